@@ -1,0 +1,280 @@
+"""What travels around the fields: one MessagePack map per message, readable by any language.
+
+===============  ==============================================================================
+request          ``args``, ``workflow_id``; ours: ``request_id``
+reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
+published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
+delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
+                 ``epoch``
+heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, long past for peers that know no
+                 heartbeats; ours: ``epoch``, ``head`` (the last number), ``digest``
+snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (what the replica
+                 has, if deltas would do)
+snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``, or
+                 ``deltas`` (packed args to follow ``after``) in place of ``return_args``
+===============  ==============================================================================
+
+Keys that are not listed are ignored, those of ours may be absent. The fields themselves stay
+packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the frame they came in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from sf_actors.errors import InvalidArguments, Undecodable
+from sf_actors.wire.limits import is_deep, may_be_deep, refuse_extension
+from sf_actors.wire.types import MAX_DEPTH
+from sf_actors.wire.words import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HEARTBEAT_NUMBER = -2
+NO_FIELDS = Raw(b"\x80")
+NAME_LENGTH = 200
+MESSAGE_LENGTH = 10_000
+"""What an error's name and text are cut to before they travel."""
+
+
+def _written() -> Any:
+    """Return a default of None that is written all the same: the original looks its key up.
+
+    `omit_defaults` leaves out what equals a default, but not what a factory made.
+    """
+    return msgspec.field(default_factory=type(None))
+
+
+class Failure(Struct, gc=False):
+    """Why the other side has no reply: the name of the error over there, and its text."""
+
+    type: str = "Error"
+    message: str = ""
+
+
+class Request(Struct, gc=False, omit_defaults=True):
+    """A question to a replyer; `request_id` is the same for each attempt at it."""
+
+    args: Raw
+    workflow_id: Any = _written()
+    request_id: str | int | None = None
+
+
+class Reply(Struct, gc=False, omit_defaults=True):
+    """The answer to a request: `return_args` unless `error` is set."""
+
+    return_args: Raw | UnsetType = UNSET
+    error: Failure | None = None
+    workflow_id: Any = _written()
+
+
+class Published(Struct, gc=False, omit_defaults=True):
+    """A published message or a full update, numbered by its publisher's epoch."""
+
+    args: Raw
+    workflow_id: Any = _written()
+    epoch: int | None = None
+    number: int | None = None
+
+
+class DeltaArgs(Struct, gc=False):
+    """One delta, or a whole value if `is_snapshot`."""
+
+    current_num: int
+    is_snapshot: bool
+    state: Raw
+
+
+class DeltaMessage(Struct, gc=False, omit_defaults=True):
+    """A published delta; a heartbeat if `args.current_num` is `HEARTBEAT_NUMBER`."""
+
+    args: DeltaArgs
+    workflow_id: Any = _written()
+    epoch: int | None = None
+    head: int | None = None
+    digest: bytes | None = None
+
+
+class SnapshotRequest(Struct, gc=False, omit_defaults=True):
+    """A replica's wish for the value, or for the deltas of `epoch` that follow `after`."""
+
+    args: Raw = msgspec.field(default_factory=lambda: NO_FIELDS)  # as in `_written`
+    workflow_id: Any = _written()
+    epoch: int | None = None
+    after: int | None = None
+
+
+class SnapshotArgs(Struct, gc=False):
+    """A whole value and the number of the last update in it, -1 before the first."""
+
+    state: Raw
+    current_num: int
+
+
+class SnapshotReply(Struct, gc=False, omit_defaults=True):
+    """The value (`return_args`), or the packed `DeltaArgs` that were asked for (`deltas`)."""
+
+    return_args: SnapshotArgs | UnsetType = UNSET
+    workflow_id: Any = _written()
+    epoch: int | None = None
+    deltas: list[Raw] | None = None
+    error: Failure | None = None
+
+
+Message = TypeVar(
+    "Message", Request, Reply, Published, DeltaMessage, SnapshotRequest, SnapshotReply
+)
+
+
+def _plain(value: object) -> object:
+    plain = getattr(type(value), "__plain__", None)
+    if plain is None:
+        raise TypeError(f"a {type(value).__qualname__}")
+    return plain(value)
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+
+
+def encode(message: object) -> bytes:
+    """Return any message as MessagePack, a state's read-only mapping as a map; HOT.
+
+    :raises InvalidArguments: something in it cannot be packed
+    """
+    try:
+        return _encode(message)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidArguments(
+            f"expected a message that MessagePack can hold, got {cut(str(error), 200)}"
+        ) from error
+
+
+def encode_request(args: object, workflow_id: object, request_id: str | int | None = None) -> bytes:
+    """Return a packed request; `args` are checked fields, or packed ones as `Raw`."""
+    return encode(Request(_fields(args), workflow_id, request_id))
+
+
+def encode_reply(return_args: object, workflow_id: object) -> bytes:
+    """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`."""
+    return encode(Reply(_fields(return_args), None, workflow_id))
+
+
+def encode_failure(type_: str, message: str, workflow_id: object) -> bytes:
+    """Return a packed reply that is an error, whatever characters its long text may hold."""
+    failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH))
+    return encode(Reply(UNSET, failure, workflow_id))
+
+
+def encode_published(
+    args: object, workflow_id: object, epoch: int | None = None, number: int | None = None
+) -> bytes:
+    """Return a packed published message or full update, without its topic."""
+    return encode(Published(_fields(args), workflow_id, epoch, number))
+
+
+def encode_delta_args(number: int, is_snapshot: bool, state_raw: bytes) -> bytes:
+    """Return the packed args of a delta: what a publisher's log keeps."""
+    return encode(DeltaArgs(number, is_snapshot, Raw(state_raw)))
+
+
+def encode_delta(args_raw: bytes, workflow_id: object, epoch: int | None = None) -> bytes:
+    """Return a packed delta around its packed args, without its topic."""
+    return encode(DeltaMessage(_fields(Raw(args_raw)), workflow_id, epoch))
+
+
+def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:
+    """Return the packed sign of life of a delta state whose last number is `head`."""
+    args = DeltaArgs(HEARTBEAT_NUMBER, is_snapshot=False, state=NO_FIELDS)
+    return encode(DeltaMessage(args, None, epoch, head, digest))
+
+
+def encode_snapshot_request(
+    workflow_id: object = None, *, epoch: int | None = None, after: int | None = None
+) -> bytes:
+    """Return a packed wish for a snapshot, or for the deltas of `epoch` that follow `after`."""
+    return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after))
+
+
+def encode_snapshot_reply(
+    state_raw: bytes, number: int, workflow_id: object = None, *, epoch: int | None = None
+) -> bytes:
+    """Return a packed snapshot; `number` is -1 before the first update."""
+    return encode(SnapshotReply(SnapshotArgs(Raw(state_raw), number), workflow_id, epoch))
+
+
+def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
+    """Return a packed snapshot reply with packed `DeltaArgs` in place of the value."""
+    return encode(SnapshotReply(UNSET, workflow_id, epoch, [Raw(delta) for delta in deltas]))
+
+
+def decode_delta_args(raw: bytes | memoryview | Raw) -> DeltaArgs:
+    """Return one of the packed deltas of a `SnapshotReply`.
+
+    :raises Undecodable: it is none
+    """
+    try:
+        return _DELTA_ARGS.decode(raw)
+    except Exception as error:  # noqa: BLE001 - as in `_decoder`
+        raise Undecodable(f"expected a delta's args, got {cut(str(error), 200)}") from None
+
+
+def _fields(args: object) -> Any:
+    """Return what stands where a decoded message has `Raw`; the encoder takes both."""
+    return args
+
+
+def _sound(text: str, length: int) -> str:
+    return text[:length].encode("utf-8", "backslashreplace").decode()
+
+
+def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
+    """Return the function that decodes one kind of message; HOT, raises Undecodable alone."""
+    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=refuse_extension).decode
+
+    def decode(frame: bytes | memoryview) -> Message:
+        try:
+            message = decode_frame(frame)
+        except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
+            raise Undecodable(f"expected a {noun}, got {cut(str(error), 200)}") from None
+        id_ = message.workflow_id
+        if type(id_) in _DEEP and may_be_deep(frame) and is_deep(id_):
+            raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
+        return message
+
+    return decode
+
+
+_DEEP = frozenset({dict, list})
+_DELTA_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
+_decode_reply = _decoder(Reply, "reply")
+_decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")
+
+decode_request = _decoder(Request, "request")
+decode_published = _decoder(Published, "published message")
+decode_delta = _decoder(DeltaMessage, "delta")
+decode_snapshot_request = _decoder(SnapshotRequest, "snapshot request")
+
+
+def decode_reply(frame: bytes | memoryview) -> Reply:
+    """Return a reply that has `return_args`, `error` or both.
+
+    :raises Undecodable: it is no reply
+    """
+    reply = _decode_reply(frame)
+    if reply.return_args is UNSET and reply.error is None:
+        raise Undecodable("expected a reply with return_args or error, got neither")
+    return reply
+
+
+def decode_snapshot_reply(frame: bytes | memoryview) -> SnapshotReply:
+    """Return a snapshot reply that has `return_args`, `deltas` or `error`.
+
+    :raises Undecodable: it is no snapshot reply
+    """
+    reply = _decode_snapshot_reply(frame)
+    if reply.return_args is UNSET and reply.deltas is None and reply.error is None:
+        raise Undecodable("expected a snapshot reply with return_args or deltas, got neither")
+    return reply

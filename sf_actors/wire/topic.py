@@ -1,0 +1,54 @@
+"""The topic in front of a published message: one MessagePack text, or nothing.
+
+The text is packed with its length in front, so a subscription to the packed topic takes this topic
+alone, not those that begin like it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sf_actors.errors import InvalidArguments, Undecodable
+from sf_actors.wire.words import shown
+
+_LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""Bytes of length after the first byte of a longer text (MessagePack, "str format family")."""
+
+
+def pack(topic: str | None) -> bytes:
+    """Return the bytes to subscribe to and to put in front; none for no topic or an empty one.
+
+    :raises InvalidArguments: it is no text, or one with lone surrogates
+    """
+    if topic is not None and not isinstance(topic, str):
+        raise InvalidArguments(f"expected a text as topic, got {shown(topic)}")
+    try:
+        return msgspec.msgpack.encode(str(topic)) if topic else b""
+    except UnicodeEncodeError:
+        raise InvalidArguments(
+            f"expected a topic without lone surrogates, got {shown(topic)}"
+        ) from None
+
+
+def payload(frame: bytes | memoryview) -> bytes | memoryview:
+    """Return what follows the topic, without copying it; the frame itself if there is none.
+
+    :raises Undecodable: the frame is empty, or ends within the topic
+    """
+    if not frame:
+        raise Undecodable("expected a message, got an empty frame")
+    first = frame[0]
+    if 0xA0 <= first <= 0xBF:
+        end = 1 + (first & 0x1F)
+    elif first in _LENGTHS:
+        begin = 1 + _LENGTHS[first]
+        end = begin + int.from_bytes(frame[1:begin], "big")
+        if len(frame) < begin:
+            end = begin
+    else:
+        return frame
+    if len(frame) <= end:
+        raise Undecodable(
+            f"expected a topic and a message, got {len(frame)} bytes that end within the topic"
+        )
+    return memoryview(frame)[end:]

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgpack  # type: ignore[import-untyped]
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sf_actors.errors import InvalidArguments, Undecodable
+from sf_actors.wire import envelope
+from sf_actors.wire.envelope import HEARTBEAT_NUMBER, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DECODERS: list[Callable[[bytes], Any]] = [
+    envelope.decode_request,
+    envelope.decode_reply,
+    envelope.decode_published,
+    envelope.decode_delta,
+    envelope.decode_snapshot_request,
+    envelope.decode_snapshot_reply,
+]
+
+
+class FakeView:
+    def __plain__(self) -> dict[str, Any]:
+        return {"a": 1}
+
+
+def unpacked(frame: bytes) -> Any:
+    return msgpack.unpackb(frame, strict_map_key=False)
+
+
+def test_a_request_is_the_map_that_the_contract_names() -> None:
+    assert unpacked(envelope.encode_request({"a": 1}, "w")) == {
+        "args": {"a": 1},
+        "workflow_id": "w",
+    }
+    assert unpacked(envelope.encode_request({}, None, "r")) == {
+        "args": {},
+        "workflow_id": None,
+        "request_id": "r",
+    }
+
+
+def test_a_request_comes_back_with_its_args_still_packed() -> None:
+    frame = memoryview(envelope.encode_request({"a": Decimal("1.5")}, "w", "r"))
+    request = envelope.decode_request(frame)
+    assert (request.workflow_id, request.request_id) == ("w", "r")
+    assert unpacked(bytes(request.args)) == {"a": "1.5"}
+
+
+def test_replies_and_failures_are_the_maps_that_the_contract_names() -> None:
+    assert unpacked(envelope.encode_reply({"a": 1}, 7)) == {
+        "return_args": {"a": 1},
+        "workflow_id": 7,
+    }
+    assert unpacked(envelope.encode_failure("KeyError", "no", None)) == {
+        "error": {"type": "KeyError", "message": "no"},
+        "workflow_id": None,
+    }
+
+
+def test_a_reply_or_failure_of_a_foreign_peer_is_read() -> None:
+    reply = envelope.decode_reply(msgpack.packb({"return_args": {}, "error": None}))
+    assert bytes(reply.return_args) == b"\x80"  # type: ignore[arg-type]
+    failed = envelope.decode_reply(msgpack.packb({"error": {"type": "E", "code": 3}}))
+    assert failed.error == envelope.Failure("E", "")
+    assert failed.return_args is msgspec.UNSET
+
+
+def test_a_failure_is_sent_whatever_its_text_holds() -> None:
+    frame = envelope.encode_failure("E", "\ud800" + "x" * 100_000, "w")
+    message = unpacked(frame)["error"]["message"]
+    assert message.startswith("\\ud800x")
+    assert len(message) < 20_000
+
+
+def test_a_reply_with_neither_reply_nor_error_is_refused() -> None:
+    with pytest.raises(Undecodable, match="neither"):
+        envelope.decode_reply(msgpack.packb({"workflow_id": 1}))
+    with pytest.raises(Undecodable, match="neither"):
+        envelope.decode_snapshot_reply(msgpack.packb({"workflow_id": 1}))
+
+
+def test_a_published_message_bears_its_publishers_number() -> None:
+    frame = envelope.encode_published({"a": 1}, "w", 5, 0)
+    assert unpacked(frame) == {"args": {"a": 1}, "workflow_id": "w", "epoch": 5, "number": 0}
+    assert envelope.decode_published(frame).number == 0
+    plain = envelope.decode_published(msgpack.packb({"args": {}, "workflow_id": None}))
+    assert (plain.epoch, plain.number) == (None, None)
+
+
+def test_a_delta_is_the_map_that_the_contract_names() -> None:
+    args = envelope.encode_delta_args(3, False, encode({"a": None}))
+    frame = envelope.encode_delta(args, "w", 5)
+    assert unpacked(frame) == {
+        "args": {"current_num": 3, "is_snapshot": False, "state": {"a": None}},
+        "workflow_id": "w",
+        "epoch": 5,
+    }
+    delta = envelope.decode_delta(frame)
+    assert (delta.args.current_num, delta.args.is_snapshot, delta.epoch) == (3, False, 5)
+    assert delta.head is None
+
+
+def test_a_heartbeat_looks_like_a_delta_that_is_long_past() -> None:
+    frame = envelope.encode_heartbeat(5, 7, b"digest")
+    assert unpacked(frame)["args"] == {
+        "current_num": HEARTBEAT_NUMBER,
+        "is_snapshot": False,
+        "state": {},
+    }
+    beat = envelope.decode_delta(frame)
+    assert (beat.epoch, beat.head, beat.digest) == (5, 7, b"digest")
+    assert HEARTBEAT_NUMBER < -1
+
+
+def test_a_snapshot_request_of_the_original_is_read() -> None:
+    request = envelope.decode_snapshot_request(msgpack.packb({"args": {}}))
+    assert (request.epoch, request.after) == (None, None)
+
+
+def test_a_snapshot_request_can_ask_for_the_deltas_alone() -> None:
+    frame = envelope.encode_snapshot_request("w", epoch=5, after=0)
+    assert unpacked(frame) == {"args": {}, "workflow_id": "w", "epoch": 5, "after": 0}
+    assert envelope.decode_snapshot_request(frame).after == 0
+    assert unpacked(envelope.encode_snapshot_request()) == {"args": {}, "workflow_id": None}
+
+
+def test_a_snapshot_reply_is_the_map_that_the_contract_names() -> None:
+    frame = envelope.encode_snapshot_reply(b"\x80", -1, "w", epoch=5)
+    assert unpacked(frame) == {
+        "return_args": {"state": {}, "current_num": -1},
+        "workflow_id": "w",
+        "epoch": 5,
+    }
+    reply = envelope.decode_snapshot_reply(frame)
+    assert isinstance(reply.return_args, envelope.SnapshotArgs)
+    assert reply.return_args.current_num == -1
+
+
+def test_a_fill_carries_packed_deltas() -> None:
+    args = envelope.encode_delta_args(1, True, b"\x80")
+    reply = envelope.decode_snapshot_reply(envelope.encode_fill([args], None, epoch=5))
+    assert reply.return_args is msgspec.UNSET
+    assert reply.deltas is not None
+    [delta] = map(envelope.decode_delta_args, reply.deltas)
+    assert (delta.current_num, delta.is_snapshot, bytes(delta.state)) == (1, True, b"\x80")
+    assert envelope.decode_snapshot_reply(envelope.encode_fill([], None, epoch=5)).deltas == []
+    with pytest.raises(Undecodable):
+        envelope.decode_delta_args(b"\x80")
+
+
+@pytest.mark.parametrize(
+    "workflow_id",
+    [None, "w", 7, b"x", 1.5, ["a"], {"__uuid__": True, "as_str": "x"}, {1: [None]}],
+)
+def test_a_workflow_id_travels_unchanged(workflow_id: Any) -> None:
+    request = envelope.decode_request(envelope.encode_request({}, workflow_id))
+    reply = envelope.decode_reply(envelope.encode_reply({}, request.workflow_id))
+    assert reply.workflow_id == workflow_id
+    assert type(reply.workflow_id) is type(workflow_id)
+
+
+@pytest.mark.parametrize("depth", [65, 500, 100_000])
+def test_a_workflow_id_that_nests_too_deep_is_refused(depth: int) -> None:
+    frame = b"\x82\xa4args\x80\xabworkflow_id" + b"\x91" * depth + b"\xc0"
+    with pytest.raises(Undecodable):
+        envelope.decode_request(frame)
+
+
+def test_args_may_nest_as_they_like_until_their_model_reads_them() -> None:
+    frame = b"\x82\xa4args" + b"\x91" * 100 + b"\xc0\xabworkflow_id\x91\xc0"
+    assert envelope.decode_request(frame).workflow_id == [None]
+
+
+def test_unknown_keys_are_ignored() -> None:
+    frame = msgpack.packb({"args": {}, "workflow_id": "w", "trace": {"a": [1]}, 3: 4})
+    with pytest.raises(Undecodable):  # but a key that is no text is not our envelope
+        envelope.decode_request(frame)
+    frame = msgpack.packb({"args": {}, "workflow_id": "w", "trace": {"a": [1]}})
+    assert envelope.decode_request(frame).workflow_id == "w"
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xc1",
+        b"\x80",
+        b"\x90",
+        b"\xa1x",
+        b"\x81\xa4args\xdf\xff\xff\xff\xff",
+        b"\x82\xa4args\x80\xa1x" + b"\x91" * 100_000,
+        b"\x81\xa4args\x80\x00",
+        b"\x82\xa4args\x80\xabworkflow_id\xc7\x01\x05a",
+        b"\x82\xa4args\x80\xabworkflow_id\xa1\xff",
+    ],
+)
+def test_no_frame_raises_anything_but_our_error(decode: Any, frame: bytes) -> None:
+    if decode is envelope.decode_snapshot_request and frame == b"\x80":
+        assert decode(frame).after is None  # it has nothing that it must have
+        return
+    with pytest.raises(Undecodable) as caught:
+        decode(frame)
+    assert str(caught.value).isprintable()
+
+
+@given(st.sampled_from(DECODERS), st.binary(max_size=80))
+def test_random_bytes_raise_nothing_but_our_error(decode: Any, frame: bytes) -> None:
+    for attempt in (frame, b"\x81\xa4args" + frame, b"\x81\xabworkflow_id" + frame):
+        try:
+            decode(attempt)
+        except Undecodable as error:
+            assert str(error).isprintable()  # noqa: PT017 - that it may pass is the point
+
+
+@pytest.mark.parametrize("value", [2**64, "\ud800", object(), {1, 2**70}, 1j])
+def test_what_cannot_be_packed_is_invalid_arguments(value: Any) -> None:
+    with pytest.raises(InvalidArguments, match="MessagePack can hold"):
+        encode({"a": value})
+
+
+def test_a_message_that_holds_itself_is_invalid_arguments() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(InvalidArguments):
+        encode(loop)
+
+
+def test_a_states_mapping_is_packed_as_its_dict() -> None:
+    assert unpacked(encode({"x": FakeView()})) == {"x": {"a": 1}}
+
+
+def test_a_timestamp_is_one_that_others_read() -> None:
+    now = datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert msgpack.unpackb(encode(now), timestamp=3) == now

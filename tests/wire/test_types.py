@@ -1,0 +1,196 @@
+# ruff: noqa: UP006, UP007, UP045 - the older spellings of types are what is tested
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal, NewType, NotRequired, Optional, TypedDict, Union
+from uuid import UUID
+
+import pytest
+
+from sf_actors.errors import ModelError
+from sf_actors.wire.shape import Leaf, Open, Record, Table, shape_of
+from sf_actors.wire.types import canonical, describe, fields_of
+
+WHERE = "svc.py: orders"
+
+
+class Side(enum.Enum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Mixed(enum.Enum):
+    ONE = 1
+    TWO = "two"
+
+
+class Empty(enum.Enum):
+    pass
+
+
+class Row(TypedDict):
+    price: Decimal
+    note: NotRequired[str]
+
+
+class Loop(TypedDict):
+    next: Loop
+
+
+Price = NewType("Price", Decimal)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (int, int),
+        (None, type(None)),
+        (object, Any),
+        (Any, Any),
+        (Side, Side),
+        (Price, Decimal),
+        (list, list[Any]),
+        (dict, dict[Any, Any]),
+        (set, set[Any]),
+        (tuple, tuple[Any, ...]),
+        ([int], list[int]),
+        ([[int]], list[list[int]]),
+        ((int, str), tuple[int, str]),
+        ((int,), tuple[int]),
+        ({int}, set[int]),
+        ({Decimal: [int]}, dict[Decimal, list[int]]),
+        ({(int, str): float}, dict[tuple[int, str], float]),
+        (int | None, Union[int, None]),
+        (Optional[int], Union[int, None]),
+        ([int | None], list[Union[int, None]]),
+        (Union[int, object], Any),
+        (Literal["buy", 1], Literal["buy", 1]),
+        (tuple[int, ...], tuple[int, ...]),
+        (typing.List[int], list[int]),
+        (typing.Dict, dict[Any, Any]),
+        (Sequence[int], list[int]),
+        (Mapping[str, int], dict[str, int]),
+        (frozenset[int], frozenset[int]),
+        (dict.__class_getitem__((str, [int])), dict[str, list[int]]),
+    ],
+)
+def test_a_declared_type_becomes_one_typing_expression(declared: Any, expected: Any) -> None:
+    assert canonical(declared, where=WHERE) == expected
+
+
+@pytest.mark.parametrize(
+    "scalar", [int, float, str, bytes, bool, Decimal, datetime, date, time, timedelta, UUID]
+)
+def test_each_class_of_the_contract_is_a_type(scalar: type) -> None:
+    assert canonical(scalar, where=WHERE) is scalar
+
+
+def test_text_keys_make_a_record_with_all_fields_required() -> None:
+    type_ = canonical({"price": Decimal, "of a kind": [int]}, where=WHERE)
+    assert fields_of(type_) == ({"price": Decimal, "of a kind": list[int]}, {})
+
+
+def test_a_typeddict_keeps_its_optional_fields() -> None:
+    assert fields_of(canonical(Row, where=WHERE)) == ({"price": Decimal}, {"note": str})
+
+
+def test_a_canonical_type_may_be_read_again() -> None:
+    once = canonical({"a": {str: (int, [Side])}, "b": Row}, where=WHERE)
+    again = canonical(once, where=WHERE)
+    assert describe(again) == describe(once)
+    assert shape_of(again) == shape_of(once)
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ([], "[T]"),
+        ([int, str], "[T]"),
+        ((), "(T, U)"),
+        ({}, "or dict for a mapping of anything"),
+        ({int, str}, "{T}"),
+        ({"a": int, str: int}, "with text keys alone"),
+        ({int: str, float: str}, "one type of key"),
+        ("int", "without quotes"),
+        ([3], "got int 3"),
+        (..., "got ellipsis"),
+        (complex, "got class complex"),
+        (bytearray, "got class bytearray"),
+        (Mixed, "Mixed"),
+        (Empty, "Empty"),
+        (Union[str, Decimal], "more than one str-like type"),
+        (Union[list[int], set[int]], "more than one array-like"),
+        (Literal[True], "got bool True"),
+        (typing.Callable[[int], int], "expected a type"),
+        (typing.Annotated[int, "positive"], "expected a type"),
+        (set[list[int]], "hashable"),
+        ({dict: int}, "hashable"),
+        ({(int, list): int}, "hashable"),
+        (Loop, "more"),
+    ],
+)
+def test_what_is_no_type_is_refused_in_one_line(declared: Any, said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        canonical(declared, where=WHERE)
+    message = str(caught.value)
+    assert message.startswith(WHERE)
+    assert said in message
+    assert "\n" not in message
+
+
+def test_a_declaration_that_holds_itself_is_refused() -> None:
+    declared: list[Any] = []
+    declared.append(declared)
+    with pytest.raises(ModelError, match="at most 64 types"):
+        canonical(declared, where=WHERE)
+
+
+def test_a_bad_type_in_a_record_is_named_with_its_path() -> None:
+    with pytest.raises(ModelError, match=r"orders\.levels\.price: expected a type"):
+        canonical({"levels": {"price": "Decimal"}}, where=WHERE)
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        (int, "int"),
+        ([int], "[int]"),
+        ((int, str), "(int, str)"),
+        ({Decimal}, "{Decimal}"),
+        ({str: int | None}, "{str: int | None}"),
+        (dict, "dict"),
+        (list, "list"),
+        (object, "anything"),
+        (Literal["buy", 1], "'buy' or 1"),
+        (Side, "Side"),
+        ({"a": int}, "{'a': int}"),
+    ],
+)
+def test_a_type_is_described_as_a_model_writes_it(declared: Any, text: str) -> None:
+    assert describe(canonical(declared, where=WHERE)) == text
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape"),
+    [
+        (int, Leaf()),
+        ([dict], Leaf()),
+        ((int, {str: int}), Leaf()),
+        ({int}, Leaf()),
+        (int | None, Leaf()),
+        (object, Open()),
+        (dict, Open()),
+        (dict[str, int] | None, Open()),
+        ({Decimal: int}, Table(Leaf())),
+        (dict[str, object], Table(Open())),
+        ({str: {int: int}}, Table(Table(Leaf()))),
+        ({"a": int, "b": {int: int}}, Record({"a": Leaf(), "b": Table(Leaf())}, {})),
+        (Row, Record({"price": Leaf()}, {"note": Leaf()})),
+    ],
+)
+def test_the_shape_says_what_merges(declared: Any, shape: Any) -> None:
+    assert shape_of(canonical(declared, where=WHERE)) == shape
