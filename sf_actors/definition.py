@@ -1,0 +1,234 @@
+"""A service file, read: what it defines, checked, and its functions ready to be called.
+
+`load` executes the file, `ServiceFile.prepare` runs its setup hooks. The order of a start::
+
+    load: the file, config_model, the signatures of hooks, init_function, main, signal hooks
+    prepare: setup_config -> config -> setup_addresses
+             -> setup_connection_models, setup_connections -> connections
+             -> setup_state_models, setup_states -> states
+             -> the signatures of handlers -> addresses
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.addresses import resolve
+from sf_actors.config import ConfigModel, flatten
+from sf_actors.errors import DefinitionError
+from sf_actors.hooks import Hooks
+from sf_actors.models import build_models
+from sf_actors.nearest import nearest
+from sf_actors.signature import HANDLER, STATUS, bind
+from sf_actors.source import ExecutedFile
+from sf_actors.wire.words import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.addresses import Resolved
+    from sf_actors.config import ConfigSource
+    from sf_actors.model_types import Kind, Side
+    from sf_actors.models import Model
+
+    Key = tuple[Kind, Side, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """All that one run of a service needs to know of its file.
+
+    :param addresses: for each model's key the `Endpoint` of each of its sockets
+    :param models: connections, then states, inbound ones first
+    :param handlers: for the key of each model that has one: takes (args, to_send, states, config)
+    :param status_handlers: likewise: takes (status, to_send, states, config)
+    :param init: takes (to_send, states, config), as does `main`, which is None in service mode
+    :param sigint: takes (signum, frame, to_send, states, config), as does `sigterm`
+    """
+
+    name: str
+    config: dict[str, Any]
+    addresses: Resolved
+    models: tuple[Model, ...]
+    handlers: Mapping[Key, Callable[..., Any]]
+    status_handlers: Mapping[Key, Callable[..., Any]]
+    init: Callable[..., Any] | None
+    main: Callable[..., Any] | None
+    sigint: Callable[..., Any] | None
+    sigterm: Callable[..., Any] | None
+
+
+def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
+    """Execute a service file afresh, or take a module as it is, and check what can be checked.
+
+    Runs user code: the file.
+
+    :raises DefinitionError: there is no such file, it is no Python, one of its hooks cannot be
+        called or its `config_model` is none; what the file itself raises is raised as it is
+    """
+    if isinstance(source, ModuleType):
+        return ServiceFile(source, name=_name_of(source), where=_file_name(source))
+    if not isinstance(source, str | os.PathLike):
+        raise DefinitionError(
+            f"expected the path of a service file, or a module, got {shown(source)}"
+        )
+    path = Path(os.fsdecode(source))
+    executed = ExecutedFile(path)
+    try:
+        return ServiceFile(
+            executed.module,
+            name=default_name(path),
+            where=path.name,
+            executed=executed,
+        )
+    except BaseException:
+        executed.unload()
+        raise
+
+
+def default_name(source: str | os.PathLike[str] | ModuleType) -> str:
+    """Return the name that a service has unless it is given one: that of its file or module."""
+    if isinstance(source, ModuleType):
+        return _name_of(source)
+    return Path(os.fsdecode(source)).name.removesuffix(".py")
+
+
+class ServiceFile:
+    """A service file that was executed, or a module that was given.
+
+    :param name: the name that the service has by default
+    :param where: the file, for messages
+    """
+
+    def __init__(
+        self, module: ModuleType, *, name: str, where: str, executed: ExecutedFile | None = None
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.where = where
+        self._executed = executed
+        self._names = vars(module)
+        self._hooks = Hooks(self._names, where=where)
+        self._config_model = ConfigModel(
+            self._names.get("config_model"), where=f"{where}: config_model"
+        )
+
+    def unload(self) -> None:
+        """Take the module out of ``sys.modules`` and its folder out of ``sys.path``; idempotent.
+
+        A module that was given stays where it is.
+        """
+        if self._executed is not None:
+            self._executed.unload()
+
+    def prepare(
+        self,
+        source: ConfigSource,
+        addresses: object = None,
+        *,
+        main_mode: bool = False,
+        allow_inbound: bool = False,
+    ) -> Definition:
+        """Run the setup hooks, check everything, and return what the service is made of.
+
+        Runs user code, in the caller's thread; what it raises is raised as it is.
+
+        :param addresses: as the user gave them; None stands for none
+        :param main_mode: `main` is required, and inbound models are refused
+        :param allow_inbound: except if this is True
+        :raises DefinitionError: a hook's answer, a model or a signature is wrong
+        :raises ConfigError: the config does not fit its model
+        :raises AddressError: an address is missing or is none
+        """
+        main = self._hooks.get("main")
+        if main_mode and main is None:
+            near = nearest("main", (name for name in self._names if not name.startswith("_")))
+            raise DefinitionError(
+                f"{self.where}: main mode needs a function 'main', such as "
+                f"main(to_send, states, config), got none{near}"
+            )
+        config = self._config(source)
+        addresses = {} if addresses is None else addresses
+        answered = self._hooks.answer("setup_addresses", addresses, config)
+        models = (
+            *self._models("connections", "setup_connection_models", "setup_connections", config),
+            *self._models("states", "setup_state_models", "setup_states", config),
+        )
+        if main_mode and not allow_inbound:
+            self._refuse_inbound(models)
+        handlers = {
+            model.key: bind(model.handler, HANDLER, where=f"{model.where}: the handler")
+            for model in models
+            if model.handler is not None
+        }
+        status_handlers = {
+            model.key: bind(model.on_status, STATUS, where=f"{model.where}: 'on_status'")
+            for model in models
+            if model.on_status is not None
+        }
+        if answered is None:
+            resolved = resolve(addresses, models)
+        else:
+            resolved = resolve(answered, models, where=self._hooks.place("setup_addresses"))
+        return Definition(
+            name=self.name,
+            config=config,
+            addresses=resolved,
+            models=models,
+            handlers=handlers,
+            status_handlers=status_handlers,
+            init=self._hooks.get("init_function"),
+            main=main if main_mode else None,
+            sigint=self._hooks.get("sigint_handler"),
+            sigterm=self._hooks.get("sigterm_handler"),
+        )
+
+    def _config(self, source: ConfigSource) -> dict[str, Any]:
+        config = self._config_model.convert(source)
+        for hook in ("setup_config", "setup_configs"):
+            answer = self._hooks.answer(hook, config)
+            if answer is not None:
+                config |= flatten(answer, where=self._hooks.place(hook))
+        return self._config_model.check(config, source)
+
+    def _models(
+        self, kind: Kind, models_hook: str, arguments_hook: str, config: Mapping[str, Any]
+    ) -> tuple[Model, ...]:
+        table = f"{kind[:-1]}_models"
+        raw = self._names.get(table)
+        where = f"{self.where}: {table}"
+        answered = self._hooks.answer(models_hook, raw if raw is not None else {}, config)
+        if answered is not None:
+            raw, where = answered, self._hooks.place(models_hook)
+        return build_models(
+            kind,
+            raw,
+            self._hooks.creation_arguments(arguments_hook, config),
+            names=self._names,
+            where=where,
+            overrides_where=self._hooks.place(arguments_hook),
+        )
+
+    def _refuse_inbound(self, models: tuple[Model, ...]) -> None:
+        inbound = [f"{model.kind[:-1]} {model.name!r}" for model in models if model.side == "in"]
+        if inbound:
+            raise DefinitionError(
+                f"{self.where}: main mode serves nothing inbound, got {', '.join(inbound)}; "
+                "run the service without main mode, or allow inbound models (--allow_inbound, "
+                "allow_inbound=True)"
+            )
+
+
+def _name_of(module: ModuleType) -> str:
+    if module.__name__ == "__main__":
+        return _file_name(module).removesuffix(".py")
+    return module.__name__.rpartition(".")[2]
+
+
+def _file_name(module: ModuleType) -> str:
+    file = getattr(module, "__file__", None)
+    return Path(file).name if isinstance(file, str) else module.__name__

@@ -1,0 +1,163 @@
+"""The fields of a model's messages, read from the dicts in which the model declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_origin, is_typeddict
+
+from sf_actors.errors import ModelError
+from sf_actors.wire.schema import Schema, require_no_null_fields
+from sf_actors.wire.types import describe
+from sf_actors.wire.words import shown
+
+if TYPE_CHECKING:
+    from sf_actors.model_types import ModelType
+
+_NECESSITIES = ("required", "optional")
+_NUMBERING = {"current_num": int, "is_snapshot": bool}
+_SINGLE = "state"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What the messages of one model hold.
+
+    :param numbered_by_caller: a delta state whose updates bring `current_num` and `is_snapshot`
+        of their own; these two are in neither schema
+    :param single_state: a delta state whose one field is `state`: its content is the value
+    """
+
+    arguments: Schema
+    return_arguments: Schema
+    numbered_by_caller: bool = False
+    single_state: bool = False
+
+
+def keys_of(type_: ModelType) -> tuple[str, ...]:
+    """Return the keys that declare fields in a model of this type."""
+    parts = (_own_part(type_), "arguments", "return_arguments")
+    return tuple(f"{necessity}_{part}" for part in parts for necessity in _NECESSITIES)
+
+
+def read_fields(model: Mapping[str, object], type_: ModelType, *, where: str) -> Fields:
+    """Return the fields that a model declares.
+
+    :param where: file and model, for messages
+    :raises ModelError: a dict is none, a field is declared twice, is no type, or has a name or a
+        type that a state cannot have
+    """
+    own_part = _own_part(type_)
+    numbered_by_caller = _is_numbered_by_caller(model, type_, where)
+    declared = {
+        necessity: {
+            key: _fields(model, key, where)
+            for key in (f"{necessity}_{own_part}", f"{necessity}_arguments")
+        }
+        for necessity in _NECESSITIES
+    }
+    if numbered_by_caller:
+        own = declared["required"][f"required_{own_part}"]
+        for name in _NUMBERING:
+            del own[name]
+    if type_.kind == "states":
+        _refuse_numbering(declared, numbered_by_caller=numbered_by_caller, where=where)
+    arguments = _schema(declared, where)
+    returned = {
+        necessity: {key: _fields(model, key, where) for key in (f"{necessity}_return_arguments",)}
+        for necessity in _NECESSITIES
+    }
+    return_arguments = _schema(returned, f"{where}: return_arguments")
+    single_state = False
+    if type_.is_delta:
+        single_state = [*arguments.required, *arguments.optional] == [_SINGLE]
+        if single_state:
+            _require_mapping(arguments, where)
+        require_no_null_fields(arguments)
+    return Fields(arguments, return_arguments, numbered_by_caller, single_state)
+
+
+def mapping_of(raw: object, *, where: str) -> Mapping[Any, object]:
+    """Return a dict as it stands in a model, None being an empty one.
+
+    :raises ModelError: it is something else
+    """
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise ModelError(f"{where}: expected a dict, got {shown(raw)}")
+    return raw
+
+
+def _own_part(type_: ModelType) -> str:
+    return f"{type_.kind[:-1]}_arguments"
+
+
+def _fields(model: Mapping[str, object], key: str, where: str) -> dict[str, object]:
+    place = f"{where}[{key!r}]"
+    fields = dict(mapping_of(model.get(key), where=place))
+    for name in fields:
+        if not isinstance(name, str):
+            raise ModelError(f"{place}: expected the names of fields, got {shown(name)}")
+    return fields
+
+
+def _schema(declared: Mapping[str, Mapping[str, dict[str, object]]], where: str) -> Schema:
+    seen: dict[str, str] = {}
+    merged: dict[str, dict[str, object]] = {necessity: {} for necessity in _NECESSITIES}
+    for necessity, dicts in declared.items():
+        for key, fields in dicts.items():
+            for name, type_ in fields.items():
+                if name in seen:
+                    raise ModelError(
+                        f"{where}: expected the field {name!r} once, got it in {seen[name]!r} "
+                        f"and {key!r}"
+                    )
+                seen[name] = key
+                merged[necessity][name] = type_
+    return Schema(merged["required"], merged["optional"], where=where)
+
+
+def _is_numbered_by_caller(model: Mapping[str, object], type_: ModelType, where: str) -> bool:
+    if not type_.is_delta:
+        return False
+    own = mapping_of(
+        model.get("required_state_arguments"), where=f"{where}['required_state_arguments']"
+    )
+    found = {name: own[name] for name in _NUMBERING if name in own}
+    if found and not all(found.get(name) is type_ for name, type_ in _NUMBERING.items()):
+        raise ModelError(
+            f"{where}['required_state_arguments']: expected 'current_num': int and "
+            f"'is_snapshot': bool together, got {shown(found)}"
+        )
+    return bool(found)
+
+
+def _refuse_numbering(
+    declared: Mapping[str, Mapping[str, dict[str, object]]],
+    *,
+    numbered_by_caller: bool,
+    where: str,
+) -> None:
+    for dicts in declared.values():
+        for key, fields in dicts.items():
+            for name in _NUMBERING:
+                if name in fields:
+                    reason = (
+                        "the caller's numbering has it already"
+                        if numbered_by_caller
+                        else "the state numbers itself; a delta update is numbered by its caller "
+                        "if 'required_state_arguments' has 'current_num': int and "
+                        "'is_snapshot': bool"
+                    )
+                    raise ModelError(f"{where}[{key!r}]: no field can be called {name!r}: {reason}")
+
+
+def _require_mapping(arguments: Schema, where: str) -> None:
+    type_ = {**arguments.required, **arguments.optional}[_SINGLE]
+    if get_origin(type_) is dict or is_typeddict(type_):
+        return
+    raise ModelError(
+        f"{where}: expected a mapping as the type of the one field 'state', whose content is the "
+        f"state's value, got {describe(type_)}; call the field something else if it is a part"
+    )

@@ -1,0 +1,106 @@
+"""The functions of a service file that are called by name, and what the setup hooks answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import DefinitionError
+from sf_actors.json_file import plain
+from sf_actors.signature import (
+    INIT,
+    MAIN,
+    SETUP,
+    SETUP_ADDRESSES,
+    SETUP_MODELS,
+    SIGNAL,
+    bind,
+)
+from sf_actors.wire.words import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ROLES = {
+    "setup_config": SETUP,
+    "setup_configs": SETUP,
+    "setup_addresses": SETUP_ADDRESSES,
+    "setup_connections": SETUP,
+    "setup_states": SETUP,
+    "setup_connection_models": SETUP_MODELS,
+    "setup_state_models": SETUP_MODELS,
+    "init_function": INIT,
+    "main": MAIN,
+    "sigint_handler": SIGNAL,
+    "sigterm_handler": SIGNAL,
+}
+
+
+class Hooks:
+    """The functions of one service file, each bound to what it is called with.
+
+    :param names: what the file defines
+    :param where: the file, for messages
+    :raises DefinitionError: a name that should be a function is none, cannot be called with what
+        there is, or both spellings of one hook are there
+    """
+
+    def __init__(self, names: Mapping[str, object], *, where: str) -> None:
+        self._where = where
+        self._bound: dict[str, Callable[..., Any]] = {}
+        for name, role in _ROLES.items():
+            function = names.get(name)
+            if function is None:
+                continue
+            place = f"{where}: {name}"
+            if not callable(function):
+                raise DefinitionError(f"{place}: expected a function, got {shown(function)}")
+            self._bound[name] = bind(function, role, where=place)
+        if {"setup_config", "setup_configs"} <= self._bound.keys():
+            raise DefinitionError(
+                f"{where}: expected one of 'setup_config' and 'setup_configs', got both"
+            )
+
+    def get(self, name: str) -> Callable[..., Any] | None:
+        """Return a function, which takes all that its role offers by position, or None."""
+        return self._bound.get(name)
+
+    def place(self, name: str) -> str:
+        """Return how messages call what a hook answers: ``"svc.py: setup_states()"``."""
+        return f"{self._where}: {name}()"
+
+    def answer(self, name: str, *arguments: object) -> Mapping[Any, Any] | None:
+        """Call a setup hook and return its dict; None where it answers None or is not there.
+
+        It gets copies of dicts and lists: a hook changes something by its answer alone.
+
+        :raises DefinitionError: it answers with something else
+        """
+        hook = self._bound.get(name)
+        if hook is None:
+            return None
+        answered = hook(*map(plain, arguments))
+        if answered is not None and not isinstance(answered, Mapping):
+            raise DefinitionError(f"{self.place(name)}: expected a dict, got {shown(answered)}")
+        return answered
+
+    def creation_arguments(
+        self, name: str, config: Mapping[str, Any]
+    ) -> dict[str, Mapping[Any, Any]]:
+        """Call ``setup_connections`` or ``setup_states`` and return what it says for each model.
+
+        :raises DefinitionError: it answers with something else than dicts by the names of models
+        """
+        found: dict[str, Mapping[Any, Any]] = {}
+        for model, arguments in (self.answer(name, config) or {}).items():
+            place = f"{self.place(name)}[{model!r}]"
+            if not isinstance(model, str):
+                raise DefinitionError(
+                    f"{self.place(name)}: expected names of models, got {shown(model)}"
+                )
+            if arguments is not None and not isinstance(arguments, Mapping):
+                raise DefinitionError(
+                    f"{place}: expected a dict of creation arguments, got {shown(arguments)}"
+                )
+            found[model] = arguments or {}
+        return found

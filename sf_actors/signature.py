@@ -1,0 +1,245 @@
+"""How a user's function is called: by the names of its parameters, or by their positions.
+
+The rules, in the order in which they are tried:
+
+1. A function that uses names that are offered gets these by name and may leave out the others;
+   a parameter of another name must have a default, and keeps it.
+2. A function without parameters is called without any.
+3. A function that uses none of the names gets all of them by position, if it takes all of them.
+
+``*args`` takes by position what no parameter took by name, ``**kwargs`` takes it by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import DefinitionError
+from sf_actors.nearest import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one kind of user function can be called with.
+
+    :param offered: the names, in the order of the positions
+    :param shorter: further sequences of these names that may be taken by position
+    :param spellings: other names that a parameter may have: spelling -> offered name
+    """
+
+    offered: tuple[str, ...]
+    shorter: tuple[tuple[str, ...], ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
+
+
+HANDLER = Role(("args", "to_send", "states", "config"))
+STATUS = Role(("status", "to_send", "states", "config"), shorter=(("status",),))
+INIT = Role(("to_send", "states", "config"))
+MAIN = Role(("to_send", "states", "config"), shorter=(("to_send", "config"),))
+SIGNAL = Role(
+    ("signum", "frame", "to_send", "states", "config"),
+    spellings=(("sigint", "signum"), ("sigterm", "signum")),
+)
+SETUP = Role(("config",))
+SETUP_ADDRESSES = Role(("addresses", "config"))
+SETUP_MODELS = Role(("models", "config"))
+
+
+def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..., Any]:
+    """Return a callable that takes all that the role offers, by position and in its order.
+
+    The function itself is returned where it is that already.
+
+    :param function: a function, bound method, partial, class or other callable of the user; one
+        that does not tell its signature, such as some builtins, gets everything by position
+    :param where: what the function is for, such as ``"svc.py: main"``
+    :raises DefinitionError: the function cannot be called with what the role offers, or is a
+        coroutine or generator function
+    """
+    refuse_suspending(function, where=where)
+    signature = _signature_of(function)
+    if signature is None:
+        return function
+    parameters = list(signature.parameters.values())
+    names = _names(function, role)
+    if any(p.name in names and p.kind not in _VARIADIC for p in parameters):
+        call = _call_by_name(parameters, names, role)
+    else:
+        call = _call_by_position(parameters, names, role)
+    if call is None or not _is_possible(function, call):
+        raise DefinitionError(_refusal(function, signature, names, role, where))
+    return _closure(function, call, len(role.offered))
+
+
+def refuse_suspending(function: Callable[..., Any], *, where: str) -> None:
+    """Raise DefinitionError for a coroutine or generator function: calling it runs nothing."""
+    inner: Any = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    for candidate in (inner, type(inner).__call__):
+        if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate):
+            kind = "a coroutine function"
+        elif inspect.isgeneratorfunction(candidate):
+            kind = "a generator function"
+        else:
+            continue
+        raise DefinitionError(
+            f"{where}: expected a plain function, got {kind}, {name_of(function)}: "
+            "nothing would run it; write it with 'def' and 'return'"
+        )
+
+
+def name_of(function: object) -> str:
+    """Return the name by which a user knows a callable."""
+    if isinstance(function, functools.partial):
+        return f"partial of {name_of(function.func)}"
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Which of the offered values a function gets, and how: indexes, or defaults to fill a gap."""
+
+    positions: tuple[int, ...] = ()
+    keywords: tuple[tuple[str, int], ...] = ()
+
+
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature of what is called; a wrapper's ``*args`` stands for what it wraps."""
+    try:
+        own = inspect.signature(function, follow_wrapped=False)
+        if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
+            return inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+    return own
+
+
+def _names(function: Callable[..., Any], role: Role) -> dict[str, int]:
+    """Return the names that a parameter may have, with the index of the value each stands for."""
+    names = {name: index for index, name in enumerate(role.offered)}
+    names |= {spelling: names[name] for spelling, name in role.spellings}
+    while isinstance(function, functools.partial):
+        # What a partial has bound by keyword is a default of the user's own choice.
+        names = {name: at for name, at in names.items() if name not in function.keywords}
+        function = function.func
+    return names
+
+
+def _call_by_name(
+    parameters: Sequence[Parameter], names: Mapping[str, int], role: Role
+) -> _Call | None:
+    positions: list[int] = []
+    keywords: list[tuple[str, int]] = []
+    left = list(range(len(role.offered)))
+    has_gap = False
+    for parameter in parameters:
+        at = names.get(parameter.name)
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            if has_gap:
+                return None
+            later = {names.get(p.name) for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+            positions += [index for index in left if index not in later]
+            left = [index for index in left if index in later]
+        elif parameter.kind is Parameter.VAR_KEYWORD:
+            keywords += [(name, at) for name, at in _by_name(names, role) if at in left]
+        elif at is None:
+            if parameter.default is Parameter.empty:
+                return None
+            has_gap = has_gap or parameter.kind in _POSITIONAL
+        elif at not in left or (has_gap and parameter.kind is Parameter.POSITIONAL_ONLY):
+            return None
+        else:
+            left.remove(at)
+            if has_gap or parameter.kind is Parameter.KEYWORD_ONLY:
+                keywords.append((parameter.name, at))
+            else:
+                positions.append(at)
+    return _Call(tuple(positions), tuple(keywords))
+
+
+def _by_name(names: Mapping[str, int], role: Role) -> list[tuple[str, int]]:
+    """Return what ``**kwargs`` gets: a value once, under the name that is offered."""
+    return [(name, at) for name, at in names.items() if name in role.offered]
+
+
+def _call_by_position(
+    parameters: Sequence[Parameter], names: Mapping[str, int], role: Role
+) -> _Call | None:
+    kinds = {parameter.kind for parameter in parameters}
+    if any(p.kind is Parameter.KEYWORD_ONLY and p.default is Parameter.empty for p in parameters):
+        return None
+    places = [p for p in parameters if p.kind in _POSITIONAL]
+    required = sum(p.default is Parameter.empty for p in places)
+    offers = [tuple(range(len(role.offered)))]
+    offers += [tuple(role.offered.index(name) for name in names) for names in role.shorter]
+    if Parameter.VAR_POSITIONAL in kinds:
+        return _Call(offers[0]) if required <= len(offers[0]) else None
+    if Parameter.VAR_KEYWORD in kinds and not required:
+        return _Call(keywords=tuple(_by_name(names, role)))
+    for offer in offers:
+        if len(offer) == required:
+            return _Call(offer)
+    for offer in offers:
+        if required < len(offer) <= len(places):
+            return _Call(offer)
+    return None if required else _Call()
+
+
+def _is_possible(function: Callable[..., Any], call: _Call) -> bool:
+    """Whether Python can call the function so: a wrapper may take less than what it wraps."""
+    try:
+        own = inspect.signature(function, follow_wrapped=False)
+        own.bind(*call.positions, **dict(call.keywords))
+    except TypeError:
+        return False
+    return True
+
+
+def _closure(function: Callable[..., Any], call: _Call, offered: int) -> Callable[..., Any]:
+    positions, keywords = call.positions, call.keywords
+    count = len(positions)
+    if keywords:
+        return lambda *values: function(
+            *[values[at] for at in positions], **{name: values[at] for name, at in keywords}
+        )
+    if positions != tuple(range(count)):
+        return lambda *values: function(*[values[at] for at in positions])
+    if count == offered:
+        return function
+    if count == 1:
+        return lambda first, *_rest: function(first)
+    return lambda *values: function(*values[:count])
+
+
+def _refusal(
+    function: Callable[..., Any],
+    signature: inspect.Signature,
+    names: Mapping[str, int],
+    role: Role,
+    where: str,
+) -> str:
+    shown = " ".join(f"{name_of(function)}{signature}".split())
+    hint = ""
+    for parameter in signature.parameters.values():
+        if parameter.kind in _VARIADIC or parameter.default is not Parameter.empty:
+            continue
+        if parameter.name not in names:
+            hint = hint or nearest(parameter.name, role.offered)
+    counts = [f"all {len(role.offered)}" if len(role.offered) > 1 else "it"]
+    counts += [f"the {len(names)} ({', '.join(names)})" for names in role.shorter]
+    return (
+        f"{where}: expected a function of ({', '.join(role.offered)}), by these names (any of "
+        f"them) or by position ({' or '.join(counts)}), got {shown}{hint}"
+    )

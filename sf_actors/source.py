@@ -1,0 +1,156 @@
+"""Executing a service file: each time afresh, in a module of its own, beside the others."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import sys
+import threading
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.errors import DefinitionError
+from sf_actors.nearest import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, ModuleType
+
+_numbers: Final = itertools.count(1)
+
+
+class ImportPath:
+    """Folders at the head of ``sys.path`` for as long as somebody needs them; thread-safe.
+
+    Many services share the one ``sys.path``: a folder leaves it with the last of them. One that
+    stood there before is left as it is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders: dict[str, int] = {}
+
+    def hold(self, folder: str) -> Callable[[], None]:
+        """Make a folder importable; what is returned gives it back, once."""
+        with self._lock:
+            if folder not in self._holders:
+                if folder in sys.path:
+                    return lambda: None
+                sys.path.insert(0, folder)
+            self._holders[folder] = self._holders.get(folder, 0) + 1
+        return lambda: self._give_back(folder)
+
+    def _give_back(self, folder: str) -> None:
+        with self._lock:
+            self._holders[folder] -= 1
+            if self._holders[folder]:
+                return
+            del self._holders[folder]
+            if folder in sys.path:  # user code may have taken it out
+                sys.path.remove(folder)
+
+
+_import_path: Final = ImportPath()
+
+
+class ExecutedFile:
+    """A service file that was executed: its module, until `unload`.
+
+    The module stands in ``sys.modules`` under a name of its own meanwhile, since pickle,
+    dataclasses and typing look there; it is never ``__main__``. The folder of the file and the
+    working directory can be imported from.
+
+    :param path: the file, relative to the working directory or absolute, with any suffix
+    :raises DefinitionError: there is no such file, it cannot be read, or it or a module that it
+        imports is no Python; what else the file raises is raised as it is
+    """
+
+    def __init__(self, path: Path) -> None:
+        _require_file(path)
+        full = path.absolute()
+        identifier = re.sub(r"\W", "_", full.name.removesuffix(".py"))
+        name = f"sf_actors_service_{next(_numbers)}_{identifier}"
+        loader = SourceFileLoader(name, str(full))
+        code = _compiled(loader, full)
+        self.module = _new_module(loader, full)
+        self._lock = threading.Lock()
+        self._undo: list[Callable[[], None]] = []
+        try:
+            self._prepare(full.parent)
+            _execute(code, self.module)
+        except BaseException:
+            self.unload()
+            raise
+
+    def unload(self) -> None:
+        """Take back what importing needed; idempotent, from any thread. The module lives on."""
+        with self._lock:
+            undo, self._undo = self._undo, []
+        for step in reversed(undo):
+            step()
+
+    def _prepare(self, folder: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):  # a working directory that was deleted
+            self._undo.append(_import_path.hold(str(Path.cwd())))
+        self._undo.append(_import_path.hold(str(folder)))
+        name = self.module.__name__
+        sys.modules[name] = self.module
+        self._undo.append(lambda: _forget(name))
+
+
+def _forget(name: str) -> None:
+    sys.modules.pop(name, None)
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            inside = path / "service.py"
+            hint = f"; name the file, such as {str(inside)!r}" if inside.is_file() else ""
+            raise DefinitionError(f"expected a service file, got the folder {str(path)!r}{hint}")
+        if path.is_file():
+            return
+        if path.exists():
+            raise DefinitionError(
+                f"expected a service file, got {str(path)!r}, which is no regular file"
+            )
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    except (OSError, ValueError) as exc:  # no permission, a NUL in the path
+        raise DefinitionError(f"cannot read the service file {str(path)!r}: {exc}") from exc
+    raise DefinitionError(f"there is no service file {str(path)!r}{nearest(path.name, beside)}")
+
+
+def _compiled(loader: SourceFileLoader, path: Path) -> CodeType:
+    """Compile the file as it is now: cached bytecode may be that of an older one."""
+    try:
+        return loader.source_to_code(path.read_bytes(), str(path))
+    except OSError as exc:
+        raise DefinitionError(f"cannot read the service file {str(path)!r}: {exc}") from exc
+    except SyntaxError as exc:
+        raise DefinitionError(_told(exc)) from exc
+    except ValueError as exc:  # null bytes, before Python 3.12
+        raise DefinitionError(f"{path}: {exc}") from exc
+
+
+def _new_module(loader: SourceFileLoader, path: Path) -> ModuleType:
+    spec = spec_from_file_location(loader.name, path, loader=loader)
+    if spec is None:
+        raise DefinitionError(f"{path}: cannot be loaded as a module")
+    return module_from_spec(spec)
+
+
+def _execute(code: CodeType, module: ModuleType) -> None:
+    try:
+        exec(code, module.__dict__)  # noqa: S102 - running the user's file is what this is for
+    except SyntaxError as exc:
+        if exc.filename is None or exc.filename.startswith("<"):
+            raise  # of a text that the file itself evaluates
+        raise DefinitionError(_told(exc)) from exc
+
+
+def _told(error: SyntaxError) -> str:
+    place = f"{error.filename}:{error.lineno}" if error.lineno else str(error.filename)
+    return f"{place}: {type(error).__name__}: {' '.join(str(error.msg).split())}"
