@@ -1,0 +1,16 @@
+"""Threads and sockets live here and nowhere else.
+
+======================  =================================================  =======================
+thread                  runs                                               touches the sockets
+======================  =================================================  =======================
+an inbound actor's      one loop: wait for its inbox and its sockets       its own, it alone
+the router's            calls to handlers that could not run at once       none
+the caller of to_send   check, encode, send, wait for the reply            an outbound one, under
+                                                                           its lock
+======================  =================================================  =======================
+
+A message comes in on the socket of an inbound actor. Its thread decodes it and hands a `Call` to
+the `Turn`: when no user code runs and none waits, the handler runs at once in that thread; else
+the call queues at the router and runs in the router's thread, and its answer comes back to the
+actor as a message. Either way one handler runs at a time, and each connection keeps its order.
+"""

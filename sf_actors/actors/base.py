@@ -1,0 +1,225 @@
+"""An actor that owns sockets: open, ready, close on every path."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import pykka
+
+from sf_actors.actors.inbox import TICK, Broken, SocketInbox, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.latch import Latch
+    from sf_actors.actors.transport import Socket
+    from sf_actors.actors.world import World
+    from sf_actors.addresses import Endpoint
+    from sf_actors.counters import Counters
+    from sf_actors.models import Model
+
+#: Messages that are read before the inbox is looked at again.
+BATCH = 200
+
+#: Least time between two warnings for the same reason, in seconds.
+WARNING_INTERVAL_S = 5.0
+
+
+class Begin:
+    """Start to read: the service is ready."""
+
+
+class Drain:
+    """Read nothing new; what was read goes on.
+
+    :param latch: told when the actor has stopped to read
+    """
+
+    def __init__(self, latch: Latch) -> None:
+        self.latch = latch
+
+
+class SocketActor(pykka.ThreadingActor):
+    """An actor with sockets; all hooks run in its own thread.
+
+    Subclasses override `open`, `on_readable` and what else they need. Whatever they raise there
+    ends the actor, closes its sockets and is told to the world, which may start another.
+
+    :param world: what the actors of one run share
+    :param model: the connection or state
+    :param endpoints: the address of each of the model's sockets
+    :param counters: its numbers, which outlive a restart
+    :param handler: takes args, to_send, states, config; None where the model has none
+    """
+
+    use_daemon_thread = True
+    counted: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        world: World,
+        model: Model,
+        endpoints: Mapping[str, Endpoint],
+        counters: Counters,
+        handler: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.world = world
+        self.model = model
+        self.name = f"{model.kind}/{model.side}/{model.name}"
+        self.label = f"{model.where}"
+        self.endpoints = endpoints
+        self.counters = counters
+        self.handler = handler
+        self.is_draining = False
+        self.thread: threading.Thread | None = None
+        self.inbox = cast("SocketInbox", self.actor_inbox)
+        self.sources: list[Source] = []
+        #: what `start` takes to make a successor
+        self.construction: tuple[Any, ...] = (world, model, endpoints, counters, handler)
+        world.actors[self.name] = self
+        self._bound: list[Socket] = []
+        self._connected: list[Socket] = []
+        self._is_open = False
+        self._warned: dict[str, tuple[float, int]] = {}
+
+    @staticmethod
+    def _create_actor_inbox() -> SocketInbox:
+        return SocketInbox()
+
+    # what subclasses fill in
+
+    def open(self) -> None:
+        """Open the sockets."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Act before the sockets are closed."""
+
+    def on_readable(self, source: Source) -> None:
+        """Read a socket until nothing is there, or a batch is done."""
+
+    def on_tick(self) -> None:
+        """Act on the deadline of the inbox."""
+
+    def on_message(self, message: Any) -> None:
+        """Act on a message of another actor."""
+
+    def on_begin(self) -> None:
+        """Start to read."""
+
+    def on_drain(self) -> None:
+        """Stop to read."""
+        self.is_draining = True
+        for source in self.sources:
+            self.inbox.pause(source)
+
+    # what subclasses use
+
+    def bind(self, kind: int, name: str) -> Socket:
+        """Open one of the model's sockets and bind it."""
+        opened, shown = self.world.transport.bound(
+            kind, self.endpoints[name], self.model.creation, where=self.model.where
+        )
+        self._bound.append(opened)
+        self.world.supervisor.bound(self.model, name, shown)
+        return opened
+
+    def connect(self, kind: int, name: str, subscription: bytes | None = None) -> Socket:
+        """Open one of the model's sockets and connect it."""
+        opened = self.world.transport.connected(
+            kind,
+            self.endpoints[name],
+            self.model.creation,
+            where=self.model.where,
+            server=self.model.name,
+            subscription=subscription,
+        )
+        self._connected.append(opened)
+        return opened
+
+    def disconnect(self, source: Source) -> None:
+        """Close a connected socket that is watched, with what it still had to send."""
+        self.inbox.forget(source)
+        self.sources.remove(source)
+        self._connected.remove(source.socket)
+        self.world.transport.close(source.socket, linger_ms=0)
+
+    def watch(self, socket: Socket) -> Source:
+        """Wait for a socket from now on."""
+        source = Source(socket)
+        self.sources.append(source)
+        self.inbox.watch(source)
+        return source
+
+    def warn(self, reason: str, text: str) -> None:
+        """Log a warning, but the same reason once in a while, with the number left out."""
+        last, left_out = self._warned.get(reason, (-WARNING_INTERVAL_S, 0))
+        now = monotonic()
+        if now - last < WARNING_INTERVAL_S:
+            self._warned[reason] = (last, left_out + 1)
+            return
+        self._warned[reason] = (now, 0)
+        self.world.log.warning(
+            "message dropped", model=self.model.where, reason=reason, error=text, left_out=left_out
+        )
+
+    # what pykka calls
+
+    def on_start(self) -> None:
+        """Open the sockets; a failure closes what was opened and is told to who waits."""
+        self.thread = threading.current_thread()
+        self.thread.name = f"{self.world.name}/{self.name}"
+        self.world.scope.adopt()
+        self._is_open = True
+        try:
+            self.open()
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            self._close()
+            self.stop()
+            self.world.supervisor.opened(self, error)
+        else:
+            self.world.supervisor.opened(self, None)
+
+    def on_receive(self, message: Any) -> None:
+        """Act on one message, readable socket or deadline."""
+        if not self._is_open:
+            return
+        try:
+            if type(message) is Source:
+                self.on_readable(message)
+            elif message is TICK:
+                self.on_tick()
+            elif type(message) is Begin:
+                self.on_begin()
+            elif type(message) is Drain:
+                self.on_drain()
+                message.latch.arrive(self.name)
+            elif type(message) is Broken:
+                raise message.error
+            else:
+                self.on_message(message)
+        except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
+            self._close()
+            self.stop()
+            self.world.supervisor.died(self, error)
+
+    def on_stop(self) -> None:
+        """Close everything."""
+        self._close()
+        self.inbox.close()
+
+    def _close(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        self.close()
+        for source in self.sources:
+            self.inbox.forget(source)
+        self.sources.clear()
+        for closing in self._connected:
+            self.world.transport.close(closing)
+        for closing in self._bound:
+            self.world.transport.unbind(closing)

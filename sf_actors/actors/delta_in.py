@@ -1,0 +1,161 @@
+"""The delta update in-state: a replica of a delta update out-state."""
+
+from __future__ import annotations
+
+import random
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import zmq
+from msgspec import UnsetType
+
+from sf_actors.actors.in_state import InState
+from sf_actors.actors.state_fields import StateFields
+from sf_actors.errors import MessageError, Undecodable
+from sf_actors.replication.actions import Ask, PhaseChanged, Updated
+from sf_actors.replication.replica import Replica
+from sf_actors.wire.envelope import (
+    HEARTBEAT_NUMBER,
+    decode_delta,
+    decode_delta_args,
+    decode_snapshot_reply,
+    encode_snapshot_request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from msgspec import Raw
+
+    from sf_actors.actors.inbox import Source
+    from sf_actors.replication.actions import Action
+    from sf_actors.wire.envelope import SnapshotReply
+
+
+class DeltaIn(InState):
+    """Owns the SUB socket of the deltas and the DEALER socket of the snapshot requests.
+
+    What to do is decided by `Replica`; this actor carries its events and actions.
+    """
+
+    def open(self) -> None:
+        """Open the subscription; the other socket is opened with the first request."""
+        creation = self.model.creation
+        self.open_subscription(is_binder=False)
+        self._fields = StateFields(self.model)
+        self._replica = Replica(
+            self.model.arguments.shape,
+            now=monotonic(),
+            heartbeat_s=creation["heartbeat_s"],
+            stale_after_s=creation["stale_after_s"],
+            rng=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+        )
+        self._requests: Source | None = None
+        self._is_answered = True
+        self._workflow_id: object = None
+        self.show(self._replica.value, lambda: self._replica.status(monotonic()))
+        self._subscription = self.watch(self.socket)
+        self.inbox.deadline = self._replica.next_deadline
+
+    def on_readable(self, source: Source) -> None:
+        """Read deltas, or the answer to a request."""
+        if source is self._subscription:
+            self.read_subscription(source)
+        else:
+            self._read_answers(source)
+        self.inbox.deadline = self._replica.next_deadline
+
+    def on_tick(self) -> None:
+        """Act on a deadline of the replica."""
+        self._act(self._replica.on_tick(monotonic()))
+        self.inbox.deadline = self._replica.next_deadline
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Hand a delta or heartbeat to the replica."""
+        envelope = decode_delta(message)
+        args = envelope.args
+        if args.current_num == HEARTBEAT_NUMBER:
+            if envelope.epoch is None or envelope.head is None:
+                raise Undecodable("expected a heartbeat with epoch and head, got one without")
+            actions = self._replica.on_heartbeat(
+                monotonic(), envelope.epoch, envelope.head, envelope.digest
+            )
+        else:
+            self._workflow_id = envelope.workflow_id
+            actions = self._replica.on_delta(
+                monotonic(),
+                envelope.epoch,
+                args.current_num,
+                args.is_snapshot,
+                self._decoder(args.state, is_snapshot=args.is_snapshot),
+            )
+        self._act(actions)
+
+    def _act(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Updated):
+                value = self._fields.content(action.value)
+                self.update(value, action.fields, self._workflow_id, has_news=action.number >= 0)
+            elif isinstance(action, Ask):
+                self._ask(action)
+            elif isinstance(action, PhaseChanged):
+                self.tell_status(action.status, action.reason)
+
+    def _decoder(self, raw: Raw, *, is_snapshot: bool) -> Callable[[], dict[str, Any]]:
+        decoded = self._fields.decoded
+        return lambda: decoded(raw, is_snapshot=is_snapshot)
+
+    # snapshots
+
+    def _ask(self, ask: Ask) -> None:
+        """Send a request; what an unanswered one had still to send goes with its socket."""
+        if self._requests is not None and not self._is_answered:
+            self.disconnect(self._requests)
+            self._requests = None
+        if self._requests is None:
+            self._requests = self.watch(self.connect(zmq.DEALER, "requester"))
+        self._is_answered = False
+        request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
+        try:
+            self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
+        except zmq.Again:
+            self.counters.drop("queue_full")
+        self._requests.touched()
+
+    def _read_answers(self, source: Source) -> None:
+        while self._requests is source:
+            try:
+                frames = source.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                source.drained()
+                return
+            try:
+                self._take_answer(decode_snapshot_reply(frames[-1]))
+            except MessageError as error:
+                self.counters.drop(error.reason)
+                self.warn(error.reason, str(error))
+
+    def _take_answer(self, reply: SnapshotReply) -> None:
+        token, now, replica = reply.workflow_id, monotonic(), self._replica
+        if not isinstance(token, int):
+            raise Undecodable(f"expected our own workflow id in the snapshot, got {token!r}")
+        self._is_answered = True
+        self._workflow_id = None
+        snapshot = reply.return_args
+        if reply.error is not None:
+            problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
+            self._act(replica.on_failure(now, token, problem))
+        elif reply.deltas is not None:
+            deltas = [decode_delta_args(raw) for raw in reply.deltas]
+            filled = [
+                (d.current_num, d.is_snapshot, self._decoder(d.state, is_snapshot=d.is_snapshot))
+                for d in deltas
+            ]
+            self._act(replica.on_fill(now, token, reply.epoch, filled))
+        elif not isinstance(snapshot, UnsetType):
+            decoded, raw = self._fields.decoded_value, snapshot.state
+            self._act(
+                replica.on_snapshot(
+                    now, token, reply.epoch, snapshot.current_num, lambda: decoded(raw)
+                )
+            )

@@ -1,0 +1,63 @@
+"""The full update out-state: publishes whole values, and the last one again to who joins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.actors.out_state import OutState, Publication, SubscriptionWaits
+from sf_actors.wire.envelope import encode_published
+
+if TYPE_CHECKING:
+    from sf_actors.actors.world import World
+    from sf_actors.counters import Counters
+    from sf_actors.models import Model
+
+
+class FullPublication(Publication):
+    """Whole values, numbered; the last one is kept as it was sent."""
+
+    def __init__(self, world: World, model: Model, counters: Counters) -> None:
+        super().__init__(world, model, counters)
+        self.actor: FullOut | None = None
+        self._number = -1
+        self._last: bytes | None = None
+
+    def send(self, args: Any, workflow_id: object) -> None:
+        """Check a value, number it and publish it; any thread.
+
+        :raises InvalidArguments: it fails the model; nothing was sent
+        """
+        checked = self.model.arguments.checked(args)
+        with self.lock:
+            socket = self.open_socket()
+            number = self._number + 1
+            frame = self.framed(encode_published(checked, workflow_id, self.epoch, number))
+            self._number, self._last = number, frame
+            socket.send(frame, zmq.NOBLOCK)
+            self.counters.sent += 1
+            if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                self.actor.actor_ref.tell(SubscriptionWaits())
+
+    def send_sign_of_life(self) -> None:
+        """Publish the last value again, if there is one."""
+        with self.lock:
+            if self._last is not None:
+                self.open_socket().send(self._last, zmq.NOBLOCK)
+
+
+class FullOut(OutState[FullPublication]):
+    """Owns the XPUB socket of a full update state."""
+
+    counted = ("sent", "dropped", "restarts", "last_error")
+
+    @classmethod
+    def publication_of(cls, world: World, model: Model, counters: Counters) -> FullPublication:
+        """Return what callers use, which outlives a restart of the actor."""
+        return FullPublication(world, model, counters)
+
+    def open(self) -> None:
+        """Open the socket, and be told of subscriptions that a caller comes upon."""
+        super().open()
+        self.publication.actor = self

@@ -1,0 +1,233 @@
+"""Inboxes: the one place where an actor waits. The only file that touches pykka's inner hooks.
+
+pykka's loop calls `get()` for the next envelope. An `Inbox` waits for messages of other actors; a
+`SocketInbox` waits for these, for its sockets and for its deadline at once, in one `poll`, so that
+there is no polling interval and no second thread. `get()` never raises: pykka would end the
+thread without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+from pykka._envelope import Envelope
+
+if TYPE_CHECKING:
+    from sf_actors.actors.transport import Socket
+
+
+class Tick:
+    """The deadline of the inbox has come."""
+
+
+TICK: Final = Tick()
+_TICK: Final = Envelope(TICK)
+
+
+class Broken:
+    """The wait itself failed; the actor raises what is inside."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Source:
+    """A socket that an inbox waits for, and that arrives as a message when it may be readable.
+
+    libzmq's descriptor signals a change, not a state: whoever is handed a source reads until
+    nothing is there and then says so with `drained`.
+    """
+
+    __slots__ = ("envelope", "fd", "may_be_readable", "paused", "socket")
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self.fd = int(socket.getsockopt(zmq.FD))
+        self.may_be_readable = True
+        self.paused = False
+        self.envelope: Envelope[Source] = Envelope(self)
+
+    def drained(self) -> None:
+        """Say that a read found nothing; runs in the thread of the actor."""
+        self.may_be_readable = False
+
+    def touched(self) -> None:
+        """Say that the socket was used otherwise, which may have eaten the signal of a read."""
+        self.may_be_readable = True
+
+
+class Inbox:
+    """Messages for an actor without a socket, first come first served; any thread may put."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Envelope[Any]] = deque()
+        self._lock = threading.Lock()
+        self._is_idle = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
+        with self._lock:
+            self._messages.append(envelope)
+            if self._is_idle:
+                self._is_idle = False
+                self._gate.release()
+
+    def get(self) -> Envelope[Any]:
+        """Return the next message; waits for it, in the thread of the actor."""
+        while True:
+            try:
+                with self._lock:
+                    if self._messages:
+                        return self._messages.popleft()
+                    self._is_idle = True
+                self._gate.acquire()
+            except BaseException as error:  # noqa: BLE001 - see the top of the file
+                return Envelope(Broken(error))
+
+    def empty(self) -> bool:
+        """Return whether no message waits."""
+        return not self._messages
+
+    def take_all(self) -> list[Any]:
+        """Take every message that waits but pykka's own; any thread."""
+        with self._lock:
+            waiting = [envelope for envelope in self._messages if envelope.reply_to is None]
+            kept = [envelope for envelope in self._messages if envelope.reply_to is not None]
+            self._messages.clear()
+            self._messages.extend(kept)
+        return [envelope.message for envelope in waiting]
+
+
+class Wakeup:
+    """A descriptor that another thread makes readable: an eventfd, or a pipe where there is none."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self.fd = self._in = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:
+            self.fd, self._in = os.pipe()
+            os.set_blocking(self.fd, False)
+            os.set_blocking(self._in, False)
+
+    def set(self) -> None:
+        """Make it readable; any thread. A full counter or pipe is readable already."""
+        try:
+            os.write(self._in, (1).to_bytes(8, "little"))
+        except BlockingIOError:
+            return
+
+    def clear(self) -> None:
+        """Make it unreadable again."""
+        try:
+            os.read(self.fd, 4096)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Free the descriptor; may be called twice."""
+        for fd in {self.fd, self._in}:
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self._in = -1
+
+
+class SocketInbox:
+    """Messages, sockets and a deadline for an actor that owns sockets.
+
+    `put` is for any thread; everything else is for the thread of the actor.
+    """
+
+    def __init__(self) -> None:
+        self._messages: deque[Envelope[Any]] = deque()
+        self._lock = threading.Lock()
+        self._is_idle = False
+        self._is_closed = False
+        self._wakeup = Wakeup()
+        self._sources: dict[int, Source] = {}
+        self._poll = select.poll()
+        self._poll.register(self._wakeup.fd, select.POLLIN)
+        #: When `get` is to return a `Tick`, in seconds of `time.monotonic`; None: never.
+        self.deadline: float | None = None
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
+        with self._lock:
+            self._messages.append(envelope)
+            if self._is_idle and not self._is_closed:
+                self._is_idle = False
+                self._wakeup.set()
+
+    def get(self) -> Envelope[Any]:
+        """Return the next message, readable source or tick; waits for it."""
+        try:
+            return self._next()
+        except BaseException as error:  # noqa: BLE001 - see the top of the file
+            return Envelope(Broken(error))
+
+    def empty(self) -> bool:
+        """Return whether no message waits."""
+        return not self._messages
+
+    def watch(self, source: Source) -> None:
+        """Wait for a socket from now on."""
+        self._sources[source.fd] = source
+        self._poll.register(source.fd, select.POLLIN)
+
+    def pause(self, source: Source) -> None:
+        """Leave a socket unread until `resume`."""
+        if not source.paused:
+            source.paused = True
+            self._poll.unregister(source.fd)
+
+    def resume(self, source: Source) -> None:
+        """Wait for a paused socket again."""
+        if source.paused:
+            source.paused = False
+            source.may_be_readable = True
+            self._poll.register(source.fd, select.POLLIN)
+
+    def forget(self, source: Source) -> None:
+        """Wait for a socket no longer, before it is closed."""
+        if self._sources.pop(source.fd, None) is not None and not source.paused:
+            self._poll.unregister(source.fd)
+
+    def close(self) -> None:
+        """Free the descriptor of the wake-up; messages may still be put, and nobody waits."""
+        with self._lock:
+            self._is_closed = True
+            self._wakeup.close()
+
+    def _next(self) -> Envelope[Any]:
+        while True:
+            with self._lock:
+                if self._messages:
+                    return self._messages.popleft()
+                self._is_idle = True
+            if self.deadline is not None and monotonic() >= self.deadline:
+                self.deadline = None
+                self._is_idle = False
+                return _TICK
+            for fd, source in self._sources.items():
+                if source.may_be_readable and not source.paused:
+                    self._is_idle = False
+                    if len(self._sources) > 1:
+                        # to the end of the line, so that a busy socket does not starve another
+                        self._sources[fd] = self._sources.pop(fd)
+                    return source.envelope
+            timeout_ms = None
+            if self.deadline is not None:
+                timeout_ms = max(0.0, self.deadline - monotonic()) * 1000
+            for fd, _ in self._poll.poll(timeout_ms):
+                if fd == self._wakeup.fd:
+                    self._wakeup.clear()
+                else:
+                    self._sources[fd].may_be_readable = True
+            self._is_idle = False

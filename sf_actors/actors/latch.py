@@ -1,0 +1,44 @@
+"""A latch: one thread waits until each of several others has said that it got there."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Latch:
+    """Waits for names; any thread may arrive.
+
+    :param names: who is expected
+    """
+
+    def __init__(self, names: set[str]) -> None:
+        self._pending = set(names)
+        self._errors: list[BaseException] = []
+        self._changed = threading.Condition()
+
+    def arrive(self, name: str, error: BaseException | None = None) -> None:
+        """Say that `name` got there, or what kept it; a second time counts for nothing."""
+        with self._changed:
+            if name not in self._pending:
+                return
+            self._pending.discard(name)
+            if error is not None:
+                self._errors.append(error)
+            self._changed.notify_all()
+
+    def wait_for(self, names: set[str], timeout_s: float) -> None:
+        """Wait until these have arrived, whatever kept them."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._pending & names, timeout_s)
+
+    def wait(self, timeout_s: float) -> set[str]:
+        """Wait until all have arrived or one was kept.
+
+        :returns: the names that have not arrived when the time is over
+        :raises BaseException: what kept the first one that was kept
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._errors or not self._pending, timeout_s)
+            if self._errors:
+                raise self._errors[0]
+            return set(self._pending)

@@ -1,0 +1,172 @@
+"""What delta and full update out-states have in common: a publishing socket, and who joins it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import zmq
+
+from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.errors import MessageTooLarge, ServiceStopped
+from sf_actors.wire.topic import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.actors.inbox import Source
+    from sf_actors.actors.transport import Socket
+    from sf_actors.actors.world import World
+    from sf_actors.addresses import Endpoint
+    from sf_actors.counters import Counters
+    from sf_actors.models import Model
+
+
+class SubscriptionWaits:
+    """A caller's send met a subscription, whose signal it has eaten: look at the socket."""
+
+
+class Publication:
+    """An out-state as the callers of `to_send` use it, one at a time, under its lock.
+
+    The lock also hands the socket over: whoever holds it numbers an update and sends it, so that
+    numbers leave in their order. The value outlives a restart of the actor; the epoch does not.
+    """
+
+    def __init__(self, world: World, model: Model, counters: Counters) -> None:
+        self.model = model
+        self.counters = counters
+        self.lock = threading.Lock()
+        self.epoch = new_epoch()
+        #: when subscribers have had the time to join, in seconds of `time.monotonic`
+        self.ready_at = 0.0
+        self._name = world.name
+        self._topic = pack(model.creation["topic"])
+        self._max_bytes: int = model.creation["max_message_bytes"]
+        self._socket: Socket | None = None
+
+    def send(self, args: Any, workflow_id: object) -> None:
+        """Check an update and publish it; any thread.
+
+        :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
+        """
+        raise NotImplementedError
+
+    def send_sign_of_life(self) -> None:
+        """Publish what tells a replica where the publisher is; runs in the actor's thread."""
+        raise NotImplementedError
+
+    def attach(self, socket: Socket) -> None:
+        """Send through a socket from now on, as a new epoch."""
+        with self.lock:
+            self._socket = socket
+            self.epoch = new_epoch()
+            self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
+
+    def detach(self) -> None:
+        """Send no more."""
+        with self.lock:
+            self._socket = None
+
+    def read_subscriptions(self, socket: Socket) -> int:
+        """Read what subscribers said; runs in the actor's thread, under the lock.
+
+        :returns: how many subscribed
+        """
+        joined = 0
+        with self.lock:
+            for _ in range(BATCH):
+                try:
+                    joined += socket.recv(zmq.NOBLOCK)[:1] == b"\x01"
+                except zmq.Again:
+                    break
+        return joined
+
+    def framed(self, packed: bytes) -> bytes:
+        """Return a message with its topic, if it may be sent.
+
+        :raises MessageTooLarge: it is larger than the model allows
+        """
+        frame = self._topic + packed
+        if len(frame) > self._max_bytes:
+            raise MessageTooLarge(
+                f"{self.model.where}: the update has {len(frame)} bytes, "
+                f"max_message_bytes allows {self._max_bytes}"
+            )
+        return frame
+
+    def open_socket(self) -> Socket:
+        """Return the socket; with the lock held.
+
+        :raises ServiceStopped: the actor has closed it
+        """
+        if self._socket is None:
+            raise ServiceStopped(f"{self.model.where}: {self._name} has stopped")
+        return self._socket
+
+
+P = TypeVar("P", bound=Publication)
+
+
+class OutState(SocketActor, Generic[P]):
+    """Owns the XPUB socket that callers send on, greets who subscribes, and gives signs of life.
+
+    :param publication: what the callers of `to_send` use
+    """
+
+    def __init__(
+        self,
+        world: World,
+        model: Model,
+        endpoints: Mapping[str, Endpoint],
+        counters: Counters,
+        publication: P,
+    ) -> None:
+        super().__init__(world, model, endpoints, counters)
+        self.construction = (world, model, endpoints, counters, publication)
+        self.publication = publication
+
+    def open(self) -> None:
+        """Open the publishing socket."""
+        creation = self.model.creation
+        if creation["is_x_pub"]:
+            publisher = self.connect(zmq.XPUB, "publisher")
+        else:
+            publisher = self.bind(zmq.XPUB, "publisher")
+        publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._heartbeat_s: float = creation["heartbeat_s"]
+        self._publisher = self.watch(publisher)
+        self.publication.attach(publisher)
+        self.inbox.deadline = monotonic() + self._heartbeat_s
+
+    def close(self) -> None:
+        """Let callers send no more."""
+        self.publication.detach()
+
+    def on_tick(self) -> None:
+        """Give a sign of life."""
+        self.publication.send_sign_of_life()
+        # what a caller sent meanwhile may have eaten the signal of a subscription
+        self._publisher.touched()
+        self.inbox.deadline = monotonic() + self._heartbeat_s
+
+    def on_readable(self, source: Source) -> None:
+        """Greet who subscribes, so that it knows that it is heard."""
+        source.drained()
+        if self.publication.read_subscriptions(source.socket):
+            self.publication.send_sign_of_life()
+
+    def on_message(self, message: Any) -> None:
+        """Look for subscriptions."""
+        if isinstance(message, SubscriptionWaits):
+            self._publisher.touched()
+
+    def on_drain(self) -> None:
+        """Go on: handlers that still run may update the state."""
+
+
+def new_epoch() -> int:
+    """Return a random number that no other start will have."""
+    return secrets.randbits(62) + 1

@@ -1,0 +1,84 @@
+"""The publisher: sends a message to whoever subscribes."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.counters import Counters
+from sf_actors.errors import MessageTooLarge, ServiceStopped
+from sf_actors.wire.envelope import encode_published
+from sf_actors.wire.topic import pack
+
+if TYPE_CHECKING:
+    from sf_actors.actors.world import World
+    from sf_actors.addresses import Endpoint
+    from sf_actors.models import Model
+
+
+class Publisher:
+    """Owns a PUB socket that the callers of `to_send` use one at a time, under its lock.
+
+    Every message carries the publisher's epoch, random per start, and its number, so that a
+    subscriber can count what it missed.
+
+    :param endpoint: where to bind, or the bus to connect to
+    :raises BindError: the socket cannot be opened there
+    """
+
+    def __init__(self, world: World, model: Model, endpoint: Endpoint) -> None:
+        self.model = model
+        self.counters = Counters("sent", "dropped", "last_error")
+        self._world = world
+        self._arguments = model.arguments
+        self._topic = pack(model.creation["topic"])
+        self._max_bytes: int = model.creation["max_message_bytes"]
+        self._lock = threading.Lock()
+        self._epoch = secrets.randbits(62) + 1
+        self._number = 0
+        if model.creation["is_x_pub"]:
+            self._socket = world.transport.connected(
+                zmq.PUB, endpoint, model.creation, where=model.where, server=model.name
+            )
+        else:
+            self._socket, address = world.transport.bound(
+                zmq.PUB, endpoint, model.creation, where=model.where
+            )
+            world.supervisor.bound(model, "publisher", address)
+        #: when subscribers have had the time to join, in seconds of `time.monotonic`
+        self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
+
+    def send(self, args: Any, workflow_id: object) -> None:
+        """Check, encode and publish; any thread.
+
+        :raises InvalidArguments: the arguments fail the model
+        """
+        checked = self._arguments.checked(args)
+        with self._lock:
+            if self._socket.closed:
+                raise ServiceStopped(f"{self.model.where}: the service has stopped")
+            frame = self._topic + encode_published(checked, workflow_id, self._epoch, self._number)
+            if len(frame) > self._max_bytes:
+                raise MessageTooLarge(
+                    f"{self.model.where}: the message has {len(frame)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            self._socket.send(frame, zmq.NOBLOCK)
+            self._number += 1
+            self.counters.sent += 1
+
+    def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
+        """Close the socket; any thread.
+
+        :returns: True, since no caller can hold the socket for long
+        """
+        with self._lock:
+            if self.model.creation["is_x_pub"]:
+                self._world.transport.close(self._socket)
+            else:
+                self._world.transport.unbind(self._socket)
+        return True

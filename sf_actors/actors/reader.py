@@ -1,0 +1,165 @@
+"""An actor that reads a SUB socket and brings calls to the router, no more than may wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.turn import Call
+from sf_actors.errors import MessageError, OversizedMessage
+from sf_actors.wire.topic import pack, payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.inbox import Source
+
+
+class Room:
+    """Enough of what was read is handled: read on."""
+
+
+class Delivery(Call):
+    """One message or update on its way through the handler."""
+
+    __slots__ = ("reader",)
+
+    def __init__(
+        self,
+        reader: Reader,
+        handler: Callable[..., Any],
+        args: Any,
+        workflow_id: object,
+        pinned: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.handler = handler
+        self.args = args
+        self.label = reader.label
+        self.counters = reader.counters
+        self.workflow_id = workflow_id
+        self.pinned = pinned
+        self.reader = reader
+
+    def settle(self) -> None:
+        """Count it; runs in the router's thread."""
+        self.reader.settled()
+
+    def cancel(self) -> None:
+        """Count what the stop left unhandled."""
+        self.reader.counters.drop("stopped")
+        self.reader.settled()
+
+
+class Backlog:
+    """How many calls of one actor wait at the router.
+
+    One thread counts what it brings, one what is done, so that neither needs a lock.
+    """
+
+    __slots__ = ("_brought", "_done")
+
+    def __init__(self) -> None:
+        self._brought = 0
+        self._done = 0
+
+    def __len__(self) -> int:
+        return max(0, self._brought - self._done)
+
+    def bring(self) -> None:
+        """Count a call that waits now; runs in the actor's thread."""
+        self._brought += 1
+
+    def finish(self) -> None:
+        """Count a call that waits no longer; runs in the router's thread."""
+        self._done += 1
+
+
+class Reader(SocketActor):
+    """Reads a SUB socket as long as there is room for the calls that this brings.
+
+    Subclasses override `take`, which gets each message without its topic.
+    """
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Act on one message.
+
+        :raises MessageError: it cannot be taken; it is counted and warned of
+        """
+        raise NotImplementedError
+
+    def open_subscription(self, *, is_binder: bool) -> None:
+        """Connect the socket, or bind it where many publishers send to one subscriber."""
+        creation = self.model.creation
+        topic = pack(creation["topic"])
+        if is_binder:
+            self.socket = self.bind(zmq.SUB, "subscriber")
+            self.socket.setsockopt(zmq.SUBSCRIBE, topic)
+        else:
+            self.socket = self.connect(zmq.SUB, "subscriber", topic)
+        self._max_bytes: int = creation["max_message_bytes"]
+        self._max_queued: int = creation["high_water_mark"]
+        self._backlog = Backlog()
+        self._waits_for_room = False
+
+    def read_subscription(self, source: Source) -> None:
+        """Read messages until there is none, the batch is done, or too many wait."""
+        receive = self.socket.recv
+        for _ in range(BATCH):
+            if len(self._backlog) >= self._max_queued:
+                self._wait_for_room(source)
+                return
+            try:
+                frame = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                source.drained()
+                return
+            self.counters.received += 1
+            try:
+                if len(frame) > self._max_bytes:
+                    raise OversizedMessage(
+                        f"the message has {len(frame)} bytes, "
+                        f"max_message_bytes allows {self._max_bytes}"
+                    )
+                self.take(payload(frame))
+            except MessageError as error:
+                self.counters.drop(error.reason)
+                self.warn(error.reason, str(error))
+
+    def deliver(
+        self,
+        handler: Callable[..., Any],
+        args: Any,
+        workflow_id: object,
+        pinned: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have a handler called, now or when its turn comes."""
+        if workflow_id is None:
+            workflow_id = self.world.new_workflow_id()
+        if not self.world.router.submit(Delivery(self, handler, args, workflow_id, pinned)):
+            self._backlog.bring()
+            self.counters.queued = len(self._backlog)
+
+    def on_message(self, message: Any) -> None:
+        """Read on when there is room."""
+        if isinstance(message, Room) and not self.is_draining:
+            for source in self.sources:
+                self.inbox.resume(source)
+
+    def settled(self) -> None:
+        """Take that a queued call is over; runs in the router's thread."""
+        self._backlog.finish()
+        self.counters.queued = len(self._backlog)
+        if self._waits_for_room and len(self._backlog) <= self._max_queued // 2:
+            self._waits_for_room = False
+            if self.actor_ref.is_alive():
+                self.actor_ref.tell(Room())
+
+    def _wait_for_room(self, source: Source) -> None:
+        self.inbox.pause(source)
+        self._waits_for_room = True
+        # the router may have finished the last one between the two lines above
+        if len(self._backlog) <= self._max_queued // 2:
+            self._waits_for_room = False
+            self.inbox.resume(source)

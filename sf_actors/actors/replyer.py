@@ -1,0 +1,219 @@
+"""The replyer: answers requests, by the handler or by an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.actors.address_frames import split_address
+from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.reply_cache import ReplyCache
+from sf_actors.actors.turn import Call
+from sf_actors.counters import summary
+from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
+from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.actors.inbox import Source
+
+
+class Request(Call):
+    """One request on its way through the handler.
+
+    :param address: the frames that lead back to who asked, up to the empty one
+    """
+
+    __slots__ = ("address", "frame", "replyer", "request_id")
+
+    def __init__(
+        self,
+        replyer: Replyer,
+        handler: Callable[..., Any],
+        args: dict[str, Any],
+        address: list[bytes],
+        workflow_id: object,
+        request_id: object,
+    ) -> None:
+        self.handler = handler
+        self.args = args
+        self.label = replyer.label
+        self.counters = replyer.counters
+        self.workflow_id = workflow_id
+        self.pinned = None
+        self.replyer = replyer
+        self.address = address
+        self.request_id = request_id
+        self.frame = b""
+
+    def complete(self, result: Any, error: BaseException | None) -> None:
+        """Encode the reply while nobody can change what the handler returned."""
+        self.frame = self.replyer.encode(result, error, self.workflow_id)
+
+    def settle(self) -> None:
+        """Bring the answer to the thread that owns the socket."""
+        self.replyer.tell(self)
+
+    def cancel(self) -> None:
+        """Answer that the service stopped before the handler was called."""
+        self.frame = encode_failure(
+            "ServiceStopped", "the service stopped before it came to this request", self.workflow_id
+        )
+        self.replyer.tell(self)
+
+
+class Replyer(SocketActor):
+    """Owns a ROUTER socket, which plain REQ sockets talk to as well as ours."""
+
+    counted = (
+        "received",
+        "sent",
+        "handled",
+        "failed",
+        "dropped",
+        "in_flight",
+        "queued",
+        "deduplicated",
+        "restarts",
+        "last_error",
+        "handler_s",
+    )
+
+    def open(self) -> None:
+        """Bind the socket."""
+        creation = self.model.creation
+        if self.handler is None:
+            raise TypeError(f"{self.model.where}: a replyer without a handler")
+        self.serving = self.handler
+        self._socket = self.bind(zmq.ROUTER, "replyer")
+        # a reply to a client that is gone fails instead of vanishing, so that it can be counted
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._max_queued: int = creation["high_water_mark"]
+        self._max_bytes: int = creation["max_message_bytes"]
+        self._arguments = self.model.arguments
+        self._return_arguments = self.model.return_arguments
+        self._cache = ReplyCache() if creation["deduplicate"] else None
+
+    def on_begin(self) -> None:
+        """Start to read."""
+        self._source = self.watch(self._socket)
+
+    def on_readable(self, source: Source) -> None:
+        """Read requests until there is none, the batch is done, or too many wait."""
+        receive = self._socket.recv
+        for _ in range(BATCH):
+            if self.counters.queued >= self._max_queued:
+                self.inbox.pause(source)
+                return
+            try:
+                first = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                source.drained()
+                return
+            frames = [first]
+            while self._socket.rcvmore:
+                frames.append(receive(zmq.NOBLOCK))
+            self._take(frames)
+
+    def on_message(self, message: Any) -> None:
+        """Send an answer that the router's thread brought."""
+        if isinstance(message, Request):
+            self.counters.queued -= 1
+            self._answer(message)
+            for source in self.sources:
+                source.touched()
+                if source.paused and not self.is_draining:
+                    self.inbox.resume(source)
+
+    def tell(self, request: Request) -> None:
+        """Bring an answered request to the actor's thread; any thread."""
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(request)
+
+    def encode(self, result: Any, error: BaseException | None, workflow_id: object) -> bytes:
+        """Return the frame that answers a request; runs in the turn."""
+        if error is None:
+            try:
+                reply = self._return_arguments.checked(result)
+                frame = encode_reply(reply, workflow_id)
+                if len(frame) <= self._max_bytes:
+                    return frame
+                error = InvalidArguments(
+                    f"{self.model.where}: the reply has {len(frame)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            except InvalidArguments as invalid:
+                error = invalid
+            self.counters.handled -= 1
+            self.counters.fail(error)
+            self.world.log.error("reply fails its model", model=self.model.where, error=str(error))
+        text = summary(error).partition(": ")[2]
+        return encode_failure(type(error).__name__, text, workflow_id)
+
+    def _take(self, frames: list[bytes]) -> None:
+        self.counters.received += 1
+        address: list[bytes] = []
+        workflow_id: object = None
+        try:
+            address, payload = split_address(frames)
+            if len(payload) > self._max_bytes:
+                raise OversizedMessage(
+                    f"the request has {len(payload)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            envelope = decode_request(payload)
+            workflow_id = envelope.workflow_id
+            args = self._arguments.decoded(envelope.args)
+        except MessageError as error:
+            self.counters.drop(error.reason)
+            self.warn(error.reason, str(error))
+            if address:
+                self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
+            return
+        if self._cache is not None and envelope.request_id is not None:
+            if self._is_repeated(self._cache, envelope.request_id, address):
+                return
+            self._cache.begin(envelope.request_id)
+        if workflow_id is None:
+            workflow_id = self.world.new_workflow_id()
+        request = Request(self, self.serving, args, address, workflow_id, envelope.request_id)
+        self.counters.in_flight += 1
+        if self.world.router.submit(request):
+            self._answer(request)
+        else:
+            self.counters.queued += 1
+
+    def _answer(self, request: Request) -> None:
+        self.counters.in_flight -= 1
+        if self._cache is not None and request.request_id is not None:
+            for address in self._cache.finish(request.request_id, request.frame):
+                self._send(address, request.frame)
+        self._send(request.address, request.frame)
+
+    def _is_repeated(self, cache: ReplyCache, request_id: object, address: list[bytes]) -> bool:
+        """Answer a request id that came before without the handler, now or when it is done."""
+        reply = cache.reply_to(request_id)
+        if reply is None and not cache.is_running(request_id, address):
+            return False
+        self.counters.deduplicated += 1
+        if reply is not None:
+            self._send(address, reply)
+        return True
+
+    def _send(self, address: list[bytes], frame: bytes) -> None:
+        socket = self._socket
+        try:
+            for part in address:
+                socket.send(part, zmq.SNDMORE | zmq.NOBLOCK)
+            socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            self.counters.drop("queue_full")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.counters.drop("peer_gone")
+        else:
+            self.counters.sent += 1
+

@@ -1,0 +1,198 @@
+"""The requester: sends a request and waits for its reply."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import zmq
+from msgspec import UnsetType
+
+from sf_actors.actors.inbox import Wakeup
+from sf_actors.counters import Counters
+from sf_actors.errors import (
+    InvalidArguments,
+    MessageError,
+    MessageTooLarge,
+    RemoteError,
+    RequestTimeout,
+    ServiceStopped,
+)
+from sf_actors.wire.envelope import Failure, decode_reply, encode_request
+
+if TYPE_CHECKING:
+    from sf_actors.actors.transport import Socket
+    from sf_actors.actors.world import World
+    from sf_actors.addresses import Endpoint
+    from sf_actors.models import Model
+
+#: Idle sockets that are kept for the next calls.
+MAX_IDLE = 8
+
+
+class Requester:
+    """A pool of REQ sockets: one for each call that is under way.
+
+    Concurrent calls do not wait for each other. A call that timed out closes its socket, so that
+    a late reply can never be taken for another's.
+
+    :param endpoint: the replyer; it need not be there yet
+    """
+
+    def __init__(self, world: World, model: Model, endpoint: Endpoint) -> None:
+        self.model = model
+        self.counters = Counters(
+            "sent", "received", "in_flight", "timeouts", "retries", "dropped", "last_error"
+        )
+        self._world = world
+        self._endpoint = endpoint
+        self._arguments = model.arguments
+        self._return_arguments = model.return_arguments
+        self._timeout_s: float = model.creation["timeout_s"]
+        self._attempts: int = 1 + model.creation["retries"]
+        self._max_bytes: int = model.creation["max_message_bytes"]
+        self._changed = threading.Condition()
+        self._idle: list[Socket] = []
+        self._in_use = 0
+        self._is_closed = False
+        if world.closing_wakeup is None:
+            world.closing_wakeup = Wakeup()
+        self._closing_fd = world.closing_wakeup.fd
+        # a first socket now: a wrong address or a missing key fails the start, not the first call
+        self._idle.append(self._connect())
+
+    def send(self, args: Any, workflow_id: object) -> dict[str, Any]:
+        """Check, encode, send, and wait for the reply's arguments; any thread.
+
+        :raises InvalidArguments: the arguments or the reply fail the model
+        :raises RequestTimeout: no reply came within `timeout_s`, `1 + retries` times
+        :raises RemoteError: the replyer answered with an error
+        :raises ServiceStopped: our own service stops
+        """
+        checked = self._arguments.checked(args)
+        request_id = secrets.token_hex(12) if self._attempts > 1 else None
+        frame = encode_request(checked, workflow_id, request_id)
+        if len(frame) > self._max_bytes:
+            raise MessageTooLarge(
+                f"{self.model.where}: the request has {len(frame)} bytes, "
+                f"max_message_bytes allows {self._max_bytes}"
+            )
+        for attempt in range(self._attempts):
+            if attempt:
+                self.counters.retries += 1
+            reply = self._ask(frame)
+            if reply is not None:
+                return self._decoded(reply)
+            self.counters.timeouts += 1
+        raise self._timeout()
+
+    def close(self, timeout_s: float) -> bool:
+        """Close every socket that is idle and wait for those in use; any thread.
+
+        :returns: False when a caller still holds one after `timeout_s`
+        """
+        with self._changed:
+            self._is_closed = True
+            for socket in self._idle:
+                self._world.transport.close(socket, linger_ms=0)
+            self._idle.clear()
+            return self._changed.wait_for(lambda: not self._in_use, timeout_s)
+
+    def _ask(self, frame: bytes) -> bytes | None:
+        socket = self._take()
+        reply: bytes | None = None
+        try:
+            socket.send(frame)
+            self.counters.sent += 1
+            if self._wait(socket):
+                reply = socket.recv()
+                self.counters.received += 1
+        finally:
+            self._give_back(socket, is_clean=reply is not None)
+        return reply
+
+    def _wait(self, socket: Socket) -> bool:
+        """Wait for a reply, the deadline, or the end of the service."""
+        both: list[tuple[Any, int]] = [(socket, zmq.POLLIN), (self._closing_fd, zmq.POLLIN)]
+        deadline = monotonic() + self._timeout_s
+        remaining_s = self._timeout_s
+        while remaining_s > 0:
+            # rounded up: libzmq counts whole milliseconds, and zero would be a busy loop
+            ready = zmq.zmq_poll(both, int(remaining_s * 1000) + 1)
+            for readable, _ in ready:
+                if readable is socket:
+                    return True
+            if ready:
+                raise ServiceStopped(
+                    f"{self.model.where}: the service stops, its reply is not waited for"
+                )
+            remaining_s = deadline - monotonic()
+        return False
+
+    def _decoded(self, frame: bytes) -> dict[str, Any]:
+        where = self.model.where
+        try:
+            if len(frame) > self._max_bytes:
+                raise InvalidArguments(
+                    f"{where}: the reply has {len(frame)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            reply = decode_reply(frame)
+            if reply.error is not None or isinstance(reply.return_args, UnsetType):
+                failure = reply.error or Failure()
+                raise RemoteError(failure.type, failure.message, connection=where)
+            return self._return_arguments.decoded(reply.return_args)
+        except (InvalidArguments, RemoteError) as error:
+            self.counters.last_error = str(error)
+            raise
+        except MessageError as error:
+            self.counters.drop(error.reason)
+            self.counters.last_error = str(error)
+            raise InvalidArguments(f"the reply fails its model: {error}") from None
+
+    def _timeout(self) -> RequestTimeout:
+        tried = f", tried {self._attempts} times" if self._attempts > 1 else ""
+        running = self._world.turn.user_code
+        suspicion = ""
+        if running.runs_here():
+            suspicion = (
+                f"; the call came from within {running.label}: if the other side waits for this "
+                "service meanwhile, neither can answer"
+            )
+        error = RequestTimeout(
+            f"{self.model.where}: no reply from {self._endpoint} within "
+            f"{self._timeout_s:g} s{tried}{suspicion}"
+        )
+        self.counters.last_error = str(error)
+        return error
+
+    def _take(self) -> Socket:
+        with self._changed:
+            if self._is_closed:
+                raise ServiceStopped(f"{self.model.where}: the service has stopped")
+            socket = self._idle.pop() if self._idle else self._connect()
+            self._in_use += 1
+            self.counters.in_flight = self._in_use
+            return socket
+
+    def _give_back(self, socket: Socket, *, is_clean: bool) -> None:
+        with self._changed:
+            if is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
+                self._idle.append(socket)
+            else:
+                self._world.transport.close(socket, linger_ms=0)
+            self._in_use -= 1
+            self.counters.in_flight = self._in_use
+            if self._is_closed:
+                self._changed.notify_all()
+
+    def _connect(self) -> Socket:
+        return self._world.transport.connected(
+            zmq.REQ,
+            self._endpoint,
+            self.model.creation,
+            where=self.model.where,
+            server=self.model.name,
+        )

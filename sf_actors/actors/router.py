@@ -1,0 +1,97 @@
+"""The router: the actor whose thread runs the calls to handlers that could not run at once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+import pykka
+from pykka._envelope import Envelope
+
+from sf_actors.actors.inbox import Broken, Inbox
+from sf_actors.actors.turn import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.actors.world import World
+
+
+class Fence:
+    """A message that passes the router after every call that was queued before it.
+
+    :param passed: called in the router's thread
+    """
+
+    def __init__(self, passed: Callable[[], None]) -> None:
+        self.passed = passed
+
+
+class Router(pykka.ThreadingActor):
+    """Runs queued calls one by one, each in its turn.
+
+    A fault of the router itself costs the call, not the queue: the same thread goes on, and the
+    world counts it as a restart.
+    """
+
+    use_daemon_thread = True
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.name = "router"
+        self.thread: threading.Thread | None = None
+        self._world = world
+        world.router = self
+        self._turn = world.turn
+        #: the calls that wait, in order
+        self.queue: Inbox = cast("Inbox", self.actor_inbox)
+
+    @staticmethod
+    def _create_actor_inbox() -> Inbox:
+        return Inbox()
+
+    def on_start(self) -> None:
+        """Name the thread and let it belong to its service."""
+        self.thread = threading.current_thread()
+        self.thread.name = f"{self._world.name}/router"
+        self._world.scope.adopt()
+        self._world.supervisor.opened(self, None)
+
+    def on_receive(self, message: Any) -> None:
+        """Run one call, or let a fence pass."""
+        try:
+            if isinstance(message, Call):
+                self._turn.run_queued(message)
+                message.settle()
+            elif isinstance(message, Fence):
+                message.passed()
+            elif isinstance(message, Broken):
+                raise message.error
+        except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
+            self._world.supervisor.router_faulted(error)
+
+    def submit(self, call: Call) -> bool:
+        """Run a call at once or queue it; any thread.
+
+        :returns: True when it ran, False when it waits and `Call.settle` will tell
+        """
+        if self._turn.try_run(call):
+            return True
+        self._turn.enqueue()
+        self.queue.put(Envelope(call))
+        return False
+
+    def cancel_queued(self) -> int:
+        """Cancel every call that waits; any thread.
+
+        :returns: how many there were
+        """
+        cancelled = 0
+        for message in self.queue.take_all():
+            if isinstance(message, Call):
+                self._turn.dequeue()
+                message.cancel()
+                cancelled += 1
+            elif isinstance(message, Fence):
+                message.passed()
+        return cancelled

@@ -1,0 +1,109 @@
+"""`to_send`: from a name to the connection or state that it means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sf_actors.errors import InvalidArguments, ServiceStopped
+from sf_actors.log import WORKFLOW_ID
+from sf_actors.nearest import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.actors.world import World
+
+_MISSING: Final = object()
+
+
+
+class Outlet(Protocol):
+    """An outbound connection or an out-state."""
+
+    def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
+        """Send arguments; any thread."""
+
+
+class Gate:
+    """Whether one kind of user code may still send."""
+
+    __slots__ = ("is_closed",)
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+
+class ToSend:
+    """The function that user code sends with; any thread of the service.
+
+    ``to_send('connection', name, args)`` returns the reply of a requester or external target, else
+    None; ``to_send('state', name, args)`` updates an out-state; ``to_send(name, args)`` works where
+    the name is unique.
+
+    :param outlets: by ('connection' or 'state', name)
+    :param gate: closed when the user code that has this function is to end
+    """
+
+    __slots__ = ("_by_name", "_gate", "_outlets", "_world")
+
+    def __init__(self, world: World, outlets: Mapping[tuple[str, str], Outlet], gate: Gate) -> None:
+        self._world = world
+        self._gate = gate
+        self._outlets = {key: outlet.send for key, outlet in outlets.items()}
+        names = [name for _, name in outlets]
+        self._by_name = {
+            name: send for (_, name), send in self._outlets.items() if names.count(name) == 1
+        }
+
+    def __call__(
+        self, output_type: str, output_name: Any, args: Any = _MISSING
+    ) -> dict[str, Any] | None:
+        """Send.
+
+        :raises InvalidArguments: no such name, or the arguments or the reply fail their model
+        :raises RequestTimeout: no reply within the deadline
+        :raises RemoteError: the other side answered with an error
+        :raises ServiceStopped: the service stops
+        """
+        if self._gate.is_closed:
+            raise ServiceStopped(f"{self._world.name} stops: nothing more is sent")
+        if args is _MISSING:
+            send, args = self._by_name.get(output_type), output_name
+        else:
+            try:
+                send = self._outlets.get((output_type, output_name))
+            except TypeError:
+                send = None
+        if send is None:
+            raise InvalidArguments(self._unknown(output_type, output_name, args))
+        workflow_id = WORKFLOW_ID.get()
+        if workflow_id is None:
+            workflow_id = self._world.new_workflow_id()
+        return send(args, workflow_id)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)
+        return f"<to_send of {self._world.name}: {names or 'nothing to send to'}>"
+
+    def _unknown(self, output_type: object, output_name: object, args: object) -> str:
+        names = [name for _, name in self._outlets]
+        if args is output_name:
+            if names.count(str(output_type)) > 1:
+                return (
+                    f"to_send: {output_type!r} is a connection and a state; say which: "
+                    f"to_send('connection', {output_type!r}, args)"
+                )
+            return (
+                "to_send: no outbound connection or out-state is named "
+                f"{output_type!r}{nearest(output_type, names)}"
+            )
+        if output_type not in ("connection", "state"):
+            return (
+                f"to_send: expected 'connection' or 'state' first, got {output_type!r}"
+                f"{nearest(output_type, ['connection', 'state'])}"
+            )
+        same = [name for kind, name in self._outlets if kind == output_type]
+        return (
+            f"to_send: no outbound {output_type} is named {output_name!r}"
+            f"{nearest(output_name, same)}"
+        )

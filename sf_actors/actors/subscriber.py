@@ -1,0 +1,65 @@
+"""The subscriber: hands published messages to the handler."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from sf_actors.actors.reader import Reader
+from sf_actors.wire.envelope import decode_published
+
+if TYPE_CHECKING:
+    from sf_actors.actors.inbox import Source
+
+#: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
+MAX_PUBLISHERS = 1_000
+
+
+class Subscriber(Reader):
+    """Owns a SUB socket, with the topic as its subscription."""
+
+    counted = (
+        "received",
+        "handled",
+        "failed",
+        "dropped",
+        "missed",
+        "queued",
+        "restarts",
+        "last_error",
+        "handler_s",
+    )
+
+    def open(self) -> None:
+        """Open the socket."""
+        self.open_subscription(is_binder=self.model.creation["is_binder"])
+        self._arguments = self.model.arguments
+        self._heard: OrderedDict[int, int] = OrderedDict()
+
+    def on_begin(self) -> None:
+        """Start to read."""
+        self.watch(self.socket)
+
+    def on_readable(self, source: Source) -> None:
+        """Read messages."""
+        self.read_subscription(source)
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Decode a message and have it handled."""
+        envelope = decode_published(message)
+        if envelope.epoch is not None and envelope.number is not None:
+            self._count_missed(envelope.epoch, envelope.number)
+        args = self._arguments.decoded(envelope.args)
+        if self.handler is not None:
+            self.deliver(self.handler, args, envelope.workflow_id)
+
+    def _count_missed(self, epoch: int, number: int) -> None:
+        last = self._heard.pop(epoch, None)
+        if last is None:
+            if len(self._heard) >= MAX_PUBLISHERS:
+                self._heard.popitem(last=False)
+        elif number > last + 1:
+            self.counters.missed += number - last - 1
+        elif number <= last:
+            number = last
+        self._heard[epoch] = number

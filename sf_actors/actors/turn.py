@@ -1,0 +1,157 @@
+"""Whose turn it is to run user code: one call at a time, in the order in which calls came.
+
+A call runs at once in the thread that brings it when no other runs and none waits, which saves
+the way to another thread and back; else it queues at the router. A counter of what is queued
+decides, so no call overtakes another.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sf_actors.actors.user_code import UserCode
+from sf_actors.log import WORKFLOW_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.counters import Counters
+
+
+class Call:
+    """One call of a handler: what comes in, and what is to happen with what comes out.
+
+    Subclasses override `complete`, which runs in the turn, right after the handler: what the
+    handler returned is read before other user code can change it.
+    """
+
+    __slots__ = ("args", "counters", "handler", "label", "pinned", "workflow_id")
+
+    #: whether what the handler raises is logged and counted as a failed handler
+    reports: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        handler: Callable[..., Any],
+        args: Any,
+        *,
+        label: str,
+        counters: Counters,
+        workflow_id: object = None,
+        pinned: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.handler = handler
+        self.args = args
+        self.label = label
+        self.counters = counters
+        self.workflow_id = workflow_id
+        #: values of states that the handler sees instead of the current ones
+        self.pinned = pinned
+
+    def complete(self, result: Any, error: BaseException | None) -> None:
+        """Take what the handler returned or raised; runs in the turn."""
+
+    def settle(self) -> None:
+        """Say that the call is over, after the turn was given back; runs in the router's thread."""
+
+    def cancel(self) -> None:
+        """Take that the call will never run, since the service stops."""
+
+
+class Turn:
+    """The right to run user code of one service.
+
+    :param least_pause_s: least time between two calls, in seconds
+    :param offered: gives the arguments of a handler after `args`: to_send, states, config
+    :param on_error: told each exception that user code raised, with its call
+    """
+
+    def __init__(
+        self,
+        *,
+        offered: Callable[[Mapping[str, Any] | None], tuple[Any, ...]],
+        on_error: Callable[[Call, BaseException], None],
+        least_pause_s: float = 0.0,
+    ) -> None:
+        self._offered = offered
+        self._on_error = on_error
+        self._least_pause_s = least_pause_s
+        self._not_before = 0.0
+        self._held = threading.Lock()
+        self._count_lock = threading.Lock()
+        self._hurry = threading.Event()
+        self.queued = 0
+        self.handled = 0
+        self.failed = 0
+        self.user_code = UserCode()
+
+    def try_run(self, call: Call) -> bool:
+        """Run a call at once, if none runs and none waits; any thread.
+
+        :returns: False when the call has to queue
+        """
+        if self.queued or not self._held.acquire(blocking=False):
+            return False
+        try:
+            self._run(call)
+        finally:
+            self._held.release()
+        return True
+
+    def enqueue(self) -> None:
+        """Count a call that goes to the router, before it is put there."""
+        with self._count_lock:
+            self.queued += 1
+
+    def dequeue(self) -> None:
+        """Count a queued call that was cancelled."""
+        with self._count_lock:
+            self.queued -= 1
+
+    def run_queued(self, call: Call) -> None:
+        """Run a call that was queued; waits for the turn, in the router's thread."""
+        with self._held:
+            # with the turn held: whoever sees zero from now on still comes after this call
+            self.dequeue()
+            self._run(call)
+
+    def run_here(self, call: Call, *, timeout_s: float = -1) -> bool:
+        """Run a call in this thread, waiting for the turn.
+
+        :returns: False when the turn did not come in time
+        """
+        if not self._held.acquire(timeout=timeout_s):
+            return False
+        try:
+            self._run(call)
+        finally:
+            self._held.release()
+        return True
+
+    def hurry(self) -> None:
+        """Let no call wait for its least pause any more, since the service stops."""
+        self._hurry.set()
+
+    def _run(self, call: Call) -> None:
+        if self._least_pause_s:
+            self._hurry.wait(max(0.0, self._not_before - monotonic()))
+        WORKFLOW_ID.set(call.workflow_id)
+        started = perf_counter()
+        result, error = self.user_code.run(
+            call.label, call.handler, call.args, *self._offered(call.pinned)
+        )
+        counters = call.counters
+        counters.handler_s.add(perf_counter() - started)
+        if error is None:
+            self.handled += 1
+            counters.handled += 1
+        else:
+            self.failed += 1
+            counters.fail(error)
+            self._on_error(call, error)
+        call.complete(result, error)
+        WORKFLOW_ID.set(None)
+        if self._least_pause_s:
+            self._not_before = monotonic() + self._least_pause_s

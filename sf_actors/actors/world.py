@@ -1,0 +1,68 @@
+"""What the actors of one run share: each service is its own world."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sf_actors.actors.base import SocketActor
+    from sf_actors.actors.inbox import Wakeup
+    from sf_actors.actors.router import Router
+    from sf_actors.actors.states import States
+    from sf_actors.actors.transport import Transport
+    from sf_actors.actors.turn import Turn
+    from sf_actors.log import Logger, LogScope
+    from sf_actors.models import Model
+
+
+class Supervisor(Protocol):
+    """Who starts the actors, stops them and decides what their faults mean.
+
+    Every method may be called in any thread and returns soon.
+    """
+
+    def opened(self, actor: SocketActor | Router, error: BaseException | None) -> None:
+        """Take that an actor is ready, or why it cannot be."""
+
+    def bound(self, model: Model, socket: str, address: str) -> None:
+        """Take the address that a socket is bound to."""
+
+    def died(self, actor: SocketActor, error: BaseException) -> None:
+        """Take that an actor died, with its sockets closed."""
+
+    def router_faulted(self, error: BaseException) -> None:
+        """Take that the router lost a call by a fault of its own."""
+
+
+@dataclass
+class World:
+    """What the actors of one run share.
+
+    `turn` and `router` are filled in before the first actor starts.
+    """
+
+    name: str
+    scope: LogScope
+    log: Logger
+    transport: Transport
+    supervisor: Supervisor
+    states: States
+    turn: Turn = field(init=False)
+    router: Router = field(init=False)
+    #: the newest actor under each name
+    actors: dict[str, SocketActor] = field(default_factory=dict)
+    #: set when outbound calls that wait must give up
+    closing: threading.Event = field(default_factory=threading.Event)
+    #: readable from then on; there while a requester of the world needs it
+    closing_wakeup: Wakeup | None = None
+    _ids: itertools.count[int] = field(default_factory=itertools.count)
+    _id_prefix: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def new_workflow_id(self) -> str:
+        """Return an id for what begins here: unique, cheap, and short to read in a log."""
+        return f"{self._id_prefix}-{next(self._ids):x}"
+

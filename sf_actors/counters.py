@@ -1,0 +1,117 @@
+"""What is counted while a service runs, as plain numbers without a lock.
+
+Each field is written by one thread at a time: by the actor that owns the socket, by whoever has
+the turn to run user code, or under the lock of an outbound socket. Readers see a number that may
+be one message old.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+#: Upper bounds of the buckets of `handler_s`, in seconds; the last bucket has no bound.
+BOUNDS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))
+
+
+class Durations:
+    """How long the handlers of one model took, in seconds."""
+
+    __slots__ = ("_buckets", "count", "max", "sum")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0.0
+        self.max = 0.0
+        self._buckets = [0] * len(BOUNDS_S)
+
+    def add(self, seconds: float) -> None:
+        """Count one call; runs in the thread that has the turn."""
+        self.count += 1
+        self.sum += seconds
+        self.max = max(self.max, seconds)
+        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain numbers; the bound of the last bucket is None, since JSON has no infinity."""
+        bounds = [*BOUNDS_S[:-1], None]
+        return {
+            "count": self.count,
+            "sum": self.sum,
+            "max": self.max,
+            "buckets": [list(pair) for pair in zip(bounds, self._buckets, strict=True)],
+        }
+
+
+class Counters:
+    """The numbers of one connection or state.
+
+    :param shown: names of the counters that apply to this kind of model, in the order shown
+    """
+
+    __slots__ = (
+        "_shown",
+        "deduplicated",
+        "dropped",
+        "failed",
+        "handled",
+        "handler_s",
+        "in_flight",
+        "last_error",
+        "missed",
+        "peers",
+        "queued",
+        "received",
+        "restarts",
+        "retries",
+        "sent",
+        "timeouts",
+    )
+
+    def __init__(self, *shown: str) -> None:
+        self._shown = shown
+        self.received = 0
+        self.sent = 0
+        self.handled = 0
+        self.failed = 0
+        self.dropped: dict[str, int] = {}
+        self.missed = 0
+        self.in_flight = 0
+        self.queued = 0
+        self.timeouts = 0
+        self.retries = 0
+        self.deduplicated = 0
+        self.restarts = 0
+        self.peers = 0
+        self.last_error: str | None = None
+        self.handler_s = Durations()
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count messages that were dropped for `reason`."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def fail(self, error: BaseException) -> None:
+        """Count a failure and keep its text as the last one."""
+        self.failed += 1
+        self.last_error = summary(error)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counters that apply, as plain numbers, texts and dicts."""
+        shown: dict[str, Any] = {}
+        for name in self._shown:
+            number = getattr(self, name)
+            if isinstance(number, Durations):
+                number = number.as_dict()
+            elif isinstance(number, dict):
+                number = dict(number)
+            shown[name] = number
+        return shown
+
+
+def summary(error: BaseException) -> str:
+    """Return the type and the text of an error in one line; never raises."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
+        text = "(its text cannot be made)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
