@@ -1,0 +1,54 @@
+"""Services as one plain Python file, run over ZeroMQ by threaded actors.
+
+`Service` runs a service file; `get_logger` gives its logger; every error of the package is a
+`SfActorsError`.
+"""
+
+from sf_actors.errors import (
+    ActorDied,
+    AddressError,
+    BindError,
+    ConfigError,
+    DefinitionError,
+    InvalidArguments,
+    KeysError,
+    MessageTooLarge,
+    ModelError,
+    RemoteError,
+    RequestTimeout,
+    ServiceFailed,
+    ServiceRunning,
+    ServiceStopped,
+    SfActorsError,
+    StopOverdue,
+    UsageError,
+    UserError,
+)
+from sf_actors.log import get_logger
+from sf_actors.replication.status import Phase, Status
+from sf_actors.service import Service
+
+__all__ = [
+    "ActorDied",
+    "AddressError",
+    "BindError",
+    "ConfigError",
+    "DefinitionError",
+    "InvalidArguments",
+    "KeysError",
+    "MessageTooLarge",
+    "ModelError",
+    "Phase",
+    "RemoteError",
+    "RequestTimeout",
+    "Service",
+    "ServiceFailed",
+    "ServiceRunning",
+    "ServiceStopped",
+    "SfActorsError",
+    "Status",
+    "StopOverdue",
+    "UsageError",
+    "UserError",
+    "get_logger",
+]

@@ -1,0 +1,6 @@
+"""`python -m sf_actors`."""
+
+from sf_actors.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,125 @@
+"""The command line: arguments in, exit status out."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from sf_actors.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.errors import SfActorsError, UserError
+from sf_actors.user_frames import trimmed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.service import Service
+
+#: The service failed while it ran; it could not start.
+FAILED, NOT_READY = 1, 2
+
+
+def run() -> None:
+    """Run the command line of this process and exit; the entry point of the console script."""
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line asks for.
+
+    :param argv: without the program's name
+    :returns: the exit status: 0, 1 when the service failed, 2 when it could not start
+    """
+    try:
+        arguments = parse(argv)
+        if isinstance(arguments, KeysArguments):
+            return _write_keys(arguments)
+        if isinstance(arguments, DemoArguments):
+            from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
+
+            return show(arguments.seconds)
+        service = _service(arguments)
+    except UserError as error:
+        return _tell(error)
+    return _run(service, arguments)
+
+
+def _write_keys(arguments: KeysArguments) -> int:
+    from sf_actors.keys import new_pair  # noqa: PLC0415 - not needed to run a service
+
+    for path in new_pair(arguments.name, arguments.dir):
+        print(path)  # noqa: T201 - what was asked for
+    return 0
+
+
+def _service(arguments: Arguments) -> Service:
+    from sf_actors.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
+    from sf_actors.config import ConfigSource, read_config_file  # noqa: PLC0415
+    from sf_actors.service import Service  # noqa: PLC0415
+
+    given = read_config_file(arguments.config_path) if arguments.config_path else {}
+    addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
+    return Service(
+        arguments.service_path,
+        addresses=addresses,
+        config=ConfigSource(given, arguments.extras),
+        console_loglevel=arguments.console_loglevel,
+        log_path=arguments.log_path,
+        file_loglevel=arguments.file_loglevel,
+        backup_count=arguments.backup_count,
+        service_loop_min_wait_time_s=arguments.service_loop_min_wait_time_s,
+        name=arguments.name,
+        allow_inbound=arguments.allow_inbound,
+        stop_timeout_s=arguments.stop_timeout_s,
+        keys=arguments.keys,
+    )
+
+
+def _run(service: Service, arguments: Arguments) -> int:
+    _raise_descriptor_limit()
+    try:
+        if arguments.main_mode:
+            service.run_service_as_main_blocking()
+        else:
+            service.run_service_blocking()
+    except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
+        return _status(service, error)
+    return 0
+
+
+def _status(service: Service, error: BaseException) -> int:
+    was_ready = service.was_ready
+    if isinstance(error, UserError):
+        return _tell(error)
+    if was_ready and isinstance(error, SystemExit):
+        if isinstance(error.code, int):
+            return error.code
+        if error.code is not None:
+            print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+        return FAILED
+    if isinstance(error, SfActorsError):
+        _tell(error)
+    else:
+        traceback.print_exception(trimmed(error))
+    return FAILED if was_ready else NOT_READY
+
+
+def _tell(error: BaseException) -> int:
+    """Print an error in one line."""
+    print(f"sf_actors: {error}", file=sys.stderr)  # noqa: T201 - standard error is the place
+    return NOT_READY
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the system lets us: each service needs a few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # some systems name a hard limit that they do not grant
+            os.write(2, b"sf_actors: the limit of descriptors could not be raised\n")
