@@ -58,7 +58,7 @@ def _write_keys(arguments: KeysArguments) -> int:
 
 def _service(arguments: Arguments) -> Service:
     from sf_actors.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
-    from sf_actors.config import ConfigSource, read_config_file  # noqa: PLC0415
+    from sf_actors.config.model import ConfigSource, read_config_file  # noqa: PLC0415
     from sf_actors.service import Service  # noqa: PLC0415
 
     given = read_config_file(arguments.config_path) if arguments.config_path else {}

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sf_actors.actors.base import SocketActor
-    from sf_actors.definition import Definition
+    from sf_actors.definition.service_file import Definition
     from sf_actors.keys import Keys
     from sf_actors.log import LogScope
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 #: An actor may be restarted so often within so many seconds.
 MAX_RESTARTS = 3

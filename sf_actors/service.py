@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.config import ConfigSource
-from sf_actors.definition import default_name, load
+from sf_actors.config.model import ConfigSource
+from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
 from sf_actors.log import LogScope
 from sf_actors.runtime import Phase, Run
@@ -21,7 +21,7 @@ from sf_actors.signals import SignalHandlers
 if TYPE_CHECKING:
     from types import FrameType, ModuleType, TracebackType
 
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 _services: weakref.WeakSet[Service] = weakref.WeakSet()
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sf_actors.actors.send import Outlet
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
-    from sf_actors.definition import Key
-    from sf_actors.models import Model
+    from sf_actors.definition.service_file import Key
+    from sf_actors.definition.models import Model
 
 _IN: dict[str, type[SocketActor]] = {
     "replyer": Replyer,

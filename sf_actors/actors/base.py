@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
     from sf_actors.counters import Counters
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 #: Messages that are read before the inbox is looked at again.
 BATCH = 200

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 
 class DeltaPublication(Publication):

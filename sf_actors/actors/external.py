@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.actors.world import World
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 
 class Outcome:

@@ -12,7 +12,7 @@ from sf_actors.wire.envelope import encode_published
 if TYPE_CHECKING:
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 
 class FullPublication(Publication):

@@ -17,7 +17,7 @@ from sf_actors.wire.topic import pack
 if TYPE_CHECKING:
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 
 class Publisher:

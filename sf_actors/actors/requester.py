@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 #: Idle sockets that are kept for the next calls.
 MAX_IDLE = 8

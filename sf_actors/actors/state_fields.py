@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import msgspec
     from immutables import Map
 
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
 _STATE_PREFIX = b"\x81\xa5state"

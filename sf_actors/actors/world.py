@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.transport import Transport
     from sf_actors.actors.turn import Turn
     from sf_actors.log import Logger, LogScope
-    from sf_actors.models import Model
+    from sf_actors.definition.models import Model
 
 
 class Supervisor(Protocol):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.errors import DefinitionError
-from sf_actors.signature import HANDLER, INIT, MAIN, SETUP, SETUP_ADDRESSES, SIGNAL, STATUS, bind
+from sf_actors.definition.signature import HANDLER, INIT, MAIN, SETUP, SETUP_ADDRESSES, SIGNAL, STATUS, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.signature import Role
+    from sf_actors.definition.signature import Role
 
 
 def called(function: Callable[..., Any], role: Role = HANDLER) -> Any:

@@ -18,22 +18,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.addresses import resolve
-from sf_actors.config import ConfigModel, flatten
+from sf_actors.config.model import ConfigModel, flatten
 from sf_actors.errors import DefinitionError
-from sf_actors.hooks import Hooks
-from sf_actors.models import build_models
+from sf_actors.definition.hooks import Hooks
+from sf_actors.definition.models import build_models
 from sf_actors.nearest import nearest
-from sf_actors.signature import HANDLER, STATUS, bind
-from sf_actors.source import ExecutedFile
+from sf_actors.definition.signature import HANDLER, STATUS, bind
+from sf_actors.definition.source import ExecutedFile
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.addresses import Resolved
-    from sf_actors.config import ConfigSource
-    from sf_actors.model_types import Kind, Side
-    from sf_actors.models import Model
+    from sf_actors.config.model import ConfigSource
+    from sf_actors.definition.model_types import Kind, Side
+    from sf_actors.definition.models import Model
 
     Key = tuple[Kind, Side, str]
 

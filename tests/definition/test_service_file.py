@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.definition import load
+from sf_actors.definition.service_file import load
 from sf_actors.errors import DefinitionError
-from tests.service_files import (
+from tests.definition.service_files import (
     BOOK_IN,
     BOOK_OUT,
     IN_STATE,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.service_files import Load
+    from tests.definition.service_files import Load
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import DefinitionError
 from sf_actors.json_file import plain
-from sf_actors.signature import (
+from sf_actors.definition.signature import (
     INIT,
     MAIN,
     SETUP,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors.errors import DefinitionError
-from sf_actors.source import ExecutedFile, ImportPath
+from sf_actors.definition.source import ExecutedFile, ImportPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

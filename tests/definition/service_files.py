@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.config import ConfigSource
-from sf_actors.definition import load
+from sf_actors.config.model import ConfigSource
+from sf_actors.definition.service_file import load
 from sf_actors.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sf_actors.definition import Definition, ServiceFile
+    from sf_actors.definition.service_file import Definition, ServiceFile
 
     Load = Callable[[str], ServiceFile]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors.errors import AddressError, ConfigError, ModelError
-from tests.service_files import (
+from tests.definition.service_files import (
     BOOK_OUT,
     OUT_STATE,
     PRICES,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.service_files import Load
+    from tests.definition.service_files import Load
 
 
 @pytest.fixture

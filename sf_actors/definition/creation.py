@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import ModelError
 from sf_actors.nearest import nearest
-from sf_actors.target import resolve_target
+from sf_actors.definition.target import resolve_target
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sf_actors.model_types import ModelType
+    from sf_actors.definition.model_types import ModelType
 
 _REQUIRED: Final = object()
 _MIB: Final = 1024 * 1024

@@ -12,7 +12,7 @@ from sf_actors.wire.types import describe
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
-    from sf_actors.model_types import ModelType
+    from sf_actors.definition.model_types import ModelType
 
 _NECESSITIES = ("required", "optional")
 _NUMBERING = {"current_num": int, "is_snapshot": bool}

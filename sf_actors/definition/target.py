@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.nearest import nearest
-from sf_actors.signature import refuse_suspending
+from sf_actors.definition.signature import refuse_suspending
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:

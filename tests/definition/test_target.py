@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.errors import ModelError
-from sf_actors.target import resolve_target
+from sf_actors.definition.target import resolve_target
 
 if TYPE_CHECKING:
     from pathlib import Path

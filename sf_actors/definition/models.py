@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.creation import Given, checked, named, takes
+from sf_actors.definition.creation import Given, checked, named, takes
 from sf_actors.errors import DefinitionError, ModelError
-from sf_actors.fields import keys_of, mapping_of, read_fields
-from sf_actors.model_types import SIDES, Kind, ModelType, Side, binds, model_type, names_of_types
+from sf_actors.definition.fields import keys_of, mapping_of, read_fields
+from sf_actors.definition.model_types import SIDES, Kind, ModelType, Side, binds, model_type, names_of_types
 from sf_actors.nearest import nearest
 from sf_actors.wire.words import shown
 
@@ -31,8 +31,8 @@ class Model:
     :param on_status: the user's function as it is, of in-states
     :param arguments: the fields of the message that goes in the model's direction
     :param return_arguments: the fields of the reply
-    :param numbered_by_caller: see `sf_actors.fields.Fields`
-    :param single_state: see `sf_actors.fields.Fields`
+    :param numbered_by_caller: see `sf_actors.definition.fields.Fields`
+    :param single_state: see `sf_actors.definition.fields.Fields`
     :param sockets: the names of its sockets, as the addresses give them
     :param binds: for each of these whether it binds; else it connects
     :param where: file and model, for messages: ``"svc.py: connection_models['in']['orders']"``

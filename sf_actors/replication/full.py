@@ -1,0 +1,155 @@
+"""A state of which every update is the whole value: the publisher's last one, and its replica."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.replication.actions import Action, PhaseChanged, Updated
+from sf_actors.replication.heard import Heard
+from sf_actors.replication.status import Phase, Status
+from sf_actors.replication.value import EMPTY, freeze
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from immutables import Map
+
+    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+_PUBLISHERS = 1024
+
+
+class LastValue:
+    """What the publisher of a full state knows: its last value, which heartbeats repeat.
+
+    :ivar number: the last update's number, -1 before the first
+    :ivar epoch: the random number of this run
+    :ivar frame: the last update as it is sent, None before the first; opaque here
+    """
+
+    def __init__(self, *, epoch: int) -> None:
+        self.number = -1
+        self.epoch = epoch
+        self.frame: bytes | None = None
+
+    def next_number(self) -> int:
+        """Return the number that the next update gets: its frame is packed with it."""
+        return self.number + 1
+
+    def publish(self, frame: bytes) -> int:
+        """Keep the frame of an update and return the update's number."""
+        self.number += 1
+        self.frame = frame
+        return self.number
+
+
+class FullReplica:
+    """Takes the last value of one publisher, or of many publishers in turn.
+
+    The same update may come again and again, as heartbeat or as duplicate: it counts as a sign
+    of life and is taken once. With one publisher, another epoch means that it was started again,
+    and what comes late from the one before is dropped; should that one alone be heard for
+    `stale_after_s`, it was the newer after all. With `many`, epochs are told apart and the value
+    is whichever came last. Messages without an epoch, the original's, are taken as they come.
+
+    Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
+
+    :ivar value: the value, empty before the first
+    :ivar number: its number in its epoch, -1 before the first
+    :ivar epoch: the run of the publisher that it comes from
+    :ivar phase: SYNCING before the first value, then LIVE, or STALE after silence
+    :ivar duplicates: messages dropped because they were taken before, heartbeats included
+    """
+
+    def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
+        self.value: Map[str, Any] = EMPTY
+        self.number = -1
+        self.epoch: int | None = None
+        self.phase = Phase.SYNCING
+        self.duplicates = 0
+        self._stale_after_s = stale_after_s
+        self._many = many
+        self._heard = Heard()
+        self._numbers: OrderedDict[int | None, int] = OrderedDict()
+        self._gaps = 0
+
+    def on_value(
+        self, now: float, epoch: int | None, number: int | None, fields: Fields
+    ) -> Sequence[Action]:
+        """Take an update, or a heartbeat that repeats one; HOT.
+
+        :param number: None for a peer that does not number its messages
+        :param fields: typed values, or a callable that gives them, called for a new update only
+        :raises MessageError: what the callable raised; the update is dropped
+        """
+        if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
+            return ()
+        self._heard.at = now
+        actions: list[Action] = []
+        if epoch is None or number is None or self._is_new(epoch, number):
+            if type(fields) is not dict and callable(fields):
+                fields = fields()
+            self.value = freeze(fields)
+            self.number = self.number + 1 if number is None else number
+            self.epoch = epoch
+            actions.append(Updated(self.number, fields, self.value, False))
+        else:
+            self.duplicates += 1
+        if self.phase is not Phase.LIVE:
+            self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
+        return actions
+
+    def on_tick(self, now: float) -> Sequence[Action]:
+        """Take note of the time; to be called at `next_deadline` at the latest."""
+        actions: list[Action] = []
+        if self.phase is Phase.LIVE and self._heard.is_silent(now, self._stale_after_s):
+            self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
+        return actions
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The time when `on_tick` is due; None when only a message can change anything."""
+        if self._heard.at is None or self.phase is not Phase.LIVE:
+            return None
+        return self._heard.at + self._stale_after_s
+
+    @property
+    def late(self) -> int:
+        """Messages dropped because they were of an epoch that is over."""
+        return self._heard.late
+
+    def status(self, now: float) -> Status:
+        """Return what there is to say about the replica at this moment; `resyncs` is always 0."""
+        return Status(
+            phase=self.phase,
+            number=self.number,
+            epoch=self.epoch,
+            age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
+            gaps=self._gaps,
+            resyncs=0,
+        )
+
+    def _turn(self, now: float, epoch: int | None) -> bool:
+        is_silent = self._heard.is_silent(now, self._stale_after_s)
+        if self._heard.is_over(epoch) and not is_silent:
+            return False
+        self._heard.follow(epoch)
+        self._numbers.pop(epoch, None)
+        return True
+
+    def _is_new(self, epoch: int, number: int) -> bool:
+        last = self._numbers.get(epoch)
+        if last is not None:
+            if number <= last:
+                return False
+            self._gaps += number > last + 1
+        self._numbers[epoch] = number
+        self._numbers.move_to_end(epoch)
+        if len(self._numbers) > _PUBLISHERS:
+            self._numbers.popitem(last=False)
+        return True
+
+    def _enter(self, phase: Phase, now: float, actions: list[Action], reason: str) -> None:
+        self.phase = phase
+        actions.append(PhaseChanged(self.status(now), reason))

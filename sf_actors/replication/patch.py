@@ -1,0 +1,179 @@
+"""Merge patches (RFC 7396) over frozen values, within the shape of a state's fields.
+
+A patch is a mapping: mappings in it merge, None deletes, anything else replaces, arrays whole.
+Merging costs what the patch changes, not what the value holds, and either succeeds or leaves
+nothing behind: the old value is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from immutables import Map
+
+from sf_actors.nearest import nearest
+from sf_actors.replication.value import EMPTY, freeze
+from sf_actors.wire.shape import Leaf, Open, Record, Table
+
+if TYPE_CHECKING:
+    from sf_actors.wire.shape import Shape
+
+
+class PatchRefused(ValueError):
+    """A patch, or a whole value, does not fit the shape; the text names the field by its path."""
+
+    def __init__(self, problem: str, *path: object) -> None:
+        super().__init__(problem, *path)
+        self.problem = problem
+        self.path = path
+
+    def under(self, key: object) -> PatchRefused:
+        """Return the same refusal as seen from one level further out."""
+        return PatchRefused(self.problem, key, *self.path)
+
+    def __str__(self) -> str:
+        if not self.path:
+            return self.problem
+        return f"field '{'.'.join(map(str, self.path))}': {self.problem}"
+
+
+def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+    """Return the value with the patch applied. HOT.
+
+    The result has the shape, except that required fields of the state itself may still be absent:
+    deltas may build a value up from nothing.
+
+    :raises PatchRefused: a required field would be deleted, a record that is not there yet comes
+        incomplete, a field is unknown, or something else stands where a mapping belongs
+    """
+    return _merge_record(value, patch, shape)
+
+
+def merge_open(value: Any, patch: Any) -> Any:
+    """Return a frozen value with any patch applied, by RFC 7396 alone (section 2)."""
+    if not isinstance(patch, Mapping):
+        return freeze(patch)
+    edit = (value if type(value) is Map else EMPTY).mutate()
+    for key, change in patch.items():
+        if change is None:
+            edit.pop(key, None)
+        elif isinstance(change, Mapping):
+            edit[key] = merge_open(edit.get(key), change)
+        else:
+            edit[key] = freeze(change)
+    return edit.finish()
+
+
+def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) -> Map[str, Any]:
+    """Return a whole value frozen; here None is a value like any other.
+
+    :param partial: required fields of the state itself may be absent, as in the snapshot of a
+        value that deltas are still building up
+    :raises PatchRefused: it does not have the shape
+    """
+    return _whole_record(value, shape, partial=partial)
+
+
+def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+    required, optional = shape.required, shape.optional
+    edit = value.mutate()
+    for name, change in patch.items():
+        kind = required.get(name)
+        if kind is None:
+            kind = optional.get(name)
+            if kind is None:
+                raise _unknown(name, shape)
+            if change is None:
+                edit.pop(name, None)
+                continue
+        elif change is None:
+            raise PatchRefused("is required and cannot be deleted", name)
+        if type(kind) is Leaf:
+            edit[name] = freeze(change)
+        else:
+            try:
+                edit[name] = _merge_within(value.get(name), change, kind)
+            except PatchRefused as refusal:
+                raise refusal.under(name) from None
+    return edit.finish()
+
+
+def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
+    edit = value.mutate()
+    if type(kind) is Leaf:
+        for key, change in patch.items():
+            if change is None:
+                edit.pop(key, None)
+            else:
+                edit[key] = freeze(change)
+        return edit.finish()
+    for key, change in patch.items():
+        if change is None:
+            edit.pop(key, None)
+            continue
+        try:
+            edit[key] = _merge_within(value.get(key), change, kind)
+        except PatchRefused as refusal:
+            raise refusal.under(key) from None
+    return edit.finish()
+
+
+def _merge_within(value: Any, change: Any, kind: Shape) -> Any:
+    held = value if type(value) is Map else None
+    if type(kind) is Table:
+        return _merge_table(EMPTY if held is None else held, _mapping(change), kind.value)
+    if type(kind) is Record:
+        if held is None:
+            return _complete(_merge_record(EMPTY, _mapping(change), kind), kind)
+        return _merge_record(held, _mapping(change), kind)
+    return merge_open(value, change) if type(kind) is Open else freeze(change)
+
+
+def _whole_record(value: Mapping[str, Any], shape: Record, *, partial: bool) -> Map[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, item in _mapping(value).items():
+        kind = shape.required.get(name) or shape.optional.get(name)
+        if kind is None:
+            raise _unknown(name, shape)
+        try:
+            fields[name] = _whole(item, kind)
+        except PatchRefused as refusal:
+            raise refusal.under(name) from None
+    whole = Map(fields)
+    return whole if partial else _complete(whole, shape)
+
+
+def _whole(value: Any, kind: Shape) -> Any:
+    match kind:
+        case Record():
+            return _whole_record(value, kind, partial=False)
+        case Table(value=Leaf() | Open()):
+            return freeze(_mapping(value))
+        case Table():
+            items: dict[Any, Any] = {}
+            for key, item in _mapping(value).items():
+                try:
+                    items[key] = _whole(item, kind.value)
+                except PatchRefused as refusal:
+                    raise refusal.under(key) from None
+            return Map(items)
+        case Leaf() | Open():
+            return freeze(value)
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    if type(value) is dict or isinstance(value, Mapping):
+        return value
+    raise PatchRefused(f"expected a mapping, got {type(value).__name__} {value!r}")
+
+
+def _complete(value: Map[str, Any], shape: Record) -> Map[str, Any]:
+    for name in shape.required:
+        if name not in value:
+            raise PatchRefused("is required, and the record is not there yet", name)
+    return value
+
+
+def _unknown(name: object, shape: Record) -> PatchRefused:
+    return PatchRefused(f"is unknown{nearest(name, [*shape.required, *shape.optional])}", name)

@@ -1,0 +1,105 @@
+"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.replication.digest import digest_after, digest_of, packed
+from sf_actors.replication.patch import merge, snapshot
+from sf_actors.replication.value import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from immutables import Map
+
+    from sf_actors.wire.shape import Record
+
+
+class PublisherLog:
+    """What a publisher knows: its value after each update, and the last updates themselves.
+
+    Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
+
+    :ivar value: the value after the last update, empty before the first
+    :ivar number: the last update's number, -1 before the first
+    :ivar epoch: the random number of this run
+    :ivar skipped: updates numbered by the caller at or below `number`; replicas skip them, so the
+        value lacks them too
+    """
+
+    def __init__(
+        self, shape: Record, *, epoch: int, log_size: int = 1024, digest: bool = False
+    ) -> None:
+        self.value: Map[str, Any] = EMPTY
+        self.number = -1
+        self.epoch = epoch
+        self.skipped = 0
+        self._shape = shape
+        self._log: deque[tuple[int, bytes]] = deque(maxlen=log_size)
+        self._digest = digest_of(EMPTY) if digest else None
+
+    @property
+    def digest(self) -> bytes | None:
+        """The digest of the value as a heartbeat carries it; None when digests are off."""
+        return None if self._digest is None else packed(self._digest)
+
+    def publish(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        is_snapshot: bool,
+        number: int | None = None,
+        frame: bytes | None = None,
+    ) -> int:
+        """Apply an update and return its number; HOT.
+
+        :param fields: a merge patch, or the whole value with `is_snapshot`; checked and typed
+        :param number: the caller's own number; one at or below the last is counted in `skipped`
+            and changes nothing, since every replica skips it
+        :param frame: the update as `since` shall give it; `record` may bring it afterwards
+        :raises PatchRefused: the update does not fit; nothing has changed
+        """
+        if number is None:
+            number = self.number + 1
+        elif number <= self.number:
+            self.skipped += 1
+            return number
+        old = self.value
+        if is_snapshot:
+            self.value = snapshot(fields, self._shape)
+            if self._digest is not None:
+                self._digest = digest_of(self.value)
+        else:
+            self.value = merge(old, fields, self._shape)
+            if self._digest is not None:
+                self._digest = digest_after(self._digest, old, self.value, fields)
+        self.number = number
+        if frame is not None:
+            self.record(number, frame)
+        return number
+
+    def record(self, number: int, frame: bytes) -> None:
+        """Keep the frame of the update just published, for `since`; any other is ignored."""
+        if number != self.number:
+            return
+        if self._log and self._log[-1][0] != number - 1:
+            self._log.clear()
+        self._log.append((number, frame))
+
+    def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
+        """Return the frames of all updates after a number, oldest first.
+
+        None means that the log cannot tell them all: another epoch, too long ago, or numbers that
+        the caller has left out. A snapshot is due then.
+        """
+        if epoch != self.epoch or after is None or after > self.number:
+            return None
+        missing = self.number - after
+        if missing == 0:
+            return []
+        if missing > len(self._log) or self._log[-1][0] != self.number:
+            return None
+        return [frame for _, frame in islice(self._log, len(self._log) - missing, None)]

@@ -1,0 +1,392 @@
+"""The replica's side of a replicated state, as a machine of events in and actions out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import MessageError
+from sf_actors.replication.actions import Action, Ask, PhaseChanged, Updated
+from sf_actors.replication.asking import Asking
+from sf_actors.replication.comparison import Comparison
+from sf_actors.replication.heard import Heard
+from sf_actors.replication.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.status import Phase, Status
+from sf_actors.replication.trouble import Trouble
+from sf_actors.replication.value import EMPTY
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from immutables import Map
+
+    from sf_actors.wire.shape import Record
+
+    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    Delta = tuple[int, bool, Fields]
+
+
+class Replica:
+    """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
+
+    Each `on_…` takes an event with its time (monotonic, seconds) and returns what to do about
+    it. Fields are typed values, or a callable that gives them and may raise `MessageError`: then
+    they are decoded only when they are needed. Whatever is decoded is handed on in `Updated` and
+    not kept, so its receiver may change it.
+
+    Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
+
+    :ivar value: the value, a fold of the publisher's updates up to `number` of `epoch`
+    :ivar number: the last update's number, -1 before the first
+    :ivar epoch: the publisher's run that the value comes from; None for a peer without epochs
+    :ivar phase: how far the value can be relied on
+    :ivar resyncs: snapshots taken after the first synchronisation
+    :ivar duplicates: deltas skipped because the value had them already
+    """
+
+    def __init__(
+        self,
+        shape: Record,
+        *,
+        now: float,
+        heartbeat_s: float,
+        stale_after_s: float,
+        rng: random.Random,
+        buffer_size: int = 10_000,
+    ) -> None:
+        self.value: Map[str, Any] = EMPTY
+        self.number = -1
+        self.epoch: int | None = None
+        self.phase = Phase.SYNCING
+        self.resyncs = self.duplicates = 0
+        self._shape = shape
+        self._heartbeat_s = heartbeat_s
+        self._stale_after_s = stale_after_s
+        self._buffer_size = buffer_size
+        self._asking = Asking(heartbeat_s=heartbeat_s, rng=rng, first_due=now + heartbeat_s)
+        self._heard = Heard()
+        self._is_synced = False
+        self._buffer: dict[int, tuple[bool, Fields]] = {}
+        self._is_sound = True
+        self._unsure_at: int | None = None
+        self._trouble = Trouble()
+        self._comparison = Comparison()
+
+    def on_delta(
+        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
+    ) -> Sequence[Action]:
+        """Take a delta from the subscription; HOT where it is the next one."""
+        if number != self.number + 1 or self.phase is not Phase.LIVE or epoch != self.epoch:
+            return self._on_other_delta(now, epoch, number, is_snapshot, fields)
+        self._heard.at, self._heard.head = now, number
+        try:
+            return (self._advance(number, is_snapshot, fields),)
+        except (PatchRefused, MessageError) as problem:
+            actions: list[Action] = []
+            self._keep(number, is_snapshot, fields)
+            self._settle(now, actions, self._trouble.fail(number, self._heard.head, problem))
+            return actions
+
+    def on_heartbeat(
+        self, now: float, epoch: int | None, head: int, digest: bytes | None = None
+    ) -> Sequence[Action]:
+        """Take a heartbeat from the subscription: the number of the publisher's last update."""
+        actions: list[Action] = []
+        if not self._hear(now, epoch):
+            return actions
+        reason = self._heard.note(head, head)
+        is_comparable = head == self.number and not self._is_behind()
+        if is_comparable and self._comparison.differs(self.value, head, digest):
+            self._is_sound = False
+            reason = f"the digest differs at number {head}"
+        self._settle(now, actions, reason)
+        return actions
+
+    def on_snapshot(
+        self, now: float, token: int, epoch: int | None, number: int, fields: Fields
+    ) -> Sequence[Action]:
+        """Take the answer to `Ask`: the whole value as of a number."""
+        actions: list[Action] = []
+        heard = self._take_answer(now, token, epoch)
+        if heard is None:
+            return actions
+        if epoch is None:
+            # The original numbers its snapshots 0 for ever. What had been heard when the request
+            # went out is in the answer all the same, and merging an update twice does no harm.
+            number = max(number, heard)
+        self._heard.learn(number)
+        reason: str | None = f"the snapshot at number {number} is too old"
+        self._trouble.retry(heard)
+        if self._is_news(epoch, number):
+            try:
+                actions.append(self._install(epoch, number, fields))
+            except (PatchRefused, MessageError) as problem:
+                reason = self._trouble.refuse(number, self._heard.head, problem)
+            else:
+                self._unsure_at = number if epoch is None and heard < 0 else None
+                reason = self._drain(actions) or reason
+        self._settle(now, actions, reason)
+        return actions
+
+    def on_fill(
+        self, now: float, token: int, epoch: int | None, deltas: Iterable[Delta]
+    ) -> Sequence[Action]:
+        """Take the answer to `Ask` with `after`: the deltas since, oldest first.
+
+        :param deltas: number, is_snapshot and fields of each
+        """
+        actions: list[Action] = []
+        if self._take_answer(now, token, epoch) is None:
+            return actions
+        reason = None
+        if self._is_followed():
+            self._heard.learn(self.number)
+        else:
+            deltas, self._trouble.needs_whole = (), True
+        for number, is_snapshot, fields in deltas:
+            if number > self.number + 1:
+                self._trouble.needs_whole = True
+                break
+            if number == self.number + 1:
+                self._heard.learn(number)
+                reason = self._try(actions, number, is_snapshot, fields)
+                if reason is not None:
+                    break
+        self._settle(now, actions, reason or self._drain(actions))
+        return actions
+
+    def on_failure(self, now: float, token: int, problem: str) -> Sequence[Action]:
+        """Take an answer to `Ask` that is an error or cannot be read: it is asked again later."""
+        actions: list[Action] = []
+        if self._asking.end(token) is not None:
+            self._trouble.error = problem
+            self._want(now)
+            self._ask_if_due(now, actions)
+        return actions
+
+    def on_tick(self, now: float) -> Sequence[Action]:
+        """Take note of the time; to be called at `next_deadline` at the latest."""
+        actions: list[Action] = []
+        if self._asking.expire(now):
+            self._want(now)
+        self._ask_if_due(now, actions)
+        is_silent = self._heard.is_silent(now, self._stale_after_s)
+        if is_silent and self._is_synced and self.phase is not Phase.STALE:
+            self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
+        return actions
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The time when `on_tick` is due; None when nothing but an event can change anything."""
+        asking = self._asking.next_deadline
+        if self._heard.at is None or not self._is_synced or self.phase is Phase.STALE:
+            return asking
+        stale = self._heard.at + self._stale_after_s
+        return stale if asking is None else min(asking, stale)
+
+    @property
+    def gaps(self) -> int:
+        """How often updates were seen to be missing."""
+        return self._heard.gaps
+
+    @property
+    def late(self) -> int:
+        """Messages of an epoch that is over, and answers that nobody waits for any more."""
+        return self._heard.late
+
+    @property
+    def mismatches(self) -> int:
+        """Heartbeats whose digest was not that of the value."""
+        return self._comparison.mismatches
+
+    def status(self, now: float) -> Status:
+        """Return what there is to say about the replica at this moment."""
+        return Status(
+            phase=self.phase,
+            number=self.number,
+            epoch=self.epoch,
+            age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
+            gaps=self._heard.gaps,
+            resyncs=self.resyncs,
+            error=self._trouble.error or self._comparison.disagreement,
+        )
+
+    def _hear(self, now: float, epoch: int | None) -> bool:
+        """Take a sign of life from the subscription, unless it is one of an epoch that is over."""
+        if epoch != self._heard.epoch:
+            if self._heard.is_over(epoch):
+                return False
+            self._follow(epoch)
+        if self._heard.is_silent(now, self._stale_after_s):
+            self._asking.hurry(now)
+        self._heard.at = now
+        return True
+
+    def _follow(self, epoch: int | None) -> None:
+        self._heard.follow(epoch)
+        self._buffer.clear()
+        self._asking.forget()
+        self._trouble.clear()
+        self._comparison.reset()
+
+    def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
+        """Return what had been heard when the request went out; None if the answer is no use.
+
+        Requests are forgotten when another epoch is followed. So this answer was given after
+        the epoch followed was heard: if its epoch is another one, then that is the newer.
+        """
+        heard = self._asking.end(token)
+        if heard is None:
+            self._heard.late += 1
+            return None
+        if epoch != self._heard.epoch:
+            self._follow(epoch)
+            heard = -1
+        self._heard.at = now
+        return heard
+
+    def _on_other_delta(
+        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
+    ) -> Sequence[Action]:
+        actions: list[Action] = []
+        if not self._hear(now, epoch):
+            return actions
+        reason = self._heard.note(number - 1, number)
+        is_ours = self._is_synced and epoch == self.epoch
+        is_next = self._is_sound and number == self.number + 1
+        if is_ours and number <= self.number:
+            if not self._is_taken_again(epoch, number, is_snapshot):
+                self.duplicates += 1
+            else:
+                self._heard.head = number
+                reason = self._try(actions, number, is_snapshot, fields)
+        elif is_ours and (is_next or is_snapshot):
+            failure = self._try(actions, number, is_snapshot, fields, is_resync=not is_next)
+            reason = failure or self._drain(actions) or reason
+        elif number in self._buffer:
+            self.duplicates += 1
+        else:
+            self._keep(number, is_snapshot, fields)
+        self._settle(now, actions, reason)
+        return actions
+
+    def _is_taken_again(self, epoch: int | None, number: int, is_snapshot: bool) -> bool:
+        """Say whether a peer without epochs means a number that was there before.
+
+        Its first snapshot may have been numbered too high by one, and a whole value with a lower
+        number is how it starts again.
+        """
+        if epoch is not None:
+            return False
+        return number == self._unsure_at == self.number or (is_snapshot and number < self.number)
+
+    def _keep(self, number: int, is_snapshot: bool, fields: Fields) -> None:
+        if len(self._buffer) >= self._buffer_size:
+            self._buffer.clear()
+        self._buffer[number] = (is_snapshot, fields)
+
+    def _advance(
+        self, number: int, is_snapshot: bool, fields: Fields, is_resync: bool = False
+    ) -> Updated:
+        if type(fields) is not dict and callable(fields):
+            fields = fields()
+        if is_snapshot:
+            self.value = snapshot(fields, self._shape)
+            self._comparison.digest = None
+            self._is_sound = True
+        else:
+            old = self.value
+            self.value = merge(old, fields, self._shape)
+            if self._comparison.digest is not None:
+                self._comparison.follow(old, self.value, fields)
+        self.number = number
+        return Updated(number, fields, self.value, is_resync)
+
+    def _try(
+        self,
+        actions: list[Action],
+        number: int,
+        is_snapshot: bool,
+        fields: Fields,
+        *,
+        is_resync: bool = False,
+    ) -> str | None:
+        """Apply a delta; if it cannot be, keep it for after the resync and return why."""
+        try:
+            actions.append(self._advance(number, is_snapshot, fields, is_resync))
+        except (PatchRefused, MessageError) as problem:
+            self._keep(number, is_snapshot, fields)
+            return self._trouble.fail(number, self._heard.head, problem)
+        self._unsure_at = None
+        return None
+
+    def _drain(self, actions: list[Action]) -> str | None:
+        """Apply the deltas kept that follow the value, and drop those that it has already."""
+        if self._is_followed():
+            for number in [kept for kept in self._buffer if kept <= self.number]:
+                del self._buffer[number]
+            while (delta := self._buffer.pop(self.number + 1, None)) is not None:
+                failure = self._try(actions, self.number + 1, *delta)
+                if failure is not None:
+                    return failure
+        return None
+
+    def _install(self, epoch: int | None, number: int, fields: Fields) -> Updated:
+        if callable(fields):
+            fields = fields()
+        self.value = snapshot(fields, self._shape, partial=True)
+        self.resyncs += self._is_synced
+        self.epoch, self.number = epoch, number
+        self._is_synced = self._is_sound = True
+        self._trouble.needs_whole = False
+        self._comparison.digest = None
+        return Updated(number, fields, self.value, True)
+
+    def _is_news(self, epoch: int | None, number: int) -> bool:
+        if not self._is_synced or epoch != self.epoch or number > self.number:
+            return True
+        return number == self.number and not self._is_sound
+
+    def _is_followed(self) -> bool:
+        return self._is_synced and self._is_sound and self._heard.epoch == self.epoch
+
+    def _is_behind(self) -> bool:
+        return not self._is_followed() or self.number < self._heard.head
+
+    def _settle(self, now: float, actions: list[Action], reason: str | None) -> None:
+        """After a sign of life: LIVE if the value is the publisher's, else see that it gets so."""
+        if not self._is_behind():
+            self._asking.cease(now)
+            self._buffer.clear()
+            self._trouble.clear()
+            if self.phase is not Phase.LIVE:
+                self._enter(Phase.LIVE, now, actions, f"in step at number {self.number}")
+            return
+        if self.phase is not Phase.SYNCING:
+            if self._heard.epoch != self.epoch:
+                reason = "another epoch: the publisher was started again"
+            self._enter(Phase.SYNCING, now, actions, reason or "the value is behind")
+        self._want(now)
+        self._ask_if_due(now, actions)
+
+    def _want(self, now: float) -> None:
+        if not self._trouble.is_hopeless(self._heard.head):
+            self._asking.want(
+                now,
+                pause_s=self._trouble.pause_s(self._heartbeat_s),
+                is_silent=self._heard.is_silent(now, self._stale_after_s),
+            )
+
+    def _ask_if_due(self, now: float, actions: list[Action]) -> None:
+        if self._asking.due is None or now < self._asking.due:
+            return
+        token = self._asking.send(now, self._heard.head)
+        would_deltas_do = self._is_synced and self._is_sound and not self._trouble.needs_whole
+        if would_deltas_do and self.epoch is not None:
+            actions.append(Ask(token, self.epoch, self.number))
+        else:
+            actions.append(Ask(token, None, None))
+
+    def _enter(self, phase: Phase, now: float, actions: list[Action], reason: str) -> None:
+        self.phase = phase
+        actions.append(PhaseChanged(self.status(now), reason))

@@ -1,0 +1,46 @@
+"""What a replica says about itself."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+
+
+class Phase(enum.StrEnum):
+    """How far the replica's value can be relied on."""
+
+    SYNCING = "SYNCING"
+    """The value is an earlier one, or none yet; the current one is being fetched."""
+
+    LIVE = "LIVE"
+    """The value is the publisher's, up to the last update heard."""
+
+    STALE = "STALE"
+    """Nothing has been heard for `stale_after_s`; the value is the last one known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a replica at one moment.
+
+    :ivar phase: how far the value can be relied on
+    :ivar number: number of the last update in the value; -1 before the first
+    :ivar epoch: random number of the publisher's run that the value comes from; None before the
+        first value and for publishers that have no epochs
+    :ivar age_s: seconds since the publisher's last sign of life; None before the first
+    :ivar gaps: how often updates were seen to be missing
+    :ivar resyncs: snapshots taken after the first synchronisation
+    :ivar error: why the replica cannot follow its publisher; None while it can
+    """
+
+    phase: Phase
+    number: int
+    epoch: int | None
+    age_s: float | None
+    gaps: int
+    resyncs: int
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, str | int | float | None]:
+        """Return the same as plain texts and numbers."""
+        return {**asdict(self), "phase": str(self.phase)}
