@@ -1,0 +1,41 @@
+"""Levels of log lines: numbers as in `logging`, with names."""
+
+from __future__ import annotations
+
+import sys
+
+from sf_actors.errors import UsageError
+from sf_actors.nearest import nearest
+
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+OFF = sys.maxsize
+_NAMES = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error", CRITICAL: "critical"}
+_LEVELS = {name.upper(): number for number, name in _NAMES.items()}
+_ALIASES = {**_LEVELS, "NONE": OFF, "NOTSET": 0, "WARN": WARNING, "FATAL": CRITICAL}
+
+
+def parse_level(level: str | int | None, *, where: str) -> int:
+    """Return a level as a number; a line is written when its own is at least that.
+
+    :param level: a name in any case, a number as in `logging`, None or ``'NONE'`` for no line
+    :param where: the argument or flag it comes from, for the message
+    :raises UsageError: it is no level
+    """
+    if level is None:
+        return OFF
+    if isinstance(level, int) and not isinstance(level, bool) and level >= 0:
+        return min(level, OFF)
+    if isinstance(level, str):
+        name = level.strip().upper()
+        if name in _ALIASES:
+            return _ALIASES[name]
+        if name.isdecimal() and name.isascii() and len(name) < 10:
+            return int(name)
+    valid = (*_LEVELS, "NONE")
+    hint = nearest(str(level).strip().upper(), valid)
+    raise UsageError(f"{where}: expected {', '.join(valid)} or a number, got {level!r}{hint}")
+
+
+def level_name(level: int) -> str:
+    """Return how a level is called in a line."""
+    return _NAMES.get(level) or f"level {level}"

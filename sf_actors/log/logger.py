@@ -1,0 +1,144 @@
+"""`get_logger`: structlog's bound logger, which also takes the standard library's calls."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from structlog import BoundLoggerBase
+
+from sf_actors.errors import ServiceStopped
+from sf_actors.log.belonging import SCOPE, current_scope
+from sf_actors.log.level import (
+    CRITICAL,
+    DEBUG,
+    ERROR,
+    INFO,
+    OFF,
+    WARNING,
+    level_name,
+    parse_level,
+)
+from sf_actors.log.line import PROCESSORS, bare_line
+from sf_actors.log.rendering import guarded
+from sf_actors.log.scope import NOT_A_SERVICE, LogScope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+def get_logger(*names: object, **initial_values: object) -> Logger:
+    """Return a logger, anywhere and at any time, also before there is a service.
+
+    :param names: a first one is bound as `logger`, as is usual with ``get_logger(__name__)``
+    :param initial_values: keys that all its lines have
+    """
+    return _logger_with({"logger": names[0], **initial_values} if names else initial_values)
+
+
+def _logger_with(context: dict[str, Any]) -> Logger:
+    return Logger(Home(), PROCESSORS, context)
+
+
+class Home:
+    """What a logger wraps: it finds the scope that the line of the moment belongs to."""
+
+    __slots__ = ("_made_in",)
+
+    def __init__(self) -> None:
+        scope = current_scope()
+        self._made_in = None if scope is None else weakref.ref(scope)
+
+    @property
+    def scope(self) -> LogScope:
+        """The scope of the context, of the thread, that in which the logger was made, or none."""
+        made_in = self._made_in
+        return current_scope() or (made_in and made_in()) or NOT_A_SERVICE
+
+
+def _writing(level: int) -> Callable[..., None]:
+    def write(self: Logger, /, event: object = None, *args: object, **fields: object) -> None:
+        if (SCOPE.get() or self._logger.scope).threshold <= level:
+            self._write(level, event, args, fields)
+
+    write.__doc__ = f"Write a line of level {level_name(level)}."
+    return write
+
+
+def _awaitable(method: Callable[..., None]) -> Callable[..., Coroutine[Any, Any, None]]:
+    async def call(*args: object, **fields: object) -> None:
+        method(*args, **fields)
+
+    return call
+
+
+class Logger(BoundLoggerBase):
+    """A structlog logger that also takes the standard library's calls; immutable, for any thread.
+
+    ``LOG.info('got', price=x)`` and ``LOG.info('got %s', x)`` both work, as do `exc_info`,
+    `stack_info` and `extra`. A line below the levels of the service is not formatted. `bind`,
+    `unbind` and `try_unbind` are structlog's.
+    """
+
+    _logger: Home
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _logger_with, (self._context,)
+
+    def new(self, **new_values: Any) -> Logger:
+        """Return a logger with these keys alone; structlog's own would clear this one's."""
+        return Logger(self._logger, self._processors, new_values)
+
+    debug = _writing(DEBUG)
+    info = msg = _writing(INFO)
+    warning = warn = _writing(WARNING)
+    error = err = _writing(ERROR)
+    critical = fatal = _writing(CRITICAL)
+
+    def exception(self, /, event: object = None, *args: object, **fields: object) -> None:
+        """Write a line of level error with the traceback of the exception being handled."""
+        fields.setdefault("exc_info", True)
+        self.error(event, *args, **fields)
+
+    def log(
+        self, /, level: int | str, event: object = None, *args: object, **fields: object
+    ) -> None:
+        """Write a line of that level, a number as in `logging` or a name."""
+        number = parse_level(level, where="level")
+        if self.get_effective_level() <= number < OFF:
+            self._write(number, event, args, fields)
+
+    adebug = _awaitable(debug)
+    ainfo = amsg = _awaitable(info)
+    awarning = awarn = _awaitable(warning)
+    aerror = _awaitable(error)
+    acritical = afatal = _awaitable(critical)
+    aexception = _awaitable(exception)
+    alog = _awaitable(log)
+
+    def is_enabled_for(self, level: int | str) -> bool:
+        """Whether a line of that level is written anywhere, in the service of the caller."""
+        return self.get_effective_level() <= parse_level(level, where="level")
+
+    def get_effective_level(self) -> int:
+        """Return the lowest level that is written anywhere, as a number."""
+        return self._logger.scope.threshold
+
+    isEnabledFor = is_enabled_for  # noqa: N815 - the name is the standard library's
+    getEffectiveLevel = get_effective_level  # noqa: N815 - likewise
+
+    def _write(
+        self, level: int, event: object, args: tuple[object, ...], fields: dict[str, Any]
+    ) -> None:
+        name = level_name(level)
+        if args:
+            fields["positional_args"] = args
+        try:
+            # not _proxy_to_logger: a key of the user may be called as its own parameters are
+            line: Any = self._process_event(name, "" if event is None else event, fields)[1]  # type: ignore[arg-type]
+        except ServiceStopped:
+            raise
+        except Exception as fault:  # noqa: BLE001 - to log never raises in user code
+            service = self._logger.scope.name
+            line = bare_line(name, service, event, log_error=guarded(repr, fault))
+        self._logger.scope.write(level, line)

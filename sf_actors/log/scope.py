@@ -1,0 +1,117 @@
+"""Where the lines of one service go: its levels and its file."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import UsageError
+from sf_actors.log.belonging import SCOPE, STARTS_OF_THREADS
+from sf_actors.log.console import write_to_console
+from sf_actors.log.level import OFF, parse_level
+from sf_actors.log.line import bare_line
+from sf_actors.log.rendering import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextvars import Token
+    from os import PathLike
+
+    from sf_actors.log.file import LogFile
+
+
+class LogScope:
+    """Where the lines of one run of a service go; made in its starting, closed at its end.
+
+    :param name: the service, as it stands in each line; None for what belongs to none
+    :param console_level: from which level on lines go to standard error
+    :param log_path: the file to write to; its folder is made
+    :param file_level: from which level on lines go to the file
+    :param backup_count: how many hourly files are kept; 0 keeps all
+    :raises UsageError: an unknown level, or a file that cannot be opened
+    """
+
+    def __init__(
+        self,
+        name: str | None,
+        *,
+        console_level: str | int | None = "INFO",
+        log_path: str | PathLike[str] | None = None,
+        file_level: str | int | None = "INFO",
+        backup_count: int = 24,
+    ) -> None:
+        self.name = name
+        self._console_level = parse_level(console_level, where="console_loglevel")
+        self._file_level = parse_level(file_level, where="file_loglevel")
+        if not isinstance(backup_count, int) or isinstance(backup_count, bool) or backup_count < 0:
+            raise UsageError(f"backup_count: expected a number from 0 on, got {backup_count!r}")
+        self._file: LogFile | None = None
+        self._file_trouble = False
+        self._closing = threading.RLock()
+        if log_path is not None and self._file_level != OFF:
+            from sf_actors.log.file import LogFile  # noqa: PLC0415 - imports sockets and pickle
+
+            self._file = LogFile.open(log_path, backup_count)
+        self.threshold = self._lowest()
+        self._closed = name is None
+        if not self._closed:
+            STARTS_OF_THREADS.watch()
+
+    def __repr__(self) -> str:
+        return f"<LogScope {self.name!r}>"
+
+    def _lowest(self) -> int:
+        return min(self._console_level, OFF if self._file is None else self._file_level)
+
+    def close(self) -> None:
+        """Close the file, from any thread; later lines of the service go to the console alone."""
+        with self._closing:
+            file, self._file = self._file, None
+            self.threshold = self._lowest()
+            was_closed, self._closed = self._closed, True
+        if not was_closed:
+            STARTS_OF_THREADS.unwatch()
+        if file is not None:
+            file.close()
+
+    @contextmanager
+    def entered(self) -> Iterator[LogScope]:
+        """Make the lines of the current context belong to this service while the block runs."""
+        token = self.enter()
+        try:
+            yield self
+        finally:
+            self.leave(token)
+
+    def enter(self) -> Token[LogScope | None]:
+        """Do as `entered` does, without a block; give the token to `leave`."""
+        return SCOPE.set(self)
+
+    def leave(self, token: Token[LogScope | None]) -> None:
+        """Undo `enter`, in the same context."""
+        SCOPE.reset(token)
+
+    def adopt(self) -> None:
+        """Make the lines of the current thread belong to this service for good."""
+        SCOPE.set(self)
+
+    def write(self, level: int, line: dict[str, Any]) -> None:
+        """Write one line of that level to where it is wanted; loggers call it, in any thread."""
+        encoded = None
+        file = self._file
+        if file is not None and level >= self._file_level:
+            encoded = to_json(line)
+            self._tell_once(file.write(encoded))
+        if level >= self._console_level:
+            write_to_console(line, encoded)
+
+    def _tell_once(self, trouble: OSError | None) -> None:
+        told, self._file_trouble = self._file_trouble, trouble is not None
+        if trouble is not None and not told:
+            event = "log file cannot be written"
+            write_to_console(bare_line("error", self.name, event, reason=str(trouble)), None)
+
+
+NOT_A_SERVICE = LogScope(None)
+"""The scope of a line from outside any service."""
