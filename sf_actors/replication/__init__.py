@@ -55,5 +55,6 @@ another epoch is followed, so whoever answers was alive after that was heard.
 
 A peer without epochs, the original's publisher, has the epoch None, no heartbeats and snapshots
 numbered 0 for ever. Its snapshot is taken to hold what was heard when it was asked for; a whole
-value with a lower number is how it starts again; that it lost its last update goes unnoticed.
+value with a lower number is how it starts again, any other lower number may be, so the snapshot is
+asked for; that it lost its last update goes unnoticed.
 """

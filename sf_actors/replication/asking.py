@@ -50,7 +50,8 @@ class Asking:
         self.due = now + min(pause_s, _LONGEST_PAUSE_S) * self._rng.uniform(0.5, 1.0)
 
     def hurry(self, now: float) -> None:
-        """Have a request that is waiting for its time sent now."""
+        """Have a request that is waiting for its time sent now: the publisher is heard again."""
+        self._attempts = 0
         if self.due is not None and self.due > now:
             self.due = now
 

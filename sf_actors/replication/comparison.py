@@ -18,7 +18,7 @@ class Comparison:
     Two differences in a row, with a snapshot taken in between, are no accident that another
     snapshot could repair: then nothing is compared any more until `reset`.
 
-    :ivar digest: the digest of the value; None until it is needed
+    :ivar digest: the digest of the value last seen; None until it is needed
     :ivar mismatches: how often a digest was another
     :ivar disagreement: why nothing is compared any more; None while it is
     """
@@ -28,11 +28,13 @@ class Comparison:
         self.mismatches = 0
         self.disagreement: str | None = None
         self._is_suspected = False
+        self._value: Map[Any, Any] | None = None
 
     def follow(self, old: Map[Any, Any], new: Map[Any, Any], patch: Mapping[Any, Any]) -> None:
         """Take note of a merge; only while `digest` is not None."""
-        if self.digest is not None:
+        if self.digest is not None and self._value is old:
             self.digest = digest_after(self.digest, old, new, patch)
+            self._value = new
 
     def differs(self, value: Map[Any, Any], number: int, digest: bytes | None) -> bool:
         """Say whether the value must be fetched again because its digest is another one.
@@ -41,8 +43,10 @@ class Comparison:
         """
         if digest is None or self.disagreement is not None:
             return False
-        if self.digest is None:
+        if self.digest is None or self._value is not value:
+            # not the value that was followed: it came as a snapshot, or by a fault
             self.digest = digest_of(value)
+            self._value = value
         if packed(self.digest) == digest:
             self._is_suspected = False
             return False

@@ -132,7 +132,7 @@ class FullReplica:
 
     def _turn(self, now: float, epoch: int | None) -> bool:
         is_silent = self._heard.is_silent(now, self._stale_after_s)
-        if self._heard.is_over(epoch) and not is_silent:
+        if self._heard.is_over(now, epoch, -1) and not is_silent:
             return False
         self._heard.follow(epoch)
         self._numbers.pop(epoch, None)

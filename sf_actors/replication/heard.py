@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 _PAST_EPOCHS = 32
 
 
@@ -28,22 +26,27 @@ class Heard:
         self.gaps = 0
         self.late = 0
         self._is_head_known = False
-        self._past: deque[int | Unheard | None] = deque(maxlen=_PAST_EPOCHS)
+        self._anything_at: float | None = None
+        # With the highest number heard of each: an epoch may turn out not to be over.
+        self._past: dict[int | Unheard | None, int] = {}
 
-    def is_over(self, epoch: int | None) -> bool:
+    def is_over(self, now: float, epoch: int | None, number: int) -> bool:
         """Say whether a message comes from an epoch before the one followed, and count it."""
-        over = epoch in self._past
-        self.late += over
-        return over
+        if epoch not in self._past:
+            return False
+        self.late += 1
+        self._past[epoch] = max(self._past[epoch], number)
+        self._anything_at = now
+        return True
 
     def follow(self, epoch: int | None) -> None:
         """Follow another epoch; the one before it is over."""
-        self._past.append(self.epoch)
-        if epoch in self._past:
-            self._past.remove(epoch)
+        self._past[self.epoch] = self.head
+        if len(self._past) > _PAST_EPOCHS:
+            del self._past[next(iter(self._past))]
+        self._is_head_known = epoch in self._past
+        self.head = self._past.pop(epoch, -1)
         self.epoch = epoch
-        self.head = -1
-        self._is_head_known = False
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
@@ -65,4 +68,10 @@ class Heard:
 
     def is_silent(self, now: float, longest_s: float) -> bool:
         """Say whether there was no sign of life for so long, or never one."""
-        return self.at is None or now - self.at >= longest_s
+        # Summed as whoever sets a timer for it sums: a difference might be rounded to less.
+        return self.at is None or now >= self.at + longest_s
+
+    def is_quiet(self, now: float, longest_s: float) -> bool:
+        """Say whether nothing came for so long, not even a message of an epoch that is over."""
+        is_nothing = self._anything_at is None or now >= self._anything_at + longest_s
+        return is_nothing and self.is_silent(now, longest_s)

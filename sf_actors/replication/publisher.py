@@ -23,23 +23,35 @@ class PublisherLog:
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
-    :ivar value: the value after the last update, empty before the first
+    :ivar value: the value after the last update; before the first the one given, else empty
     :ivar number: the last update's number, -1 before the first
     :ivar epoch: the random number of this run
+    :param log_size: how many of the last updates are kept at most
+    :param log_bytes: how many bytes their frames may have together; the last one is always kept
     :ivar skipped: updates numbered by the caller at or below `number`; replicas skip them, so the
         value lacks them too
     """
 
     def __init__(
-        self, shape: Record, *, epoch: int, log_size: int = 1024, digest: bool = False
+        self,
+        shape: Record,
+        *,
+        epoch: int,
+        log_size: int = 1024,
+        log_bytes: int = 16 * 1024 * 1024,
+        digest: bool = False,
+        value: Map[str, Any] = EMPTY,
     ) -> None:
-        self.value: Map[str, Any] = EMPTY
+        self.value = value
         self.number = -1
         self.epoch = epoch
         self.skipped = 0
         self._shape = shape
-        self._log: deque[tuple[int, bytes]] = deque(maxlen=log_size)
-        self._digest = digest_of(EMPTY) if digest else None
+        self._log: deque[tuple[int, bytes]] = deque()
+        self._log_size = log_size
+        self._log_bytes = log_bytes
+        self._logged_bytes = 0
+        self._digest = digest_of(value) if digest else None
 
     @property
     def digest(self) -> bytes | None:
@@ -87,7 +99,13 @@ class PublisherLog:
             return
         if self._log and self._log[-1][0] != number - 1:
             self._log.clear()
+            self._logged_bytes = 0
         self._log.append((number, frame))
+        self._logged_bytes += len(frame)
+        while len(self._log) > self._log_size or (
+            self._logged_bytes > self._log_bytes and len(self._log) > 1
+        ):
+            self._logged_bytes -= len(self._log.popleft()[1])
 
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a number, oldest first.

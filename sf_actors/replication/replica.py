@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, Ask, PhaseChanged, Updated
 from sf_actors.replication.asking import Asking
+from sf_actors.replication.buffer import Buffer
 from sf_actors.replication.comparison import Comparison
 from sf_actors.replication.heard import Heard
 from sf_actors.replication.patch import PatchRefused, merge, snapshot
@@ -62,12 +63,10 @@ class Replica:
         self._shape = shape
         self._heartbeat_s = heartbeat_s
         self._stale_after_s = stale_after_s
-        self._buffer_size = buffer_size
         self._asking = Asking(heartbeat_s=heartbeat_s, rng=rng, first_due=now + heartbeat_s)
         self._heard = Heard()
-        self._is_synced = False
-        self._buffer: dict[int, tuple[bool, Fields]] = {}
-        self._is_sound = True
+        self._is_synced, self._is_sound = False, True
+        self._buffer = Buffer(buffer_size)
         self._unsure_at: int | None = None
         self._trouble = Trouble()
         self._comparison = Comparison()
@@ -92,7 +91,7 @@ class Replica:
     ) -> Sequence[Action]:
         """Take a heartbeat from the subscription: the number of the publisher's last update."""
         actions: list[Action] = []
-        if not self._hear(now, epoch):
+        if not self._hear(now, epoch, head):
             return actions
         reason = self._heard.note(head, head)
         is_comparable = head == self.number and not self._is_behind()
@@ -211,14 +210,14 @@ class Replica:
             error=self._trouble.error or self._comparison.disagreement,
         )
 
-    def _hear(self, now: float, epoch: int | None) -> bool:
+    def _hear(self, now: float, epoch: int | None, number: int) -> bool:
         """Take a sign of life from the subscription, unless it is one of an epoch that is over."""
+        if self._heard.is_quiet(now, self._stale_after_s):
+            self._asking.hurry(now)
         if epoch != self._heard.epoch:
-            if self._heard.is_over(epoch):
+            if self._heard.is_over(now, epoch, number):
                 return False
             self._follow(epoch)
-        if self._heard.is_silent(now, self._stale_after_s):
-            self._asking.hurry(now)
         self._heard.at = now
         return True
 
@@ -249,17 +248,20 @@ class Replica:
         self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
     ) -> Sequence[Action]:
         actions: list[Action] = []
-        if not self._hear(now, epoch):
+        if not self._hear(now, epoch, number):
             return actions
         reason = self._heard.note(number - 1, number)
         is_ours = self._is_synced and epoch == self.epoch
         is_next = self._is_sound and number == self.number + 1
         if is_ours and number <= self.number:
-            if not self._is_taken_again(epoch, number, is_snapshot):
-                self.duplicates += 1
-            else:
+            if self._is_taken_again(epoch, number, is_snapshot):
                 self._heard.head = number
                 reason = self._try(actions, number, is_snapshot, fields)
+            elif epoch is None and number < self.number:
+                reason = self._start_over(number)
+                self._keep(number, is_snapshot, fields)
+            else:
+                self.duplicates += 1
         elif is_ours and (is_next or is_snapshot):
             failure = self._try(actions, number, is_snapshot, fields, is_resync=not is_next)
             reason = failure or self._drain(actions) or reason
@@ -280,10 +282,15 @@ class Replica:
             return False
         return number == self._unsure_at == self.number or (is_snapshot and number < self.number)
 
+    def _start_over(self, number: int) -> str:
+        """Doubt the value of a peer without epochs: it may have been started again, or not."""
+        self._follow(None)
+        self._heard.head = number
+        self.number, self._is_sound = -1, False
+        return f"number {number} is a low one: the publisher may have been started again"
+
     def _keep(self, number: int, is_snapshot: bool, fields: Fields) -> None:
-        if len(self._buffer) >= self._buffer_size:
-            self._buffer.clear()
-        self._buffer[number] = (is_snapshot, fields)
+        self._buffer.keep(number, is_snapshot, fields)
 
     def _advance(
         self, number: int, is_snapshot: bool, fields: Fields, is_resync: bool = False
@@ -332,8 +339,7 @@ class Replica:
         return None
 
     def _install(self, epoch: int | None, number: int, fields: Fields) -> Updated:
-        if callable(fields):
-            fields = fields()
+        fields = fields() if callable(fields) else fields
         self.value = snapshot(fields, self._shape, partial=True)
         self.resyncs += self._is_synced
         self.epoch, self.number = epoch, number
@@ -374,7 +380,7 @@ class Replica:
             self._asking.want(
                 now,
                 pause_s=self._trouble.pause_s(self._heartbeat_s),
-                is_silent=self._heard.is_silent(now, self._stale_after_s),
+                is_silent=self._heard.is_quiet(now, self._stale_after_s),
             )
 
     def _ask_if_due(self, now: float, actions: list[Action]) -> None:

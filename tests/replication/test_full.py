@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sf_actors.replication.actions import PhaseChanged, Updated
+from sf_actors.replication.full import FullReplica, LastValue
+from sf_actors.replication.status import Phase, Status
+from sf_actors.replication.value import View, thaw
+
+OLD, NEW = 111, 222
+
+
+def taken(actions: Any) -> list[int]:
+    return [action.number for action in actions if isinstance(action, Updated)]
+
+
+def test_the_publisher_numbers_from_0_and_keeps_its_last_frame() -> None:
+    last = LastValue(epoch=OLD)
+    assert (last.number, last.frame, last.next_number()) == (-1, None, 0)
+    assert last.publish(b"a") == 0
+    assert last.publish(b"b") == 1
+    assert (last.number, last.frame, last.next_number(), last.epoch) == (1, b"b", 2, OLD)
+
+
+def test_the_first_value_makes_a_replica_live() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    assert replica.status(1.0) == Status(Phase.SYNCING, -1, None, None, 0, 0)
+    assert replica.next_deadline is None
+    updated, changed = replica.on_value(1.0, OLD, 4, {"x": 1})
+    assert updated == Updated(4, {"x": 1}, replica.value, False)
+    assert isinstance(changed, PhaseChanged)
+    assert replica.status(2.0) == Status(Phase.LIVE, 4, OLD, 1.0, 0, 0)
+    assert View(replica.value) == {"x": 1}
+
+
+def test_a_value_replaces_the_one_before_whole() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, OLD, 0, {"x": 1, "y": 1})
+    replica.on_value(0.0, OLD, 1, {"x": 2})
+    assert View(replica.value) == {"x": 2}
+
+
+def test_a_value_repeated_by_heartbeats_is_taken_once_and_not_decoded_again() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+
+    def never() -> Any:
+        pytest.fail("decoded again")
+
+    assert taken(replica.on_value(0.0, OLD, 4, lambda: {"x": 1})) == [4]
+    for now in (2.0, 4.0, 6.0):
+        assert replica.on_tick(now) == []
+        assert replica.on_value(now, OLD, 4, never) == []
+    assert replica.on_value(6.0, OLD, 3, never) == []
+    assert (replica.duplicates, replica.phase) == (4, Phase.LIVE)
+
+
+def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, OLD, 4, {"x": 1})
+    assert replica.next_deadline == 3.0
+    assert replica.on_tick(2.9) == []
+    [changed] = replica.on_tick(3.0)
+    assert isinstance(changed, PhaseChanged)
+    assert changed.status.phase is Phase.STALE
+    assert not replica.next_deadline
+    [changed] = replica.on_value(9.0, OLD, 4, {"x": 1})
+    assert isinstance(changed, PhaseChanged)
+    assert changed.status.phase is Phase.LIVE
+
+
+def test_values_left_out_are_counted_as_a_gap() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    for number in (4, 5, 8, 9):
+        replica.on_value(0.0, OLD, number, {"x": number})
+    assert replica.status(0.0).gaps == 1
+
+
+def test_a_publisher_that_was_started_again_is_followed_and_its_past_dropped() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, OLD, 9, {"x": 9})
+    assert taken(replica.on_value(0.0, NEW, 0, {"x": 0})) == [0]
+    assert replica.on_value(0.0, OLD, 10, {"x": 10}) == ()
+    assert (thaw(replica.value), replica.epoch, replica.late) == ({"x": 0}, NEW, 1)
+
+
+def test_the_epoch_that_goes_on_was_the_newer_after_all() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, NEW, 0, {"x": 0})
+    replica.on_value(0.1, OLD, 9, {"x": 9})
+    assert replica.on_value(1.0, NEW, 0, {"x": 0}) == ()
+    replica.on_tick(3.2)
+    assert taken(replica.on_value(3.2, NEW, 0, {"x": 0})) == [0]
+    assert (thaw(replica.value), replica.phase) == ({"x": 0}, Phase.LIVE)
+
+
+def test_of_many_publishers_the_value_that_came_last_stands() -> None:
+    replica = FullReplica(stale_after_s=3.0, many=True)
+    assert taken(replica.on_value(0.0, OLD, 5, {"x": "old"})) == [5]
+    assert taken(replica.on_value(0.0, NEW, 2, {"x": "new"})) == [2]
+    assert replica.on_value(1.0, OLD, 5, {"x": "old"}) == []
+    assert View(replica.value) == {"x": "new"}
+    assert taken(replica.on_value(1.0, OLD, 6, {"x": "older"})) == [6]
+
+
+def test_messages_without_epoch_and_number_are_taken_as_they_come() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    assert taken(replica.on_value(0.0, None, None, {"x": 1})) == [0]
+    assert taken(replica.on_value(0.0, None, None, {"x": 1})) == [1]
+    assert replica.status(0.0).number == 1

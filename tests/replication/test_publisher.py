@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from immutables import Map
+
+from sf_actors.replication.digest import digest_of, packed
+from sf_actors.replication.patch import PatchRefused
+from sf_actors.replication.publisher import PublisherLog
+from sf_actors.replication.value import View, thaw
+from tests.replication.shapes import SHAPE
+
+
+def log_of(count: int, *, log_size: int = 4) -> PublisherLog:
+    log = PublisherLog(SHAPE, epoch=5, log_size=log_size)
+    for price in range(count):
+        log.publish({"price": price}, is_snapshot=False, frame=b"%d" % price)
+    return log
+
+
+def test_before_the_first_update_the_value_is_empty_and_the_number_minus_one() -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    assert (thaw(log.value), log.number, log.epoch, log.digest) == ({}, -1, 5, None)
+    assert log.since(5, -1) == []
+
+
+def test_updates_are_numbered_from_0_in_the_order_they_come() -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    assert log.publish({"price": 1}, is_snapshot=False) == 0
+    assert log.publish({"book": {}, "price": 2}, is_snapshot=True) == 1
+    assert View(log.value) == {"price": 2, "book": {}}
+
+
+def test_a_refused_update_takes_no_number_and_changes_nothing() -> None:
+    log = log_of(2)
+    with pytest.raises(PatchRefused):
+        log.publish({"book": {"a": 1}, "price": None}, is_snapshot=False, frame=b"x")
+    with pytest.raises(PatchRefused):
+        log.publish({"price": 1}, is_snapshot=True, frame=b"x")
+    assert (log.number, thaw(log.value)) == (1, {"price": 1})
+    assert log.since(5, 0) == [b"1"]
+
+
+@pytest.mark.parametrize(
+    ("after", "frames"),
+    [(9, []), (8, [b"9"]), (5, [b"6", b"7", b"8", b"9"]), (4, None), (10, None)],
+)
+def test_the_log_gives_the_updates_after_a_number_or_none(
+    after: int, frames: list[bytes] | None
+) -> None:
+    assert log_of(10).since(5, after) == frames
+
+
+def test_the_log_gives_nothing_of_another_epoch() -> None:
+    assert log_of(3).since(6, 1) is None
+    assert log_of(3).since(None, None) is None
+    assert log_of(3).since(5, None) is None
+
+
+def test_the_log_gives_nothing_across_an_update_it_lacks() -> None:
+    log = log_of(3)
+    log.publish({"price": 3}, is_snapshot=False)
+    assert log.since(5, 2) is None
+    log.publish({"price": 4}, is_snapshot=False, frame=b"4")
+    assert log.since(5, 2) is None
+    assert log.since(5, 3) == [b"4"]
+
+
+def test_a_frame_can_be_recorded_after_its_update() -> None:
+    log = log_of(2)
+    number = log.publish({"price": 2}, is_snapshot=False)
+    log.record(number, b"2")
+    assert log.since(5, 0) == [b"1", b"2"]
+
+
+def test_numbers_left_out_by_the_caller_need_a_snapshot() -> None:
+    log = log_of(2)
+    assert log.publish({"price": 7}, is_snapshot=False, number=7, frame=b"7") == 7
+    assert log.since(5, 1) is None
+    assert log.since(5, 6) == [b"7"]
+    assert log.number == 7
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_number_the_caller_has_used_before_changes_nothing_as_replicas_skip_it(
+    number: int,
+) -> None:
+    log = log_of(2)
+    assert log.publish({"price": 9}, is_snapshot=False, number=number, frame=b"9") == number
+    log.record(0, b"9")
+    assert (thaw(log.value), log.number, log.skipped) == ({"price": 1}, 1, 1)
+    assert log.since(5, -1) == [b"0", b"1"]
+
+
+def test_the_digest_is_that_of_the_value_after_deltas_and_whole_values() -> None:
+    log = PublisherLog(SHAPE, epoch=5, digest=True)
+    assert log.digest == packed(digest_of(log.value))
+    log.publish({"price": 1, "book": {"a": 1}}, is_snapshot=True)
+    log.publish({"book": {"a": None, "b": 2}}, is_snapshot=False)
+    assert log.digest == packed(digest_of(log.value))
+
+
+def test_the_log_has_so_many_bytes_at_most_and_always_the_last_update() -> None:
+    log = PublisherLog(SHAPE, epoch=5, log_bytes=10)
+    for price in range(4):
+        log.publish({"price": price}, is_snapshot=False, frame=b"%d" % price * 4)
+    assert log.since(5, 0) is None
+    assert log.since(5, 1) == [b"2222", b"3333"]
+    log.publish({"price": 4}, is_snapshot=False, frame=b"x" * 100)
+    assert log.since(5, 2) is None
+    assert log.since(5, 3) == [b"x" * 100]
+
+
+def test_a_value_to_begin_with_is_in_the_digest() -> None:
+    initial = Map(table=Map())
+    log = PublisherLog(SHAPE, epoch=5, digest=True, value=initial)
+    assert (log.value, log.number, log.digest) == (initial, -1, packed(digest_of(initial)))
