@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING
 
 from sf_actors.arguments import Arguments, DemoArguments, KeysArguments, parse
-from sf_actors.errors import SfActorsError, UserError
+from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
 from sf_actors.user_frames import trimmed
 
 if TYPE_CHECKING:
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
 FAILED, NOT_READY = 1, 2
 
 
+#: How long the main thread may take to leave user code once the stop is over, in seconds.
+LEAVING_S = 1.0
+
+
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
-    status = main(sys.argv[1:])
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        # before there was a service to stop
+        status = 128 + signal.SIGINT
     sys.stdout.flush()
     sys.exit(status)
 
@@ -61,12 +71,15 @@ def _service(arguments: Arguments) -> Service:
     from sf_actors.config.model import ConfigSource, read_config_file  # noqa: PLC0415
     from sf_actors.service import Service  # noqa: PLC0415
 
-    given = read_config_file(arguments.config_path) if arguments.config_path else {}
+    config = ConfigSource({}, arguments.extras)
+    if arguments.config_path:
+        given = read_config_file(arguments.config_path)
+        config = ConfigSource(given, arguments.extras, where=arguments.config_path)
     addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
     return Service(
         arguments.service_path,
         addresses=addresses,
-        config=ConfigSource(given, arguments.extras),
+        config=config,
         console_loglevel=arguments.console_loglevel,
         log_path=arguments.log_path,
         file_loglevel=arguments.file_loglevel,
@@ -81,6 +94,10 @@ def _service(arguments: Arguments) -> Service:
 
 def _run(service: Service, arguments: Arguments) -> int:
     _raise_descriptor_limit()
+    has_returned = threading.Event()
+    service.on_overdue = threading.Thread(
+        target=_exit_when_stuck, args=(service, has_returned), name="exit", daemon=True
+    ).start
     try:
         if arguments.main_mode:
             service.run_service_as_main_blocking()
@@ -88,24 +105,39 @@ def _run(service: Service, arguments: Arguments) -> int:
             service.run_service_blocking()
     except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
         return _status(service, error)
+    finally:
+        has_returned.set()
     return 0
+
+
+def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
+    """End the process if the main thread stays in user code that nothing could interrupt."""
+    if has_returned.wait(LEAVING_S):
+        return
+    if service.failure is not None:
+        _tell(service.failure)
+    # what keeps the main thread may keep the stream as well
+    flushing = threading.Thread(target=sys.stdout.flush, daemon=True)
+    flushing.start()
+    flushing.join(LEAVING_S)
+    os._exit(FAILED)
 
 
 def _status(service: Service, error: BaseException) -> int:
     was_ready = service.was_ready
-    if isinstance(error, UserError):
-        return _tell(error)
     if was_ready and isinstance(error, SystemExit):
         if isinstance(error.code, int):
             return error.code
         if error.code is not None:
             print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
         return FAILED
-    if isinstance(error, SfActorsError):
+    if isinstance(error, ServiceFailed | ServiceStopped) or (
+        isinstance(error, UserError) and not was_ready
+    ):
         _tell(error)
     else:
         traceback.print_exception(trimmed(error))
-    return FAILED if was_ready else NOT_READY
+    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 
 
 def _tell(error: BaseException) -> int:

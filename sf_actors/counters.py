@@ -33,7 +33,7 @@ class Durations:
         self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain numbers; the bound of the last bucket is None, since JSON has no infinity."""
+        """Return plain numbers; the last bucket has the bound None, since JSON has no infinity."""
         bounds = [*BOUNDS_S[:-1], None]
         return {
             "count": self.count,
@@ -41,6 +41,35 @@ class Durations:
             "max": self.max,
             "buckets": [list(pair) for pair in zip(bounds, self._buckets, strict=True)],
         }
+
+
+class Backlog:
+    """How many calls of one actor wait at the router, or for their answer to be sent.
+
+    Each number has one thread that counts, so that none needs a lock.
+    """
+
+    __slots__ = ("_brought", "_cancelled", "_finished")
+
+    def __init__(self) -> None:
+        self._brought = 0
+        self._finished = 0
+        self._cancelled = 0
+
+    def __len__(self) -> int:
+        return max(0, self._brought - self._finished - self._cancelled)
+
+    def bring(self) -> None:
+        """Count a call that waits now; runs in the actor's thread."""
+        self._brought += 1
+
+    def finish(self) -> None:
+        """Count a call that waits no longer; always runs in the same thread."""
+        self._finished += 1
+
+    def cancel(self) -> None:
+        """Count a call that will never run; runs in the thread that stops the service."""
+        self._cancelled += 1
 
 
 class Counters:
@@ -59,7 +88,6 @@ class Counters:
         "in_flight",
         "last_error",
         "missed",
-        "peers",
         "queued",
         "received",
         "restarts",
@@ -77,12 +105,12 @@ class Counters:
         self.dropped: dict[str, int] = {}
         self.missed = 0
         self.in_flight = 0
-        self.queued = 0
+        #: of the newest actor of the model
+        self.queued = Backlog()
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
         self.restarts = 0
-        self.peers = 0
         self.last_error: str | None = None
         self.handler_s = Durations()
 
@@ -104,6 +132,8 @@ class Counters:
                 number = number.as_dict()
             elif isinstance(number, dict):
                 number = dict(number)
+            elif isinstance(number, Backlog):
+                number = len(number)
             shown[name] = number
         return shown
 

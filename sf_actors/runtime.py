@@ -17,21 +17,23 @@ import signal
 import threading
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.assembly import Assembly
 from sf_actors.actors.base import Begin
-from sf_actors.actors.latch import Latch
 from sf_actors.actors.router import Router
 from sf_actors.actors.send import Gate, ToSend
 from sf_actors.actors.states import States
 from sf_actors.actors.transport import Transport
-from sf_actors.actors.turn import Call, Turn
+from sf_actors.actors.turn import Call, Once, Turn
 from sf_actors.actors.user_code import UserCode
 from sf_actors.actors.world import World
-from sf_actors.counters import Counters, summary
+from sf_actors.counters import summary
 from sf_actors.errors import ActorDied, ServiceFailed, ServiceStopped
 from sf_actors.log import get_logger
+from sf_actors.peers import Listener
+from sf_actors.signals import ENDING_S
+from sf_actors.starting import Starting
 from sf_actors.stopping import Stopping
 from sf_actors.user_frames import trimmed
 
@@ -39,18 +41,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
+    from sf_actors.actors.authenticator import Authenticator
     from sf_actors.actors.base import SocketActor
-    from sf_actors.definition.service_file import Definition
+    from sf_actors.definition.models import Model
+    from sf_actors.definition.service_file import Definition, Key
     from sf_actors.keys import Keys
     from sf_actors.log import LogScope
-    from sf_actors.definition.models import Model
 
 #: An actor may be restarted so often within so many seconds.
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 5.0
-
-#: How long the sockets of a service may take to open, in seconds.
-OPEN_TIMEOUT_S = 30.0
 
 
 class Phase(enum.StrEnum):
@@ -62,27 +62,6 @@ class Phase(enum.StrEnum):
     STOPPED = "STOPPED"
 
 
-class Once(Call):
-    """A call of a function that is no handler, whose error belongs to who asked for it."""
-
-    __slots__ = ("done", "error")
-    reports: ClassVar[bool] = False
-
-    def __init__(self, function: Callable[..., Any], *, label: str) -> None:
-        super().__init__(function, None, label=label, counters=Counters())
-        self.done = threading.Event()
-        self.error: BaseException | None = None
-
-    def complete(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
-        """Keep the error."""
-        self.error = error
-        self.done.set()
-
-    def cancel(self) -> None:
-        """Take that it will never run."""
-        self.done.set()
-
-
 class Run:
     """One run of a service, from its start to its end; used by `Service` alone.
 
@@ -91,8 +70,12 @@ class Run:
     :param stop_timeout_s: how long a stop may take, in seconds
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
+    :param ended: set when everything is closed
     :param on_bound: told the address of each bound socket
     :param on_end: called when everything is closed
+    :param on_overdue: called at the very end when user code is left behind
+    :param nudge: makes a blocking call of user code look for what is raised in its thread, as far
+        as that can be done
     """
 
     def __init__(
@@ -104,28 +87,39 @@ class Run:
         stop_timeout_s: float,
         least_pause_s: float = 0.0,
         keys: Keys | None = None,
+        ended: threading.Event,
         on_bound: Callable[[Model, str, str], None],
         on_end: Callable[[], None],
+        on_overdue: Callable[[], None],
+        nudge: Callable[[], None],
     ) -> None:
         self.definition = definition
         self.stop_timeout_s = stop_timeout_s
         self.failure: BaseException | None = None
         self.phase = Phase.STARTING
         self.started_at = monotonic()
+        self.ended_at: float | None = None
         self.main_code = UserCode()
         self.main_ended = threading.Event()
         self.main_ended.set()
         self.main_gate = Gate()
         self.gate = Gate()
-        self.ended = threading.Event()
+        self.ended = ended
+        #: set when nothing more is being opened
+        self.has_opened = threading.Event()
+        self.on_overdue = on_overdue
+        self.nudge = nudge
         self._on_bound = on_bound
         self._on_end = on_end
+        self._threads: list[threading.Thread] = []
         #: whether the run has been READY
         self.was_ready = False
         self._lock = threading.RLock()
         self._deaths: dict[str, deque[float]] = {}
-        self._bound: list[tuple[str, str]] = []
-        self._opening: Latch | None = None
+        #: model and socket, and the address that it took, in the order of binding
+        self.bound_to: list[tuple[str, str]] = []
+        #: where each model is bound that is, for the number of its peers
+        self.listeners: dict[Key, Listener] = {}
         self.world = World(
             name=name,
             scope=scope,
@@ -144,7 +138,8 @@ class Run:
             handlers=definition.handlers,
             on_status=definition.status_handlers,
         )
-        self._stopping = Stopping(self)
+        self._starting = Starting(self)
+        self.stopping = Stopping(self)
 
     # starting
 
@@ -153,27 +148,34 @@ class Run:
 
         :raises BaseException: what kept the service from being READY, with everything closed
         """
-        with self.world.scope.entered():
-            try:
-                self._open()
-                self._run_init()
-                with self._lock:
-                    if self.phase is not Phase.STARTING:
-                        raise self.failure or ServiceStopped(
-                            f"{self.world.name}: stopped before it was ready"
-                        )
-                    for actor in self.world.actors.values():
-                        actor.actor_ref.tell(Begin())
-                    self.phase = Phase.READY
-                    self.was_ready = True
-                    if self.definition.main is not None:
-                        self.main_ended.clear()
-            except BaseException:
-                if self._opening is not None:
-                    self._opening.wait_for(set(self.world.actors), OPEN_TIMEOUT_S)
-                self.stop()
-                raise
-            self._tell_ready()
+        self._starting.run()
+
+    def set_ready(self) -> None:
+        """Let actors read, unless the stop has begun.
+
+        :raises ServiceStopped: it has
+        """
+        with self._lock:
+            if self.stopping.begun.is_set():
+                raise self.failure or ServiceStopped(
+                    f"{self.world.name}: stopped before it was ready"
+                )
+            for actor in self.world.actors.values():
+                actor.tell(Begin())
+            self.phase = Phase.READY
+            self.was_ready = True
+            if self.definition.main is not None:
+                self.main_ended.clear()
+
+    def start_main(self) -> None:
+        """Run `main` in a thread of its own; returns at once."""
+        try:
+            self.start_thread(self.run_main, name="main")
+        except RuntimeError:
+            # the system has no thread left
+            self.main_ended.set()
+            self.stop()
+            raise
 
     def run_main(self) -> None:
         """Run `main` until it ends, and then stop; in the caller's thread.
@@ -185,69 +187,30 @@ class Run:
             raise ServiceFailed(f"{self.world.name}: there is no main to run")
         with self.world.scope.entered():
             to_send = ToSend(self.world, self.assembly.outlets, self.main_gate)
-            _, error = self.main_code.run(
-                "main", main, to_send, self.world.states, self.definition.config
-            )
-            self.main_ended.set()
+            error: BaseException | None = None
+            if not self.stopping.begun.is_set():
+                _, error = self.main_code.run(
+                    "main", main, to_send, self.world.states, self.definition.config
+                )
             if error is not None and _is_failure(error):
                 self.world.log.error("main failed", exc_info=trimmed(error))
-                self.fail(error)
+                self.blame(error)
+            self.main_ended.set()
             self.stop()
-
-    def _open(self) -> None:
-        names = {"router"} | self.assembly.actor_names()
-        self._opening = Latch(names)
-        Router.start(self.world)
-        self.assembly.open_connections()
-        self.assembly.start_actors()
-        late = self._opening.wait(OPEN_TIMEOUT_S)
-        if late:
-            raise ServiceFailed(
-                f"{self.world.name}: {', '.join(sorted(late))} did not open within "
-                f"{OPEN_TIMEOUT_S:g} s"
-            )
-        self._to_send = ToSend(self.world, self.assembly.outlets, self.gate)
-        pause_s = self.assembly.ready_at() - monotonic()
-        if pause_s > 0:
-            # the contract's pause for subscribers to join; ended early by a stop
-            self._stopping.begun.wait(pause_s)
-
-    def _run_init(self) -> None:
-        init = self.definition.init
-        if init is None or self._stopping.begun.is_set():
-            return
-        call = Once(
-            lambda _args, to_send, _pinned, config: init(to_send, self.world.states, config),
-            label="init_function",
-        )
-        self.world.turn.run_here(call)
-        if call.error is not None:
-            raise trimmed(call.error)
-
-    def _tell_ready(self) -> None:
-        addresses = {name: address for name, address in self._bound}
-        self.world.log.info("ready", addresses=addresses)
-        if not self.world.transport.is_secured:
-            beyond = [f"{name} {address}" for name, address in self._bound if _is_beyond(address)]
-            if beyond:
-                self.world.log.warning(
-                    "bound beyond loopback without keys: anybody who can reach it can use it",
-                    addresses=beyond,
-                )
 
     # what user code gets
 
-    _to_send: ToSend
+    to_send: ToSend
 
     def _offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        return self._to_send, self.world.states.pinned(pinned), self.definition.config
+        return self.to_send, self.world.states.pinned(pinned), self.definition.config
 
     def _handler_failed(self, call: Call, error: BaseException) -> None:
         """Tell of what a handler raised; in the turn."""
         if not call.reports:
             return
         if isinstance(error, SystemExit):
-            self.fail(error)
+            self.fail(self._exit_outside_main(call, error))
         self.world.log.error(
             "handler failed", handler=call.label, error=repr(error), exc_info=trimmed(error)
         )
@@ -271,24 +234,42 @@ class Run:
             lambda _args, to_send, _pinned, config: hook(
                 signum, frame, to_send, self.world.states, config
             ),
-            label="the signal hook",
+            label=f"{signal.Signals(signum).name.lower()}_handler",
         )
-        in_time = self._stopping.with_interrupts(
-            lambda timeout_s: self.world.turn.run_here(call, timeout_s=timeout_s)
+        # in a thread of its own, so that the deadline holds for the hook as well
+        self.start_thread(self._run_in_turn, call, name="signal hook")
+        self.stopping.with_interrupts(call.done.wait)
+        error = call.error
+        if error is not None and not isinstance(error, ServiceStopped):
+            self.world.log.error("signal hook failed", handler=call.label, exc_info=trimmed(error))
+            if isinstance(error, SystemExit):
+                error = self._exit_outside_main(call, error)
+            self.blame(error)
+
+    def _run_in_turn(self, call: Once) -> None:
+        with self.world.scope.entered():
+            if not self.world.turn.run_here(call, timeout_s=self.stop_timeout_s):
+                self.world.log.warning(
+                    "signal hook did not run: other user code did not end", handler=call.label
+                )
+                call.cancel()
+
+    def _exit_outside_main(self, call: Call, error: SystemExit) -> ServiceFailed:
+        failed = ServiceFailed(
+            f"{self.world.name}: {call.label} called sys.exit({error.code!r}), which only main may"
         )
-        if not in_time:
-            self.world.log.warning("signal hook did not run: other user code did not end")
-        if call.error is not None and not isinstance(call.error, ServiceStopped):
-            self.world.log.error("signal hook failed", exc_info=trimmed(call.error))
-            self.fail(call.error)
+        failed.__cause__ = error
+        return failed
 
     # supervision; each of these may be called in any thread
 
-    def opened(self, actor: SocketActor | Router, error: BaseException | None) -> None:
+    def opened(
+        self, actor: SocketActor | Router | Authenticator, error: BaseException | None
+    ) -> None:
         """Take that an actor is ready, or why it cannot be."""
         with self._lock:
-            if self.phase is Phase.STARTING and self._opening is not None:
-                self._opening.arrive(actor.name, error)
+            if not self.was_ready:
+                self._starting.arrive(actor.name, error)
                 return
             if self.phase is not Phase.READY or isinstance(actor, Router):
                 return
@@ -299,17 +280,19 @@ class Run:
 
     def bound(self, model: Model, socket: str, address: str) -> None:
         """Take the address that a socket is bound to."""
-        self._bound.append((f"{model.name}.{socket}", address))
+        self.bound_to.append((f"{model.name}.{socket}", address))
+        if socket == model.sockets[0]:
+            self.listeners[model.key] = Listener.at(address)
         self.world.log.info("bound", model=model.name, socket=socket, address=address)
         self._on_bound(model, socket, address)
 
-    def died(self, actor: SocketActor, error: BaseException) -> None:
+    def died(self, actor: SocketActor | Authenticator, error: BaseException) -> None:
         """Start another actor in the place of one that died, unless it died too often."""
         if self._is_one_too_many(actor.name, error):
             return
         # with the lock held: a stop that begins now sees the new one
         with self._lock:
-            if self.phase is Phase.READY:
+            if self.phase in (Phase.STARTING, Phase.READY):
                 actor.counters.restarts += 1
                 actor.counters.last_error = summary(error)
                 type(actor).start(*actor.construction)
@@ -340,17 +323,58 @@ class Run:
 
     def fail(self, error: BaseException) -> None:
         """Stop the service because of an error; any thread, returns at once."""
+        self.blame(error)
+        self.stopping.in_background()
+
+    def blame(self, error: BaseException) -> None:
+        """Let this be the failure, unless something else was first."""
         with self._lock:
             if self.failure is None and self.phase is not Phase.STOPPED:
                 self.failure = error
-        self._stopping.in_background()
 
     def stop(self) -> None:
         """Stop the service; any thread.
 
         Returns when it has ended, or at once in a thread that the end has to wait for.
         """
-        self._stopping.run()
+        self.stopping.run()
+        self.join()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for the end; any thread."""
+        if not self.ended.wait(timeout_s):
+            return False
+        self.join()
+        return True
+
+    def start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        """Run a function of the package in a thread that ends with the run; any thread."""
+        thread = threading.Thread(
+            target=function, args=arguments, name=f"{self.world.name}/{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def begin_stop(self) -> None:
+        """Let the deadline of a stop run from now on; any thread, returns at once."""
+        self.stopping.begin()
+
+    def join(self) -> None:
+        """Wait until the threads of an ended run are gone, but for user code left behind."""
+        is_left_behind = self.main_code.label or self.world.turn.user_code.label
+        if self.ended.is_set() and not is_left_behind:
+            for thread in self._threads:
+                if thread.ident is not None and thread is not threading.current_thread():
+                    thread.join(ENDING_S)
+
+    def close_gates(self) -> None:
+        """Let user code that is to end send no more; nothing becomes READY from now on."""
+        with self._lock:
+            self.main_gate.is_closed = True
+            if not self.was_ready:
+                # nothing was read that may have to be answered: only init_function could send
+                self.gate.is_closed = True
+            self.stopping.begun.set()
 
     def set_stopping(self) -> None:
         """Let no actor be restarted any more."""
@@ -360,44 +384,16 @@ class Run:
     def finish(self) -> None:
         """Take that everything is closed."""
         with self._lock:
+            self.ended_at = monotonic()
             self.phase = Phase.STOPPED
-        self._on_end()
-        self.world.scope.close()
-        self.ended.set()
-
-    def stats(self) -> dict[str, Any]:
-        """Return the numbers of the run, ready for JSON."""
-        turn = self.world.turn
-        shown: dict[str, Any] = {
-            "service": self.world.name,
-            "phase": str(self.phase),
-            "uptime_s": monotonic() - self.started_at,
-            "router": {
-                "queued": turn.queued,
-                "handled": turn.handled,
-                "failed": turn.failed,
-                "restarts": self.router_restarts,
-            },
-            "connections": {"in": {}, "out": {}},
-            "states": {"in": {}, "out": {}},
-        }
-        for (kind, side, name), counters in list(self.assembly.counters.items()):
-            numbers = counters.as_dict()
-            if kind == "states" and side == "in":
-                numbers["status"] = self.world.states.status(name).as_dict()
-            shown[kind][side][name] = numbers
-        return shown
+        try:
+            self._on_end()
+            self.world.scope.close()
+        finally:
+            self.ended.set()
 
 
 def _is_failure(error: BaseException) -> bool:
     if isinstance(error, ServiceStopped):
         return False
     return not (isinstance(error, SystemExit) and error.code in (None, 0))
-
-
-def _is_beyond(address: str) -> bool:
-    """Return whether a bound address can be reached from other machines."""
-    if address.startswith(("ipc://", "inproc://")):
-        return False
-    host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    return not (host.startswith("127.") or host in ("::1", "localhost"))

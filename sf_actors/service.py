@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import atexit
-import copy
 import os
 import threading
 import weakref
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
-from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
+from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
+from sf_actors.loading import Loading
 from sf_actors.log import LogScope
 from sf_actors.runtime import Phase, Run
 from sf_actors.signals import SignalHandlers
+from sf_actors.stats import stats_before, stats_of
+from sf_actors.user_frames import trimmed
+from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
-    from types import FrameType, ModuleType, TracebackType
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
 
     from sf_actors.definition.models import Model
 
 _services: weakref.WeakSet[Service] = weakref.WeakSet()
 
 
-@atexit.register
 def _stop_all() -> None:
-    """Stop what runs when the process ends; all at once, each within its own deadline."""
+    """Stop what runs when the process ends; the deadlines of all run at once.
+
+    No thread is started for it: from Python 3.12 on there are none to be had this late.
+    """
     running = [service for service in _services if service.is_running]
-    threads = [threading.Thread(target=service.stop_service) for service in running]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for service in running:
+        service.begin_stop()
+    for service in running:
+        service.stop_service()
+
+
+# before the interpreter waits for threads that user code started and that wait for ServiceStopped
+getattr(threading, "_register_atexit", atexit.register)(_stop_all)
 
 
 class Service:
@@ -58,7 +68,7 @@ class Service:
     :raises UsageError: an argument is none of these
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the contract names them in this order
         self,
         service_path: str | os.PathLike[str] | ModuleType | None = None,
         service_module: ModuleType | None = None,
@@ -78,6 +88,12 @@ class Service:
         source = service_module if service_path is None else service_path
         if source is None or (service_path is not None and service_module is not None):
             raise UsageError("Service: expected service_path or service_module, one of them")
+        if not isinstance(source, str | os.PathLike | ModuleType):
+            raise UsageError(
+                f"Service: expected the path of a service file, or a module, got {shown(source)}"
+            )
+        if not isinstance(addresses, Mapping | None):
+            raise UsageError(f"Service: addresses: expected a dict, got {shown(addresses)}")
         self._source = source
         self._given_addresses = addresses
         self._config = config if isinstance(config, ConfigSource) else ConfigSource(config or {})
@@ -96,10 +112,15 @@ class Service:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._run: Run | None = None
-        self._is_loading = False
+        self._loading: Loading | None = None
+        self._ended = threading.Event()
+        self._ended.set()
         self._is_stop_asked = False
+        self._signals: SignalHandlers | None = None
+        #: called once at the end of a stop that left user code behind; for the command line
+        self.on_overdue: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._addresses = _copied(addresses)
+        self._addresses: dict[str, Any] = _copied(addresses or {})
         _services.add(self)
 
     # running
@@ -116,19 +137,14 @@ class Service:
 
         :raises BaseException: what kept it from being READY, with everything closed again
         """
-        run = self._start(main_mode=True)
-        threading.Thread(target=run.run_main, name=f"{run.world.name}/main", daemon=True).start()
+        self._start(main_mode=True).start_main()
 
     def run_service_blocking(self) -> None:
         """Serve until the service ends; in the main thread signals stop it.
 
         :raises BaseException: what kept it from being READY, or made it fail
         """
-        with SignalHandlers(self._stop_by_signal):
-            run = self._start(main_mode=False)
-            run.ended.wait()
-        if run.failure is not None:
-            raise run.failure
+        self._run_blocking(main_mode=False)
 
     def run_service_as_main_blocking(self) -> None:
         """Run `main` in this thread until it ends; in the main thread signals stop it.
@@ -136,23 +152,31 @@ class Service:
         :raises BaseException: what kept it from being READY, what main raised, or what made the
             service fail
         """
-        with SignalHandlers(self._stop_by_signal):
-            run = self._start(main_mode=True)
-            run.run_main()
-            run.ended.wait()
-        if run.failure is not None:
-            raise run.failure
+        self._run_blocking(main_mode=True)
 
     def stop_service(self) -> None:
         """Stop, within the deadline; does nothing when the service does not run.
 
         In the service's own user code it returns at once, and the service stops behind it.
         """
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._is_stop_asked = True
+            loading = self._loading
+        if loading is not None and not loading.stop():
+            self._leave_behind(loading)
+        run = self._run
+        if run is not None:
+            run.stop()
+
+    def begin_stop(self) -> None:
+        """Let the deadline of a stop run from now on, without waiting; `stop_service` follows."""
         with self._lock:
             self._is_stop_asked = True
             run = self._run
         if run is not None:
-            run.stop()
+            run.begin_stop()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the service has ended.
@@ -160,10 +184,13 @@ class Service:
         :param timeout: in seconds; None: for ever
         :returns: False when the time is over and the service still runs
         """
+        has_ended = self._ended.wait(timeout)
         run = self._run
-        return run is None or run.ended.wait(timeout)
+        if has_ended and run is not None:
+            run.join()
+        return has_ended
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> Self:
         if not self.is_running:
             self.run_service()
         return self
@@ -181,8 +208,7 @@ class Service:
     @property
     def is_running(self) -> bool:
         """Whether a run has begun and not ended."""
-        run = self._run
-        return self._is_loading or (run is not None and not run.ended.is_set())
+        return os.getpid() == self._pid and not self._ended.is_set()
 
     @property
     def failure(self) -> BaseException | None:
@@ -199,14 +225,16 @@ class Service:
     @property
     def addresses(self) -> dict[str, Any]:
         """The addresses as they were given, with the ports that were taken for port 0."""
-        return _copied(self._addresses)
+        with self._lock:
+            addresses: dict[str, Any] = _copied(self._addresses)
+        return addresses
 
     def stats(self) -> dict[str, Any]:
         """Return the numbers of the current or last run, ready for JSON."""
         run = self._run
         if run is not None:
-            return run.stats()
-        return {"service": self._name, "phase": "NOT_STARTED", "uptime_s": 0.0}
+            return stats_of(run)
+        return stats_before(self._name or default_name(self._source))
 
     def __repr__(self) -> str:
         phase = "not started" if self._run is None else self._run.phase
@@ -214,19 +242,43 @@ class Service:
 
     # within
 
+    def _run_blocking(self, *, main_mode: bool) -> None:
+        with SignalHandlers(self._stop_by_signal) as self._signals:
+            try:
+                run = self._start(main_mode=main_mode)
+            except ServiceStopped:
+                if self.failure is None and self._is_stop_asked:
+                    return
+                raise
+            if main_mode:
+                run.run_main()
+            run.wait(None)
+        if run.failure is not None:
+            raise run.failure
+
     def _start(self, *, main_mode: bool) -> Run:
-        self._begin()
+        loading = self._begin()
         try:
-            run = self._load(main_mode=main_mode)
+            run = loading.run(partial(self._load, main_mode=main_mode))
         except BaseException as error:
-            self._failure = error
+            with self._lock:
+                self._loading = None
+                if not (self._is_stop_asked and isinstance(error, ServiceStopped)):
+                    self._failure = self._failure or error
+            self._ended.set()
+            trimmed(error)
             raise
-        finally:
-            self._is_loading = False
+        with self._lock:
+            self._run = run
+            self._loading = None
+            run.failure = self._failure
+            is_stop_asked = self._is_stop_asked
+        if is_stop_asked:
+            run.begin_stop()
         run.start()
         return run
 
-    def _begin(self) -> None:
+    def _begin(self) -> Loading:
         if os.getpid() != self._pid:
             raise UsageError(
                 "this Service was made before a fork: its sockets and threads are the parent's; "
@@ -235,10 +287,14 @@ class Service:
         with self._lock:
             if self.is_running:
                 raise ServiceRunning(f"{self!r} runs already; stop it first, or make another")
-            self._is_loading = True
+            self._ended = threading.Event()
             self._is_stop_asked = False
             self._failure = None
             self._run = None
+            self._loading = Loading(
+                "the service file", stop_timeout_s=self._stop_timeout_s, nudge=self._nudge
+            )
+            return self._loading
 
     def _load(self, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, and make the run."""
@@ -259,15 +315,19 @@ class Service:
                         from sf_actors.keys import load as load_keys  # noqa: PLC0415 - seldom used
 
                         keys = load_keys(self._keys)
-                    run = Run(
+                    self._addresses = _copied(definition.given_addresses)
+                    return Run(
                         definition,
                         scope,
                         name=self._name or file.name,
                         stop_timeout_s=self._stop_timeout_s,
                         least_pause_s=self._least_pause_s,
                         keys=keys,
+                        ended=self._ended,
                         on_bound=self._note_bound,
                         on_end=file.unload,
+                        on_overdue=self._tell_overdue,
+                        nudge=self._nudge,
                     )
                 except BaseException:
                     file.unload()
@@ -275,13 +335,27 @@ class Service:
         except BaseException:
             scope.close()
             raise
+
+    def _leave_behind(self, loading: Loading) -> None:
+        """Take that the service file has not let itself be interrupted within the deadline."""
+        name = self._name or default_name(self._source)
         with self._lock:
-            self._addresses = _copied(self._given_addresses)
-            self._run = run
-            if self._is_stop_asked:
-                run.stop()
-                raise ServiceStopped(f"{run.world.name}: stopped before it was ready")
-        return run
+            if self._failure is None:
+                self._failure = StopOverdue(
+                    f"{name}: still running {self._stop_timeout_s:g} s after the stop began, left "
+                    f"behind: {loading.label}"
+                )
+        self._tell_overdue()
+
+    def _tell_overdue(self) -> None:
+        with self._lock:
+            on_overdue, self.on_overdue = self.on_overdue, None
+        if on_overdue is not None:
+            on_overdue()
+
+    def _nudge(self) -> None:
+        if self._signals is not None:
+            self._signals.nudge()
 
     def _note_bound(self, model: Model, socket: str, address: str) -> None:
         with self._lock:
@@ -295,7 +369,9 @@ class Service:
                 side[model.name] = {**(entry or {}), socket: address}
 
     def _stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
-        run = self._run
+        with self._lock:
+            self._is_stop_asked = True
+            run = self._run
         if run is not None and run.phase in (Phase.STARTING, Phase.READY):
             run.stop_by_signal(signum, frame)
         self.stop_service()
@@ -308,5 +384,8 @@ def _seconds(name: str, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _copied(addresses: Mapping[str, Any] | None) -> dict[str, Any]:
-    return copy.deepcopy(dict(addresses or {}))
+def _copied(addresses: Any) -> Any:
+    """Return dicts of our own, however deep."""
+    if isinstance(addresses, Mapping):
+        return {key: _copied(value) for key, value in addresses.items()}
+    return addresses

@@ -12,19 +12,26 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+#: Makes a blocking call of the main thread look up. Ignored by default, so a late one does no harm.
+NUDGE: Final = signal.SIGURG
+
+#: How long a thread of ours that has nothing left to do may take to end, in seconds.
+ENDING_S = 1.0
 
 
 class SignalHandlers:
     """Handles both signals within a `with` block, and puts the old handlers back.
 
-    Outside the main thread it does nothing.
+    Outside the main thread it does nothing. In the child of a fork the old handlers are back at
+    once: the child has no thread that waits at the pipe, and its signals are not the parent's.
 
     :param on_first: takes the number of the signal and the frame it came in; runs in a thread of
         its own
@@ -37,17 +44,19 @@ class SignalHandlers:
         self._old_wakeup_fd = -1
         self._frame: FrameType | None = None
         self._read_fd = self._write_fd = -1
-        self._watcher: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> SignalHandlers:
+    def __enter__(self) -> Self:
         if self._is_active:
             self._read_fd, self._write_fd = os.pipe()
             os.set_blocking(self._write_fd, False)
-            self._watcher = threading.Thread(target=self._watch, name="signals", daemon=True)
-            self._watcher.start()
+            self._start_thread(self._watch, name="signals")
+            _active.append(self)
             self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
             for number in SIGNALS:
                 self._old[number] = signal.signal(number, self._note_frame)
+            if signal.getsignal(NUDGE) is signal.SIG_DFL:
+                self._old[NUDGE] = signal.signal(NUDGE, _look_up)
         return self
 
     def __exit__(
@@ -58,14 +67,29 @@ class SignalHandlers:
     ) -> None:
         if not self._is_active:
             return
+        self.put_back()
+        os.close(self._write_fd)
+        for thread in self._threads:
+            thread.join(ENDING_S)
+        self._frame = None
+
+    def put_back(self) -> None:
+        """Put the old handlers back; in the main thread."""
+        self._is_active = False
+        _active.remove(self)
         for number, old in self._old.items():
             # None: set by something that is not Python, and cannot be put back from here
             signal.signal(number, signal.SIG_DFL if old is None else old)
         signal.set_wakeup_fd(self._old_wakeup_fd)
-        os.close(self._write_fd)
-        if self._watcher is not None:
-            self._watcher.join(1.0)
-        self._frame = None
+
+    def nudge(self) -> None:
+        """Make a blocking call of the main thread, `time.sleep` say, see what is raised there.
+
+        Any thread. What never looks for signals goes on.
+        """
+        ident = threading.main_thread().ident
+        if self._is_active and NUDGE in self._old and ident is not None:
+            signal.pthread_kill(ident, NUDGE)
 
     def _note_frame(self, _signum: int, frame: FrameType | None) -> None:
         self._frame = frame
@@ -82,9 +106,51 @@ class SignalHandlers:
                         os._exit(128 + number)
                     is_first = False
                     frame = self._frame or _main_frame()
-                    threading.Thread(
-                        target=self._on_first, args=(number, frame), name="stop", daemon=True
-                    ).start()
+                    self._start_thread(self._on_first, number, frame, name="stop")
+
+    def _start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+_active: Final[list[SignalHandlers]] = []
+
+
+class _Fork(threading.local):
+    """Lets the child of a fork have its signals to itself.
+
+    They wait until its handlers are in place: one that comes before would be told to the parent.
+    """
+
+    def __init__(self) -> None:
+        self._mask: set[int] | None = None
+
+    def before(self) -> None:
+        if _active:
+            self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
+
+    def in_parent(self) -> None:
+        mask, self._mask = self._mask, None
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def in_child(self) -> None:
+        for handlers in _active:
+            handlers.put_back()
+        self.in_parent()
+
+
+_fork: Final = _Fork()
+os.register_at_fork(
+    before=lambda: _fork.before(),  # noqa: PLW0108 - each thread has its own
+    after_in_parent=lambda: _fork.in_parent(),  # noqa: PLW0108
+    after_in_child=lambda: _fork.in_child(),  # noqa: PLW0108
+)
+
+
+def _look_up(_signum: int, _frame: FrameType | None) -> None:
+    """Do nothing: an exception that waits for the main thread is raised at its next call."""
 
 
 def _main_frame() -> FrameType | None:

@@ -1,9 +1,10 @@
 """The end of a run, within its deadline whatever user code does.
 
-1. `main` may send no more; the actors read nothing new.
+1. `main` may send no more, nor `init_function`; the actors read nothing new.
 2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
 3. At the deadline the rest is answered with an error, and every outbound call gives up.
-4. Actors close their sockets and end, then the outbound sockets, then the router.
+4. Actors close their sockets and end, then the outbound sockets, the router and at last the
+   authenticator.
 
 What is stuck in a C call is left behind as a daemon thread and named.
 """
@@ -14,8 +15,6 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pykka import ActorDeadError, ActorRef
-from pykka._envelope import Envelope
 
 from sf_actors.actors.base import Drain
 from sf_actors.actors.latch import Latch
@@ -23,9 +22,12 @@ from sf_actors.actors.router import Fence
 from sf_actors.errors import StopOverdue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from pykka import ActorRef
+
+    from sf_actors.actors.base import SocketActor
     from sf_actors.runtime import Run
 
 #: How long the package's own threads may take to close their sockets, in seconds.
@@ -35,6 +37,25 @@ CLOSE_TIMEOUT_S = 3.0
 INTERRUPTS = (0.5, 0.7, 0.9)
 
 
+def until_deadline(
+    attempt: Callable[[float], bool],
+    interrupt: Callable[[], None],
+    *,
+    since: float,
+    timeout_s: float,
+) -> bool:
+    """Try until the deadline; in between interrupt the user code that keeps it from happening.
+
+    :param attempt: waits so many seconds at most; whether it happened
+    :param since: when the deadline began to run, in seconds of `time.monotonic`
+    """
+    for part in INTERRUPTS:
+        if attempt(max(0.0, since + part * timeout_s - monotonic())):
+            return True
+        interrupt()
+    return attempt(max(0.0, since + timeout_s - monotonic()))
+
+
 class Stopping:
     """Stops one run, once."""
 
@@ -42,18 +63,18 @@ class Stopping:
         self._run = run
         self._lock = threading.Lock()
         self._is_taken = False
+        self._is_closed = False
         self._since = 0.0
         #: set when the stop has begun
         self.begun = threading.Event()
 
     def begin(self) -> None:
-        """Let the deadline run from now on; main may send no more."""
+        """Let the deadline run from now on; what is not there to answer may send no more."""
         with self._lock:
             if not self.begun.is_set():
                 self._since = monotonic()
-                self._run.main_gate.is_closed = True
+                self._run.close_gates()
                 self._run.world.turn.hurry()
-                self.begun.set()
 
     def in_background(self) -> None:
         """Stop in a thread of its own; returns at once."""
@@ -78,14 +99,9 @@ class Stopping:
         :param attempt: waits so many seconds at most; whether it happened
         """
         self.begin()
-        run = self._run
-        for part in (*INTERRUPTS, 1.0):
-            until = self._since + part * run.stop_timeout_s
-            if attempt(max(0.0, until - monotonic())):
-                return True
-            if part < 1.0:
-                self._interrupt()
-        return False
+        return until_deadline(
+            attempt, self._interrupt, since=self._since, timeout_s=self._run.stop_timeout_s
+        )
 
     def _take(self) -> bool:
         self.begin()
@@ -94,7 +110,7 @@ class Stopping:
         return not taken
 
     def _start_thread(self) -> None:
-        threading.Thread(target=self._stop, name=f"{self._run.world.name}/stop", daemon=True).start()
+        self._run.start_thread(self._stop, name="stop")
 
     def _is_waited_for(self) -> bool:
         """Return whether the end of the run waits for the calling thread."""
@@ -106,30 +122,54 @@ class Stopping:
 
     def _interrupt(self) -> None:
         """Raise `ServiceStopped` in user code, and in what waits for a reply."""
-        world = self._run.world
-        world.closing.set()
-        if world.closing_wakeup is not None:
-            world.closing_wakeup.set()
-        world.turn.user_code.interrupt()
+        self._give_up_waiting()
+        self._run.world.turn.user_code.interrupt()
         if not self._run.main_ended.is_set():
             self._run.main_code.interrupt()
+        self._run.nudge()
+
+    def _close_wakeup(self) -> None:
+        wakeup = self._run.world.closing_wakeup
+        with self._lock:
+            self._is_closed = True
+            if wakeup is not None:
+                wakeup.close()
+
+    def _give_up_waiting(self) -> None:
+        """End every outbound call that waits; any thread."""
+        world = self._run.world
+        with self._lock:
+            if not self._is_closed:
+                world.closing.set()
+                if world.closing_wakeup is not None:
+                    world.closing_wakeup.set()
 
     def _stop(self) -> None:
         run = self._run
+        overdue: list[str] = []
         with run.world.scope.entered():
-            overdue = self._drain()
-            left_behind = self._close()
-            if overdue or left_behind:
-                names = ", ".join(dict.fromkeys([*overdue, *left_behind]))
-                error = StopOverdue(
+            try:
+                overdue = self._drain()
+                self._blame(overdue, self._close())
+            except BaseException as error:
+                run.world.log.exception("stop failed")
+                run.failure = run.failure or error
+            run.world.log.info("stopped")
+        run.finish()
+        if overdue:
+            run.on_overdue()
+
+    def _blame(self, overdue: list[str], left_behind: list[str]) -> None:
+        """Name what did not end: user code and threads."""
+        run = self._run
+        if overdue or left_behind:
+            names = ", ".join(dict.fromkeys([*overdue, *left_behind]))
+            run.world.log.warning("stop overdue", left_behind=names)
+            if run.failure is None:
+                run.failure = StopOverdue(
                     f"{run.world.name}: still running {run.stop_timeout_s:g} s after the stop "
                     f"began, left behind: {names}"
                 )
-                run.world.log.warning("stop overdue", left_behind=names)
-                if run.failure is None:
-                    run.failure = error
-            run.world.log.info("stopped")
-        run.finish()
 
     def _drain(self) -> list[str]:
         """Let what was read be handled.
@@ -138,38 +178,59 @@ class Stopping:
         """
         run = self._run
         world = run.world
-        run.set_stopping()
-        readers = [actor for actor in world.actors.values() if actor.model.side == "in"]
-        latch = Latch({actor.name for actor in readers})
-        for actor in readers:
-            if not _tell(actor, Drain(latch)):
-                latch.arrive(actor.name)
-        passed = threading.Event()
-        is_fenced = False
+        steps = self._steps()
+        waited = next(steps, None)
 
         def is_drained(timeout_s: float) -> bool:
-            nonlocal is_fenced
+            nonlocal waited
             until = monotonic() + timeout_s
-            if latch.wait(timeout_s):
-                return False
-            if not is_fenced:
-                is_fenced = True
-                if hasattr(world, "router"):
-                    world.router.queue.put(Envelope(Fence(passed.set)))
-                else:
-                    passed.set()
-            if not passed.wait(max(0.0, until - monotonic())):
-                return False
-            return run.main_ended.wait(max(0.0, until - monotonic()))
+            while waited is not None:
+                if not waited(max(0.0, until - monotonic())):
+                    return False
+                waited = next(steps, None)
+            return True
 
         overdue: list[str] = []
         if not self.with_interrupts(is_drained):
             running = [run.main_code.label, world.turn.user_code.label]
             overdue = [label for label in running if label is not None]
+        run.set_stopping()
         run.gate.is_closed = True
         if hasattr(world, "router"):
             world.router.cancel_queued()
         return overdue
+
+    def _steps(self) -> Iterator[Callable[[float], bool]]:
+        """Give what is waited for, one after the other: each takes how long and says whether.
+
+        A step begins when the one before is over.
+        """
+        run = self._run
+        world = run.world
+        # what is still being opened cannot be closed
+        yield run.has_opened.wait
+        run.set_stopping()
+        readers = [actor for actor in world.actors.values() if actor.model.side == "in"]
+        yield _draining(readers)
+        if hasattr(world, "router"):
+            passed = threading.Event()
+            world.router.queue.add(Fence(passed.set))
+            yield passed.wait
+        # user code that did not come through the router: init_function, a signal hook
+        yield world.turn.wait_until_free
+        yield run.main_ended.wait
+
+    def _stuck_threads(self) -> set[int | None]:
+        """Return the threads that cannot end since user code does not."""
+        world = self._run.world
+        holder = world.turn.user_code.thread_id
+        if holder is None:
+            return set()
+        stuck: set[int | None] = {holder}
+        if hasattr(world, "router") and world.router.thread is not None:
+            # it waits for the turn
+            stuck.add(world.router.thread.ident)
+        return stuck
 
     def _close(self) -> list[str]:
         """End the actors and close every socket.
@@ -179,42 +240,48 @@ class Stopping:
         run = self._run
         world = run.world
         deadline = monotonic() + CLOSE_TIMEOUT_S
-        world.closing.set()
-        if world.closing_wakeup is not None:
-            world.closing_wakeup.set()
+        stuck = self._stuck_threads()
+        self._give_up_waiting()
         left_behind: list[str] = []
         for side in ("in", "out"):
             actors = [actor for actor in world.actors.values() if actor.model.side == side]
-            left_behind += _end(actors, deadline)
+            left_behind += _end(actors, deadline, stuck)
         for outlet in run.assembly.connections.values():
             outlet.close(max(0.0, deadline - monotonic()))
         if hasattr(world, "router"):
-            left_behind += _end([world.router], deadline)
-        all_closed = world.transport.open_sockets == 0
-        world.transport.shut(all_closed=all_closed)
-        if world.closing_wakeup is not None and all_closed:
-            world.closing_wakeup.close()
+            left_behind += _end([world.router], deadline, stuck)
+        if world.authenticator is not None:
+            left_behind += _end([world.authenticator], deadline, stuck)
+        world.transport.shut(self._close_wakeup)
         return left_behind
 
 
-def _tell(actor: Any, message: object) -> bool:
-    try:
-        actor.actor_ref.tell(message)
-    except ActorDeadError:
-        return False
-    return True
+def _draining(readers: Sequence[SocketActor]) -> Callable[[float], bool]:
+    """Tell actors to read nothing new.
+
+    :returns: what waits until all have heard it
+    """
+    latch = Latch({actor.name for actor in readers})
+    for actor in readers:
+        if not actor.tell(Drain(latch)):
+            latch.arrive(actor.name)
+    return lambda timeout_s: not latch.wait(timeout_s)
 
 
-def _end(actors: list[Any], deadline: float) -> list[str]:
-    """Stop actors and wait until their threads have ended."""
+def _end(actors: Sequence[Any], deadline: float, stuck: set[int | None]) -> list[str]:
+    """Stop actors and wait until their threads have ended, but for those that cannot.
+
+    :returns: the names of the others that have not ended
+    """
     for actor in actors:
         ref: ActorRef[Any] = actor.actor_ref
         ref.stop(block=False)
     left_behind = []
     for actor in actors:
         thread = actor.thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(max(0.0, deadline - monotonic()))
-            if thread.is_alive():
-                left_behind.append(actor.name)
+        if thread is None or thread is threading.current_thread() or thread.ident in stuck:
+            continue
+        thread.join(max(0.0, deadline - monotonic()))
+        if thread.is_alive():
+            left_behind.append(actor.name)
     return left_behind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.base import SocketActor
 from sf_actors.actors.delta_in import DeltaIn
 from sf_actors.actors.delta_out import DeltaOut, DeltaPublication
 from sf_actors.actors.external import ExternalTarget
@@ -19,11 +18,12 @@ from sf_actors.counters import Counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sf_actors.actors.base import SocketActor
     from sf_actors.actors.send import Outlet
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
-    from sf_actors.definition.service_file import Key
     from sf_actors.definition.models import Model
+    from sf_actors.definition.service_file import Key
 
 _IN: dict[str, type[SocketActor]] = {
     "replyer": Replyer,
@@ -31,7 +31,7 @@ _IN: dict[str, type[SocketActor]] = {
     "delta_update_in": DeltaIn,
     "full_update_in": FullIn,
 }
-_OUT: dict[str, type[DeltaOut] | type[FullOut]] = {
+_OUT: dict[str, type[DeltaOut | FullOut]] = {
     "delta_update_out": DeltaOut,
     "full_update_out": FullOut,
 }

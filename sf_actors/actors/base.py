@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -107,6 +109,11 @@ class SocketActor(pykka.ThreadingActor):
     def on_message(self, message: Any) -> None:
         """Act on a message of another actor."""
 
+    def on_late(self, message: Any) -> None:
+        """Take a message that came when the sockets were closed already."""
+        if type(message) is Drain:
+            message.latch.arrive(self.name)
+
     def on_begin(self) -> None:
         """Start to read."""
 
@@ -120,10 +127,16 @@ class SocketActor(pykka.ThreadingActor):
 
     def bind(self, kind: int, name: str) -> Socket:
         """Open one of the model's sockets and bind it."""
+        key = (*self.model.key, name)
+        endpoint = self.world.taken.get(key, self.endpoints[name])
         opened, shown = self.world.transport.bound(
-            kind, self.endpoints[name], self.model.creation, where=self.model.where
+            kind, endpoint, self.model.creation, where=self.model.where
         )
         self._bound.append(opened)
+        if endpoint.scheme == "tcp" and endpoint.port == 0:
+            # a successor takes the port that peers know by now
+            port = int(shown.rpartition(":")[2])
+            self.world.taken[key] = replace(endpoint, port=port, text=shown)
         self.world.supervisor.bound(self.model, name, shown)
         return opened
 
@@ -153,6 +166,17 @@ class SocketActor(pykka.ThreadingActor):
         self.sources.append(source)
         self.inbox.watch(source)
         return source
+
+    def tell(self, message: object) -> bool:
+        """Bring a message to the actor; any thread.
+
+        :returns: False when the actor has ended
+        """
+        try:
+            self.actor_ref.tell(message)
+        except pykka.ActorDeadError:
+            return False
+        return True
 
     def warn(self, reason: str, text: str) -> None:
         """Log a warning, but the same reason once in a while, with the number left out."""
@@ -186,6 +210,7 @@ class SocketActor(pykka.ThreadingActor):
     def on_receive(self, message: Any) -> None:
         """Act on one message, readable socket or deadline."""
         if not self._is_open:
+            self.on_late(message)
             return
         try:
             if type(message) is Source:
@@ -209,17 +234,22 @@ class SocketActor(pykka.ThreadingActor):
     def on_stop(self) -> None:
         """Close everything."""
         self._close()
-        self.inbox.close()
+        for message in self.inbox.close():
+            self.on_late(message)
 
     def _close(self) -> None:
         if not self._is_open:
             return
         self._is_open = False
-        self.close()
-        for source in self.sources:
-            self.inbox.forget(source)
+        transport = self.world.transport
+        steps: list[Callable[[], None]] = [self.close]
+        steps += [partial(self.inbox.forget, source) for source in self.sources]
+        steps += [partial(transport.close, closing) for closing in self._connected]
+        steps += [partial(transport.unbind, closing) for closing in self._bound]
         self.sources.clear()
-        for closing in self._connected:
-            self.world.transport.close(closing)
-        for closing in self._bound:
-            self.world.transport.unbind(closing)
+        for step in steps:
+            try:
+                step()
+            except BaseException:
+                # the rest is to be closed all the same
+                self.world.log.exception("closing failed", actor=self.name)

@@ -7,13 +7,20 @@ one. A service with CURVE keys has a context of its own, since a context has one
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import threading
 
 import zmq
 
+from sf_actors.errors import BindError
+
 #: Sockets that one context can hold; libzmq's own default of 1,023 is too low for 1,000 services.
 MAX_SOCKETS = 65_535
+
+#: Descriptors that a context takes for itself, and some to spare for its first sockets.
+OWN_DESCRIPTORS = 16
 
 
 class _Shared:
@@ -23,7 +30,6 @@ class _Shared:
         self.lock = threading.Lock()
         self.context: zmq.Context[zmq.Socket[bytes]] | None = None
         self.users = 0
-        self.holds_a_stuck_socket = False
 
 
 _shared = _Shared()
@@ -38,10 +44,42 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
+def no_descriptor_left(where: str) -> BindError:
+    """Return the error for a socket that the process has no descriptor for."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return BindError(
+        f"{where}: no descriptor is left for another socket: the process may hold {soft}; "
+        f"raise the limit, for example with ulimit -n {4 * soft}"
+    )
+
+
 def _new() -> zmq.Context[zmq.Socket[bytes]]:
+    require_descriptors(OWN_DESCRIPTORS, where="the ZeroMQ context")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
+    # its threads start with its first socket: now, while there are descriptors for them
+    context.socket(zmq.PAIR).close(linger=0)
     return context
+
+
+def require_descriptors(count: int, *, where: str) -> None:
+    """Refuse to go on where libzmq would abort the process for want of a descriptor.
+
+    It does so when it starts its threads, and when it looks up the host of an address.
+
+    :raises BindError: fewer than `count` are left
+    """
+    taken: list[int] = []
+    try:
+        for _ in range(count):
+            taken.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise no_descriptor_left(where) from None
+    finally:
+        for fd in taken:
+            os.close(fd)
 
 
 class ContextLease:
@@ -63,23 +101,19 @@ class ContextLease:
             self._home.users += 1
             self.context = self._home.context
 
-    def give_back(self, *, all_closed: bool) -> None:
+    def give_back(self) -> None:
         """Terminate the context when nobody uses it any more; may be called twice.
 
-        :param all_closed: False when user code that is stuck still holds a socket; the context is
-            then left behind, since to terminate it would wait for that socket for ever
+        Every socket that was opened with it must be closed: to terminate waits for them.
         """
         if self._given_back:
             return
         self._given_back = True
         if self._private:
-            if all_closed:
-                self.context.term()
+            self.context.term()
             return
         with self._home.lock:
             self._home.users -= 1
-            if not all_closed:
-                self._home.holds_a_stuck_socket = True
-            if self._home.users == 0 and not self._home.holds_a_stuck_socket:
+            if self._home.users == 0:
                 self._home.context = None
                 self.context.term()

@@ -25,11 +25,32 @@ from sf_actors.wire.envelope import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from msgspec import Raw
-
     from sf_actors.actors.inbox import Source
     from sf_actors.replication.actions import Action
-    from sf_actors.wire.envelope import SnapshotReply
+    from sf_actors.wire.envelope import DeltaArgs, SnapshotReply
+
+
+class Packed:
+    """The fields of a delta, decoded when the replica needs them.
+
+    :raises InvalidMessage: on the call: they fail the model
+    """
+
+    __slots__ = ("_decode", "_is_snapshot", "_raw")
+
+    def __init__(self, decode: Callable[..., dict[str, Any]], args: DeltaArgs) -> None:
+        self._decode = decode
+        self._raw = args.state
+        self._is_snapshot = args.is_snapshot
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return self._decode(self._raw, is_snapshot=self._is_snapshot)
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have."""
+        return memoryview(self._raw).nbytes
 
 
 class DeltaIn(InState):
@@ -54,21 +75,25 @@ class DeltaIn(InState):
         self._is_answered = True
         self._workflow_id: object = None
         self.show(self._replica.value, lambda: self._replica.status(monotonic()))
-        self._subscription = self.watch(self.socket)
-        self.inbox.deadline = self._replica.next_deadline
+        self.start_to_follow()
+        self.wait_until(self._replica.next_deadline)
 
     def on_readable(self, source: Source) -> None:
         """Read deltas, or the answer to a request."""
-        if source is self._subscription:
+        if source is self.subscription:
             self.read_subscription(source)
         else:
             self._read_answers(source)
-        self.inbox.deadline = self._replica.next_deadline
+        self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
-        self._act(self._replica.on_tick(monotonic()))
-        self.inbox.deadline = self._replica.next_deadline
+        now = monotonic()
+        self._act(self._replica.on_tick(now))
+        if self.renew_if_silent(self._replica.status(now).age_s):
+            # the other socket is gone for good as well
+            self._is_answered = False
+        self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
         """Hand a delta or heartbeat to the replica."""
@@ -87,7 +112,7 @@ class DeltaIn(InState):
                 envelope.epoch,
                 args.current_num,
                 args.is_snapshot,
-                self._decoder(args.state, is_snapshot=args.is_snapshot),
+                Packed(self._fields.decoded, args),
             )
         self._act(actions)
 
@@ -100,10 +125,6 @@ class DeltaIn(InState):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
-
-    def _decoder(self, raw: Raw, *, is_snapshot: bool) -> Callable[[], dict[str, Any]]:
-        decoded = self._fields.decoded
-        return lambda: decoded(raw, is_snapshot=is_snapshot)
 
     # snapshots
 
@@ -148,8 +169,7 @@ class DeltaIn(InState):
         elif reply.deltas is not None:
             deltas = [decode_delta_args(raw) for raw in reply.deltas]
             filled = [
-                (d.current_num, d.is_snapshot, self._decoder(d.state, is_snapshot=d.is_snapshot))
-                for d in deltas
+                (d.current_num, d.is_snapshot, Packed(self._fields.decoded, d)) for d in deltas
             ]
             self._act(replica.on_fill(now, token, reply.epoch, filled))
         elif not isinstance(snapshot, UnsetType):

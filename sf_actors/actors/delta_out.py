@@ -10,7 +10,7 @@ from sf_actors.actors.address_frames import split_address
 from sf_actors.actors.base import BATCH
 from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.actors.state_fields import StateFields
-from sf_actors.errors import InvalidArguments, MessageError
+from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
 from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.publisher import PublisherLog
 from sf_actors.wire.envelope import (
@@ -24,11 +24,14 @@ from sf_actors.wire.envelope import (
 )
 
 if TYPE_CHECKING:
+    from immutables import Map
+
     from sf_actors.actors.inbox import Source
     from sf_actors.actors.transport import Socket
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.wire.envelope import SnapshotRequest
 
 
 class DeltaPublication(Publication):
@@ -38,14 +41,16 @@ class DeltaPublication(Publication):
         super().__init__(world, model, counters)
         self.fields = StateFields(model)
         self.log = PublisherLog(
-            model.arguments.shape, epoch=self.epoch, digest=model.creation["digest"]
+            model.arguments.shape,
+            epoch=self.epoch,
+            digest=model.creation["digest"],
+            value=self.fields.initial,
         )
 
-    def attach(self, socket: Socket) -> None:
-        """Send through a socket from now on, as a new epoch."""
-        super().attach(socket)
-        with self.lock:
-            self.log.epoch = self.epoch
+    def take_epoch(self, epoch: int) -> None:
+        """Let updates belong to another run from now on; with the lock held."""
+        super().take_epoch(epoch)
+        self.log.epoch = epoch
 
     def send(self, args: Any, workflow_id: object) -> None:
         """Check an update, apply it, number it and publish it; any thread.
@@ -68,15 +73,18 @@ class DeltaPublication(Publication):
                 )
             except PatchRefused as refused:
                 raise InvalidArguments(f"{self.model.where}: {refused}") from None
-            socket.send(frame, zmq.NOBLOCK)
-            self.counters.sent += 1
+            if socket is not None:
+                socket.send(frame, zmq.NOBLOCK)
+                self.counters.sent += 1
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""
         with self.lock:
             log = self.log
-            beat = encode_heartbeat(log.epoch, log.number, log.digest)
-            self.open_socket().send(self.framed(beat), zmq.NOBLOCK)
+            beat = self.topic + encode_heartbeat(log.epoch, log.number, log.digest)
+            socket = self.open_socket()
+            if socket is not None:
+                socket.send(beat, zmq.NOBLOCK)
 
 
 class DeltaOut(OutState[DeltaPublication]):
@@ -91,8 +99,12 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def open(self) -> None:
         """Open both sockets."""
-        self._snapshot: tuple[int, int, bytes] | None = None
+        #: epoch and number of a value, and the value encoded
+        self._snapshot: tuple[tuple[int, int], bytes] | None = None
+        self._max_bytes: int = self.model.creation["max_message_bytes"]
         requests = self.bind(zmq.ROUTER, "replyer")
+        # a reply to a peer that is gone is to be seen, not swallowed
+        requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         super().open()
         self._requests = self.watch(requests)
 
@@ -101,15 +113,24 @@ class DeltaOut(OutState[DeltaPublication]):
         if source is not self._requests:
             super().on_readable(source)
             return
+        # All that wait are read before the first is answered, with the value of then: so however
+        # many ask while updates go on, one encoding serves them.
+        requests = []
         for _ in range(BATCH):
             try:
-                frames = source.socket.recv_multipart(zmq.NOBLOCK)
+                requests.append(source.socket.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 source.drained()
-                return
-            self._answer(source.socket, frames)
+                break
+        with self.publication.lock:
+            log = self.publication.log
+            now, value = (log.epoch, log.number), log.value
+        for frames in requests:
+            self._answer(source.socket, frames, now, value)
 
-    def _answer(self, socket: Socket, frames: list[bytes]) -> None:
+    def _answer(
+        self, socket: Socket, frames: list[bytes], now: tuple[int, int], value: Map[str, Any]
+    ) -> None:
         self.counters.received += 1
         address: list[bytes] = []
         try:
@@ -122,20 +143,35 @@ class DeltaOut(OutState[DeltaPublication]):
                 return
             reply = encode_failure(type(error).__name__, str(error), None)
         else:
-            reply = self._reply(request.epoch, request.after, request.workflow_id)
+            reply = self._filled(request) or self._snapshot_reply(request, now, value)
         try:
             socket.send_multipart([*address, reply], zmq.NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.counters.drop("peer_gone")
 
-    def _reply(self, epoch: int | None, after: int | None, workflow_id: object) -> bytes:
-        log = self.publication.log
+    def _filled(self, request: SnapshotRequest) -> bytes | None:
+        """Return the deltas that a replica lacks, if they are known, do and fit a message."""
         with self.publication.lock:
-            deltas = log.since(epoch, after)
-            now, number, value = log.epoch, log.number, log.value
-        if deltas is not None:
-            return encode_fill(deltas, workflow_id, epoch=now)
-        if self._snapshot is None or self._snapshot[:2] != (now, number):
-            # one encoding serves all who ask at this number
-            self._snapshot = (now, number, self.publication.fields.encoded(value))
-        return encode_snapshot_reply(self._snapshot[2], number, workflow_id, epoch=now)
+            deltas = self.publication.log.since(request.epoch, request.after)
+        if deltas is None or request.epoch is None:
+            return None
+        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
+        return reply if len(reply) <= self._max_bytes else None
+
+    def _snapshot_reply(
+        self, request: SnapshotRequest, now: tuple[int, int], value: Map[str, Any]
+    ) -> bytes:
+        if self._snapshot is None or self._snapshot[0] != now:
+            self._snapshot = (now, self.publication.fields.encoded(value))
+        epoch, number = now
+        reply = encode_snapshot_reply(self._snapshot[1], number, request.workflow_id, epoch=epoch)
+        if len(reply) <= self._max_bytes:
+            return reply
+        problem = f"the snapshot has {len(reply)} bytes, max_message_bytes allows {self._max_bytes}"
+        self.counters.drop("too_large")
+        self.warn("too_large", problem)
+        return encode_failure(MessageTooLarge.__name__, problem, request.workflow_id)

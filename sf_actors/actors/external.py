@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
 
 
+class Overdue(Exception):
+    """Our own deadline has passed; a RequestTimeout may also be what the target itself raised."""
+
+
 class Outcome:
     """What a call that runs in a thread of its own came to."""
 
@@ -43,6 +47,7 @@ class ExternalTarget:
         self._world = world
         self._target: Callable[..., Any] = model.creation["target"]
         self._timeout_s: float | None = model.creation["timeout_s"]
+        self._count_lock = threading.Lock()
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
         """Check the arguments, call the target by keyword, check what it returns; any thread.
@@ -52,21 +57,26 @@ class ExternalTarget:
         :raises BaseException: what the target raised, as it is
         """
         checked = self.model.arguments.checked(args)
-        self.counters.sent += 1
+        with self._count_lock:
+            self.counters.sent += 1
         try:
             if self._timeout_s is None:
                 result = self._target(**checked)
             else:
                 result = self._call_in_time(checked, self._timeout_s)
             reply = self.model.return_arguments.checked(result)
-        except RequestTimeout as error:
-            self.counters.timeouts += 1
-            self.counters.last_error = summary(error)
-            raise
+        except Overdue as error:
+            timeout = RequestTimeout(str(error))
+            with self._count_lock:
+                self.counters.timeouts += 1
+                self.counters.last_error = summary(timeout)
+            raise timeout from None
         except BaseException as error:
-            self.counters.fail(error)
+            with self._count_lock:
+                self.counters.fail(error)
             raise
-        self.counters.handled += 1
+        with self._count_lock:
+            self.counters.handled += 1
         return reply
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002
@@ -83,7 +93,7 @@ class ExternalTarget:
         )
         thread.start()
         if not outcome.done.wait(timeout_s):
-            raise RequestTimeout(
+            raise Overdue(
                 f"{self.model.where}: the target has not returned within {timeout_s:g} s; it runs "
                 "on in a thread of its own"
             )

@@ -29,17 +29,20 @@ class FullIn(InState):
             stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
         )
         self.show(self._replica.value, lambda: self._replica.status(monotonic()))
-        self.watch(self.socket)
+        self.start_to_follow()
+        self.wait_until(None)
 
     def on_readable(self, source: Source) -> None:
         """Read values."""
         self.read_subscription(source)
-        self.inbox.deadline = self._replica.next_deadline
+        self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
-        self._act(self._replica.on_tick(monotonic()), None)
-        self.inbox.deadline = self._replica.next_deadline
+        now = monotonic()
+        self._act(self._replica.on_tick(now), None)
+        self.renew_if_silent(self._replica.status(now).age_s)
+        self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
         """Hand a value to the replica."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.out_state import OutState, Publication, SubscriptionWaits
+from sf_actors.replication.full import LastValue
 from sf_actors.wire.envelope import encode_published
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ class FullPublication(Publication):
     def __init__(self, world: World, model: Model, counters: Counters) -> None:
         super().__init__(world, model, counters)
         self.actor: FullOut | None = None
-        self._number = -1
-        self._last: bytes | None = None
+        self._last = LastValue(epoch=self.epoch)
+
+    def take_epoch(self, epoch: int) -> None:
+        """Let updates belong to another run from now on; with the lock held."""
+        super().take_epoch(epoch)
+        self._last.epoch = epoch
 
     def send(self, args: Any, workflow_id: object) -> None:
         """Check a value, number it and publish it; any thread.
@@ -32,19 +37,22 @@ class FullPublication(Publication):
         checked = self.model.arguments.checked(args)
         with self.lock:
             socket = self.open_socket()
-            number = self._number + 1
+            number = self._last.next_number()
             frame = self.framed(encode_published(checked, workflow_id, self.epoch, number))
-            self._number, self._last = number, frame
+            self._last.publish(frame)
+            if socket is None:
+                return
             socket.send(frame, zmq.NOBLOCK)
             self.counters.sent += 1
             if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                self.actor.actor_ref.tell(SubscriptionWaits())
+                self.actor.tell(SubscriptionWaits())
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""
         with self.lock:
-            if self._last is not None:
-                self.open_socket().send(self._last, zmq.NOBLOCK)
+            socket = self.open_socket()
+            if self._last.frame is not None and socket is not None:
+                socket.send(self._last.frame, zmq.NOBLOCK)
 
 
 class FullOut(OutState[FullPublication]):

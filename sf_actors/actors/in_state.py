@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.reader import Reader
+from sf_actors.actors.reader import Delivery, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ class InState(Reader):
         "handler_s",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as pykka's `start` hands them on
         self,
         world: World,
         model: Model,
@@ -49,6 +50,8 @@ class InState(Reader):
         self.construction = (world, model, endpoints, counters, handler, on_status)
         self._on_status = on_status
         self._cell: Cell | None = None
+        #: calls that came before the service was ready; None from then on
+        self._held: list[Delivery] | None = []
 
     def show(self, value: Map[str, Any], status: Callable[[], Status]) -> None:
         """Show a value in `states`; a successor of an actor that died keeps showing the last."""
@@ -67,6 +70,67 @@ class InState(Reader):
             self._cell.value = value
         if self.handler is not None and has_news:
             self.deliver(self.handler, fields, workflow_id, {self.model.name: value})
+
+    def deliver(
+        self,
+        handler: Callable[..., Any],
+        args: Any,
+        workflow_id: object,
+        pinned: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have a handler called, but none before `init_function` has returned."""
+        if self._held is None:
+            super().deliver(handler, args, workflow_id, pinned)
+            return
+        if workflow_id is None:
+            workflow_id = self.world.new_workflow_id()
+        self._held.append(Delivery(self, handler, args, workflow_id, pinned))
+        self.backlog.bring()
+
+    def start_to_follow(self) -> None:
+        """Watch the subscription, and the silence where libzmq does not connect again itself.
+
+        A connection within the process is gone for good when the publisher's socket is closed.
+        """
+        self.subscription = self.watch(self.socket)
+        is_binder = self.model.creation.get("is_binder", False)
+        self._is_renewed = self.endpoints["subscriber"].scheme == "inproc" and not is_binder
+        self._longest_silence_s: float = self.model.creation["stale_after_s"]
+        self._renew_at = monotonic() + self._longest_silence_s
+
+    def wait_until(self, deadline: float | None) -> None:
+        """Have `on_tick` called at a time of `time.monotonic`, or before."""
+        if self._is_renewed:
+            deadline = self._renew_at if deadline is None else min(deadline, self._renew_at)
+        self.inbox.deadline = deadline
+
+    def renew_if_silent(self, age_s: float | None) -> bool:
+        """Subscribe again if the publisher was not heard for long.
+
+        :param age_s: how long ago it was, None if never
+        """
+        now = monotonic()
+        if not self._is_renewed or now < self._renew_at:
+            return False
+        self._renew_at = now + self._longest_silence_s
+        if self.subscription.paused:
+            return False
+        if age_s is not None and age_s < self._longest_silence_s:
+            self._renew_at -= age_s
+            return False
+        self.subscription = self.subscribe_again()
+        return True
+
+    def on_begin(self) -> None:
+        """Have the handler called for what came until now."""
+        held, self._held = self._held or [], None
+        for delivery in held:
+            self.world.router.enqueue(delivery)
+
+    def on_drain(self) -> None:
+        """Stop to read, to ask and to watch for silence."""
+        super().on_drain()
+        self.inbox.deadline = None
 
     def tell_status(self, status: Status, reason: str) -> None:
         """Log a change of phase and call the function that wants to know."""

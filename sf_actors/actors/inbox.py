@@ -80,6 +80,10 @@ class Inbox:
                 self._is_idle = False
                 self._gate.release()
 
+    def add(self, message: object) -> None:
+        """Add a message whether or not its actor lives; any thread."""
+        self.put(Envelope(message))
+
     def get(self) -> Envelope[Any]:
         """Return the next message; waits for it, in the thread of the actor."""
         while True:
@@ -99,15 +103,11 @@ class Inbox:
     def take_all(self) -> list[Any]:
         """Take every message that waits but pykka's own; any thread."""
         with self._lock:
-            waiting = [envelope for envelope in self._messages if envelope.reply_to is None]
-            kept = [envelope for envelope in self._messages if envelope.reply_to is not None]
-            self._messages.clear()
-            self._messages.extend(kept)
-        return [envelope.message for envelope in waiting]
+            return _take_all(self._messages)
 
 
 class Wakeup:
-    """A descriptor that another thread makes readable: an eventfd, or a pipe where there is none."""
+    """A descriptor that another thread makes readable: an eventfd, else a pipe."""
 
     def __init__(self) -> None:
         if hasattr(os, "eventfd"):
@@ -199,11 +199,15 @@ class SocketInbox:
         if self._sources.pop(source.fd, None) is not None and not source.paused:
             self._poll.unregister(source.fd)
 
-    def close(self) -> None:
-        """Free the descriptor of the wake-up; messages may still be put, and nobody waits."""
+    def close(self) -> list[Any]:
+        """Free the descriptor of the wake-up; messages may still be put, and nobody waits.
+
+        :returns: the messages that nobody will read, without pykka's own
+        """
         with self._lock:
             self._is_closed = True
             self._wakeup.close()
+            return _take_all(self._messages)
 
     def _next(self) -> Envelope[Any]:
         while True:
@@ -231,3 +235,12 @@ class SocketInbox:
                 else:
                     self._sources[fd].may_be_readable = True
             self._is_idle = False
+
+
+def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:
+    """Take every message but those that somebody waits for; pykka answers these itself."""
+    waiting = [envelope.message for envelope in messages if envelope.reply_to is None]
+    kept = [envelope for envelope in messages if envelope.reply_to is not None]
+    messages.clear()
+    messages.extend(kept)
+    return waiting

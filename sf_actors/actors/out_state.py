@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
 
 
+#: Least time between two greetings: when many subscribe at once, one greets them all.
+GREETING_PAUSE_S = 0.02
+
+
 class SubscriptionWaits:
     """A caller's send met a subscription, whose signal it has eaten: look at the socket."""
 
@@ -33,6 +37,8 @@ class Publication:
 
     The lock also hands the socket over: whoever holds it numbers an update and sends it, so that
     numbers leave in their order. The value outlives a restart of the actor; the epoch does not.
+    While an actor that died is being replaced, updates are taken without being sent: with the new
+    epoch everybody fetches the value.
     """
 
     def __init__(self, world: World, model: Model, counters: Counters) -> None:
@@ -42,8 +48,8 @@ class Publication:
         self.epoch = new_epoch()
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
-        self._name = world.name
-        self._topic = pack(model.creation["topic"])
+        self._world = world
+        self.topic = pack(model.creation["topic"])
         self._max_bytes: int = model.creation["max_message_bytes"]
         self._socket: Socket | None = None
 
@@ -62,16 +68,20 @@ class Publication:
         """Send through a socket from now on, as a new epoch."""
         with self.lock:
             self._socket = socket
-            self.epoch = new_epoch()
+            self.take_epoch(new_epoch())
             self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
+
+    def take_epoch(self, epoch: int) -> None:
+        """Let updates belong to another run from now on; with the lock held."""
+        self.epoch = epoch
 
     def detach(self) -> None:
         """Send no more."""
         with self.lock:
             self._socket = None
 
-    def read_subscriptions(self, socket: Socket) -> int:
-        """Read what subscribers said; runs in the actor's thread, under the lock.
+    def read_subscriptions(self, source: Source) -> int:
+        """Read what subscribers said, a batch at most; runs in the actor's thread.
 
         :returns: how many subscribed
         """
@@ -79,8 +89,9 @@ class Publication:
         with self.lock:
             for _ in range(BATCH):
                 try:
-                    joined += socket.recv(zmq.NOBLOCK)[:1] == b"\x01"
+                    joined += source.socket.recv(zmq.NOBLOCK)[:1] == b"\x01"
                 except zmq.Again:
+                    source.drained()
                     break
         return joined
 
@@ -89,7 +100,7 @@ class Publication:
 
         :raises MessageTooLarge: it is larger than the model allows
         """
-        frame = self._topic + packed
+        frame = self.topic + packed
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
                 f"{self.model.where}: the update has {len(frame)} bytes, "
@@ -97,13 +108,13 @@ class Publication:
             )
         return frame
 
-    def open_socket(self) -> Socket:
-        """Return the socket; with the lock held.
+    def open_socket(self) -> Socket | None:
+        """Return the socket, None while there is none; with the lock held.
 
-        :raises ServiceStopped: the actor has closed it
+        :raises ServiceStopped: there will be none any more
         """
-        if self._socket is None:
-            raise ServiceStopped(f"{self.model.where}: {self._name} has stopped")
+        if self._socket is None and self._world.closing.is_set():
+            raise ServiceStopped(f"{self.model.where}: {self._world.name} has stopped")
         return self._socket
 
 
@@ -139,24 +150,34 @@ class OutState(SocketActor, Generic[P]):
         self._heartbeat_s: float = creation["heartbeat_s"]
         self._publisher = self.watch(publisher)
         self.publication.attach(publisher)
-        self.inbox.deadline = monotonic() + self._heartbeat_s
+        self._greeted_at = float("-inf")
+        self._someone_waits = False
+        self._beat_at = self.inbox.deadline = monotonic() + self._heartbeat_s
 
     def close(self) -> None:
         """Let callers send no more."""
         self.publication.detach()
 
     def on_tick(self) -> None:
-        """Give a sign of life."""
+        """Give a sign of life, as a heartbeat or as a greeting that was put off."""
+        self._someone_waits = False
+        self._greeted_at = monotonic()
         self.publication.send_sign_of_life()
         # what a caller sent meanwhile may have eaten the signal of a subscription
         self._publisher.touched()
-        self.inbox.deadline = monotonic() + self._heartbeat_s
+        self._beat_at = self.inbox.deadline = self._greeted_at + self._heartbeat_s
 
     def on_readable(self, source: Source) -> None:
         """Greet who subscribes, so that it knows that it is heard."""
-        source.drained()
-        if self.publication.read_subscriptions(source.socket):
-            self.publication.send_sign_of_life()
+        if self.publication.read_subscriptions(source):
+            self._someone_waits = True
+        if self._someone_waits:
+            if monotonic() >= self._greeted_at + GREETING_PAUSE_S:
+                self._someone_waits = False
+                self._greeted_at = monotonic()
+                self.publication.send_sign_of_life()
+            else:
+                self.inbox.deadline = min(self._beat_at, self._greeted_at + GREETING_PAUSE_S)
 
     def on_message(self, message: Any) -> None:
         """Look for subscriptions."""

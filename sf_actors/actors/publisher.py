@@ -49,6 +49,8 @@ class Publisher:
                 zmq.PUB, endpoint, model.creation, where=model.where
             )
             world.supervisor.bound(model, "publisher", address)
+        # a full queue fails the send instead of losing the message without a word
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
 
@@ -67,9 +69,21 @@ class Publisher:
                     f"{self.model.where}: the message has {len(frame)} bytes, "
                     f"max_message_bytes allows {self._max_bytes}"
                 )
-            self._socket.send(frame, zmq.NOBLOCK)
+            self._send(frame)
             self._number += 1
             self.counters.sent += 1
+
+    def _send(self, frame: bytes) -> None:
+        socket = self._socket
+        try:
+            socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            # a subscriber's queue is full: the others get the message all the same. libzmq asks
+            # no full queue again before it has room, so this counts the first that it lacks.
+            self.counters.drop("queue_full")
+            socket.setsockopt(zmq.XPUB_NODROP, 0)
+            socket.send(frame, zmq.NOBLOCK)
+            socket.setsockopt(zmq.XPUB_NODROP, 1)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.

@@ -8,6 +8,7 @@ import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
 from sf_actors.actors.turn import Call
+from sf_actors.counters import Backlog
 from sf_actors.errors import MessageError, OversizedMessage
 from sf_actors.wire.topic import pack, payload
 
@@ -48,32 +49,8 @@ class Delivery(Call):
 
     def cancel(self) -> None:
         """Count what the stop left unhandled."""
-        self.reader.counters.drop("stopped")
-        self.reader.settled()
-
-
-class Backlog:
-    """How many calls of one actor wait at the router.
-
-    One thread counts what it brings, one what is done, so that neither needs a lock.
-    """
-
-    __slots__ = ("_brought", "_done")
-
-    def __init__(self) -> None:
-        self._brought = 0
-        self._done = 0
-
-    def __len__(self) -> int:
-        return max(0, self._brought - self._done)
-
-    def bring(self) -> None:
-        """Count a call that waits now; runs in the actor's thread."""
-        self._brought += 1
-
-    def finish(self) -> None:
-        """Count a call that waits no longer; runs in the router's thread."""
-        self._done += 1
+        self.counters.drop("stopped")
+        self.reader.backlog.cancel()
 
 
 class Reader(SocketActor):
@@ -100,14 +77,22 @@ class Reader(SocketActor):
             self.socket = self.connect(zmq.SUB, "subscriber", topic)
         self._max_bytes: int = creation["max_message_bytes"]
         self._max_queued: int = creation["high_water_mark"]
-        self._backlog = Backlog()
+        self.backlog = self.counters.queued = Backlog()
         self._waits_for_room = False
+
+    def subscribe_again(self) -> Source:
+        """Replace a connected socket by another one; what it had not read is lost."""
+        for source in list(self.sources):
+            if source.socket is self.socket:
+                self.disconnect(source)
+        self.socket = self.connect(zmq.SUB, "subscriber", pack(self.model.creation["topic"]))
+        return self.watch(self.socket)
 
     def read_subscription(self, source: Source) -> None:
         """Read messages until there is none, the batch is done, or too many wait."""
         receive = self.socket.recv
         for _ in range(BATCH):
-            if len(self._backlog) >= self._max_queued:
+            if len(self.backlog) >= self._max_queued:
                 self._wait_for_room(source)
                 return
             try:
@@ -138,8 +123,7 @@ class Reader(SocketActor):
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
         if not self.world.router.submit(Delivery(self, handler, args, workflow_id, pinned)):
-            self._backlog.bring()
-            self.counters.queued = len(self._backlog)
+            self.backlog.bring()
 
     def on_message(self, message: Any) -> None:
         """Read on when there is room."""
@@ -149,17 +133,15 @@ class Reader(SocketActor):
 
     def settled(self) -> None:
         """Take that a queued call is over; runs in the router's thread."""
-        self._backlog.finish()
-        self.counters.queued = len(self._backlog)
-        if self._waits_for_room and len(self._backlog) <= self._max_queued // 2:
+        self.backlog.finish()
+        if self._waits_for_room and len(self.backlog) <= self._max_queued // 2:
             self._waits_for_room = False
-            if self.actor_ref.is_alive():
-                self.actor_ref.tell(Room())
+            self.tell(Room())
 
     def _wait_for_room(self, source: Source) -> None:
         self.inbox.pause(source)
         self._waits_for_room = True
         # the router may have finished the last one between the two lines above
-        if len(self._backlog) <= self._max_queued // 2:
+        if len(self.backlog) <= self._max_queued // 2:
             self._waits_for_room = False
             self.inbox.resume(source)

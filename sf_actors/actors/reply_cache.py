@@ -8,6 +8,9 @@ from collections import OrderedDict
 MAX_REPLIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
 
+#: Repeated requests that wait for one reply.
+MAX_WAITING = 16
+
 
 class ReplyCache:
     """Request ids with their replies, the oldest forgotten first; for one thread.
@@ -32,6 +35,8 @@ class ReplyCache:
         if waiting is None:
             return False
         waiting.append(address)
+        # whoever asks once more has given up its earlier attempts
+        del waiting[:-MAX_WAITING]
         return True
 
     def begin(self, request_id: object) -> None:
@@ -44,11 +49,14 @@ class ReplyCache:
         :returns: the addresses that asked for it again meanwhile
         """
         key = _key(request_id)
+        waiting = self._running.pop(key, [])
+        if len(reply) > self._max_bytes:
+            return waiting
+        self._bytes += len(reply) - len(self._replies.get(key, b""))
         self._replies[key] = reply
-        self._bytes += len(reply)
         while len(self._replies) > self._max_replies or self._bytes > self._max_bytes:
             self._bytes -= len(self._replies.popitem(last=False)[1])
-        return self._running.pop(key, [])
+        return waiting
 
 
 def _key(request_id: object) -> object:

@@ -10,7 +10,7 @@ from sf_actors.actors.address_frames import split_address
 from sf_actors.actors.base import BATCH, SocketActor
 from sf_actors.actors.reply_cache import ReplyCache
 from sf_actors.actors.turn import Call
-from sf_actors.counters import summary
+from sf_actors.counters import Backlog, summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply
 
@@ -33,6 +33,7 @@ class Request(Call):
         replyer: Replyer,
         handler: Callable[..., Any],
         args: dict[str, Any],
+        *,
         address: list[bytes],
         workflow_id: object,
         request_id: object,
@@ -54,14 +55,20 @@ class Request(Call):
 
     def settle(self) -> None:
         """Bring the answer to the thread that owns the socket."""
-        self.replyer.tell(self)
+        if not self.frame:
+            self.frame = encode_failure(
+                "ServiceFailed", "the service lost the call by a fault of its own", self.workflow_id
+            )
+        if not self.replyer.tell(self):
+            self.replyer.on_late(self)
 
     def cancel(self) -> None:
         """Answer that the service stopped before the handler was called."""
         self.frame = encode_failure(
             "ServiceStopped", "the service stopped before it came to this request", self.workflow_id
         )
-        self.replyer.tell(self)
+        self.counters.drop("stopped")
+        self.settle()
 
 
 class Replyer(SocketActor):
@@ -95,6 +102,9 @@ class Replyer(SocketActor):
         self._arguments = self.model.arguments
         self._return_arguments = self.model.return_arguments
         self._cache = ReplyCache() if creation["deduplicate"] else None
+        # what a predecessor had not answered is lost with its socket
+        self.counters.in_flight = 0
+        self._backlog = self.counters.queued = Backlog()
 
     def on_begin(self) -> None:
         """Start to read."""
@@ -102,35 +112,34 @@ class Replyer(SocketActor):
 
     def on_readable(self, source: Source) -> None:
         """Read requests until there is none, the batch is done, or too many wait."""
-        receive = self._socket.recv
+        receive = self._socket.recv_multipart
         for _ in range(BATCH):
-            if self.counters.queued >= self._max_queued:
+            if len(self._backlog) >= self._max_queued:
                 self.inbox.pause(source)
                 return
             try:
-                first = receive(zmq.NOBLOCK)
+                frames = receive(zmq.NOBLOCK)
             except zmq.Again:
                 source.drained()
                 return
-            frames = [first]
-            while self._socket.rcvmore:
-                frames.append(receive(zmq.NOBLOCK))
             self._take(frames)
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought."""
         if isinstance(message, Request):
-            self.counters.queued -= 1
+            self._backlog.finish()
             self._answer(message)
             for source in self.sources:
                 source.touched()
                 if source.paused and not self.is_draining:
                     self.inbox.resume(source)
 
-    def tell(self, request: Request) -> None:
-        """Bring an answered request to the actor's thread; any thread."""
-        if self.actor_ref.is_alive():
-            self.actor_ref.tell(request)
+    def on_late(self, message: Any) -> None:
+        """Count an answer that came when the socket was closed already."""
+        if isinstance(message, Request):
+            self.counters.drop("peer_gone")
+        else:
+            super().on_late(message)
 
     def encode(self, result: Any, error: BaseException | None, workflow_id: object) -> bytes:
         """Return the frame that answers a request; runs in the turn."""
@@ -178,12 +187,19 @@ class Replyer(SocketActor):
             self._cache.begin(envelope.request_id)
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
-        request = Request(self, self.serving, args, address, workflow_id, envelope.request_id)
+        request = Request(
+            self,
+            self.serving,
+            args,
+            address=address,
+            workflow_id=workflow_id,
+            request_id=envelope.request_id,
+        )
         self.counters.in_flight += 1
         if self.world.router.submit(request):
             self._answer(request)
         else:
-            self.counters.queued += 1
+            self._backlog.bring()
 
     def _answer(self, request: Request) -> None:
         self.counters.in_flight -= 1
@@ -216,4 +232,3 @@ class Replyer(SocketActor):
             self.counters.drop("peer_gone")
         else:
             self.counters.sent += 1
-

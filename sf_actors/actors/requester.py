@@ -11,11 +11,12 @@ import zmq
 from msgspec import UnsetType
 
 from sf_actors.actors.inbox import Wakeup
-from sf_actors.counters import Counters
+from sf_actors.counters import Counters, summary
 from sf_actors.errors import (
     InvalidArguments,
     MessageError,
     MessageTooLarge,
+    OversizedMessage,
     RemoteError,
     RequestTimeout,
     ServiceStopped,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Idle sockets that are kept for the next calls.
 MAX_IDLE = 8
+
+#: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
+LONGEST_POLL_MS = 3_600_000
 
 
 class Requester:
@@ -80,12 +84,9 @@ class Requester:
                 f"max_message_bytes allows {self._max_bytes}"
             )
         for attempt in range(self._attempts):
-            if attempt:
-                self.counters.retries += 1
-            reply = self._ask(frame)
+            reply = self._ask(frame, is_retry=attempt > 0)
             if reply is not None:
                 return self._decoded(reply)
-            self.counters.timeouts += 1
         raise self._timeout()
 
     def close(self, timeout_s: float) -> bool:
@@ -100,17 +101,19 @@ class Requester:
             self._idle.clear()
             return self._changed.wait_for(lambda: not self._in_use, timeout_s)
 
-    def _ask(self, frame: bytes) -> bytes | None:
-        socket = self._take()
+    def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
+        """Send once and wait; None when the time is over."""
         reply: bytes | None = None
+        socket = self._take(frame, is_retry=is_retry)
         try:
-            socket.send(frame)
-            self.counters.sent += 1
             if self._wait(socket):
-                reply = socket.recv()
-                self.counters.received += 1
+                # of several frames the last is the reply, as of a REP socket that sent one
+                reply = socket.recv_multipart(zmq.NOBLOCK)[-1]
         finally:
             self._give_back(socket, is_clean=reply is not None)
+        if reply is None:
+            with self._changed:
+                self.counters.timeouts += 1
         return reply
 
     def _wait(self, socket: Socket) -> bool:
@@ -120,7 +123,7 @@ class Requester:
         remaining_s = self._timeout_s
         while remaining_s > 0:
             # rounded up: libzmq counts whole milliseconds, and zero would be a busy loop
-            ready = zmq.zmq_poll(both, int(remaining_s * 1000) + 1)
+            ready = zmq.zmq_poll(both, min(int(remaining_s * 1000) + 1, LONGEST_POLL_MS))
             for readable, _ in ready:
                 if readable is socket:
                     return True
@@ -135,7 +138,7 @@ class Requester:
         where = self.model.where
         try:
             if len(frame) > self._max_bytes:
-                raise InvalidArguments(
+                raise OversizedMessage(
                     f"{where}: the reply has {len(frame)} bytes, "
                     f"max_message_bytes allows {self._max_bytes}"
                 )
@@ -144,12 +147,11 @@ class Requester:
                 failure = reply.error or Failure()
                 raise RemoteError(failure.type, failure.message, connection=where)
             return self._return_arguments.decoded(reply.return_args)
-        except (InvalidArguments, RemoteError) as error:
-            self.counters.last_error = str(error)
+        except RemoteError as error:
+            self._count_error(error)
             raise
         except MessageError as error:
-            self.counters.drop(error.reason)
-            self.counters.last_error = str(error)
+            self._count_error(error, dropped=error.reason)
             raise InvalidArguments(f"the reply fails its model: {error}") from None
 
     def _timeout(self) -> RequestTimeout:
@@ -165,20 +167,45 @@ class Requester:
             f"{self.model.where}: no reply from {self._endpoint} within "
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
-        self.counters.last_error = str(error)
+        self._count_error(error)
         return error
 
-    def _take(self) -> Socket:
+    def _count_error(self, error: Exception, *, dropped: str | None = None) -> None:
+        with self._changed:
+            self.counters.last_error = summary(error)
+            if dropped is not None:
+                self.counters.drop(dropped)
+
+    def _take(self, frame: bytes, *, is_retry: bool) -> Socket:
+        """Return a socket that has sent the request."""
         with self._changed:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            socket = self._idle.pop() if self._idle else self._connect()
+            socket = self._sent_through_idle(frame)
+            if socket is None:
+                socket = self._connect()
+                socket.send(frame, zmq.NOBLOCK)
             self._in_use += 1
             self.counters.in_flight = self._in_use
+            self.counters.sent += 1
+            self.counters.retries += is_retry
             return socket
+
+    def _sent_through_idle(self, frame: bytes) -> Socket | None:
+        while self._idle:
+            socket = self._idle.pop()
+            try:
+                socket.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                # over inproc a replyer that stopped takes the connection with it for good
+                self._world.transport.close(socket, linger_ms=0)
+            else:
+                return socket
+        return None
 
     def _give_back(self, socket: Socket, *, is_clean: bool) -> None:
         with self._changed:
+            self.counters.received += is_clean
             if is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(socket)
             else:

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import pykka
-from pykka._envelope import Envelope
 
 from sf_actors.actors.inbox import Broken, Inbox
 from sf_actors.actors.turn import Call
@@ -45,6 +44,10 @@ class Router(pykka.ThreadingActor):
         self._turn = world.turn
         #: the calls that wait, in order
         self.queue: Inbox = cast("Inbox", self.actor_inbox)
+        self._lock = threading.Lock()
+        #: the call that waits for the turn, until it runs or is cancelled
+        self._next: Call | None = None
+        self._is_closed = False
 
     @staticmethod
     def _create_actor_inbox() -> Inbox:
@@ -61,8 +64,7 @@ class Router(pykka.ThreadingActor):
         """Run one call, or let a fence pass."""
         try:
             if isinstance(message, Call):
-                self._turn.run_queued(message)
-                message.settle()
+                self._run(message)
             elif isinstance(message, Fence):
                 message.passed()
             elif isinstance(message, Broken):
@@ -77,21 +79,54 @@ class Router(pykka.ThreadingActor):
         """
         if self._turn.try_run(call):
             return True
-        self._turn.enqueue()
-        self.queue.put(Envelope(call))
+        self.enqueue(call)
         return False
 
-    def cancel_queued(self) -> int:
-        """Cancel every call that waits; any thread.
+    def enqueue(self, call: Call) -> None:
+        """Queue a call, whoever has the turn; any thread."""
+        self._turn.enqueue()
+        self.queue.add(call)
 
-        :returns: how many there were
+    def cancel_queued(self) -> int:
+        """Cancel every call that waits or still comes; any thread.
+
+        :returns: how many waited
         """
+        with self._lock:
+            self._is_closed = True
+            waiting: list[Any] = [self._next, *self.queue.take_all()]
+            self._next = None
         cancelled = 0
-        for message in self.queue.take_all():
+        for message in waiting:
             if isinstance(message, Call):
-                self._turn.dequeue()
-                message.cancel()
+                self._cancel(message)
                 cancelled += 1
             elif isinstance(message, Fence):
                 message.passed()
         return cancelled
+
+    def _run(self, call: Call) -> None:
+        with self._lock:
+            is_late = self._is_closed
+            self._next = None if is_late else call
+        if is_late:
+            self._cancel(call)
+            return
+        is_claimed = False
+
+        def claim() -> bool:
+            nonlocal is_claimed
+            with self._lock:
+                is_claimed = self._next is call
+                self._next = None
+            return is_claimed
+
+        try:
+            self._turn.run_queued(call, claim)
+        finally:
+            if is_claimed:
+                call.settle()
+
+    def _cancel(self, call: Call) -> None:
+        self._turn.dequeue()
+        call.cancel()

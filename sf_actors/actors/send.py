@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.world import World
 
 _MISSING: Final = object()
-
+_KINDS: Final = ("connection", "state")
 
 
 class Outlet(Protocol):
@@ -67,15 +67,16 @@ class ToSend:
         """
         if self._gate.is_closed:
             raise ServiceStopped(f"{self._world.name} stops: nothing more is sent")
-        if args is _MISSING:
-            send, args = self._by_name.get(output_type), output_name
-        else:
-            try:
+        has_kind = args is not _MISSING
+        try:
+            if has_kind:
                 send = self._outlets.get((output_type, output_name))
-            except TypeError:
-                send = None
+            else:
+                send, args = self._by_name.get(output_type), output_name
+        except TypeError:
+            send = None  # a name without a hash
         if send is None:
-            raise InvalidArguments(self._unknown(output_type, output_name, args))
+            raise InvalidArguments(self._unknown(output_type, output_name, has_kind=has_kind))
         workflow_id = WORKFLOW_ID.get()
         if workflow_id is None:
             workflow_id = self._world.new_workflow_id()
@@ -85,25 +86,32 @@ class ToSend:
         names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)
         return f"<to_send of {self._world.name}: {names or 'nothing to send to'}>"
 
-    def _unknown(self, output_type: object, output_name: object, args: object) -> str:
+    def _unknown(self, output_type: object, output_name: object, *, has_kind: bool) -> str:
         names = [name for _, name in self._outlets]
-        if args is output_name:
+        if not has_kind:
             if names.count(str(output_type)) > 1:
                 return (
                     f"to_send: {output_type!r} is a connection and a state; say which: "
                     f"to_send('connection', {output_type!r}, args)"
                 )
+            if output_type in _KINDS:
+                return (
+                    f"to_send: expected to_send({output_type!r}, name, args), got no args; "
+                    "without any they are {}"
+                )
             return (
                 "to_send: no outbound connection or out-state is named "
                 f"{output_type!r}{nearest(output_type, names)}"
             )
-        if output_type not in ("connection", "state"):
+        if output_type not in _KINDS:
             return (
                 f"to_send: expected 'connection' or 'state' first, got {output_type!r}"
-                f"{nearest(output_type, ['connection', 'state'])}"
+                f"{nearest(output_type, _KINDS)}"
             )
-        same = [name for kind, name in self._outlets if kind == output_type]
-        return (
-            f"to_send: no outbound {output_type} is named {output_name!r}"
-            f"{nearest(output_name, same)}"
-        )
+        (other,) = (kind for kind in _KINDS if kind != output_type)
+        if output_name in [name for kind, name in self._outlets if kind == other]:
+            hint = f"; the {other} has that name: to_send({other!r}, {output_name!r}, args)"
+        else:
+            same = [name for kind, name in self._outlets if kind == output_type]
+            hint = nearest(output_name, same)
+        return f"to_send: no outbound {output_type} is named {output_name!r}{hint}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from immutables import Map
 
 from sf_actors.errors import InvalidArguments
 from sf_actors.replication.value import thaw
 from sf_actors.wire.envelope import encode
+from sf_actors.wire.shape import Record
+from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
     import msgspec
-    from immutables import Map
 
     from sf_actors.definition.models import Model
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
 _STATE_PREFIX = b"\x81\xa5state"
+
+_NO_FIELDS = b"\x80"
+
+_MISSING: Any = object()
 
 
 class Update(NamedTuple):
@@ -45,6 +53,14 @@ class StateFields:
         self._patch = model.arguments.patch()
         self._partial = model.arguments.partial()
         self._is_single = model.single_state
+        shape = model.arguments.shape
+        self._is_record = self._is_single and isinstance(
+            {**shape.required, **shape.optional}["state"], Record
+        )
+        #: the value before the first update
+        self.initial: Map[str, Any] = Map()
+        if self._is_single and not self._is_record:
+            self.initial = Map(state=Map())
         self._is_numbered_by_caller = model.numbered_by_caller
 
     def checked(self, args: Any) -> Update:
@@ -57,18 +73,23 @@ class StateFields:
         """
         is_snapshot = False
         number = None
-        if isinstance(args, dict):
-            if "is_snapshot" in args or self._is_numbered_by_caller:
-                args = dict(args)
-                is_snapshot = self._taken(args, "is_snapshot", bool)
-                if self._is_numbered_by_caller:
-                    number = self._taken(args, "current_num", int)
+        if self._is_numbered_by_caller:
+            args = dict(args) if isinstance(args, Mapping) else {}
+            is_snapshot = self._taken(args, "is_snapshot", bool)
+            number = self._taken(args, "current_num", int)
+            if number < 0:
+                raise InvalidArguments(
+                    f"{self._where}: field 'current_num': expected 0 or more, got {number}"
+                )
+        elif isinstance(args, dict) and "is_snapshot" in args:
+            args = dict(args)
+            is_snapshot = self._taken(args, "is_snapshot", bool)
         schema = self._whole if is_snapshot else self._patch
         fields = schema.checked(args)
         raw = encode(fields)
         typed = schema.decoded(raw)
         if self._is_single:
-            raw = raw[len(_STATE_PREFIX) :] if fields else b"\x80"
+            raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
         return Update(raw, typed, is_snapshot, number)
 
     def decoded(self, raw: msgspec.Raw, *, is_snapshot: bool) -> dict[str, Any]:
@@ -76,16 +97,14 @@ class StateFields:
 
         :raises InvalidMessage: they fail the model
         """
-        packed = _STATE_PREFIX + bytes(raw) if self._is_single else raw
-        return (self._whole if is_snapshot else self._patch).decoded(packed)
+        return (self._whole if is_snapshot else self._patch).decoded(self._packed(raw))
 
     def decoded_value(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Return the fields of a snapshot; deltas may not have built all of them yet.
 
         :raises InvalidMessage: they fail the model
         """
-        packed = _STATE_PREFIX + bytes(raw) if self._is_single else raw
-        return self._partial.decoded(packed)
+        return self._partial.decoded(self._packed(raw))
 
     def encoded(self, value: Map[str, Any]) -> bytes:
         """Return a whole value as it stands in a snapshot."""
@@ -98,10 +117,19 @@ class StateFields:
             return found
         return value
 
+    def _packed(self, raw: msgspec.Raw) -> msgspec.Raw | bytes:
+        """Return what is on the wire as the fields of the model."""
+        if not self._is_single:
+            return raw
+        content = bytes(raw)
+        # a record is there or it is not: an empty one stands for none
+        return content if self._is_record and content == _NO_FIELDS else _STATE_PREFIX + content
+
     def _taken(self, args: dict[str, Any], name: str, expected: type) -> Any:
-        taken = args.pop(name, None)
+        taken = args.pop(name, _MISSING)
         if type(taken) is not expected:
+            got = "nothing" if taken is _MISSING else shown(taken)
             raise InvalidArguments(
-                f"{self._where}: field {name!r}: expected {expected.__name__}, got {taken!r}"
+                f"{self._where}: field {name!r}: expected {expected.__name__}, got {got}"
             )
         return taken

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import socket
 import stat
 import threading
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from sf_actors.actors.context import ContextLease
+from sf_actors.actors.context import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.errors import BindError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sf_actors.addresses import Endpoint
     from sf_actors.keys import Keys
@@ -36,11 +35,18 @@ RECONNECT_MAX_MS = 1_000
 #: How long what was sent may still leave after its socket was closed, in milliseconds.
 LINGER_MS = 1_000
 
+#: Descriptors that must be left for a socket: its own, a listener's, those of a host's look-up.
+SOCKET_DESCRIPTORS = 6
+
 #: How long a closed socket may take to free its address, in milliseconds.
 UNBIND_MS = 1_000
 
+#: How long a probe of an ipc path waits for an answer, in seconds.
+PROBE_S = 1.0
+
 #: The domain that our sockets ask the authenticator for (RFC 27).
 ZAP_DOMAIN = b"sf_actors"
+ZAP_ADDRESS = "inproc://zeromq.zap.01"
 
 
 class Transport:
@@ -54,11 +60,17 @@ class Transport:
         self._keys = keys
         self._count_lock = threading.Lock()
         self.open_sockets = 0
+        self._when_closed: Callable[[], None] | None = None
 
     @property
     def context(self) -> zmq.Context[Socket]:
         """The context of this run."""
         return self._lease.context
+
+    @property
+    def keys(self) -> Keys | None:
+        """The CURVE keys of the service, or None when its sockets speak without."""
+        return self._keys
 
     @property
     def is_secured(self) -> bool:
@@ -86,6 +98,9 @@ class Transport:
                 opened.zap_domain = ZAP_DOMAIN
                 opened.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
             if endpoint.scheme == "ipc":
+                # Its mode is what the umask leaves: who finds the path can connect, as to a port,
+                # and keys decide. A narrower one could only be had by changing the umask, which is
+                # the whole process's, or by a chmod that comes after the first who connects.
                 _refuse_live_ipc_path(endpoint.path)
             resolved = endpoint.bindable()
             opened.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
@@ -135,11 +150,34 @@ class Transport:
             raise
         return opened
 
+    def questions(self) -> Socket:
+        """Open the socket on which libzmq asks who may connect to the sockets of this context."""
+        opened = self.context.socket(zmq.ROUTER)
+        self._count(1)
+        opened.linger = 0
+        try:
+            opened.bind(ZAP_ADDRESS)
+        except BaseException:
+            self.close(opened)
+            raise
+        return opened
+
+    def close_questions(self, closing: Socket) -> None:
+        """Close the socket of `questions`; a successor can take its address at once."""
+        try:
+            # at once, while a close is done later, by a thread of libzmq
+            closing.unbind(ZAP_ADDRESS)
+        finally:
+            self.close(closing, linger_ms=0)
+
     def close(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
-        """Close a socket; runs in the thread that owns it."""
+        """Close a socket; runs in the thread that owns it.
+
+        Subscriptions and requests for a snapshot are not waited for: nobody is to answer them.
+        """
         if not closing.closed:
+            _close(closing, linger_ms)
             self._count(-1)
-            closing.close(linger=linger_ms)
 
     def unbind(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
         """Close a bound socket and wait until its address is free again.
@@ -152,11 +190,16 @@ class Transport:
         if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
             self.close(closing, linger_ms=linger_ms)
             return
-        monitor = closing.get_monitor_socket(zmq.EVENT_CLOSED)
+        try:
+            monitor = closing.get_monitor_socket(zmq.EVENT_CLOSED)
+        except zmq.ZMQError:
+            # no descriptor is left: to close is all the more urgent than to know when it is done
+            self.close(closing, linger_ms=linger_ms)
+            return
         # pyzmq would stop the monitor together with the socket, before it has told anything
         closing._monitor_socket = None  # noqa: SLF001
         try:
-            self.close(closing, linger_ms=linger_ms)
+            _close(closing, linger_ms)
             while monitor.poll(UNBIND_MS):
                 if recv_monitor_message(monitor)["event"] in (
                     zmq.EVENT_CLOSED,
@@ -165,14 +208,28 @@ class Transport:
                     break
         finally:
             monitor.close(linger=0)
+            self._count(-1)
 
-    def shut(self, *, all_closed: bool) -> None:
-        """Give the context back, once every socket of the run is closed."""
-        self._lease.give_back(all_closed=all_closed)
+    def shut(self, when_closed: Callable[[], None]) -> None:
+        """Give the context back once every socket of the run is closed.
+
+        That is now, or when user code that is stuck lets go of its socket: to terminate a context
+        waits for each of its sockets.
+
+        :param when_closed: called then; in the thread that closes the last socket
+        """
+        with self._count_lock:
+            self._when_closed = when_closed
+        self._count(0)
 
     def _count(self, change: int) -> None:
         with self._count_lock:
             self.open_sockets += change
+            if self.open_sockets or self._when_closed is None:
+                return
+            when_closed, self._when_closed = self._when_closed, None
+        when_closed()
+        self._lease.give_back()
 
     def _refuse_inproc_with_keys(self, endpoint: Endpoint, where: str) -> None:
         if self._keys is not None and endpoint.scheme == "inproc":
@@ -182,26 +239,30 @@ class Transport:
             )
 
     def _open(self, kind: int, creation: Mapping[str, Any], *, where: str) -> Socket:
+        require_descriptors(SOCKET_DESCRIPTORS, where=where)
         try:
             opened = self.context.socket(kind)
         except zmq.ZMQError as error:
             if error.errno == errno.EMFILE:
-                soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-                raise BindError(
-                    f"{where}: no descriptor is left for another socket: the process may hold "
-                    f"{soft}; raise the limit, for example with ulimit -n {4 * soft}"
-                ) from None
+                raise no_descriptor_left(where) from None
             raise
         self._count(1)
         opened.linger = LINGER_MS
         opened.set_hwm(creation["high_water_mark"])
-        opened.setsockopt(zmq.MAXMSGSIZE, creation["max_message_bytes"])
+        # what is a little too large is read, counted and answered; libzmq itself would only cut the
+        # connection, which is for what must not even be read
+        opened.setsockopt(zmq.MAXMSGSIZE, min(2 * creation["max_message_bytes"], 2**63 - 1))
         opened.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         opened.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENT_PEER_MS)
         opened.setsockopt(zmq.HEARTBEAT_TTL, SILENT_PEER_MS)
         opened.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         opened.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         return opened
+
+
+def _close(closing: Socket, linger_ms: int) -> None:
+    asks_only = closing.getsockopt(zmq.TYPE) in (zmq.SUB, zmq.DEALER)
+    closing.close(linger=0 if asks_only else linger_ms)
 
 
 def _refuse_live_ipc_path(path: str) -> None:
@@ -214,10 +275,14 @@ def _refuse_live_ipc_path(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # who does not answer because it is busy or frozen is there all the same
+        probe.settimeout(PROBE_S)
         try:
             probe.connect(path)
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return
+        except (TimeoutError, BlockingIOError):
+            pass
     raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
 
 

@@ -12,12 +12,11 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sf_actors.actors.user_code import UserCode
+from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from sf_actors.counters import Counters
 
 
 class Call:
@@ -58,6 +57,27 @@ class Call:
 
     def cancel(self) -> None:
         """Take that the call will never run, since the service stops."""
+
+
+class Once(Call):
+    """A call of a function that is no handler, whose error belongs to who asked for it."""
+
+    __slots__ = ("done", "error")
+    reports: ClassVar[bool] = False
+
+    def __init__(self, function: Callable[..., Any], *, label: str) -> None:
+        super().__init__(function, None, label=label, counters=Counters())
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+
+    def complete(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
+        """Keep the error."""
+        self.error = error
+        self.done.set()
+
+    def cancel(self) -> None:
+        """Take that it will never run."""
+        self.done.set()
 
 
 class Turn:
@@ -110,12 +130,16 @@ class Turn:
         with self._count_lock:
             self.queued -= 1
 
-    def run_queued(self, call: Call) -> None:
-        """Run a call that was queued; waits for the turn, in the router's thread."""
+    def run_queued(self, call: Call, claim: Callable[[], bool]) -> None:
+        """Run a call that was queued; waits for the turn, in the router's thread.
+
+        :param claim: asked once the turn is there; False: the call was cancelled meanwhile
+        """
         with self._held:
-            # with the turn held: whoever sees zero from now on still comes after this call
-            self.dequeue()
-            self._run(call)
+            if claim():
+                # with the turn held: whoever sees zero from now on still comes after this call
+                self.dequeue()
+                self._run(call)
 
     def run_here(self, call: Call, *, timeout_s: float = -1) -> bool:
         """Run a call in this thread, waiting for the turn.
@@ -128,6 +152,16 @@ class Turn:
             self._run(call)
         finally:
             self._held.release()
+        return True
+
+    def wait_until_free(self, timeout_s: float) -> bool:
+        """Wait until no user code runs in a turn; any thread that has not the turn itself.
+
+        :returns: False when it still runs after the time
+        """
+        if not self._held.acquire(timeout=timeout_s):
+            return False
+        self._held.release()
         return True
 
     def hurry(self) -> None:

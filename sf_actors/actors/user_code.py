@@ -53,6 +53,11 @@ class UserCode:
                 continue
             return result, error
 
+    @property
+    def thread_id(self) -> int | None:
+        """The thread in which user code runs, or None when nothing runs."""
+        return None if self.label is None else self._thread_id
+
     def runs_here(self) -> bool:
         """Return whether user code runs in the calling thread."""
         return self.label is not None and self._thread_id == threading.get_ident()

@@ -6,17 +6,19 @@ import itertools
 import secrets
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from sf_actors.actors.authenticator import Authenticator
     from sf_actors.actors.base import SocketActor
     from sf_actors.actors.inbox import Wakeup
     from sf_actors.actors.router import Router
     from sf_actors.actors.states import States
     from sf_actors.actors.transport import Transport
     from sf_actors.actors.turn import Turn
-    from sf_actors.log import Logger, LogScope
+    from sf_actors.addresses import Endpoint
     from sf_actors.definition.models import Model
+    from sf_actors.log import Logger, LogScope
 
 
 class Supervisor(Protocol):
@@ -25,13 +27,15 @@ class Supervisor(Protocol):
     Every method may be called in any thread and returns soon.
     """
 
-    def opened(self, actor: SocketActor | Router, error: BaseException | None) -> None:
+    def opened(
+        self, actor: SocketActor | Router | Authenticator, error: BaseException | None
+    ) -> None:
         """Take that an actor is ready, or why it cannot be."""
 
     def bound(self, model: Model, socket: str, address: str) -> None:
         """Take the address that a socket is bound to."""
 
-    def died(self, actor: SocketActor, error: BaseException) -> None:
+    def died(self, actor: SocketActor | Authenticator, error: BaseException) -> None:
         """Take that an actor died, with its sockets closed."""
 
     def router_faulted(self, error: BaseException) -> None:
@@ -42,7 +46,7 @@ class Supervisor(Protocol):
 class World:
     """What the actors of one run share.
 
-    `turn` and `router` are filled in before the first actor starts.
+    `turn`, `router` and, with keys, `authenticator` are filled in before the first actor starts.
     """
 
     name: str
@@ -53,8 +57,12 @@ class World:
     states: States
     turn: Turn = field(init=False)
     router: Router = field(init=False)
+    #: says who may connect; there when the service has keys
+    authenticator: Authenticator | None = None
     #: the newest actor under each name
     actors: dict[str, SocketActor] = field(default_factory=dict)
+    #: the addresses that sockets took where the port was left open, by model and socket
+    taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: set when outbound calls that wait must give up
     closing: threading.Event = field(default_factory=threading.Event)
     #: readable from then on; there while a requester of the world needs it
@@ -65,4 +73,3 @@ class World:
     def new_workflow_id(self) -> str:
         """Return an id for what begins here: unique, cheap, and short to read in a log."""
         return f"{self._id_prefix}-{next(self._ids):x}"
-

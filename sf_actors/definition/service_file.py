@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.addresses import resolve
 from sf_actors.config.model import ConfigModel, flatten
-from sf_actors.errors import DefinitionError
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
-from sf_actors.nearest import nearest
 from sf_actors.definition.signature import HANDLER, STATUS, bind
 from sf_actors.definition.source import ExecutedFile
+from sf_actors.errors import DefinitionError
+from sf_actors.nearest import nearest
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 class Definition:
     """All that one run of a service needs to know of its file.
 
+    :param given_addresses: the addresses as they were given, or as `setup_addresses` answered
     :param addresses: for each model's key the `Endpoint` of each of its sockets
     :param models: connections, then states, inbound ones first
     :param handlers: for the key of each model that has one: takes (args, to_send, states, config)
@@ -52,6 +53,7 @@ class Definition:
 
     name: str
     config: dict[str, Any]
+    given_addresses: Mapping[str, Any]
     addresses: Resolved
     models: tuple[Model, ...]
     handlers: Mapping[Key, Callable[..., Any]]
@@ -128,7 +130,7 @@ class ServiceFile:
     def prepare(
         self,
         source: ConfigSource,
-        addresses: object = None,
+        addresses: Mapping[str, Any] | None = None,
         *,
         main_mode: bool = False,
         allow_inbound: bool = False,
@@ -170,13 +172,13 @@ class ServiceFile:
             for model in models
             if model.on_status is not None
         }
-        if answered is None:
-            resolved = resolve(addresses, models)
-        else:
-            resolved = resolve(answered, models, where=self._hooks.place("setup_addresses"))
+        where = "addresses" if answered is None else self._hooks.place("setup_addresses")
+        given = addresses if answered is None else answered
+        resolved = resolve(given, models, where=where)
         return Definition(
             name=self.name,
             config=config,
+            given_addresses=given,
             addresses=resolved,
             models=models,
             handlers=handlers,

@@ -1,0 +1,70 @@
+"""A context whose sockets refuse to be touched by two threads at once."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.actors import context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+_GUARDED = ("send", "recv", "recv_multipart", "send_multipart", "close", "bind", "setsockopt")
+
+
+class GuardedSocket(zmq.Socket[bytes]):
+    """A socket that notes each time that a thread comes while another is inside."""
+
+    violations: list[str] = []  # noqa: RUF012 - shared on purpose, the fixture empties it
+    calls = 0
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        here = threading.get_ident()
+        inside = self.__dict__.setdefault("_inside", [])
+        if any(thread != here for thread, _ in inside):
+            self.violations.append(f"{name} beside {inside} in {threading.current_thread().name}")
+        entry = (here, name)
+        inside.append(entry)
+        GuardedSocket.calls += 1
+        try:
+            yield
+        finally:
+            inside.remove(entry)
+
+
+def _guarded(name: str) -> Callable[..., Any]:
+    plain = getattr(zmq.Socket, name)
+
+    def call(self: GuardedSocket, *args: Any, **kwargs: Any) -> Any:
+        with self.alone(name):
+            return plain(self, *args, **kwargs)
+
+    return call
+
+
+for _name in _GUARDED:
+    setattr(GuardedSocket, _name, _guarded(_name))
+
+
+@contextmanager
+def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Let services open guarded sockets; gives the list of what should not have happened."""
+    plain = context._new
+
+    def new() -> Any:
+        made = plain()
+        made._socket_class = GuardedSocket
+        return made
+
+    monkeypatch.setattr(context, "_new", new)
+    GuardedSocket.violations = []
+    GuardedSocket.calls = 0
+    yield GuardedSocket.violations
+    assert GuardedSocket.calls, "no guarded socket was used"

@@ -1,0 +1,276 @@
+"""Out-states and in-states run as services of this process, and a bus between them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import contextmanager
+from decimal import Decimal
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import zmq
+
+from sf_actors.actors.inbox import Broken
+from sf_actors.testing import module_of, running
+from sf_actors.wire.envelope import encode_delta_args
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sf_actors import Service
+    from sf_actors.replication.status import Phase, Status
+
+#: How long anything may take, in seconds; far more than it does.
+PATIENCE_S = 10.0
+
+#: A heartbeat that makes tests quick.
+QUICK: dict[str, Any] = {"heartbeat_s": 0.1}
+
+LEVELS = {Decimal: Decimal}
+BOOK = {"title": str, "bids": LEVELS}
+
+
+class Update(NamedTuple):
+    """One call of an in-state's handler."""
+
+    args: dict[str, Any]
+    value: Any
+
+
+class Leader:
+    """An out-state named `book`, as the test updates it."""
+
+    def __init__(self, service: Service, to_send: Callable[..., Any]) -> None:
+        self.service = service
+        self.to_send = to_send
+
+    def send(self, **fields: Any) -> None:
+        """Update the state."""
+        self.to_send("state", "book", fields)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where the sockets are bound, by socket name."""
+        bound: dict[str, str] = self.service.addresses["states"]["out"]["book"]
+        return bound
+
+    @property
+    def actor(self) -> Any:
+        """The actor behind the state, for tests that look inside."""
+        return self.service._run.world.actors["states/out/book"]
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The counters of the state."""
+        counters: dict[str, Any] = self.service.stats()["states"]["out"]["book"]
+        return counters
+
+
+class Follower:
+    """An in-state named `book`, of which the test waits for updates and changes of phase."""
+
+    def __init__(self) -> None:
+        self.service: Service
+        self.states: Any = None
+        self.updates: queue.Queue[Update] = queue.Queue()
+        self.phases: queue.Queue[Status] = queue.Queue()
+
+    @property
+    def value(self) -> Any:
+        """The value that `states` shows now."""
+        return self.states["book"]
+
+    @property
+    def status(self) -> Status:
+        """The status that `states` shows now."""
+        status: Status = self.states.status("book")
+        return status
+
+    @property
+    def actor(self) -> Any:
+        """The actor behind the state, for tests that look inside."""
+        return self.service._run.world.actors["states/in/book"]
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """The counters of the state."""
+        counters: dict[str, Any] = self.service.stats()["states"]["in"]["book"]
+        return counters
+
+    def next_update(self) -> Update:
+        """Return what the handler was called with next."""
+        return self.updates.get(timeout=PATIENCE_S)
+
+    def wait_for(self, value: Mapping[str, Any]) -> list[Update]:
+        """Return the updates up to the one after which the state has this value."""
+        seen: list[Update] = []
+        deadline = monotonic() + PATIENCE_S
+        while not seen or seen[-1].value != value:
+            try:
+                seen.append(self.updates.get(timeout=max(0.0, deadline - monotonic())))
+            except queue.Empty:
+                raise AssertionError(f"expected {value!r}, got {seen!r}, {self.status}") from None
+        return seen
+
+    def wait_for_phase(self, phase: Phase) -> Status:
+        """Return the status with which the phase was entered next."""
+        deadline = monotonic() + PATIENCE_S
+        while True:
+            try:
+                status = self.phases.get(timeout=max(0.0, deadline - monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"expected {phase}, got {self.status}") from None
+            if status.phase is phase:
+                return status
+
+
+def model(
+    type_: str,
+    required: Mapping[str, Any] | None = None,
+    optional: Mapping[str, Any] | None = None,
+    *,
+    numbered: bool = False,
+    **creation: Any,
+) -> dict[str, Any]:
+    """Return a state's model with quick heartbeats."""
+    made: dict[str, Any] = {
+        "state_type": type_,
+        "optional_creation_arguments": {**QUICK, **creation},
+        "required_arguments": dict(
+            BOOK if required is None and optional is None else required or {}
+        ),
+        "optional_arguments": dict(optional or {}),
+    }
+    if numbered:
+        made["required_state_arguments"] = {"current_num": int, "is_snapshot": bool}
+    return made
+
+
+@contextmanager
+def leading(
+    out_model: Mapping[str, Any], *, addresses: Mapping[str, str] | str | None = None
+) -> Iterator[Leader]:
+    """Run a service with an out-state; by default on ports of 127.0.0.1 that are free."""
+    got: list[Callable[..., Any]] = []
+    if addresses is None or isinstance(addresses, str):
+        names = ["publisher"]
+        if "delta" in out_model["state_type"]:
+            names.append("replyer")
+        addresses = dict.fromkeys(names, addresses or "127.0.0.1:0")
+
+    def init_function(to_send: Callable[..., Any]) -> None:
+        got.append(to_send)
+
+    module = module_of(
+        "leader",
+        state_models={"out": {"book": dict(out_model)}},
+        init_function=init_function,
+    )
+    with running(
+        module, addresses={"states": {"out": {"book": dict(addresses)}}}, console_loglevel=None
+    ) as service:
+        yield Leader(service, got[0])
+
+
+def towards(bound: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses of an in-state that follows an out-state bound there."""
+    names = {"publisher": "subscriber", "replyer": "requester"}
+    return {names[name]: address for name, address in bound.items()}
+
+
+@contextmanager
+def following(
+    in_model: Mapping[str, Any],
+    addresses: Mapping[str, str],
+    *,
+    has_handler: bool = True,
+    handler: Callable[..., Any] | None = None,
+    **definitions: Any,
+) -> Iterator[Follower]:
+    """Run a service with an in-state.
+
+    :param addresses: of the in-state's sockets
+    :param has_handler: whether the model has a handler, whose calls `updates` then gets
+    :param handler: called with args and states before that
+    """
+    follower = Follower()
+
+    def on_update(args: Any, states: Any) -> None:
+        if handler is not None:
+            handler(args, states)
+        follower.updates.put(Update(args, states["book"]))
+
+    def init_function(to_send: Any, states: Any, config: Any) -> None:
+        follower.states = states
+
+    creation = {**in_model["optional_creation_arguments"], "on_status": follower.phases.put}
+    if has_handler:
+        creation["on_update"] = on_update
+    given = {**in_model, "optional_creation_arguments": creation}
+    module = module_of(
+        "follower",
+        **{"state_models": {"in": {"book": given}}, "init_function": init_function} | definitions,
+    )
+    with running(
+        module, addresses={"states": {"in": {"book": dict(addresses)}}}, console_loglevel=None
+    ) as service:
+        follower.service = service
+        yield follower
+
+
+class Bus(NamedTuple):
+    """Where a bus is bound.
+
+    :ivar xsub: where publishers connect
+    :ivar xpub: where subscribers connect
+    """
+
+    xsub: str
+    xpub: str
+
+
+@contextmanager
+def bus() -> Iterator[Bus]:
+    """Run a forwarder of published messages, as `zmq.proxy` in a thread of its own."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    inward, outward = context.socket(zmq.XSUB), context.socket(zmq.XPUB)
+    ports = [end.bind_to_random_port("tcp://127.0.0.1") for end in (inward, outward)]
+
+    def forward() -> None:
+        try:
+            zmq.proxy(inward, outward)
+        except zmq.ContextTerminated:
+            inward.close(0)
+            outward.close(0)
+
+    thread = threading.Thread(target=forward, name="bus")
+    thread.start()
+    try:
+        yield Bus(*(f"127.0.0.1:{port}" for port in ports))
+    finally:
+        context.term()
+        thread.join()
+
+
+def kill(actor: Any) -> None:
+    """Make an actor die of an error."""
+    actor.tell(Broken(RuntimeError("killed by the test")))
+
+
+def lose(leader: Leader, **fields: Any) -> None:
+    """Update a delta state as if the message was lost on its way."""
+    publication = leader.actor.publication
+    with publication.lock:
+        update = publication.fields.checked(fields)
+        packed = encode_delta_args(publication.log.number + 1, update.is_snapshot, update.raw)
+        publication.log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look until it is so; for what nobody tells of."""
+    deadline = monotonic() + PATIENCE_S
+    between_looks = threading.Event()
+    while not is_so():
+        assert monotonic() < deadline, "it never came to be"
+        between_looks.wait(0.005)

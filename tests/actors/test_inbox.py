@@ -1,0 +1,245 @@
+"""Inboxes: no message and no wake-up is lost, whatever comes at once."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+from pykka._envelope import Envelope
+
+from sf_actors.actors.inbox import TICK, Broken, Inbox, SocketInbox, Source, Wakeup
+from tests.actors.models import PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Pair = tuple[zmq.Socket[bytes], zmq.Socket[bytes]]
+
+
+@pytest.fixture
+def inbox() -> Iterator[SocketInbox]:
+    inbox = SocketInbox()
+    yield inbox
+    inbox.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two connected sockets, the first of which is to be read."""
+    context = zmq.Context()
+    reading, writing = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    reading.bind("inproc://pair")
+    writing.connect("inproc://pair")
+    yield reading, writing
+    context.destroy(linger=0)
+
+
+def get_in_time(inbox: Inbox | SocketInbox) -> Any:
+    """Return the next message, or fail when none comes."""
+    got: list[Any] = []
+    thread = threading.Thread(target=lambda: got.append(inbox.get().message), daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    assert got, "nothing came"
+    return got[0]
+
+
+def read_all(source: Source) -> list[bytes]:
+    found = []
+    while True:
+        try:
+            found.append(source.socket.recv(zmq.NOBLOCK))
+        except zmq.Again:
+            source.drained()
+            return found
+
+
+@pytest.mark.parametrize("kind", [Inbox, SocketInbox])
+def test_messages_come_in_their_order(kind: type[Inbox | SocketInbox]) -> None:
+    inbox = kind()
+    for number in range(100):
+        inbox.put(Envelope(number))
+
+    assert [inbox.get().message for _ in range(100)] == list(range(100))
+    assert inbox.empty()
+    if isinstance(inbox, SocketInbox):
+        inbox.close()
+
+
+@pytest.mark.parametrize("kind", [Inbox, SocketInbox])
+def test_no_wake_up_is_lost_when_many_threads_put(kind: type[Inbox | SocketInbox]) -> None:
+    inbox = kind()
+    threads, each = 8, 2_000
+    counts: dict[int, int] = dict.fromkeys(range(threads), 0)
+    done = threading.Event()
+
+    def read() -> None:
+        for _ in range(threads * each):
+            writer, number = inbox.get().message
+            assert number == counts[writer]
+            counts[writer] += 1
+        done.set()
+
+    def write(writer: int) -> None:
+        for number in range(each):
+            inbox.put(Envelope((writer, number)))
+
+    running = [threading.Thread(target=read, daemon=True)]
+    running += [threading.Thread(target=write, args=(n,), daemon=True) for n in range(threads)]
+    for thread in running:
+        thread.start()
+
+    assert done.wait(3 * PATIENCE_S), f"stuck at {counts}"
+    for thread in running:
+        thread.join(PATIENCE_S)
+    if isinstance(inbox, SocketInbox):
+        inbox.close()
+
+
+def test_each_of_many_turns_between_two_threads_wakes_the_other() -> None:
+    here, there = Inbox(), SocketInbox()
+    turns = 5_000
+
+    def play() -> None:
+        for _ in range(turns):
+            here.put(there.get())
+
+    thread = threading.Thread(target=play, daemon=True)
+    thread.start()
+    started = monotonic()
+    for number in range(turns):
+        there.put(Envelope(number))
+        assert here.get().message == number
+        assert monotonic() - started < 3 * PATIENCE_S
+    thread.join(PATIENCE_S)
+    there.close()
+
+
+def test_messages_and_a_socket_at_once_lose_nothing(inbox: SocketInbox, pair: Pair) -> None:
+    reading, writing = pair
+    source = Source(reading)
+    inbox.watch(source)
+    count = 3_000
+    frames: list[bytes] = []
+    messages: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while len(frames) < count or len(messages) < count:
+            message = inbox.get().message
+            if message is source:
+                frames.extend(read_all(source))
+            else:
+                messages.append(message)
+        done.set()
+
+    def write_frames() -> None:
+        for number in range(count):
+            writing.send(b"%d" % number)
+
+    def put_messages() -> None:
+        for number in range(count):
+            inbox.put(Envelope(number))
+
+    threads = [threading.Thread(target=f, daemon=True) for f in (read, write_frames, put_messages)]
+    for thread in threads:
+        thread.start()
+
+    assert done.wait(3 * PATIENCE_S), f"stuck with {len(frames)} frames, {len(messages)} messages"
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert frames == [b"%d" % number for number in range(count)]
+    assert messages == list(range(count))
+
+
+def test_a_deadline_comes_as_a_tick_once(inbox: SocketInbox) -> None:
+    inbox.deadline = monotonic() + 0.02
+
+    assert get_in_time(inbox) is TICK
+    assert inbox.deadline is None
+
+
+def test_a_deadline_does_not_come_early(inbox: SocketInbox) -> None:
+    deadline = inbox.deadline = monotonic() + 0.05
+
+    get_in_time(inbox)
+
+    assert monotonic() >= deadline
+
+
+def test_a_paused_socket_is_not_read_until_it_is_resumed(inbox: SocketInbox, pair: Pair) -> None:
+    reading, writing = pair
+    source = Source(reading)
+    inbox.watch(source)
+    inbox.pause(source)
+    writing.send(b"x")
+    inbox.deadline = monotonic() + 0.05
+
+    assert get_in_time(inbox) is TICK
+    inbox.resume(source)
+    assert get_in_time(inbox) is source
+    assert read_all(source) == [b"x"]
+
+
+def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
+    context = zmq.Context()
+    sources, ends = [], []
+    for name in ("a", "b", "c"):
+        reading, writing = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+        reading.bind(f"inproc://{name}")
+        writing.connect(f"inproc://{name}")
+        source = Source(reading)
+        inbox.watch(source)
+        sources.append(source)
+        ends.append(writing)
+
+    came = [get_in_time(inbox) for _ in range(9)]  # none of them says that it is drained
+
+    assert {came.count(source) for source in sources} == {3}
+    for source in sources:
+        inbox.forget(source)
+    context.destroy(linger=0)
+
+
+def test_a_wait_that_fails_is_told_instead_of_raised(inbox: SocketInbox) -> None:
+    inbox._poll.unregister(inbox._wakeup.fd)
+    inbox._poll = None  # type: ignore[assignment]
+
+    assert isinstance(get_in_time(inbox), Broken)
+
+
+def test_closing_gives_back_what_nobody_will_read() -> None:
+    inbox = SocketInbox()
+    inbox.put(Envelope("left"))
+
+    assert inbox.close() == ["left"]
+    inbox.put(Envelope("too late"))
+
+
+def test_a_wake_up_may_be_set_again_and_again() -> None:
+    wakeup = Wakeup()
+    for _ in range(100_000):
+        wakeup.set()
+    wakeup.clear()
+    wakeup.clear()
+    wakeup.close()
+    wakeup.close()
+
+
+def test_a_wake_up_works_where_there_is_no_eventfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import select
+
+    monkeypatch.delattr(os, "eventfd")
+    wakeup = Wakeup()
+    poll = select.poll()
+    poll.register(wakeup.fd, select.POLLIN)
+
+    assert poll.poll(0) == []
+    for _ in range(20_000):
+        wakeup.set()
+    assert poll.poll(0)
+    wakeup.close()

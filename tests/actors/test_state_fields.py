@@ -1,0 +1,112 @@
+"""The fields of a delta state, between users and the wire."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+from immutables import Map
+
+from sf_actors import InvalidArguments
+from sf_actors.actors.state_fields import StateFields
+from sf_actors.definition.models import build_models
+from sf_actors.errors import InvalidMessage
+from sf_actors.replication.value import View, freeze
+
+
+def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
+    model: dict[str, Any] = {"state_type": "delta_update", "required_arguments": declared}
+    if numbered:
+        model["required_state_arguments"] = {"current_num": int, "is_snapshot": bool}
+    (built,) = build_models("states", {"out": {"book": model}}, names={}, where="svc.py")
+    return StateFields(built)
+
+
+def raw(content: object) -> msgspec.Raw:
+    return msgspec.Raw(msgpack.packb(content))
+
+
+BOOK = {"title": str, "bids": {Decimal: Decimal}}
+
+
+def test_what_is_kept_is_what_a_replica_decodes_and_shares_nothing_with_the_sender() -> None:
+    book = fields(BOOK)
+    sent = {"bids": {Decimal("1.0"): Decimal("2.00")}}
+    update = book.checked(sent)
+    assert (update.is_snapshot, update.number) == (False, None)
+    assert update.typed == sent
+    assert update.typed["bids"] is not sent["bids"]
+    assert book.decoded(msgspec.Raw(update.raw), is_snapshot=False) == sent
+    assert msgpack.unpackb(update.raw) == {"bids": {"1.0": "2.00"}}
+
+
+def test_the_numbering_is_taken_out_of_the_fields() -> None:
+    update = fields(BOOK, numbered=True).checked(
+        {"current_num": 7, "is_snapshot": True, "title": "x", "bids": {}}
+    )
+    assert (update.number, update.is_snapshot, update.typed) == (
+        7,
+        True,
+        {"title": "x", "bids": {}},
+    )
+
+
+def test_the_dict_of_the_caller_is_not_changed() -> None:
+    sent = {"is_snapshot": True, "title": "x", "bids": {}}
+    fields(BOOK).checked(sent)
+    assert sent == {"is_snapshot": True, "title": "x", "bids": {}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ({"title": "x"}, "'is_snapshot': expected bool, got nothing"),
+        ({"is_snapshot": False}, "'current_num': expected int, got nothing"),
+        ({"is_snapshot": False, "current_num": "1"}, "'current_num': expected int, got str '1'"),
+        ({"is_snapshot": None, "current_num": 1}, "'is_snapshot': expected bool, got None"),
+        ({"is_snapshot": False, "current_num": -1}, "'current_num': expected 0 or more, got -1"),
+        (None, "'is_snapshot': expected bool, got nothing"),
+    ],
+)
+def test_a_numbering_that_is_wrong_is_named(sent: Any, text: str) -> None:
+    with pytest.raises(InvalidArguments, match=text) as raised:
+        fields(BOOK, numbered=True).checked(sent)
+    assert "svc.py" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_snapshot_that_comes_in_may_lack_fields_but_an_update_that_is_whole_may_not() -> None:
+    book = fields(BOOK)
+    assert book.decoded_value(raw({"title": "x"})) == {"title": "x"}
+    with pytest.raises(InvalidMessage):
+        book.decoded(raw({"title": "x"}), is_snapshot=True)
+    with pytest.raises(InvalidMessage):
+        book.decoded_value(raw({"title": None}))
+
+
+def test_the_content_of_a_single_state_travels_without_its_name() -> None:
+    single = fields({"state": {str: int}})
+    assert msgpack.unpackb(single.checked({"state": {"a": 1}}).raw) == {"a": 1}
+    assert single.decoded(raw({"a": None}), is_snapshot=False) == {"state": {"a": None}}
+    assert single.decoded_value(raw({"a": 1})) == {"state": {"a": 1}}
+    assert single.content(freeze({"state": {"a": 1}})) == Map(a=1)
+    assert msgpack.unpackb(single.encoded(freeze({"state": {"a": 1}}))) == {"a": 1}
+    assert single.content(single.initial) == Map()
+    assert View(single.content(Map())) == {}
+
+
+def test_an_update_without_fields_of_a_single_state_changes_nothing() -> None:
+    single = fields({"state": {str: int}})
+    update = single.checked({})
+    assert (update.typed, msgpack.unpackb(update.raw)) == ({}, {})
+
+
+def test_an_empty_content_of_a_single_record_stands_for_none() -> None:
+    single = fields({"state": {"low": int, "high": int}})
+    assert single.decoded_value(raw({})) == {}
+    assert single.decoded(raw({}), is_snapshot=False) == {}
+    assert single.decoded_value(raw({"low": 1, "high": 2})) == {"state": {"low": 1, "high": 2}}
+    assert single.initial == Map()

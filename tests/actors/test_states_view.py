@@ -1,0 +1,412 @@
+"""What user code sees of states: `states`, handlers, `on_status`."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import ExitStack
+from dataclasses import FrozenInstanceError
+from time import monotonic, perf_counter
+from typing import Any
+
+import pytest
+
+from sf_actors import InvalidArguments
+from sf_actors.replication.status import Phase
+from sf_actors.testing import module_of, running
+from tests.actors.state_pair import PATIENCE_S, following, leading, model, towards, wait_until
+
+KINDS = ["delta_update", "full_update"]
+LISTS = {"items": list, "map": dict}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_empty_before_the_first_value_and_known_by_name(kind: str) -> None:
+    with (
+        leading(model(f"{kind}_out")) as leader,
+        following(model(f"{kind}_in"), towards(leader.addresses)) as follower,
+    ):
+        assert dict(follower.states) == {"book": {}}
+        assert follower.states["book"] == {}
+        assert list(follower.states) == ["book"]
+        with pytest.raises(KeyError):
+            follower.states["other"]
+        with pytest.raises(InvalidArguments, match="did you mean 'book'"):
+            follower.states.status("bok")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_are_read_only_and_what_they_give_cannot_change_them(kind: str) -> None:
+    whole: dict[str, Any] = {"items": [1, {"a": [2]}], "map": {"l": [1], "m": {"x": 1}}}
+    with (
+        leading(model(f"{kind}_out", LISTS)) as leader,
+        following(model(f"{kind}_in", LISTS), towards(leader.addresses)) as follower,
+    ):
+        leader.send(**whole)
+        args, value = follower.next_update()
+        states = follower.states
+        with pytest.raises(TypeError):
+            states["book"] = {}
+        with pytest.raises(TypeError):
+            value["items"] = []
+        with pytest.raises(TypeError):
+            del value["map"]["m"]
+        with pytest.raises(TypeError):
+            value["map"]["m"]["x"] = 2
+        value["items"].append(3)
+        value["items"][1]["a"].append(3)
+        value["map"]["l"].clear()
+        args["items"].append(4)
+        args["map"].clear()
+        assert value == whole
+        assert follower.value == whole
+        assert whole == follower.value
+        assert value["map"] == {"l": [1], "m": {"x": 1}}
+
+
+def test_a_value_can_be_sent_on_as_an_argument() -> None:
+    """The service in the middle follows one state and publishes it as its own."""
+    declared = {"map": {str: int}, "items": [int]}
+    got: list[Any] = []
+
+    def forward(args: Any, to_send: Any, states: Any) -> None:
+        to_send("state", "copy", states["book"])
+        to_send("state", "nested", {"all": states["book"]})
+
+    with leading(model("delta_update_out", declared)) as leader, ExitStack() as later:
+        incoming = model("delta_update_in", declared, on_update=forward)
+        middle = module_of(
+            "middle",
+            state_models={
+                "in": {"book": incoming},
+                "out": {
+                    "copy": model("full_update_out", declared),
+                    "nested": model("full_update_out", {"all": dict}),
+                },
+            },
+        )
+        addresses = {
+            "in": {"book": towards(leader.addresses)},
+            "out": {
+                "copy": {"publisher": "127.0.0.1:0"},
+                "nested": {"publisher": "127.0.0.1:0"},
+            },
+        }
+        service = later.enter_context(
+            running(middle, addresses={"states": addresses}, console_loglevel=None)
+        )
+        bound = service.addresses["states"]["out"]
+        copy = later.enter_context(
+            following(model("full_update_in", declared), towards(bound["copy"]))
+        )
+        nested = later.enter_context(
+            following(model("full_update_in", {"all": dict}), towards(bound["nested"]))
+        )
+        value = {"map": {"a": 1}, "items": [1, 2]}
+        leader.send(**value)
+        copy.wait_for(value)
+        nested.wait_for({"all": value})
+        assert not got
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_handler_sees_the_value_right_after_its_update_though_updates_go_on(kind: str) -> None:
+    """Another handler is slow, so that updates are long there when theirs is called."""
+    declared = {"n": int}
+    entered, goes_on = threading.Event(), threading.Event()
+    seen: queue.Queue[Any] = queue.Queue()
+    shown: list[Any] = []
+
+    def slow() -> None:
+        entered.set()
+        goes_on.wait(PATIENCE_S)
+
+    def on_update(args: Any, states: Any) -> None:
+        seen.put((args["n"], states["book"]["n"]))
+
+    with (
+        leading(model(f"{kind}_out", declared)) as leader,
+        leading(model("full_update_out", declared)) as ticks,
+    ):
+        module = module_of(
+            "two",
+            state_models={
+                "in": {
+                    "book": model(f"{kind}_in", declared, on_update=on_update),
+                    "tick": model("full_update_in", declared, on_update=slow),
+                }
+            },
+            init_function=lambda to_send, states, config: shown.append(states),
+        )
+        addresses = {"book": towards(leader.addresses), "tick": towards(ticks.addresses)}
+        with running(module, addresses={"states": {"in": addresses}}, console_loglevel=None):
+            leader.send(n=0)
+            assert seen.get(timeout=PATIENCE_S) == (0, 0)
+            ticks.send(n=0)
+            assert entered.wait(PATIENCE_S)
+            for n in range(1, 6):
+                leader.send(n=n)
+            wait_until(lambda: shown[0]["book"] == {"n": 5})
+            goes_on.set()
+            for n in range(1, 6):
+                assert seen.get(timeout=PATIENCE_S) == (n, n)
+
+
+def test_another_state_is_pinned_for_the_whole_call_while_status_is_live() -> None:
+    declared = {"n": int}
+    entered, goes_on = threading.Event(), threading.Event()
+    seen: queue.Queue[Any] = queue.Queue()
+    shown: list[Any] = []
+
+    def on_tick(args: Any, states: Any) -> None:
+        before = states["book"]
+        entered.set()
+        goes_on.wait(PATIENCE_S)
+        seen.put((before, states["book"], states.status("book").number))
+
+    with (
+        leading(model("delta_update_out", declared)) as leader,
+        leading(model("full_update_out", declared)) as ticks,
+    ):
+        leader.send(n=0)
+        module = module_of(
+            "two",
+            state_models={
+                "in": {
+                    "book": model("delta_update_in", declared),
+                    "tick": model("full_update_in", declared, on_update=on_tick),
+                }
+            },
+            init_function=lambda to_send, states, config: shown.append(states),
+        )
+        addresses = {
+            "book": towards(leader.addresses),
+            "tick": towards(ticks.addresses),
+        }
+        with running(module, addresses={"states": {"in": addresses}}, console_loglevel=None):
+            states = shown[0]
+            wait_until(lambda: states["book"] == {"n": 0})
+            ticks.send(n=0)
+            assert entered.wait(PATIENCE_S)
+            leader.send(n=1)
+            wait_until(lambda: states["book"] == {"n": 1})
+            goes_on.set()
+            assert seen.get(timeout=PATIENCE_S) == ({"n": 0}, {"n": 0}, 1)
+
+
+def test_states_are_live_in_main_and_in_init() -> None:
+    declared = {"n": int}
+    seen: queue.Queue[Any] = queue.Queue()
+    with leading(model("full_update_out", declared)) as leader:
+        leader.send(n=0)
+
+        def init_function(to_send: Any, states: Any, config: Any) -> None:
+            wait_until(lambda: states["book"] == {"n": 0})
+            leader.send(n=1)
+            wait_until(lambda: states["book"] == {"n": 1})
+            seen.put("init")
+
+        def main(to_send: Any, states: Any, config: Any) -> None:
+            leader.send(n=2)
+            wait_until(lambda: states["book"] == {"n": 2})
+            seen.put("main")
+
+        module = module_of(
+            "live",
+            state_models={"in": {"book": model("full_update_in", declared)}},
+            init_function=init_function,
+            main=main,
+        )
+        with running(
+            module,
+            as_main=True,
+            allow_inbound=True,
+            addresses={"states": {"in": {"book": towards(leader.addresses)}}},
+            console_loglevel=None,
+        ):
+            assert seen.get(timeout=PATIENCE_S) == "init"
+            assert seen.get(timeout=PATIENCE_S) == "main"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_handler_is_called_before_init_has_returned(kind: str) -> None:
+    """Updates that come meanwhile are shown, and handed to the handler afterwards, in order."""
+    declared = {"n": int}
+    order: list[Any] = []
+    done = threading.Event()
+    with leading(model(f"{kind}_out", declared)) as leader:
+        leader.send(n=0)
+
+        def init_function(to_send: Any, states: Any, config: Any) -> None:
+            wait_until(lambda: states["book"] == {"n": 0})
+            leader.send(n=1)
+            wait_until(lambda: states["book"] == {"n": 1})
+            order.append("init")
+
+        def on_update(args: Any) -> None:
+            order.append(args["n"])
+            if args["n"] == 2:
+                done.set()
+
+        module = module_of(
+            "early",
+            state_models={
+                "in": {
+                    "book": model(
+                        f"{kind}_in",
+                        declared,
+                        on_update=on_update,
+                        on_status=lambda status: order.append(str(status.phase)),
+                    )
+                },
+                # something whose opening takes a while, before init
+                "out": {"slow": model("full_update_out", declared, wait_after_creation_s=0.3)},
+            },
+            init_function=init_function,
+        )
+        addresses = {
+            "in": {"book": towards(leader.addresses)},
+            "out": {"slow": {"publisher": "127.0.0.1:0"}},
+        }
+        with running(module, addresses={"states": addresses}, console_loglevel=None):
+            leader.send(n=2)
+            assert done.wait(PATIENCE_S)
+        assert order[0] == "init"
+        assert [entry for entry in order if isinstance(entry, int)] == [0, 1, 2]
+
+
+def test_a_handler_that_raises_is_counted_and_the_state_goes_on() -> None:
+    def failing(args: Any, _states: Any) -> None:
+        if args["n"] == 1:
+            raise ValueError("no")
+
+    with (
+        leading(model("delta_update_out", {"n": int})) as leader,
+        following(
+            model("delta_update_in", {"n": int}), towards(leader.addresses), handler=failing
+        ) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        for n in range(3):
+            leader.send(n=n)
+        assert follower.next_update().args == {"n": 0}
+        assert follower.next_update().args == {"n": 2}
+        assert follower.stats["failed"] == 1
+        assert follower.stats["last_error"] == "ValueError: no"
+        assert follower.stats["restarts"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_in_state_needs_no_handler(kind: str) -> None:
+    with (
+        leading(model(f"{kind}_out", {"n": int})) as leader,
+        following(
+            model(f"{kind}_in", {"n": int}), towards(leader.addresses), has_handler=False
+        ) as follower,
+    ):
+        leader.send(n=1)
+        wait_until(lambda: follower.value == {"n": 1})
+
+
+def test_the_status_has_its_fields_and_is_frozen() -> None:
+    with leading(model("delta_update_out", {"n": int})) as leader:
+        absent = {"subscriber": "127.0.0.1:9", "requester": "127.0.0.1:9"}
+        with following(model("delta_update_in", {"n": int}), absent) as lonely:
+            status = lonely.status
+            assert (status.phase, status.number, status.epoch) == (Phase.SYNCING, -1, None)
+            assert (status.age_s, status.gaps, status.resyncs) == (None, 0, 0)
+            assert status.phase == "SYNCING"
+        with following(model("delta_update_in", {"n": int}), towards(leader.addresses)) as follower:
+            status = follower.wait_for_phase(Phase.LIVE)
+            assert status.number == -1
+            leader.send(n=1)
+            follower.wait_for({"n": 1})
+            status = follower.status
+            assert (status.phase, status.number) == ("LIVE", 0)
+            assert isinstance(status.epoch, int)
+            assert status.age_s is not None
+            with pytest.raises(FrozenInstanceError):
+                status.number = 5  # type: ignore[misc]
+            assert follower.stats["status"]["phase"] == "LIVE"
+            assert follower.stats["status"]["number"] == 0
+
+
+def test_on_status_is_called_as_a_handler_with_what_it_wants() -> None:
+    got: queue.Queue[Any] = queue.Queue()
+
+    def on_status(status: Any, to_send: Any, states: Any, config: Any) -> None:
+        got.put((status.phase, callable(to_send), states["book"] == {}, config))
+
+    with leading(model("delta_update_out", {"n": int})) as leader:
+        module = module_of(
+            "phases",
+            state_models={
+                "in": {"book": model("delta_update_in", {"n": int}, on_status=on_status)}
+            },
+        )
+        addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
+        with running(module, addresses=addresses, config={"a": 1}, console_loglevel=None):
+            phase, can_send, was_empty, config = got.get(timeout=PATIENCE_S)
+            assert (phase, can_send, was_empty) == ("LIVE", True, True)
+            assert dict(config) == {"a": 1}
+
+
+def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
+    declared = {"rows": {int: int}}
+    with (
+        leading(model("delta_update_out", declared)) as leader,
+        following(model("delta_update_in", declared), towards(leader.addresses)) as follower,
+    ):
+        took = []
+        for size in (10, 200_000):
+            leader.send(rows=dict.fromkeys(range(size), 1))
+            wait_until(lambda size=size: len(follower.value.get("rows", ())) == size)  # type: ignore[misc]
+            took.append(min(look(follower.states) for _ in range(20)))
+        # a copy of the large one would take more than a millisecond
+        assert took[1] < max(20 * took[0], 0.0005)
+
+
+def test_an_update_of_a_large_state_costs_no_more_than_of_a_small_one() -> None:
+    declared = {"rows": {int: int}}
+    with leading(model("delta_update_out", declared)) as leader:
+        leader.send(rows=dict.fromkeys(range(300_000), 1))
+        with following(model("delta_update_in", declared), towards(leader.addresses)) as follower:
+            follower.next_update()
+            begun = monotonic()
+            for n in range(200):
+                leader.send(rows={n: 2})
+            for _ in range(200):
+                follower.next_update()
+            # copying 300,000 rows 200 times would take several seconds
+            assert monotonic() - begun < 2.0
+
+
+def test_stop_in_the_middle_of_updates_is_quick() -> None:
+    ends = threading.Event()
+    with leading(model("delta_update_out", {"n": int})) as leader:
+
+        def publish() -> None:
+            n = 0
+            while not ends.is_set():
+                leader.send(n=n)
+                n += 1
+
+        publishing = threading.Thread(target=publish)
+        publishing.start()
+        try:
+            with following(model("delta_update_in", {"n": int}), towards(leader.addresses)) as f:
+                f.next_update()
+                begun = monotonic()
+                f.service.stop_service()
+                assert monotonic() - begun < 5.0
+                assert f.service.failure is None
+        finally:
+            ends.set()
+            publishing.join()
+
+
+def look(states: Any) -> float:
+    """Return how long it takes to look at the state and one row of it, in seconds."""
+    begun = perf_counter()
+    states["book"]["rows"][5]
+    return perf_counter() - begun

@@ -1,0 +1,246 @@
+"""The subscriber: what is published reaches the handler, in order, and what did not is counted."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from sf_actors.testing import running
+from tests.actors.faults import kill
+from tests.actors.models import (
+    PATIENCE_S,
+    Sender,
+    at,
+    counters,
+    endpoint_of,
+    publisher,
+    service,
+    subscriber,
+    until,
+)
+from tests.actors.news import N, drained, join, numbered, publishing, subscribing
+from tests.bare_sockets import bare, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["ipc", "inproc", "tcp"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "ipc":
+        return f"ipc://{tmp_path}/it"
+    if request.param == "inproc":
+        return "inproc://it"
+    with bare(zmq.REP) as socket:
+        return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+
+
+def test_messages_arrive_in_order(address: str) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    with publishing(address) as sender, subscribing(address, got) as served:
+        join(sender, got)
+        for n in range(500):
+            sender.connection("it", {"n": n})
+
+        assert [got.get(timeout=PATIENCE_S)["n"] for _ in range(500)] == list(range(500))
+        numbers = counters(served, "it")
+        assert numbers["missed"] == 0
+        assert numbers["dropped"] == {}
+        until(lambda: counters(served, "it")["handled"] == numbers["received"], "the last count")
+        assert counters(served, "it")["queued"] == 0
+
+
+def test_a_subscriber_may_come_first(address: str) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    with subscribing(address, got), publishing(address) as sender:
+        join(sender, got)
+
+
+def test_only_its_topic_arrives(address: str) -> None:
+    """A topic is not a prefix: neither 'eu' nor 'euro' is 'eur'."""
+    got: queue.Queue[Any] = queue.Queue()
+    with subscribing(address, got, topic="eur", is_binder=True) as served:
+        topics = ["eu", "eur", "euro", None, "x" * 40]
+        senders = []
+        for number, topic in enumerate(topics):
+            sender = Sender()
+            senders.append(sender)
+            module = service(
+                f"p{number}",
+                outbound={"it": publisher(N, topic=topic, is_x_pub=True)},
+                init_function=sender.__call__,
+            )
+            sender.running = running(module, addresses=at(outbound={"it": address}))
+            sender.running.__enter__()
+        try:
+            join(senders[1], got)
+            for number in (0, 2, 3, 4, 1):
+                for _ in range(20):
+                    senders[number].connection("it", {"n": number})
+            came = {got.get(timeout=PATIENCE_S)["n"] for _ in range(20)}
+            assert came == {1}
+            assert got.empty()
+            assert counters(served, "it")["dropped"] == {}
+        finally:
+            for sender in senders:
+                sender.running.__exit__(None, None, None)
+
+
+def test_without_a_topic_everything_arrives_whatever_its_topic(address: str) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    topic = "a long topic, longer than 31 bytes"
+    with publishing(address, topic=topic) as sender, subscribing(address, got):
+        join(sender, got)
+
+
+def test_many_publishers_reach_one_binder_each_in_its_order(address: str) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    count, each = 5, 100
+    with subscribing(address, got, is_binder=True) as served:
+        senders = []
+        opened = []
+        try:
+            for number in range(count):
+                context = publishing(address, f"p{number}", is_x_pub=True)
+                senders.append(context.__enter__())
+                opened.append(context)
+            for sender in senders:
+                join(sender, got)
+            until(lambda: drained(got), "quiet")
+
+            def publish(number: int) -> None:
+                for n in range(each):
+                    senders[number].connection("it", {"n": number * each + n})
+
+            threads = [threading.Thread(target=publish, args=(n,)) for n in range(count)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(PATIENCE_S)
+            came = [got.get(timeout=PATIENCE_S)["n"] for _ in range(count * each)]
+        finally:
+            for context in opened:
+                context.__exit__(None, None, None)
+
+        for number in range(count):
+            mine = [n for n in came if n // each == number]
+            assert mine == list(range(number * each, (number + 1) * each))
+        assert counters(served, "it")["missed"] == 0
+
+
+@contextmanager
+def bus(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Run an XSUB/XPUB proxy in a thread; give the addresses of both sides."""
+    context = zmq.Context()
+    publishers, subscribers = f"ipc://{tmp_path}/xsub", f"ipc://{tmp_path}/xpub"
+    stop = context.socket(zmq.PAIR)
+    stop.bind("inproc://stop")
+    is_open = threading.Event()
+
+    def run() -> None:
+        front, back = context.socket(zmq.XSUB), context.socket(zmq.XPUB)
+        control = context.socket(zmq.PAIR)
+        front.bind(publishers)
+        back.bind(subscribers)
+        control.connect("inproc://stop")
+        is_open.set()
+        zmq.proxy_steerable(front, back, None, control)
+        for socket in (front, back, control):
+            socket.close(linger=0)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert is_open.wait(PATIENCE_S)
+    try:
+        yield publishers, subscribers
+    finally:
+        stop.send(b"TERMINATE")
+        thread.join(PATIENCE_S)
+        stop.close(linger=0)
+        context.term()
+
+
+def test_messages_pass_a_bus(tmp_path: Path) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    with (
+        bus(tmp_path) as (publishers, subscribers),
+        publishing(publishers, is_x_pub=True, topic="eur") as sender,
+        publishing(publishers, "other", is_x_pub=True, topic="usd") as other,
+        subscribing(subscribers, got, is_x_sub=True, topic="eur") as served,
+    ):
+        join(sender, got)
+        other.connection("it", {"n": 1000})
+        for n in range(50):
+            sender.connection("it", {"n": n})
+
+        assert [got.get(timeout=PATIENCE_S)["n"] for _ in range(50)] == list(range(50))
+        assert counters(served, "it")["missed"] == 0
+
+
+def test_a_handler_that_raises_is_counted_logged_and_the_next_is_handled(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = f"ipc://{tmp_path}/it"
+    got: queue.Queue[Any] = queue.Queue()
+
+    def handler(args: dict[str, Any]) -> None:
+        if args["n"] == 0:
+            raise ValueError("no zero here")
+        got.put(args["n"])
+
+    models = {"it": subscriber(handler, N, is_binder=True)}
+    with (
+        running(service("in", models), addresses=at({"it": address})) as served,
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        for n in range(2):
+            pub.send(numbered(n, 1, n))
+
+        assert got.get(timeout=PATIENCE_S) == 1
+        numbers = counters(served, "it")
+        assert (numbers["failed"], numbers["last_error"]) == (1, "ValueError: no zero here")
+    logged = capfd.readouterr().err
+    assert "no zero here" in logged
+    assert "in handler" in logged
+
+
+def test_a_subscriber_that_died_reads_on(tmp_path: Path) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    address = f"ipc://{tmp_path}/it"
+    with publishing(address) as sender, subscribing(address, got) as served:
+        join(sender, got)
+        kill(served)
+        until(lambda: counters(served, "it")["restarts"] == 1, "the restart")
+        join(sender, got)
+        assert served.failure is None
+
+
+def test_a_workflow_id_travels_with_the_message(tmp_path: Path) -> None:
+    from sf_actors.log import WORKFLOW_ID
+
+    ids: queue.Queue[Any] = queue.Queue()
+    address = f"ipc://{tmp_path}/it"
+    models = {"it": subscriber(lambda args: ids.put(WORKFLOW_ID.get()), N, is_binder=True)}
+    with (
+        running(service("in", models), addresses=at({"it": address})),
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        pub.send(packed({"args": {"n": 1}, "workflow_id": ["any", 1]}))
+        pub.send(packed({"args": {"n": 1}}))
+
+        assert ids.get(timeout=PATIENCE_S) == ["any", 1]
+        assert isinstance(ids.get(timeout=PATIENCE_S), str)
+
+
+def test_the_bound_address_of_a_binder_is_shown() -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    with subscribing("127.0.0.1:0", got, is_binder=True) as served:
+        assert not endpoint_of(served, "it").endswith(":0")

@@ -1,0 +1,205 @@
+"""Addresses in use: every scheme, free ports, taken paths, one port again and again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from sf_actors.errors import BindError
+from sf_actors.testing import running
+from tests.actors.models import address_of, at, counters, endpoint_of, replyer, service, until
+from tests.actors.questions import asking
+from tests.bare_sockets import ask, bare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def serving(address: Any, name: str = "served", **creation: Any) -> Any:
+    model = replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int}, **creation)
+    return running(service(name, {"it": model}), addresses=at({"it": address}), stop_timeout_s=3)
+
+
+def answers(endpoint: str) -> bool:
+    with bare(zmq.REQ, connect=endpoint) as req:
+        return bool(ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5})
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:0", "tcp://127.0.0.1:0", "localhost:0", "*:0", "0.0.0.0:0"]
+)
+def test_port_0_takes_a_free_port_and_shows_it_in_the_same_shape(address: str) -> None:
+    with serving({"replyer": address}) as served:
+        shown = served.addresses["connections"]["in"]["it"]["replyer"]
+        host, _, port = shown.rpartition(":")
+
+        assert host == address.rpartition(":")[0]
+        assert 0 < int(port) < 65_536
+        assert answers(f"tcp://127.0.0.1:{port}")
+
+
+def test_a_socket_on_loopback_is_not_reached_by_another_address() -> None:
+    with serving("127.0.0.1:0") as served:
+        port = int(address_of(served, "it").rpartition(":")[2])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port), timeout=2).close()
+
+
+def test_a_host_name_can_be_connected_to() -> None:
+    with serving("localhost:0") as served, asking(address_of(served, "it")) as ours:
+        assert ours.ask(5) == {"n": 5}
+
+
+def test_a_taken_port_is_refused_and_nothing_stays_open() -> None:
+    with serving("127.0.0.1:0") as served:
+        with (
+            pytest.raises(BindError, match="another socket has it") as caught,
+            serving(address_of(served, "it"), "second"),
+        ):
+            pass
+        assert "\n" not in str(caught.value)
+        assert answers(endpoint_of(served, "it"))
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(BindError, match="a binder needs an address of this machine"):
+        serving("192.0.2.1:0").__enter__()
+
+
+def test_a_second_bind_on_a_live_ipc_path_is_refused(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/it"
+    with serving(address):
+        with pytest.raises(BindError, match="in use by another socket"):
+            serving(address, "second").__enter__()
+        assert answers(address)
+
+
+def test_an_ipc_path_whose_owner_does_not_answer_is_refused_all_the_same(tmp_path: Path) -> None:
+    path = f"{tmp_path}/it"
+    with socket.socket(socket.AF_UNIX) as frozen, socket.socket(socket.AF_UNIX) as waiting:
+        frozen.bind(path)
+        frozen.listen(0)
+        waiting.connect(path)  # the queue of connections is full now
+        with pytest.raises(BindError, match="in use by another socket"):
+            serving(f"ipc://{path}").__enter__()
+
+
+def test_an_ipc_file_that_nobody_listens_on_is_used_again(tmp_path: Path) -> None:
+    path = f"{tmp_path}/it"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(path)
+    with serving(f"ipc://{path}"):
+        assert answers(f"ipc://{path}")
+
+
+def test_an_ipc_path_that_is_a_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "letter"
+    path.write_text("dear")
+    with pytest.raises(BindError, match="is no socket"):
+        serving(f"ipc://{path}").__enter__()
+    assert path.read_text() == "dear"
+
+
+def test_a_second_bind_on_an_inproc_name_is_refused() -> None:
+    with serving("inproc://it"), pytest.raises(BindError, match="another socket has it"):
+        serving("inproc://it", "second").__enter__()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_one_address_can_be_served_200_times_in_a_row(kind: str, tmp_path: Path) -> None:
+    with serving("127.0.0.1:0") as served:
+        address = address_of(served, "it") if kind == "tcp" else f"ipc://{tmp_path}/it"
+    endpoint = f"tcp://{address}" if kind == "tcp" else address
+    for number in range(200 if kind == "tcp" else 50):
+        with serving(address):
+            if number % 20 == 0:
+                assert answers(endpoint)
+
+
+def test_one_service_starts_again_where_it_was_with_clients_connected() -> None:
+    with serving("127.0.0.1:0") as served:
+        address = address_of(served, "it")
+    with bare(zmq.REQ, connect=f"tcp://{address}") as req:
+        for _ in range(20):
+            with serving(address):
+                assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
+
+
+def test_a_stop_with_peers_that_read_nothing_is_bounded(tmp_path: Path) -> None:
+    """Undelivered replies linger, but not for ever."""
+    from time import monotonic
+
+    from tests.bare_sockets import packed
+
+    model = replyer(lambda args: {"b": bytes(200_000)}, None, {"b": bytes})
+    address = f"ipc://{tmp_path}/it"
+    with (
+        running(service("s", {"it": model}), addresses=at({"it": address})) as served,
+        bare(zmq.DEALER, connect=address) as dealer,
+    ):
+        for _ in range(100):
+            dealer.send_multipart([b"", packed({"args": {}})])
+        until(lambda: counters(served, "it")["handled"] == 100, "the requests")
+        started = monotonic()
+        served.stop_service()
+        assert monotonic() - started < 5
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Let this process open so many more descriptors and no others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(fd.name) for fd in Path("/proc/self/fd").iterdir())
+    fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(highest)]
+    fillers = [os.open(os.devnull, os.O_RDONLY), *fillers]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1 + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in fillers:
+            os.close(fd)
+
+
+@pytest.mark.parametrize("others_run", [False, True])
+@pytest.mark.parametrize("left", [0, 1, 2, 5])
+def test_without_descriptors_the_start_is_refused_with_what_to_do(
+    left: int, others_run: bool
+) -> None:
+    with ExitStack() as stack:
+        if others_run:
+            other = stack.enter_context(serving("127.0.0.1:0"))
+        with descriptors_left(left), pytest.raises((BindError, OSError)) as caught:
+            serving("127.0.0.1:0").__enter__()
+        assert "raise the limit" in str(caught.value) or caught.value.errno == errno.EMFILE
+        if others_run:
+            assert answers(endpoint_of(other, "it"))
+    with serving("127.0.0.1:0") as served:
+        assert answers(endpoint_of(served, "it"))
+
+
+def connect_for_ever(port: int, flood: ExitStack) -> None:
+    while True:
+        client = socket.create_connection(("127.0.0.1", port), timeout=5)
+        flood.callback(client.close)
+
+
+def test_a_flood_of_connections_that_takes_every_descriptor_is_survived() -> None:
+    with serving("127.0.0.1:0") as served, ExitStack() as flood:
+        port = int(address_of(served, "it").rpartition(":")[2])
+        with bare(zmq.REQ, connect=endpoint_of(served, "it")) as req:
+            assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
+            with descriptors_left(40):
+                with pytest.raises(OSError, match="Too many open files"):
+                    connect_for_ever(port, flood)
+                assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
+            flood.close()
+        assert answers(endpoint_of(served, "it"))

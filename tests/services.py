@@ -1,0 +1,160 @@
+"""Models, addresses and a plain client for tests that run services."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import zmq
+
+from sf_actors.testing import module_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+#: How long a test waits for what has to come, in seconds; far more than it takes.
+PATIENCE_S = 10.0
+
+#: A service file with a replyer that hands a number back.
+REPLYER_FILE = """
+def on_request(args): return {'n': args['n']}
+connection_models = {'in': {'echo': {
+    'connection_type': 'replyer',
+    'required_creation_arguments': {'on_new_request': on_request},
+    'required_arguments': {'n': int},
+    'required_return_arguments': {'n': int},
+}}}
+"""
+ECHO_ADDRESSES = {"connections": {"in": {"echo": {"replyer": "127.0.0.1:0"}}}}
+
+
+def echo(args: dict[str, Any]) -> dict[str, Any]:
+    """Hand the number back."""
+    return {"n": args["n"]}
+
+
+def replyers(**handlers: Callable[..., Any]) -> dict[str, Any]:
+    """Return connection models: for each handler a replyer that takes and returns a number."""
+    return {
+        "in": {
+            name: {
+                "connection_type": "replyer",
+                "required_creation_arguments": {"on_new_request": handler},
+                "required_arguments": {"n": int},
+                "required_return_arguments": {"n": int},
+            }
+            for name, handler in handlers.items()
+        }
+    }
+
+
+def replying(handler: Callable[..., Any] = echo, **definitions: Any) -> ModuleType:
+    """Return a service with one replyer, `echo`, and what else is given."""
+    return module_of(connection_models=replyers(echo=handler), **definitions)
+
+
+def requester(**creation: Any) -> dict[str, Any]:
+    """Return a requester of a number for a number."""
+    return {
+        "connection_type": "requester",
+        "optional_creation_arguments": creation,
+        "required_arguments": {"n": int},
+        "required_return_arguments": {"n": int},
+    }
+
+
+TARGET: dict[str, Any] = {
+    "connection_type": "external_target",
+    "required_creation_arguments": {"target": dict},
+}
+
+
+def main_until_stopped(to_send: Callable[..., Any]) -> None:
+    """Be the main of a service with `TARGET` that runs until it is stopped."""
+    while True:
+        to_send("connection", "target", {})
+
+
+def looping(main: Callable[..., Any] = main_until_stopped, **definitions: Any) -> ModuleType:
+    """Return a service whose main runs until it is stopped, and what else is given."""
+    models = {"out": {"target": TARGET}}
+    return module_of(main=main, connection_models=models, **definitions)
+
+
+def address_of(service: Any, name: str = "echo") -> str:
+    """Return where a replyer of a running service listens."""
+    address: str = service.addresses["connections"]["in"][name]["replyer"]
+    return address
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells."""
+    deadline, pause = monotonic() + PATIENCE_S, threading.Event()
+    while not condition():
+        assert monotonic() < deadline, "it has not come about"
+        pause.wait(0.002)
+
+
+class Client:
+    """A plain REQ socket: it asks with `send`, and `receive` waits for what comes back."""
+
+    def __init__(self, address: str) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REQ)
+        self._socket.linger = 0
+        self._socket.connect(f"tcp://{address}")
+
+    def send(self, **args: Any) -> None:
+        self._socket.send(msgspec.msgpack.encode({"args": args, "workflow_id": None}))
+
+    def receive(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+        if not self._socket.poll(int(timeout_s * 1000)):
+            raise AssertionError(f"no reply came within {timeout_s} s")
+        reply: dict[str, Any] = msgspec.msgpack.decode(self._socket.recv())
+        return reply
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.term()
+
+
+@contextmanager
+def client_of(address: str) -> Iterator[Client]:
+    """Give a client, and close it."""
+    client = Client(address)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def ask(address: str, n: int = 1) -> dict[str, Any]:
+    """Send one request and return the reply."""
+    with client_of(address) as client:
+        client.send(n=n)
+        return client.receive()
+
+
+class Background:
+    """A function in a thread of its own, whose end and error a test waits for."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(function, *args))
+        self._thread.start()
+
+    def _run(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            function(*args)
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            self.error = error
+
+    def join(self, timeout_s: float = PATIENCE_S) -> BaseException | None:
+        """Return what it raised, once it has ended."""
+        self._thread.join(timeout_s)
+        assert not self._thread.is_alive(), "the thread has not ended"
+        return self.error

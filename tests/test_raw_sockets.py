@@ -1,0 +1,377 @@
+"""The wire as others speak it: bare sockets and the `msgpack` package on the other side."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from sf_actors import InvalidArguments, RemoteError
+from sf_actors.testing import running
+from tests.actors.models import (
+    ANY_PORT,
+    PATIENCE_S,
+    Sender,
+    at,
+    counters,
+    endpoint_of,
+    into,
+    publisher,
+    replyer,
+    requester,
+    service,
+    subscriber,
+    until,
+)
+from tests.bare_sockets import ask, bare, nested, packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sf_actors import Service
+    from tests.bare_sockets import Socket
+
+MAX_BYTES = 10_000
+
+
+def double(args: dict[str, Any]) -> dict[str, Any]:
+    if args["n"] == 13:
+        raise ValueError("13 is out of luck")
+    return {"n": args["n"] * 2}
+
+
+@pytest.fixture
+def doubling() -> Iterator[Service]:
+    models = {"double": replyer(double, {"n": int}, {"n": int}, max_message_bytes=MAX_BYTES)}
+    with running(service("doubling", models), addresses=at({"double": ANY_PORT})) as served:
+        yield served
+
+
+@pytest.fixture
+def asking(doubling: Service) -> Iterator[Socket]:
+    with bare(zmq.REQ, connect=endpoint_of(doubling, "double")) as socket:
+        yield socket
+
+
+# a bare REQ
+
+
+def test_a_bare_request_is_answered_with_its_workflow_id(asking: Socket) -> None:
+    reply = ask(asking, {"args": {"n": 4}, "workflow_id": "w-1"})
+
+    assert reply == {"return_args": {"n": 8}, "workflow_id": "w-1"}
+
+
+@pytest.mark.parametrize("workflow_id", [17, ["a", 1], {"trace": "x"}, 2.5, b"\x00\xff", True])
+def test_a_workflow_id_may_be_anything(asking: Socket, workflow_id: object) -> None:
+    reply = ask(asking, {"args": {"n": 4}, "workflow_id": workflow_id})
+
+    assert reply["workflow_id"] == workflow_id
+
+
+def test_a_bare_request_without_a_workflow_id_is_answered_with_a_new_one(asking: Socket) -> None:
+    first = ask(asking, {"args": {"n": 4}})
+    second = ask(asking, {"args": {"n": 4}})
+
+    assert first["return_args"] == {"n": 8}
+    assert isinstance(first["workflow_id"], str)
+    assert first["workflow_id"] != second["workflow_id"]
+
+
+def test_unknown_keys_of_a_request_are_ignored(asking: Socket) -> None:
+    reply = ask(asking, {"args": {"n": 1}, "workflow_id": "w", "colour": "red", "deep": {"a": [1]}})
+
+    assert reply == {"return_args": {"n": 2}, "workflow_id": "w"}
+
+
+def test_a_failing_handler_is_answered_with_type_and_message(asking: Socket) -> None:
+    reply = ask(asking, {"args": {"n": 13}, "workflow_id": "w"})
+
+    assert reply == {
+        "error": {"type": "ValueError", "message": "13 is out of luck"},
+        "workflow_id": "w",
+    }
+
+
+HUGE = {"args": {"n": 1}, "padding": b"x" * MAX_BYTES}
+
+#: what comes in, and under which reason it is counted
+BAD_REQUESTS = {
+    "not MessagePack": (b"\xc1\xff\x00", "undecodable"),
+    "nothing": (b"", "undecodable"),
+    "text instead of a map": (packed("hello"), "undecodable"),
+    "a map without args": (packed({"workflow_id": "w"}), "undecodable"),
+    "truncated": (packed({"args": {"n": 1}})[:-1], "undecodable"),
+    "a huge length prefix": (b"\xdf\xff\xff\xff\xff\xa1a", "undecodable"),
+    "args that are no map": (packed({"args": [1, 2]}), "invalid"),
+    "a field that is missing": (packed({"args": {}}), "invalid"),
+    "a field too many": (packed({"args": {"n": 1, "m": 2}}), "invalid"),
+    "a wrong type": (packed({"args": {"n": "1"}}), "invalid"),
+    "a bool where an int is declared": (packed({"args": {"n": True}}), "invalid"),
+    "invalid UTF-8": (b"\x81\xa4args\x81\xa2\xff\xfe\x01", "invalid"),
+    "args nested 1,000 deep": (b"\x81\xa4args\x81\xa1n" + nested(1000), "undecodable"),
+    "a workflow id nested 1,000 deep": (
+        b"\x82\xa4args\x81\xa1n\x01\xabworkflow_id" + nested(1000),
+        "undecodable",
+    ),
+    "more bytes than allowed": (packed(HUGE), "too_large"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_a_bad_request_is_answered_with_an_error_and_counted(
+    doubling: Service, asking: Socket, name: str
+) -> None:
+    frame, reason = BAD_REQUESTS[name]
+
+    reply = ask(asking, frame)
+
+    assert set(reply["error"]) == {"type", "message"}
+    assert counters(doubling, "double")["dropped"] == {reason: 1}
+    assert ask(asking, {"args": {"n": 2}})["return_args"] == {"n": 4}
+
+
+def test_a_request_far_above_the_limit_is_not_even_read(doubling: Service) -> None:
+    endpoint = endpoint_of(doubling, "double")
+    with bare(zmq.REQ, connect=endpoint) as flooding, bare(zmq.REQ, connect=endpoint) as asking:
+        flooding.send(b"\x00" * (20 * MAX_BYTES))
+
+        assert ask(asking, {"args": {"n": 2}})["return_args"] == {"n": 4}
+        flooding.rcvtimeo = 50
+        with pytest.raises(zmq.Again):
+            flooding.recv()
+        assert counters(doubling, "double")["received"] == 1
+
+
+def test_a_request_of_exactly_the_limit_is_served(asking: Socket) -> None:
+    padding = MAX_BYTES - len(packed({"args": {"n": 1}, "padding": b"x" * 5000})) + 5000
+    frame = packed({"args": {"n": 1}, "padding": b"x" * padding})
+    assert len(frame) == MAX_BYTES
+
+    assert ask(asking, frame)["return_args"] == {"n": 2}
+
+
+def test_deep_nesting_where_anything_is_declared_is_refused() -> None:
+    models = {"any": replyer(lambda args: {}, {"x": object})}
+    with (
+        running(service("any", models), addresses=at({"any": ANY_PORT})) as served,
+        bare(zmq.REQ, connect=endpoint_of(served, "any")) as asking,
+    ):
+        reply = ask(asking, b"\x81\xa4args\x81\xa1x" + nested(100))
+
+        assert reply["error"]["type"] == "InvalidMessage"
+        assert ask(asking, b"\x81\xa4args\x81\xa1x" + nested(10))["return_args"] == {}
+
+
+# a bare DEALER
+
+
+def test_a_frame_without_a_delimiter_is_counted_and_the_next_is_served(doubling: Service) -> None:
+    with bare(zmq.DEALER, connect=endpoint_of(doubling, "double")) as dealer:
+        dealer.send(packed({"args": {"n": 1}}))
+        dealer.send_multipart([b"", packed({"args": {"n": 2}, "workflow_id": "w"})])
+
+        empty, frame = dealer.recv_multipart()
+
+        assert empty == b""
+        assert unpacked(frame) == {"return_args": {"n": 4}, "workflow_id": "w"}
+        numbers = counters(doubling, "double")
+        assert numbers["dropped"] == {"undecodable": 1}
+        assert numbers["received"] == 2
+
+
+@pytest.mark.parametrize(
+    "frames", [[b"", b"", b""], [b""], [b"a", b"b"], [b"", b"x", b"y"], [b"a"] * 100]
+)
+def test_odd_frames_are_counted_and_the_next_is_served(
+    doubling: Service, frames: list[bytes]
+) -> None:
+    with bare(zmq.DEALER, connect=endpoint_of(doubling, "double")) as dealer:
+        dealer.send_multipart(frames)
+        dealer.send_multipart([b"", packed({"args": {"n": 2}})])
+
+        while "return_args" not in (reply := unpacked(dealer.recv_multipart()[-1])):
+            assert "error" in reply
+        assert counters(doubling, "double")["dropped"] == {"undecodable": 1}
+
+
+def test_a_request_through_a_proxy_finds_its_way_back(doubling: Service) -> None:
+    with bare(zmq.DEALER, connect=endpoint_of(doubling, "double")) as dealer:
+        dealer.send_multipart([b"hop-2", b"hop-1", b"", packed({"args": {"n": 3}})])
+
+        *hops, empty, frame = dealer.recv_multipart()
+
+        assert (hops, empty) == ([b"hop-2", b"hop-1"], b"")
+        assert unpacked(frame)["return_args"] == {"n": 6}
+
+
+# a bare REP
+
+
+@pytest.fixture
+def rep(tmp_path: Path) -> Iterator[Socket]:
+    with bare(zmq.REP, bind=f"ipc://{tmp_path}/rep") as socket:
+        yield socket
+
+
+@pytest.fixture
+def sender(tmp_path: Path, rep: Socket) -> Iterator[Sender]:
+    sender = Sender()
+    models = {
+        "half": requester({"n": int}, {"n": int}, timeout_s=PATIENCE_S, max_message_bytes=500)
+    }
+    asks = service("asks", outbound=models, init_function=sender)
+    with running(asks, addresses=at(outbound={"half": f"ipc://{tmp_path}/rep"})):
+        yield sender
+
+
+def answer(rep: Socket, frame: bytes) -> queue.Queue[Any]:
+    """Answer one request in a thread; the queue gets the request."""
+    import threading
+
+    got: queue.Queue[Any] = queue.Queue()
+
+    def run() -> None:
+        got.put(unpacked(rep.recv()))
+        rep.send(frame)
+
+    threading.Thread(target=run).start()
+    return got
+
+
+def test_a_bare_rep_can_answer(rep: Socket, sender: Sender) -> None:
+    got = answer(rep, packed({"return_args": {"n": 2}, "workflow_id": "w", "colour": "red"}))
+
+    assert sender.connection("half", {"n": 4}) == {"n": 2}
+    request = got.get(timeout=PATIENCE_S)
+    assert request["args"] == {"n": 4}
+    assert isinstance(request["workflow_id"], str)
+    assert set(request) == {"args", "workflow_id"}
+
+
+def test_an_error_of_a_bare_rep_becomes_a_remote_error(rep: Socket, sender: Sender) -> None:
+    answer(rep, packed({"error": {"type": "KeyError", "message": "'x'"}, "workflow_id": "w"}))
+
+    with pytest.raises(RemoteError, match="KeyError: 'x'") as caught:
+        sender.connection("half", {"n": 4})
+
+    assert (caught.value.type, caught.value.message) == ("KeyError", "'x'")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\xc1",
+        b"",
+        packed({"workflow_id": "w"}),
+        packed({"return_args": {"n": "2"}}),
+        packed({"return_args": {}}),
+        packed({"return_args": {"n": 1, "m": 2}}),
+        packed({"return_args": {"n": 1}, "padding": b"x" * 500}),
+    ],
+)
+def test_a_bad_reply_is_an_error_of_the_call_and_the_next_one_works(
+    rep: Socket, sender: Sender, frame: bytes
+) -> None:
+    answer(rep, frame)
+    with pytest.raises(InvalidArguments, match="the reply fails its model"):
+        sender.connection("half", {"n": 4})
+
+    answer(rep, packed({"return_args": {"n": 2}}))
+    assert sender.connection("half", {"n": 4}) == {"n": 2}
+
+
+# a bare SUB and a bare PUB
+
+
+def test_a_bare_sub_gets_topic_and_message_in_one_frame() -> None:
+    sender = Sender()
+    prices = service(
+        "p", outbound={"prices": publisher({"x": int}, topic="eur")}, init_function=sender
+    )
+    with (
+        running(prices, addresses=at(outbound={"prices": ANY_PORT})) as served,
+        bare(zmq.SUB, connect=endpoint_of(served, "prices", "out")) as sub,
+    ):
+        frame = heard(sub, lambda: sender.connection("prices", {"x": 1}))
+
+        topic = packed("eur")
+        assert frame.startswith(topic)
+        message = unpacked(frame[len(topic) :])
+        assert message["args"] == {"x": 1}
+        assert isinstance(message["workflow_id"], str)
+
+
+def test_without_a_topic_the_frame_is_the_message_alone() -> None:
+    sender = Sender()
+    prices = service("p", outbound={"prices": publisher({"x": int})}, init_function=sender)
+    with (
+        running(prices, addresses=at(outbound={"prices": ANY_PORT})) as served,
+        bare(zmq.SUB, connect=endpoint_of(served, "prices", "out")) as sub,
+    ):
+        frame = heard(sub, lambda: sender.connection("prices", {"x": 1}))
+
+        assert unpacked(frame)["args"] == {"x": 1}
+
+
+def heard(sub: Socket, publish: Any) -> bytes:
+    """Publish until the subscription is there; return the first frame."""
+    sub.rcvtimeo = 20
+    return until(lambda: publish() or receive(sub), "a published frame")
+
+
+def receive(sub: Socket) -> bytes | None:
+    try:
+        return sub.recv()
+    except zmq.Again:
+        return None
+
+
+BAD_MESSAGES = {
+    "not MessagePack": (b"\xc1\xff\x00", "undecodable"),
+    "nothing": (b"", "undecodable"),
+    "a topic alone": (packed("eur"), "undecodable"),
+    "a topic cut off": (b"\xd9\xff" + b"eur", "undecodable"),
+    "a map without args": (packed("eur") + packed({}), "undecodable"),
+    "a wrong type": (packed({"args": {"x": "1"}}), "invalid"),
+    "a field too many": (packed({"args": {"x": 1, "y": 1}}), "invalid"),
+    "a field nested 1,000 deep": (b"\x81\xa4args\x81\xa1x" + nested(1000), "undecodable"),
+    "more bytes than allowed": (packed({"args": {"x": 1}, "p": b"x" * 5000}), "too_large"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MESSAGES)
+def test_a_bad_message_is_counted_and_the_next_is_handled(name: str, tmp_path: Path) -> None:
+    frame, reason = BAD_MESSAGES[name]
+    got: queue.Queue[Any] = queue.Queue()
+    models = {"prices": subscriber(into(got), {"x": int}, is_binder=True, max_message_bytes=5000)}
+    address = f"ipc://{tmp_path}/prices"
+    with (
+        running(service("s", models), addresses=at({"prices": address})) as served,
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        assert pub.recv() == b"\x01"  # the subscription: from here on nothing is lost
+        pub.send(frame)
+        pub.send(packed("eur") + packed({"args": {"x": 2}, "colour": "red"}))
+
+        assert got.get(timeout=PATIENCE_S) == {"x": 2}
+        assert counters(served, "prices")["dropped"] == {reason: 1}
+        assert counters(served, "prices")["received"] == 2
+
+
+def test_a_bare_pub_that_numbers_nothing_is_not_counted_as_missed(tmp_path: Path) -> None:
+    got: queue.Queue[Any] = queue.Queue()
+    models = {"prices": subscriber(into(got), {"x": int}, is_binder=True)}
+    address = f"ipc://{tmp_path}/prices"
+    with (
+        running(service("s", models), addresses=at({"prices": address})) as served,
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        for x in range(3):
+            pub.send(packed({"args": {"x": x}}))
+        assert [got.get(timeout=PATIENCE_S)["x"] for _ in range(3)] == [0, 1, 2]
+        assert counters(served, "prices")["missed"] == 0
