@@ -15,7 +15,6 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
-
 from sf_actors.actors.base import Drain
 from sf_actors.actors.latch import Latch
 from sf_actors.actors.router import Fence

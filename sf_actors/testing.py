@@ -1,4 +1,4 @@
-"""Running services inside a test, without files and without guessing when something has happened."""
+"""Running services inside a test, without files and without guessing what has happened when."""
 
 from __future__ import annotations
 

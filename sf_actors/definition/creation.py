@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.definition.target import resolve_target
 from sf_actors.errors import ModelError
 from sf_actors.nearest import nearest
-from sf_actors.definition.target import resolve_target
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.errors import DefinitionError
-from sf_actors.json_file import plain
 from sf_actors.definition.signature import (
     INIT,
     MAIN,
@@ -16,6 +14,8 @@ from sf_actors.definition.signature import (
     SIGNAL,
     bind,
 )
+from sf_actors.errors import DefinitionError
+from sf_actors.json_file import plain
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:

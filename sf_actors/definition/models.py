@@ -6,9 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.creation import Given, checked, named, takes
-from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.definition.fields import keys_of, mapping_of, read_fields
-from sf_actors.definition.model_types import SIDES, Kind, ModelType, Side, binds, model_type, names_of_types
+from sf_actors.definition.model_types import (
+    SIDES,
+    Kind,
+    ModelType,
+    Side,
+    binds,
+    model_type,
+    names_of_types,
+)
+from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.nearest import nearest
 from sf_actors.wire.words import shown
 

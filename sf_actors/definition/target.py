@@ -6,9 +6,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.definition.signature import refuse_suspending
 from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.nearest import nearest
-from sf_actors.definition.signature import refuse_suspending
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:

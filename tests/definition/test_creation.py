@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sf_actors.definition.creation import checked, named, takes
-from sf_actors.errors import ModelError
 from sf_actors.definition.model_types import MODEL_TYPES
+from sf_actors.errors import ModelError
 
 
 def handler(args: Any) -> None: ...

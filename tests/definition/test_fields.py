@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sf_actors.errors import ModelError
 from sf_actors.definition.fields import Fields, read_fields
 from sf_actors.definition.model_types import MODEL_TYPES
+from sf_actors.errors import ModelError
 
 NUMBERING = {"current_num": int, "is_snapshot": bool}
 

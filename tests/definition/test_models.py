@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.definition.models import Model, build_models
+from sf_actors.errors import DefinitionError, ModelError
 
 WHERES = {"connections": "svc.py: connection_models", "states": "svc.py: state_models"}
 

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sf_actors.definition.signature import (
+    HANDLER,
+    INIT,
+    MAIN,
+    SETUP,
+    SETUP_ADDRESSES,
+    SIGNAL,
+    STATUS,
+    bind,
+)
 from sf_actors.errors import DefinitionError
-from sf_actors.definition.signature import HANDLER, INIT, MAIN, SETUP, SETUP_ADDRESSES, SIGNAL, STATUS, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

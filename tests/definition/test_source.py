@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors.errors import DefinitionError
 from sf_actors.definition.source import ExecutedFile, ImportPath
+from sf_actors.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.errors import ModelError
 from sf_actors.definition.target import resolve_target
+from sf_actors.errors import ModelError
 
 if TYPE_CHECKING:
     from pathlib import Path
