@@ -126,7 +126,6 @@ import os, signal, time
 def main(to_send):
     child = os.fork()
     if child == 0:
-        print('child', flush=True)
         time.sleep(30)
         os._exit(0)
     os.kill(child, signal.SIGTERM)

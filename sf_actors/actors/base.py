@@ -160,9 +160,9 @@ class SocketActor(pykka.ThreadingActor):
         self._connected.remove(source.socket)
         self.world.transport.close(source.socket, linger_ms=0)
 
-    def watch(self, socket: Socket) -> Source:
-        """Wait for a socket from now on."""
-        source = Source(socket)
+    def watch(self, socket: Socket, *, is_shared: bool = False) -> Source:
+        """Wait for a socket from now on; see `Source` for shared ones."""
+        source = Source(socket, is_shared=is_shared)
         self.sources.append(source)
         self.inbox.watch(source)
         return source

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors.address_frames import split_address
 from sf_actors.actors.base import BATCH
+from sf_actors.actors.frames import split_address
 from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge

@@ -148,7 +148,7 @@ class OutState(SocketActor, Generic[P]):
             publisher = self.bind(zmq.XPUB, "publisher")
         publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._heartbeat_s: float = creation["heartbeat_s"]
-        self._publisher = self.watch(publisher)
+        self._publisher = self.watch(publisher, is_shared=True)
         self.publication.attach(publisher)
         self._greeted_at = float("-inf")
         self._someone_waits = False

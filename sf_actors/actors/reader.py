@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.frames import NOBLOCK
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog
 from sf_actors.errors import MessageError, OversizedMessage
@@ -96,7 +97,7 @@ class Reader(SocketActor):
                 self._wait_for_room(source)
                 return
             try:
-                frame = receive(zmq.NOBLOCK)
+                frame = receive(NOBLOCK)
             except zmq.Again:
                 source.drained()
                 return
@@ -111,6 +112,9 @@ class Reader(SocketActor):
             except MessageError as error:
                 self.counters.drop(error.reason)
                 self.warn(error.reason, str(error))
+            if not source.has_more():
+                source.drained()
+                return
 
     def deliver(
         self,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors.address_frames import split_address
 from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.frames import NOBLOCK, NOBLOCK_SNDMORE, receive_request, split_address
 from sf_actors.actors.reply_cache import ReplyCache
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog, summary
@@ -112,17 +112,20 @@ class Replyer(SocketActor):
 
     def on_readable(self, source: Source) -> None:
         """Read requests until there is none, the batch is done, or too many wait."""
-        receive = self._socket.recv_multipart
+        socket = self._socket
         for _ in range(BATCH):
             if len(self._backlog) >= self._max_queued:
                 self.inbox.pause(source)
                 return
             try:
-                frames = receive(zmq.NOBLOCK)
+                frames = receive_request(socket)
             except zmq.Again:
                 source.drained()
                 return
             self._take(frames)
+            if not source.has_more():
+                source.drained()
+                return
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought."""
@@ -222,8 +225,8 @@ class Replyer(SocketActor):
         socket = self._socket
         try:
             for part in address:
-                socket.send(part, zmq.SNDMORE | zmq.NOBLOCK)
-            socket.send(frame, zmq.NOBLOCK)
+                socket.send(part, NOBLOCK_SNDMORE)
+            socket.send(frame, NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
         except zmq.ZMQError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
+from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.counters import Counters, summary
 from sf_actors.errors import (
@@ -57,7 +58,8 @@ class Requester:
         self._timeout_s: float = model.creation["timeout_s"]
         self._attempts: int = 1 + model.creation["retries"]
         self._max_bytes: int = model.creation["max_message_bytes"]
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle: list[Socket] = []
         self._in_use = 0
         self._is_closed = False
@@ -108,7 +110,7 @@ class Requester:
         try:
             if self._wait(socket):
                 # of several frames the last is the reply, as of a REP socket that sent one
-                reply = socket.recv_multipart(zmq.NOBLOCK)[-1]
+                reply = receive_frames(socket)[-1]
         finally:
             self._give_back(socket, is_clean=reply is not None)
         if reply is None:
@@ -118,7 +120,7 @@ class Requester:
 
     def _wait(self, socket: Socket) -> bool:
         """Wait for a reply, the deadline, or the end of the service."""
-        both: list[tuple[Any, int]] = [(socket, zmq.POLLIN), (self._closing_fd, zmq.POLLIN)]
+        both: list[tuple[Any, int]] = [(socket, POLLIN), (self._closing_fd, POLLIN)]
         deadline = monotonic() + self._timeout_s
         remaining_s = self._timeout_s
         while remaining_s > 0:
@@ -178,7 +180,7 @@ class Requester:
 
     def _take(self, frame: bytes, *, is_retry: bool) -> Socket:
         """Return a socket that has sent the request."""
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             socket = self._sent_through_idle(frame)
@@ -195,7 +197,7 @@ class Requester:
         while self._idle:
             socket = self._idle.pop()
             try:
-                socket.send(frame, zmq.NOBLOCK)
+                socket.send(frame, NOBLOCK)
             except zmq.Again:
                 # over inproc a replyer that stopped takes the connection with it for good
                 self._world.transport.close(socket, linger_ms=0)
@@ -204,7 +206,7 @@ class Requester:
         return None
 
     def _give_back(self, socket: Socket, *, is_clean: bool) -> None:
-        with self._changed:
+        with self._lock:
             self.counters.received += is_clean
             if is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(socket)
