@@ -1,0 +1,71 @@
+"""``python -m benchmarks``: ask the questions, show tables, write JSON and a chart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from benchmarks import machine
+from benchmarks.arguments import QUESTIONS, parse
+from benchmarks.chart import chart
+from benchmarks.table import summary, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.figures import Answer, Settings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line asks for; missed targets are shown and are no error.
+
+    :param argv: without the program's name
+    :returns: the exit status: 1 when what is no peer failed, the package above all
+    """
+    arguments = parse(argv)
+    if arguments.list:
+        for question, name in QUESTIONS.items():
+            lines = (import_module(f"benchmarks.{name}").__doc__ or "").splitlines()
+            print(f"{question:14}{lines[0].partition(': ')[2]}")
+        return 0
+    print(machine.in_short(), flush=True)
+    before = machine.described()
+    answers = []
+    for question in arguments.questions:
+        answered = ask(question, arguments.settings)
+        print("\n" + table(answered), flush=True)
+        answers.append(answered)
+    print("\n" + summary(answers))
+    written = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": before,
+        "settings": vars(arguments.settings),
+        "answers": {answered.question: answered.plain() for answered in answers},
+    }
+    for path, text in (
+        (arguments.json, json.dumps(written, indent=1, ensure_ascii=False) + "\n"),
+        (arguments.svg, chart(answers, machine.in_short())),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"written: {path}")
+    failed = [f"{a.question}: {name}" for a in answers for name in a.failed]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def ask(question: str, settings: Settings) -> Answer:
+    """Ask one question."""
+    began = perf_counter()
+    answered: Answer = import_module(f"benchmarks.{QUESTIONS[question]}").answer(settings)
+    answered.seconds = perf_counter() - began
+    return answered
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""hops: where the time of an echo goes.
+
+First a ladder of bare sockets, each a step nearer to what the package does: a REP server, a ROUTER
+server, both ends waiting in poll before they read. What remains to the row of the package is what
+the package itself costs.
+
+Then stamps: both services run with functions of the package wrapped, from outside, to note the time
+when they are entered and left; shown are the medians of the steps between. A stamp costs about a
+third of a microsecond, so that the steps add up to a little more than an unstamped echo. A function
+that is no longer there is named, and the steps on both sides of it become one.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import statistics
+from importlib import import_module
+from itertools import pairwise
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import zmq
+
+from benchmarks import ours, rpc
+from benchmarks.contender import Contender, ContenderFailed, Running, side
+from benchmarks.figures import Answer, Settings
+from benchmarks.raw import raw_socket
+from benchmarks.rounds import interleaved
+from benchmarks.timing import latencies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.link import Link
+
+RAW, ROUTER, POLLED = "raw REQ/REP", "raw REQ/ROUTER", "raw REQ/ROUTER, polled"
+OURS, STAMPED, INPROC = "sf_actors", "sf_actors, stamped", "sf_actors inproc"
+
+#: Stamps of one echo in order: side, module, function, "in" or "out", and the step that ends there.
+STAMPS = (
+    ("ask", "actors.send", "ToSend.__call__", "in", ""),
+    ("ask", "actors.requester", "Requester._ask", "in", "client: check and encode"),
+    ("ask", "actors.requester", "Requester._wait", "in", "client: take a socket and send"),
+    ("serve", "actors.replyer", "Replyer.on_readable", "in", "way there: wire and wake-up"),
+    ("serve", "actors.replyer", "Replyer._take", "in", "server: receive"),
+    ("serve", "actors.user_code", "UserCode.run", "in", "server: decode, take the turn"),
+    ("serve", "actors.user_code", "UserCode.run", "out", "server: the handler"),
+    ("serve", "actors.replyer", "Replyer._send", "in", "server: check and encode the reply"),
+    ("serve", "actors.replyer", "Replyer._send", "out", "server: send"),
+    ("ask", "actors.requester", "Requester._wait", "out", "way back: wire and wake-up"),
+    ("ask", "actors.requester", "Requester._ask", "out", "client: receive, give the socket back"),
+    ("ask", "actors.send", "ToSend.__call__", "out", "client: decode"),
+)
+
+
+def serve_router(link: Link, *, polls: bool) -> None:
+    """Answer echoes by a bare ROUTER socket, waiting for it by poll first or not."""
+    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(rpc.Echo).decode
+    socket = raw_socket(zmq.ROUTER)
+    link.ready(port=socket.bind_to_random_port("tcp://127.0.0.1"))
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    poll.register(os.eventfd(0), select.POLLIN)
+    while True:
+        if polls and not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            poll.poll()
+            continue
+        *address, frame = socket.recv_multipart()
+        socket.send_multipart([*address, encode(decode(frame))])
+
+
+def ask_polled(link: Link, port: int) -> None:
+    """Call by a bare REQ socket, waiting by poll for it and for a descriptor."""
+    encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(rpc.Echo).decode
+    socket = raw_socket(zmq.REQ)
+    socket.connect(f"tcp://127.0.0.1:{port}")
+    both: list[tuple[Any, int]] = [(socket, zmq.POLLIN), (os.eventfd(0), zmq.POLLIN)]
+
+    def call() -> rpc.Echo:
+        socket.send(encode(rpc.Echo(1)))
+        zmq.zmq_poll(both, 5_000)
+        return decode(socket.recv())
+
+    for command in link.commands():
+        link.answer(**latencies(call, command["seconds"]))
+
+
+class Recorder:
+    """Notes when functions of the package are entered and left, on one side of the echo."""
+
+    def __init__(self, which: str) -> None:
+        self.events: list[tuple[str, int]] = []
+        self.missing: list[str] = []
+        places = {(module, name) for at, module, name, _, _ in STAMPS if at == which}
+        for module, name in sorted(places):
+            self._wrap(module, name)
+
+    def _wrap(self, module: str, name: str) -> None:
+        class_name, _, function_name = name.partition(".")
+        try:
+            owner = getattr(import_module(f"sf_actors.{module}"), class_name)
+            function: Callable[..., Any] = owner.__dict__[function_name]
+        except (ImportError, AttributeError, KeyError):
+            self.missing.append(name)
+            return
+        note, entered, left = self.events.append, f"{name} in", f"{name} out"
+
+        def stamped(*args: Any, **kwargs: Any) -> Any:
+            note((entered, perf_counter_ns()))
+            try:
+                return function(*args, **kwargs)
+            finally:
+                note((left, perf_counter_ns()))
+
+        setattr(owner, function_name, stamped)
+
+    def taken(self) -> list[tuple[str, int]]:
+        """Return what was noted since the last time."""
+        noted = list(self.events)
+        self.events.clear()
+        return noted
+
+
+def serve_stamped(link: Link) -> None:
+    """Serve with stamps, and give them away when asked."""
+    recorder = Recorder("serve")
+    with ours.echo_service() as service:
+        link.ready(port=ours.bound_port(service))
+        for _ in link.commands():
+            link.answer(events=recorder.taken(), missing=recorder.missing)
+
+
+def ask_stamped(link: Link, port: int) -> None:
+    """Ask with stamps; the service is told by the harness, the stamps go with its answers."""
+    recorder = Recorder("ask")
+    tell = link.answer
+    link.answer = lambda **figures: tell(  # type: ignore[method-assign]
+        **figures, events=recorder.taken(), missing=recorder.missing
+    )
+    ours.ask(link, port)
+
+
+def steps(
+    asked: Sequence[tuple[str, int]], served: Sequence[tuple[str, int]], missing: set[str]
+) -> dict[str, float]:
+    """Return the median of each step in microseconds.
+
+    :param asked, served: what both sides noted, each in order
+    :param missing: functions that are not stamped
+    """
+    known = [stamp for stamp in STAMPS if stamp[2] not in missing]
+    calls: list[dict[str, int]] = []
+    for event, at in asked:
+        if event == "ToSend.__call__ in":
+            calls.append({})
+        if calls:
+            calls[-1].setdefault(event, at)
+    index = -1
+    for event, at in served:
+        while index + 1 < len(calls) and at >= calls[index + 1]["ToSend.__call__ in"]:
+            index += 1
+        if index >= 0:
+            # the socket is looked at once more after its last message; the echo is the first time
+            calls[index].setdefault(event, at)
+    taken: dict[str, list[int]] = {}
+    names = [(f"{name} {edge}", step) for _, _, name, edge, step in known]
+    for call in calls:
+        if all(event in call for event, _ in names):
+            for (before, _), (event, step) in pairwise(names):
+                taken.setdefault(step, []).append(call[event] - call[before])
+    return {step: statistics.median(found) / 1e3 for step, found in taken.items()}
+
+
+def answer(settings: Settings) -> Answer:
+    """Measure."""
+    found = Answer("hops", "where the time of an echo goes")
+    contenders = [
+        Contender(RAW, (side(rpc.serve), side(rpc.ask))),
+        Contender(ROUTER, (side(serve_router, polls=False), side(rpc.ask))),
+        Contender(POLLED, (side(serve_router, polls=True), side(ask_polled))),
+        Contender(INPROC, (side(ours.serve_and_ask),)),
+        Contender(OURS, (side(ours.serve), side(ours.ask))),
+        Contender(STAMPED, (side(serve_stamped), side(ask_stamped))),
+    ]
+    missing: set[str] = set()
+
+    def burst(running: Running) -> dict[str, float]:
+        asked = running.ask(seconds=settings.burst_s)
+        if running.name != STAMPED:
+            return asked
+        served = running.ask(0)
+        missing.update(asked["missing"], served["missing"])
+        figures = steps(asked["events"], served["events"], missing)
+        if not figures:
+            raise ContenderFailed("no echo had all its stamps")
+        return {"p50_us": asked["p50_us"], **figures}
+
+    rounds = interleaved(contenders, burst, rounds=settings.rounds)
+    found.left_out = rounds.left_out
+    for one in contenders:
+        is_ours = one.name in (OURS, STAMPED, INPROC)
+        found.add(one.name, rounds.samples(one.name, "p50_us"), "µs", is_ours=is_ours)
+    for name in (ROUTER, POLLED, INPROC, OURS):
+        found.compare(name, RAW)
+    for *_, step in STAMPS:
+        if any(sample is not None for sample in rounds.samples(STAMPED, step)):
+            found.add(step, rounds.samples(STAMPED, step), "µs", is_ours=True)
+    if missing:
+        found.notes.append(f"not found, so not stamped: {', '.join(sorted(missing))}")
+    return found

@@ -1,0 +1,101 @@
+"""The sides that the package plays: plain service files, run by `Service` with default settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.counting import count_messages
+from benchmarks.ports import free_port
+
+if TYPE_CHECKING:
+    from benchmarks.link import Link
+    from sf_actors import Service
+
+SERVICES = Path(__file__).parent / "services"
+
+
+def echo_service() -> Service:
+    """Return the echo, to be run on a free port."""
+    return service("echo", {"connections": {"in": {"echo": {"replyer": "127.0.0.1:0"}}}})
+
+
+def bound_port(running: Service) -> int:
+    """Return the port that a running echo took."""
+    address: str = running.addresses["connections"]["in"]["echo"]["replyer"]
+    return int(address.rpartition(":")[2])
+
+
+def serve(link: Link) -> None:
+    """Answer echoes."""
+    with echo_service() as running:
+        link.ready(port=bound_port(running))
+        running.wait()
+
+
+def ask(_link: Link, port: int) -> None:
+    """Call from the main of a service, one call after the other."""
+    addresses = {"connections": {"out": {"echo": {"requester": f"127.0.0.1:{port}"}}}}
+    service("ask", addresses).run_service_as_main_blocking()
+
+
+def ask_many(_link: Link, port: int, in_flight: int) -> None:
+    """Call from many threads of one service."""
+    addresses = {"connections": {"out": {"echo": {"requester": f"127.0.0.1:{port}"}}}}
+    config = {"in_flight": in_flight}
+    service("ask_many", addresses, config).run_service_as_main_blocking()
+
+
+def serve_and_ask(_link: Link) -> None:
+    """Play both sides of the echo in one process, over inproc."""
+    served = {"connections": {"in": {"echo": {"replyer": "inproc://echo"}}}}
+    asked = {"connections": {"out": {"echo": {"requester": "inproc://echo"}}}}
+    with service("echo", served):
+        service("ask", asked).run_service_as_main_blocking()
+
+
+def publish(link: Link) -> None:
+    """Publish messages from the main of a service."""
+    link.ready(port=(port := free_port()))
+    addresses = {"connections": {"out": {"trades": {"publisher": f"127.0.0.1:{port}"}}}}
+    service("publish", addresses).run_service_as_main_blocking()
+
+
+def subscribe(link: Link, port: int) -> None:
+    """Count the messages in the handler of a service."""
+    addresses = {"connections": {"in": {"trades": {"subscriber": f"127.0.0.1:{port}"}}}}
+    with service("subscribe", addresses):
+        count_messages(link)
+
+
+def publish_deltas(link: Link) -> None:
+    """Publish deltas from the main of a service."""
+    publisher, replyer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    link.ready(publisher=publisher, replyer=replyer)
+    addresses = {"states": {"out": {"book": {"publisher": publisher, "replyer": replyer}}}}
+    service("book_out", addresses).run_service_as_main_blocking()
+
+
+def follow(_link: Link, publisher: str, replyer: str) -> None:
+    """Follow the deltas, with a main beside the replica that looks at it."""
+    addresses = {"states": {"in": {"book": {"subscriber": publisher, "requester": replyer}}}}
+    service("book_in", addresses, allow_inbound=True).run_service_as_main_blocking()
+
+
+def service(
+    file: str,
+    addresses: dict[str, Any],
+    config: dict[str, Any] | None = None,
+    *,
+    allow_inbound: bool = False,
+) -> Service:
+    """Return a service file of this package, with default settings.
+
+    :param file: its name without `.py`
+    """
+    # here, so that the processes of the other contenders do without the package
+    from sf_actors import Service  # noqa: PLC0415
+
+    return Service(
+        SERVICES / f"{file}.py", config=config, addresses=addresses, allow_inbound=allow_inbound
+    )

@@ -1,0 +1,42 @@
+"""The other ways to run Python services, each in its own file and by its own documentation.
+
+Every file has `serve` and `ask`, the two sides of an echo, and `ask_many`, which keeps calls in
+flight the way that the peer offers. Peers are imported by name, so that the harness and its type
+checker do without those that are not installed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+#: Why one that could be expected here is not.
+WITHOUT_NAMEKO = "it runs on a RabbitMQ broker: there is no echo between two processes alone"
+
+#: The name of each peer's distribution and of the module that it brings.
+PEERS = {
+    "RPyC": ("rpyc", "rpyc"),
+    "Pyro5": ("Pyro5", "Pyro5"),
+    "zero": ("zeroapi", "zero"),
+    "service_framework": ("service_framework", "service_framework"),
+    "zerorpc": ("zerorpc", "zerorpc"),
+}
+
+
+def missing(peer: str | None) -> str:
+    """Return why a peer cannot be measured; empty when it can, or when None is needed."""
+    if peer is None:
+        return ""
+    distribution, module = PEERS[peer]
+    return "" if find_spec(module) else f"not installed (pip install {distribution})"
+
+
+def versions() -> dict[str, str]:
+    """Return the version of each peer that is installed."""
+    found = {}
+    for peer, (distribution, _) in PEERS.items():
+        try:
+            found[peer] = version(distribution)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,24 @@
+"""A service that answers what it is asked.
+
+The handler has no annotations: service_framework, which runs this file too, takes a handler only
+with the very signature that it expects.
+"""
+
+from typing import Any
+
+
+def on_request(args, to_send, states, config):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Return the number that came."""
+    return {"n": args["n"]}
+
+
+connection_models: dict[str, Any] = {
+    "in": {
+        "echo": {
+            "connection_type": "replyer",
+            "required_creation_arguments": {"on_new_request": on_request},
+            "required_arguments": {"n": int},
+            "required_return_arguments": {"n": int},
+        }
+    }
+}
