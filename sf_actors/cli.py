@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
-from sf_actors.user_frames import trimmed
+from sf_actors.user_frames import passed_user_code, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def _status(service: Service, error: BaseException) -> int:
             print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
         return FAILED
     if isinstance(error, ServiceFailed | ServiceStopped) or (
-        isinstance(error, UserError) and not was_ready
+        isinstance(error, UserError) and not passed_user_code(error)
     ):
         _tell(error)
     else:

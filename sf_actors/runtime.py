@@ -212,7 +212,7 @@ class Run:
         if isinstance(error, SystemExit):
             self.fail(self._exit_outside_main(call, error))
         self.world.log.error(
-            "handler failed", handler=call.label, error=repr(error), exc_info=trimmed(error)
+            "handler failed", handler=call.label, error=summary(error), exc_info=trimmed(error)
         )
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -313,7 +313,7 @@ class Run:
         if too_often:
             died = ActorDied(
                 f"{self.world.name}: {name} died {MAX_RESTARTS + 1} times within "
-                f"{RESTART_WINDOW_S:g} s, at last of {error!r}"
+                f"{RESTART_WINDOW_S:g} s, at last of {summary(error)}"
             )
             died.__cause__ = error
             self.fail(died)

@@ -184,7 +184,9 @@ class Service:
         :param timeout: in seconds; None: for ever
         :returns: False when the time is over and the service still runs
         """
-        has_ended = self._ended.wait(timeout)
+        # beyond TIMEOUT_MAX, infinity included, waiting is an OverflowError
+        longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        has_ended = self._ended.wait(longest)
         run = self._run
         if has_ended and run is not None:
             run.join()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-_PACKAGE = str(Path(__file__).parent)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# with the separator: a folder beside it may have a name that begins like this one's
+_PACKAGE = str(Path(__file__).parent) + os.sep
 #: Service files that ship in the package are user code like any other.
-_DEMO = str(Path(__file__).parent / "demo")
+_DEMO = str(Path(__file__).parent / "demo") + os.sep
 
 E = TypeVar("E", bound=BaseException)
 
 
 def trimmed(error: E) -> E:
-    """Return the error without the package's frames in its traceback and those of its causes.
+    """Return the error without the package's frames in its traceback.
 
-    An error that never left the package keeps its traceback: it is a bug of ours.
+    Likewise those of its causes and, in a group, of its parts. An error that never left the
+    package keeps its traceback: it is a bug of ours.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -25,16 +31,25 @@ def trimmed(error: E) -> E:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        frames: list[TracebackType] = []
-        frame = one.__traceback__
-        while frame is not None:
-            if not _is_ours(frame):
-                frames.append(frame)
-            frame = frame.tb_next
+        frames = [frame for frame in _frames(one) if not _is_ours(frame)]
         if frames:
             one.__traceback__ = _chained(frames)
         waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
     return error
+
+
+def passed_user_code(error: BaseException) -> bool:
+    """Whether the error was raised in a function of the user, or came through one."""
+    return any(not _is_ours(frame) for frame in _frames(error))
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    frame = error.__traceback__
+    while frame is not None:
+        yield frame
+        frame = frame.tb_next
 
 
 def _chained(frames: list[TracebackType]) -> TracebackType | None:

@@ -235,6 +235,19 @@ def test_an_error_of_to_send_shows_where_in_main_it_was_called(run: Run) -> None
     assert not [line for line in err if PACKAGE in line]
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "expected"), [("main", ["-m"], 1), ("init_function", [], 2)]
+)
+def test_a_users_error_inside_user_code_shows_the_users_frames(
+    run: Run, name: str, flags: list[str], expected: int
+) -> None:
+    text = f"import sf_actors\ndef {name}():\n    sf_actors.Service('no.py').run_service()\n"
+    status, _, err = run(text, *flags)
+    assert status == expected
+    assert f'  File "{Path("svc.py").absolute()}", line 3, in {name}' in err
+    assert not [line for line in err if PACKAGE in line]
+
+
 def test_the_cause_of_an_error_is_shown_without_frames_of_the_package(run: Run) -> None:
     text = """
 def main(to_send):

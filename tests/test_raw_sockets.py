@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import pytest
 import zmq
 
@@ -65,7 +66,10 @@ def test_a_bare_request_is_answered_with_its_workflow_id(asking: Socket) -> None
     assert reply == {"return_args": {"n": 8}, "workflow_id": "w-1"}
 
 
-@pytest.mark.parametrize("workflow_id", [17, ["a", 1], {"trace": "x"}, 2.5, b"\x00\xff", True])
+@pytest.mark.parametrize(
+    "workflow_id",
+    [17, ["a", 1], {"trace": "x"}, 2.5, b"\x00\xff", True, [msgpack.ExtType(5, b"abc")]],
+)
 def test_a_workflow_id_may_be_anything(asking: Socket, workflow_id: object) -> None:
     reply = ask(asking, {"args": {"n": 4}, "workflow_id": workflow_id})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from queue import Queue
@@ -11,6 +12,7 @@ import pytest
 
 from sf_actors import (
     ConfigError,
+    DefinitionError,
     Service,
     ServiceFailed,
     ServiceRunning,
@@ -182,6 +184,15 @@ def test_a_run_after_a_failure_forgets_the_failure() -> None:
     assert service.failure is None
 
 
+def test_a_run_after_a_start_that_failed_forgets_the_failure() -> None:
+    answers = iter([5, {}])
+    service = service_of(module_of(setup_config=lambda: next(answers), main=lambda: None))
+    with pytest.raises(DefinitionError):
+        service.run_service_as_main_blocking()
+    service.run_service_as_main_blocking()
+    assert service.failure is None
+
+
 def test_a_path_is_executed_afresh_for_each_run(tmp_path: Path) -> None:
     file = tmp_path / "svc.py"
     file.write_text("import pathlib\nseen = []\ndef main(): seen.append(1); assert seen == [1]\n")
@@ -292,6 +303,13 @@ def test_wait_tells_whether_the_service_has_ended() -> None:
     service.stop_service()
     assert waiting.join() is None
     assert service.wait(0)
+
+
+def test_wait_takes_any_number_of_seconds() -> None:
+    with echo_service() as service:
+        waiting = Background(service.wait, math.inf)
+        service.stop_service()
+        assert waiting.join() is None
 
 
 def test_a_service_is_running_from_its_start_to_its_end() -> None:

@@ -181,6 +181,24 @@ def test_a_handler_stuck_past_the_deadline_is_exit_status_1(tmp_path: Path) -> N
     assert told.endswith("left behind: svc.py: connection_models['in']['echo']")
 
 
+def test_an_init_function_that_nothing_can_interrupt_is_exit_status_1(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text(
+        """
+import ctypes
+def init_function():
+    print('begun', flush=True)
+    lock, mutex = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock
+    mutex(lock)
+    mutex(lock)
+"""
+    )
+    with Process("-s", "svc.py", "--stop_timeout_s", "0.3", cwd=tmp_path) as process:
+        process.wait_for_line("begun")
+        process.interrupt()
+        assert process.wait(10) == 1
+    assert process.err[-1].endswith("left behind: init_function")
+
+
 def test_a_main_that_nothing_can_interrupt_is_exit_status_1(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text(
         """

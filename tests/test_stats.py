@@ -148,6 +148,15 @@ def models_of(stats: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, Any
     }
 
 
+def kinds_in(value: Any) -> set[type]:
+    """Return the exact types of a value and of all that it holds."""
+    inside = list(value.values()) if isinstance(value, dict) else value
+    found = {type(value)}
+    if isinstance(inside, list):
+        found = found.union(*map(kinds_in, inside))
+    return found
+
+
 def require_shape(stats: dict[str, Any], models: dict[tuple[str, str, str], str]) -> None:
     """Fail unless all numbers are there, are of their type, and can be told in JSON."""
     assert list(stats) == ["service", "phase", "uptime_s", "router", "connections", "states"]
@@ -163,6 +172,7 @@ def require_shape(stats: dict[str, Any], models: dict[tuple[str, str, str], str]
         for counter, number in found[key].items():
             assert isinstance(number, wanted[counter]), (key, counter, number)
     assert json.loads(json.dumps(stats, allow_nan=False)) == stats
+    assert kinds_in(stats) <= {dict, list, str, int, float, bool, type(None)}
 
 
 # before, while and after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -93,9 +94,9 @@ class SocketActor(pykka.ThreadingActor):
 
     # what subclasses fill in
 
+    @abstractmethod
     def open(self) -> None:
         """Open the sockets."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Act before the sockets are closed."""

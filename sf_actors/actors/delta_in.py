@@ -73,6 +73,7 @@ class DeltaIn(InState):
         )
         self._requests: Source | None = None
         self._is_answered = True
+        self._was_heard = False
         self._workflow_id: object = None
         self.show(self._replica.value, lambda: self._replica.status(monotonic()))
         self.start_to_follow()
@@ -92,7 +93,7 @@ class DeltaIn(InState):
         self._act(self._replica.on_tick(now))
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
-            self._is_answered = False
+            self._drop_requests()
         self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
@@ -129,10 +130,16 @@ class DeltaIn(InState):
     # snapshots
 
     def _ask(self, ask: Ask) -> None:
-        """Send a request; what an unanswered one had still to send goes with its socket."""
-        if self._requests is not None and not self._is_answered:
-            self.disconnect(self._requests)
-            self._requests = None
+        """Send a request.
+
+        What an unanswered one had still to send goes with its socket, unless the publisher has
+        been heard since before: one that is slower than the deadline answers on the socket that it
+        was asked on.
+        """
+        is_heard = self._is_heard()
+        if not self._is_answered and not (self._was_heard and is_heard):
+            self._drop_requests()
+        self._was_heard = is_heard
         if self._requests is None:
             self._requests = self.watch(self.connect(zmq.DEALER, "requester"))
         self._is_answered = False
@@ -142,6 +149,15 @@ class DeltaIn(InState):
         except zmq.Again:
             self.counters.drop("queue_full")
         self._requests.touched()
+
+    def _is_heard(self) -> bool:
+        age_s = self._replica.status(monotonic()).age_s
+        return age_s is not None and age_s < self.model.creation["stale_after_s"]
+
+    def _drop_requests(self) -> None:
+        if self._requests is not None:
+            self.disconnect(self._requests)
+            self._requests = None
 
     def _read_answers(self, source: Source) -> None:
         while self._requests is source:
@@ -167,7 +183,11 @@ class DeltaIn(InState):
             problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
             self._act(replica.on_failure(now, token, problem))
         elif reply.deltas is not None:
-            deltas = [decode_delta_args(raw) for raw in reply.deltas]
+            try:
+                deltas = [decode_delta_args(raw) for raw in reply.deltas]
+            except MessageError as error:
+                self._act(replica.on_failure(now, token, str(error)))
+                raise
             filled = [
                 (d.current_num, d.is_snapshot, Packed(self._fields.decoded, d)) for d in deltas
             ]

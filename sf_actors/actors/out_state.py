@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -32,7 +33,7 @@ class SubscriptionWaits:
     """A caller's send met a subscription, whose signal it has eaten: look at the socket."""
 
 
-class Publication:
+class Publication(ABC):
     """An out-state as the callers of `to_send` use it, one at a time, under its lock.
 
     The lock also hands the socket over: whoever holds it numbers an update and sends it, so that
@@ -53,16 +54,16 @@ class Publication:
         self._max_bytes: int = model.creation["max_message_bytes"]
         self._socket: Socket | None = None
 
+    @abstractmethod
     def send(self, args: Any, workflow_id: object) -> None:
         """Check an update and publish it; any thread.
 
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def send_sign_of_life(self) -> None:
         """Publish what tells a replica where the publisher is; runs in the actor's thread."""
-        raise NotImplementedError
 
     def attach(self, socket: Socket) -> None:
         """Send through a socket from now on, as a new epoch."""

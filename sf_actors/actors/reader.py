@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -60,12 +61,12 @@ class Reader(SocketActor):
     Subclasses override `take`, which gets each message without its topic.
     """
 
+    @abstractmethod
     def take(self, message: bytes | memoryview) -> None:
         """Act on one message.
 
         :raises MessageError: it cannot be taken; it is counted and warned of
         """
-        raise NotImplementedError
 
     def open_subscription(self, *, is_binder: bool) -> None:
         """Connect the socket, or bind it where many publishers send to one subscriber."""

@@ -118,16 +118,21 @@ class ConfigModel:
         return config
 
     def check(
-        self, config: Mapping[str, Any], source: ConfigSource | None = None
+        self,
+        config: Mapping[str, Any],
+        source: ConfigSource | None = None,
+        *,
+        hook: str = "setup_config",
     ) -> dict[str, Any]:
         """Return the config, which has every required key, no other, and the declared types.
 
         :param config: what `convert` gave, the answer of `setup_config` merged over it
         :param source: where it came from, for messages
+        :param hook: what the setup hook is called in messages
         :raises ConfigError: it does not fit the model
         """
         # A config of unknown origin is a source of its own.
-        origin = _Origin(self, source or ConfigSource(config))
+        origin = _Origin(self, source or ConfigSource(config), hook)
         if self.is_open:
             return dict(config)
         for key in config:
@@ -152,15 +157,16 @@ class ConfigModel:
 class _Origin:
     """Who gave a value of the finished config, for messages."""
 
-    def __init__(self, model: ConfigModel, source: ConfigSource) -> None:
+    def __init__(self, model: ConfigModel, source: ConfigSource, hook: str) -> None:
         self.source = source
+        self._hook = hook
         self._model = model
 
     def place(self, key: str, value: object) -> str:
         """Return the flag, the file or the hook that the value of the key comes from."""
         if self._is_untouched(key, value):
             return f"--{named(key)}" if key in _texts(self.source) else self.source.where
-        return "setup_config"
+        return self._hook
 
     def blame(self, key: str, value: object, type_: Any, found: conversion.Mismatch) -> str:
         """Return the message for a value that does not have its type.

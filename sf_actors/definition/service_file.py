@@ -191,11 +191,12 @@ class ServiceFile:
 
     def _config(self, source: ConfigSource) -> dict[str, Any]:
         config = self._config_model.convert(source)
-        for hook in ("setup_config", "setup_configs"):
-            answer = self._hooks.answer(hook, config)
-            if answer is not None:
-                config |= flatten(answer, where=self._hooks.place(hook))
-        return self._config_model.check(config, source)
+        hook = "setup_configs" if self._hooks.get("setup_configs") else "setup_config"
+        where = self._hooks.place(hook)
+        answer = self._hooks.answer(hook, config)
+        if answer is not None:
+            config |= flatten(answer, where=where)
+        return self._config_model.check(config, source, hook=where)
 
     def _models(
         self, kind: Kind, models_hook: str, arguments_hook: str, config: Mapping[str, Any]

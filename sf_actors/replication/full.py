@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Updated
 from sf_actors.replication.heard import Heard
 from sf_actors.replication.status import Phase, Status
@@ -73,6 +74,7 @@ class FullReplica:
         self._heard = Heard()
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
+        self._error: str | None = None
 
     def on_value(
         self, now: float, epoch: int | None, number: int | None, fields: Fields
@@ -89,14 +91,15 @@ class FullReplica:
         actions: list[Action] = []
         if epoch is None or number is None or self._is_new(epoch, number):
             if type(fields) is not dict and callable(fields):
-                fields = fields()
+                fields = self._decoded(fields)
             self.value = freeze(fields)
             self.number = self.number + 1 if number is None else number
             self.epoch = epoch
             actions.append(Updated(self.number, fields, self.value, False))
         else:
             self.duplicates += 1
-        if self.phase is not Phase.LIVE:
+        # a heartbeat may repeat a value that was refused
+        if self._error is None and self.phase is not Phase.LIVE:
             self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
         return actions
 
@@ -128,7 +131,17 @@ class FullReplica:
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
             gaps=self._gaps,
             resyncs=0,
+            error=self._error,
         )
+
+    def _decoded(self, fields: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        try:
+            decoded = fields()
+        except MessageError as problem:
+            self._error = str(problem)
+            raise
+        self._error = None
+        return decoded
 
     def _turn(self, now: float, epoch: int | None) -> bool:
         is_silent = self._heard.is_silent(now, self._stale_after_s)

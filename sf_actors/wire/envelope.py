@@ -26,7 +26,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
-from sf_actors.wire.limits import is_deep, may_be_deep, refuse_extension
+from sf_actors.wire.limits import is_deep, may_be_deep
 from sf_actors.wire.types import MAX_DEPTH
 from sf_actors.wire.words import cut
 
@@ -226,13 +226,18 @@ def _fields(args: object) -> Any:
     return args
 
 
+def _kept(code: int, data: memoryview) -> msgspec.msgpack.Ext:
+    """Return an extension type as what it is packed to again; only a workflow id may hold one."""
+    return msgspec.msgpack.Ext(code, bytes(data))
+
+
 def _sound(text: str, length: int) -> str:
     return text[:length].encode("utf-8", "backslashreplace").decode()
 
 
 def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
     """Return the function that decodes one kind of message; HOT, raises Undecodable alone."""
-    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=refuse_extension).decode
+    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=_kept).decode
 
     def decode(frame: bytes | memoryview) -> Message:
         try:

@@ -1,7 +1,7 @@
 """What MessagePack could hold and a message may not.
 
 Nesting that is too deep decodes, and then breaks whoever logs or copies it; extension types have no
-meaning to anyone here.
+meaning to anyone here, so fields may not hold any.
 """
 
 from __future__ import annotations

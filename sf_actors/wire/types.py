@@ -177,14 +177,26 @@ def _read_expression(declared: Any, where: str, depth: int) -> Any:
         return tuple.__class_getitem__(tuple(_read(arg, where, depth) for arg in args))
     for kinds, kind, count in ((_LISTS, list, 1), (_DICTS, dict, 2)):
         if origin in kinds:
+            _require_parameters(declared, count, where)
             inside = [_read(arg, where, depth) for arg in args] or [Any] * count
             if kind is dict:
                 _hashable(inside[0], where)
             return kind.__class_getitem__(tuple(inside))
     if origin in _SETS or origin is frozenset:
+        _require_parameters(declared, 1, where)
         only = _hashable(_read(args[0], where, depth) if args else Any, where)
         return set.__class_getitem__(only) if origin in _SETS else frozenset.__class_getitem__(only)
     raise ModelError(f"{where}: expected a type ({_KNOWN}), got {shown(declared)}")
+
+
+def _require_parameters(declared: Any, count: int, where: str) -> None:
+    """Refuse what Python lets pass: ``dict[int]``, ``list[int, str]``."""
+    got = len(get_args(declared))
+    if got not in (0, count):
+        raise ModelError(
+            f"{where}: expected {count} type{'s' * (count > 1)} in the brackets, got {got} in "
+            f"{shown(declared)}"
+        )
 
 
 def _read_literal(declared: Any, where: str) -> Any:

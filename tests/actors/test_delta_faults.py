@@ -191,6 +191,7 @@ def test_a_snapshot_above_the_limit_is_an_error_in_the_status() -> None:
             wait_until(lambda: follower.status.error is not None)
             assert "max_message_bytes allows 1000" in str(follower.status.error)
             assert follower.status.phase is Phase.SYNCING
+        assert set(leader.stats["dropped"]) == {"too_large"}
 
 
 def test_deltas_that_would_fill_a_gap_but_are_too_large_together_come_as_a_snapshot() -> None:

@@ -87,6 +87,8 @@ def test_an_error_that_cannot_print_itself_is_answered() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
+        __repr__ = __str__
+
     def handler(args: dict[str, Any]) -> None:
         raise Mute
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
 import zmq
@@ -11,6 +13,11 @@ import zmq
 from sf_actors.replication.status import Phase
 from tests.actors.bare import HEARTBEAT, asked, subscribed
 from tests.actors.state_pair import PATIENCE_S, following, leading, model, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.actors.state_pair import Follower
 
 OUT, IN = "delta_update_out", "delta_update_in"
 
@@ -127,6 +134,11 @@ class Original:
         workflow_id = {"__uuid__": True, "as_str": "b4"}
         self.publisher.send(msgpack.packb({"args": args, "workflow_id": workflow_id}))
 
+    def beat(self) -> None:
+        """Publish a heartbeat, which the original has none of."""
+        args = {"current_num": HEARTBEAT, "is_snapshot": False, "state": {}}
+        self.publisher.send(msgpack.packb({"args": args, "epoch": 7, "head": 0}))
+
     def answer(self, state: Any, number: int = 0) -> Any:
         assert self.replyer.poll(PATIENCE_S * 1000), "nobody asked"
         request = msgpack.unpackb(self.replyer.recv())
@@ -225,3 +237,53 @@ def test_a_fault_in_an_answer_is_an_error_in_the_status_until_one_can_be_read() 
         peer.answer({"a": 1})
         follower.wait_for({"a": 1})
         assert follower.status.error is None
+
+
+@contextmanager
+def asked_slowly(
+    peer: Original, declared: dict[str, Any]
+) -> Iterator[tuple[zmq.Socket[bytes], Follower]]:
+    """Give a ROUTER that a replica asks; the replica has heard the peer once."""
+    router = peer.context.socket(zmq.ROUTER)
+    port = router.bind_to_random_port("tcp://127.0.0.1")
+    addresses = {**peer.addresses, "requester": f"127.0.0.1:{port}"}
+    try:
+        # it asks when it hears the peer, and only much later if it does not
+        replica = model(IN, declared, stale_after_s=60.0, heartbeat_s=1.0)
+        with following(replica, addresses) as follower:
+            peer.wait_for_subscriber()
+            peer.beat()
+            yield router, follower
+    finally:
+        router.close(0)
+
+
+def next_request(router: zmq.Socket[bytes]) -> tuple[list[bytes], Any]:
+    assert router.poll(PATIENCE_S * 1000), "nobody asked"
+    *address, request = router.recv_multipart()
+    return address, msgpack.unpackb(request)
+
+
+def test_a_publisher_that_answers_later_than_the_deadline_syncs_its_replica() -> None:
+    with Original() as peer, asked_slowly(peer, {"a": int}) as (router, follower):
+        address, request = next_request(router)
+        next_request(router)  # the first is over its deadline by now
+        reply = {
+            "return_args": {"state": {"a": 1}, "current_num": 0},
+            "workflow_id": request["workflow_id"],
+            "epoch": 7,
+        }
+        router.send_multipart([*address, msgpack.packb(reply)])
+        follower.wait_for({"a": 1})
+
+
+def test_a_fill_that_cannot_be_read_is_told_and_asked_for_again_at_once() -> None:
+    with Original() as peer, asked_slowly(peer, {"a": int}) as (router, follower):
+        address, request = next_request(router)
+        reply = {"workflow_id": request["workflow_id"], "epoch": 7, "deltas": [{"a": "delta"}]}
+        begun = monotonic()
+        router.send_multipart([*address, msgpack.packb(reply)])
+        next_request(router)
+        assert monotonic() - begun < 0.8  # the deadline is 1 s
+        assert "a delta's args" in str(follower.status.error)
+        assert follower.stats["dropped"] == {"undecodable": 1}

@@ -43,6 +43,19 @@ def test_setup_configs_is_another_spelling(service: Load) -> None:
     assert prepared(service("def setup_configs(config): return {'a': 1}\n")).config == {"a": 1}
 
 
+@pytest.mark.parametrize("hook", ["setup_config", "setup_configs"])
+@pytest.mark.parametrize("answer", ["{'prot': 1}", "{'port': '1'}"])
+def test_an_answer_that_fails_the_model_is_refused_with_file_and_hook(
+    service: Load, hook: str, answer: str
+) -> None:
+    file = service(
+        f"config_model = {{'optional': {{'port': int}}}}\ndef {hook}(): return {answer}\n"
+    )
+    message = refusal(file, error=ConfigError)
+    assert message.startswith(f"svc.py: {hook}(): ")
+    assert "'port'" in message
+
+
 def test_an_answer_in_required_and_optional_is_flattened(service: Load) -> None:
     file = service("def setup_config(c): return {'required': {'a': 1}, 'optional': {'b': 2}}\n")
     assert prepared(file).config == {"a": 1, "b": 2}

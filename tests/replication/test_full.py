@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import PhaseChanged, Updated
 from sf_actors.replication.full import FullReplica, LastValue
 from sf_actors.replication.status import Phase, Status
@@ -54,6 +55,22 @@ def test_a_value_repeated_by_heartbeats_is_taken_once_and_not_decoded_again() ->
         assert replica.on_value(now, OLD, 4, never) == []
     assert replica.on_value(6.0, OLD, 3, never) == []
     assert (replica.duplicates, replica.phase) == (4, Phase.LIVE)
+
+
+def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+
+    def poison() -> Any:
+        raise InvalidMessage("field 'x': expected int, got str")
+
+    with pytest.raises(InvalidMessage):
+        replica.on_value(0.0, OLD, 0, poison)
+    assert replica.on_value(1.0, OLD, 0, poison) == []
+    status = replica.status(1.0)
+    assert (status.phase, status.number, status.age_s) == (Phase.SYNCING, -1, 0.0)
+    assert status.error == "field 'x': expected int, got str"
+    replica.on_value(2.0, OLD, 1, lambda: {"x": 1})
+    assert replica.status(2.0) == Status(Phase.LIVE, 1, OLD, 0.0, 0, 0)
 
 
 def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:

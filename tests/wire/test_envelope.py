@@ -159,7 +159,17 @@ def test_a_fill_carries_packed_deltas() -> None:
 
 @pytest.mark.parametrize(
     "workflow_id",
-    [None, "w", 7, b"x", 1.5, ["a"], {"__uuid__": True, "as_str": "x"}, {1: [None]}],
+    [
+        None,
+        "w",
+        7,
+        b"x",
+        1.5,
+        ["a"],
+        {"__uuid__": True, "as_str": "x"},
+        {1: [None]},
+        msgspec.msgpack.Ext(5, b"of another"),
+    ],
 )
 def test_a_workflow_id_travels_unchanged(workflow_id: Any) -> None:
     request = envelope.decode_request(envelope.encode_request({}, workflow_id))
@@ -189,6 +199,14 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("decode", DECODERS)
+def test_unknown_keys_of_every_kind_of_message_are_ignored(decode: Any) -> None:
+    args = {"current_num": 0, "is_snapshot": False, "state": {}, "colour": "red"}
+    known = {"args": args, "return_args": args, "workflow_id": "w"}
+    unknown = {"trace": {"a": [1]}, "colour": msgpack.ExtType(5, b"x")}
+    assert decode(msgpack.packb({**unknown, **known, "last": None})).workflow_id == "w"
+
+
+@pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize(
     "frame",
     [
@@ -200,7 +218,7 @@ def test_unknown_keys_are_ignored() -> None:
         b"\x81\xa4args\xdf\xff\xff\xff\xff",
         b"\x82\xa4args\x80\xa1x" + b"\x91" * 100_000,
         b"\x81\xa4args\x80\x00",
-        b"\x82\xa4args\x80\xabworkflow_id\xc7\x01\x05a",
+        b"\x82\xa4args\x80\xabworkflow_id\xc7\x02\x05a",
         b"\x82\xa4args\x80\xabworkflow_id\xa1\xff",
     ],
 )

@@ -115,6 +115,30 @@ def test_a_foreign_peers_message_gets_the_declared_types(
 
 
 @pytest.mark.parametrize(
+    ("declared", "value", "travels_as"),
+    [
+        (Decimal, Decimal("1.50"), "1.50"),
+        (UUID, UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+        (date, date(2020, 1, 2), "2020-01-02"),
+        (time, time(3, 4, 5, 6), "03:04:05.000006"),
+        (timedelta, timedelta(days=1, seconds=2.5), "P1DT2.5S"),
+        (datetime, datetime(2020, 1, 2, 3, 4, 5), "2020-01-02T03:04:05"),
+        (datetime, datetime(2020, 1, 2, 3, tzinfo=UTC), msgpack.Timestamp(1577934000)),
+        (Side, Side.BUY, "buy"),
+        ({int}, {1}, [1]),
+        ((int, str), (1, "a"), [1, "a"]),
+        ({Decimal: date}, {Decimal("1.0"): date(2020, 1, 2)}, {"1.0": "2020-01-02"}),
+        (bytes, b"x", b"x"),
+    ],
+)
+def test_a_type_that_messagepack_lacks_travels_as_what_any_language_reads(
+    declared: Any, value: Any, travels_as: Any
+) -> None:
+    sent = encode(schema_of({"x": declared}).checked({"x": value}))
+    assert msgpack.unpackb(sent) == {"x": travels_as}
+
+
+@pytest.mark.parametrize(
     ("declared", "foreign", "said"),
     [
         (int, 1.0, "field 'x': expected int, got float 1.0"),

@@ -127,6 +127,9 @@ def test_a_canonical_type_may_be_read_again() -> None:
         (Literal[True], "got bool True"),
         (typing.Callable[[int], int], "expected a type"),
         (typing.Annotated[int, "positive"], "expected a type"),
+        (dict[int], "expected 2 types in the brackets, got 1"),  # type: ignore[misc]
+        (list[int, str], "expected 1 type in the brackets, got 2"),  # type: ignore[misc]
+        (set[int, str], "expected 1 type in the brackets, got 2"),  # type: ignore[misc]
         (set[list[int]], "hashable"),
         ({dict: int}, "hashable"),
         ({(int, list): int}, "hashable"),

@@ -1,0 +1,46 @@
+"""Which frames of a traceback are the user's own."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import sf_actors
+from sf_actors.user_frames import passed_user_code, trimmed
+
+PACKAGE = Path(sf_actors.__file__).parent
+
+
+def raised(name: str, error: Exception) -> Exception:
+    """Return the error, raised in a file of that name and caught in this one."""
+    try:
+        exec(compile("raise error", name, "exec"), {"error": error})
+    except LookupError as caught:
+        return caught
+    raise AssertionError("nothing was raised")
+
+
+def files_of(error: Exception) -> list[str]:
+    return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def test_frames_of_the_package_are_cut() -> None:
+    error = raised(str(PACKAGE / "runtime.py"), LookupError())
+    assert files_of(trimmed(error)) == [__file__]
+
+
+def test_a_folder_whose_name_begins_as_the_packages_is_the_users() -> None:
+    beside = str(PACKAGE.with_name("sf_actors_of_mine") / "svc.py")
+    assert files_of(trimmed(raised(beside, LookupError()))) == [__file__, beside]
+
+
+def test_the_parts_of_a_group_are_cut_as_well() -> None:
+    part = raised(str(PACKAGE / "runtime.py"), LookupError())
+    trimmed(ExceptionGroup("both", [part]))
+    assert files_of(part) == [__file__]
+
+
+def test_an_error_that_came_through_user_code_is_told_from_one_of_ours_alone() -> None:
+    error = LookupError()
+    assert not passed_user_code(error)
+    assert passed_user_code(raised("svc.py", error))
