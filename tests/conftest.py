@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pykka import ActorRegistry
 
+from tests.services import Gate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,3 +52,11 @@ def leaves_nothing_behind() -> Iterator[None]:
         gc.collect()
     left = held() - before
     assert not left, f"left behind: {sorted(left)}"
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Give a handler that waits, and let it end with the test."""
+    made = Gate()
+    yield made
+    made.may_end.set()

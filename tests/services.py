@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from queue import Queue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
 
+from sf_actors import Service
 from sf_actors.testing import module_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,34 @@ def replyers(**handlers: Callable[..., Any]) -> dict[str, Any]:
 def replying(handler: Callable[..., Any] = echo, **definitions: Any) -> ModuleType:
     """Return a service with one replyer, `echo`, and what else is given."""
     return module_of(connection_models=replyers(echo=handler), **definitions)
+
+
+def service_of(source: Any, stop_timeout_s: float = 5.0, **arguments: Any) -> Service:
+    """Return a service that logs nothing."""
+    return Service(source, console_loglevel=None, stop_timeout_s=stop_timeout_s, **arguments)
+
+
+def echo_service(**definitions: Any) -> Service:
+    """Return a service with one replyer, `echo`, on a free port."""
+    return service_of(replying(**definitions), addresses=ECHO_ADDRESSES)
+
+
+def has_queued(service: Service, count: int) -> bool:
+    """Whether so many calls wait for their turn."""
+    return bool(service.stats()["router"]["queued"] >= count)
+
+
+class Gate:
+    """A handler that says when it began and waits until it may end."""
+
+    def __init__(self) -> None:
+        self.entered: Queue[int] = Queue()
+        self.may_end = threading.Event()
+
+    def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
+        self.entered.put(args["n"])
+        assert self.may_end.wait(PATIENCE_S)
+        return {"n": args["n"]}
 
 
 def requester(**creation: Any) -> dict[str, Any]:

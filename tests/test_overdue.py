@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from queue import Queue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from sf_actors import Service, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of, running
@@ -16,42 +13,16 @@ from tests.services import (
     ECHO_ADDRESSES,
     PATIENCE_S,
     Background,
+    Gate,
     address_of,
     ask,
     client_of,
     replying,
+    service_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-class Gate:
-    """A handler that says when it began and waits until it may end."""
-
-    def __init__(self) -> None:
-        self.entered: Queue[int] = Queue()
-        self.may_end = threading.Event()
-
-    def __call__(self, args: dict[str, Any]) -> dict[str, Any]:
-        self.entered.put(args["n"])
-        assert self.may_end.wait(PATIENCE_S)
-        return {"n": args["n"]}
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
-    yield made
-    made.may_end.set()
-
-
-def service_of(source: Any, stop_timeout_s: float = 5.0, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, stop_timeout_s=stop_timeout_s, **arguments)
-
-
-def has_queued(service: Service, count: int) -> bool:
-    return bool(service.stats()["router"]["queued"] >= count)
+    import pytest
 
 
 # over the deadline

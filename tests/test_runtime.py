@@ -24,6 +24,7 @@ from tests.services import (
     looping,
     replying,
     requester,
+    service_of,
     wait_until,
 )
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-
-
-def service_of(source: Any, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, **arguments)
 
 
 # READY

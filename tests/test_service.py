@@ -27,20 +27,14 @@ from tests.services import (
     Background,
     address_of,
     ask,
+    echo_service,
     looping,
     replying,
+    service_of,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def service_of(source: Any, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, **arguments)
-
-
-def echo_service(**definitions: Any) -> Service:
-    return service_of(replying(**definitions), addresses=ECHO_ADDRESSES)
 
 
 # running

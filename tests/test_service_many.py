@@ -6,10 +6,9 @@ import gc
 import sys
 import weakref
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sf_actors import (
-    Service,
     ServiceFailed,
 )
 from tests.processes import Process
@@ -20,19 +19,13 @@ from tests.services import (
     address_of,
     ask,
     client_of,
+    echo_service,
     replying,
+    service_of,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def service_of(source: Any, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, **arguments)
-
-
-def echo_service(**definitions: Any) -> Service:
-    return service_of(replying(**definitions), addresses=ECHO_ADDRESSES)
 
 
 # many

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors import (
-    Service,
     ServiceRunning,
     ServiceStopped,
 )
@@ -21,21 +20,15 @@ from tests.services import (
     Background,
     address_of,
     ask,
+    echo_service,
     looping,
     replying,
+    service_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def service_of(source: Any, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, **arguments)
-
-
-def echo_service(**definitions: Any) -> Service:
-    return service_of(replying(**definitions), addresses=ECHO_ADDRESSES)
 
 
 # stopping

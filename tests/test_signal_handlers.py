@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import Service
 from sf_actors.testing import module_of, running
 from tests.processes import Process
 from tests.services import (
@@ -18,48 +16,14 @@ from tests.services import (
     REPLYER_FILE,
     Background,
     client_of,
-    looping,
-    main_until_stopped,
     replying,
+    service_of,
 )
+from tests.signalling import signalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-
-
-def hook_name(number: signal.Signals) -> str:
-    return f"{number.name.lower()}_handler"
-
-
-def send(number: signal.Signals = signal.SIGINT) -> None:
-    os.kill(os.getpid(), number)
-
-
-def service_of(source: Any, stop_timeout_s: float = 5.0, **arguments: Any) -> Service:
-    return Service(source, console_loglevel=None, stop_timeout_s=stop_timeout_s, **arguments)
-
-
-def signalled(
-    number: signal.Signals = signal.SIGINT,
-    then: Callable[..., Any] = main_until_stopped,
-    **definitions: Any,
-) -> Any:
-    """Return a service whose main sends its own process a signal and goes on."""
-
-    def main(to_send: Callable[..., Any]) -> None:
-        send(number)
-        then(to_send)
-
-    return looping(main, **definitions)
-
-
-def spin() -> None:
-    while True:
-        pass
-
 
 # whose handlers
 
