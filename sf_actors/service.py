@@ -68,7 +68,7 @@ class Service:
     :raises UsageError: an argument is none of these
     """
 
-    def __init__(  # noqa: PLR0917 - the contract names them in this order
+    def __init__(  # noqa: PLR0917 - the order of service_framework
         self,
         service_path: str | os.PathLike[str] | ModuleType | None = None,
         service_module: ModuleType | None = None,

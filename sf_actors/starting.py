@@ -77,7 +77,7 @@ class Starting:
         run.to_send = ToSend(run.world, run.assembly.outlets, run.gate)
         pause_s = run.assembly.ready_at() - monotonic()
         if pause_s > 0:
-            # the contract's pause for subscribers to join; ended early by a stop
+            # the pause for subscribers to join (wait_after_creation_s); ended early by a stop
             run.stopping.begun.wait(pause_s)
 
     def _finish_opening(self) -> None:

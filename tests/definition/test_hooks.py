@@ -208,7 +208,7 @@ def setup_connections(config): return {'b': {'topic': 'x'}}
     assert definition.models[0].creation["topic"] == "x"
 
 
-def test_hooks_run_in_the_order_of_the_contract(service: Load) -> None:
+def test_hooks_run_in_the_documented_order(service: Load) -> None:
     text = """
 order = []
 def setup_states(config): order.append('states')

@@ -36,7 +36,7 @@ def unpacked(frame: bytes) -> Any:
     return msgpack.unpackb(frame, strict_map_key=False)
 
 
-def test_a_request_is_the_map_that_the_contract_names() -> None:
+def test_a_request_is_the_documented_map() -> None:
     assert unpacked(envelope.encode_request({"a": 1}, "w")) == {
         "args": {"a": 1},
         "workflow_id": "w",
@@ -55,7 +55,7 @@ def test_a_request_comes_back_with_its_args_still_packed() -> None:
     assert unpacked(bytes(request.args)) == {"a": "1.5"}
 
 
-def test_replies_and_failures_are_the_maps_that_the_contract_names() -> None:
+def test_replies_and_failures_are_the_documented_maps() -> None:
     assert unpacked(envelope.encode_reply({"a": 1}, 7)) == {
         "return_args": {"a": 1},
         "workflow_id": 7,
@@ -96,7 +96,7 @@ def test_a_published_message_bears_its_publishers_number() -> None:
     assert (plain.epoch, plain.number) == (None, None)
 
 
-def test_a_delta_is_the_map_that_the_contract_names() -> None:
+def test_a_delta_is_the_documented_map() -> None:
     args = envelope.encode_delta_args(3, False, encode({"a": None}))
     frame = envelope.encode_delta(args, "w", 5)
     assert unpacked(frame) == {
@@ -133,7 +133,7 @@ def test_a_snapshot_request_can_ask_for_the_deltas_alone() -> None:
     assert unpacked(envelope.encode_snapshot_request()) == {"args": {}, "workflow_id": None}
 
 
-def test_a_snapshot_reply_is_the_map_that_the_contract_names() -> None:
+def test_a_snapshot_reply_is_the_documented_map() -> None:
     frame = envelope.encode_snapshot_reply(b"\x80", -1, "w", epoch=5)
     assert unpacked(frame) == {
         "return_args": {"state": {}, "current_num": -1},

@@ -85,7 +85,7 @@ def test_a_declared_type_becomes_one_typing_expression(declared: Any, expected: 
 @pytest.mark.parametrize(
     "scalar", [int, float, str, bytes, bool, Decimal, datetime, date, time, timedelta, UUID]
 )
-def test_each_class_of_the_contract_is_a_type(scalar: type) -> None:
+def test_each_documented_class_is_a_type(scalar: type) -> None:
     assert canonical(scalar, where=WHERE) is scalar
 
 
