@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from sf_actors.addresses import Endpoint
     from sf_actors.definition.models import Model
 
-#: Idle sockets that are kept for the next calls.
-MAX_IDLE = 8
+#: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
+MAX_IDLE = 64
 
 #: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
 LONGEST_POLL_MS = 3_600_000
