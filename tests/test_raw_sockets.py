@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -102,6 +103,9 @@ def test_a_failing_handler_is_answered_with_type_and_message(asking: Socket) -> 
 
 HUGE = {"args": {"n": 1}, "padding": b"x" * MAX_BYTES}
 
+#: From Python 3.12 on the decoder gets through it, and our own limit refuses it.
+TOO_DEEP = "undecodable" if sys.version_info < (3, 12) else "invalid"
+
 #: what comes in, and under which reason it is counted
 BAD_REQUESTS = {
     "not MessagePack": (b"\xc1\xff\x00", "undecodable"),
@@ -116,7 +120,7 @@ BAD_REQUESTS = {
     "a wrong type": (packed({"args": {"n": "1"}}), "invalid"),
     "a bool where an int is declared": (packed({"args": {"n": True}}), "invalid"),
     "invalid UTF-8": (b"\x81\xa4args\x81\xa2\xff\xfe\x01", "invalid"),
-    "args nested 1,000 deep": (b"\x81\xa4args\x81\xa1n" + nested(1000), "undecodable"),
+    "args nested 1,000 deep": (b"\x81\xa4args\x81\xa1n" + nested(1000), TOO_DEEP),
     "a workflow id nested 1,000 deep": (
         b"\x82\xa4args\x81\xa1n\x01\xabworkflow_id" + nested(1000),
         "undecodable",
@@ -342,7 +346,7 @@ BAD_MESSAGES = {
     "a map without args": (packed("eur") + packed({}), "undecodable"),
     "a wrong type": (packed({"args": {"x": "1"}}), "invalid"),
     "a field too many": (packed({"args": {"x": 1, "y": 1}}), "invalid"),
-    "a field nested 1,000 deep": (b"\x81\xa4args\x81\xa1x" + nested(1000), "undecodable"),
+    "a field nested 1,000 deep": (b"\x81\xa4args\x81\xa1x" + nested(1000), TOO_DEEP),
     "more bytes than allowed": (packed({"args": {"x": 1}, "p": b"x" * 5000}), "too_large"),
 }
 

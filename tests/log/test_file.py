@@ -154,7 +154,10 @@ def test_a_rotation_that_fails_loses_no_line(
                 (tmp_path / f"svc.log.{stamp(hours)}").rmdir()
         LOG.info("two")
 
-    assert [line["event"] for line in read(path)] == ["one", "two"]
+    # from Python 3.13 on the next line tries to rotate again
+    files = sorted(tmp_path.glob("svc.log*"), key=lambda file: file == path)
+    events = [line["event"] for file in files for line in read(file)]
+    assert [event for event in events if event in ("one", "two")] == ["one", "two"]
     told = [line["event"] for line in console.lines()]
     assert sorted(told) == ["log file cannot be written", "one", "two"]
 
