@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import logging.config
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -154,12 +155,13 @@ def test_a_rotation_that_fails_loses_no_line(
                 (tmp_path / f"svc.log.{stamp(hours)}").rmdir()
         LOG.info("two")
 
-    # from Python 3.13 on the next line tries to rotate again
+    # from Python 3.13 on a rotation that finds its place taken is put off without an error
+    trouble = ["log file cannot be written"] if sys.version_info < (3, 13) else []
     files = sorted(tmp_path.glob("svc.log*"), key=lambda file: file == path)
     events = [line["event"] for file in files for line in read(file)]
     assert [event for event in events if event in ("one", "two")] == ["one", "two"]
     told = [line["event"] for line in console.lines()]
-    assert sorted(told) == ["log file cannot be written", "one", "two"]
+    assert sorted(told) == [*trouble, "one", "two"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
