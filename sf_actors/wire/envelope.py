@@ -14,18 +14,21 @@ snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; 
                  ``deltas`` (packed args to follow ``after``) in place of ``return_args``
 ===============  ==============================================================================
 
-Keys that are not listed are ignored, those of ours may be absent. The fields themselves stay
-packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the frame they came in.
+Keys that are not listed are ignored, also those that are no text; those of ours may be absent. The
+fields themselves stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the frame
+they came in.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
+from sf_actors.wire.foreign import PackedId, exact_id, extension, sorted_out
 from sf_actors.wire.limits import is_deep, may_be_deep
 from sf_actors.wire.types import MAX_DEPTH
 from sf_actors.wire.words import cut
@@ -130,6 +133,8 @@ Message = TypeVar(
 
 
 def _plain(value: object) -> object:
+    if type(value) is PackedId:
+        return value.__packed__()
     plain = getattr(type(value), "__plain__", None)
     if plain is None:
         raise TypeError(f"a {type(value).__qualname__}")
@@ -226,33 +231,45 @@ def _fields(args: object) -> Any:
     return args
 
 
-def _kept(code: int, data: memoryview) -> msgspec.msgpack.Ext:
-    """Return an extension type as what it is packed to again; only a workflow id may hold one."""
-    return msgspec.msgpack.Ext(code, bytes(data))
-
-
 def _sound(text: str, length: int) -> str:
     return text[:length].encode("utf-8", "backslashreplace").decode()
 
 
 def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
     """Return the function that decodes one kind of message; HOT, raises Undecodable alone."""
-    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=_kept).decode
+    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=extension).decode
 
     def decode(frame: bytes | memoryview) -> Message:
         try:
             message = decode_frame(frame)
+            id_ = message.workflow_id
+            if type(id_) in _EXACT:
+                message.workflow_id = exact_id(_at_most_deep(id_, frame), frame)
+        except Undecodable:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
-            raise Undecodable(f"expected a {noun}, got {cut(str(error), 200)}") from None
-        id_ = message.workflow_id
-        if type(id_) in _DEEP and may_be_deep(frame) and is_deep(id_):
-            raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
+            message = look_again(frame, f"expected a {noun}, got {cut(str(error), 200)}")
+        return message
+
+    def look_again(frame: bytes | memoryview, problem: str) -> Message:
+        try:
+            rest, id_ = sorted_out(frame)
+            message = decode_frame(rest)
+        except Exception:  # noqa: BLE001 - as above; what went wrong at first is what to tell
+            raise Undecodable(problem) from None
+        message.workflow_id = _at_most_deep(id_, frame)
         return message
 
     return decode
 
 
-_DEEP = frozenset({dict, list})
+def _at_most_deep(id_: object, frame: bytes | memoryview) -> object:
+    if type(id_) in _EXACT and may_be_deep(frame) and is_deep(id_):
+        raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
+    return id_
+
+
+_EXACT = frozenset({dict, list, datetime})
 _DELTA_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
 _decode_reply = _decoder(Reply, "reply")
 _decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")

@@ -191,11 +191,54 @@ def test_args_may_nest_as_they_like_until_their_model_reads_them() -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    frame = msgpack.packb({"args": {}, "workflow_id": "w", "trace": {"a": [1]}, 3: 4})
-    with pytest.raises(Undecodable):  # but a key that is no text is not our envelope
-        envelope.decode_request(frame)
     frame = msgpack.packb({"args": {}, "workflow_id": "w", "trace": {"a": [1]}})
     assert envelope.decode_request(frame).workflow_id == "w"
+
+
+@pytest.mark.parametrize("key", [3, None, 1.5, b"args", True, (1, 2), msgpack.Timestamp(1, 1)])
+@pytest.mark.parametrize("workflow_id", ["w", {"__uuid__": True}, None])
+def test_a_key_that_is_no_text_is_ignored(key: Any, workflow_id: Any) -> None:
+    frame = msgpack.packb({key: {"a": 1}, "args": {"b": 2}, "workflow_id": workflow_id, 7: 8})
+    request = envelope.decode_request(frame)
+    assert unpacked(bytes(request.args)) == {"b": 2}
+    assert request.workflow_id == workflow_id
+
+
+def test_an_envelope_with_a_flood_of_keys_is_refused_before_they_are_looked_at() -> None:
+    flood = dict.fromkeys(range(1001), 0)
+    with pytest.raises(Undecodable):
+        envelope.decode_request(msgpack.packb({**flood, "args": {}}))
+    few = dict(list(flood.items())[:100])
+    assert bytes(envelope.decode_request(msgpack.packb({**few, "args": {}})).args) == b"\x80"
+
+
+TIMESTAMPS = [
+    msgpack.Timestamp(1, 1),  # less than a microsecond
+    msgpack.Timestamp(1, 999_999_999),
+    msgpack.Timestamp(2**33, 0),
+    msgpack.Timestamp(2**40, 5),  # beyond the year 9999
+    msgpack.Timestamp(-(2**40), 5),
+    {"at": msgpack.Timestamp(1, 1)},
+    [{msgpack.Timestamp(1, 1): "x"}],
+]
+
+
+@pytest.mark.parametrize("workflow_id", TIMESTAMPS)
+@pytest.mark.parametrize("decode", DECODERS)
+def test_a_timestamp_as_workflow_id_travels_to_the_nanosecond(
+    decode: Any, workflow_id: Any
+) -> None:
+    args = {"current_num": 0, "is_snapshot": False, "state": {}}
+    message = decode(msgpack.packb({"args": args, "return_args": args, "workflow_id": workflow_id}))
+    assert unpacked(encode(message))["workflow_id"] == workflow_id
+    assert unpacked(envelope.encode_reply({}, message.workflow_id))["workflow_id"] == workflow_id
+
+
+def test_a_timestamp_as_workflow_id_can_be_logged() -> None:
+    first = envelope.decode_request(msgpack.packb({"args": {}, "workflow_id": TIMESTAMPS[0]}))
+    assert repr(first.workflow_id).startswith("1970-01-01T00:00:01")
+    beyond = envelope.decode_request(msgpack.packb({"args": {}, "workflow_id": TIMESTAMPS[3]}))
+    assert repr(beyond.workflow_id).startswith("<packed c70cff")
 
 
 @pytest.mark.parametrize("decode", DECODERS)
