@@ -169,8 +169,7 @@ class DeltaIn(InState):
             try:
                 self._take_answer(decode_snapshot_reply(frames[-1]))
             except MessageError as error:
-                self.counters.drop(error.reason)
-                self.warn(error.reason, str(error))
+                self.refuse(error)
 
     def _take_answer(self, reply: SnapshotReply) -> None:
         token, now, replica = reply.workflow_id, monotonic(), self._replica

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.in_state import InState
-from sf_actors.replication.actions import PhaseChanged, Updated
+from sf_actors.replication.actions import PhaseChanged, Refused, Updated
 from sf_actors.replication.full import FullReplica
 from sf_actors.wire.envelope import decode_published
 
@@ -61,3 +61,5 @@ class FullIn(InState):
                 self.update(action.value, action.fields, workflow_id)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
+            elif isinstance(action, Refused):
+                self.refuse(action.problem)

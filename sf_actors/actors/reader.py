@@ -111,11 +111,15 @@ class Reader(SocketActor):
                     )
                 self.take(payload(frame))
             except MessageError as error:
-                self.counters.drop(error.reason)
-                self.warn(error.reason, str(error))
+                self.refuse(error)
             if not source.has_more():
                 source.drained()
                 return
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.counters.drop(error.reason)
+        self.warn(error.reason, str(error))
 
     def deliver(
         self,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from immutables import Map
 
+    from sf_actors.errors import MessageError
     from sf_actors.replication.status import Status
 
 
@@ -51,4 +52,10 @@ class PhaseChanged(msgspec.Struct, frozen=True):
     reason: str
 
 
-Action = Updated | Ask | PhaseChanged
+class Refused(msgspec.Struct, frozen=True):
+    """An update cannot be taken: it is to be counted and told of."""
+
+    problem: MessageError
+
+
+Action = Updated | Ask | PhaseChanged | Refused

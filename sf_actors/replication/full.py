@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import MessageError
-from sf_actors.replication.actions import Action, PhaseChanged, Updated
+from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
 from sf_actors.replication.heard import Heard
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.value import EMPTY, freeze
@@ -59,7 +59,8 @@ class FullReplica:
     :ivar value: the value, empty before the first
     :ivar number: its number in its epoch, -1 before the first
     :ivar epoch: the run of the publisher that it comes from
-    :ivar phase: SYNCING before the first value, then LIVE, or STALE after silence
+    :ivar phase: LIVE with the value heard last, SYNCING before the first one and while the last one
+        was refused, STALE after silence
     :ivar duplicates: messages dropped because they were taken before, heartbeats included
     """
 
@@ -75,6 +76,7 @@ class FullReplica:
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
         self._error: str | None = None
+        self._has_value = False
 
     def on_value(
         self, now: float, epoch: int | None, number: int | None, fields: Fields
@@ -82,38 +84,48 @@ class FullReplica:
         """Take an update, or a heartbeat that repeats one; HOT.
 
         :param number: None for a peer that does not number its messages
-        :param fields: typed values, or a callable that gives them, called for a new update only
-        :raises MessageError: what the callable raised; the update is dropped
+        :param fields: typed values, or a callable that gives them, called for a new update only; a
+            `MessageError` that it raises refuses the update, and the value stays what it was
         """
         if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
             return ()
         self._heard.at = now
         actions: list[Action] = []
         if epoch is None or number is None or self._is_new(epoch, number):
-            if type(fields) is not dict and callable(fields):
-                fields = self._decoded(fields)
-            self.value = freeze(fields)
-            self.number = self.number + 1 if number is None else number
-            self.epoch = epoch
-            actions.append(Updated(self.number, fields, self.value, False))
+            try:
+                if type(fields) is not dict and callable(fields):
+                    fields = fields()
+            except MessageError as problem:
+                self._error = str(problem)
+                actions.append(Refused(problem))
+            else:
+                self._error = None
+                self._has_value = True
+                self.value = freeze(fields)
+                self.number = self.number + 1 if number is None else number
+                self.epoch = epoch
+                actions.append(Updated(self.number, fields, self.value, False))
         else:
             self.duplicates += 1
-        # a heartbeat may repeat a value that was refused
-        if self._error is None and self.phase is not Phase.LIVE:
-            self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
+        if self._error is None:
+            if self.phase is not Phase.LIVE:
+                self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
+        elif self.phase is not Phase.SYNCING:
+            # also by a heartbeat, which repeats the value that was refused
+            self._enter(Phase.SYNCING, now, actions, f"the last value was refused: {self._error}")
         return actions
 
     def on_tick(self, now: float) -> Sequence[Action]:
         """Take note of the time; to be called at `next_deadline` at the latest."""
         actions: list[Action] = []
-        if self.phase is Phase.LIVE and self._heard.is_silent(now, self._stale_after_s):
+        if self._can_be_stale() and self._heard.is_silent(now, self._stale_after_s):
             self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
         return actions
 
     @property
     def next_deadline(self) -> float | None:
         """The time when `on_tick` is due; None when only a message can change anything."""
-        if self._heard.at is None or self.phase is not Phase.LIVE:
+        if self._heard.at is None or not self._can_be_stale():
             return None
         return self._heard.at + self._stale_after_s
 
@@ -134,14 +146,8 @@ class FullReplica:
             error=self._error,
         )
 
-    def _decoded(self, fields: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        try:
-            decoded = fields()
-        except MessageError as problem:
-            self._error = str(problem)
-            raise
-        self._error = None
-        return decoded
+    def _can_be_stale(self) -> bool:
+        return self._has_value and self.phase is not Phase.STALE
 
     def _turn(self, now: float, epoch: int | None) -> bool:
         is_silent = self._heard.is_silent(now, self._stale_after_s)

@@ -219,6 +219,24 @@ def test_a_value_that_is_not_whole_is_refused_and_nothing_is_sent(
             assert follower.next_update().value == ONE
 
 
+def test_a_replica_that_refuses_a_value_says_so_and_counts_it() -> None:
+    with (
+        leading(model(OUT, {"n": object})) as leader,
+        following(model(IN, {"n": int}), towards(leader.addresses)) as follower,
+    ):
+        leader.send(n=1)
+        follower.wait_for({"n": 1})
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(n="poison")
+        status = follower.wait_for_phase(Phase.SYNCING)
+        assert "expected int" in str(status.error)
+        assert follower.value == {"n": 1}
+        assert follower.stats["dropped"] == {"invalid": 1}
+        leader.send(n=2)
+        follower.wait_for({"n": 2})
+        assert follower.wait_for_phase(Phase.LIVE).error is None
+
+
 def test_a_value_above_the_limit_is_refused_and_the_last_one_stays() -> None:
     with leading(model(OUT, max_message_bytes=1000)) as leader:
         leader.send(**ONE)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sf_actors.errors import InvalidMessage
-from sf_actors.replication.actions import PhaseChanged, Updated
+from sf_actors.replication.actions import PhaseChanged, Refused, Updated
 from sf_actors.replication.full import FullReplica, LastValue
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.value import View, thaw
@@ -63,14 +63,39 @@ def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live
     def poison() -> Any:
         raise InvalidMessage("field 'x': expected int, got str")
 
-    with pytest.raises(InvalidMessage):
-        replica.on_value(0.0, OLD, 0, poison)
+    [refused] = replica.on_value(0.0, OLD, 0, poison)
+    assert isinstance(refused, Refused)
+    assert str(refused.problem) == "field 'x': expected int, got str"
     assert replica.on_value(1.0, OLD, 0, poison) == []
     status = replica.status(1.0)
     assert (status.phase, status.number, status.age_s) == (Phase.SYNCING, -1, 0.0)
     assert status.error == "field 'x': expected int, got str"
     replica.on_value(2.0, OLD, 1, lambda: {"x": 1})
     assert replica.status(2.0) == Status(Phase.LIVE, 1, OLD, 0.0, 0, 0)
+
+
+def test_a_live_replica_that_refuses_a_value_is_live_no_more_until_it_has_taken_one() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, OLD, 0, {"x": 1})
+
+    def poison() -> Any:
+        raise InvalidMessage("field 'x': expected int, got str")
+
+    refused, changed = replica.on_value(1.0, OLD, 1, poison)
+    assert isinstance(refused, Refused)
+    assert isinstance(changed, PhaseChanged)
+    assert (changed.status.phase, changed.status.number) == (Phase.SYNCING, 0)
+    assert "expected int" in changed.reason
+    assert replica.on_value(2.0, OLD, 1, poison) == []  # the heartbeat that repeats it
+    assert View(replica.value) == {"x": 1}
+    [changed] = replica.on_tick(5.0)
+    assert isinstance(changed, PhaseChanged)
+    assert changed.status.phase is Phase.STALE
+    [changed] = replica.on_value(6.0, OLD, 1, poison)
+    assert isinstance(changed, PhaseChanged)
+    assert changed.status.phase is Phase.SYNCING
+    assert taken(replica.on_value(7.0, OLD, 2, {"x": 2})) == [2]
+    assert replica.status(7.0) == Status(Phase.LIVE, 2, OLD, 0.0, 0, 0)
 
 
 def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
