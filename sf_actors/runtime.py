@@ -25,13 +25,14 @@ from sf_actors.actors.router import Router
 from sf_actors.actors.send import Gate, ToSend
 from sf_actors.actors.states import States
 from sf_actors.actors.transport import Transport
-from sf_actors.actors.turn import Call, Once, Turn
+from sf_actors.actors.turn import Call, Turn
 from sf_actors.actors.user_code import UserCode
 from sf_actors.actors.world import World
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied, ServiceFailed, ServiceStopped
 from sf_actors.log import get_logger
 from sf_actors.peers import Listener
+from sf_actors.signal_hook import SignalHook
 from sf_actors.signals import ENDING_S
 from sf_actors.starting import Starting
 from sf_actors.stopping import Stopping
@@ -99,7 +100,6 @@ class Run:
         self.phase = Phase.STARTING
         self.started_at = monotonic()
         self.ended_at: float | None = None
-        self.main_code = UserCode()
         self.main_ended = threading.Event()
         self.main_ended.set()
         self.main_gate = Gate()
@@ -129,8 +129,12 @@ class Run:
             states=States({}),
         )
         self.world.turn = Turn(
-            offered=self._offered, on_error=self._handler_failed, least_pause_s=least_pause_s
+            offered=self._offered,
+            on_error=self._handler_failed,
+            least_pause_s=least_pause_s,
+            shield=self.world.shield,
         )
+        self.main_code = UserCode(self.world.shield)
         self.assembly = Assembly(
             self.world,
             definition.models,
@@ -210,7 +214,7 @@ class Run:
         if not call.reports:
             return
         if isinstance(error, SystemExit):
-            self.fail(self._exit_outside_main(call, error))
+            self.fail(self.exit_outside_main(call, error))
         self.world.log.error(
             "handler failed", handler=call.label, error=summary(error), exc_info=trimmed(error)
         )
@@ -224,37 +228,11 @@ class Run:
         hook = sigint if signum == signal.SIGINT else sigterm
         if hook is not None and self.was_ready:
             with self.world.scope.entered():
-                self._run_signal_hook(hook, signum, frame)
+                SignalHook(self, hook).run(signum, frame)
         self.stop()
 
-    def _run_signal_hook(
-        self, hook: Callable[..., Any], signum: int, frame: FrameType | None
-    ) -> None:
-        call = Once(
-            lambda _args, to_send, _pinned, config: hook(
-                signum, frame, to_send, self.world.states, config
-            ),
-            label=f"{signal.Signals(signum).name.lower()}_handler",
-        )
-        # in a thread of its own, so that the deadline holds for the hook as well
-        self.start_thread(self._run_in_turn, call, name="signal hook")
-        self.stopping.with_interrupts(call.done.wait)
-        error = call.error
-        if error is not None and not isinstance(error, ServiceStopped):
-            self.world.log.error("signal hook failed", handler=call.label, exc_info=trimmed(error))
-            if isinstance(error, SystemExit):
-                error = self._exit_outside_main(call, error)
-            self.blame(error)
-
-    def _run_in_turn(self, call: Once) -> None:
-        with self.world.scope.entered():
-            if not self.world.turn.run_here(call, timeout_s=self.stop_timeout_s):
-                self.world.log.warning(
-                    "signal hook did not run: other user code did not end", handler=call.label
-                )
-                call.cancel()
-
-    def _exit_outside_main(self, call: Call, error: SystemExit) -> ServiceFailed:
+    def exit_outside_main(self, call: Call, error: SystemExit) -> ServiceFailed:
+        """Return the failure of a service whose user code may not end it and tried to."""
         failed = ServiceFailed(
             f"{self.world.name}: {call.label} called sys.exit({error.code!r}), which only main may"
         )

@@ -2,7 +2,8 @@
 
 1. `main` may send no more, nor `init_function`; the actors read nothing new.
 2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
-3. At the deadline the rest is answered with an error, and every outbound call gives up.
+3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
+   outbound call gives up.
 4. Actors close their sockets and end, then the outbound sockets, the router and at last the
    authenticator.
 
@@ -140,6 +141,8 @@ class Stopping:
         with self._lock:
             if not self._is_closed:
                 world.closing.set()
+                for give_up in world.when_closing:
+                    give_up()
                 if world.closing_wakeup is not None:
                     world.closing_wakeup.set()
 
@@ -197,7 +200,19 @@ class Stopping:
         run.gate.is_closed = True
         if hasattr(world, "router"):
             world.router.cancel_queued()
+        if overdue:
+            self._leave_handler_behind()
         return overdue
+
+    def _leave_handler_behind(self) -> None:
+        """Answer the message whose handler is stuck, and do what its thread cannot do any more."""
+        world = self._run.world
+        thread_id = world.turn.leave_behind()
+        if thread_id is None:
+            return
+        for actor in world.actors.values():
+            if actor.thread is not None and actor.thread.ident == thread_id:
+                actor.take_over()
 
     def _steps(self) -> Iterator[Callable[[float], bool]]:
         """Give what is waited for, one after the other: each takes how long and says whether.

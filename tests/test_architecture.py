@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("json_file",),
     ("user_frames", "counters", "log", "addresses", "config", "definition", "keys"),
     ("actors", "peers"),
-    ("runtime", "starting", "stopping", "stats", "signals"),
+    ("runtime", "starting", "stopping", "stats", "signals", "signal_hook"),
     ("loading", "service"),
     ("__init__", "testing"),
     ("demo",),

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from importlib.metadata import entry_points
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -359,16 +359,53 @@ def test_standard_input_belongs_to_the_user(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("reward\n", "")
 
 
-def test_the_console_script_is_the_same_command_line() -> None:
-    import configparser
+def test_the_console_script_is_the_same_command_line(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text(
+        "import sys\ndef main(config): print(config['n']); sys.exit(7)\n"
+    )
+    script = Path(sysconfig.get_path("scripts")) / "sf_actors"
+    assert script.is_file(), "install the project with pip first: pip install -e '.[test]'"
+    done = subprocess.run(
+        [script, "-s", "svc.py", "-m", "-cl", "NONE", "--n", "5"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "5\n", "")
 
-    setup = configparser.ConfigParser()
-    setup.read(Path(PACKAGE).parent / "setup.cfg")
-    scripts = setup["options.entry_points"]["console_scripts"].split()
-    assert "".join(scripts) == "sf_actors=sf_actors.cli:run"
-    assert callable(cli.run)
-    installed = entry_points(group="console_scripts", name="sf_actors")
-    assert {script.value for script in installed} <= {"sf_actors.cli:run"}
+
+STUBBORN = """
+import threading
+def stay():
+    print('inside')
+    while True:
+        try: threading.Event().wait()
+        except BaseException: pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("stay()", "the service file"),
+        ("def setup_config(): stay()", "the service file"),
+        ("def init_function(): stay()", "init_function"),
+    ],
+)
+def test_user_code_that_is_stuck_before_ready_is_one_line_and_exit_status_1(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    (tmp_path / "svc.py").write_text(STUBBORN + text + "\n")
+    flags = ("-s", "svc.py", "-cl", "NONE", "--stop_timeout_s", "0.3")
+    with Process(*flags, cwd=tmp_path) as process:
+        process.wait_for_line("inside")
+        process.interrupt(signal.SIGTERM)
+        assert process.wait() == 1
+        [line] = process.err
+        assert line.startswith("sf_actors: svc: still running 0.3 s after the stop began")
+        assert line.endswith(f"left behind: {named}")
 
 
 def test_an_interrupt_before_there_is_a_service_has_no_traceback(

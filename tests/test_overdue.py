@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+import zmq
 
 from sf_actors import Service, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of, running
@@ -17,8 +21,11 @@ from tests.services import (
     address_of,
     ask,
     client_of,
+    has_queued,
+    replyers,
     replying,
     service_of,
+    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +75,122 @@ def test_a_handler_stuck_past_the_deadline_is_named(
     assert "connection_models['in']['echo']" in str(service.failure)
 
 
+def test_a_request_whose_handler_is_stuck_is_answered_with_an_error_at_the_deadline(
+    gate: Gate,
+) -> None:
+    service = service_of(replying(gate), 0.2, addresses=ECHO_ADDRESSES)
+    service.run_service()
+    with client_of(address_of(service)) as client:
+        client.send(n=1)
+        gate.entered.get(timeout=PATIENCE_S)
+        service.stop_service()
+        assert client.receive()["error"]["type"] == "ServiceStopped"
+    echo = service.stats()["connections"]["in"]["echo"]
+    assert echo["dropped"] == {"stopped": 1}
+    assert (echo["sent"], echo["in_flight"]) == (1, 0)
+
+
+def test_a_queued_request_whose_handler_is_stuck_is_answered_with_an_error_as_well() -> None:
+    first, second = Gate(), Gate()
+    module = module_of(connection_models=replyers(first=first, second=second))
+    free = {"replyer": "127.0.0.1:0"}
+    addresses = {"connections": {"in": {"first": free, "second": free}}}
+    service = service_of(module, 0.2, addresses=addresses)
+    service.run_service()
+    with (
+        client_of(address_of(service, "first")) as one,
+        client_of(address_of(service, "second")) as two,
+    ):
+        one.send(n=1)
+        first.entered.get(timeout=PATIENCE_S)
+        two.send(n=2)
+        wait_until(lambda: has_queued(service, 1))
+        first.may_end.set()
+        assert one.receive()["return_args"] == {"n": 1}
+        second.entered.get(timeout=PATIENCE_S)  # in the router's thread
+        service.stop_service()
+        assert two.receive()["error"]["type"] == "ServiceStopped"
+    second.may_end.set()
+
+
+def test_every_request_is_answered_once_when_one_of_a_burst_is_stuck() -> None:
+    slow, burst = Gate(), 20
+    may_end = threading.Event()
+
+    def handler(args: dict[str, Any]) -> dict[str, Any]:
+        if args["n"] == burst // 2:
+            slow.entered.put(args["n"])
+            may_end.wait(PATIENCE_S)
+        return args
+
+    service = service_of(replying(handler), 0.3, addresses=ECHO_ADDRESSES)
+    service.run_service()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.connect(f"tcp://{address_of(service)}")
+    for n in range(burst):
+        dealer.send_multipart([b"", msgspec.msgpack.encode({"args": {"n": n}, "workflow_id": n})])
+    slow.entered.get(timeout=PATIENCE_S)
+    service.stop_service()
+    answered: list[int] = []
+    failed: list[int] = []
+    read = service.stats()["connections"]["in"]["echo"]["received"]
+    for _ in range(read):
+        assert dealer.poll(PATIENCE_S * 1000)
+        reply = msgspec.msgpack.decode(dealer.recv_multipart()[-1])
+        (failed if "error" in reply else answered).append(reply["workflow_id"])
+    may_end.set()
+    dealer.close(0)
+    context.term()
+    assert answered == list(range(burst // 2))
+    assert sorted(failed) == list(range(burst // 2, read))
+
+
+def test_the_port_of_a_stuck_handler_is_free_after_the_stop(gate: Gate) -> None:
+    service = service_of(replying(gate), 0.2, addresses=ECHO_ADDRESSES)
+    service.run_service()
+    address = address_of(service)
+    with client_of(address) as client:
+        client.send(n=1)
+        gate.entered.get(timeout=PATIENCE_S)
+        service.stop_service()
+    with running(
+        replying(),
+        addresses={"connections": {"in": {"echo": address}}},
+        console_loglevel=None,
+    ):
+        assert ask(address)["return_args"] == {"n": 1}
+
+
+def test_a_stuck_subscriber_is_left_behind_with_its_message_counted() -> None:
+    entered, may_end = threading.Event(), threading.Event()
+
+    def on_message() -> None:
+        entered.set()
+        may_end.wait(PATIENCE_S)
+
+    model = {
+        "connection_type": "subscriber",
+        "required_creation_arguments": {"on_new_message": on_message, "is_binder": True},
+    }
+    module = module_of(connection_models={"in": {"news": model}})
+    addresses = {"connections": {"in": {"news": "127.0.0.1:0"}}}
+    service = service_of(module, 0.2, addresses=addresses)
+    service.run_service()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    publisher = context.socket(zmq.XPUB)
+    publisher.connect(f"tcp://{service.addresses['connections']['in']['news']}")
+    assert publisher.poll(PATIENCE_S * 1000)
+    publisher.send(msgspec.msgpack.encode({"args": {}, "workflow_id": "w"}))
+    assert entered.wait(PATIENCE_S)
+    service.stop_service()
+    assert isinstance(service.failure, StopOverdue)
+    assert service.stats()["connections"]["in"]["news"]["dropped"] == {"stopped": 1}
+    may_end.set()
+    publisher.close(0)
+    context.term()
+
+
 def test_an_init_function_stuck_past_the_deadline_is_named() -> None:
     started, may_end = threading.Event(), threading.Event()
 
@@ -106,14 +229,15 @@ def test_a_service_file_stuck_past_the_deadline_is_named() -> None:
 def test_a_handler_that_swallows_service_stopped_is_left_behind() -> None:
     entered, may_end = threading.Event(), threading.Event()
 
+    def spin() -> None:
+        while not may_end.is_set():
+            pass
+
     def handler(args: dict[str, Any]) -> dict[str, Any]:
         entered.set()
         while not may_end.is_set():
-            try:
-                while not may_end.is_set():
-                    pass
-            except ServiceStopped:
-                continue
+            with contextlib.suppress(ServiceStopped):
+                spin()
         return args
 
     service = service_of(replying(handler), 0.3, addresses=ECHO_ADDRESSES)

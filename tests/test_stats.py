@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors import RequestTimeout, Service
+from sf_actors import InvalidArguments, RequestTimeout, Service
 from sf_actors.testing import module_of, running
-from tests.actors.models import Sender, external, replyer, requester, until
+from tests.actors.models import Sender, external, publisher, replyer, requester, until
 from tests.security.services import addresses_in, client_addresses, client_module, server_module
 
 if TYPE_CHECKING:
@@ -387,3 +387,31 @@ def test_timeouts_and_retries_are_counted() -> None:
 
     assert (numbers["timeouts"], numbers["retries"], numbers["in_flight"]) == (3, 2, 0)
     assert "no reply" in numbers["last_error"]
+
+
+def test_the_last_error_of_each_kind_of_outlet_is_what_its_caller_got() -> None:
+    sender = Sender()
+    free = "127.0.0.1:0"
+    module = module_of(
+        connection_models={"out": {"news": publisher({"x": int}, max_message_bytes=100)}},
+        state_models={
+            "out": {
+                "book": {"state_type": "delta_update", "required_arguments": {"x": int}},
+                "full": {"state_type": "full_update", "required_arguments": {"x": int}},
+            }
+        },
+        init_function=sender,
+    )
+    given = {
+        "connections": {"out": {"news": free}},
+        "states": {"out": {"book": {"publisher": free, "replyer": free}, "full": free}},
+    }
+    with running(module, addresses=given, console_loglevel=None) as service:
+        for kind, name in (("connection", "news"), ("state", "book"), ("state", "full")):
+            with pytest.raises(InvalidArguments) as caught:
+                sender.to_send(kind, name, {"x": "no int"})
+            numbers = service.stats()[f"{kind}s"]["out"][name]
+            assert numbers["last_error"] == f"InvalidArguments: {caught.value}"
+            assert numbers["sent"] == 0
+            sender.to_send(kind, name, {"x": 1})
+            assert service.stats()[f"{kind}s"]["out"][name]["sent"] == 1

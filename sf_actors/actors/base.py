@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 
-from sf_actors.actors.inbox import TICK, Broken, SocketInbox, Source
+from sf_actors.actors.inbox import TICK, Broken, SocketInbox, Source, last_inbox
+from sf_actors.actors.user_code import LeftBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +87,7 @@ class SocketActor(pykka.ThreadingActor):
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
         self._is_open = False
+        self._is_taken_over = False
         self._warned: dict[str, tuple[float, int]] = {}
 
     @staticmethod
@@ -191,6 +193,20 @@ class SocketActor(pykka.ThreadingActor):
             "message dropped", model=self.model.where, reason=reason, error=text, left_out=left_out
         )
 
+    def take_over(self) -> None:
+        """Do what is left to do and close, while the actor's thread is left behind in user code.
+
+        Runs in the thread of the stop. The sockets change hands: the actor's thread does nothing
+        but end when its user code ever returns (`LeftBehind`).
+        """
+        self.is_draining = True
+        for message in self.inbox.close():
+            if type(message) is Drain:
+                message.latch.arrive(self.name)
+            else:
+                self.on_message(message)
+        self._close()
+
     # what pykka calls
 
     def on_start(self) -> None:
@@ -227,13 +243,19 @@ class SocketActor(pykka.ThreadingActor):
                 raise message.error
             else:
                 self.on_message(message)
+        except LeftBehind:
+            # what still waits in the inbox is for who takes the actor over
+            self._is_taken_over = True
+            self.actor_inbox = last_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()
             self.world.supervisor.died(self, error)
 
     def on_stop(self) -> None:
-        """Close everything."""
+        """Close everything, unless the stop has done so in another thread."""
+        if self._is_taken_over:
+            return
         self._close()
         for message in self.inbox.close():
             self.on_late(message)

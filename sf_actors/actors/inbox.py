@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 import zmq.backend
 from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
 from zmq import zmq_poll
 
 if TYPE_CHECKING:
@@ -255,6 +256,13 @@ class SocketInbox:
                 else:
                     self._sources[item].may_be_readable = True
             self._is_idle = False
+
+
+def last_inbox() -> Inbox:
+    """Return an inbox that holds the end of its actor and nothing else."""
+    inbox = Inbox()
+    inbox.add(_ActorStop())
+    return inbox
 
 
 def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:

@@ -54,6 +54,10 @@ class Delivery(Call):
         self.counters.drop("stopped")
         self.reader.backlog.cancel()
 
+    def leave_behind(self) -> None:
+        """Count what the stop did not wait for."""
+        self.counters.drop("stopped")
+
 
 class Reader(SocketActor):
     """Reads a SUB socket as long as there is room for the calls that this brings.

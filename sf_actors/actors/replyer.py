@@ -70,6 +70,16 @@ class Request(Call):
         self.counters.drop("stopped")
         self.settle()
 
+    def leave_behind(self) -> None:
+        """Answer that the service stopped before the handler returned."""
+        self.frame = encode_failure(
+            "ServiceStopped",
+            "the service stopped before its handler came to an end",
+            self.workflow_id,
+        )
+        self.counters.drop("stopped")
+        self.settle()
+
 
 class Replyer(SocketActor):
     """Owns a ROUTER socket, which plain REQ sockets talk to as well as ours."""

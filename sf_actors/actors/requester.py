@@ -12,7 +12,7 @@ from msgspec import UnsetType
 
 from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames
 from sf_actors.actors.inbox import Wakeup
-from sf_actors.counters import Counters, summary
+from sf_actors.counters import Counters
 from sf_actors.errors import (
     InvalidArguments,
     MessageError,
@@ -149,11 +149,9 @@ class Requester:
                 failure = reply.error or Failure()
                 raise RemoteError(failure.type, failure.message, connection=where)
             return self._return_arguments.decoded(reply.return_args)
-        except RemoteError as error:
-            self._count_error(error)
-            raise
         except MessageError as error:
-            self._count_error(error, dropped=error.reason)
+            with self._changed:
+                self.counters.drop(error.reason)
             raise InvalidArguments(f"the reply fails its model: {error}") from None
 
     def _timeout(self) -> RequestTimeout:
@@ -165,18 +163,10 @@ class Requester:
                 f"; the call came from within {running.label}: if the other side waits for this "
                 "service meanwhile, neither can answer"
             )
-        error = RequestTimeout(
+        return RequestTimeout(
             f"{self.model.where}: no reply from {self._endpoint} within "
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
-        self._count_error(error)
-        return error
-
-    def _count_error(self, error: Exception, *, dropped: str | None = None) -> None:
-        with self._changed:
-            self.counters.last_error = summary(error)
-            if dropped is not None:
-                self.counters.drop(dropped)
 
     def _take(self, frame: bytes, *, is_retry: bool) -> Socket:
         """Return a socket that has sent the request."""

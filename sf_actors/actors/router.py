@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 
-from sf_actors.actors.inbox import Broken, Inbox
+from sf_actors.actors.inbox import Broken, Inbox, last_inbox
 from sf_actors.actors.turn import Call
+from sf_actors.actors.user_code import LeftBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,8 @@ class Router(pykka.ThreadingActor):
                 message.passed()
             elif isinstance(message, Broken):
                 raise message.error
+        except LeftBehind:
+            self.actor_inbox = last_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._world.supervisor.router_faulted(error)
 
@@ -123,6 +126,10 @@ class Router(pykka.ThreadingActor):
 
         try:
             self._turn.run_queued(call, claim)
+        except LeftBehind:
+            # the stop has settled it
+            is_claimed = False
+            raise
         finally:
             if is_claimed:
                 call.settle()

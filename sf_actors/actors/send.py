@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sf_actors.errors import InvalidArguments, ServiceStopped
+from sf_actors.counters import summary
+from sf_actors.errors import InvalidArguments, ServiceStopped, SfActorsError
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.nearest import nearest
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sf_actors.actors.world import World
+    from sf_actors.counters import Counters
 
 _MISSING: Final = object()
 _KINDS: Final = ("connection", "state")
@@ -19,6 +22,8 @@ _KINDS: Final = ("connection", "state")
 
 class Outlet(Protocol):
     """An outbound connection or an out-state."""
+
+    counters: Counters
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
         """Send arguments; any thread."""
@@ -44,12 +49,14 @@ class ToSend:
     :param gate: closed when the user code that has this function is to end
     """
 
-    __slots__ = ("_by_name", "_gate", "_outlets", "_world")
+    __slots__ = ("_by_name", "_counters", "_gate", "_outlets", "_shield", "_world")
 
     def __init__(self, world: World, outlets: Mapping[tuple[str, str], Outlet], gate: Gate) -> None:
         self._world = world
+        self._shield = world.shield
         self._gate = gate
         self._outlets = {key: outlet.send for key, outlet in outlets.items()}
+        self._counters = {outlet.send: outlet.counters for outlet in outlets.values()}
         names = [name for _, name in outlets]
         self._by_name = {
             name: send for (_, name), send in self._outlets.items() if names.count(name) == 1
@@ -67,20 +74,35 @@ class ToSend:
         """
         if self._gate.is_closed:
             raise ServiceStopped(f"{self._world.name} stops: nothing more is sent")
-        has_kind = args is not _MISSING
+        shield, here = self._shield, get_ident()
         try:
-            if has_kind:
-                send = self._outlets.get((output_type, output_name))
-            else:
-                send, args = self._by_name.get(output_type), output_name
-        except TypeError:
-            send = None  # a name without a hash
-        if send is None:
-            raise InvalidArguments(self._unknown(output_type, output_name, has_kind=has_kind))
-        workflow_id = WORKFLOW_ID.get()
-        if workflow_id is None:
-            workflow_id = self._world.new_workflow_id()
-        return send(args, workflow_id)
+            shield.inside.add(here)
+            if shield.is_alert:
+                shield.enter()
+            has_kind = args is not _MISSING
+            try:
+                if has_kind:
+                    send = self._outlets.get((output_type, output_name))
+                else:
+                    send, args = self._by_name.get(output_type), output_name
+            except TypeError:
+                send = None  # a name without a hash
+            if send is None:
+                raise InvalidArguments(self._unknown(output_type, output_name, has_kind=has_kind))
+            workflow_id = WORKFLOW_ID.get()
+            if workflow_id is None:
+                workflow_id = self._world.new_workflow_id()
+            try:
+                return send(args, workflow_id)
+            except ServiceStopped:
+                raise
+            except SfActorsError as error:
+                self._counters[send].last_error = summary(error)
+                raise
+        finally:
+            shield.inside.discard(here)
+            if shield.is_alert:
+                shield.leave(here)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)

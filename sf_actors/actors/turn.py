@@ -18,6 +18,8 @@ from sf_actors.log import WORKFLOW_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sf_actors.actors.shield import Shield
+
 
 class Call:
     """One call of a handler: what comes in, and what is to happen with what comes out.
@@ -28,7 +30,8 @@ class Call:
 
     __slots__ = ("args", "counters", "handler", "label", "pinned", "workflow_id")
 
-    #: whether what the handler raises is logged and counted as a failed handler
+    #: whether it is a message's: what its handler raises is logged and counted as a failed handler,
+    #: and the stop may give it up
     reports: ClassVar[bool] = True
 
     def __init__(
@@ -58,6 +61,9 @@ class Call:
     def cancel(self) -> None:
         """Take that the call will never run, since the service stops."""
 
+    def leave_behind(self) -> None:
+        """Take that the call runs and nobody waits for it any more; runs in the stop's thread."""
+
 
 class Once(Call):
     """A call of a function that is no handler, whose error belongs to who asked for it."""
@@ -86,6 +92,7 @@ class Turn:
     :param least_pause_s: least time between two calls, in seconds
     :param offered: gives the arguments of a handler after `args`: to_send, states, config
     :param on_error: told each exception that user code raised, with its call
+    :param shield: that of the `to_send` which the handlers get
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Turn:
         offered: Callable[[Mapping[str, Any] | None], tuple[Any, ...]],
         on_error: Callable[[Call, BaseException], None],
         least_pause_s: float = 0.0,
+        shield: Shield | None = None,
     ) -> None:
         self._offered = offered
         self._on_error = on_error
@@ -105,7 +113,9 @@ class Turn:
         self.queued = 0
         self.handled = 0
         self.failed = 0
-        self.user_code = UserCode()
+        self.user_code = UserCode(shield)
+        #: the call that runs, or ran last
+        self._running: Call = Once(int, label="")
 
     def try_run(self, call: Call) -> bool:
         """Run a call at once, if none runs and none waits; any thread.
@@ -164,6 +174,16 @@ class Turn:
         self._held.release()
         return True
 
+    def leave_behind(self) -> int | None:
+        """Give up the call that runs, if it is a message's; any thread.
+
+        :returns: the thread that may end and do nothing else when the handler ever returns
+        """
+        thread_id = self.user_code.leave_behind(lambda: self._running.reports)
+        if thread_id is not None:
+            self._running.leave_behind()
+        return thread_id
+
     def hurry(self) -> None:
         """Let no call wait for its least pause any more, since the service stops."""
         self._hurry.set()
@@ -172,6 +192,7 @@ class Turn:
         if self._least_pause_s:
             self._hurry.wait(max(0.0, self._not_before - monotonic()))
         WORKFLOW_ID.set(call.workflow_id)
+        self._running = call
         started = perf_counter()
         result, error = self.user_code.run(
             call.label, call.handler, call.args, *self._offered(call.pinned)

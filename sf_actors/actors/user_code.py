@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.shield import Shield
 from sf_actors.errors import ServiceStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class LeftBehind(BaseException):
+    """User code has come back after the stop gave it up: nothing is left to be done with it.
+
+    What the thread owned belongs to the stop, so that all it may do is end.
+    """
 
 
 class UserCode:
@@ -17,15 +24,19 @@ class UserCode:
 
     An exception raised from another thread arrives some time later. `run` returns only when none
     can arrive any more, so that it never hits the package's own code.
+
+    :param shield: that of the `to_send` which the user code has
     """
 
-    __slots__ = ("_lock", "_thread_id", "_was_interrupted", "label")
+    __slots__ = ("_is_left_behind", "_lock", "_shield", "_thread_id", "_was_interrupted", "label")
 
-    def __init__(self) -> None:
+    def __init__(self, shield: Shield | None = None) -> None:
         #: what runs now, for messages; None while nothing runs
         self.label: str | None = None
+        self._shield = shield or Shield()
         self._thread_id = 0
         self._was_interrupted = False
+        self._is_left_behind = False
         self._lock = threading.Lock()
 
     def run(
@@ -34,6 +45,7 @@ class UserCode:
         """Call a user's function.
 
         :returns: its result and None, or None and whatever it raised
+        :raises LeftBehind: `leave_behind` was called meanwhile
         """
         result: Any = None
         error: BaseException | None = None
@@ -48,9 +60,11 @@ class UserCode:
                 self.label = None
                 if self._was_interrupted:
                     with self._lock:
-                        _raise_in_thread(self._thread_id, None)
+                        self._shield.take_back(self._thread_id)
             except ServiceStopped:
                 continue
+            if self._is_left_behind:
+                raise LeftBehind
             return result, error
 
     @property
@@ -72,12 +86,20 @@ class UserCode:
         with self._lock:
             self._was_interrupted = True
             if self.label is not None:
-                _raise_in_thread(self._thread_id, ServiceStopped)
+                self._shield.interrupt(self._thread_id)
             return self.label
 
+    def leave_behind(self, is_meant: Callable[[], bool]) -> int | None:
+        """Give up the user code that runs now; any thread.
 
-def _raise_in_thread(thread_id: int, error: type[BaseException] | None) -> None:
-    """Raise an exception in a thread once it runs Python code again, or take it back (None)."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread_id), None if error is None else ctypes.py_object(error)
-    )
+        :param is_meant: asked about what runs then, which cannot end before it is given up
+        :returns: its thread, whose `run` raises `LeftBehind` when it ever comes back; None when
+            nothing runs, or nothing that is meant
+        """
+        with self._lock:
+            # as in `run`: either it sees this, or this sees that it has ended
+            self._was_interrupted = True
+            if self.label is None or not is_meant():
+                return None
+            self._is_left_behind = True
+            return self._thread_id

@@ -8,7 +8,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from sf_actors.actors.shield import Shield
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sf_actors.actors.authenticator import Authenticator
     from sf_actors.actors.base import SocketActor
     from sf_actors.actors.inbox import Wakeup
@@ -55,6 +59,8 @@ class World:
     transport: Transport
     supervisor: Supervisor
     states: States
+    #: holds interrupts back while user code is inside `to_send`
+    shield: Shield = field(default_factory=Shield)
     turn: Turn = field(init=False)
     router: Router = field(init=False)
     #: says who may connect; there when the service has keys
@@ -65,6 +71,8 @@ class World:
     taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: set when outbound calls that wait must give up
     closing: threading.Event = field(default_factory=threading.Event)
+    #: called right after that, in the thread of the stop
+    when_closing: list[Callable[[], None]] = field(default_factory=list)
     #: readable from then on; there while a requester of the world needs it
     closing_wakeup: Wakeup | None = None
     _ids: itertools.count[int] = field(default_factory=itertools.count)

@@ -51,6 +51,18 @@ def test_a_replica_follows(scheme: str, topic: str | None, tmp_path: Path) -> No
         assert str(value["bids"][Decimal(2)]) == "3.10"
 
 
+@pytest.mark.parametrize("original", ["local_variable_delta_update", "delta_update"])
+def test_a_replica_follows_under_the_originals_name_of_its_type(original: str) -> None:
+    with (
+        leading(model(original)) as leader,
+        following(model(original), towards(leader.addresses)) as follower,
+    ):
+        leader.send(**ONE)
+        follower.wait_for(ONE)
+        leader.send(bids={Decimal("1.50"): None})
+        follower.wait_for({"title": "one", "bids": {}})
+
+
 def test_a_topic_is_not_heard_by_those_of_another() -> None:
     with leading(model(OUT, topic="a")) as leader:
         heard = towards(leader.addresses)

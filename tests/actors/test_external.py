@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import InvalidArguments, RequestTimeout
+from sf_actors import InvalidArguments, RequestTimeout, ServiceStopped
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.testing import running
 from tests.actors.models import PATIENCE_S, Sender, counters, external, service
@@ -143,6 +143,47 @@ def test_a_target_that_takes_too_long_runs_on_and_the_next_call_works() -> None:
         assert "RequestTimeout" in ours.counters["last_error"]
         may_go.set()
         assert ended.wait(PATIENCE_S)
+
+
+def test_a_stop_waits_for_no_target_with_a_deadline() -> None:
+    entered, may_go = threading.Event(), threading.Event()
+
+    def target(n: int) -> dict[str, int]:
+        entered.set()
+        assert may_go.wait(PATIENCE_S)
+        return {"n": n}
+
+    outcome: list[BaseException] = []
+
+    def call(ours: Calling) -> None:
+        try:
+            ours.call(n=1)
+        except BaseException as error:  # noqa: BLE001 - told in the test's own thread
+            outcome.append(error)
+
+    with calling(target, timeout_s=600.0) as ours:
+        caller = threading.Thread(target=call, args=(ours,))
+        caller.start()
+        assert entered.wait(PATIENCE_S)
+        ours.service.stop_service()
+        caller.join(PATIENCE_S)
+        [error] = outcome
+        assert isinstance(error, ServiceStopped)
+        may_go.set()
+
+
+@pytest.mark.parametrize("kind", ["external_target", "external_request"])
+@pytest.mark.parametrize("key", ["target", "func_to_call"])
+def test_either_name_of_the_type_and_of_its_target_works(kind: str, key: str) -> None:
+    calling = Calling()
+    model = {
+        "connection_type": kind,
+        "required_creation_arguments": {key: double},
+        "required_arguments": N,
+        "required_return_arguments": N,
+    }
+    with running(service("s", outbound={"it": model}, init_function=calling.__call__)):
+        assert calling.call(n=4) == {"n": 8}
 
 
 def test_the_workflow_id_is_there_in_a_target_with_a_deadline() -> None:

@@ -53,6 +53,18 @@ def test_a_replica_takes_each_value_whole(scheme: str, topic: str | None, tmp_pa
         assert (status.phase, status.number, status.gaps, status.resyncs) == (Phase.LIVE, 1, 0, 0)
 
 
+@pytest.mark.parametrize("original", ["local_variable_full_update", "full_update"])
+def test_a_replica_follows_under_the_originals_name_of_its_type(original: str) -> None:
+    with (
+        leading(model(original)) as leader,
+        following(model(original), towards(leader.addresses)) as follower,
+    ):
+        leader.send(**ONE)
+        follower.wait_for(ONE)
+        leader.send(**TWO)
+        follower.wait_for(TWO)
+
+
 def test_a_topic_is_not_heard_by_those_of_another() -> None:
     with leading(model(OUT, topic="a")) as leader:
         heard = towards(leader.addresses)
