@@ -116,7 +116,7 @@ def test_a_service_can_be_stopped_while_init_function_runs() -> None:
             raise
 
     service = echo_service(init_function=init_function)
-    service._stop_timeout_s = 0.4
+    service._stop_timeout_s = 2.0  # interrupted at half of it, it has as long again to end
     run = Background(service.run_service)
     assert started.wait(PATIENCE_S)
     service.stop_service()

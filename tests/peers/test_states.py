@@ -271,7 +271,8 @@ def test_over_a_gap_our_delta_update_in_asks_it_for_the_snapshot(tmp_path: Path)
         value = first
         while value["n"] < 330:
             before, value = value["n"], follower.next_update().value
-            assert value["n"] > before
+            # its snapshots do not say how new they are: what followed may come once more
+            assert value["n"] >= before
             # what it holds is never a mixture: each row is the last of its kind
             assert max(v for k, v in value.items() if k != "n") == value["n"]
         assert follower.status.gaps >= 1
