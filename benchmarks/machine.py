@@ -11,7 +11,7 @@ import zmq
 
 from benchmarks import peers
 
-_OURS = ("sf_actors", "pyzmq", "msgspec", "pykka", "structlog", "immutables")
+_OURS = ("sf_actors", "pyzmq", "msgspec", "pykka", "structlog")
 
 
 def described() -> dict[str, object]:

@@ -24,13 +24,12 @@ from sf_actors.wire.envelope import (
 )
 
 if TYPE_CHECKING:
-    from immutables import Map
-
     from sf_actors.actors.inbox import Source
     from sf_actors.actors.transport import Socket
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.trie import Map
     from sf_actors.wire.envelope import SnapshotRequest
 
 

@@ -10,14 +10,13 @@ from sf_actors.actors.reader import Delivery, Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from immutables import Map
-
     from sf_actors.actors.states import Cell
     from sf_actors.actors.world import World
     from sf_actors.addresses import Endpoint
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.status import Status
+    from sf_actors.replication.trie import Map
 
 
 class InState(Reader):

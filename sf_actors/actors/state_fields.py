@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from immutables import Map
-
 from sf_actors.errors import InvalidArguments
+from sf_actors.replication.trie import EMPTY, Map
 from sf_actors.replication.value import thaw
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.shape import Record
@@ -58,9 +57,9 @@ class StateFields:
             {**shape.required, **shape.optional}["state"], Record
         )
         #: the value before the first update
-        self.initial: Map[str, Any] = Map()
+        self.initial: Map[str, Any] = EMPTY
         if self._is_single and not self._is_record:
-            self.initial = Map(state=Map())
+            self.initial = EMPTY.set("state", EMPTY)
         self._is_numbered_by_caller = model.numbered_by_caller
 
     def checked(self, args: Any) -> Update:
@@ -113,7 +112,7 @@ class StateFields:
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
         """Return what readers see of a value: its fields, or the content of the one field."""
         if self._is_single:
-            found: Map[str, Any] = value.get("state", type(value)())
+            found: Map[str, Any] = value.get("state", EMPTY)
             return found
         return value
 

@@ -12,9 +12,8 @@ from sf_actors.replication.value import View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from immutables import Map
-
     from sf_actors.replication.status import Status
+    from sf_actors.replication.trie import Map
 
 
 class Cell:

@@ -9,10 +9,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from immutables import Map
-
     from sf_actors.errors import MessageError
     from sf_actors.replication.status import Status
+    from sf_actors.replication.trie import Map
 
 
 # msgspec's structs instead of dataclasses: one is made for each update, at a fifth of the cost.

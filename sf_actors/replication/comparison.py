@@ -9,7 +9,7 @@ from sf_actors.replication.digest import digest_after, digest_of, packed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from immutables import Map
+    from sf_actors.replication.trie import Map
 
 
 class Comparison:

@@ -17,8 +17,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from immutables import Map
-
+from sf_actors.replication.trie import Map
 from sf_actors.replication.value import FrozenList
 
 if TYPE_CHECKING:

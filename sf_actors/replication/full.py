@@ -9,12 +9,13 @@ from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
 from sf_actors.replication.heard import Heard
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.value import EMPTY, freeze
+from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.value import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from immutables import Map
+    from sf_actors.replication.trie import Map
 
     Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 

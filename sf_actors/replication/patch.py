@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from immutables import Map
-
 from sf_actors.nearest import nearest
-from sf_actors.replication.value import EMPTY, freeze
+from sf_actors.replication.trie import EMPTY, Map, map_of
+from sf_actors.replication.value import freeze
 from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:
@@ -54,15 +53,17 @@ def merge_open(value: Any, patch: Any) -> Any:
     """Return a frozen value with any patch applied, by RFC 7396 alone (section 2)."""
     if not isinstance(patch, Mapping):
         return freeze(patch)
-    edit = (value if type(value) is Map else EMPTY).mutate()
+    held = value if type(value) is Map else EMPTY
+    changes: dict[Any, Any] = {}
+    gone: list[Any] = []
     for key, change in patch.items():
         if change is None:
-            edit.pop(key, None)
+            gone.append(key)
         elif isinstance(change, Mapping):
-            edit[key] = merge_open(edit.get(key), change)
+            changes[key] = merge_open(held.get(key), change)
         else:
-            edit[key] = freeze(change)
-    return edit.finish()
+            changes[key] = freeze(change)
+    return held.updated(changes, gone)
 
 
 def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) -> Map[str, Any]:
@@ -77,7 +78,8 @@ def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) 
 
 def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
     required, optional = shape.required, shape.optional
-    edit = value.mutate()
+    changes: dict[str, Any] = {}
+    gone: list[str] = []
     for name, change in patch.items():
         kind = required.get(name)
         if kind is None:
@@ -85,38 +87,34 @@ def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record)
             if kind is None:
                 raise _unknown(name, shape)
             if change is None:
-                edit.pop(name, None)
+                gone.append(name)
                 continue
         elif change is None:
             raise PatchRefused("is required and cannot be deleted", name)
         if type(kind) is Leaf:
-            edit[name] = freeze(change)
+            changes[name] = freeze(change)
         else:
             try:
-                edit[name] = _merge_within(value.get(name), change, kind)
+                changes[name] = _merge_within(value.get(name), change, kind)
             except PatchRefused as refusal:
                 raise refusal.under(name) from None
-    return edit.finish()
+    return value.updated(changes, gone)
 
 
 def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
-    edit = value.mutate()
-    if type(kind) is Leaf:
-        for key, change in patch.items():
-            if change is None:
-                edit.pop(key, None)
-            else:
-                edit[key] = freeze(change)
-        return edit.finish()
+    changes: dict[Any, Any] = {}
+    gone: list[Any] = []
     for key, change in patch.items():
         if change is None:
-            edit.pop(key, None)
-            continue
-        try:
-            edit[key] = _merge_within(value.get(key), change, kind)
-        except PatchRefused as refusal:
-            raise refusal.under(key) from None
-    return edit.finish()
+            gone.append(key)
+        elif type(kind) is Leaf:
+            changes[key] = freeze(change)
+        else:
+            try:
+                changes[key] = _merge_within(value.get(key), change, kind)
+            except PatchRefused as refusal:
+                raise refusal.under(key) from None
+    return value.updated(changes, gone)
 
 
 def _merge_within(value: Any, change: Any, kind: Shape) -> Any:
@@ -140,7 +138,7 @@ def _whole_record(value: Mapping[str, Any], shape: Record, *, partial: bool) -> 
             fields[name] = _whole(item, kind)
         except PatchRefused as refusal:
             raise refusal.under(name) from None
-    whole = Map(fields)
+    whole = map_of(fields)
     return whole if partial else _complete(whole, shape)
 
 
@@ -157,7 +155,7 @@ def _whole(value: Any, kind: Shape) -> Any:
                     items[key] = _whole(item, kind.value)
                 except PatchRefused as refusal:
                     raise refusal.under(key) from None
-            return Map(items)
+            return map_of(items)
         case Leaf() | Open():
             return freeze(value)
 

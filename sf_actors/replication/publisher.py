@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.patch import merge, snapshot
-from sf_actors.replication.value import EMPTY
+from sf_actors.replication.trie import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from immutables import Map
-
+    from sf_actors.replication.trie import Map
     from sf_actors.wire.shape import Record
 
 

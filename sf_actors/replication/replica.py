@@ -12,15 +12,14 @@ from sf_actors.replication.comparison import Comparison
 from sf_actors.replication.heard import Heard
 from sf_actors.replication.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.status import Phase, Status
+from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.trouble import Trouble
-from sf_actors.replication.value import EMPTY
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from immutables import Map
-
+    from sf_actors.replication.trie import Map
     from sf_actors.wire.shape import Record
 
     Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]

@@ -1,8 +1,8 @@
 """Persistent, deeply frozen values, and the read-only mapping that users see of them.
 
 A frozen value shares structure with the one it was made from, so a change costs what changed and
-not what there is; it can be held by any thread for as long as one likes. Mappings become
-`immutables.Map` (whose order of iteration is that of hashes, not of insertion), lists become
+not what there is; it can be held by any thread for as long as one likes. Mappings become `Map`
+(whose order of iteration is that of hashes where it is large, not of insertion), lists become
 `FrozenList`, sets `frozenset`; scalars are what they were.
 """
 
@@ -14,13 +14,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from immutables import Map
+from sf_actors.replication.trie import Map, map_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-EMPTY: Map[Any, Any] = Map()
-"""The value before the first update."""
 
 
 class FrozenList(tuple[Any, ...]):
@@ -136,7 +133,7 @@ _SCALARS = frozenset(
 
 
 def _freeze_mapping(value: Mapping[Any, Any]) -> Map[Any, Any]:
-    return Map({key: freeze(item) for key, item in value.items()})
+    return map_of({key: freeze(item) for key, item in value.items()})
 
 
 def _freeze_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:

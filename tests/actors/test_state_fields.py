@@ -8,12 +8,12 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from immutables import Map
 
 from sf_actors import InvalidArguments
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.definition.models import build_models
 from sf_actors.errors import InvalidMessage
+from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze
 
 
@@ -92,10 +92,10 @@ def test_the_content_of_a_single_state_travels_without_its_name() -> None:
     assert msgpack.unpackb(single.checked({"state": {"a": 1}}).raw) == {"a": 1}
     assert single.decoded(raw({"a": None}), is_snapshot=False) == {"state": {"a": None}}
     assert single.decoded_value(raw({"a": 1})) == {"state": {"a": 1}}
-    assert single.content(freeze({"state": {"a": 1}})) == Map(a=1)
+    assert single.content(freeze({"state": {"a": 1}})) == EMPTY.set("a", 1)
     assert msgpack.unpackb(single.encoded(freeze({"state": {"a": 1}}))) == {"a": 1}
-    assert single.content(single.initial) == Map()
-    assert View(single.content(Map())) == {}
+    assert single.content(single.initial) == EMPTY
+    assert View(single.content(EMPTY)) == {}
 
 
 def test_an_update_without_fields_of_a_single_state_changes_nothing() -> None:
@@ -109,4 +109,4 @@ def test_an_empty_content_of_a_single_record_stands_for_none() -> None:
     assert single.decoded_value(raw({})) == {}
     assert single.decoded(raw({}), is_snapshot=False) == {}
     assert single.decoded_value(raw({"low": 1, "high": 2})) == {"state": {"low": 1, "high": 2}}
-    assert single.initial == Map()
+    assert single.initial == EMPTY

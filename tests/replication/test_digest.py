@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.patch import PatchRefused, merge, snapshot
-from sf_actors.replication.value import EMPTY, freeze
+from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.value import freeze
 from tests.replication.shapes import SHAPE, patches, wholes
 from tests.replication.test_value import mappings
 

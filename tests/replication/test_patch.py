@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sf_actors.replication.patch import PatchRefused, merge, merge_open, snapshot
-from sf_actors.replication.value import EMPTY, View, freeze, thaw
+from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.value import View, freeze, thaw
 from sf_actors.wire.shape import Leaf, Open, Record, Table
 from tests.replication.shapes import SHAPE, patches, plain_merge, wholes
 

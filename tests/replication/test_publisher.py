@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from immutables import Map
 
 from sf_actors.replication.digest import digest_of, packed
 from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.publisher import PublisherLog
+from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, thaw
 from tests.replication.shapes import SHAPE
 
@@ -111,6 +111,6 @@ def test_the_log_has_so_many_bytes_at_most_and_always_the_last_update() -> None:
 
 
 def test_a_value_to_begin_with_is_in_the_digest() -> None:
-    initial = Map(table=Map())
+    initial = EMPTY.set("table", EMPTY)
     log = PublisherLog(SHAPE, epoch=5, digest=True, value=initial)
     assert (log.value, log.number, log.digest) == (initial, -1, packed(digest_of(initial)))

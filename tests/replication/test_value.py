@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from immutables import Map
 
+from sf_actors.replication.trie import Map
 from sf_actors.replication.value import FrozenList, View, freeze, same, shown, thaw
 
 _scalars = (

@@ -1,0 +1,249 @@
+"""A persistent map that the collector of garbage does not see.
+
+Up to `WIDTH` items lie in one dict. Above that, a node is a list of `FAN_OUT` nodes, of which the
+hash of a key chooses one by five bits a level, and the leaves are dicts again. To change one key
+copies the leaf and the nodes above it: O(log n), and all the rest is shared with the map before.
+
+The leaves are wide because CPython's collector stops the whole process while it looks at what it
+tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself, so that at a
+million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
+few items, has 650,000 nodes, and a collection takes some 0.3 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+WIDTH: Final = 64
+"""Items that a leaf holds before it is divided."""
+
+FAN_OUT: Final = 32
+FEW: Final = 8
+"""Items that are set one by one; more share the copies of the nodes that they have in common."""
+
+_BITS: Final = 5
+_LOW: Final = FAN_OUT - 1
+_DEEPEST: Final = 60
+"""Leaves are divided by so many bits of the hash: what is still together then has one hash."""
+
+_NOTHING: Final[dict[Any, Any]] = {}
+_ABSENT: Final = object()
+
+#: A dict, or a list of FAN_OUT nodes; nobody changes one that is in a map.
+_Node = Any
+
+
+class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
+    """A mapping that never changes, made by `map_of`; any thread.
+
+    It cannot be part of a cycle, since what is in it was there before.
+    """
+
+    root: _Node = _NOTHING
+    count: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, key: K) -> V:
+        found: V = _leaf(self.root, key)[key]
+        return found
+
+    def __contains__(self, key: object) -> bool:
+        return key in _leaf(self.root, key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return what stands under the key, or the default; HOT."""
+        node = self.root
+        if type(node) is list:
+            bits = hash(key)
+            while type(node) is list:
+                node = node[bits & _LOW]
+                bits >>= _BITS
+        return node.get(key, default)
+
+    def __iter__(self) -> Iterator[K]:
+        for leaf in self.leaves():
+            yield from leaf
+
+    def keys(self) -> Iterator[K]:
+        """Give every key."""
+        return iter(self)
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """Give every key with its value."""
+        for leaf in self.leaves():
+            yield from leaf.items()
+
+    def leaves(self) -> Iterator[dict[K, V]]:
+        """Give the dicts that the items lie in, which are not to be changed; none is empty."""
+        return _leaves(self.root)
+
+    def set(self, key: K, value: V) -> Map[K, V]:
+        """Return the map with one item set; HOT."""
+        root = self.root
+        if type(root) is dict:
+            leaf = root.copy()
+            leaf[key] = value
+            count = len(leaf)
+            return Map(leaf if count <= WIDTH else _divided(leaf, 0), count)
+        # down the way to the leaf, with a copy of each node
+        bits, depth = hash(key), _BITS
+        node = copy = root.copy()
+        place = bits & _LOW
+        below = node[place]
+        while type(below) is list:
+            node[place] = node = below.copy()
+            bits >>= _BITS
+            depth += _BITS
+            place = bits & _LOW
+            below = node[place]
+        leaf = below.copy()
+        leaf[key] = value
+        node[place] = leaf if len(leaf) <= WIDTH else _divided(leaf, depth)
+        return Map(copy, self.count + len(leaf) - len(below))
+
+    def without(self, key: K) -> Map[K, V]:
+        """Return the map with one item less, or as many if it is not there; HOT."""
+        root = self.root
+        path, leaf = _way_to(root, key)
+        if key not in leaf:
+            return self
+        copy = leaf.copy()
+        del copy[key]
+        return Map(_rebuilt(path, copy or _NOTHING), self.count - 1)
+
+    def updated(self, changes: dict[K, V], gone: Collection[K] = ()) -> Map[K, V]:
+        """Return the map with items set, and then without those that are gone; HOT.
+
+        :param changes: may be kept, as by `map_of`
+        """
+        if len(changes) == 1 and not gone:
+            [(key, value)] = changes.items()
+            return self.set(key, value)
+        whole = self
+        if not self.count:
+            whole = map_of(changes)
+        elif type(self.root) is dict or len(changes) > FEW:
+            root, grown = _with_all(self.root, changes, 0)
+            whole = Map(root, self.count + grown)
+        else:
+            for key, value in changes.items():
+                whole = whole.set(key, value)
+        for key in gone:
+            whole = whole.without(key)
+        return whole
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Map:
+            return NotImplemented
+        if self.root is other.root:
+            return True
+        if self.count != other.count:
+            return False
+        return all(other.get(key, _ABSENT) == value for key, value in self.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Map({dict(self.items())!r})"
+
+
+Mapping.register(Map)
+
+EMPTY: Final[Map[Any, Any]] = Map()
+
+
+def map_of(items: dict[K, V]) -> Map[K, V]:
+    """Return a map of the items of a dict, which it may keep: nobody is to change it afterwards."""
+    count = len(items)
+    return Map(items if count <= WIDTH else _divided(items, 0), count)
+
+
+def _leaf(node: _Node, key: object) -> dict[Any, Any]:
+    """Return the leaf that a key belongs to; HOT."""
+    if type(node) is list:
+        bits = hash(key)
+        while type(node) is list:
+            node = node[bits & _LOW]
+            bits >>= _BITS
+    return node  # type: ignore[no-any-return]
+
+
+def _leaves(node: _Node) -> Iterator[dict[Any, Any]]:
+    if type(node) is dict:
+        if node:
+            yield node
+        return
+    for inner in node:
+        if type(inner) is list:
+            yield from _leaves(inner)
+        elif inner:
+            yield inner
+
+
+def _way_to(node: _Node, key: object) -> tuple[list[tuple[list[_Node], int]], dict[Any, Any]]:
+    """Return the nodes above a leaf with the place taken in each, and the leaf; HOT."""
+    path: list[tuple[list[_Node], int]] = []
+    bits = hash(key)
+    while type(node) is list:
+        place = bits & _LOW
+        path.append((node, place))
+        node = node[place]
+        bits >>= _BITS
+    return path, node
+
+
+def _rebuilt(path: list[tuple[list[_Node], int]], node: _Node) -> _Node:
+    """Return the copy of a tree that has another node at the end of a path; HOT."""
+    for above, place in reversed(path):
+        beside = above.copy()
+        beside[place] = node
+        node = beside
+    if not node or (path and not any(node)):
+        return _NOTHING
+    return node
+
+
+def _with_all(node: _Node, items: dict[Any, Any], depth: int) -> tuple[_Node, int]:
+    """Return the copy of a tree with items set, and by how much it has grown."""
+    if type(node) is dict:
+        leaf = {**node, **items}
+        grown = len(leaf) - len(node)
+        return (leaf if len(leaf) <= WIDTH else _divided(leaf, depth)), grown
+    beside, grown = node.copy(), 0
+    for place, part in enumerate(_parts(items, depth)):
+        if part:
+            beside[place], more = _with_all(node[place], part, depth + _BITS)
+            grown += more
+    return beside, grown
+
+
+def _divided(items: dict[Any, Any], depth: int) -> _Node:
+    """Return what takes the place of a leaf that has become too large."""
+    if depth >= _DEEPEST:
+        return items
+    parts = _parts(items, depth)
+    for place, part in enumerate(parts):
+        if len(part) > WIDTH:
+            parts[place] = _divided(part, depth + _BITS)
+    return parts
+
+
+def _parts(items: dict[Any, Any], depth: int) -> list[_Node]:
+    """Return the items as they belong to the nodes below one of this depth."""
+    parts: list[_Node] = [_NOTHING] * FAN_OUT
+    for key, value in items.items():
+        place = (hash(key) >> depth) & _LOW
+        part = parts[place]
+        if part is _NOTHING:
+            parts[place] = {key: value}
+        else:
+            part[key] = value
+    return parts
