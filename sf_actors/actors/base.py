@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 
-from sf_actors.actors.inbox import TICK, Broken, SocketInbox, Source, last_inbox
+from sf_actors.actors.inbox import STEP, TICK, Broken, SocketInbox, Source, last_inbox
 from sf_actors.actors.user_code import LeftBehind
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ class SocketActor(pykka.ThreadingActor):
 
     def on_tick(self) -> None:
         """Act on the deadline of the inbox."""
+
+    def on_step(self) -> None:
+        """Do a piece of the work that the inbox was told of."""
 
     def on_message(self, message: Any) -> None:
         """Act on a message of another actor."""
@@ -234,6 +237,8 @@ class SocketActor(pykka.ThreadingActor):
                 self.on_readable(message)
             elif message is TICK:
                 self.on_tick()
+            elif message is STEP:
+                self.on_step()
             elif type(message) is Begin:
                 self.on_begin()
             elif type(message) is Drain:

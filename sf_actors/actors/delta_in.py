@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 from msgspec import UnsetType
@@ -13,7 +14,10 @@ from sf_actors.actors.in_state import InState
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import MessageError, Undecodable
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
+from sf_actors.replication.patch import extended
+from sf_actors.replication.pieces import RUNS_AT_ONCE
 from sf_actors.replication.replica import Replica
+from sf_actors.replication.trie import EMPTY, let_go
 from sf_actors.wire.envelope import (
     HEARTBEAT_NUMBER,
     decode_delta,
@@ -23,11 +27,12 @@ from sf_actors.wire.envelope import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sf_actors.actors.inbox import Source
     from sf_actors.replication.actions import Action
-    from sf_actors.wire.envelope import DeltaArgs, SnapshotReply
+    from sf_actors.replication.trie import Map
+    from sf_actors.wire.envelope import Cut, DeltaArgs, SnapshotArgs, SnapshotReply
 
 
 class Packed:
@@ -36,21 +41,65 @@ class Packed:
     :raises InvalidMessage: on the call: they fail the model
     """
 
-    __slots__ = ("_decode", "_is_snapshot", "_raw")
+    __slots__ = ("_cuts", "_decode", "_is_snapshot", "_raw")
 
-    def __init__(self, decode: Callable[..., dict[str, Any]], args: DeltaArgs) -> None:
+    def __init__(
+        self,
+        decode: Callable[..., Mapping[str, Any]],
+        args: DeltaArgs,
+        cuts: list[Cut] | None = None,
+    ) -> None:
         self._decode = decode
+        self._cuts = cuts
         self._raw = args.state
         self._is_snapshot = args.is_snapshot
 
-    def __call__(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return self._decode(self._raw, is_snapshot=self._is_snapshot)
+    def __call__(self) -> Mapping[str, Any]:
+        """Return the fields."""
+        return self._decode(self._raw, is_snapshot=self._is_snapshot, cuts=self._cuts)
 
     @property
     def size(self) -> int:
         """How many bytes they have."""
         return memoryview(self._raw).nbytes
+
+
+class Arriving:
+    """A snapshot that is read piece by piece.
+
+    :param cuts: where its pieces lie
+    """
+
+    def __init__(
+        self, reply: SnapshotReply, snapshot: SnapshotArgs, cuts: list[Cut], fields: StateFields
+    ) -> None:
+        self.token = reply.workflow_id
+        self.epoch = reply.epoch
+        self.number = snapshot.current_num
+        self._pieces = fields.decoded_pieces(snapshot.state, cuts)
+        self._value: Map[str, Any] = EMPTY
+        self._problem: MessageError | None = None
+
+    def step(self) -> bool:
+        """Read some more pieces; whether there is none left."""
+        count = 0
+        try:
+            for piece in islice(self._pieces, RUNS_AT_ONCE):
+                self._value = extended(self._value, piece)
+                count += 1
+        except MessageError as problem:
+            self._problem = problem
+            return True
+        return count < RUNS_AT_ONCE
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the whole value.
+
+        :raises InvalidMessage: a piece of it fails the model
+        """
+        if self._problem is not None:
+            raise self._problem
+        return cast("Mapping[str, Any]", self._value)
 
 
 class DeltaIn(InState):
@@ -75,6 +124,8 @@ class DeltaIn(InState):
         self._is_answered = True
         self._was_heard = False
         self._workflow_id: object = None
+        #: a large snapshot that is being read
+        self._arriving: Arriving | None = None
         self.show(self._replica.value, lambda: self._replica.status(monotonic()))
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
@@ -113,7 +164,7 @@ class DeltaIn(InState):
                 envelope.epoch,
                 args.current_num,
                 args.is_snapshot,
-                Packed(self._fields.decoded, args),
+                Packed(self._fields.decoded, args, envelope.cuts),
             )
         self._act(actions)
 
@@ -192,9 +243,32 @@ class DeltaIn(InState):
             ]
             self._act(replica.on_fill(now, token, reply.epoch, filled))
         elif not isinstance(snapshot, UnsetType):
+            if reply.cuts:
+                # one after the other: to begin anew with each would come to no end
+                if self._arriving is None:
+                    self._arriving = Arriving(reply, snapshot, reply.cuts, self._fields)
+                    self.inbox.has_work = True
+                return
             decoded, raw = self._fields.decoded_value, snapshot.state
             self._act(
                 replica.on_snapshot(
                     now, token, reply.epoch, snapshot.current_num, lambda: decoded(raw)
                 )
             )
+
+    def on_step(self) -> None:
+        """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
+        arriving, now, replica = self._arriving, monotonic(), self._replica
+        if arriving is None or not replica.on_progress(now, arriving.token):
+            self._arriving = None
+        elif arriving.step():
+            self._arriving = None
+            replaced = [replica.value]
+            self._act(
+                replica.on_snapshot(
+                    now, arriving.token, arriving.epoch, arriving.number, arriving.fields
+                )
+            )
+            let_go(replaced)
+        self.inbox.has_work = self._arriving is not None
+        self.wait_until(replica.next_deadline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 
@@ -11,8 +11,9 @@ from sf_actors.actors.frames import split_address
 from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
-from sf_actors.replication.patch import PatchRefused
+from sf_actors.replication.patch import PatchRefused, snapshot
 from sf_actors.replication.publisher import PublisherLog
+from sf_actors.replication.trie import let_go
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
     encode_delta,
@@ -24,13 +25,17 @@ from sf_actors.wire.envelope import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sf_actors.actors.inbox import Source
-    from sf_actors.actors.transport import Socket
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
-    from sf_actors.replication.trie import Map
+    from sf_actors.replication.pieces import Packing
     from sf_actors.wire.envelope import SnapshotRequest
+
+    #: The frames that lead back to who asked.
+    Address = tuple[bytes, ...]
 
 
 class DeltaPublication(Publication):
@@ -39,6 +44,7 @@ class DeltaPublication(Publication):
     def __init__(self, world: World, model: Model, counters: Counters) -> None:
         super().__init__(world, model, counters)
         self.fields = StateFields(model)
+        self._shape = model.arguments.shape
         self.log = PublisherLog(
             model.arguments.shape,
             epoch=self.epoch,
@@ -58,23 +64,31 @@ class DeltaPublication(Publication):
         """
         update = self.fields.checked(args)
         log = self.log
-        with self.lock:
-            socket = self.open_socket()
-            number = log.number + 1 if update.number is None else update.number
-            packed = encode_delta_args(number, update.is_snapshot, update.raw)
-            frame = self.framed(encode_delta(packed, workflow_id, log.epoch))
-            try:
+        replaced = [log.value] if update.cuts else None
+        try:
+            fields: Mapping[str, Any] = update.typed
+            if update.is_snapshot:
+                # before the lock is held, since it costs what the value holds
+                fields = cast("Mapping[str, Any]", snapshot(fields, self._shape))
+            with self.lock:
+                socket = self.open_socket()
+                number = log.number + 1 if update.number is None else update.number
+                packed = encode_delta_args(number, update.is_snapshot, update.raw)
+                frame = self.framed(encode_delta(packed, workflow_id, log.epoch, update.cuts))
                 log.publish(
-                    update.typed,
+                    fields,
                     is_snapshot=update.is_snapshot,
                     number=update.number,
-                    frame=packed,
+                    # what is large is not kept to fill gaps: a snapshot does that in pieces
+                    frame=None if update.cuts else packed,
                 )
-            except PatchRefused as refused:
-                raise InvalidArguments(f"{self.model.where}: {refused}") from None
-            if socket is not None:
-                socket.send(frame, zmq.NOBLOCK)
-                self.counters.sent += 1
+                if socket is not None:
+                    socket.send(frame, zmq.NOBLOCK)
+                    self.counters.sent += 1
+        except PatchRefused as refused:
+            raise InvalidArguments(f"{self.model.where}: {refused}") from None
+        if replaced is not None:
+            let_go(replaced)
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""
@@ -84,6 +98,24 @@ class DeltaPublication(Publication):
             socket = self.open_socket()
             if socket is not None:
                 socket.send(beat, zmq.NOBLOCK)
+
+
+class PackedSnapshot:
+    """A value as it is packed, and which it is.
+
+    :ivar now: its epoch and number
+    """
+
+    def __init__(self, now: tuple[int, int], packing: Packing) -> None:
+        self.now = now
+        self.packing = packing
+        self._is_packed = False
+
+    def is_packed(self) -> bool:
+        """Pack one more run, unless all is packed; whether it was already."""
+        was_packed = self._is_packed
+        self._is_packed = was_packed or self.packing.step()
+        return was_packed
 
 
 class DeltaOut(OutState[DeltaPublication]):
@@ -98,9 +130,13 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def open(self) -> None:
         """Open both sockets."""
-        #: epoch and number of a value, and the value encoded
-        self._snapshot: tuple[tuple[int, int], bytes] | None = None
         self._max_bytes: int = self.model.creation["max_message_bytes"]
+        #: who waits for the snapshot that is being packed, and who asked after that was begun:
+        #: where the reply goes, and the workflow id of the request
+        self._asking: dict[Address, object] = {}
+        self._asking_next: dict[Address, object] = {}
+        #: the snapshot packed last, or being packed
+        self._snapshot: PackedSnapshot | None = None
         requests = self.bind(zmq.ROUTER, "replyer")
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -108,28 +144,46 @@ class DeltaOut(OutState[DeltaPublication]):
         self._requests = self.watch(requests)
 
     def on_readable(self, source: Source) -> None:
-        """Greet subscribers, answer requests for snapshots."""
+        """Greet subscribers, read requests for snapshots."""
         if source is not self._requests:
             super().on_readable(source)
             return
-        # All that wait are read before the first is answered, with the value of then: so however
-        # many ask while updates go on, one encoding serves them.
-        requests = []
         for _ in range(BATCH):
             try:
-                requests.append(source.socket.recv_multipart(zmq.NOBLOCK))
+                frames = source.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 source.drained()
                 break
+            self._take_request(frames)
+        self._pack_for_those_who_ask()
+
+    def on_step(self) -> None:
+        """Pack a piece of a snapshot, or give a snapshot to one who asked for it."""
+        if self._snapshot is not None and self._snapshot.is_packed():
+            if self._asking:
+                address, workflow_id = self._asking.popitem()
+                self._send(address, self._snapshot_reply(workflow_id, self._snapshot))
+            if not self._asking:
+                self.inbox.has_work = False
+                self._pack_for_those_who_ask()
+
+    def _pack_for_those_who_ask(self) -> None:
+        """Begin a snapshot for all who asked since the last was begun.
+
+        It is of the value of now: so however many ask while updates go on, one encoding serves
+        them, and none gets a snapshot that is older than its request.
+        """
+        if self.inbox.has_work or not self._asking_next:
+            return
+        self._asking, self._asking_next = self._asking_next, {}
         with self.publication.lock:
             log = self.publication.log
             now, value = (log.epoch, log.number), log.value
-        for frames in requests:
-            self._answer(source.socket, frames, now, value)
+        if self._snapshot is None or self._snapshot.now != now:
+            self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
+        self.inbox.has_work = True
 
-    def _answer(
-        self, socket: Socket, frames: list[bytes], now: tuple[int, int], value: Map[str, Any]
-    ) -> None:
+    def _take_request(self, frames: list[bytes]) -> None:
         self.counters.received += 1
         address: list[bytes] = []
         try:
@@ -138,19 +192,28 @@ class DeltaOut(OutState[DeltaPublication]):
         except MessageError as error:
             self.counters.drop(error.reason)
             self.warn(error.reason, str(error))
-            if not address:
-                return
-            reply = encode_failure(type(error).__name__, str(error), None)
+            if address:
+                self._send(address, encode_failure(type(error).__name__, str(error), None))
+            return
+        filled = self._filled(request)
+        if filled is not None:
+            self._send(address, filled)
         else:
-            reply = self._filled(request) or self._snapshot_reply(request, now, value)
+            # who grew impatient gets what it asked for at first
+            asking = self._asking if tuple(address) in self._asking else self._asking_next
+            asking.setdefault(tuple(address), request.workflow_id)
+
+    def _send(self, address: Sequence[bytes], reply: bytes) -> None:
+        requests = self._requests
         try:
-            socket.send_multipart([*address, reply], zmq.NOBLOCK)
+            requests.socket.send_multipart([*address, reply], zmq.NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             self.counters.drop("peer_gone")
+        requests.touched()
 
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
@@ -161,16 +224,14 @@ class DeltaOut(OutState[DeltaPublication]):
         reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
         return reply if len(reply) <= self._max_bytes else None
 
-    def _snapshot_reply(
-        self, request: SnapshotRequest, now: tuple[int, int], value: Map[str, Any]
-    ) -> bytes:
-        if self._snapshot is None or self._snapshot[0] != now:
-            self._snapshot = (now, self.publication.fields.encoded(value))
-        epoch, number = now
-        reply = encode_snapshot_reply(self._snapshot[1], number, request.workflow_id, epoch=epoch)
+    def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
+        epoch, number = packed.now
+        reply = encode_snapshot_reply(
+            packed.packing.raw, number, workflow_id, epoch=epoch, cuts=packed.packing.cuts
+        )
         if len(reply) <= self._max_bytes:
             return reply
         problem = f"the snapshot has {len(reply)} bytes, max_message_bytes allows {self._max_bytes}"
         self.counters.drop("too_large")
         self.warn("too_large", problem)
-        return encode_failure(MessageTooLarge.__name__, problem, request.workflow_id)
+        return encode_failure(MessageTooLarge.__name__, problem, workflow_id)

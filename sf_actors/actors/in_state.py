@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.reader import Delivery, Reader
+from sf_actors.replication.value import thaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,11 +65,15 @@ class InState(Reader):
         *,
         has_news: bool = True,
     ) -> None:
-        """Show another value and call the handler for what changed."""
+        """Show another value and call the handler for what changed.
+
+        :param fields: what the handler gets: a dict that it may change, or all fields, frozen
+        """
         if self._cell is not None:
             self._cell.value = value
         if self.handler is not None and has_news:
-            self.deliver(self.handler, fields, workflow_id, {self.model.name: value})
+            plain = thaw(fields)
+            self.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 
     def deliver(
         self,

@@ -39,6 +39,14 @@ _option: Final = zmq.backend.Socket.get
 _LONGEST_POLL_MS: Final = 2**31 - 1
 
 
+class Step:
+    """Nothing more urgent waits: time for a piece of the work that the actor has."""
+
+
+STEP: Final = Step()
+_STEP: Final = Envelope(STEP)
+
+
 class Broken:
     """The wait itself failed; the actor raises what is inside."""
 
@@ -175,6 +183,10 @@ class SocketInbox:
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` is to return a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
+        #: Whether the actor has work to do in pieces: `get` returns a `Step` in turn with readable
+        #: sources, and waits for nothing.
+        self.has_work = False
+        self._is_works_turn = False
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
@@ -238,15 +250,22 @@ class SocketInbox:
                 self.deadline = None
                 self._is_idle = False
                 return _TICK
+            if self.has_work and self._is_works_turn:
+                self._is_works_turn = self._is_idle = False
+                return _STEP
             for item, source in self._sources.items():
                 if source.may_be_readable and not source.paused:
                     self._is_idle = False
+                    self._is_works_turn = True
                     if len(self._sources) > 1:
                         # to the end of the line, so that a busy socket does not starve another
                         self._sources[item] = self._sources.pop(item)
                     return source.envelope
             timeout_ms = -1
-            if self.deadline is not None:
+            if self.has_work:
+                timeout_ms = 0
+                self._is_works_turn = True
+            elif self.deadline is not None:
                 # rounded up: zero until the deadline would be a busy loop
                 remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
                 timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sf_actors.errors import InvalidArguments
+from sf_actors.errors import InvalidArguments, InvalidMessage
+from sf_actors.replication.patch import extended
+from sf_actors.replication.pieces import Packing, is_large, piece_of
 from sf_actors.replication.trie import EMPTY, Map
-from sf_actors.replication.value import thaw
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.shape import Record
 from sf_actors.wire.words import shown
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from sf_actors.definition.models import Model
+    from sf_actors.wire.envelope import Cut
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
 _STATE_PREFIX = b"\x81\xa5state"
@@ -29,14 +31,16 @@ class Update(NamedTuple):
     """An update as it goes out.
 
     :ivar raw: the content of `state` on the wire
-    :ivar typed: the fields as a replica will decode them
+    :ivar typed: the fields as a replica will decode them, frozen where they are large and whole
     :ivar number: the caller's own number, or None
+    :ivar cuts: the runs of `raw` where it is large
     """
 
     raw: bytes
-    typed: dict[str, Any]
+    typed: Mapping[str, Any]
     is_snapshot: bool
     number: int | None
+    cuts: list[Cut] | None
 
 
 class StateFields:
@@ -85,17 +89,26 @@ class StateFields:
             is_snapshot = self._taken(args, "is_snapshot", bool)
         schema = self._whole if is_snapshot else self._patch
         fields = schema.checked(args)
+        if self._is_large(fields):
+            packing = Packing(self._content_of(fields))
+            packing.finish()
+            large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
+            return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
         typed = schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
-        return Update(raw, typed, is_snapshot, number)
+        return Update(raw, typed, is_snapshot, number, None)
 
-    def decoded(self, raw: msgspec.Raw, *, is_snapshot: bool) -> dict[str, Any]:
-        """Return the fields of an update that came in.
+    def decoded(
+        self, raw: msgspec.Raw, *, is_snapshot: bool, cuts: list[Cut] | None = None
+    ) -> Mapping[str, Any]:
+        """Return the fields of an update that came in, frozen where they are large and whole.
 
         :raises InvalidMessage: they fail the model
         """
+        if cuts:
+            return self._joined(raw, cuts, is_snapshot=is_snapshot)
         return (self._whole if is_snapshot else self._patch).decoded(self._packed(raw))
 
     def decoded_value(self, raw: msgspec.Raw) -> dict[str, Any]:
@@ -105,9 +118,24 @@ class StateFields:
         """
         return self._partial.decoded(self._packed(raw))
 
-    def encoded(self, value: Map[str, Any]) -> bytes:
-        """Return a whole value as it stands in a snapshot."""
-        return encode(thaw(self.content(value)))
+    def decoded_pieces(
+        self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut]
+    ) -> Iterator[dict[str, Any]]:
+        """Give the fields of a large value, a run of items at a time.
+
+        :raises InvalidMessage: one of them fails the model, or is no part of the value
+        """
+        whole = memoryview(raw)
+        for cut in cuts:
+            try:
+                piece = piece_of(whole, cut)
+            except ValueError as error:
+                raise InvalidMessage(f"{self._where}: {error}") from None
+            yield self._patch.decoded(self._packed(piece))
+
+    def packing(self, value: Map[str, Any]) -> Packing:
+        """Return what packs a whole value as it stands in a snapshot."""
+        return Packing(self.content(value))
 
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
         """Return what readers see of a value: its fields, or the content of the one field."""
@@ -116,7 +144,34 @@ class StateFields:
             return found
         return value
 
-    def _packed(self, raw: msgspec.Raw) -> msgspec.Raw | bytes:
+    def _joined(
+        self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_snapshot: bool
+    ) -> Mapping[str, Any]:
+        """Return the fields of a large update, decoded a run at a time."""
+        pieces = self.decoded_pieces(raw, cuts)
+        if is_snapshot:
+            value: Map[str, Any] = EMPTY
+            for piece in pieces:
+                value = extended(value, piece)
+            return cast("Mapping[str, Any]", value)
+        fields: dict[str, Any] = {}
+        for piece in pieces:
+            _join(fields, piece)
+        return fields
+
+    def _is_large(self, fields: dict[str, Any]) -> bool:
+        for item in fields.values():
+            if is_large(item):
+                return True
+            if self._is_record and isinstance(item, Mapping):
+                return any(map(is_large, item.values()))
+        return False
+
+    def _content_of(self, fields: dict[str, Any]) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = fields["state"] if self._is_single else fields
+        return content
+
+    def _packed(self, raw: msgspec.Raw | bytes) -> msgspec.Raw | bytes:
         """Return what is on the wire as the fields of the model."""
         if not self._is_single:
             return raw
@@ -132,3 +187,13 @@ class StateFields:
                 f"{self._where}: field {name!r}: expected {expected.__name__}, got {got}"
             )
         return taken
+
+
+def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:
+    """Add a part of a value to another."""
+    for key, item in piece.items():
+        held = fields.get(key)
+        if type(held) is dict and type(item) is dict:
+            _join(held, item)
+        else:
+            fields[key] = item

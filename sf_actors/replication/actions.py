@@ -20,7 +20,8 @@ class Updated(msgspec.Struct, frozen=True):
 
     :ivar number: number of the last update in it; -1 when the publisher has published none yet,
         and then there is no update that a handler could be called for
-    :ivar fields: the update's fields as they were given; with `is_resync` all fields of the value
+    :ivar fields: the update's fields as they were given; with `is_resync` all fields of the value,
+        frozen where they came so
     :ivar value: the value right after this update
     :ivar is_resync: the value was replaced whole, with updates in between that were not seen
     """

@@ -68,6 +68,13 @@ class Asking:
         self.deadline, self.due = now + self._timeout_s, None
         return self._token
 
+    def extend(self, token: int, now: float) -> bool:
+        """Note that an answer is being read, so that none is asked for; whether it is of use."""
+        is_of_use = token in self._asked
+        if is_of_use:
+            self.deadline, self.due = now + self._timeout_s, None
+        return is_of_use
+
     def end(self, token: int) -> int | None:
         """Note that a request was answered and return what `send` was told.
 

@@ -30,6 +30,10 @@ class Comparison:
         self._is_suspected = False
         self._value: Map[Any, Any] | None = None
 
+    def forget(self) -> None:
+        """Let go of the value: another one has taken its place."""
+        self.digest = self._value = None
+
     def follow(self, old: Map[Any, Any], new: Map[Any, Any], patch: Mapping[Any, Any]) -> None:
         """Take note of a merge; only while `digest` is not None."""
         if self.digest is not None and self._value is old:

@@ -66,14 +66,29 @@ def merge_open(value: Any, patch: Any) -> Any:
     return held.updated(changes, gone)
 
 
+def extended(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
+    """Return a frozen value with a further part of itself; here None is a value like any other.
+
+    :param part: items that are not there yet, under mappings that may be there in part
+    """
+    changes: dict[Any, Any] = {}
+    for key, item in part.items():
+        held = value.get(key)
+        is_inside = type(held) is Map and isinstance(item, Mapping)
+        changes[key] = extended(held, item) if is_inside else freeze(item)
+    return value.updated(changes)
+
+
 def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) -> Map[str, Any]:
     """Return a whole value frozen; here None is a value like any other.
 
+    :param value: one that is frozen already is taken as it is
     :param partial: required fields of the state itself may be absent, as in the snapshot of a
         value that deltas are still building up
     :raises PatchRefused: it does not have the shape
     """
-    return _whole_record(value, shape, partial=partial)
+    given: Any = value
+    return given if type(given) is Map else _whole_record(value, shape, partial=partial)
 
 
 def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:

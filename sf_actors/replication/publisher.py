@@ -67,7 +67,8 @@ class PublisherLog:
     ) -> int:
         """Apply an update and return its number; HOT.
 
-        :param fields: a merge patch, or the whole value with `is_snapshot`; checked and typed
+        :param fields: a merge patch, or the whole value with `is_snapshot`, which `snapshot` may
+            have frozen already; checked and typed
         :param number: the caller's own number; one at or below the last is counted in `skipped`
             and changes nothing, since every replica skips it
         :param frame: the update as `since` shall give it; `record` may bring it afterwards

@@ -52,7 +52,7 @@ class Replica:
         heartbeat_s: float,
         stale_after_s: float,
         rng: random.Random,
-        buffer_size: int = 10_000,
+        buffer_size: int = 100_000,
     ) -> None:
         self.value: Map[str, Any] = EMPTY
         self.number = -1
@@ -103,7 +103,7 @@ class Replica:
     def on_snapshot(
         self, now: float, token: int, epoch: int | None, number: int, fields: Fields
     ) -> Sequence[Action]:
-        """Take the answer to `Ask`: the whole value as of a number."""
+        """Take the answer to `Ask`: the whole value as of a number; it may be frozen already."""
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
         if heard is None:
@@ -129,10 +129,7 @@ class Replica:
     def on_fill(
         self, now: float, token: int, epoch: int | None, deltas: Iterable[Delta]
     ) -> Sequence[Action]:
-        """Take the answer to `Ask` with `after`: the deltas since, oldest first.
-
-        :param deltas: number, is_snapshot and fields of each
-        """
+        """Take the answer to `Ask` with `after`: number, is_snapshot, fields of each, in order."""
         actions: list[Action] = []
         if self._take_answer(now, token, epoch) is None:
             return actions
@@ -152,6 +149,10 @@ class Replica:
                     break
         self._settle(now, actions, reason or self._drain(actions))
         return actions
+
+    def on_progress(self, now: float, token: int) -> bool:
+        """Take that an answer is being read, piece by piece; whether it is still of use."""
+        return self._asking.extend(token, now)
 
     def on_failure(self, now: float, token: int, problem: str) -> Sequence[Action]:
         """Take an answer to `Ask` that is an error or cannot be read: it is asked again later."""
@@ -298,7 +299,7 @@ class Replica:
             fields = fields()
         if is_snapshot:
             self.value = snapshot(fields, self._shape)
-            self._comparison.digest = None
+            self._comparison.forget()
             self._is_sound = True
         else:
             old = self.value
@@ -344,7 +345,7 @@ class Replica:
         self.epoch, self.number = epoch, number
         self._is_synced = self._is_sound = True
         self._trouble.needs_whole = False
-        self._comparison.digest = None
+        self._comparison.forget()
         return Updated(number, fields, self.value, True)
 
     def _is_news(self, epoch: int | None, number: int) -> bool:

@@ -13,6 +13,7 @@ given back as they are, so the result may share containers with what was passed 
 from __future__ import annotations
 
 from datetime import datetime, time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 from sf_actors.nearest import nearest
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     Check = Callable[[Any], Any]
+
+#: Values that are tested in one pass of C, which no other thread can interrupt.
+_RUN = 10_000
 
 _SPECIAL: dict[Any, Check] = {
     Any: check_anything,
@@ -167,9 +171,12 @@ def _table_of(key: Any, value_type: Any, type_: Any) -> Check:
         if type(table) is not dict:
             table = mapping_of(table, describe(type_))
         keys = table
-        if same_keys is None or not same_keys(table):
+        is_short = len(table) <= _RUN
+        if same_keys is None or not (same_keys(table) if is_short else _in_runs(same_keys, table)):
             keys = [_key_of(check_name, name) for name in table]
-        elif same_values is not None and same_values(table.values()):
+        elif same_values is not None and (
+            same_values(table.values()) if is_short else _in_runs(same_values, table.values())
+        ):
             return table
         name = None
         checked = {}
@@ -182,6 +189,15 @@ def _table_of(key: Any, value_type: Any, type_: Any) -> Check:
         return checked
 
     return check
+
+
+def _in_runs(test: Callable[[Collection[Any]], bool], values: Collection[Any]) -> bool:
+    """Test very many values so that other threads may run in between."""
+    left = iter(values)
+    while run := list(islice(left, _RUN)):
+        if not test(run):
+            return False
+    return True
 
 
 def _key_of(check_key: Check, name: Any) -> Any:

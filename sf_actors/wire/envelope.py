@@ -5,13 +5,14 @@ request          ``args``, ``workflow_id``; ours: ``request_id``
 reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
-                 ``epoch``
+                 ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`)
 heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, long past for peers that know no
                  heartbeats; ours: ``epoch``, ``head`` (the last number), ``digest``
 snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (what the replica
                  has, if deltas would do)
-snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``, or
-                 ``deltas`` (packed args to follow ``after``) in place of ``return_args``
+snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
+                 ``cuts``, or ``deltas`` (packed args to follow ``after``) in place of
+                 ``return_args``
 ===============  ==============================================================================
 
 Keys that are not listed are ignored, also those that are no text; those of ours may be absent. The
@@ -83,6 +84,21 @@ class Published(Struct, gc=False, omit_defaults=True):
     number: int | None = None
 
 
+class Cut(Struct, gc=False, array_like=True):
+    """Where a run of items lies in the bytes of a packed mapping.
+
+    :ivar path: the packed keys that lead to the mapping that the run is of
+    :ivar start: of the first key, in bytes from the start of the whole
+    :ivar end: behind the last value
+    :ivar count: items between the two
+    """
+
+    path: tuple[bytes, ...]
+    start: int
+    end: int
+    count: int
+
+
 class DeltaArgs(Struct, gc=False):
     """One delta, or a whole value if `is_snapshot`."""
 
@@ -99,6 +115,7 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
     epoch: int | None = None
     head: int | None = None
     digest: bytes | None = None
+    cuts: list[Cut] | None = None
 
 
 class SnapshotRequest(Struct, gc=False, omit_defaults=True):
@@ -125,6 +142,7 @@ class SnapshotReply(Struct, gc=False, omit_defaults=True):
     epoch: int | None = None
     deltas: list[Raw] | None = None
     error: Failure | None = None
+    cuts: list[Cut] | None = None
 
 
 Message = TypeVar(
@@ -185,8 +203,15 @@ def encode_delta_args(number: int, is_snapshot: bool, state_raw: bytes) -> bytes
     return encode(DeltaArgs(number, is_snapshot, Raw(state_raw)))
 
 
-def encode_delta(args_raw: bytes, workflow_id: object, epoch: int | None = None) -> bytes:
-    """Return a packed delta around its packed args, without its topic."""
+def encode_delta(
+    args_raw: bytes,
+    workflow_id: object,
+    epoch: int | None = None,
+    cuts: list[Cut] | None = None,
+) -> bytes:
+    """Return a packed delta around its packed args, without its topic; HOT."""
+    if cuts:
+        return encode(DeltaMessage(_fields(Raw(args_raw)), workflow_id, epoch, None, None, cuts))
     return encode(DeltaMessage(_fields(Raw(args_raw)), workflow_id, epoch))
 
 
@@ -204,10 +229,16 @@ def encode_snapshot_request(
 
 
 def encode_snapshot_reply(
-    state_raw: bytes, number: int, workflow_id: object = None, *, epoch: int | None = None
+    state_raw: bytes,
+    number: int,
+    workflow_id: object = None,
+    *,
+    epoch: int | None = None,
+    cuts: list[Cut] | None = None,
 ) -> bytes:
     """Return a packed snapshot; `number` is -1 before the first update."""
-    return encode(SnapshotReply(SnapshotArgs(Raw(state_raw), number), workflow_id, epoch))
+    args = SnapshotArgs(Raw(state_raw), number)
+    return encode(SnapshotReply(args, workflow_id, epoch, None, None, cuts or None))
 
 
 def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:

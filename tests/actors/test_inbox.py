@@ -10,7 +10,7 @@ import pytest
 import zmq
 from pykka._envelope import Envelope
 
-from sf_actors.actors.inbox import TICK, Broken, Inbox, SocketInbox, Source, Wakeup
+from sf_actors.actors.inbox import STEP, TICK, Broken, Inbox, SocketInbox, Source, Wakeup
 from tests.actors.models import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -242,3 +242,29 @@ def test_a_wake_up_works_where_there_is_no_eventfd(monkeypatch: pytest.MonkeyPat
         wakeup.set()
     assert poll.poll(0)
     wakeup.close()
+
+
+def test_work_is_done_in_turn_with_what_can_be_read(inbox: SocketInbox, pair: Pair) -> None:
+    reading, writing = pair
+    source = Source(reading)
+    inbox.watch(source)
+    for _ in range(3):
+        writing.send(b"x")
+    inbox.has_work = True
+    got = [inbox.get().message for _ in range(6)]
+    assert got == [source, STEP] * 3
+    inbox.put(Envelope("first"))
+    assert inbox.get().message == "first"
+    source.drained()
+    read_all(source)
+    assert [inbox.get().message for _ in range(3)] == [STEP] * 3
+    inbox.has_work = False
+    inbox.put(Envelope("last"))
+    assert get_in_time(inbox) == "last"
+
+
+def test_work_does_not_keep_the_deadline_from_coming(inbox: SocketInbox) -> None:
+    inbox.has_work = True
+    inbox.deadline = monotonic()
+    assert inbox.get().message is TICK
+    assert inbox.get().message is STEP

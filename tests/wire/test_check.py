@@ -261,3 +261,12 @@ def test_scalars_of_one_type_are_passed_through() -> None:
 def test_texts_beyond_ascii_are_taken_in_bulk() -> None:
     assert check_for([str])(["é", "a"]) == ["é", "a"]
     assert check_for({str: int})({"é": 1}) == {"é": 1}
+
+
+def test_a_table_of_very_many_items_is_given_back_as_it_is_and_one_wrong_item_is_found() -> None:
+    levels = {Decimal(n): Decimal(n) for n in range(25_000)}
+    assert check_for({Decimal: Decimal})(levels) is levels
+    assert refused({Decimal: Decimal}, {**levels, Decimal(-1): 5}) == (
+        "t: field '-1': expected Decimal, got int 5"
+    )
+    assert "as a key" in refused({Decimal: Decimal}, {**levels, "x": Decimal(5)})

@@ -1,0 +1,87 @@
+"""How long a state with very many keys stops all else in its process: `python -m … KEYS`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sf_actors.replication.status import Phase
+from tests.actors.state_pair import following, leading, lose, model, towards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S = 200.0
+
+
+class Pauses(threading.Thread):
+    """Measures how long it does not get to run while others of the process do.
+
+    Counted in CPU time of the process: what the machine does otherwise does not count, what two
+    threads do at once counts twice.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="pauses", daemon=True)
+        self._longest_s = self.longest_ms = 0.0
+
+    def run(self) -> None:
+        last = time.process_time()
+        soon = threading.Event()
+        while True:
+            soon.wait(0.001)
+            now = time.process_time()
+            self._longest_s = max(self._longest_s, now - last)
+            last = now
+
+    def told(self, what: str) -> None:
+        """Print the longest pause since the last one was told."""
+        pause_ms, self._longest_s = 1000 * self._longest_s, 0.0
+        self.longest_ms = max(self.longest_ms, pause_ms)
+        print(f"{what}: {pause_ms:.1f} ms", flush=True)  # noqa: T201
+
+
+def look_until(is_so: Callable[[], bool]) -> None:
+    """Look until it is so, however long the many keys take."""
+    deadline = time.monotonic() + PATIENCE_S
+    between_looks = threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came to be"
+        between_looks.wait(0.01)
+
+
+def measure(keys: int) -> None:
+    """Print the pauses, and the longest of all in the last line."""
+    bids = {Decimal(n): Decimal(n) / 2 for n in range(keys)}
+    quiet = {"heartbeat_s": 1.0}
+    gc.collect()
+    pauses = Pauses()
+    pauses.start()
+    with leading(model("delta_update_out", **quiet)) as leader:
+        pauses.told("nothing")
+        leader.send(title="a", bids=bids, is_snapshot=True)
+        pauses.told("a whole value is sent")
+        with following(
+            model("delta_update_in", **quiet), towards(leader.addresses), has_handler=False
+        ) as follower:
+            look_until(lambda: follower.status.phase is Phase.LIVE)
+            pauses.told("a replica joins")
+            leader.send(title="d", bids=bids, is_snapshot=True)
+            look_until(lambda: follower.value["title"] == "d")
+            pauses.told("it gets a whole value")
+            lose(leader, title="lost")
+            leader.actor.publication.log._log.clear()  # so that a snapshot closes the gap
+            leader.send(title="e")
+            look_until(lambda: follower.value["title"] == "e")
+            assert follower.status.resyncs == 1
+            assert len(follower.value["bids"]) == keys
+            pauses.told("a snapshot closes a gap")
+    print(pauses.longest_ms)  # noqa: T201
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]))

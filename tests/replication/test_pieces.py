@@ -1,0 +1,122 @@
+"""Large values in pieces: the bytes are those of any map, and the pieces make the value again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sf_actors.replication import pieces
+from sf_actors.replication.patch import extended
+from sf_actors.replication.pieces import Packing, is_large, map_header, piece_of
+from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.value import View, freeze, thaw
+from sf_actors.wire.envelope import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+leaves = (
+    st.none()
+    | st.integers(-100, 100)
+    | st.text(max_size=3)
+    | st.lists(st.integers(-9, 9), max_size=3)
+)
+values = st.recursive(
+    st.dictionaries(st.text(max_size=3) | st.integers(-20, 20), leaves, max_size=12),
+    lambda inner: st.dictionaries(st.text(max_size=3), inner | leaves, max_size=12),
+    max_leaves=15,
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_runs() -> Iterator[None]:
+    """Make what is large small enough for a test."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "RUN", 4)
+        patched.setattr(pieces, "RUNS_AT_ONCE", 2)
+        yield
+
+
+def packed(content: Any) -> Packing:
+    packing = Packing(content)
+    packing.finish()
+    return packing
+
+
+def read(raw: bytes) -> Any:
+    return msgspec.msgpack.decode(raw)
+
+
+@pytest.mark.parametrize("form", [lambda value: value, freeze, lambda value: View(freeze(value))])
+@given(value=values)
+def test_the_bytes_are_those_of_the_map(form: Any, value: dict[Any, Any]) -> None:
+    assert read(packed(form(value)).raw) == value
+
+
+@given(value=values)
+def test_the_pieces_make_the_value_again(value: dict[Any, Any]) -> None:
+    packing = packed(freeze(value))
+    if not packing.cuts:
+        return
+    again = EMPTY
+    for cut in packing.cuts:
+        again = extended(again, read(piece_of(memoryview(packing.raw), cut)))
+    assert thaw(again) == value
+
+
+def test_a_small_value_is_one_piece_and_has_no_cuts() -> None:
+    assert packed(freeze({"a": 1, "b": {"c": 2}})).cuts == []
+    assert packed(freeze({})).raw == b"\x80"
+
+
+def test_a_large_one_is_cut_where_its_items_are() -> None:
+    table = {f"{n}": n for n in range(10)}
+    packing = packed({"title": "x", "table": table, "end": None})
+    assert [(cut.path, cut.count) for cut in packing.cuts] == [
+        ((), 2),
+        ((b"\xa5table",), 4),
+        ((b"\xa5table",), 4),
+        ((b"\xa5table",), 2),
+    ]
+    parts = [read(piece_of(memoryview(packing.raw), cut)) for cut in packing.cuts]
+    assert parts[0] == {"title": "x", "end": None}
+    assert parts[3] == {"table": {"8": 8, "9": 9}}
+
+
+def test_each_step_packs_a_few_runs() -> None:
+    packing = Packing({str(n): n for n in range(40)})
+    steps = 1
+    while not packing.step():
+        steps += 1
+    assert steps == 6
+
+
+@pytest.mark.parametrize(("start", "end", "count"), [(-1, 2, 1), (3, 2, 1), (0, 99, 1), (0, 2, -1)])
+def test_a_cut_that_lies_outside_is_refused(start: int, end: int, count: int) -> None:
+    with pytest.raises(ValueError, match="expected a cut within 5 bytes"):
+        piece_of(memoryview(b"12345"), Cut((), start, end, count))
+
+
+@pytest.mark.parametrize("count", [0, 15, 16, 65_535, 65_536, 100_000])
+def test_a_header_is_that_of_messagepack(count: int) -> None:
+    items = dict.fromkeys(range(count))
+    assert msgspec.msgpack.encode(items).startswith(map_header(count))
+    assert len(read(map_header(count) + b"".join(map(msgspec.msgpack.encode, _flat(items))))) == (
+        count
+    )
+
+
+def _flat(items: dict[int, None]) -> list[Any]:
+    return [part for item in items.items() for part in item]
+
+
+@pytest.mark.parametrize("value", [[1] * 9, "123456789", 9, None, frozenset(range(9))])
+def test_what_is_no_mapping_is_not_large(value: Any) -> None:
+    assert not is_large(value)
+    assert is_large(dict.fromkeys(range(9)))
+    assert is_large(freeze(dict.fromkeys(range(9))))
+    assert is_large(View(freeze(dict.fromkeys(range(9)))))
