@@ -327,6 +327,7 @@ def test_the_status_of_an_in_state_stands_beside_its_counters(pair: Pair) -> Non
         assert isinstance(status["epoch"], int)
         assert isinstance(status["age_s"], float)
         assert (status["gaps"], status["resyncs"]) == (0, 0)
+        assert (status["duplicates"], status["late"], status["mismatches"]) == (0, 0, 0)
 
 
 def test_a_handler_that_fails_is_counted_with_its_error() -> None:

@@ -76,6 +76,7 @@ class FullReplica:
         self._heard = Heard()
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
+        self._older = 0
         self._error: str | None = None
         self._has_value = False
 
@@ -108,6 +109,7 @@ class FullReplica:
                 actions.append(Updated(self.number, fields, self.value, False))
         else:
             self.duplicates += 1
+            self._older += number < self._numbers[epoch]
         if self._error is None:
             if self.phase is not Phase.LIVE:
                 self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
@@ -132,11 +134,14 @@ class FullReplica:
 
     @property
     def late(self) -> int:
-        """Messages dropped because they were of an epoch that is over."""
-        return self._heard.late
+        """Messages of an epoch that is over, and values older than the one taken."""
+        return self._heard.late + self._older
 
     def status(self, now: float) -> Status:
-        """Return what there is to say about the replica at this moment; `resyncs` is always 0."""
+        """Return what there is to say about the replica at this moment.
+
+        There are no resyncs, and duplicates cannot be told from heartbeats.
+        """
         return Status(
             phase=self.phase,
             number=self.number,
@@ -144,6 +149,7 @@ class FullReplica:
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
             gaps=self._gaps,
             resyncs=0,
+            late=self.late,
             error=self._error,
         )
 

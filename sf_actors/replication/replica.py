@@ -184,11 +184,6 @@ class Replica:
         return stale if asking is None else min(asking, stale)
 
     @property
-    def gaps(self) -> int:
-        """How often updates were seen to be missing."""
-        return self._heard.gaps
-
-    @property
     def late(self) -> int:
         """Messages of an epoch that is over, and answers that nobody waits for any more."""
         return self._heard.late
@@ -207,6 +202,9 @@ class Replica:
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
             gaps=self._heard.gaps,
             resyncs=self.resyncs,
+            duplicates=self.duplicates,
+            late=self._heard.late,
+            mismatches=self._comparison.mismatches,
             error=self._trouble.error or self._comparison.disagreement,
         )
 

@@ -31,6 +31,10 @@ class Status:
     :ivar gaps: how often updates were seen to be missing
     :ivar resyncs: snapshots taken after the first synchronisation
     :ivar error: why the replica cannot follow its publisher; None while it can
+    :ivar duplicates: updates dropped because the value had them already
+    :ivar late: what came when it was over: messages of an earlier run of the publisher, answers
+        that nobody waited for any more; of a full state also values older than the one taken
+    :ivar mismatches: how often a heartbeat's digest was not that of the value
     """
 
     phase: Phase
@@ -40,6 +44,9 @@ class Status:
     gaps: int
     resyncs: int
     error: str | None = None
+    duplicates: int = 0
+    late: int = 0
+    mismatches: int = 0
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return the same as plain texts and numbers."""

@@ -55,6 +55,7 @@ def test_a_value_repeated_by_heartbeats_is_taken_once_and_not_decoded_again() ->
         assert replica.on_value(now, OLD, 4, never) == []
     assert replica.on_value(6.0, OLD, 3, never) == []
     assert (replica.duplicates, replica.phase) == (4, Phase.LIVE)
+    assert replica.status(6.0).late == 1  # the one that was older
 
 
 def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live() -> None:

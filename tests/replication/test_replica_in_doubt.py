@@ -175,7 +175,7 @@ def test_another_digest_is_counted_told_and_costs_a_resync(live: Follower) -> No
     live.snapshot(5, {**WHOLE, "price": 4})
     assert View(live.replica.value) == {"price": 4, "book": {"a": 1}}
     assert (live.status.phase, live.status.resyncs) == (Phase.LIVE, 1)
-    assert live.replica.mismatches == 1
+    assert live.status.mismatches == 1
     assert live.heartbeat(6, digest({"price": 4, "book": {"a": 1}})) == []
 
 
