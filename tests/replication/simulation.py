@@ -7,7 +7,7 @@ stands in the RFC and by nothing of the package.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,25 +79,30 @@ class Simulation:
         self.replica_type = replica_type
         self.now = 100.0
         self.histories: dict[int, dict[int, dict[str, Any]]] = {}
+        self.runs: dict[int, int] = {}
         self.published: list[Delta] = []
         self.subscription: list[Delta | Heartbeat] = []
         self.requests: list[Ask] = []
         self.answers: list[Whole | Fill] = []
         self.next_heartbeat = self.now
+        self.counts: Counter[str] = Counter()
         self.start_publisher()
         self.join()
 
     # the publisher
 
     def start_publisher(self) -> None:
+        self.counts["start"] += 1
         epoch = self.rng.randrange(1, 2**63)
         self.publisher = PublisherLog(SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=True)
         self.histories[epoch] = {-1: {}}
+        self.runs[epoch] = len(self.runs)
         self.requests.clear()
         self.heartbeat()
 
     def publish(self, fields: dict[str, Any], *, is_snapshot: bool, number: int | None) -> None:
         """Publish, which may raise PatchRefused."""
+        self.counts["publish"] += 1
         log = self.publisher
         before = self.histories[log.epoch][log.number]
         frame = b"%d" % len(self.published)
@@ -115,6 +120,8 @@ class Simulation:
     def _send(self, message: Delta | Heartbeat) -> None:
         if len(self.subscription) < QUEUE_SIZE:
             self.subscription.append(message)
+        else:
+            self.counts["replica too slow"] += 1
 
     def answer(self, ask: Ask) -> Whole | Fill:
         log = self.publisher
@@ -127,10 +134,12 @@ class Simulation:
 
     def join(self) -> None:
         """Start a replica that sees only what is sent from now on, and a heartbeat at once."""
+        self.counts["join"] += 1
         self.subscription.clear()
         self.requests.clear()
         self.answers.clear()
         self.heard: dict[int, int] = {}
+        self.newest_run = -1
         self.asked_at: deque[float] = deque(maxlen=ASKS + 1)
         self.replica = self.replica_type(
             SHAPE,
@@ -215,6 +224,7 @@ class Simulation:
                         assert action.number == number + 1
                     epoch, number = replica.epoch, action.number
                     self._check(replica.epoch, action.number, action.value)
+                    self._check_run(replica.epoch)
         assert phase is replica.phase
         assert number == replica.number
         self.check()
@@ -234,6 +244,12 @@ class Simulation:
         assert epoch is not None
         assert number in self.histories[epoch]
         assert View(value) == self.histories[epoch][number]
+
+    def _check_run(self, epoch: int | None) -> None:
+        """A value of a publisher that is gone never takes the place of its successor's."""
+        assert epoch is not None
+        assert self.runs[epoch] >= self.newest_run
+        self.newest_run = self.runs[epoch]
 
     def end_faults(self) -> None:
         """Requests and answers under way are lost; the rest comes, and all goes well from now."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
-from dataclasses import replace
-from typing import Any
+from collections import Counter
+from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.replica import Replica
-from tests.replication.shapes import patches, wholes
-from tests.replication.simulation import BUFFER_SIZE, Delta, Simulation
+from tests.replication.faults import STEPS, Faults
 
-EXAMPLES = int(os.environ.get("SF_ACTORS_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("SF_ACTORS_EXAMPLES", "2000"))
+SHARDS = 4
 PROFILE = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=50,
+    max_examples=-(-EXAMPLES // SHARDS),
+    stateful_step_count=STEPS,
     deadline=None,
     database=None,
     print_blob=False,
@@ -30,114 +28,39 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-
-def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -> None:
-    """Publish, and have messages arrive from whichever side, each with a fault now and then."""
-    sides: list[list[Any]] = [world.subscription, world.requests, world.answers]
-    speeds = [rng.choice((0.02, 0.5, 1.0)) for _ in sides]
-    rate = rng.choice((0.05, 0.3, 0.6))
-    for _ in range(events):
-        if rng.random() < rate:
-            fields = rng.choice(({"price": 1}, {"book": {"a": 2}}, {"book": {"a": None}}, {}))
-            world.publish(fields, is_snapshot=False, number=None)
-        if rng.random() < 0.05:
-            world.wait(rng.choice((0.05, 0.5, 1.5)))
-        if rng.random() < faults / 20:
-            world.start_publisher()
-        [side] = rng.choices(sides, speeds)
-        if side:
-            move(world, rng, side, faults)
-
-
-def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) -> None:
-    """Have one message of one side arrive, or not."""
-    place = rng.randrange(len(side)) if rng.random() < faults else 0
-    is_faulty = rng.random() < faults
-    if side is world.subscription:
-        carry(world, side, place, rng.choice(FAULTS) if is_faulty else "")
-    elif side is world.requests:
-        request = side.pop(place)
-        if not is_faulty:
-            world.answers.append(world.answer(request))
-    else:
-        fault = rng.choice(("lose", "repeat", "damage")) if is_faulty else ""
-        answer = side[place] if fault == "repeat" else side.pop(place)
-        if fault == "damage":
-            world.fail_answer(answer)
-        elif fault != "lose":
-            world.deliver_answer(answer)
+#: What each shard must have met.
+FAULTS = {
+    "publish",
+    "snapshot",
+    "lose",
+    "repeat",
+    "reorder",
+    "delay",
+    "start",
+    "join",
+    "request lost",
+    "answer lose",
+    "answer repeat",
+    "answer damage",
+    "snapshot late",
+    "snapshot stale",
+    "cannot be applied",
+    "replica too slow",
+}
 
 
-FAULTS = ("lose", "repeat", "repeat late", "damage")
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_promises_hold_through_any_faults_and_two_heartbeats_repair_them(shard: int) -> None:
+    number = random.SystemRandom().randrange(2**32)
+    print(f"seed {number}")  # noqa: T201 - shown when the test fails
 
+    @seed(number)
+    class Shard(Faults):
+        counts: ClassVar[Counter[str]] = Counter()
 
-def carry(world: Simulation, messages: list[Any], place: int, fault: str) -> None:
-    """Have one message of the subscription arrive, or not."""
-    message = messages[place] if fault == "repeat" else messages.pop(place)
-    if fault == "repeat late":
-        messages.append(message)
-    elif fault == "damage" and isinstance(message, Delta):
-        world.deliver(replace(message, is_damaged=True))
-    elif fault != "lose":
-        world.deliver(message)
-
-
-class Faults(RuleBasedStateMachine):
-    """One replica behind a network at its worst."""
-
-    replica_type: type[Replica] = Replica
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = Simulation(self.replica_type)
-
-    @rule(fields=patches)
-    def publish(self, fields: dict[str, Any]) -> None:
-        with contextlib.suppress(PatchRefused):
-            self.world.publish(fields, is_snapshot=False, number=None)
-
-    @rule(fields=wholes)
-    def publish_a_whole_value(self, fields: dict[str, Any]) -> None:
-        self.world.publish(fields, is_snapshot=True, number=None)
-
-    @rule(count=st.integers(2, 2 * BUFFER_SIZE), left_out=st.sampled_from((0, 0, 1, 3)))
-    def publish_a_burst(self, count: int, left_out: int) -> None:
-        number = self.world.publisher.number + 1 + left_out
-        for price in range(count):
-            self.world.publish({"price": price}, is_snapshot=False, number=number + price)
-
-    @rule(
-        events=st.integers(1, 60),
-        faults=st.sampled_from((0.0, 0.1, 0.3)),
-        seed=st.integers(0, 2**32 - 1),
-    )
-    def let_it_run(self, events: int, faults: float, seed: int) -> None:
-        let_run(self.world, random.Random(seed), events, faults)
-
-    @precondition(lambda self: self.world.subscription)
-    @rule()
-    def lose_what_is_on_its_way(self) -> None:
-        self.world.subscription.clear()
-
-    @rule(seconds=st.sampled_from((0.01, 0.3, 1.0, 4.0)))
-    def wait(self, seconds: float) -> None:
-        self.world.wait(seconds)
-
-    @rule(kind=st.sampled_from(("restart", "join", "catch up")))
-    def turn(self, kind: str) -> None:
-        if kind == "restart":
-            self.world.start_publisher()
-        elif kind == "join":
-            self.world.join()
-        else:
-            self.world.end_faults()
-
-    def teardown(self) -> None:
-        self.world.end_faults()
-
-
-def test_the_promises_hold_through_any_faults_and_two_heartbeats_repair_them() -> None:
-    run_state_machine_as_test(Faults, settings=PROFILE)
+    run_state_machine_as_test(Shard, settings=PROFILE, _min_steps=STEPS)
+    assert Shard.counts["examples in full"] >= PROFILE.max_examples
+    assert {name for name, count in Shard.counts.items() if count} >= FAULTS
 
 
 class BlindToGaps(Replica):

@@ -1,0 +1,217 @@
+"""Every fault as a rule, to be tried in any order on one replica and one publisher."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sf_actors.replication.patch import PatchRefused
+from sf_actors.replication.replica import Replica
+from tests.replication.shapes import patches, wholes
+from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Delta, Simulation, Whole
+
+
+def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -> None:
+    """Publish, and have messages arrive from whichever side, each with a fault now and then."""
+    sides: list[list[Any]] = [world.subscription, world.requests, world.answers]
+    speeds = [rng.choice((0.02, 0.5, 1.0)) for _ in sides]
+    rate = rng.choice((0.05, 0.3, 0.6))
+    for _ in range(events):
+        if rng.random() < rate:
+            fields = rng.choice(({"price": 1}, {"book": {"a": 2}}, {"book": {"a": None}}, {}))
+            world.publish(fields, is_snapshot=False, number=None)
+        if rng.random() < 0.05:
+            world.wait(rng.choice((0.05, 0.5, 1.5)))
+        if rng.random() < faults / 20:
+            world.start_publisher()
+        [side] = rng.choices(sides, speeds)
+        if side:
+            move(world, rng, side, faults)
+
+
+def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) -> None:
+    """Have one message of one side arrive, or not."""
+    place = rng.randrange(len(side)) if rng.random() < faults else 0
+    is_faulty = rng.random() < faults
+    if side is world.subscription:
+        carry(world, place, rng.choice(FAULTS) if is_faulty else "")
+    elif side is world.requests:
+        ask(world, place, is_lost=is_faulty)
+    else:
+        reply(world, place, rng.choice(("lose", "repeat", "damage")) if is_faulty else "")
+
+
+FAULTS = ("lose", "repeat", "delay", "damage")
+
+
+def carry(world: Simulation, place: int, fault: str = "") -> None:
+    """Have one message of the subscription arrive, or not."""
+    messages = world.subscription
+    message = messages[place] if fault == "repeat" else messages.pop(place)
+    world.counts[fault] += 1
+    world.counts["reorder"] += place > 0
+    if fault == "delay":
+        messages.append(message)
+    elif fault == "damage" and isinstance(message, Delta):
+        world.counts["cannot be applied"] += 1
+        world.deliver(replace(message, is_damaged=True))
+    elif fault != "lose":
+        world.deliver(message)
+
+
+def ask(world: Simulation, place: int, *, is_lost: bool) -> None:
+    """Have one request arrive at the publisher, which answers it, or not."""
+    request = world.requests.pop(place)
+    world.counts["request lost"] += is_lost
+    if not is_lost:
+        world.answers.append(world.answer(request))
+
+
+def reply(world: Simulation, place: int, fault: str = "") -> None:
+    """Have one answer arrive, or not."""
+    answers, log, late = world.answers, world.publisher, world.replica.late
+    answer = answers[place] if fault == "repeat" else answers.pop(place)
+    world.counts[f"answer {fault}"] += 1
+    if fault == "damage":
+        world.fail_answer(answer)
+    elif fault != "lose":
+        world.deliver_answer(answer)
+        if isinstance(answer, Whole):
+            is_stale = (answer.epoch, answer.number) != (log.epoch, log.number)
+            world.counts["snapshot"] += 1
+            world.counts["snapshot stale"] += is_stale
+            world.counts["snapshot late"] += world.replica.late > late
+
+
+#: Of each example.
+STEPS = 50
+
+_places = st.integers(0, QUEUE_SIZE - 1)
+
+
+class Faults(RuleBasedStateMachine):
+    """One replica behind a network at its worst.
+
+    :cvar counts: how often each fault came about, over all examples
+    """
+
+    replica_type: type[Replica] = Replica
+    counts: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = Simulation(self.replica_type)
+        self._steps = -1  # the first check is of the beginning
+
+    @invariant()
+    def the_promises_hold(self) -> None:
+        self.world.check()
+        self._steps += 1
+
+    # the publisher
+
+    @rule(fields=patches)
+    def publish(self, fields: dict[str, Any]) -> None:
+        with contextlib.suppress(PatchRefused):
+            self.world.publish(fields, is_snapshot=False, number=None)
+
+    @rule(fields=wholes)
+    def publish_a_whole_value(self, fields: dict[str, Any]) -> None:
+        self.world.publish(fields, is_snapshot=True, number=None)
+
+    @rule(count=st.integers(2, 2 * BUFFER_SIZE), left_out=st.sampled_from((0, 0, 1, 3)))
+    def publish_more_than_a_slow_replica_reads(self, count: int, left_out: int) -> None:
+        number = self.world.publisher.number + 1 + left_out
+        for price in range(count):
+            self.world.publish({"price": price}, is_snapshot=False, number=number + price)
+
+    # the subscription
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(count=st.integers(1, QUEUE_SIZE))
+    def deliver(self, count: int) -> None:
+        for _ in range(min(count, len(self.world.subscription))):
+            carry(self.world, 0)
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(place=_places, count=st.integers(1, 3))
+    def lose(self, place: int, count: int) -> None:
+        del self.world.subscription[place : place + count - 1]
+        self._carry(place, "lose")
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(place=_places)
+    def duplicate(self, place: int) -> None:
+        self._carry(place, "repeat")
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(place=_places)
+    def reorder(self, place: int) -> None:
+        self._carry(place, "")
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(place=_places)
+    def delay(self, place: int) -> None:
+        self._carry(place, "delay")
+
+    @precondition(lambda self: self.world.subscription)
+    @rule(place=_places)
+    def deliver_what_cannot_be_applied(self, place: int) -> None:
+        self._carry(place, "damage")
+
+    def _carry(self, place: int, fault: str) -> None:
+        messages = self.world.subscription
+        if messages:
+            carry(self.world, min(place, len(messages) - 1), fault)
+
+    # snapshots
+
+    @precondition(lambda self: self.world.requests)
+    @rule(is_lost=st.booleans())
+    def answer_or_lose_a_request(self, is_lost: bool) -> None:
+        ask(self.world, 0, is_lost=is_lost)
+
+    @precondition(lambda self: self.world.answers)
+    @rule(is_oldest=st.booleans())
+    def deliver_a_snapshot(self, is_oldest: bool) -> None:
+        """Another one than the oldest makes those before it late."""
+        reply(self.world, 0 if is_oldest else -1)
+
+    @precondition(lambda self: self.world.answers)
+    @rule(fault=st.sampled_from(("lose", "repeat", "damage")))
+    def lose_repeat_or_damage_a_snapshot(self, fault: str) -> None:
+        reply(self.world, -1, fault)
+
+    # time
+
+    @rule(
+        events=st.integers(1, 60),
+        faults=st.sampled_from((0.0, 0.1, 0.3)),
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def let_it_run(self, events: int, faults: float, seed: int) -> None:
+        let_run(self.world, random.Random(seed), events, faults)
+
+    @rule(seconds=st.sampled_from((0.01, 0.3, 1.0, 4.0)))
+    def wait(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    @rule(kind=st.sampled_from(("restart the publisher", "join late", "catch up")))
+    def turn(self, kind: str) -> None:
+        if kind == "restart the publisher":
+            self.world.start_publisher()
+        elif kind == "join late":
+            self.world.join()
+        else:
+            self.world.end_faults()
+
+    def teardown(self) -> None:
+        self.world.end_faults()
+        self.counts.update(self.world.counts)
+        self.counts["examples in full"] += self._steps == STEPS
