@@ -126,7 +126,7 @@ class DeltaIn(InState):
         self._workflow_id: object = None
         #: a large snapshot that is being read
         self._arriving: Arriving | None = None
-        self.show(self._replica.value, lambda: self._replica.status(monotonic()))
+        self.show(self._replica)
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
 
@@ -172,7 +172,7 @@ class DeltaIn(InState):
         for action in actions:
             if isinstance(action, Updated):
                 value = self._fields.content(action.value)
-                self.update(value, action.fields, self._workflow_id, has_news=action.number >= 0)
+                self.update(action.number, value, action.fields, self._workflow_id)
             elif isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):

@@ -28,7 +28,7 @@ class FullIn(InState):
         self._replica = FullReplica(
             stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
         )
-        self.show(self._replica.value, lambda: self._replica.status(monotonic()))
+        self.show(self._replica)
         self.start_to_follow()
         self.wait_until(None)
 
@@ -58,7 +58,7 @@ class FullIn(InState):
     def _act(self, actions: Sequence[Action], workflow_id: object) -> None:
         for action in actions:
             if isinstance(action, Updated):
-                self.update(action.value, action.fields, workflow_id)
+                self.update(action.number, action.value, action.fields, workflow_id)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
             elif isinstance(action, Refused):

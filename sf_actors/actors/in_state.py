@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from sf_actors.addresses import Endpoint
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.full import FullReplica
+    from sf_actors.replication.replica import Replica
     from sf_actors.replication.status import Status
     from sf_actors.replication.trie import Map
 
@@ -53,25 +56,30 @@ class InState(Reader):
         #: calls that came before the service was ready; None from then on
         self._held: list[Delivery] | None = []
 
-    def show(self, value: Map[str, Any], status: Callable[[], Status]) -> None:
-        """Show a value in `states`; a successor of an actor that died keeps showing the last."""
-        self._cell = self.world.states.cell(self.model.name, value, status)
+    def show(self, replica: Replica | FullReplica) -> None:
+        """Show a replica in `states`; a successor of an actor that died keeps the last value."""
+        self._followed = replica
+        self._shown = (replica.epoch, replica.number, replica.phase)
+        self._cell = self.world.states.cell(self.model.name, replica.value, self.status)
+
+    def status(self) -> Status:
+        """Return the status, which is never ahead of the value that `states` shows; any thread."""
+        epoch, number, phase = self._shown
+        status = self._followed.status(monotonic())
+        return replace(status, epoch=epoch, number=number, phase=phase)
 
     def update(
-        self,
-        value: Map[str, Any],
-        fields: Mapping[str, Any],
-        workflow_id: object,
-        *,
-        has_news: bool = True,
+        self, number: int, value: Map[str, Any], fields: Mapping[str, Any], workflow_id: object
     ) -> None:
         """Show another value and call the handler for what changed.
 
         :param fields: what the handler gets: a dict that it may change, or all fields, frozen
+        :param number: -1 when the publisher has published nothing yet, and no handler is called
         """
         if self._cell is not None:
             self._cell.value = value
-        if self.handler is not None and has_news:
+        self._shown = (self._followed.epoch, number, self._shown[2])
+        if self.handler is not None and number >= 0:
             plain = thaw(fields)
             self.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 
@@ -137,7 +145,8 @@ class InState(Reader):
         self.inbox.deadline = None
 
     def tell_status(self, status: Status, reason: str) -> None:
-        """Log a change of phase and call the function that wants to know."""
+        """Show and log a change of phase and call the function that wants to know."""
+        self._shown = (status.epoch, status.number, status.phase)
         self.world.log.info(
             "state changed phase",
             state=self.model.name,

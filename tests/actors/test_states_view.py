@@ -13,7 +13,15 @@ import pytest
 from sf_actors import InvalidArguments
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.actors.state_pair import PATIENCE_S, following, leading, model, towards, wait_until
+from tests.actors.state_pair import (
+    PATIENCE_S,
+    following,
+    leading,
+    lose,
+    model,
+    towards,
+    wait_until,
+)
 
 KINDS = ["delta_update", "full_update"]
 LISTS = {"items": list, "map": dict}
@@ -163,6 +171,56 @@ def test_the_status_has_its_fields_and_is_frozen() -> None:
                 status.number = 5  # type: ignore[misc]
             assert follower.stats["status"]["phase"] == "LIVE"
             assert follower.stats["status"]["number"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_status_is_never_ahead_of_the_value(kind: str) -> None:
+    """A number and the phase LIVE are shown when the value is, not when they are decided."""
+    with (
+        leading(model(f"{kind}_out", {"n": int}, heartbeat_s=5.0)) as leader,
+        following(model(f"{kind}_in", {"n": int}), towards(leader.addresses)) as follower,
+    ):
+        leader.send(n=0)
+        follower.wait_for({"n": 0})
+        seen: queue.Queue[Any] = queue.Queue()
+        actor, update = follower.actor, follower.actor.update
+
+        def watched(*args: Any) -> None:
+            seen.put((follower.status.number, follower.value))
+            update(*args)
+            seen.put((follower.status.number, follower.value))
+
+        actor.update = watched
+        for n in (1, 2):
+            leader.send(n=n)
+            assert seen.get(timeout=PATIENCE_S) == (n - 1, {"n": n - 1})
+            assert seen.get(timeout=PATIENCE_S) == (n, {"n": n})
+
+
+def test_a_replica_is_live_when_it_shows_what_it_caught_up_with() -> None:
+    with (
+        leading(model("delta_update_out", {"n": int}, heartbeat_s=5.0)) as leader,
+        following(
+            model("delta_update_in", {"n": int}), towards(leader.addresses), has_handler=False
+        ) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        seen: queue.Queue[Any] = queue.Queue()
+        actor, update = follower.actor, follower.actor.update
+
+        def watched(*args: Any) -> None:
+            seen.put(follower.status.phase)
+            update(*args)
+            seen.put(follower.status.phase)
+
+        actor.update = watched
+        for n in range(3):
+            lose(leader, n=n)
+        leader.send(n=3)
+        follower.wait_for_phase(Phase.LIVE)
+        assert [seen.get(timeout=PATIENCE_S) for _ in range(8)] == [Phase.SYNCING] * 8
+        assert follower.status.phase is Phase.LIVE
+        assert follower.value == {"n": 3}
 
 
 def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
