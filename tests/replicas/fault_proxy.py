@@ -182,7 +182,7 @@ class FaultProxy:
                 (self._from_replicas, "requests"),
                 (self._to_replyer, "answers"),
             ):
-                if socket in readable:
+                if socket in readable and not socket.closed:  # a cut has closed it
                     self._carry(self._channels[name], socket.recv_multipart())
 
     def _wait(self, stop: zmq.Socket[bytes], due: float | None) -> set[zmq.Socket[bytes]]:

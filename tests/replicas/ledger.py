@@ -31,26 +31,33 @@ class Ledger:
 
     def __init__(self, run: int) -> None:
         self.run = run
-        self.deltas: list[dict[str, Any]] = []
-        self.values: list[dict[str, Any]] = []
+        self._deltas: dict[int, dict[str, Any]] = {}
+        self._values: dict[int, dict[str, Any]] = {}
+        self._oldest = 0
         self._witness = Witness()
         self._rng = random.Random(run)
         self._rows: dict[int, int] = {}
 
     def delta(self, n: int) -> dict[str, Any]:
         """Return the update of a number."""
-        while len(self.deltas) <= n:
+        while self._witness.n < n:
             self._write()
-        return self.deltas[n]
+        return self._deltas[n]
 
     def value(self, n: int) -> dict[str, Any]:
         """Return the value after a number."""
         self.delta(n)
-        return self.values[n]
+        return self._values[n]
+
+    def forget(self, n: int) -> None:
+        """Take all numbers up to this one for done with."""
+        for done in range(self._oldest, n + 1):
+            del self._deltas[done], self._values[done]
+        self._oldest = max(self._oldest, n + 1)
 
     def _write(self) -> None:
         change: dict[int, int | None] = {self._rng.randrange(8): self._rng.choice((None, 1, 2, 3))}
-        if not self.deltas:
+        if self._witness.n < 0:
             change = {**FIRST}
         delta: dict[str, Any] = {"run": self.run, "rows": change}
         delta |= self._witness.follow(delta)
@@ -59,8 +66,8 @@ class Ledger:
                 self._rows.pop(key, None)
             else:
                 self._rows[key] = row
-        self.deltas.append(delta)
-        self.values.append({**delta, "rows": dict(self._rows)})
+        self._deltas[delta["n"]] = delta
+        self._values[delta["n"]] = {**delta, "rows": dict(self._rows)}
 
     def check(self, updates: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> int:
         """Check what a handler was called with, args and value, and return the last number.

@@ -1,0 +1,41 @@
+"""Replicas that join while another process publishes flat out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.replication.status import Phase
+from tests.actors.state_pair import following, model, towards
+from tests.replicas.ledger import FIELDS, Ledger
+from tests.replicas.sides import bound_by, publishing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOINS = 200
+
+#: How many updates each replica is followed for.
+UPDATES = 40
+
+
+def test_each_of_200_joins_is_without_gap_and_double_from_its_first_value_on(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(7)
+    published = -1
+    joining = model("delta_update_in", FIELDS, high_water_mark=1_000_000)
+    with publishing(tmp_path, 7, flat_out=True, ports=(0, 0)) as publisher:
+        addresses = towards(bound_by(publisher))
+        for _ in range(JOINS):
+            with following(joining, addresses) as follower:
+                updates = [follower.next_update() for _ in range(UPDATES)]
+                follower.wait_for_phase(Phase.LIVE)
+                status = follower.status
+                assert (status.phase, status.gaps, status.resyncs) == (Phase.LIVE, 0, 0)
+                assert follower.phases.empty()
+            first = updates[0].value["n"]
+            assert updates[0].args == updates[0].value
+            assert first > published  # it goes on all the time
+            published = ledger.check(updates)
+            assert published == first + UPDATES - 1
+            ledger.forget(first)
