@@ -126,6 +126,7 @@ class DeltaIn(InState):
         self._workflow_id: object = None
         #: a large snapshot that is being read
         self._arriving: Arriving | None = None
+        self._error: str | None = None
         self.show(self._replica)
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
@@ -142,6 +143,7 @@ class DeltaIn(InState):
         """Act on a deadline of the replica."""
         now = monotonic()
         self._act(self._replica.on_tick(now))
+        self._tell_error()
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
             self._drop_requests()
@@ -154,9 +156,12 @@ class DeltaIn(InState):
         if args.current_num == HEARTBEAT_NUMBER:
             if envelope.epoch is None or envelope.head is None:
                 raise Undecodable("expected a heartbeat with epoch and head, got one without")
-            actions = self._replica.on_heartbeat(
-                monotonic(), envelope.epoch, envelope.head, envelope.digest
+            self._act(
+                self._replica.on_heartbeat(
+                    monotonic(), envelope.epoch, envelope.head, envelope.digest
+                )
             )
+            self._tell_error()
         else:
             self._workflow_id = envelope.workflow_id
             actions = self._replica.on_delta(
@@ -166,7 +171,7 @@ class DeltaIn(InState):
                 args.is_snapshot,
                 Packed(self._fields.decoded, args, envelope.cuts),
             )
-        self._act(actions)
+            self._act(actions)
 
     def _act(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -177,6 +182,22 @@ class DeltaIn(InState):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
+
+    def _tell_error(self) -> None:
+        """Log why the publisher cannot be followed, when that is another reason than before.
+
+        Only heartbeats, answers and time decide that it cannot: a delta may still be fetched.
+        """
+        error = self._replica.error
+        if error != self._error:
+            self._error = error
+            if error is not None:
+                self.world.log.warning(
+                    "state cannot be followed",
+                    state=self.model.name,
+                    number=self._replica.number,
+                    reason=error,
+                )
 
     # snapshots
 
@@ -221,6 +242,7 @@ class DeltaIn(InState):
                 self._take_answer(decode_snapshot_reply(frames[-1]))
             except MessageError as error:
                 self.refuse(error)
+            self._tell_error()
 
     def _take_answer(self, reply: SnapshotReply) -> None:
         token, now, replica = reply.workflow_id, monotonic(), self._replica

@@ -189,9 +189,9 @@ class Replica:
         return self._heard.late
 
     @property
-    def mismatches(self) -> int:
-        """Heartbeats whose digest was not that of the value."""
-        return self._comparison.mismatches
+    def error(self) -> str | None:
+        """Why the publisher cannot be followed; None while it can."""
+        return self._trouble.error or self._comparison.disagreement
 
     def status(self, now: float) -> Status:
         """Return what there is to say about the replica at this moment."""
@@ -205,7 +205,7 @@ class Replica:
             duplicates=self.duplicates,
             late=self._heard.late,
             mismatches=self._comparison.mismatches,
-            error=self._trouble.error or self._comparison.disagreement,
+            error=self.error,
         )
 
     def _hear(self, now: float, epoch: int | None, number: int) -> bool:

@@ -237,7 +237,7 @@ class Simulation:
             if replica.phase is Phase.LIVE:
                 assert replica.number >= self.heard.get(replica.epoch, -1)
         assert len(replica._buffer) <= BUFFER_SIZE
-        assert replica.mismatches == 0
+        assert replica.status(self.now).mismatches == 0
         assert len(self.requests) + len(self.answers) <= 100
 
     def _check(self, epoch: int | None, number: int, value: Any) -> None:

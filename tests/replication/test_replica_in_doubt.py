@@ -163,7 +163,7 @@ def test_the_right_digest_changes_nothing(live: Follower) -> None:
     assert live.heartbeat(5, digest({**WHOLE, "price": 5})) == []
     live.delta(6, {"book": {"a": 1}})
     assert live.heartbeat(6, digest({"price": 5, "book": {"a": 1}})) == []
-    assert live.replica.mismatches == 0
+    assert live.status.mismatches == 0
 
 
 def test_another_digest_is_counted_told_and_costs_a_resync(live: Follower) -> None:
@@ -185,14 +185,14 @@ def test_a_digest_that_differs_after_a_snapshot_too_is_an_error_and_no_loop(live
         if live.status.phase is Phase.SYNCING:
             live.snapshot(5)
         live.wait(1.0)
-    assert (live.status.resyncs, live.replica.mismatches) == (1, 2)
+    assert (live.status.resyncs, live.status.mismatches) == (1, 2)
     assert live.status.error is not None
     assert "the digest differs at number 5" in live.status.error
 
 
 def test_a_digest_of_another_number_is_not_compared(live: Follower) -> None:
     live.heartbeat(4, b"x" * 16)
-    assert (live.status.phase, live.replica.mismatches) == (Phase.LIVE, 0)
+    assert (live.status.phase, live.status.mismatches) == (Phase.LIVE, 0)
 
 
 # a peer without epochs
