@@ -292,5 +292,6 @@ class DeltaIn(InState):
                 )
             )
             let_go(replaced)
+            self._tell_error()
         self.inbox.has_work = self._arriving is not None
         self.wait_until(replica.next_deadline)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import queue
+from collections import Counter
 from contextlib import ExitStack
 from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgpack
+import pytest
 import zmq
 
 from sf_actors.actors.out_state import GREETING_PAUSE_S, SubscriptionWaits
+from sf_actors.actors.state_fields import StateFields
 from sf_actors.testing import module_of, running
 from tests.actors.state_pair import (
     PATIENCE_S,
@@ -28,40 +31,88 @@ OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
 
 
+class Fifty:
+    """Fifty replicas in one service, and the titles that their handlers are called with."""
+
+    names = tuple(f"book{i}" for i in range(50))
+
+    def __init__(self) -> None:
+        self.titles: queue.Queue[Any] = queue.Queue()
+
+    def following(self, addresses: dict[str, str]) -> Any:
+        def on_update(args: Any) -> None:
+            if "title" in args:
+                self.titles.put(args["title"])
+
+        module = module_of(
+            "fifty",
+            state_models={"in": {name: model(IN, on_update=on_update) for name in self.names}},
+        )
+        states = {"states": {"in": dict.fromkeys(self.names, towards(addresses))}}
+        return running(module, addresses=states, console_loglevel=None)
+
+    def wait_for_all(self, title: str) -> None:
+        """Wait until each of them has been called with a title."""
+        count = 0
+        while count < len(self.names):
+            count += self.titles.get(timeout=PATIENCE_S) == title
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[Any, ...]]:
+    """How often each value was encoded, by what its title and bids are."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    encode = StateFields.encoded
+
+    def counted(fields: StateFields, value: Any) -> bytes:
+        counts[value.get("title"), len(value.get("bids", ()))] += 1
+        return encode(fields, value)
+
+    monkeypatch.setattr(StateFields, "encoded", counted)
+    return counts
+
+
 def test_fifty_replicas_come_back_together_when_the_publisher_starts_again(
     tmp_path: Path,
 ) -> None:
     addresses = {"publisher": f"ipc://{tmp_path}/p", "replyer": f"ipc://{tmp_path}/r"}
-    names = [f"book{i}" for i in range(50)]
-    live: queue.Queue[Any] = queue.Queue()
-    values: queue.Queue[Any] = queue.Queue()
-
-    def on_update(args: Any) -> None:
-        values.put(args["title"])
-
-    module = module_of(
-        "fifty",
-        state_models={"in": {n: model(IN, on_update=on_update, on_status=live.put) for n in names}},
-    )
+    fifty = Fifty()
     with ExitStack() as replicas:
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="old", bids={})
-            replicas.enter_context(
-                running(
-                    module,
-                    addresses={"states": {"in": dict.fromkeys(names, towards(addresses))}},
-                    console_loglevel=None,
-                )
-            )
-            assert [values.get(timeout=PATIENCE_S) for _ in names] == ["old"] * 50
+            service = replicas.enter_context(fifty.following(addresses))
+            fifty.wait_for_all("old")
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="new", bids={})
             for n in range(200):  # deltas go on meanwhile
                 leader.send(bids={Decimal(n): Decimal(n)})
             leader.send(title="last")
-            ended = 0
-            while ended < 50:
-                ended += values.get(timeout=PATIENCE_S) == "last"
+            fifty.wait_for_all("last")
+            asked = leader.stats["received"]
+            statuses = [state["status"] for state in service.stats()["states"]["in"].values()]
+        assert {status["resyncs"] for status in statuses} == {1}
+        assert 50 <= asked <= 100
+
+
+def test_fifty_replicas_of_a_quiet_publisher_that_starts_again_take_one_encoding(
+    tmp_path: Path, encoded: Counter[tuple[Any, ...]]
+) -> None:
+    addresses = {"publisher": f"ipc://{tmp_path}/p", "replyer": f"ipc://{tmp_path}/r"}
+    fifty = Fifty()
+    with ExitStack() as replicas:
+        with leading(model(OUT), addresses=addresses) as leader:
+            leader.send(title="old", bids={})
+            replicas.enter_context(fifty.following(addresses))
+            fifty.wait_for_all("old")
+        encoded.clear()
+        with leading(model(OUT), addresses=addresses) as leader:
+            leader.send(title="new", bids={})
+            fifty.wait_for_all("new")
+            asked = leader.stats["received"]
+        assert encoded["new", 0] == 1
+        # some may have asked before the first update, and waited no longer than for it
+        assert set(encoded) <= {("new", 0), (None, 0)}
+        assert 50 <= asked <= 100
 
 
 def test_fifty_replicas_are_served_with_few_encodings_while_updates_go_on() -> None:

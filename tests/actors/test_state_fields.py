@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import msgpack
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sf_actors import InvalidArguments
 from sf_actors.actors.state_fields import StateFields
-from sf_actors.definition.models import build_models
+from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.digest import digest_of
+from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.value import View, freeze
+from tests.replication.shapes import plain_merge
 
 
-def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
+def model_of(declared: dict[str, Any], *, numbered: bool = False) -> Model:
     model: dict[str, Any] = {"state_type": "delta_update", "required_arguments": declared}
     if numbered:
         model["required_state_arguments"] = {"current_num": int, "is_snapshot": bool}
     (built,) = build_models("states", {"out": {"book": model}}, names={}, where="svc.py")
-    return StateFields(built)
+    return built
+
+
+def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
+    return StateFields(model_of(declared, numbered=numbered))
 
 
 def raw(content: object) -> msgspec.Raw:
@@ -47,6 +57,46 @@ def test_what_is_kept_is_what_a_replica_decodes_and_shares_nothing_with_the_send
     assert update.typed["bids"] is not sent["bids"]
     assert book.decoded(msgspec.Raw(update.raw), is_snapshot=False) == sent
     assert msgpack.unpackb(update.raw) == {"bids": {"1.0": "2.00"}}
+
+
+TYPED = {
+    "levels": {Decimal: Decimal},
+    "days": {date: [int]},
+    "legs": {int: {"price": Decimal, "tags": {str}}},
+}
+_numbers = st.decimals(min_value=-9, max_value=9, places=1)
+_leg = st.fixed_dictionaries({"price": _numbers, "tags": st.sets(st.sampled_from("xy"))})
+
+
+def _tables(is_patch: bool) -> dict[str, st.SearchStrategy[Any]]:
+    absent: list[Any] = [st.none()] if is_patch else []
+    days = st.dates(date(2020, 1, 1), date(2020, 1, 5))
+    return {
+        "levels": st.dictionaries(_numbers, st.one_of(*absent, _numbers), max_size=4),
+        "days": st.dictionaries(days, st.one_of(*absent, st.lists(st.integers(0, 3), max_size=2))),
+        "legs": st.dictionaries(st.integers(0, 4), st.one_of(*absent, _leg), max_size=3),
+    }
+
+
+@settings(deadline=None)
+@given(
+    st.fixed_dictionaries(_tables(is_patch=False)),
+    st.lists(st.fixed_dictionaries({}, optional=_tables(is_patch=True)), max_size=6),
+)
+def test_typed_patches_merge_on_both_sides_as_plain_dicts_do(
+    whole: dict[str, Any], patches: list[dict[str, Any]]
+) -> None:
+    typed, shape = fields(TYPED), model_of(TYPED).arguments.shape
+    model: Any = whole
+    here = snapshot(typed.checked({**whole, "is_snapshot": True}).typed, shape)
+    there = snapshot(typed.decoded_value(msgspec.Raw(typed.encoded(here))), shape)
+    for patch in patches:
+        model = plain_merge(model, patch)
+        update = typed.checked(patch)
+        here = merge(here, update.typed, shape)
+        there = merge(there, typed.decoded(msgspec.Raw(update.raw), is_snapshot=False), shape)
+        assert View(here) == View(there) == model
+        assert digest_of(here) == digest_of(there)
 
 
 def test_the_numbering_is_taken_out_of_the_fields() -> None:

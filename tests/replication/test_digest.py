@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sf_actors.replication import digest
 from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.trie import EMPTY
@@ -23,20 +24,41 @@ def test_a_digest_that_followed_equals_one_that_was_made_afresh(
     whole: dict[str, Any], updates: list[dict[str, Any]]
 ) -> None:
     value = snapshot(whole, SHAPE)
-    digest = digest_of(value)
+    followed = digest_of(value)
     for update in updates:
         old = value
         try:
             value = merge(old, update, SHAPE)
         except PatchRefused:
             continue
-        digest = digest_after(digest, old, value, update)
-    assert digest == digest_of(value)
+        followed = digest_after(followed, old, value, update)
+    assert followed == digest_of(value)
 
 
 @given(mappings)
 def test_the_order_of_keys_does_not_matter(plain: dict[Any, Any]) -> None:
     assert digest_of(freeze(plain)) == digest_of(freeze(dict(reversed(plain.items()))))
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_a_digest_follows_at_the_cost_of_what_changes(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = snapshot({"price": 1, "book": {str(key): key for key in range(size)}}, SHAPE)
+    update = {"book": {"1": 5, "2": None, "new": 1}}
+    changed = merge(value, update, SHAPE)
+    before, after = digest_of(value), digest_of(changed)
+    hashes = 0
+    hashed = digest._hash
+
+    def counted(path: bytes, content: bytes) -> int:
+        nonlocal hashes
+        hashes += 1
+        return hashed(path, content)
+
+    monkeypatch.setattr(digest, "_hash", counted)
+    assert digest_after(before, value, changed, update) == after
+    assert hashes == 4  # one row replaced, one gone, one new
 
 
 DISTINCT = [
