@@ -13,8 +13,8 @@ CHECKS = Checks()
 def on_update(args: Any, states: Any) -> None:
     """Check the witness, and at a ticker the best prices of its book."""
     value = states["books"]
-    CHECKS.follow(args, value)
-    if "ticker" in args:
+    is_update = CHECKS.follow(args, value)
+    if is_update and "ticker" in args:
         ticker = args["ticker"]
         book = value["books"][ticker["product"]]
         CHECKS.judge((ticker["bid"], ticker["ask"]), (max(book["bids"]), min(book["asks"])))

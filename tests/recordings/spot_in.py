@@ -19,8 +19,8 @@ CHECKS = Checks()
 def on_update(args: Any, states: Any) -> None:
     """Check the witness, and the checksum of the book that was updated."""
     value = states["books"]
-    CHECKS.follow(args, value)
-    if "checksum" in args:
+    is_update = CHECKS.follow(args, value)
+    if is_update and "checksum" in args:
         pair, recorded = args["checksum"]["pair"], args["checksum"]["crc32"]
         CHECKS.judge(recorded, checksum(value["books"][pair]))
 

@@ -144,7 +144,7 @@ class FaultProxy:
     def _connected(self, kind: int, address: str) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
         made.set_hwm(0)
-        made.connect(f"tcp://{address}")
+        made.connect(address if "://" in address else f"tcp://{address}")
         return made
 
     def _bound(self, kind: int) -> zmq.Socket[bytes]:
