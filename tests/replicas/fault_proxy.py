@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from sf_actors.wire.envelope import decode_delta
 from tests.actors.state_pair import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 #: The faults that a seed chooses from, with how often in a hundred, by channel.
 RATES = {
     "deltas": {"drop": 4, "duplicate": 4, "delay": 4, "reorder": 4, "truncate": 2},
-    "requests": {"drop": 10, "duplicate": 10, "delay": 10, "truncate": 5},
-    "answers": {"drop": 10, "duplicate": 10, "delay": 10, "truncate": 5},
+    "requests": {"drop": 10, "duplicate": 5, "repeat later": 10, "delay": 10, "truncate": 5},
+    "answers": {"drop": 10, "duplicate": 5, "repeat later": 10, "delay": 10, "truncate": 5},
 }
 
 #: All connections are cut after so many messages of the publisher.
@@ -71,9 +72,11 @@ class Channel:
         overtaken, self._overtaken = self._overtaken, None
         if fault == "reorder":
             self._overtaken = frames
-        elif fault == "delay":
+        elif fault in {"delay", "repeat later"}:
             rng = random.Random(self.index)
-            self._delayed.append((monotonic() + rng.uniform(0, LONGEST_DELAY_S), frames))
+            self._delayed.append((monotonic() + rng.uniform(0.1, 1) * LONGEST_DELAY_S, frames))
+            if fault == "repeat later":
+                self._send(frames)
         elif fault == "truncate":
             self._send([*frames[:-1], frames[-1][: len(frames[-1]) // 2]])
         elif fault not in {"drop", "cut"}:
@@ -119,21 +122,17 @@ class FaultProxy:
             "requests": Channel("requests", self._to_replyer.send_multipart),
             "answers": Channel("answers", self._send_answer),
         }
+        self._heard = -1
         self._passed = threading.Condition()
         self._control = self._context.socket(zmq.PAIR)
         self._control.bind("inproc://control")
         self._thread = threading.Thread(target=self._run, name="fault proxy")
         self._thread.start()
 
-    def wait_for(self, deltas: int) -> None:
-        """Wait until so many messages of the publisher were carried, or lost."""
+    def wait_for(self, number: int) -> None:
+        """Wait until a message that tells of an update, or of a later one, was carried or lost."""
         with self._passed:
-            assert self._passed.wait_for(lambda: self.carried >= deltas, PATIENCE_S)
-
-    @property
-    def carried(self) -> int:
-        """How many messages of the publisher were carried, or lost."""
-        return self._channels["deltas"].index
+            assert self._passed.wait_for(lambda: self._heard >= number, PATIENCE_S)
 
     def close(self) -> None:
         """End the thread and close all sockets."""
@@ -207,9 +206,12 @@ class FaultProxy:
         channel.carry(frames, fault)
         if fault == "cut":
             self._cut()
-        with self._passed:
-            channel.index += 1
-            self._passed.notify_all()
+        channel.index += 1
+        if channel.name == "deltas":
+            message = decode_delta(frames[-1])
+            with self._passed:
+                self._heard = max(self._heard, message.args.current_num, message.head or -1)
+                self._passed.notify_all()
 
     def _send_delta(self, frames: Frames) -> None:
         self._to_replicas.send_multipart(frames)

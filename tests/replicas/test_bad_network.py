@@ -15,6 +15,7 @@ from tests.actors.state_pair import (
     Follower,
     Update,
     following,
+    kill,
     leading,
     model,
     wait_until,
@@ -26,6 +27,9 @@ OUT, IN = "delta_update_out", "delta_update_in"
 HEARTBEAT_S = 1.0
 SLOW: dict[str, Any] = {"heartbeat_s": HEARTBEAT_S}
 ROUNDS, ROUND = 10, 40
+
+#: Before these rounds the publisher's actor dies: its successor has another epoch.
+RESTARTS = {4, 7}
 
 #: What a busy machine may add to a time, in seconds.
 SLACK_S = 1.0
@@ -52,15 +56,16 @@ def test_a_replica_behind_a_bad_network_shows_nothing_but_what_was_published(cha
         following(model(IN, FIELDS, **SLOW), proxy.addresses) as follower,
     ):
         follower.wait_for_phase(Phase.LIVE)
-        for _ in range(ROUNDS):
+        for round_ in range(ROUNDS):
+            if round_ in RESTARTS:
+                kill(leader.actor)
             # now and then the replica is given the time to recover from the last faults
             if rng.random() < 0.3:
                 wait_until(lambda: follower.status.phase is Phase.LIVE)
-            carried = proxy.carried
             for _ in range(ROUND):
                 n += 1
                 leader.send(**ledger.delta(n))
-            proxy.wait_for(carried + ROUND)
+            proxy.wait_for(n)
         proxy.judge = faultless
         healed = monotonic()
         wait_until(lambda: follower.status.number == n and follower.status.phase is Phase.LIVE)
@@ -71,6 +76,7 @@ def test_a_replica_behind_a_bad_network_shows_nothing_but_what_was_published(cha
         status = follower.stats["status"]
         assert status["gaps"] > 0
         assert status["duplicates"] > 0
+        assert status["resyncs"] > 0
         assert (status["mismatches"], status["error"]) == (0, None)
         assert {fault for channel, fault in proxy.counts if channel == "deltas"} >= {
             "",
@@ -81,6 +87,30 @@ def test_a_replica_behind_a_bad_network_shows_nothing_but_what_was_published(cha
             "truncate",
             "cut",
         }
+
+
+def test_a_snapshot_that_comes_again_when_it_is_old_is_dropped_and_counted() -> None:
+    ledger = Ledger(8)
+
+    def judge(channel: str, index: int, _frame: bytes) -> str:
+        return "repeat later" if (channel, index) == ("answers", 0) else ""
+
+    with (
+        leading(model(OUT, FIELDS)) as leader,
+        between(leader.addresses, judge) as proxy,
+    ):
+        leader.send(**ledger.delta(0))
+        with following(model(IN, FIELDS), proxy.addresses) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            for n in range(1, 5):
+                leader.send(**ledger.delta(n))
+            wait_until(lambda: follower.status.late == 1)
+            leader.send(**ledger.delta(5))
+            updates = all_updates(follower, 5)
+            assert len(updates) == 6
+            assert ledger.check(updates) == 5
+            assert (follower.status.gaps, follower.status.resyncs) == (0, 0)
+            assert follower.phases.empty()
 
 
 def test_the_last_delta_lost_before_a_silence_is_there_within_two_heartbeats() -> None:

@@ -53,7 +53,8 @@ def test_a_killed_publisher_that_comes_back_at_the_same_number_is_told_apart(
             ports = tuple(int(a.rpartition(":")[2]) for a in addresses.values())
             with publishing(tmp_path, 2, COUNT, ports=(ports[0], ports[1])):
                 updates += updates_until(follower, 2, COUNT - 1)
-                after = follower.wait_for_phase(Phase.LIVE)
+                follower.wait_for_phase(Phase.LIVE)
+                after = follower.status
                 assert follower.value == new.value(COUNT - 1)
             assert (after.number, after.resyncs) == (COUNT - 1, 1)
             assert after.epoch != before.epoch
