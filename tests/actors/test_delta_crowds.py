@@ -62,13 +62,13 @@ class Fifty:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[Any, ...]]:
     """How often each value was encoded, by what its title and bids are."""
     counts: Counter[tuple[Any, ...]] = Counter()
-    encode = StateFields.encoded
+    packing_of = StateFields.packing
 
-    def counted(fields: StateFields, value: Any) -> bytes:
+    def counted(fields: StateFields, value: Any) -> Any:
         counts[value.get("title"), len(value.get("bids", ()))] += 1
-        return encode(fields, value)
+        return packing_of(fields, value)
 
-    monkeypatch.setattr(StateFields, "encoded", counted)
+    monkeypatch.setattr(StateFields, "packing", counted)
     return counts
 
 

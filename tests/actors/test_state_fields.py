@@ -16,9 +16,9 @@ from sf_actors import InvalidArguments
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
-from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.digest import digest_of
 from sf_actors.replication.patch import merge, snapshot
+from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze
 from tests.replication.shapes import plain_merge
 
@@ -39,7 +39,7 @@ def raw(content: object) -> msgspec.Raw:
     return msgspec.Raw(msgpack.packb(content))
 
 
-def packed(of: StateFields, value: dict[str, Any]) -> bytes:
+def packed(of: StateFields, value: Any) -> bytes:
     packing = of.packing(freeze(value))
     packing.finish()
     return packing.raw
@@ -89,7 +89,7 @@ def test_typed_patches_merge_on_both_sides_as_plain_dicts_do(
     typed, shape = fields(TYPED), model_of(TYPED).arguments.shape
     model: Any = whole
     here = snapshot(typed.checked({**whole, "is_snapshot": True}).typed, shape)
-    there = snapshot(typed.decoded_value(msgspec.Raw(typed.encoded(here))), shape)
+    there = snapshot(typed.decoded_value(msgspec.Raw(packed(typed, here))), shape)
     for patch in patches:
         model = plain_merge(model, patch)
         update = typed.checked(patch)
