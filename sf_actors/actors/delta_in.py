@@ -174,10 +174,15 @@ class DeltaIn(InState):
             self._act(actions)
 
     def _act(self, actions: Sequence[Action]) -> None:
-        for action in actions:
+        for place, action in enumerate(actions, 1):
             if isinstance(action, Updated):
-                value = self._fields.content(action.value)
-                self.update(action.number, value, action.fields, self._workflow_id)
+                self.update(
+                    action.number,
+                    self._fields.content(action.value),
+                    action.fields,
+                    self._workflow_id,
+                    is_last=place == len(actions) or not isinstance(actions[place], Updated),
+                )
             elif isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):

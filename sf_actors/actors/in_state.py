@@ -69,16 +69,25 @@ class InState(Reader):
         return replace(status, epoch=epoch, number=number, phase=phase)
 
     def update(
-        self, number: int, value: Map[str, Any], fields: Mapping[str, Any], workflow_id: object
+        self,
+        number: int,
+        value: Map[str, Any],
+        fields: Mapping[str, Any],
+        workflow_id: object,
+        *,
+        is_last: bool = True,
     ) -> None:
         """Show another value and call the handler for what changed.
 
         :param fields: what the handler gets: a dict that it may change, or all fields, frozen
         :param number: -1 when the publisher has published nothing yet, and no handler is called
+        :param is_last: it is the last of those that the replica took at once, so that its phase is
+            that of this value
         """
         if self._cell is not None:
             self._cell.value = value
-        self._shown = (self._followed.epoch, number, self._shown[2])
+        phase = self._followed.phase if is_last else self._shown[2]
+        self._shown = (self._followed.epoch, number, phase)
         if self.handler is not None and number >= 0:
             plain = thaw(fields)
             self.deliver(self.handler, plain, workflow_id, {self.model.name: value})

@@ -185,9 +185,9 @@ def test_the_status_is_never_ahead_of_the_value(kind: str) -> None:
         seen: queue.Queue[Any] = queue.Queue()
         actor, update = follower.actor, follower.actor.update
 
-        def watched(*args: Any) -> None:
+        def watched(*args: Any, **named: Any) -> None:
             seen.put((follower.status.number, follower.value))
-            update(*args)
+            update(*args, **named)
             seen.put((follower.status.number, follower.value))
 
         actor.update = watched
@@ -197,7 +197,7 @@ def test_the_status_is_never_ahead_of_the_value(kind: str) -> None:
             assert seen.get(timeout=PATIENCE_S) == (n, {"n": n})
 
 
-def test_a_replica_is_live_when_it_shows_what_it_caught_up_with() -> None:
+def test_a_replica_is_live_with_the_last_value_that_it_catches_up_with() -> None:
     with (
         leading(model("delta_update_out", {"n": int}, heartbeat_s=5.0)) as leader,
         following(
@@ -208,9 +208,9 @@ def test_a_replica_is_live_when_it_shows_what_it_caught_up_with() -> None:
         seen: queue.Queue[Any] = queue.Queue()
         actor, update = follower.actor, follower.actor.update
 
-        def watched(*args: Any) -> None:
+        def watched(*args: Any, **named: Any) -> None:
             seen.put(follower.status.phase)
-            update(*args)
+            update(*args, **named)
             seen.put(follower.status.phase)
 
         actor.update = watched
@@ -218,7 +218,8 @@ def test_a_replica_is_live_when_it_shows_what_it_caught_up_with() -> None:
             lose(leader, n=n)
         leader.send(n=3)
         follower.wait_for_phase(Phase.LIVE)
-        assert [seen.get(timeout=PATIENCE_S) for _ in range(8)] == [Phase.SYNCING] * 8
+        shown = [seen.get(timeout=PATIENCE_S) for _ in range(8)]
+        assert shown == [Phase.SYNCING] * 7 + [Phase.LIVE]
         assert follower.status.phase is Phase.LIVE
         assert follower.value == {"n": 3}
 
@@ -258,3 +259,19 @@ def look(states: Any) -> float:
     begun = perf_counter()
     states["book"]["rows"][5]
     return perf_counter() - begun
+
+
+@pytest.mark.parametrize("kind", ["delta_update", "full_update"])
+def test_a_handler_sees_the_first_value_as_live(kind: str) -> None:
+    seen: list[Any] = []
+
+    def note(_args: Any, states: Any) -> None:
+        seen.append((states["book"], states.status("book").phase))
+
+    with leading(model(f"{kind}_out", {"n": int}, heartbeat_s=5.0)) as leader:
+        leader.send(n=1)
+        with following(
+            model(f"{kind}_in", {"n": int}), towards(leader.addresses), handler=note
+        ) as follower:
+            follower.wait_for({"n": 1})
+            assert seen == [({"n": 1}, Phase.LIVE)]
