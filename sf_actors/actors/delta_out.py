@@ -83,7 +83,7 @@ class DeltaPublication(Publication):
                     frame=None if update.cuts else packed,
                 )
                 if socket is not None:
-                    socket.send(frame, zmq.NOBLOCK)
+                    self.publish(socket, frame)
                     self.counters.sent += 1
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
@@ -97,7 +97,7 @@ class DeltaPublication(Publication):
             beat = self.topic + encode_heartbeat(log.epoch, log.number, log.digest)
             socket = self.open_socket()
             if socket is not None:
-                socket.send(beat, zmq.NOBLOCK)
+                self.publish(socket, beat)
 
 
 class PackedSnapshot:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import zmq
-
-from sf_actors.actors.out_state import OutState, Publication, SubscriptionWaits
+from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.replication.full import LastValue
 from sf_actors.wire.envelope import encode_published
 
@@ -19,9 +17,11 @@ if TYPE_CHECKING:
 class FullPublication(Publication):
     """Whole values, numbered; the last one is kept as it was sent."""
 
+    # each send looks: who joins after the last one is to get it at once
+    look_pause_s = 0.0
+
     def __init__(self, world: World, model: Model, counters: Counters) -> None:
         super().__init__(world, model, counters)
-        self.actor: FullOut | None = None
         self._last = LastValue(epoch=self.epoch)
 
     def take_epoch(self, epoch: int) -> None:
@@ -42,17 +42,15 @@ class FullPublication(Publication):
             self._last.publish(frame)
             if socket is None:
                 return
-            socket.send(frame, zmq.NOBLOCK)
+            self.publish(socket, frame)
             self.counters.sent += 1
-            if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-                self.actor.tell(SubscriptionWaits())
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""
         with self.lock:
             socket = self.open_socket()
             if self._last.frame is not None and socket is not None:
-                socket.send(self._last.frame, zmq.NOBLOCK)
+                self.publish(socket, self._last.frame)
 
 
 class FullOut(OutState[FullPublication]):
@@ -64,8 +62,3 @@ class FullOut(OutState[FullPublication]):
     def publication_of(cls, world: World, model: Model, counters: Counters) -> FullPublication:
         """Return what callers use, which outlives a restart of the actor."""
         return FullPublication(world, model, counters)
-
-    def open(self) -> None:
-        """Open the socket, and be told of subscriptions that a caller comes upon."""
-        super().open()
-        self.publication.actor = self

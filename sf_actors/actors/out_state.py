@@ -6,11 +6,13 @@ import secrets
 import threading
 from abc import ABC, abstractmethod
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.broadcast import broadcast
+from sf_actors.actors.subscriptions import Subscriptions
 from sf_actors.errors import MessageTooLarge, ServiceStopped
 from sf_actors.wire.topic import pack
 
@@ -42,6 +44,9 @@ class Publication(ABC):
     epoch everybody fetches the value.
     """
 
+    #: How often a caller's send looks for subscriptions that it may have come upon, in seconds.
+    look_pause_s: ClassVar[float] = 0.01
+
     def __init__(self, world: World, model: Model, counters: Counters) -> None:
         self.model = model
         self.counters = counters
@@ -53,6 +58,11 @@ class Publication(ABC):
         self.topic = pack(model.creation["topic"])
         self._max_bytes: int = model.creation["max_message_bytes"]
         self._socket: Socket | None = None
+        self._subscriptions: Subscriptions | None = None
+        #: told of subscriptions that a caller comes upon
+        self.actor: SocketActor | None = None
+        self._look_at = 0.0
+        self._has_told = False
 
     @abstractmethod
     def send(self, args: Any, workflow_id: object) -> None:
@@ -69,6 +79,10 @@ class Publication(ABC):
         """Send through a socket from now on, as a new epoch."""
         with self.lock:
             self._socket = socket
+            self._subscriptions = Subscriptions(
+                self._world, self.model, socket, self.topic, self.counters
+            )
+            self._has_told = False
             self.take_epoch(new_epoch())
             self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
 
@@ -81,19 +95,30 @@ class Publication(ABC):
         with self.lock:
             self._socket = None
 
+    def publish(self, socket: Socket, frame: bytes) -> None:
+        """Send a frame to whoever subscribes; with the lock held.
+
+        A send may eat the signal of a subscription, so the actor is told to look for it.
+        """
+        broadcast(socket, frame, self.counters)
+        if self._has_told or (now := monotonic()) < self._look_at:
+            return
+        self._look_at = now + self.look_pause_s
+        if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._has_told = self.actor.tell(SubscriptionWaits())
+
     def read_subscriptions(self, source: Source) -> int:
         """Read what subscribers said, a batch at most; runs in the actor's thread.
 
         :returns: how many subscribed
         """
-        joined = 0
         with self.lock:
-            for _ in range(BATCH):
-                try:
-                    joined += source.socket.recv(zmq.NOBLOCK)[:1] == b"\x01"
-                except zmq.Again:
-                    source.drained()
-                    break
+            self._has_told = False
+            if self._subscriptions is None:
+                return 0
+            joined, is_drained = self._subscriptions.read(BATCH)
+        if is_drained:
+            source.drained()
         return joined
 
     def framed(self, packed: bytes) -> bytes:
@@ -148,8 +173,10 @@ class OutState(SocketActor, Generic[P]):
         else:
             publisher = self.bind(zmq.XPUB, "publisher")
         publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+        publisher.setsockopt(zmq.XPUB_NODROP, 1)
         self._heartbeat_s: float = creation["heartbeat_s"]
         self._publisher = self.watch(publisher, is_shared=True)
+        self.publication.actor = self
         self.publication.attach(publisher)
         self._greeted_at = float("-inf")
         self._someone_waits = False

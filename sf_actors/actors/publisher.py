@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from sf_actors.actors.broadcast import broadcast
+from sf_actors.actors.subscriptions import Subscriptions
 from sf_actors.counters import Counters
 from sf_actors.errors import MessageTooLarge, ServiceStopped
 from sf_actors.wire.envelope import encode_published
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
 
 
+#: How often a publisher looks at what its subscribers said, when it sends, in seconds.
+LISTENING_PAUSE_S = 0.01
+
+
 class Publisher:
-    """Owns a PUB socket that the callers of `to_send` use one at a time, under its lock.
+    """Owns an XPUB socket that the callers of `to_send` use one at a time, under its lock.
 
     Every message carries the publisher's epoch, random per start, and its number, so that a
     subscriber can count what it missed.
@@ -42,15 +48,17 @@ class Publisher:
         self._number = 0
         if model.creation["is_x_pub"]:
             self._socket = world.transport.connected(
-                zmq.PUB, endpoint, model.creation, where=model.where, server=model.name
+                zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
             )
         else:
             self._socket, address = world.transport.bound(
-                zmq.PUB, endpoint, model.creation, where=model.where
+                zmq.XPUB, endpoint, model.creation, where=model.where
             )
             world.supervisor.bound(model, "publisher", address)
-        # a full queue fails the send instead of losing the message without a word
+        # see `broadcast`
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._subscriptions = Subscriptions(world, model, self._socket, self._topic, self.counters)
+        self._listen_at = 0.0
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
 
@@ -69,21 +77,13 @@ class Publisher:
                     f"{self.model.where}: the message has {len(frame)} bytes, "
                     f"max_message_bytes allows {self._max_bytes}"
                 )
-            self._send(frame)
+            broadcast(self._socket, frame, self.counters)
             self._number += 1
             self.counters.sent += 1
-
-    def _send(self, frame: bytes) -> None:
-        socket = self._socket
-        try:
-            socket.send(frame, zmq.NOBLOCK)
-        except zmq.Again:
-            # a subscriber's queue is full: the others get the message all the same. libzmq asks
-            # no full queue again before it has room, so this counts the first that it lacks.
-            self.counters.drop("queue_full")
-            socket.setsockopt(zmq.XPUB_NODROP, 0)
-            socket.send(frame, zmq.NOBLOCK)
-            socket.setsockopt(zmq.XPUB_NODROP, 1)
+            # only a socket that is used takes subscriptions in, so here is when to look at them
+            if (now := monotonic()) >= self._listen_at:
+                self._listen_at = now + LISTENING_PAUSE_S
+                self._subscriptions.read_all()
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.

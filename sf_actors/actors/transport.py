@@ -15,6 +15,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from sf_actors.actors.context import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.errors import BindError
+from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +35,17 @@ RECONNECT_MAX_MS = 1_000
 
 #: How long what was sent may still leave after its socket was closed, in milliseconds.
 LINGER_MS = 1_000
+
+#: What a publishing socket reads at most in one frame, its own topic apart: topics are all that is
+#: sent to it, and libzmq takes some 60 bytes for each byte of one.
+MAX_SUBSCRIPTION_BYTES = 512
+
+#: Subscriptions that wait for each peer of a publishing socket. libzmq takes them in until none
+#: waits; where more may, it comes to no end while a peer goes on to send.
+SUBSCRIPTIONS_QUEUED = 1
+
+#: What of them waits in the kernel, in bytes: it is read though the connection is ended meanwhile.
+SUBSCRIPTIONS_BUFFER = 32_768
 
 #: Descriptors that must be left for a socket: its own, a listener's, those of a host's look-up.
 SOCKET_DESCRIPTORS = 6
@@ -251,7 +263,12 @@ class Transport:
         opened.set_hwm(creation["high_water_mark"])
         # what is a little too large is read, counted and answered; libzmq itself would only cut the
         # connection, which is for what must not even be read
-        opened.setsockopt(zmq.MAXMSGSIZE, min(2 * creation["max_message_bytes"], 2**63 - 1))
+        longest = min(2 * creation["max_message_bytes"], 2**63 - 1)
+        if kind == zmq.XPUB:
+            longest = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
+            opened.rcvhwm = SUBSCRIPTIONS_QUEUED
+            opened.rcvbuf = SUBSCRIPTIONS_BUFFER
+        opened.setsockopt(zmq.MAXMSGSIZE, longest)
         opened.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         opened.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENT_PEER_MS)
         opened.setsockopt(zmq.HEARTBEAT_TTL, SILENT_PEER_MS)

@@ -1,0 +1,31 @@
+"""Sending to whoever subscribes, with what is lost by a full queue counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import zmq
+
+from sf_actors.actors.frames import NOBLOCK
+
+if TYPE_CHECKING:
+    from sf_actors.actors.transport import Socket
+    from sf_actors.counters import Counters
+
+_NODROP: Final = int(zmq.XPUB_NODROP)
+
+
+def broadcast(socket: Socket, frame: bytes, counters: Counters) -> None:
+    """Send through an XPUB socket with XPUB_NODROP set; in the thread that may use it.
+
+    A full queue fails such a send, instead of losing the message without a word.
+    """
+    try:
+        socket.send(frame, NOBLOCK)
+    except zmq.Again:
+        # the others get the message all the same. libzmq asks no full queue again before it has
+        # room, so this counts the first message that it lacks.
+        counters.drop("queue_full")
+        socket.setsockopt(_NODROP, 0)
+        socket.send(frame, NOBLOCK)
+        socket.setsockopt(_NODROP, 1)

@@ -1,0 +1,185 @@
+"""What the subscribers of a publishing socket ask for, held within bounds.
+
+libzmq keeps every topic that anybody asks for, some 60 bytes for each byte of it, and refuses none.
+Those that can match our own topic are few and always welcome. What else a peer asks for is counted
+when it arrives; a peer that asks for more than is sensible loses its connection, and with it libzmq
+forgets its topics. What arrives is read where the socket is used anyway: until then no more than
+SUBSCRIPTIONS_QUEUED of them wait for each peer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import zmq
+
+from sf_actors.actors.base import BATCH, WARNING_INTERVAL_S
+from sf_actors.actors.frames import NOBLOCK
+
+if TYPE_CHECKING:
+    from sf_actors.actors.transport import Socket
+    from sf_actors.actors.world import World
+    from sf_actors.counters import Counters
+    from sf_actors.definition.models import Model
+
+#: What one peer, and all together, may ask for beyond our own topic, in bytes of topics.
+PEER_BYTES = 2**18
+ALL_BYTES = 2**20
+
+#: What a topic counts besides its bytes.
+TOPIC_BYTES = 16
+
+#: How long a reader waits for the next of several subscriptions, in milliseconds, and how long it
+#: reads at most, in seconds: the topics of a bus come in one after another.
+NEXT_MS = 1
+LONGEST_READ_S = 0.05
+
+_SUBSCRIBE: Final = 1
+_CANCEL: Final = 0
+
+
+class Subscriptions:
+    """The topics that one XPUB socket is asked for, by the peer that asked first.
+
+    :param topic: our own, packed
+    """
+
+    def __init__(
+        self, world: World, model: Model, socket: Socket, topic: bytes, counters: Counters
+    ) -> None:
+        self._world = world
+        self._model = model
+        self._socket = socket
+        self._topic = topic
+        self._counters = counters
+        # a bus that we connect to is the operator's own and brings the topics of all behind it
+        self._peer_bytes = ALL_BYTES if model.creation["is_x_pub"] else PEER_BYTES
+        #: the descriptor of the connection that a topic came by first; None: not to be known
+        self._peers: dict[bytes, int | None] = {}
+        self._held: dict[int, int] = {}
+        self._bytes = 0
+        self._last_warning = -WARNING_INTERVAL_S
+        self._left_out = 0
+
+    def read(self, at_most: int) -> tuple[int, bool]:
+        """Read what subscribers said; in the thread that may use the socket.
+
+        :returns: how many subscribed, and whether nothing is left to read
+        """
+        joined = 0
+        for _ in range(at_most):
+            try:
+                frame = self._socket.recv(NOBLOCK, copy=False)
+            except zmq.Again:
+                return joined, True
+            said = frame.bytes
+            if not said:
+                continue
+            topic = said[1:]
+            if said[0] == _SUBSCRIBE:
+                joined += 1
+                if topic not in self._peers and not self._topic.startswith(topic):
+                    self._take(topic, _descriptor(frame))
+            elif said[0] == _CANCEL and topic in self._peers:
+                self._forget(topic)
+        return joined, False
+
+    def read_all(self) -> None:
+        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        if not self._is_readable():
+            return
+        until = monotonic() + LONGEST_READ_S
+        while self._socket.poll(NEXT_MS) and monotonic() < until:
+            self.read(BATCH)
+
+    def _is_readable(self) -> bool:
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    def _take(self, topic: bytes, peer: int | None) -> None:
+        size = len(topic) + TOPIC_BYTES
+        self._peers[topic] = peer
+        self._bytes += size
+        if peer is None:
+            return
+        held = self._held[peer] = self._held.get(peer, 0) + size
+        if held > self._peer_bytes or self._bytes > ALL_BYTES:
+            # what it asked for is forgotten topic by topic, when libzmq tells that it is gone;
+            # another connection that gets its descriptor must not be charged for it
+            del self._held[peer]
+            self._refuse(peer)
+
+    def _forget(self, topic: bytes) -> None:
+        """Take that nobody asks for a topic any more."""
+        size = len(topic) + TOPIC_BYTES
+        peer = self._peers.pop(topic)
+        self._bytes -= size
+        if peer in self._held:
+            self._held[peer] = max(0, self._held[peer] - size)
+            if not self._held[peer]:
+                del self._held[peer]
+
+    def _refuse(self, peer: int | None) -> None:
+        endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        if peer is None or not (address := _disconnect(peer, endpoint)):
+            return
+        self._counters.drop("too_many_topics")
+        now = monotonic()
+        if now - self._last_warning < WARNING_INTERVAL_S:
+            self._left_out += 1
+            return
+        self._world.log.warning(
+            "subscriber disconnected: it asked for too many topics",
+            model=self._model.where,
+            peer=address,
+            left_out=self._left_out,
+        )
+        self._last_warning, self._left_out = now, 0
+
+
+def _descriptor(frame: zmq.Frame) -> int | None:
+    """Return the descriptor of the connection that a frame came by, None within the process."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return None
+
+
+def _disconnect(descriptor: int, endpoint: str) -> str:
+    """End a connection of an endpoint of ours.
+
+    libzmq may have closed it meanwhile, and the descriptor be anything now. A copy stays what it is
+    while it is looked at: it is left alone if it is no connection of this endpoint.
+
+    :returns: whose connection it was, '' if it was left alone
+    """
+    copy = -1
+    try:
+        copy = os.dup(descriptor)
+        with sockets.socket(fileno=copy) as connection:
+            copy = -1
+            near, far = connection.getsockname(), connection.getpeername()
+            if _wanted(endpoint) not in {_shown(near), _shown(far)}:
+                return ""
+            connection.shutdown(sockets.SHUT_RDWR)
+    except OSError:
+        return ""
+    finally:
+        if copy >= 0:
+            os.close(copy)
+    return str(far[0]) if isinstance(far, tuple) else endpoint
+
+
+def _shown(name: object) -> str:
+    """Return the port, or the path, of one side of a connection."""
+    if isinstance(name, tuple):
+        return str(name[1])
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+    return f"@{text[1:]}" if text.startswith("\0") else text
+
+
+def _wanted(endpoint: str) -> str:
+    scheme, _, rest = endpoint.partition("://")
+    return rest.rpartition(":")[2] if scheme == "tcp" else rest

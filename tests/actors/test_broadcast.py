@@ -1,0 +1,74 @@
+"""What is lost by the full queue of a subscriber: it is counted, and nobody else waits for it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from sf_actors.testing import running
+from tests.actors.models import Sender, at, counters, publisher, service, until
+from tests.actors.state_pair import leading, model
+from tests.bare_sockets import bare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PAD = {"pad": bytes}
+MARK = 5
+
+
+@contextmanager
+def publishing(address: str) -> Iterator[tuple[Callable[[bytes], None], Callable[[], Any]]]:
+    sender = Sender()
+    out = {"it": publisher(PAD, high_water_mark=MARK)}
+    module = service(outbound=out, init_function=sender.__call__)
+    with running(module, addresses=at(outbound={"it": address})) as served:
+        yield (
+            lambda pad: sender.connection("it", {"pad": pad}),
+            lambda: counters(served, "it", "out"),
+        )
+
+
+@contextmanager
+def updating(
+    kind: str, address: str
+) -> Iterator[tuple[Callable[[bytes], None], Callable[[], Any]]]:
+    addresses = {"publisher": address}
+    if kind == "delta_update_out":
+        addresses["replyer"] = "127.0.0.1:0"
+    with leading(model(kind, PAD, high_water_mark=MARK), addresses=addresses) as leader:
+        yield lambda pad: leader.send(pad=pad), lambda: leader.stats
+
+
+@pytest.fixture(params=["publisher", "delta_update_out", "full_update_out"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    address = f"ipc://{tmp_path}/it"
+    made = publishing(address) if request.param == "publisher" else updating(request.param, address)
+    with made as (publish, numbers):
+        yield publish, numbers, address
+
+
+def test_a_queue_that_is_full_is_counted_and_others_get_the_message(published: Any) -> None:
+    publish, numbers, address = published
+    with bare(zmq.SUB, connect=address) as stalled, bare(zmq.SUB, connect=address) as reading:
+        for sub in (stalled, reading):
+            sub.rcvtimeo = 20
+            until(lambda sub=sub: publish(b"") or came(sub), "the subscription")
+        sent = 0
+        while not numbers()["dropped"].get("queue_full"):
+            assert sent < 10_000
+            publish(bytes(20_000))
+            sent += 1
+            assert came(reading)
+        until(lambda: publish(b"last") or b"last" in (came(reading) or b""), "the last message")
+
+
+def came(sub: Any) -> bytes | None:
+    try:
+        return bytes(sub.recv())
+    except zmq.Again:
+        return None
