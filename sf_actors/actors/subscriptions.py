@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
 
 #: What one peer, and all together, may ask for beyond our own topic, in bytes of topics.
-PEER_BYTES = 2**18
-ALL_BYTES = 2**20
+PEER_BYTES = 2**17
+ALL_BYTES = 2**19
 
 #: What a topic counts besides its bytes.
 TOPIC_BYTES = 16
@@ -39,6 +39,17 @@ LONGEST_READ_S = 0.05
 
 _SUBSCRIBE: Final = 1
 _CANCEL: Final = 0
+
+
+class _Peer:
+    """A connection by which topics came that nobody else had asked for."""
+
+    __slots__ = ("descriptor", "held", "is_cut_off")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.held = 0
+        self.is_cut_off = False
 
 
 class Subscriptions:
@@ -57,9 +68,10 @@ class Subscriptions:
         self._counters = counters
         # a bus that we connect to is the operator's own and brings the topics of all behind it
         self._peer_bytes = ALL_BYTES if model.creation["is_x_pub"] else PEER_BYTES
-        #: the descriptor of the connection that a topic came by first; None: not to be known
-        self._peers: dict[bytes, int | None] = {}
-        self._held: dict[int, int] = {}
+        #: by what connection a topic came first; None: from within the process
+        self._topics: dict[bytes, _Peer | None] = {}
+        self._peers: dict[int, _Peer] = {}
+        #: of all that are not cut off
         self._bytes = 0
         self._last_warning = -WARNING_INTERVAL_S
         self._left_out = 0
@@ -81,9 +93,9 @@ class Subscriptions:
             topic = said[1:]
             if said[0] == _SUBSCRIBE:
                 joined += 1
-                if topic not in self._peers and not self._topic.startswith(topic):
+                if topic not in self._topics and not self._topic.startswith(topic):
                     self._take(topic, _descriptor(frame))
-            elif said[0] == _CANCEL and topic in self._peers:
+            elif said[0] == _CANCEL and topic in self._topics:
                 self._forget(topic)
         return joined, False
 
@@ -98,32 +110,44 @@ class Subscriptions:
     def _is_readable(self) -> bool:
         return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
-    def _take(self, topic: bytes, peer: int | None) -> None:
+    def _take(self, topic: bytes, descriptor: int | None) -> None:
         size = len(topic) + TOPIC_BYTES
-        self._peers[topic] = peer
-        self._bytes += size
-        if peer is None:
+        if descriptor is None:
+            self._topics[topic] = None
             return
-        held = self._held[peer] = self._held.get(peer, 0) + size
-        if held > self._peer_bytes or self._bytes > ALL_BYTES:
-            # what it asked for is forgotten topic by topic, when libzmq tells that it is gone;
-            # another connection that gets its descriptor must not be charged for it
-            del self._held[peer]
-            self._refuse(peer)
+        peer = self._peers.get(descriptor)
+        if peer is None:
+            peer = self._peers[descriptor] = _Peer(descriptor)
+        self._topics[topic] = peer
+        peer.held += size
+        self._bytes += size
+        if peer.held > self._peer_bytes:
+            self._cut_off(peer)
+        elif self._bytes > ALL_BYTES:
+            self._cut_off(max(self._peers.values(), key=lambda peer: peer.held))
 
     def _forget(self, topic: bytes) -> None:
         """Take that nobody asks for a topic any more."""
+        peer = self._topics.pop(topic)
+        if peer is None or peer.is_cut_off:
+            return
         size = len(topic) + TOPIC_BYTES
-        peer = self._peers.pop(topic)
         self._bytes -= size
-        if peer in self._held:
-            self._held[peer] = max(0, self._held[peer] - size)
-            if not self._held[peer]:
-                del self._held[peer]
+        peer.held -= size
+        if not peer.held:
+            del self._peers[peer.descriptor]
 
-    def _refuse(self, peer: int | None) -> None:
+    def _cut_off(self, peer: _Peer) -> None:
+        """End a connection; libzmq tells topic by topic when it has forgotten them.
+
+        Another connection may get its descriptor before that, and is not charged for them.
+        """
+        peer.is_cut_off = True
+        del self._peers[peer.descriptor]
+        self._bytes -= peer.held
         endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        if peer is None or not (address := _disconnect(peer, endpoint)):
+        address = _disconnect(peer.descriptor, endpoint)
+        if not address:
             return
         self._counters.drop("too_many_topics")
         now = monotonic()

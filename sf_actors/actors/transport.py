@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 Socket = zmq.Socket[bytes]
 
-#: Interval of the transport's own heartbeat and how long a silent peer is kept, in milliseconds.
-HEARTBEAT_MS = 5_000
-SILENT_PEER_MS = 15_000
+#: When the kernel asks whether the host of a silent peer is still there, how often and how many
+#: times in vain, in seconds. ZeroMQ's own heartbeats stay off: libzmq 4.3.5 aborts the process when
+#: one is due for a peer that left while our queue for it was full, which anybody can bring about,
+#: and cuts off who is only waiting for us to read.
+KEEPALIVE_IDLE_S = 15
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_COUNT = 3
 
 #: First and longest pause before a lost connection is tried again, in milliseconds.
 RECONNECT_MS = 20
@@ -269,9 +273,10 @@ class Transport:
             opened.rcvhwm = SUBSCRIPTIONS_QUEUED
             opened.rcvbuf = SUBSCRIPTIONS_BUFFER
         opened.setsockopt(zmq.MAXMSGSIZE, longest)
-        opened.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        opened.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENT_PEER_MS)
-        opened.setsockopt(zmq.HEARTBEAT_TTL, SILENT_PEER_MS)
+        opened.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        opened.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
+        opened.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S)
+        opened.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
         opened.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         opened.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         return opened

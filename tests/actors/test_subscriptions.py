@@ -131,8 +131,8 @@ class Flooder:
             self._wire.connect(rest)
         greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
         ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 3) + b"SUB"
-        self._wire.sendall(greeting + b"\x04" + bytes([len(ready)]) + ready)
         self._wire.settimeout(PATIENCE_S)
+        self._wire.sendall(greeting + b"\x04" + bytes([len(ready)]) + ready)
         answer = b""
         while b"READY" not in answer:
             answer += self._wire.recv(65_536)
@@ -246,7 +246,7 @@ def test_who_comes_again_and_again_makes_nothing_grow(tmp_path: Path) -> None:
 
 
 def test_who_subscribes_as_one_does_is_never_disconnected(published: Publishing) -> None:
-    topics = [pack(f"topic {number}") for number in range(5_000)]
+    topics = [pack(f"topic {number}") for number in range(3_000)]
     with bus_of(published.endpoint) as bus:
         for topic in [*topics, pack(TOPIC)]:
             bus.send(b"\x01" + topic)
@@ -298,13 +298,12 @@ def test_cancelling_makes_room(published: Publishing) -> None:
 def test_many_peers_together_are_bounded_too(published: Publishing) -> None:
     count = PEER_BYTES // 216 - 1
     with ExitStack() as stack:
-        for _ in range(16):
+        for _ in range(32):
             stack.enter_context(flooding(published.endpoint, random_topics(count, 199)))
         wait_for(lambda: published.publish() or published.refused, "a refusal")
         for _ in range(100):
             published.publish()
-        # one peer's and a few topics beyond, of the 4 MB that they asked for
-        assert published.held() < 2 * ALL_BYTES
+            assert published.held() <= ALL_BYTES
 
 
 def test_a_subscription_of_enormous_size_is_not_even_read(published: Publishing) -> None:
