@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.descriptors import look_for_descriptors
+
 if TYPE_CHECKING:
     from sf_actors.runtime import Run
 
@@ -24,6 +26,9 @@ def stats_before(name: str) -> dict[str, Any]:
 def stats_of(run: Run) -> dict[str, Any]:
     """Return the numbers of a run, which may be over; any thread."""
     world = run.world
+    if run.ended_at is None:
+        with world.scope.entered():
+            look_for_descriptors(world.log)
     shown = stats_before(world.name)
     shown["phase"] = str(run.phase)
     ended_at = run.ended_at

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 
+from sf_actors.actors.descriptors import look_for_descriptors
 from sf_actors.actors.inbox import STEP, TICK, Broken, SocketInbox, Source, last_inbox
 from sf_actors.actors.user_code import LeftBehind
 
@@ -234,8 +235,10 @@ class SocketActor(pykka.ThreadingActor):
             return
         try:
             if type(message) is Source:
+                look_for_descriptors(self.world.log)
                 self.on_readable(message)
             elif message is TICK:
+                look_for_descriptors(self.world.log)
                 self.on_tick()
             elif message is STEP:
                 self.on_step()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.broadcast import broadcast
+from sf_actors.actors.descriptors import look_for_descriptors
 from sf_actors.actors.subscriptions import Subscriptions
 from sf_actors.counters import Counters
 from sf_actors.errors import MessageTooLarge, ServiceStopped
@@ -84,6 +85,7 @@ class Publisher:
             if (now := monotonic()) >= self._listen_at:
                 self._listen_at = now + LISTENING_PAUSE_S
                 self._subscriptions.read_all()
+                look_for_descriptors(self._world.log)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.

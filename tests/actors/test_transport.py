@@ -8,14 +8,25 @@ import resource
 import socket
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
 
+from sf_actors.actors import descriptors
 from sf_actors.errors import BindError
 from sf_actors.testing import running
-from tests.actors.models import address_of, at, counters, endpoint_of, replyer, service, until
+from tests.actors.models import (
+    PATIENCE_S,
+    address_of,
+    at,
+    counters,
+    endpoint_of,
+    replyer,
+    service,
+    until,
+)
 from tests.actors.questions import asking
 from tests.bare_sockets import ask, bare
 
@@ -23,9 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def serving(address: Any, name: str = "served", **creation: Any) -> Any:
-    model = replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int}, **creation)
-    return running(service(name, {"it": model}), addresses=at({"it": address}), stop_timeout_s=3)
+def serving(address: Any, name: str = "served", **arguments: Any) -> Any:
+    model = replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int})
+    return running(
+        service(name, {"it": model}),
+        addresses=at({"it": address}),
+        stop_timeout_s=3,
+        **arguments,
+    )
 
 
 def answers(endpoint: str) -> bool:
@@ -135,8 +151,6 @@ def test_one_service_starts_again_where_it_was_with_clients_connected() -> None:
 
 def test_a_stop_with_peers_that_read_nothing_is_bounded(tmp_path: Path) -> None:
     """Undelivered replies linger, but not for ever."""
-    from time import monotonic
-
     from tests.bare_sockets import packed
 
     model = replyer(lambda args: {"b": bytes(200_000)}, None, {"b": bytes})
@@ -192,14 +206,48 @@ def connect_for_ever(port: int, flood: ExitStack) -> None:
         flood.callback(client.close)
 
 
-def test_a_flood_of_connections_that_takes_every_descriptor_is_survived() -> None:
-    with serving("127.0.0.1:0") as served, ExitStack() as flood:
+class Log:
+    """The lines of a service, as its log file has them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def has(self, text: str) -> bool:
+        return text in self.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("occasion", ["a request", "the numbers"])
+def test_a_flood_of_connections_that_takes_every_descriptor_is_logged_and_survived(
+    occasion: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "LOOK_PAUSE_S", 0.01)
+    monkeypatch.setattr(descriptors, "WARNING_INTERVAL_S", 1_000.0)
+    monkeypatch.setattr(descriptors, "DESCRIPTORS", descriptors.Descriptors())
+    log = Log(tmp_path / "svc.log")
+    with ExitStack() as stack:
+        served = stack.enter_context(serving("127.0.0.1:0", log_path=log.path))
+        flood = stack.enter_context(ExitStack())
+        req = stack.enter_context(bare(zmq.REQ, connect=endpoint_of(served, "it")))
         port = int(address_of(served, "it").rpartition(":")[2])
-        with bare(zmq.REQ, connect=endpoint_of(served, "it")) as req:
+
+        def call() -> None:
             assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
-            with descriptors_left(40):
-                with pytest.raises(OSError, match="Too many open files"):
-                    connect_for_ever(port, flood)
-                assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
-            flood.close()
+
+        call()
+        opened = log.path.open(encoding="utf-8")  # there may be no descriptor for it later
+        stack.callback(opened.close)
+        with descriptors_left(40):
+            with pytest.raises(OSError, match="Too many open files"):
+                connect_for_ever(port, flood)
+            lines = ""
+            deadline = monotonic() + PATIENCE_S
+            while "no descriptor is left" not in lines:
+                assert monotonic() < deadline
+                call() if occasion == "a request" else served.stats()
+                lines += opened.read()
+            call()
+        flood.close()
+        until(lambda: served.stats() and log.has("descriptors are left again"), "the recovery")
         assert answers(endpoint_of(served, "it"))
+        text = log.path.read_text(encoding="utf-8")
+        assert text.count("no descriptor is left") == 1

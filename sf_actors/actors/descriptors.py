@@ -1,0 +1,71 @@
+"""Whether the process has descriptors left, which libzmq does not tell of.
+
+When there are none, libzmq accepts no connection, says nothing and tries again for ever. To be told
+costs two descriptors for each socket, so the process looks for itself, on occasions that come
+anyway: an actor reads or gives a sign of life, a publisher sends, somebody asks for the numbers.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sf_actors.log import Logger
+
+#: Least time between two warnings, in seconds.
+WARNING_INTERVAL_S = 5.0
+
+#: Least time between two looks of the whole process, in seconds; a look takes some microseconds.
+LOOK_PAUSE_S = 1.0
+
+
+class Descriptors:
+    """What is known of the descriptors of this process; any thread.
+
+    Two threads that look at once cost a second look or a second line, so there is no lock.
+    """
+
+    def __init__(self) -> None:
+        self.look_at = 0.0
+        self._warn_at = 0.0
+        self._are_gone = False
+
+    def look(self, log: Logger, now: float) -> None:
+        """Warn if none is left, once in a while, and tell when there are some again."""
+        self.look_at = now + LOOK_PAUSE_S
+        if _is_one_left():
+            if self._are_gone:
+                self._are_gone = False
+                self._warn_at = 0.0
+                log.info("descriptors are left again: connections are accepted")
+            return
+        self._are_gone = True
+        if now >= self._warn_at:
+            self._warn_at = now + WARNING_INTERVAL_S
+            log.warning(
+                "no descriptor is left: connections are not accepted until others end; raise the "
+                "limit, for example with ulimit -n",
+                limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            )
+
+
+def _is_one_left() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
+
+
+DESCRIPTORS = Descriptors()
+
+
+def look_for_descriptors(log: Logger) -> None:
+    """See whether the process has descriptors left, if nobody has looked just now; any thread."""
+    now = monotonic()
+    if now >= DESCRIPTORS.look_at:
+        DESCRIPTORS.look(log, now)
