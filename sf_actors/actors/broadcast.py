@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from sf_actors.actors.frames import NOBLOCK
+from sf_actors.actors.frames import NOBLOCK, send_frame
 
 if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
@@ -21,7 +21,7 @@ def broadcast(socket: Socket, frame: bytes, counters: Counters) -> None:
     A full queue fails such a send, instead of losing the message without a word.
     """
     try:
-        socket.send(frame, NOBLOCK)
+        send_frame(socket, frame, NOBLOCK)
     except zmq.Again:
         # the others get the message all the same. libzmq asks no full queue again before it has
         # room, so this counts the first message that it lacks.

@@ -17,7 +17,6 @@ from sf_actors.replication.trie import let_go
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
     encode_delta,
-    encode_delta_args,
     encode_failure,
     encode_fill,
     encode_heartbeat,
@@ -73,8 +72,10 @@ class DeltaPublication(Publication):
             with self.lock:
                 socket = self.open_socket()
                 number = log.number + 1 if update.number is None else update.number
-                packed = encode_delta_args(number, update.is_snapshot, update.raw)
-                frame = self.framed(encode_delta(packed, workflow_id, log.epoch, update.cuts))
+                packed = encode_delta(
+                    number, update.is_snapshot, update.raw, workflow_id, log.epoch, update.cuts
+                )
+                frame = self.framed(packed)
                 log.publish(
                     fields,
                     is_snapshot=update.is_snapshot,

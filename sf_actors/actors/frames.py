@@ -18,6 +18,8 @@ NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
 _RCVMORE: Final = int(zmq.RCVMORE)
 _option: Final = zmq.backend.Socket.get
+#: Sends one frame: of a socket, the bytes, and flags.
+send_frame: Final = zmq.backend.Socket.send
 
 #: Frames that proxies may put before the empty one, the sender's own address included.
 MAX_ADDRESS_FRAMES = 16

@@ -47,6 +47,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._epoch = secrets.randbits(62) + 1
         self._number = 0
+        self._is_closed = False
         if model.creation["is_x_pub"]:
             self._socket = world.transport.connected(
                 zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
@@ -70,9 +71,11 @@ class Publisher:
         """
         checked = self._arguments.checked(args)
         with self._lock:
-            if self._socket.closed:
+            if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            frame = self._topic + encode_published(checked, workflow_id, self._epoch, self._number)
+            frame = encode_published(checked, workflow_id, self._epoch, self._number)
+            if self._topic:
+                frame = self._topic + frame
             if len(frame) > self._max_bytes:
                 raise MessageTooLarge(
                     f"{self.model.where}: the message has {len(frame)} bytes, "
@@ -93,6 +96,7 @@ class Publisher:
         :returns: True, since no caller can hold the socket for long
         """
         with self._lock:
+            self._is_closed = True
             if self.model.creation["is_x_pub"]:
                 self._world.transport.close(self._socket)
             else:

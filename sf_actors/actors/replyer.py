@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
-from sf_actors.actors.frames import NOBLOCK, NOBLOCK_SNDMORE, receive_request, split_address
+from sf_actors.actors.frames import (
+    NOBLOCK,
+    NOBLOCK_SNDMORE,
+    receive_request,
+    send_frame,
+    split_address,
+)
 from sf_actors.actors.reply_cache import ReplyCache
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog, summary
@@ -235,8 +241,8 @@ class Replyer(SocketActor):
         socket = self._socket
         try:
             for part in address:
-                socket.send(part, NOBLOCK_SNDMORE)
-            socket.send(frame, NOBLOCK)
+                send_frame(socket, part, NOBLOCK_SNDMORE)
+            send_frame(socket, frame, NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
         except zmq.ZMQError as error:

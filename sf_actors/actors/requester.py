@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
-from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames
+from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames, send_frame
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -187,7 +187,7 @@ class Requester:
         while self._idle:
             socket = self._idle.pop()
             try:
-                socket.send(frame, NOBLOCK)
+                send_frame(socket, frame, NOBLOCK)
             except zmq.Again:
                 # over inproc a replyer that stopped takes the connection with it for good
                 self._world.transport.close(socket, linger_ms=0)

@@ -49,10 +49,19 @@ class ToSend:
     :param gate: closed when the user code that has this function is to end
     """
 
-    __slots__ = ("_by_name", "_counters", "_gate", "_outlets", "_shield", "_world")
+    __slots__ = (
+        "_by_name",
+        "_counters",
+        "_gate",
+        "_new_workflow_id",
+        "_outlets",
+        "_shield",
+        "_world",
+    )
 
     def __init__(self, world: World, outlets: Mapping[tuple[str, str], Outlet], gate: Gate) -> None:
         self._world = world
+        self._new_workflow_id = world.new_workflow_id
         self._shield = world.shield
         self._gate = gate
         self._outlets = {key: outlet.send for key, outlet in outlets.items()}
@@ -91,7 +100,7 @@ class ToSend:
                 raise InvalidArguments(self._unknown(output_type, output_name, has_kind=has_kind))
             workflow_id = WORKFLOW_ID.get()
             if workflow_id is None:
-                workflow_id = self._world.new_workflow_id()
+                workflow_id = self._new_workflow_id()
             try:
                 return send(args, workflow_id)
             except ServiceStopped:

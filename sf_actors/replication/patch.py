@@ -117,6 +117,9 @@ def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record)
 
 
 def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
+    if len(patch) == 1 and type(kind) is Leaf:
+        [(key, change)] = patch.items()
+        return value.without(key) if change is None else value.set(key, freeze(change))
     changes: dict[Any, Any] = {}
     gone: list[Any] = []
     for key, change in patch.items():
@@ -135,7 +138,8 @@ def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) ->
 def _merge_within(value: Any, change: Any, kind: Shape) -> Any:
     held = value if type(value) is Map else None
     if type(kind) is Table:
-        return _merge_table(EMPTY if held is None else held, _mapping(change), kind.value)
+        patch = change if type(change) is dict else _mapping(change)
+        return _merge_table(EMPTY if held is None else held, patch, kind.value)
     if type(kind) is Record:
         if held is None:
             return _complete(_merge_record(EMPTY, _mapping(change), kind), kind)

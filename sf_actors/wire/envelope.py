@@ -118,6 +118,12 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
     cuts: list[Cut] | None = None
 
 
+class _ArgsAlone(Struct, gc=False):
+    """Of a published delta what a snapshot reply takes over."""
+
+    args: Raw
+
+
 class SnapshotRequest(Struct, gc=False, omit_defaults=True):
     """A replica's wish for the value, or for the deltas of `epoch` that follow `after`."""
 
@@ -198,21 +204,19 @@ def encode_published(
     return encode(Published(_fields(args), workflow_id, epoch, number))
 
 
-def encode_delta_args(number: int, is_snapshot: bool, state_raw: bytes) -> bytes:
-    """Return the packed args of a delta: what a publisher's log keeps."""
-    return encode(DeltaArgs(number, is_snapshot, Raw(state_raw)))
-
-
-def encode_delta(
-    args_raw: bytes,
+def encode_delta(  # noqa: PLR0917 - in the order of the message
+    number: int,
+    is_snapshot: bool,
+    state_raw: bytes,
     workflow_id: object,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
 ) -> bytes:
-    """Return a packed delta around its packed args, without its topic; HOT."""
+    """Return a packed delta around its packed fields, without its topic; HOT."""
+    args = DeltaArgs(number, is_snapshot, Raw(state_raw))
     if cuts:
-        return encode(DeltaMessage(_fields(Raw(args_raw)), workflow_id, epoch, None, None, cuts))
-    return encode(DeltaMessage(_fields(Raw(args_raw)), workflow_id, epoch))
+        return encode(DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+    return encode(DeltaMessage(args, workflow_id, epoch))
 
 
 def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:
@@ -242,8 +246,9 @@ def encode_snapshot_reply(
 
 
 def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
-    """Return a packed snapshot reply with packed `DeltaArgs` in place of the value."""
-    return encode(SnapshotReply(UNSET, workflow_id, epoch, [Raw(delta) for delta in deltas]))
+    """Return a packed snapshot reply with the args of packed deltas in place of the value."""
+    args = [_ARGS_ALONE.decode(delta).args for delta in deltas]
+    return encode(SnapshotReply(UNSET, workflow_id, epoch, args))
 
 
 def decode_delta_args(raw: bytes | memoryview | Raw) -> DeltaArgs:
@@ -302,6 +307,7 @@ def _at_most_deep(id_: object, frame: bytes | memoryview) -> object:
 
 _EXACT = frozenset({dict, list, datetime})
 _DELTA_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
+_ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")
 _decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")
 

@@ -13,7 +13,7 @@ import zmq
 
 from sf_actors.actors.inbox import Broken
 from sf_actors.testing import module_of, running
-from sf_actors.wire.envelope import encode_delta_args
+from sf_actors.wire.envelope import encode_delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -263,7 +263,9 @@ def lose(leader: Leader, **fields: Any) -> None:
     publication = leader.actor.publication
     with publication.lock:
         update = publication.fields.checked(fields)
-        packed = encode_delta_args(publication.log.number + 1, update.is_snapshot, update.raw)
+        packed = encode_delta(
+            publication.log.number + 1, update.is_snapshot, update.raw, None, publication.epoch
+        )
         publication.log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
 
 

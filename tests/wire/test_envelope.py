@@ -97,8 +97,7 @@ def test_a_published_message_bears_its_publishers_number() -> None:
 
 
 def test_a_delta_is_the_documented_map() -> None:
-    args = envelope.encode_delta_args(3, False, encode({"a": None}))
-    frame = envelope.encode_delta(args, "w", 5)
+    frame = envelope.encode_delta(3, False, encode({"a": None}), "w", 5)
     assert unpacked(frame) == {
         "args": {"current_num": 3, "is_snapshot": False, "state": {"a": None}},
         "workflow_id": "w",
@@ -146,12 +145,12 @@ def test_a_snapshot_reply_is_the_documented_map() -> None:
 
 
 def test_a_fill_carries_packed_deltas() -> None:
-    args = envelope.encode_delta_args(1, True, b"\x80")
-    reply = envelope.decode_snapshot_reply(envelope.encode_fill([args], None, epoch=5))
+    delta = envelope.encode_delta(1, True, b"\x80", "w", 5)
+    reply = envelope.decode_snapshot_reply(envelope.encode_fill([delta], None, epoch=5))
     assert reply.return_args is msgspec.UNSET
     assert reply.deltas is not None
-    [delta] = map(envelope.decode_delta_args, reply.deltas)
-    assert (delta.current_num, delta.is_snapshot, bytes(delta.state)) == (1, True, b"\x80")
+    [args] = map(envelope.decode_delta_args, reply.deltas)
+    assert (args.current_num, args.is_snapshot, bytes(args.state)) == (1, True, b"\x80")
     assert envelope.decode_snapshot_reply(envelope.encode_fill([], None, epoch=5)).deltas == []
     with pytest.raises(Undecodable):
         envelope.decode_delta_args(b"\x80")
