@@ -2,7 +2,7 @@
 
 ``python -m benchmarks`` asks every question; ``python -m benchmarks rpc startup`` asks two of them.
 Each question is one file that says what is measured, how, and what is to be reached: `rpc`,
-`pipelined`, `pubsub`, `delta`, `state_read`, `lifecycle`, `startup`, `hops`.
+`pipelined`, `pubsub`, `delta`, `state_read`, `state_size`, `lifecycle`, `startup`, `hops`.
 
 How a figure comes about, so that it can be trusted on a machine that also does other things:
 

@@ -18,6 +18,7 @@ QUESTIONS = {
     "pubsub": "pubsub",
     "delta": "delta",
     "state-read": "state_read",
+    "state-size": "state_size",
     "lifecycle": "lifecycle",
     "startup": "startup",
     "hops": "hops",

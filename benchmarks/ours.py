@@ -68,12 +68,12 @@ def subscribe(link: Link, port: int) -> None:
         count_messages(link)
 
 
-def publish_deltas(link: Link) -> None:
+def publish_deltas(link: Link, *, digest: bool = False) -> None:
     """Publish deltas from the main of a service."""
     publisher, replyer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     link.ready(publisher=publisher, replyer=replyer)
     addresses = {"states": {"out": {"book": {"publisher": publisher, "replyer": replyer}}}}
-    service("book_out", addresses).run_service_as_main_blocking()
+    service("book_out", addresses, {"digest": digest}).run_service_as_main_blocking()
 
 
 def follow(_link: Link, publisher: str, replyer: str) -> None:

@@ -16,6 +16,14 @@ state_models: dict[str, Any] = {
 }
 
 
+config_model = {"optional": {"digest": bool}}
+
+
+def setup_states(config: dict[str, Any]) -> dict[str, Any]:
+    """Let heartbeats carry a digest of the value, if that is what is measured."""
+    return {"book": {"digest": config.get("digest", False)}}
+
+
 def main(to_send: Any) -> None:
     """Publish a whole book of `keys` keys, or `count` deltas of one key each."""
     number, keys = -1, 1
