@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import sys
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,28 @@ def test_a_bad_request_is_answered_with_an_error_and_counted(
     assert set(reply["error"]) == {"type", "message"}
     assert counters(doubling, "double")["dropped"] == {reason: 1}
     assert ask(asking, {"args": {"n": 2}})["return_args"] == {"n": 4}
+
+
+def test_many_bad_requests_are_one_warning_with_the_reason(tmp_path: Path) -> None:
+    log = tmp_path / "svc.log"
+    models = {"double": replyer(double, {"n": int}, {"n": int})}
+    with (
+        running(
+            service("doubling", models), addresses=at({"double": ANY_PORT}), log_path=log
+        ) as served,
+        bare(zmq.REQ, connect=endpoint_of(served, "double")) as asking,
+    ):
+        for _ in range(100):
+            assert "error" in ask(asking, b"\xc1")
+        assert "error" in ask(asking, packed({"args": {"n": "1"}}))
+        assert counters(served, "double")["dropped"] == {"undecodable": 100, "invalid": 1}
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    dropped = [line for line in lines if line["event"] == "message dropped"]
+    assert [(line["level"], line["reason"]) for line in dropped] == [
+        ("warning", "undecodable"),
+        ("warning", "invalid"),
+    ]
+    assert "MessagePack" in dropped[0]["error"]
 
 
 def test_a_request_far_above_the_limit_is_not_even_read(doubling: Service) -> None:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from sf_actors import RequestTimeout
 from sf_actors.actors import descriptors
+from sf_actors.actors.transport import Transport
+from sf_actors.addresses import parse
 from sf_actors.errors import BindError
 from sf_actors.testing import running
 from tests.actors.models import (
@@ -140,6 +143,32 @@ def test_one_address_can_be_served_200_times_in_a_row(kind: str, tmp_path: Path)
                 assert answers(endpoint)
 
 
+def test_a_port_is_free_as_soon_as_its_socket_is_closed() -> None:
+    """A close that is not waited for fails some of these."""
+    transport = Transport()
+    creation = {"high_water_mark": 1, "max_message_bytes": 1000}
+    endpoint = parse("127.0.0.1:0", where="here")
+    try:
+        for _ in range(1_000):
+            opened, shown = transport.bound(zmq.ROUTER, endpoint, creation, where="here")
+            endpoint = parse(shown, where="here")
+            transport.unbind(opened)
+    finally:
+        transport.shut(lambda: None)
+
+
+def test_stops_with_requests_that_nobody_takes_are_bounded(tmp_path: Path) -> None:
+    """What was not delivered to a peer that is not there holds up no stop."""
+    started = monotonic()
+    count = 100
+    for _ in range(count):
+        with asking(f"ipc://{tmp_path}/nobody", timeout_s=0.001) as ours:
+            with pytest.raises(RequestTimeout):
+                ours.ask(1)
+            assert not ours.counters["in_flight"]
+    assert monotonic() - started < count * 0.5
+
+
 def test_one_service_starts_again_where_it_was_with_clients_connected() -> None:
     with serving("127.0.0.1:0") as served:
         address = address_of(served, "it")
@@ -157,8 +186,10 @@ def test_a_stop_with_peers_that_read_nothing_is_bounded(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     with (
         running(service("s", {"it": model}), addresses=at({"it": address})) as served,
-        bare(zmq.DEALER, connect=address) as dealer,
+        bare(zmq.DEALER) as dealer,
     ):
+        dealer.rcvhwm = 1
+        dealer.connect(address)
         for _ in range(100):
             dealer.send_multipart([b"", packed({"args": {}})])
         until(lambda: counters(served, "it")["handled"] == 100, "the requests")
