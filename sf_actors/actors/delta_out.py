@@ -66,9 +66,11 @@ class DeltaPublication(Publication):
         replaced = [log.value] if update.cuts else None
         try:
             fields: Mapping[str, Any] = update.typed
+            digest = None
             if update.is_snapshot:
                 # before the lock is held, since it costs what the value holds
-                fields = cast("Mapping[str, Any]", snapshot(fields, self._shape))
+                whole = snapshot(fields, self._shape)
+                fields, digest = cast("Mapping[str, Any]", whole), log.digest_of(whole)
             with self.lock:
                 socket = self.open_socket()
                 number = log.number + 1 if update.number is None else update.number
@@ -82,6 +84,7 @@ class DeltaPublication(Publication):
                     number=update.number,
                     # what is large is not kept to fill gaps: a snapshot does that in pieces
                     frame=None if update.cuts else packed,
+                    digest=digest,
                 )
                 if socket is not None:
                     self.publish(socket, frame)

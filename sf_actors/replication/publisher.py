@@ -57,6 +57,10 @@ class PublisherLog:
         """The digest of the value as a heartbeat carries it; None when digests are off."""
         return None if self._digest is None else packed(self._digest)
 
+    def digest_of(self, value: Map[str, Any]) -> int | None:
+        """Return the digest of a whole value, None when digests are off; any thread."""
+        return None if self._digest is None else digest_of(value)
+
     def publish(
         self,
         fields: Mapping[str, Any],
@@ -64,6 +68,7 @@ class PublisherLog:
         is_snapshot: bool,
         number: int | None = None,
         frame: bytes | None = None,
+        digest: int | None = None,
     ) -> int:
         """Apply an update and return its number; HOT.
 
@@ -72,6 +77,7 @@ class PublisherLog:
         :param number: the caller's own number; one at or below the last is counted in `skipped`
             and changes nothing, since every replica skips it
         :param frame: the update as `since` shall give it; `record` may bring it afterwards
+        :param digest: of a whole value, where `digest_of` has made it already
         :raises PatchRefused: the update does not fit; nothing has changed
         """
         if number is None:
@@ -83,7 +89,7 @@ class PublisherLog:
         if is_snapshot:
             self.value = snapshot(fields, self._shape)
             if self._digest is not None:
-                self._digest = digest_of(self.value)
+                self._digest = digest_of(self.value) if digest is None else digest
         else:
             self.value = merge(old, fields, self._shape)
             if self._digest is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sf_actors.replication.digest import digest_of, packed
-from sf_actors.replication.patch import PatchRefused
+from sf_actors.replication.patch import PatchRefused, snapshot
 from sf_actors.replication.publisher import PublisherLog
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, thaw
@@ -114,3 +114,12 @@ def test_a_value_to_begin_with_is_in_the_digest() -> None:
     initial = EMPTY.set("table", EMPTY)
     log = PublisherLog(SHAPE, epoch=5, digest=True, value=initial)
     assert (log.value, log.number, log.digest) == (initial, -1, packed(digest_of(initial)))
+
+
+def test_the_digest_of_a_whole_value_may_be_made_beforehand() -> None:
+    one, other = (PublisherLog(SHAPE, epoch=5, digest=True) for _ in range(2))
+    one.publish({"price": 1}, is_snapshot=True)
+    whole = snapshot({"price": 1}, SHAPE)
+    other.publish({"price": 1}, is_snapshot=True, digest=other.digest_of(whole))
+    assert one.digest == other.digest
+    assert PublisherLog(SHAPE, epoch=5).digest_of(whole) is None
