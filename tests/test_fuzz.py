@@ -46,14 +46,15 @@ VALID = [
     envelope.encode_failure("KeyError", "'x'", None),
     pack("eur") + envelope.encode_published({"n": 1}, "w", 5, 6),
     envelope.encode_published({"n": 1, "levels": {"a": 0.5}}, "w", 5, 6),
-    envelope.encode_delta(envelope.encode_delta_args(3, False, envelope.encode({"n": 1})), "w", 5),
-    envelope.encode_delta(
-        envelope.encode_delta_args(4, True, envelope.encode({"n": 1, "levels": {}})), "w", 5
-    ),
+    envelope.encode_delta(3, False, envelope.encode({"n": 1}), "w", 5),
+    envelope.encode_delta(4, True, envelope.encode({"n": 1, "levels": {}}), "w", 5),
     envelope.encode_heartbeat(5, 6, b"digest"),
     envelope.encode_snapshot_request(3, epoch=5, after=6),
     envelope.encode_snapshot_reply(envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5),
-    envelope.encode_fill([envelope.encode({"current_num": 1})], 1, epoch=5),
+    envelope.encode_fill([envelope.encode({"args": {"current_num": 1}})], 1, epoch=5),
+    envelope.encode_snapshot_reply(
+        envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5, cuts=[envelope.Cut((), 1, 4, 1)]
+    ),
     b"\x81\xa4args\x81\xa1n" + b"\x91" * 1000,
     b"\xdf\xff\xff\xff\xff\xa1a",
 ]
