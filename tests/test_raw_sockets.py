@@ -259,15 +259,16 @@ def sender(tmp_path: Path, rep: Socket) -> Iterator[Sender]:
         yield sender
 
 
-def answer(rep: Socket, frame: bytes) -> queue.Queue[Any]:
-    """Answer one request in a thread; the queue gets the request."""
+def answer(rep: Socket, *frames: bytes) -> queue.Queue[Any]:
+    """Answer as many requests in a thread; the queue gets the requests."""
     import threading
 
     got: queue.Queue[Any] = queue.Queue()
 
     def run() -> None:
-        got.put(unpacked(rep.recv()))
-        rep.send(frame)
+        for frame in frames:
+            got.put(unpacked(rep.recv()))
+            rep.send(frame)
 
     threading.Thread(target=run).start()
     return got
@@ -307,11 +308,10 @@ def test_an_error_of_a_bare_rep_becomes_a_remote_error(rep: Socket, sender: Send
 def test_a_bad_reply_is_an_error_of_the_call_and_the_next_one_works(
     rep: Socket, sender: Sender, frame: bytes
 ) -> None:
-    answer(rep, frame)
+    answer(rep, frame, packed({"return_args": {"n": 2}}))
     with pytest.raises(InvalidArguments, match="the reply fails its model"):
         sender.connection("half", {"n": 4})
 
-    answer(rep, packed({"return_args": {"n": 2}}))
     assert sender.connection("half", {"n": 4}) == {"n": 2}
 
 

@@ -164,6 +164,7 @@ class DeltaIn(InState):
             self._tell_error()
         else:
             self._workflow_id = envelope.workflow_id
+            replaced = [self._replica.value] if envelope.cuts else None
             actions = self._replica.on_delta(
                 monotonic(),
                 envelope.epoch,
@@ -172,6 +173,9 @@ class DeltaIn(InState):
                 Packed(self._fields.decoded, args, envelope.cuts),
             )
             self._act(actions)
+            if replaced is not None:
+                del actions
+                let_go(replaced)
 
     def _act(self, actions: Sequence[Action]) -> None:
         for place, action in enumerate(actions, 1):

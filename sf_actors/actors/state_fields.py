@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage
 from sf_actors.replication.patch import extended
-from sf_actors.replication.pieces import Packing, is_large, piece_of
+from sf_actors.replication.pieces import RUN, Packing, is_large, piece_of
 from sf_actors.replication.trie import EMPTY, Map
+from sf_actors.replication.value import View
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.shape import Record
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
-    import msgspec
-
     from sf_actors.definition.models import Model
     from sf_actors.wire.envelope import Cut
 
@@ -27,7 +28,7 @@ _NO_FIELDS = b"\x80"
 _MISSING: Any = object()
 
 
-class Update(NamedTuple):
+class Update(msgspec.Struct, frozen=True, gc=False):
     """An update as it goes out.
 
     :ivar raw: the content of `state` on the wire
@@ -67,10 +68,10 @@ class StateFields:
         self._is_numbered_by_caller = model.numbered_by_caller
 
     def checked(self, args: Any) -> Update:
-        """Check what a caller of `to_send` gives.
+        """Check what a caller of `to_send` gives; HOT.
 
-        What is published and what is kept are two decodings of the same bytes: what the caller
-        later does to its dicts changes neither.
+        What is published and what is kept are two decodings of the same bytes, or of flat fields a
+        copy made at the start: what the caller later does to its dicts changes neither.
 
         :raises InvalidArguments: it fails the model
         """
@@ -88,14 +89,15 @@ class StateFields:
             args = dict(args)
             is_snapshot = self._taken(args, "is_snapshot", bool)
         schema = self._whole if is_snapshot else self._patch
-        fields = schema.checked(args)
+        is_flat = schema.is_flat and type(args) is dict
+        fields = schema.checked(_copied(args) if is_flat else args)
         if self._is_large(fields):
             packing = Packing(self._content_of(fields))
             packing.finish()
             large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
             return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
-        typed = schema.decoded(raw)
+        typed = fields if is_flat else schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
         return Update(raw, typed, is_snapshot, number, None)
@@ -161,7 +163,7 @@ class StateFields:
 
     def _is_large(self, fields: dict[str, Any]) -> bool:
         for item in fields.values():
-            if is_large(item):
+            if (type(item) is dict or type(item) is View) and len(item) > RUN:
                 return True
             if self._is_record and isinstance(item, Mapping):
                 return any(map(is_large, item.values()))
@@ -187,6 +189,17 @@ class StateFields:
                 f"{self._where}: field {name!r}: expected {expected.__name__}, got {got}"
             )
         return taken
+
+
+def _copied(args: dict[Any, Any]) -> dict[Any, Any]:
+    """Return flat fields that nobody else can change; what is large is read from its bytes anyway.
+
+    A dict that has changed meanwhile is found when it is checked.
+    """
+    return {
+        name: item.copy() if type(item) is dict and len(item) <= RUN else item
+        for name, item in args.items()
+    }
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:

@@ -39,6 +39,7 @@ answer of another epoch than the followed  SYNCING       that one is the newer: 
 answer to a request forgotten              any           dropped, counted in `late`
 answer that cannot be read or is an error  SYNCING       `error` in the status; Ask again, later
 no answer within the deadline              SYNCING       Ask again; a late answer is still taken
+a piece of a large answer is read          SYNCING       no Ask until the next heartbeat at least
 buffer full                                SYNCING       emptied; the answer is too old then, Ask
                                                          again
 nothing heard for `stale_after_s`          SYNCING, LIVE STALE, once there was a value

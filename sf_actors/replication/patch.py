@@ -93,6 +93,17 @@ def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) 
 
 def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
     required, optional = shape.required, shape.optional
+    if len(patch) == 1:
+        [(name, change)] = patch.items()
+        kind = required.get(name)
+        if type(kind) is Table and type(change) is dict:
+            # what most deltas are: items of one table
+            held = value.get(name)
+            try:
+                table = _merge_table(held if type(held) is Map else EMPTY, change, kind.value)
+            except PatchRefused as refusal:
+                raise refusal.under(name) from None
+            return value.set(name, table)
     changes: dict[str, Any] = {}
     gone: list[str] = []
     for name, change in patch.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from uuid import UUID
 
 import msgspec
 
@@ -45,6 +47,8 @@ class Schema:
     required: dict[str, Any]
     optional: dict[str, Any]
     shape: Record
+    #: every field is a scalar that comes back as it was sent, or a mapping of such
+    is_flat: bool
 
     def __init__(
         self, required: Mapping[str, object], optional: Mapping[str, object], *, where: str
@@ -58,6 +62,7 @@ class Schema:
                     f"{where}: expected field {name!r} to be either required or optional, got both"
                 )
         self.shape = record_of(self.required, self.optional)
+        self.is_flat = all(map(_is_flat, (*self.required.values(), *self.optional.values())))
         self._type = record(self.required, self.optional)
         self._check = fields_checker(self.required, self.optional)
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
@@ -125,6 +130,18 @@ class Schema:
 
     def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
         return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
+
+
+def _is_flat(type_: Any) -> bool:
+    """Return whether values of a type are scalars that come back as they were sent, or of such."""
+    for member in members_of(type_):
+        inside = get_args(member) if get_origin(member) is dict else (member,)
+        if not all(part in _FLAT for one in inside for part in members_of(one)):
+            return False
+    return True
+
+
+_FLAT = frozenset({bool, int, float, str, bytes, Decimal, UUID, NOTHING})
 
 
 def require_no_null_fields(schema: Schema) -> None:

@@ -59,6 +59,7 @@ def measure(keys: int) -> None:
     bids = {Decimal(n): Decimal(n) / 2 for n in range(keys)}
     quiet = {"heartbeat_s": 1.0}
     gc.collect()
+    gc.freeze()  # so that collections look at what the state brings, not at what Python holds
     pauses = Pauses()
     pauses.start()
     with leading(model("delta_update_out", **quiet)) as leader:

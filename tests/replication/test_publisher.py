@@ -118,7 +118,7 @@ def test_a_value_to_begin_with_is_in_the_digest() -> None:
 
 def test_the_digest_of_a_whole_value_may_be_made_beforehand() -> None:
     one, other = (PublisherLog(SHAPE, epoch=5, digest=True) for _ in range(2))
-    fields = {"book": {"a": 1}}
+    fields = {"price": 1, "book": {"a": 1}}
     one.publish(fields, is_snapshot=True)
     digest = other.digest_of(snapshot(fields, SHAPE))
     other.publish(fields, is_snapshot=True, digest=digest)
