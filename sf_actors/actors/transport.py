@@ -272,6 +272,10 @@ class Transport:
             longest = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
             opened.rcvhwm = SUBSCRIPTIONS_QUEUED
             opened.rcvbuf = SUBSCRIPTIONS_BUFFER
+        if self._keys is not None and opened.rcvhwm:
+            # libzmq writes the credentials of a peer into its queue and never counts them as read:
+            # a queue for one message would hold these alone, for ever
+            opened.rcvhwm += 1
         opened.setsockopt(zmq.MAXMSGSIZE, longest)
         opened.setsockopt(zmq.TCP_KEEPALIVE, 1)
         opened.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from sf_actors.testing import running
-from tests.actors.models import Sender, at, counters, publisher, service, until
+from tests.actors.models import PATIENCE_S, Sender, at, counters, publisher, service, until
 from tests.actors.state_pair import leading, model
 from tests.bare_sockets import bare
 
@@ -58,6 +58,7 @@ def test_a_queue_that_is_full_is_counted_and_others_get_the_message(published: A
         for sub in (stalled, reading):
             sub.rcvtimeo = 20
             until(lambda sub=sub: publish(b"") or came(sub), "the subscription")
+        reading.rcvtimeo = 1000 * int(PATIENCE_S)
         sent = 0
         while not numbers()["dropped"].get("queue_full"):
             assert sent < 10_000

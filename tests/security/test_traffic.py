@@ -6,6 +6,7 @@ import queue
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import zmq
 
 from sf_actors.testing import module_of, running
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.parametrize("mark", [1, 2, 1_000])
 def test_two_services_with_keys_talk_over_every_kind_of_model(
-    server: Keyring, friend: Keyring, tmp_path: Path
+    server: Keyring, friend: Keyring, tmp_path: Path, mark: int
 ) -> None:
     got: queue.Queue[tuple[str, object]] = queue.Queue()
     over: list[Any] = []
@@ -42,6 +44,8 @@ def test_two_services_with_keys_talk_over_every_kind_of_model(
         "on_new_message": lambda args: got.put(("binder", args["x"]))
     }
     here = client_module(got, init_function=init_here)
+    for module in (there, here):
+        set_marks(module, mark)
     with ExitStack() as stack:
         stack.enter_context(running(there, keys=server.folder, addresses=addresses_in(tmp_path)))
         own = client_addresses(tmp_path)
@@ -60,6 +64,14 @@ def test_two_services_with_keys_talk_over_every_kind_of_model(
                 if len(seen) == 5:
                     break
     assert seen == {"delta": 1, "publisher": 2, "full": 3, "replyer": 4, "binder": 5}
+
+
+def set_marks(module: Any, mark: int) -> None:
+    """Let no more than so many messages wait for each peer of a module."""
+    for kind in (module.connection_models, module.state_models):
+        for models in kind.values():
+            for model in models.values():
+                model.setdefault("optional_creation_arguments", {})["high_water_mark"] = mark
 
 
 class Bus:
