@@ -28,4 +28,4 @@ def test_the_questions_can_be_listed() -> None:
     with Process("-m", "benchmarks", "--list", module=None, cwd=ROOT) as run:
         assert run.wait() == 0
     assert run.out[0].startswith("rpc")
-    assert len(run.out) == len(QUESTIONS) == 9
+    assert len(run.out) == 9
