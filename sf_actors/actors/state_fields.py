@@ -128,11 +128,13 @@ class StateFields:
         :raises InvalidMessage: one of them fails the model, or is no part of the value
         """
         whole = memoryview(raw)
+        end = 0
         for cut in cuts:
             try:
-                piece = piece_of(whole, cut)
+                piece = piece_of(whole, cut, after=end)
             except ValueError as error:
                 raise InvalidMessage(f"{self._where}: {error}") from None
+            end = cut.end
             yield self._patch.decoded(self._packed(piece))
 
     def packing(self, value: Map[str, Any]) -> Packing:

@@ -84,13 +84,21 @@ def is_large(item: object) -> bool:
     return is_mapping and len(item) > RUN  # type: ignore[arg-type]
 
 
-def piece_of(raw: memoryview, cut: Cut) -> bytes:
+def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
     """Return a run as a map of its own.
 
-    :raises ValueError: the cut lies outside the bytes
+    :param after: where the run before it ends: runs that overlap would have bytes read again and
+        again, which few bytes suffice to ask for
+    :raises ValueError: the cut lies outside the bytes or before that, or has not the bytes that so
+        many items need
     """
-    if not 0 <= cut.start <= cut.end <= len(raw) or cut.count < 0:
-        raise ValueError(f"expected a cut within {len(raw)} bytes, got {cut.start}:{cut.end}")
+    if not after <= cut.start <= cut.end <= len(raw):
+        raise ValueError(
+            f"expected a cut within {len(raw)} bytes that begins at {after} or later, "
+            f"got {cut.start}:{cut.end}"
+        )
+    if not 0 <= cut.count <= cut.end - cut.start:
+        raise ValueError(f"expected {cut.count} items in {cut.end - cut.start} bytes")
     parts: list[bytes | memoryview] = []
     for key in cut.path:
         parts += (b"\x81", key)

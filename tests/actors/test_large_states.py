@@ -175,6 +175,9 @@ def test_who_asks_again_while_its_snapshot_is_packed_gets_one_answer() -> None:
         [[[b"\xa3abc"], 1, 3, 1]],
         [[[], 1, 5, 70_000]],
         [[[b"\x81"], 1, 5, 1]],
+        [[[], 1, 5, 2**40]],
+        # each piece is a part of the value, but the same one twice
+        [[[], 1, 9, 1], [[], 1, 9, 1]],
     ],
 )
 def test_cuts_that_are_wrong_are_an_error_in_the_status_and_nothing_else(cuts: Any) -> None:

@@ -95,10 +95,21 @@ def test_each_step_packs_a_few_runs() -> None:
     assert steps == 6
 
 
-@pytest.mark.parametrize(("start", "end", "count"), [(-1, 2, 1), (3, 2, 1), (0, 99, 1), (0, 2, -1)])
-def test_a_cut_that_lies_outside_is_refused(start: int, end: int, count: int) -> None:
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (3, 2), (0, 99)])
+def test_a_cut_that_lies_outside_is_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="expected a cut within 5 bytes"):
-        piece_of(memoryview(b"12345"), Cut((), start, end, count))
+        piece_of(memoryview(b"12345"), Cut((), start, end, 1))
+
+
+@pytest.mark.parametrize("count", [-1, 3, 2**40])
+def test_a_cut_with_more_items_than_its_bytes_can_hold_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"expected {count} items in 2 bytes"):
+        piece_of(memoryview(b"12345"), Cut((), 0, 2, count))
+
+
+def test_a_cut_that_reaches_back_over_the_one_before_is_refused() -> None:
+    with pytest.raises(ValueError, match="that begins at 3 or later, got 2:5"):
+        piece_of(memoryview(b"12345"), Cut((), 2, 5, 1), after=3)
 
 
 @pytest.mark.parametrize("count", [0, 15, 16, 65_535, 65_536, 100_000])
