@@ -76,6 +76,7 @@ class Arriving:
         self.token = reply.workflow_id
         self.epoch = reply.epoch
         self.number = snapshot.current_num
+        self._fields = fields
         self._pieces = fields.decoded_pieces(snapshot.state, cuts)
         self._value: Map[str, Any] = EMPTY
         self._problem: MessageError | None = None
@@ -95,10 +96,11 @@ class Arriving:
     def fields(self) -> Mapping[str, Any]:
         """Return the whole value.
 
-        :raises InvalidMessage: a piece of it fails the model
+        :raises InvalidMessage: it fails the model
         """
         if self._problem is not None:
             raise self._problem
+        self._fields.require_all(self._value, is_snapshot=False)
         return cast("Mapping[str, Any]", self._value)
 
 

@@ -13,12 +13,15 @@ from sf_actors.replication.pieces import RUN, Packing, is_large, piece_of
 from sf_actors.replication.trie import EMPTY, Map
 from sf_actors.replication.value import View
 from sf_actors.wire.envelope import encode
-from sf_actors.wire.shape import Record
+from sf_actors.wire.schema import Schema
+from sf_actors.wire.shape import Record, Table
+from sf_actors.wire.types import fields_of, record
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.wire.envelope import Cut
+    from sf_actors.wire.shape import Shape
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
 _STATE_PREFIX = b"\x81\xa5state"
@@ -61,6 +64,7 @@ class StateFields:
         self._is_record = self._is_single and isinstance(
             {**shape.required, **shape.optional}["state"], Record
         )
+        self._piece = self._schema_of_pieces()
         #: the value before the first update
         self.initial: Map[str, Any] = EMPTY
         if self._is_single and not self._is_record:
@@ -121,13 +125,14 @@ class StateFields:
         return self._partial.decoded(self._packed(raw))
 
     def decoded_pieces(
-        self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut]
+        self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_patch: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Give the fields of a large value, a run of items at a time.
+        """Give the fields of a large value or patch, a run of items at a time.
 
         :raises InvalidMessage: one of them fails the model, or is no part of the value
         """
         whole = memoryview(raw)
+        schema = self._patch if is_patch else self._piece
         end = 0
         for cut in cuts:
             try:
@@ -135,7 +140,22 @@ class StateFields:
             except ValueError as error:
                 raise InvalidMessage(f"{self._where}: {error}") from None
             end = cut.end
-            yield self._patch.decoded(self._packed(piece))
+            yield schema.decoded(self._packed(piece))
+
+    def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
+        """Refuse a value put together from pieces if a field is missing that must be there.
+
+        :param is_snapshot: it was sent as a whole value, not as what deltas may be building up
+        :raises InvalidMessage: naming what is missing
+        """
+        missing = [name for name in self._whole.required if is_snapshot and name not in value]
+        if self._is_record and "state" in value:
+            shape = self._whole.shape
+            (kind,) = (*shape.required.values(), *shape.optional.values())
+            if isinstance(kind, Record):
+                missing += [f"state.{name}" for name in kind.required if name not in value["state"]]
+        if missing:
+            raise InvalidMessage(f"{self._where}: missing field {', '.join(map(repr, missing))}")
 
     def packing(self, value: Map[str, Any]) -> Packing:
         """Return what packs a whole value as it stands in a snapshot."""
@@ -152,16 +172,32 @@ class StateFields:
         self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_snapshot: bool
     ) -> Mapping[str, Any]:
         """Return the fields of a large update, decoded a run at a time."""
-        pieces = self.decoded_pieces(raw, cuts)
+        pieces = self.decoded_pieces(raw, cuts, is_patch=not is_snapshot)
         if is_snapshot:
             value: Map[str, Any] = EMPTY
             for piece in pieces:
                 value = extended(value, piece)
+            self.require_all(value, is_snapshot=True)
             return cast("Mapping[str, Any]", value)
         fields: dict[str, Any] = {}
         for piece in pieces:
             _join(fields, piece)
         return fields
+
+    def _schema_of_pieces(self) -> Schema:
+        """Return the schema of a piece of a whole value, in which None deletes nothing.
+
+        A record within the value lies in one piece, unless it has more fields than a piece.
+        """
+        if any(map(_is_wide, self._whole.shape.required.values())) or any(
+            map(_is_wide, self._whole.shape.optional.values())
+        ):
+            return self._patch
+        if not self._is_record:
+            return self._partial
+        (type_,) = (self._whole.required | self._whole.optional).values()
+        must, may = fields_of(type_)
+        return Schema({}, {"state": record({}, must | may)}, where=self._whole.where)
 
     def _is_large(self, fields: dict[str, Any]) -> bool:
         for item in fields.values():
@@ -202,6 +238,16 @@ def _copied(args: dict[Any, Any]) -> dict[Any, Any]:
         name: item.copy() if type(item) is dict and len(item) <= RUN else item
         for name, item in args.items()
     }
+
+
+def _is_wide(kind: Shape) -> bool:
+    """Return whether there is a record that may be more than one run."""
+    if isinstance(kind, Table):
+        return _is_wide(kind.value)
+    if not isinstance(kind, Record):
+        return False
+    inner = (*kind.required.values(), *kind.optional.values())
+    return len(inner) > RUN or any(map(_is_wide, inner))
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:

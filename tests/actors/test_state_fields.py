@@ -18,8 +18,10 @@ from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.digest import digest_of
 from sf_actors.replication.patch import merge, snapshot
+from sf_actors.replication.pieces import RUN
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze
+from sf_actors.wire.envelope import Cut
 from tests.replication.shapes import plain_merge
 
 
@@ -166,3 +168,57 @@ def test_an_empty_content_of_a_single_record_stands_for_none() -> None:
     assert single.decoded(raw({}), is_snapshot=False) == {}
     assert single.decoded_value(raw({"low": 1, "high": 2})) == {"state": {"low": 1, "high": 2}}
     assert single.initial == EMPTY
+
+
+def cut_of(content: dict[str, Any]) -> tuple[msgspec.Raw, list[Cut]]:
+    """Return a mapping of few items as it comes in, with one cut around all of them."""
+    whole = raw(content)
+    return whole, [Cut((), 1, len(bytes(whole)), len(content))]
+
+
+@pytest.mark.parametrize(
+    ("declared", "content"),
+    [
+        (BOOK, {"title": "x", "bids": {"1": None}}),
+        (BOOK, {"title": "x"}),
+        ({"legs": {int: {"low": int, "high": int}}}, {"legs": {1: {"low": 1}}}),
+        ({"state": {"low": int, "high": int}}, {"low": 1}),
+        ({"state": {str: int}}, {"a": None}),
+    ],
+)
+def test_what_no_whole_value_may_hold_is_refused_in_pieces_as_well(
+    declared: dict[str, Any], content: dict[str, Any]
+) -> None:
+    refused = fields(declared)
+    with pytest.raises(InvalidMessage):
+        refused.decoded(raw(content), is_snapshot=True)
+    whole, cuts = cut_of(content)
+    with pytest.raises(InvalidMessage):
+        refused.decoded(whole, is_snapshot=True, cuts=cuts)
+
+
+def test_a_record_that_is_the_whole_state_may_come_in_pieces_but_not_in_part() -> None:
+    single = fields({"state": {"low": int, "high": int}})
+    whole, [cut] = cut_of({"low": 1, "high": 2})
+    low = cut.start + len(msgpack.packb("low")) + 1
+    halves = [Cut((), cut.start, low, 1), Cut((), low, cut.end, 1)]
+    assert View(single.decoded(whole, is_snapshot=True, cuts=halves)) == {
+        "state": {"low": 1, "high": 2}
+    }
+    with pytest.raises(InvalidMessage, match=r"missing field 'state\.high'"):
+        single.decoded(whole, is_snapshot=True, cuts=halves[:1])
+
+
+def test_a_record_of_more_fields_than_a_piece_comes_in_pieces() -> None:
+    wide = {f"f{n}": int for n in range(2 * RUN)}
+    book = fields({"wide": wide})
+    update = book.checked({"wide": dict.fromkeys(wide, 1), "is_snapshot": True})
+    assert len(update.cuts or ()) > 1
+    assert View(book.decoded(msgspec.Raw(update.raw), is_snapshot=True, cuts=update.cuts)) == {
+        "wide": dict.fromkeys(wide, 1)
+    }
+
+
+def test_a_delta_in_pieces_may_delete() -> None:
+    whole, cuts = cut_of({"bids": {"1": None}})
+    assert fields(BOOK).decoded(whole, is_snapshot=False, cuts=cuts) == {"bids": {Decimal(1): None}}
