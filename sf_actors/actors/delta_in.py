@@ -289,6 +289,12 @@ class DeltaIn(InState):
                 )
             )
 
+    def on_drain(self) -> None:
+        """Stop to read, a snapshot that has come in part as well."""
+        super().on_drain()
+        self._arriving = None
+        self.inbox.has_work = False
+
     def on_step(self) -> None:
         """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
         arriving, now, replica = self._arriving, monotonic(), self._replica
@@ -296,6 +302,8 @@ class DeltaIn(InState):
             self._arriving = None
         elif arriving.step():
             self._arriving = None
+            # not that of a delta which came while it was read
+            self._workflow_id = None
             replaced = [replica.value]
             self._act(
                 replica.on_snapshot(

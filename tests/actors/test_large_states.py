@@ -6,14 +6,21 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import pytest
 import zmq
 
+from sf_actors.actors import delta_in
+from sf_actors.actors.base import Drain
+from sf_actors.actors.delta_in import Arriving
+from sf_actors.actors.latch import Latch
+from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.pieces import RUN
 from sf_actors.replication.status import Phase
 from tests.actors.bare import asked
@@ -26,6 +33,9 @@ from tests.actors.state_pair import (
     towards,
     wait_until,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OUT, IN = "delta_update_out", "delta_update_in"
 MANY = 20 * RUN
@@ -165,6 +175,64 @@ def test_who_asks_again_while_its_snapshot_is_packed_gets_one_answer() -> None:
         context.term()
         assert answers[0] == 0
         assert len(answers) <= 3
+
+
+@contextmanager
+def reading_held_up(patched: pytest.MonkeyPatch) -> Iterator[tuple[Semaphore, Semaphore]]:
+    """Have each step of reading a large value say that it begins, and wait for leave to go on."""
+    begun, may_go_on = Semaphore(0), Semaphore(0)
+    step = Arriving.step
+
+    def held_up(arriving: Arriving) -> bool:
+        begun.release()
+        may_go_on.acquire(timeout=PATIENCE_S)
+        return step(arriving)
+
+    patched.setattr(Arriving, "step", held_up)
+    patched.setattr(delta_in, "RUNS_AT_ONCE", 1)
+    try:
+        yield begun, may_go_on
+    finally:
+        may_go_on.release(10 * MANY)
+
+
+def test_a_drained_replica_reads_no_more_of_a_large_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    with leading(model(OUT)) as leader, reading_held_up(monkeypatch) as (begun, may_go_on):
+        leader.send(**LARGE, is_snapshot=True)
+        with following(model(IN), towards(leader.addresses)) as follower:
+            assert begun.acquire(timeout=PATIENCE_S)
+            latch = Latch({follower.actor.name})
+            follower.actor.tell(Drain(latch))
+            may_go_on.release()
+            assert not latch.wait(PATIENCE_S)
+            assert not follower.actor.inbox.has_work
+            assert follower.actor.inbox.deadline is None
+            assert follower.value == {}
+
+
+def test_a_large_value_is_not_handled_as_part_of_what_came_while_it_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids: list[object] = []
+    with leading(model(OUT)) as leader, reading_held_up(monkeypatch) as (begun, may_go_on):
+        leader.send(**LARGE, is_snapshot=True)
+        with following(
+            model(IN),
+            towards(leader.addresses),
+            handler=lambda _args, _states: ids.append(WORKFLOW_ID.get()),
+        ) as follower:
+            assert begun.acquire(timeout=PATIENCE_S)
+            WORKFLOW_ID.set("of the delta")
+            leader.send(title="second")
+            WORKFLOW_ID.set(None)
+            may_go_on.release()
+            # between two steps the inbox reads the subscription
+            while not follower.actor._replica._buffer:
+                assert begun.acquire(timeout=PATIENCE_S)
+                may_go_on.release()
+            may_go_on.release(10 * MANY)
+            follower.wait_for({**LARGE, "title": "second"})
+    assert "of the delta" not in ids[:1]
 
 
 @pytest.mark.parametrize(
