@@ -16,7 +16,7 @@ from sf_actors.wire.envelope import encode
 from sf_actors.wire.schema import Schema
 from sf_actors.wire.shape import Record, Table
 from sf_actors.wire.types import fields_of, record
-from sf_actors.wire.words import shown
+from sf_actors.wire.words import cut, shown
 
 if TYPE_CHECKING:
     from sf_actors.definition.models import Model
@@ -97,7 +97,13 @@ class StateFields:
         fields = schema.checked(_copied(args) if is_flat else args)
         if self._is_large(fields):
             packing = Packing(self._content_of(fields))
-            packing.finish()
+            try:
+                packing.finish()
+            except RuntimeError as error:
+                raise InvalidArguments(
+                    f"{self._where}: expected arguments that stay as they are while they are "
+                    f"packed, got {cut(str(error), 200)}"
+                ) from error
             large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
             return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
@@ -134,12 +140,12 @@ class StateFields:
         whole = memoryview(raw)
         schema = self._patch if is_patch else self._piece
         end = 0
-        for cut in cuts:
+        for run in cuts:
             try:
-                piece = piece_of(whole, cut, after=end)
+                piece = piece_of(whole, run, after=end)
             except ValueError as error:
                 raise InvalidMessage(f"{self._where}: {error}") from None
-            end = cut.end
+            end = run.end
             yield schema.decoded(self._packed(piece))
 
     def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:

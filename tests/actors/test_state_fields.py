@@ -16,12 +16,13 @@ from sf_actors import InvalidArguments
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
+from sf_actors.replication import pieces
 from sf_actors.replication.digest import digest_of
 from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.pieces import RUN
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze
-from sf_actors.wire.envelope import Cut
+from sf_actors.wire.envelope import Cut, encode
 from tests.replication.shapes import plain_merge
 
 
@@ -217,6 +218,20 @@ def test_a_record_of_more_fields_than_a_piece_comes_in_pieces() -> None:
     assert View(book.decoded(msgspec.Raw(update.raw), is_snapshot=True, cuts=update.cuts)) == {
         "wide": dict.fromkeys(wide, 1)
     }
+
+
+def test_a_large_update_that_changes_while_it_is_packed_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    levels = {Decimal(n): Decimal(n) for n in range(2 * RUN)}
+
+    def encode_and_change(message: object) -> bytes:
+        levels[Decimal(len(levels))] = Decimal(0)
+        return encode(message)
+
+    monkeypatch.setattr(pieces, "encode", encode_and_change)
+    with pytest.raises(InvalidArguments, match=r"svc\.py.*stay as they are while they are packed"):
+        fields(BOOK).checked({"bids": levels})
 
 
 def test_a_delta_in_pieces_may_delete() -> None:
