@@ -63,7 +63,8 @@ class DeltaPublication(Publication):
         """
         update = self.fields.checked(args)
         log = self.log
-        replaced = [log.value] if update.cuts else None
+        # a patch shares with the value before it what it does not change
+        replaced = [log.value] if update.cuts and update.is_snapshot else None
         try:
             fields: Mapping[str, Any] = update.typed
             digest = None
@@ -135,6 +136,7 @@ class DeltaOut(OutState[DeltaPublication]):
     def open(self) -> None:
         """Open both sockets."""
         self._max_bytes: int = self.model.creation["max_message_bytes"]
+        self._max_asking: int = self.model.creation["high_water_mark"]
         #: who waits for the snapshot that is being packed, and who asked after that was begun:
         #: where the reply goes, and the workflow id of the request
         self._asking: dict[Address, object] = {}
@@ -153,6 +155,9 @@ class DeltaOut(OutState[DeltaPublication]):
             super().on_readable(source)
             return
         for _ in range(BATCH):
+            if self._count_asking() >= self._max_asking:
+                self.inbox.pause(source)
+                break
             try:
                 frames = source.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -167,9 +172,14 @@ class DeltaOut(OutState[DeltaPublication]):
             if self._asking:
                 address, workflow_id = self._asking.popitem()
                 self._send(address, self._snapshot_reply(workflow_id, self._snapshot))
+                if self._count_asking() <= self._max_asking // 2:
+                    self.inbox.resume(self._requests)
             if not self._asking:
                 self.inbox.has_work = False
                 self._pack_for_those_who_ask()
+
+    def _count_asking(self) -> int:
+        return len(self._asking) + len(self._asking_next)
 
     def _pack_for_those_who_ask(self) -> None:
         """Begin a snapshot for all who asked since the last was begun.

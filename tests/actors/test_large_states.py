@@ -16,9 +16,10 @@ import msgpack
 import pytest
 import zmq
 
-from sf_actors.actors import delta_in
+from sf_actors.actors import delta_in, delta_out
 from sf_actors.actors.base import Drain
 from sf_actors.actors.delta_in import Arriving
+from sf_actors.actors.delta_out import DeltaOut, PackedSnapshot
 from sf_actors.actors.latch import Latch
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.pieces import RUN
@@ -175,6 +176,56 @@ def test_who_asks_again_while_its_snapshot_is_packed_gets_one_answer() -> None:
         context.term()
         assert answers[0] == 0
         assert len(answers) <= 3
+
+
+def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting: list[int] = []
+    answered: list[object] = []
+    take, reply = DeltaOut._take_request, DeltaOut._snapshot_reply
+
+    def noting(actor: DeltaOut, frames: list[bytes]) -> None:
+        take(actor, frames)
+        waiting.append(len(actor._asking) + len(actor._asking_next))
+
+    def noting_too(actor: DeltaOut, workflow_id: object, packed: PackedSnapshot) -> bytes:
+        answered.append(workflow_id)
+        return reply(actor, workflow_id, packed)
+
+    monkeypatch.setattr(DeltaOut, "_take_request", noting)
+    monkeypatch.setattr(DeltaOut, "_snapshot_reply", noting_too)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    try:
+        with leading(model(OUT, high_water_mark=10)) as leader:
+            leader.send(**LARGE, is_snapshot=True)
+            dealer.connect(f"tcp://{leader.addresses['replyer']}")
+            for token in range(60):
+                # as behind a proxy, where each client has an address of its own
+                request = {"args": {}, "workflow_id": token}
+                dealer.send_multipart([b"%d" % token, b"", msgpack.packb(request)])
+            wait_until(lambda: len(answered) == 60)
+    finally:
+        dealer.close(0)
+        context.term()
+    assert set(answered) == set(range(60))
+    assert max(waiting) <= 10
+
+
+def test_a_large_delta_does_not_look_through_all_of_the_value_that_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go: list[Any] = []
+    monkeypatch.setattr(delta_out, "let_go", let_go.extend)
+    with leading(model(OUT)) as leader:
+        leader.send(**LARGE, is_snapshot=True)
+        before = leader.actor.publication.log.value
+        leader.send(bids=dict(LARGE["bids"]))
+        assert before not in let_go
+        now = leader.actor.publication.log.value
+        leader.send(**LARGE, is_snapshot=True)
+        assert now in let_go
 
 
 @contextmanager
