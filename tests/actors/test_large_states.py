@@ -333,5 +333,6 @@ def test_a_large_snapshot_stops_nothing_else_for_long() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    longest_ms = float(done.stdout.split()[-1])
-    assert longest_ms < 50, f"stopped for {longest_ms} ms"
+    at_once_ms, longest_ms = map(float, done.stdout.splitlines()[-1].split())
+    # 50 ms on a machine with nothing else to do; on a busy one all takes longer
+    assert longest_ms < max(50, at_once_ms / 2), done.stdout
