@@ -76,8 +76,10 @@ def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
 
 def _keys_of(frame: bytes | memoryview) -> int:
     """Return how many keys the map claims to have, as its first bytes tell."""
-    start = bytes(frame[:3])
+    start = bytes(frame[:5])
     if start[:1] == b"\xde":
+        return int.from_bytes(start[1:3], "big")
+    if start[:1] == b"\xdf":
         return int.from_bytes(start[1:], "big")
     is_small = start[:1] != b"" and 0x80 <= start[0] <= 0x8F
     return start[0] & 0x0F if is_small else MAX_KEYS + 1

@@ -240,6 +240,13 @@ def test_a_timestamp_as_workflow_id_can_be_logged() -> None:
     assert repr(beyond.workflow_id).startswith("<packed c70cff")
 
 
+@pytest.mark.parametrize("header", [b"\x83", b"\xde\x00\x03", b"\xdf\x00\x00\x00\x03"])
+def test_keys_that_are_no_text_are_ignored_however_long_the_header_is(header: bytes) -> None:
+    items = [("args", {}), (7, "unknown"), ("workflow_id", "w")]
+    packed = b"".join(msgpack.packb(part) for item in items for part in item)
+    assert envelope.decode_request(header + packed).workflow_id == "w"
+
+
 @pytest.mark.parametrize("decode", DECODERS)
 def test_unknown_keys_of_every_kind_of_message_are_ignored(decode: Any) -> None:
     args = {"current_num": 0, "is_snapshot": False, "state": {}, "colour": "red"}
