@@ -179,9 +179,17 @@ class Turn:
 
         :returns: the thread that may end and do nothing else when the handler ever returns
         """
-        thread_id = self.user_code.leave_behind(lambda: self._running.reports)
+        running = self._running
+
+        def is_meant() -> bool:
+            # asked while it cannot end: right afterwards another may have the turn
+            nonlocal running
+            running = self._running
+            return running.reports
+
+        thread_id = self.user_code.leave_behind(is_meant)
         if thread_id is not None:
-            self._running.leave_behind()
+            running.leave_behind()
         return thread_id
 
     def hurry(self) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.turn import Call, Turn
+from sf_actors.actors.user_code import LeftBehind, UserCode
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
 from tests.actors.models import PATIENCE_S
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Noted(Call):
@@ -37,6 +42,49 @@ def turn(**options: Any) -> tuple[Turn, list[BaseException]]:
 
 def always() -> bool:
     return True
+
+
+def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Call] = []
+
+    class Told(Noted):
+        def leave_behind(self) -> None:
+            told.append(self)
+
+    ours, _ = turn()
+    entered, may_return = threading.Event(), threading.Event()
+
+    def stuck(_args: Any, _pinned: Any) -> None:
+        entered.set()
+        may_return.wait(PATIENCE_S)
+
+    given_up, other = (
+        Told(handler, {}, label="it", counters=Counters())
+        for handler in (stuck, lambda args, pinned: None)
+    )
+
+    def run_until_left_behind() -> None:
+        with suppress(LeftBehind):
+            ours.try_run(given_up)
+
+    thread = threading.Thread(target=run_until_left_behind)
+    leave_behind = UserCode.leave_behind
+
+    def and_then_another_runs(code: UserCode, is_meant: Any) -> int | None:
+        thread_id = leave_behind(code, is_meant)
+        may_return.set()
+        thread.join(PATIENCE_S)
+        with suppress(LeftBehind):
+            ours.run_here(other)
+        return thread_id
+
+    monkeypatch.setattr(UserCode, "leave_behind", and_then_another_runs)
+    thread.start()
+    assert entered.wait(PATIENCE_S)
+    assert ours.leave_behind() is not None
+    assert told == [given_up]
 
 
 def test_a_call_runs_at_once_when_none_runs_and_none_waits() -> None:
