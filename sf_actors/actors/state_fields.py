@@ -9,12 +9,12 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage
 from sf_actors.replication.patch import extended
-from sf_actors.replication.pieces import RUN, Packing, is_large, piece_of
+from sf_actors.replication.pieces import LARGE, RUN, Packing, piece_of, weight_of
 from sf_actors.replication.trie import EMPTY, Map
 from sf_actors.replication.value import View
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.schema import Schema
-from sf_actors.wire.shape import Record, Table
+from sf_actors.wire.shape import Record
 from sf_actors.wire.types import fields_of, record
 from sf_actors.wire.words import cut, shown
 
@@ -61,9 +61,11 @@ class StateFields:
         self._partial = model.arguments.partial()
         self._is_single = model.single_state
         shape = model.arguments.shape
-        self._is_record = self._is_single and isinstance(
-            {**shape.required, **shape.optional}["state"], Record
-        )
+        #: of what stands on the wire
+        self._shape: Shape = shape
+        if self._is_single:
+            self._shape = {**shape.required, **shape.optional}["state"]
+        self._is_record = self._is_single and isinstance(self._shape, Record)
         self._piece = self._schema_of_pieces()
         #: the value before the first update
         self.initial: Map[str, Any] = EMPTY
@@ -95,17 +97,11 @@ class StateFields:
         schema = self._whole if is_snapshot else self._patch
         is_flat = schema.is_flat and type(args) is dict
         fields = schema.checked(_copied(args) if is_flat else args)
-        if self._is_large(fields):
-            packing = Packing(self._content_of(fields))
-            try:
-                packing.finish()
-            except RuntimeError as error:
-                raise InvalidArguments(
-                    f"{self._where}: expected arguments that stay as they are while they are "
-                    f"packed, got {cut(str(error), 200)}"
-                ) from error
-            large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
-            return Update(packing.raw, large, is_snapshot, number, packing.cuts)
+        if self._is_large(fields, is_flat=schema.is_flat):
+            packing = self._packed_all(fields)
+            if packing.cuts:
+                large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
+                return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
         typed = fields if is_flat else schema.decoded(raw)
         if self._is_single:
@@ -165,7 +161,7 @@ class StateFields:
 
     def packing(self, value: Map[str, Any]) -> Packing:
         """Return what packs a whole value as it stands in a snapshot."""
-        return Packing(self.content(value))
+        return Packing(self.content(value), self._shape)
 
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
         """Return what readers see of a value: its fields, or the content of the one field."""
@@ -193,29 +189,30 @@ class StateFields:
     def _schema_of_pieces(self) -> Schema:
         """Return the schema of a piece of a whole value, in which None deletes nothing.
 
-        A record within the value lies in one piece, unless it has more fields than a piece.
+        A record within the value lies in one piece.
         """
-        if any(map(_is_wide, self._whole.shape.required.values())) or any(
-            map(_is_wide, self._whole.shape.optional.values())
-        ):
-            return self._patch
         if not self._is_record:
             return self._partial
         (type_,) = (self._whole.required | self._whole.optional).values()
         must, may = fields_of(type_)
         return Schema({}, {"state": record({}, must | may)}, where=self._whole.where)
 
-    def _is_large(self, fields: dict[str, Any]) -> bool:
+    def _packed_all(self, fields: dict[str, Any]) -> Packing:
+        packing = Packing(fields["state"] if self._is_single else fields, self._shape)
+        try:
+            packing.finish()
+        except RuntimeError as error:
+            raise InvalidArguments(
+                f"{self._where}: expected arguments that stay as they are while they are "
+                f"packed, got {cut(str(error), 200)}"
+            ) from error
+        return packing
+
+    def _is_large(self, fields: dict[str, Any], *, is_flat: bool) -> bool:
         for item in fields.values():
             if (type(item) is dict or type(item) is View) and len(item) > RUN:
                 return True
-            if self._is_record and isinstance(item, Mapping):
-                return any(map(is_large, item.values()))
-        return False
-
-    def _content_of(self, fields: dict[str, Any]) -> Mapping[str, Any]:
-        content: Mapping[str, Any] = fields["state"] if self._is_single else fields
-        return content
+        return not is_flat and weight_of(fields, LARGE) >= LARGE
 
     def _packed(self, raw: msgspec.Raw | bytes) -> msgspec.Raw | bytes:
         """Return what is on the wire as the fields of the model."""
@@ -244,16 +241,6 @@ def _copied(args: dict[Any, Any]) -> dict[Any, Any]:
         name: item.copy() if type(item) is dict and len(item) <= RUN else item
         for name, item in args.items()
     }
-
-
-def _is_wide(kind: Shape) -> bool:
-    """Return whether there is a record that may be more than one run."""
-    if isinstance(kind, Table):
-        return _is_wide(kind.value)
-    if not isinstance(kind, Record):
-        return False
-    inner = (*kind.required.values(), *kind.optional.values())
-    return len(inner) > RUN or any(map(_is_wide, inner))
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:

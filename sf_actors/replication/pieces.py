@@ -7,38 +7,48 @@ header, is a map of its own that holds a part of the value.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.trie import Map
 from sf_actors.replication.value import View, thaw
 from sf_actors.wire.envelope import Cut, encode
+from sf_actors.wire.shape import Open, Record, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+    from sf_actors.wire.shape import Shape
 
 RUN: Final = 1_000
-"""Items of a run; to pack or read so many takes about a millisecond."""
+"""Items of a run, however deep they lie; to pack or read so many takes about a millisecond."""
 
+LARGE: Final = 10_000
+"""Items of an update, however deep they lie, from which on it is packed and read in pieces."""
 
 RUNS_AT_ONCE: Final = 10
 """Runs that are packed or read before somebody else has a turn."""
+
+_MAPPINGS: Final = frozenset({dict, Map, View})
 
 
 class Packing:
     """Packs one mapping, step by step.
 
+    A table is cut wherever there are items enough; a record in it, whose fields belong together, is
+    not, nor is what is in no mapping.
+
     :param content: a `Map`, `View` or dict
+    :param shape: its shape
     :ivar raw: the bytes, when `step` has said that it is done
     :ivar cuts: the runs in them, in order; empty where one run is all there is
     """
 
-    def __init__(self, content: Any) -> None:
+    def __init__(self, content: Any, shape: Shape) -> None:
         self.raw = b""
         self.cuts: list[Cut] = []
         self._parts: list[bytes] = []
         self._at = 0
-        self._steps = self._pack(content, ())
+        self._steps = self._pack(content, (), shape)
 
     def step(self) -> bool:
         """Pack some more runs; whether there is none left."""
@@ -56,32 +66,57 @@ class Packing:
         while not self.step():
             pass
 
-    def _pack(self, content: Any, path: tuple[bytes, ...]) -> Iterator[None]:
+    def _pack(self, content: Any, path: tuple[bytes, ...], shape: Shape) -> Iterator[None]:
         self._add(map_header(len(content)))
-        for run in _runs(content):
-            large = [key for key, item in run.items() if is_large(item)]
-            small = {key: item for key, item in run.items() if key not in large} if large else run
-            if small:
-                packed = encode({key: thaw(item) for key, item in small.items()})
-                start = self._at
-                self._add(packed[len(map_header(len(small))) :])
-                self.cuts.append(Cut(path, start, self._at, len(small)))
-                yield
-            for key in large:
+        run: dict[Any, Any] = {}
+        weight = 0
+        for key, item in content.items():
+            its_weight = weight_of(item, RUN) if type(item) in _MAPPINGS else 1
+            within = _shape_within(shape, key) if its_weight >= RUN else None
+            if isinstance(within, Table | Open):
+                if run:
+                    self._add_run(run, path)
+                    run, weight = {}, 0
+                    yield
                 packed_key = encode(thaw(key))
                 self._add(packed_key)
-                yield from self._pack(run[key], (*path, packed_key))
+                yield from self._pack(item, (*path, packed_key), within)
+                continue
+            run[key] = item
+            weight += its_weight
+            if weight >= RUN:
+                self._add_run(run, path)
+                run, weight = {}, 0
+                yield
+        if run:
+            self._add_run(run, path)
+            yield
+
+    def _add_run(self, run: dict[Any, Any], path: tuple[bytes, ...]) -> None:
+        packed = encode({key: thaw(item) for key, item in run.items()})
+        start = self._at
+        self._add(packed[len(map_header(len(run))) :])
+        self.cuts.append(Cut(path, start, self._at, len(run)))
 
     def _add(self, packed: bytes) -> None:
         self._parts.append(packed)
         self._at += len(packed)
 
 
-def is_large(item: object) -> bool:
-    """Return whether a value is a mapping of more than one run."""
-    kind = type(item)
-    is_mapping = kind is dict or kind is Map or kind is View
-    return is_mapping and len(item) > RUN  # type: ignore[arg-type]
+def weight_of(mapping: Any, limit: int) -> int:
+    """Return how many items a mapping holds, however deep; as soon as it is clear, `limit`."""
+    weight = 1
+    for item in mapping.values():
+        weight += weight_of(item, limit) if type(item) in _MAPPINGS else 1
+        if weight >= limit:
+            return limit
+    return weight
+
+
+def _shape_within(shape: Shape, key: Any) -> Shape | None:
+    if isinstance(shape, Record):
+        return shape.required.get(key) or shape.optional.get(key)
+    return shape.value if isinstance(shape, Table) else shape
 
 
 def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
@@ -112,31 +147,3 @@ def map_header(count: int) -> bytes:
     if count <= 0xFFFF:
         return b"\xde" + count.to_bytes(2, "big")
     return b"\xdf" + count.to_bytes(4, "big")
-
-
-def _runs(content: Any) -> Iterator[dict[Any, Any]]:
-    """Give the items in dicts of about `RUN`, which are not to be changed."""
-    if type(content) is not Map:
-        items = iter(content.items())
-        while run := dict(islice(items, RUN)):
-            yield run
-        return
-    gathered: list[dict[Any, Any]] = []
-    count = 0
-    for leaf in content.leaves():
-        gathered.append(leaf)
-        count += len(leaf)
-        if count >= RUN:
-            yield _together(gathered)
-            gathered, count = [], 0
-    if gathered:
-        yield _together(gathered)
-
-
-def _together(leaves: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
-    if len(leaves) == 1:
-        return leaves[0]
-    run: dict[Any, Any] = {}
-    for leaf in leaves:
-        run.update(leaf)
-    return run

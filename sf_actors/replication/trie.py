@@ -81,6 +81,11 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         for leaf in self.leaves():
             yield from leaf.items()
 
+    def values(self) -> Iterator[V]:
+        """Give every value."""
+        for leaf in self.leaves():
+            yield from leaf.values()
+
     def leaves(self) -> Iterator[dict[K, V]]:
         """Give the dicts that the items lie in, which are not to be changed; none is empty."""
         return _leaves(self.root)

@@ -77,6 +77,22 @@ def test_a_late_replica_gets_a_large_value_in_pieces(
         assert len(reply["return_args"]["state"]["bids"]) == MANY
 
 
+def test_a_value_that_is_large_by_what_its_tables_hold_together_comes_in_pieces() -> None:
+    declared = {"books": {str: {"bids": LEVELS, "name": str}}}
+    bids = {Decimal(n): Decimal(n) / 2 for n in range(RUN // 2)}
+    books = {f"book {n}": {"name": f"{n}", "bids": bids} for n in range(40)}
+    with (
+        leading(model(OUT, declared)) as leader,
+        following(model(IN, declared), towards(leader.addresses)) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(books=books)
+        assert follower.next_update().value == {"books": books}
+        with following(model(IN, declared), towards(leader.addresses)) as late:
+            assert late.next_update().value == {"books": books}
+        assert len(asked(leader.addresses["replyer"], {"args": {}})["cuts"]) == 20
+
+
 def test_a_large_update_reaches_a_replica_that_is_live() -> None:
     with (
         leading(model(OUT)) as leader,

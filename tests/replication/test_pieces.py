@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 
 from sf_actors.replication import pieces
 from sf_actors.replication.patch import extended
-from sf_actors.replication.pieces import Packing, is_large, map_header, piece_of
+from sf_actors.replication.pieces import Packing, map_header, piece_of, weight_of
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze, thaw
 from sf_actors.wire.envelope import Cut
+from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sf_actors.wire.shape import Shape
 
 leaves = (
     st.none()
@@ -41,8 +44,8 @@ def _short_runs() -> Iterator[None]:
         yield
 
 
-def packed(content: Any) -> Packing:
-    packing = Packing(content)
+def packed(content: Any, shape: Shape = Open()) -> Packing:  # noqa: B008 - it does not change
+    packing = Packing(content, shape)
     packing.finish()
     return packing
 
@@ -77,18 +80,28 @@ def test_a_large_one_is_cut_where_its_items_are() -> None:
     table = {f"{n}": n for n in range(10)}
     packing = packed({"title": "x", "table": table, "end": None})
     assert [(cut.path, cut.count) for cut in packing.cuts] == [
-        ((), 2),
+        ((), 1),
         ((b"\xa5table",), 4),
         ((b"\xa5table",), 4),
         ((b"\xa5table",), 2),
+        ((), 1),
     ]
     parts = [read(piece_of(memoryview(packing.raw), cut)) for cut in packing.cuts]
-    assert parts[0] == {"title": "x", "end": None}
+    assert (parts[0], parts[-1]) == ({"title": "x"}, {"end": None})
     assert parts[3] == {"table": {"8": 8, "9": 9}}
 
 
+def test_a_table_of_tables_is_cut_by_what_they_hold_together() -> None:
+    books = {f"{n}": {"bids": {str(k): k for k in range(3)}} for n in range(8)}
+    book = Record({"bids": Table(Leaf())}, {})
+    packing = packed(freeze({"books": books}), Record({"books": Table(book)}, {}))
+    assert {cut.path for cut in packing.cuts} == {(b"\xa5books",)}
+    assert [cut.count for cut in packing.cuts] == [1] * 8
+    assert read(packing.raw) == {"books": books}
+
+
 def test_each_step_packs_a_few_runs() -> None:
-    packing = Packing({str(n): n for n in range(40)})
+    packing = Packing({str(n): n for n in range(40)}, Open())
     steps = 1
     while not packing.step():
         steps += 1
@@ -125,9 +138,15 @@ def _flat(items: dict[int, None]) -> list[Any]:
     return [part for item in items.items() for part in item]
 
 
-@pytest.mark.parametrize("value", [[1] * 9, "123456789", 9, None, frozenset(range(9))])
-def test_what_is_no_mapping_is_not_large(value: Any) -> None:
-    assert not is_large(value)
-    assert is_large(dict.fromkeys(range(9)))
-    assert is_large(freeze(dict.fromkeys(range(9))))
-    assert is_large(View(freeze(dict.fromkeys(range(9)))))
+def test_a_record_within_is_never_divided() -> None:
+    record = {"a": {str(n): n for n in range(9)}, "b": 1}
+    kind = Record({"a": Table(Leaf()), "b": Leaf()}, {})
+    assert packed(freeze({"one": record}), Record({"one": kind}, {})).cuts == []
+    assert len(packed(freeze({"one": record}), Open()).cuts) == 4
+
+
+@pytest.mark.parametrize(("limit", "weight"), [(3, 3), (100, 7)])
+def test_a_mapping_weighs_what_it_holds_however_deep(limit: int, weight: int) -> None:
+    value = {"a": 1, "b": {"c": 2, "d": {"e": [1, 2, 3]}}, "f": "text"}
+    for form in (value, freeze(value), View(freeze(value))):
+        assert weight_of(form, limit) == weight
