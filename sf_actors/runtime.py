@@ -102,6 +102,9 @@ class Run:
         self.ended_at: float | None = None
         self.main_ended = threading.Event()
         self.main_ended.set()
+        #: cleared while the hook of a signal runs, which comes before the stop
+        self.hook_ended = threading.Event()
+        self.hook_ended.set()
         self.main_gate = Gate()
         self.gate = Gate()
         self.ended = ended

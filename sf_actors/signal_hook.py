@@ -38,9 +38,13 @@ class SignalHook:
             ),
             label=f"{signal.Signals(signum).name.lower()}_handler",
         )
-        # in a thread of its own, so that the deadline holds for the hook as well
-        run.start_thread(self._run_in_turn, call, name="signal hook")
-        run.stopping.with_interrupts(call.done.wait)
+        run.hook_ended.clear()
+        try:
+            # in a thread of its own, so that the deadline holds for the hook as well
+            run.start_thread(self._run_in_turn, call, name="signal hook")
+            run.stopping.with_interrupts(call.done.wait)
+        finally:
+            run.hook_ended.set()
         error = call.error
         if error is not None and not isinstance(error, ServiceStopped):
             run.world.log.error("signal hook failed", handler=call.label, exc_info=trimmed(error))

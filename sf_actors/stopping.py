@@ -223,6 +223,8 @@ class Stopping:
         world = run.world
         # what is still being opened cannot be closed
         yield run.has_opened.wait
+        # main may end while the hook of a signal has not begun
+        yield run.hook_ended.wait
         run.set_stopping()
         readers = [actor for actor in world.actors.values() if actor.model.side == "in"]
         yield _draining(readers)

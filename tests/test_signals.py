@@ -24,6 +24,7 @@ from tests.services import (
     main_until_stopped,
     replying,
     service_of,
+    wait_until,
 )
 from tests.signalling import BOTH, hook_name, send, signalled, spin
 
@@ -145,6 +146,44 @@ def test_the_hook_waits_for_the_handler_that_runs() -> None:
     service.run_service_as_main_blocking()
     assert client.join() is None
     assert called == ["handler", "hook"]
+
+
+def test_the_service_does_not_stop_before_a_hook_that_has_to_wait() -> None:
+    entered, may_end = threading.Event(), threading.Event()
+    phases: list[str] = []
+
+    def handler(args: dict[str, Any]) -> dict[str, Any]:
+        entered.set()
+        assert may_end.wait(PATIENCE_S)
+        return args
+
+    def main(to_send: Callable[..., Any]) -> None:
+        assert entered.wait(PATIENCE_S)
+        send()
+        main_until_stopped(to_send)
+
+    def sigint_handler() -> None:
+        phases.append(service.stats()["phase"])
+
+    module = replying(handler, main=main, sigint_handler=sigint_handler)
+    module.connection_models |= looping().connection_models
+    service = service_of(module, addresses=ECHO_ADDRESSES, allow_inbound=True)
+    ready = threading.Event()
+    module.init_function = ready.set  # type: ignore[attr-defined]
+
+    def ask() -> None:
+        assert ready.wait(PATIENCE_S)
+        with client_of(address_of(service)) as client:
+            client.send(n=1)
+            assert entered.wait(PATIENCE_S)
+            wait_until(service._run.main_ended.is_set)  # type: ignore[union-attr]
+            may_end.set()
+            client.receive()
+
+    client = Background(ask)
+    service.run_service_as_main_blocking()
+    assert client.join() is None
+    assert phases == ["READY"]
 
 
 def test_a_hook_that_raises_makes_the_service_fail() -> None:
