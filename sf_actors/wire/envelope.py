@@ -22,6 +22,7 @@ they came in.
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,10 @@ NO_FIELDS = Raw(b"\x80")
 NAME_LENGTH = 200
 MESSAGE_LENGTH = 10_000
 """What an error's name and text are cut to before they travel."""
+
+
+_PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
+"""Where packed bytes go that are too many to be packed around."""
 
 
 def _written() -> Any:
@@ -213,9 +218,10 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     cuts: list[Cut] | None = None,
 ) -> bytes:
     """Return a packed delta around its packed fields, without its topic; HOT."""
-    args = DeltaArgs(number, is_snapshot, Raw(state_raw))
     if cuts:
-        return encode(DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+        args = DeltaArgs(number, is_snapshot, _PLACE)
+        return _around(state_raw, DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+    args = DeltaArgs(number, is_snapshot, Raw(state_raw))
     return encode(DeltaMessage(args, workflow_id, epoch))
 
 
@@ -241,8 +247,11 @@ def encode_snapshot_reply(
     cuts: list[Cut] | None = None,
 ) -> bytes:
     """Return a packed snapshot; `number` is -1 before the first update."""
+    if cuts:
+        args = SnapshotArgs(_PLACE, number)
+        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, None, None, cuts))
     args = SnapshotArgs(Raw(state_raw), number)
-    return encode(SnapshotReply(args, workflow_id, epoch, None, None, cuts or None))
+    return encode(SnapshotReply(args, workflow_id, epoch))
 
 
 def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
@@ -260,6 +269,12 @@ def decode_delta_args(raw: bytes | memoryview | Raw) -> DeltaArgs:
         return _DELTA_ARGS.decode(raw)
     except Exception as error:  # noqa: BLE001 - as in `_decoder`
         raise Undecodable(f"expected a delta's args, got {cut(str(error), 200)}") from None
+
+
+def _around(state_raw: bytes, message: object) -> bytes:
+    """Return a packed message with packed bytes at `_PLACE`, copied once however many they are."""
+    before, _, after = encode(message).partition(_PLACE)
+    return b"".join((before, state_raw, after))
 
 
 def _fields(args: object) -> Any:
