@@ -7,7 +7,8 @@ copies the leaf and the nodes above it: O(log n), and all the rest is shared wit
 The leaves are wide because CPython's collector stops the whole process while it looks at what it
 tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself, so that at a
 million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
-few items, has 650,000 nodes, and a collection takes some 0.3 s.
+few items, has 650,000 nodes, and a collection takes some 0.3 s. (From Python 3.13 on, each Decimal
+is tracked itself, wherever it is.)
 """
 
 from __future__ import annotations
