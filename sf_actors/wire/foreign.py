@@ -8,8 +8,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from sf_actors.wire.types import MAX_DEPTH
+
 MAX_KEYS = 1_000
 """An envelope with more keys is not looked at a second time: it is a flood, not a dialect."""
+
+MAX_ID_BYTES = 65_536
+"""A workflow id that Python cannot read is not looked into if it has more bytes."""
 
 _TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 """How a timestamp of 4, 8 and 12 bytes begins in MessagePack."""
@@ -87,10 +92,38 @@ def _keys_of(frame: bytes | memoryview) -> int:
 
 def _id_of(raw: Raw) -> object:
     packed = bytes(raw)
-    if packed.startswith(_TIMESTAMPS):
+    try:
+        read: object = _ANYTHING.decode(packed)
+    except (ValueError, msgspec.MsgspecError):
+        # the years of a timestamp in it, or something worse
+        if len(packed) > MAX_ID_BYTES or not _is_sound(packed, MAX_DEPTH):
+            raise
         return PackedId(raw)
-    read: object = _ANYTHING.decode(packed)
     return PackedId(raw) if _holds_timestamp(read) else read
+
+
+def _is_sound(packed: bytes, depth: int) -> bool:
+    """Return whether others can read a value, be it with timestamps that Python cannot."""
+    if packed.startswith(_TIMESTAMPS):
+        return True
+    try:
+        _ANYTHING.decode(packed)
+    except (ValueError, msgspec.MsgspecError):
+        items = _items_of(packed) if depth else []
+        return bool(items) and all(_is_sound(bytes(item), depth - 1) for item in items)
+    return True
+
+
+def _items_of(packed: bytes) -> list[Raw]:
+    """Return what is in an array, or the keys and values of a map in turn; nothing of others."""
+    first = packed[0]
+    if 0x80 <= first <= 0x8F:
+        packed = b"\xdc" + (2 * (first & 0x0F)).to_bytes(2, "big") + packed[1:]
+    elif first == 0xDE:
+        packed = b"\xdd" + (2 * int.from_bytes(packed[1:3], "big")).to_bytes(4, "big") + packed[3:]
+    elif not (0x90 <= first <= 0x9F or first in (0xDC, 0xDD)):
+        return []
+    return _ITEMS.decode(packed)
 
 
 def _holds_timestamp(value: object) -> bool:
@@ -103,4 +136,5 @@ def _holds_timestamp(value: object) -> bool:
 
 _ANYTHING = msgspec.msgpack.Decoder(Any, ext_hook=extension)
 _ID_ALONE = msgspec.msgpack.Decoder(_IdAlone)
+_ITEMS = msgspec.msgpack.Decoder(list[Raw])
 _PARTS = msgspec.msgpack.Decoder(dict[Any, Raw], ext_hook=extension)

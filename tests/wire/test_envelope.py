@@ -219,6 +219,8 @@ TIMESTAMPS = [
     msgpack.Timestamp(-(2**40), 5),
     {"at": msgpack.Timestamp(1, 1)},
     [{msgpack.Timestamp(1, 1): "x"}],
+    [{"far": {"at": msgpack.Timestamp(2**40, 5)}}, {str(n): n for n in range(20)}],
+    {"many": {str(n): msgpack.Timestamp(-(2**40), n) for n in range(20)}},
 ]
 
 
@@ -231,6 +233,21 @@ def test_a_timestamp_as_workflow_id_travels_to_the_nanosecond(
     message = decode(msgpack.packb({"args": args, "return_args": args, "workflow_id": workflow_id}))
     assert unpacked(encode(message))["workflow_id"] == workflow_id
     assert unpacked(envelope.encode_reply({}, message.workflow_id))["workflow_id"] == workflow_id
+
+
+@pytest.mark.parametrize(
+    "packed_id",
+    [
+        b"\x92" + msgpack.packb(msgpack.Timestamp(2**40, 5)) + b"\xa1\xff",
+        b"\x91" * 70 + msgpack.packb(msgpack.Timestamp(2**40, 5)),
+        b"\x92" + msgpack.packb(msgpack.Timestamp(2**40, 5)) + msgpack.packb("x" * 70_000),
+        b"\xc1",
+        b"\xde\xff\xff" + msgpack.packb(msgpack.Timestamp(2**40, 5)),
+    ],
+)
+def test_a_workflow_id_that_nobody_can_read_is_refused_beside_a_timestamp(packed_id: bytes) -> None:
+    with pytest.raises(Undecodable):
+        envelope.decode_request(b"\x82\xa4args\x80\xabworkflow_id" + packed_id)
 
 
 def test_a_timestamp_as_workflow_id_can_be_logged() -> None:
