@@ -116,8 +116,8 @@ class PackedSnapshot:
         self.packing = packing
         self._is_packed = False
 
-    def is_packed(self) -> bool:
-        """Pack one more run, unless all is packed; whether it was already."""
+    def pack_on(self) -> bool:
+        """Pack some more runs, unless all is packed; whether it was already."""
         was_packed = self._is_packed
         self._is_packed = was_packed or self.packing.step()
         return was_packed
@@ -168,7 +168,7 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def on_step(self) -> None:
         """Pack a piece of a snapshot, or give a snapshot to one who asked for it."""
-        if self._snapshot is not None and self._snapshot.is_packed():
+        if self._snapshot is not None and self._snapshot.pack_on():
             if self._asking:
                 address, workflow_id = self._asking.popitem()
                 self._send(address, self._snapshot_reply(workflow_id, self._snapshot))
