@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], Any]
 
-_LEAST, _BEYOND, _FLOAT = -(2**63), 2**64, 2**53
+LEAST, BEYOND = -(2**63), 2**64
+"""The least integer that MessagePack holds, and the first beyond the largest."""
+
+_FLOAT = 2**53
 _AS_IT_IS = frozenset({bool, bytes, float, Decimal, UUID, date, timedelta, NOTHING})
 
 
@@ -35,7 +38,7 @@ def check_int(value: Any) -> Any:
     """Return an int that 64 bits can hold, signed or unsigned."""
     if type(value) is not int:
         raise mismatch("int", value)
-    if _LEAST <= value < _BEYOND:
+    if LEAST <= value < BEYOND:
         return value
     raise mismatch("int of at most 64 bits", value)
 
@@ -113,12 +116,17 @@ def unchanged(type_: Any) -> Callable[[Collection[Any]], bool] | None:
     if type_ is int:
         return lambda values: (
             {int}.issuperset(map(type, values))
-            and (not values or (min(values) >= _LEAST and max(values) < _BEYOND))
+            and (not values or (min(values) >= LEAST and max(values) < BEYOND))
         )
     kinds = frozenset(members_of(type_))
-    if all(kind in _AS_IT_IS or is_enum(kind) for kind in kinds):
+    if all(map(is_sent_as_it_is, kinds)):
         return lambda values: kinds.issuperset(map(type, values))
     return None
+
+
+def is_sent_as_it_is(type_: Any) -> bool:
+    """Return whether a canonical type is a class whose instances are all sent unchanged."""
+    return type_ in _AS_IT_IS or is_enum(type_)
 
 
 def is_enum(type_: Any) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
 from sf_actors.wire.check import fields_checker
+from sf_actors.wire.compiled import compiled
 from sf_actors.wire.explain import reason_for
 from sf_actors.wire.limits import depth_of, is_deep, is_open, may_be_deep, refuse_extension
 from sf_actors.wire.mismatch import Mismatch
@@ -49,6 +50,11 @@ class Schema:
     shape: Record
     #: every field is a scalar that comes back as it was sent, or a mapping of such
     is_flat: bool
+    #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
+    #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
+    #: the caller's thread. Containers that need no change are passed through, so encode or freeze
+    #: before anyone else can change them.
+    checked: Callable[[object], dict[str, Any]]
 
     def __init__(
         self, required: Mapping[str, object], optional: Mapping[str, object], *, where: str
@@ -64,30 +70,11 @@ class Schema:
         self.shape = record_of(self.required, self.optional)
         self.is_flat = all(map(_is_flat, (*self.required.values(), *self.optional.values())))
         self._type = record(self.required, self.optional)
-        self._check = fields_checker(self.required, self.optional)
+        in_full = _in_full(fields_checker(self.required, self.optional), where)
+        self.checked = compiled(self.required, self.optional, in_full)
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
         self._decode_strictly = _strict_decoder(self._type, where)
         self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
-
-    def checked(self, args: object) -> dict[str, Any]:
-        """Return the fields to send; HOT, runs in the caller's thread.
-
-        Containers that need no change are passed through, so encode or freeze before anyone else
-        can change them.
-
-        :param args: a dict or a state's read-only mapping; None counts as no fields
-        :raises InvalidArguments: a field is missing, unknown or of another type
-        """
-        try:
-            fields: dict[str, Any] = self._check({} if args is None else args)
-        except Mismatch as error:
-            raise InvalidArguments(error.told(self.where)) from None
-        except RuntimeError as error:
-            raise InvalidArguments(
-                f"{self.where}: expected arguments that stay as they are while they are checked, "
-                f"got {cut(str(error), 200)}"
-            ) from error
-        return fields
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
         """Return the fields of a message, of exactly the declared types, all fresh; HOT.
@@ -100,7 +87,7 @@ class Schema:
                 self._decode_strictly(raw)
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
             raise self._invalid(raw, error) from None
-        if len(fields) != _count(raw):
+        if memoryview(raw)[0] - _FIXMAP != len(fields) and len(fields) != _count(raw):
             raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
@@ -130,6 +117,23 @@ class Schema:
 
     def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
         return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
+
+
+def _in_full(check: Callable[[Any], Any], where: str) -> Callable[[object], Any]:
+    """Return a check that tells users why a value is refused."""
+
+    def checked(args: object) -> Any:
+        try:
+            return check({} if args is None else args)
+        except Mismatch as error:
+            raise InvalidArguments(error.told(where)) from None
+        except RuntimeError as error:
+            raise InvalidArguments(
+                f"{where}: expected arguments that stay as they are while they are checked, "
+                f"got {cut(str(error), 200)}"
+            ) from error
+
+    return checked
 
 
 def _is_flat(type_: Any) -> bool:
@@ -245,6 +249,10 @@ def _strict(type_: Any) -> Any:
     if origin in (list, tuple):
         return origin.__class_getitem__(tuple(arg if arg is ... else _strict(arg) for arg in args))
     return union_of(_strict(arg) if holds_record(arg) else arg for arg in args)
+
+
+#: The first byte of a packed map of no fields; up to 15 more are added to it.
+_FIXMAP = 0x80
 
 
 def _count(raw: bytes | memoryview | msgspec.Raw) -> int:
