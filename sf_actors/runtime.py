@@ -132,7 +132,7 @@ class Run:
             states=States({}),
         )
         self.world.turn = Turn(
-            offered=self._offered,
+            offered=self.offered,
             on_error=self._handler_failed,
             least_pause_s=least_pause_s,
             shield=self.world.shield,
@@ -209,7 +209,8 @@ class Run:
 
     to_send: ToSend
 
-    def _offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        """Return what a handler may get besides its args; any thread."""
         return self.to_send, self.world.states.pinned(pinned), self.definition.config
 
     def _handler_failed(self, call: Call, error: BaseException) -> None:

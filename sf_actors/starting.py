@@ -75,6 +75,8 @@ class Starting:
                 f"{OPEN_TIMEOUT_S:g} s"
             )
         run.to_send = ToSend(run.world, run.assembly.outlets, run.gate)
+        if not run.world.states:
+            run.world.turn.always_offered = run.offered(None)
         pause_s = run.assembly.ready_at() - monotonic()
         if pause_s > 0:
             # the pause for subscribers to join (wait_after_creation_s); ended early by a stop

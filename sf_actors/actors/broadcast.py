@@ -23,21 +23,21 @@ def broadcast(socket: Socket, frame: bytes, counters: Counters) -> None:
     try:
         send_frame(socket, frame, NOBLOCK)
     except zmq.Again:
-        # a queue may have been emptied: libzmq takes such news in once in a while, or when asked
-        socket.getsockopt(zmq.EVENTS)
-        try:
-            socket.send(frame, NOBLOCK)
-        except zmq.Again:
-            _send_to_others(socket, frame, counters)
+        send_to_who_has_room(socket, frame, counters)
 
 
-def _send_to_others(socket: Socket, frame: bytes, counters: Counters) -> None:
-    """Send to those who have room.
+def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> None:
+    """Send what a full queue has refused, and count it if one is still full.
 
     libzmq asks no full queue again before it has room, so this counts the first message that one
     lacks.
     """
-    counters.drop("queue_full")
-    socket.setsockopt(_NODROP, 0)
-    socket.send(frame, NOBLOCK)
-    socket.setsockopt(_NODROP, 1)
+    # a queue may have been emptied: libzmq takes such news in once in a while, or when asked
+    socket.getsockopt(zmq.EVENTS)
+    try:
+        socket.send(frame, NOBLOCK)
+    except zmq.Again:
+        counters.drop("queue_full")
+        socket.setsockopt(_NODROP, 0)
+        socket.send(frame, NOBLOCK)
+        socket.setsockopt(_NODROP, 1)

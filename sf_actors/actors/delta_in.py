@@ -203,6 +203,7 @@ class DeltaIn(InState):
         if error != self._error:
             self._error = error
             if error is not None:
+                self.let_go_of_turn()
                 self.world.log.warning(
                     "state cannot be followed",
                     state=self.model.name,

@@ -156,6 +156,7 @@ class InState(Reader):
     def tell_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase and call the function that wants to know."""
         self._shown = (status.epoch, status.number, status.phase)
+        self.let_go_of_turn()
         self.world.log.info(
             "state changed phase",
             state=self.model.name,

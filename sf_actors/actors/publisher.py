@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors.broadcast import broadcast
+from sf_actors.actors.broadcast import send_to_who_has_room
 from sf_actors.actors.descriptors import look_for_descriptors
+from sf_actors.actors.frames import NOBLOCK, send_frame
 from sf_actors.actors.subscriptions import Subscriptions
 from sf_actors.counters import Counters
 from sf_actors.errors import MessageTooLarge, ServiceStopped
@@ -41,7 +42,7 @@ class Publisher:
         self.model = model
         self.counters = Counters("sent", "dropped", "last_error")
         self._world = world
-        self._arguments = model.arguments
+        self._checked = model.arguments.checked
         self._topic = pack(model.creation["topic"])
         self._max_bytes: int = model.creation["max_message_bytes"]
         self._lock = threading.Lock()
@@ -57,7 +58,7 @@ class Publisher:
                 zmq.XPUB, endpoint, model.creation, where=model.where
             )
             world.supervisor.bound(model, "publisher", address)
-        # see `broadcast`
+        # see `send_to_who_has_room`
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._subscriptions = Subscriptions(world, model, self._socket, self._topic, self.counters)
         self._listen_at = 0.0
@@ -69,21 +70,22 @@ class Publisher:
 
         :raises InvalidArguments: the arguments fail the model
         """
-        checked = self._arguments.checked(args)
+        checked = self._checked(args)
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            frame = encode_published(checked, workflow_id, self._epoch, self._number)
-            if self._topic:
-                frame = self._topic + frame
+            number = self._number
+            frame = self._topic + encode_published(checked, workflow_id, self._epoch, number)
             if len(frame) > self._max_bytes:
                 raise MessageTooLarge(
                     f"{self.model.where}: the message has {len(frame)} bytes, "
                     f"max_message_bytes allows {self._max_bytes}"
                 )
-            broadcast(self._socket, frame, self.counters)
-            self._number += 1
-            self.counters.sent += 1
+            try:
+                send_frame(self._socket, frame, NOBLOCK)
+            except zmq.Again:
+                send_to_who_has_room(self._socket, frame, self.counters)
+            self._number = self.counters.sent = number + 1
             # only a socket that is used takes subscriptions in, so here is when to look at them
             if (now := monotonic()) >= self._listen_at:
                 self._listen_at = now + LISTENING_PAUSE_S

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.actors.inbox import Source
+
+
+#: First bytes of a message without a topic: a MessagePack map of at most 15 entries.
+_NO_TOPIC: Final = frozenset(bytes((first,)) for first in range(0x80, 0x90))
 
 
 class Room:
@@ -85,6 +89,11 @@ class Reader(SocketActor):
         self._max_queued: int = creation["high_water_mark"]
         self.backlog = self.counters.queued = Backlog()
         self._waits_for_room = False
+        self._is_reading = False
+        self._has_turn = False
+        self._turn = self.world.turn
+        #: the call that runs in this thread, used again for each
+        self._at_once = Delivery(self, self.warn, None, None)
 
     def subscribe_again(self) -> Source:
         """Replace a connected socket by another one; what it had not read is lost."""
@@ -95,35 +104,55 @@ class Reader(SocketActor):
         return self.watch(self.socket)
 
     def read_subscription(self, source: Source) -> None:
-        """Read messages until there is none, the batch is done, or too many wait."""
-        receive = self.socket.recv
-        for _ in range(BATCH):
-            if len(self.backlog) >= self._max_queued:
+        """Read messages until there is none, the batch is done, or too many wait; HOT.
+
+        The turn that the handler of one message had is kept for the next one.
+        """
+        try:
+            self._is_reading = True
+            self._read_batch(source)
+        finally:
+            self._is_reading = False
+            self.let_go_of_turn()
+
+    def _read_batch(self, source: Source) -> None:
+        receive, backlog, counters = self.socket.recv, self.backlog, self.counters
+        for count in range(BATCH):
+            if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
                 self._wait_for_room(source)
+                return
+            # after the first of several an empty read is rarer than a question is dear
+            if count == 1 and not source.has_more():
+                source.drained()
                 return
             try:
                 frame = receive(NOBLOCK)
             except zmq.Again:
                 source.drained()
                 return
-            self.counters.received += 1
+            counters.received += 1
             try:
                 if len(frame) > self._max_bytes:
                     raise OversizedMessage(
                         f"the message has {len(frame)} bytes, "
                         f"max_message_bytes allows {self._max_bytes}"
                     )
-                self.take(payload(frame))
+                self.take(frame if frame[:1] in _NO_TOPIC else payload(frame))
             except MessageError as error:
                 self.refuse(error)
-            if not source.has_more():
-                source.drained()
-                return
 
     def refuse(self, error: MessageError) -> None:
         """Count a message that cannot be taken, and warn of it."""
+        self.let_go_of_turn()
         self.counters.drop(error.reason)
         self.warn(error.reason, str(error))
+
+    def let_go_of_turn(self) -> None:
+        """Let others have the turn, if it was kept, and log on one's own behalf from now on."""
+        if self._has_turn:
+            self._has_turn = False
+            self._at_once.args = self._at_once.pinned = None
+            self._turn.give_back()
 
     def deliver(
         self,
@@ -132,10 +161,20 @@ class Reader(SocketActor):
         workflow_id: object,
         pinned: Mapping[str, Any] | None = None,
     ) -> None:
-        """Have a handler called, now or when its turn comes."""
+        """Have a handler called, now or when its turn comes; HOT."""
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
-        if not self.world.router.submit(Delivery(self, handler, args, workflow_id, pinned)):
+        if self._is_reading and (self._has_turn or self._turn.try_take()):
+            self._has_turn = True
+            call = self._at_once
+            call.handler = handler
+            call.args = args
+            call.workflow_id = workflow_id
+            call.pinned = pinned
+            self._turn.run(call)
+            if self._turn.queued:
+                self.let_go_of_turn()
+        elif not self.world.router.submit(Delivery(self, handler, args, workflow_id, pinned)):
             self.backlog.bring()
 
     def on_message(self, message: Any) -> None:

@@ -34,7 +34,10 @@ class Subscriber(Reader):
         """Open the socket."""
         self.open_subscription(is_binder=self.model.creation["is_binder"])
         self._arguments = self.model.arguments
+        #: the last number by the publisher's epoch; that of the newest message stands beside it
         self._heard: OrderedDict[int, int] = OrderedDict()
+        self._epoch: int | None = None
+        self._number = 0
 
     def on_begin(self) -> None:
         """Start to read."""
@@ -47,13 +50,19 @@ class Subscriber(Reader):
     def take(self, message: bytes | memoryview) -> None:
         """Decode a message and have it handled."""
         envelope = decode_published(message)
-        if envelope.epoch is not None and envelope.number is not None:
-            self._count_missed(envelope.epoch, envelope.number)
+        number = envelope.number
+        if envelope.epoch is not None and number is not None:
+            if envelope.epoch == self._epoch and number == self._number + 1:
+                self._number = number
+            else:
+                self._count_missed(envelope.epoch, number)
         args = self._arguments.decoded(envelope.args)
         if self.handler is not None:
             self.deliver(self.handler, args, envelope.workflow_id)
 
     def _count_missed(self, epoch: int, number: int) -> None:
+        if self._epoch is not None:
+            self._heard[self._epoch] = self._number
         last = self._heard.pop(epoch, None)
         if last is None:
             if len(self._heard) >= MAX_PUBLISHERS:
@@ -62,4 +71,4 @@ class Subscriber(Reader):
             self.counters.missed += number - last - 1
         elif number <= last:
             number = last
-        self._heard[epoch] = number
+        self._epoch, self._number = epoch, number

@@ -104,12 +104,15 @@ class Turn:
         shield: Shield | None = None,
     ) -> None:
         self._offered = offered
+        #: what `offered` gives, where it gives every call the same
+        self.always_offered: tuple[Any, ...] | None = None
         self._on_error = on_error
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
         self._held = threading.Lock()
         self._count_lock = threading.Lock()
         self._hurry = threading.Event()
+        #: calls that wait for the turn; whoever holds it over several calls gives it back then
         self.queued = 0
         self.handled = 0
         self.failed = 0
@@ -117,18 +120,61 @@ class Turn:
         #: the call that runs, or ran last
         self._running: Call = Once(int, label="")
 
+    def try_take(self) -> bool:
+        """Take the turn, if no call runs and none waits; any thread. HOT.
+
+        :returns: whether it was taken: then `run` calls, and `give_back` it
+        """
+        return not self.queued and self._held.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """Let others have the turn and end its calls' workflow; in the thread that has it."""
+        WORKFLOW_ID.set(None)
+        self._held.release()
+
     def try_run(self, call: Call) -> bool:
         """Run a call at once, if none runs and none waits; any thread.
 
         :returns: False when the call has to queue
         """
-        if self.queued or not self._held.acquire(blocking=False):
+        if not self.try_take():
             return False
         try:
-            self._run(call)
+            self.run(call)
         finally:
-            self._held.release()
+            self.give_back()
         return True
+
+    def run(self, call: Call) -> None:
+        """Run a call; in the thread that has the turn. HOT."""
+        if self._least_pause_s:
+            self._hurry.wait(max(0.0, self._not_before - monotonic()))
+        WORKFLOW_ID.set(call.workflow_id)
+        self._running = call
+        began = perf_counter()
+        offered = self.always_offered or self._offered(call.pinned)
+        result, error = self.user_code.run(call.label, call.handler, call.args, *offered)
+        seconds = perf_counter() - began
+        counters = call.counters
+        counters.handler_s.add(seconds)
+        if error is None:
+            self.handled += 1
+            counters.handled += 1
+        else:
+            self.failed += 1
+            counters.fail(error)
+            self._on_error(call, error)
+        call.complete(result, error)
+        if self._least_pause_s:
+            self._not_before = monotonic() + self._least_pause_s
+
+    def _acquire(self, timeout_s: float) -> bool:
+        """Wait for the turn, and be counted meanwhile, so that nobody keeps it for a next call."""
+        self.enqueue()
+        try:
+            return self._held.acquire(timeout=timeout_s)
+        finally:
+            self.dequeue()
 
     def enqueue(self) -> None:
         """Count a call that goes to the router, before it is put there."""
@@ -145,23 +191,26 @@ class Turn:
 
         :param claim: asked once the turn is there; False: the call was cancelled meanwhile
         """
-        with self._held:
+        self._held.acquire()
+        try:
             if claim():
                 # with the turn held: whoever sees zero from now on still comes after this call
                 self.dequeue()
-                self._run(call)
+                self.run(call)
+        finally:
+            self.give_back()
 
     def run_here(self, call: Call, *, timeout_s: float = -1) -> bool:
         """Run a call in this thread, waiting for the turn.
 
         :returns: False when the turn did not come in time
         """
-        if not self._held.acquire(timeout=timeout_s):
+        if not self._acquire(timeout_s):
             return False
         try:
-            self._run(call)
+            self.run(call)
         finally:
-            self._held.release()
+            self.give_back()
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:
@@ -169,7 +218,7 @@ class Turn:
 
         :returns: False when it still runs after the time
         """
-        if not self._held.acquire(timeout=timeout_s):
+        if not self._acquire(timeout_s):
             return False
         self._held.release()
         return True
@@ -195,26 +244,3 @@ class Turn:
     def hurry(self) -> None:
         """Let no call wait for its least pause any more, since the service stops."""
         self._hurry.set()
-
-    def _run(self, call: Call) -> None:
-        if self._least_pause_s:
-            self._hurry.wait(max(0.0, self._not_before - monotonic()))
-        WORKFLOW_ID.set(call.workflow_id)
-        self._running = call
-        started = perf_counter()
-        result, error = self.user_code.run(
-            call.label, call.handler, call.args, *self._offered(call.pinned)
-        )
-        counters = call.counters
-        counters.handler_s.add(perf_counter() - started)
-        if error is None:
-            self.handled += 1
-            counters.handled += 1
-        else:
-            self.failed += 1
-            counters.fail(error)
-            self._on_error(call, error)
-        call.complete(result, error)
-        WORKFLOW_ID.set(None)
-        if self._least_pause_s:
-            self._not_before = monotonic() + self._least_pause_s

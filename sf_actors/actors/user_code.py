@@ -42,7 +42,7 @@ class UserCode:
     def run(
         self, label: str, function: Callable[..., Any], *args: Any
     ) -> tuple[Any, BaseException | None]:
-        """Call a user's function.
+        """Call a user's function; HOT.
 
         :returns: its result and None, or None and whatever it raised
         :raises LeftBehind: `leave_behind` was called meanwhile
