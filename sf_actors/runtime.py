@@ -193,7 +193,7 @@ class Run:
         if main is None:
             raise ServiceFailed(f"{self.world.name}: there is no main to run")
         with self.world.scope.entered():
-            to_send = ToSend(self.world, self.assembly.outlets, self.main_gate)
+            to_send = ToSend(self.world, self.assembly.outlets, self.main_gate).__call__
             error: BaseException | None = None
             if not self.stopping.begun.is_set():
                 _, error = self.main_code.run(
@@ -207,7 +207,7 @@ class Run:
 
     # what user code gets
 
-    to_send: ToSend
+    to_send: Callable[..., Any]
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """Return what a handler may get besides its args; any thread."""

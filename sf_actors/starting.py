@@ -74,7 +74,7 @@ class Starting:
                 f"{run.world.name}: {', '.join(sorted(late))} did not open within "
                 f"{OPEN_TIMEOUT_S:g} s"
             )
-        run.to_send = ToSend(run.world, run.assembly.outlets, run.gate)
+        run.to_send = ToSend(run.world, run.assembly.outlets, run.gate).__call__
         if not run.world.states:
             run.world.turn.always_offered = run.offered(None)
         pause_s = run.assembly.ready_at() - monotonic()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sf_actors.actors.inbox import Source
+    from sf_actors.actors.state_fields import Update
     from sf_actors.actors.world import World
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
@@ -62,38 +63,45 @@ class DeltaPublication(Publication):
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
         update = self.fields.checked(args)
-        log = self.log
-        # a patch shares with the value before it what it does not change
-        replaced = [log.value] if update.cuts and update.is_snapshot else None
         try:
-            fields: Mapping[str, Any] = update.typed
-            digest = None
             if update.is_snapshot:
-                # before the lock is held, since it costs what the value holds
-                whole = snapshot(fields, self._shape)
-                fields, digest = cast("Mapping[str, Any]", whole), log.digest_of(whole)
-            with self.lock:
-                socket = self.open_socket()
-                number = log.number + 1 if update.number is None else update.number
-                packed = encode_delta(
-                    number, update.is_snapshot, update.raw, workflow_id, log.epoch, update.cuts
-                )
-                frame = self.framed(packed)
-                log.publish(
-                    fields,
-                    is_snapshot=update.is_snapshot,
-                    number=update.number,
-                    # what is large is not kept to fill gaps: a snapshot does that in pieces
-                    frame=None if update.cuts else packed,
-                    digest=digest,
-                )
-                if socket is not None:
-                    self.publish(socket, frame)
-                    self.counters.sent += 1
+                self._send_whole(update, workflow_id)
+            else:
+                with self.lock:
+                    self._publish_next(update, update.typed, workflow_id)
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
-        if replaced is not None:
-            let_go(replaced)
+
+    def _send_whole(self, update: Update, workflow_id: object) -> None:
+        # before the lock is held, since it costs what the value holds
+        whole = snapshot(update.typed, self._shape)
+        digest = self.log.digest_of(whole)
+        with self.lock:
+            # a patch shares with the value before it what it does not change, a whole value nothing
+            replaced = [self.log.value] if update.cuts else []
+            self._publish_next(update, cast("Mapping[str, Any]", whole), workflow_id, digest)
+        del whole
+        let_go(replaced)
+
+    def _publish_next(
+        self,
+        update: Update,
+        fields: Mapping[str, Any],
+        workflow_id: object,
+        digest: int | None = None,
+    ) -> None:
+        """Give an update its number, apply and send it; with the lock held. HOT."""
+        log, cuts = self.log, update.cuts
+        number = log.number + 1 if update.number is None else update.number
+        packed = encode_delta(number, update.is_snapshot, update.raw, workflow_id, log.epoch, cuts)
+        frame = self.framed(packed)
+        socket = self.open_socket()
+        # what is large is not kept to fill gaps: a snapshot does that in pieces
+        kept = None if cuts else packed
+        log.publish(fields, update.is_snapshot, update.number, kept, digest)
+        if socket is not None:
+            self.publish(socket, frame)
+            self.counters.sent += 1
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""

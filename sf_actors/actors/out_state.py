@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
-from sf_actors.actors.broadcast import broadcast
+from sf_actors.actors.broadcast import send_to_who_has_room
+from sf_actors.actors.frames import NOBLOCK, send_frame
 from sf_actors.actors.subscriptions import Subscriptions
 from sf_actors.errors import MessageTooLarge, ServiceStopped
 from sf_actors.wire.topic import pack
@@ -100,7 +101,10 @@ class Publication(ABC):
 
         A send may eat the signal of a subscription, so the actor is told to look for it.
         """
-        broadcast(socket, frame, self.counters)
+        try:
+            send_frame(socket, frame, NOBLOCK)
+        except zmq.Again:
+            send_to_who_has_room(socket, frame, self.counters)
         if self._has_told or (now := monotonic()) < self._look_at:
             return
         self._look_at = now + self.look_pause_s

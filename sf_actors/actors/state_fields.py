@@ -76,34 +76,23 @@ class StateFields:
     def checked(self, args: Any) -> Update:
         """Check what a caller of `to_send` gives; HOT.
 
-        What is published and what is kept are two decodings of the same bytes, or of flat fields a
-        copy made at the start: what the caller later does to its dicts changes neither.
+        What is published and what is kept are two decodings of the same bytes, or of flat fields
+        the copy that their check made: what the caller later does to its dicts changes neither.
 
         :raises InvalidArguments: it fails the model
         """
-        is_snapshot = False
-        number = None
-        if self._is_numbered_by_caller:
-            args = dict(args) if isinstance(args, Mapping) else {}
-            is_snapshot = self._taken(args, "is_snapshot", bool)
-            number = self._taken(args, "current_num", int)
-            if number < 0:
-                raise InvalidArguments(
-                    f"{self._where}: field 'current_num': expected 0 or more, got {number}"
-                )
-        elif isinstance(args, dict) and "is_snapshot" in args:
-            args = dict(args)
-            is_snapshot = self._taken(args, "is_snapshot", bool)
-        schema = self._whole if is_snapshot else self._patch
-        is_flat = schema.is_flat and type(args) is dict
-        fields = schema.checked(_copied(args) if is_flat else args)
+        is_snapshot, number, schema = False, None, self._patch
+        if self._is_numbered_by_caller or (isinstance(args, dict) and "is_snapshot" in args):
+            args, is_snapshot, number = self._parted(args)
+            schema = self._whole if is_snapshot else self._patch
+        fields = schema.checked(args)
         if self._is_large(fields, is_flat=schema.is_flat):
             packing = self._packed_all(fields)
             if packing.cuts:
                 large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
                 return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
-        typed = fields if is_flat else schema.decoded(raw)
+        typed = fields if schema.is_flat else schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
         return Update(raw, typed, is_snapshot, number, None)
@@ -222,6 +211,19 @@ class StateFields:
         # a record is there or it is not: an empty one stands for none
         return content if self._is_record and content == _NO_FIELDS else _STATE_PREFIX + content
 
+    def _parted(self, args: Any) -> tuple[dict[Any, Any], bool, int | None]:
+        """Return the fields without those that are not the value's, and these."""
+        fields = dict(args) if isinstance(args, Mapping) else {}
+        is_snapshot: bool = self._taken(fields, "is_snapshot", bool)
+        if not self._is_numbered_by_caller:
+            return fields, is_snapshot, None
+        number: int = self._taken(fields, "current_num", int)
+        if number < 0:
+            raise InvalidArguments(
+                f"{self._where}: field 'current_num': expected 0 or more, got {number}"
+            )
+        return fields, is_snapshot, number
+
     def _taken(self, args: dict[str, Any], name: str, expected: type) -> Any:
         taken = args.pop(name, _MISSING)
         if type(taken) is not expected:
@@ -230,17 +232,6 @@ class StateFields:
                 f"{self._where}: field {name!r}: expected {expected.__name__}, got {got}"
             )
         return taken
-
-
-def _copied(args: dict[Any, Any]) -> dict[Any, Any]:
-    """Return flat fields that nobody else can change; what is large is read from its bytes anyway.
-
-    A dict that has changed meanwhile is found when it is checked.
-    """
-    return {
-        name: item.copy() if type(item) is dict and len(item) <= RUN else item
-        for name, item in args.items()
-    }
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:

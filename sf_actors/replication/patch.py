@@ -46,6 +46,18 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
     :raises PatchRefused: a required field would be deleted, a record that is not there yet comes
         incomplete, a field is unknown, or something else stands where a mapping belongs
     """
+    if len(patch) == 1:
+        [(name, change)] = patch.items()
+        table = shape.required.get(name)
+        if type(table) is Table and type(change) is dict and len(change) == 1:
+            # what most deltas are: one item of one table
+            [(key, item)] = change.items()
+            if type(table.value) is Leaf:
+                held = value.get(name)
+                if type(held) is not Map:
+                    held = EMPTY
+                new = held.without(key) if item is None else held.set(key, freeze(item))
+                return value.set(name, new)
     return _merge_record(value, patch, shape)
 
 
@@ -93,17 +105,6 @@ def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) 
 
 def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
     required, optional = shape.required, shape.optional
-    if len(patch) == 1:
-        [(name, change)] = patch.items()
-        kind = required.get(name)
-        if type(kind) is Table and type(change) is dict:
-            # what most deltas are: items of one table
-            held = value.get(name)
-            try:
-                table = _merge_table(held if type(held) is Map else EMPTY, change, kind.value)
-            except PatchRefused as refusal:
-                raise refusal.under(name) from None
-            return value.set(name, table)
     changes: dict[str, Any] = {}
     gone: list[str] = []
     for name, change in patch.items():
@@ -128,9 +129,6 @@ def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record)
 
 
 def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
-    if len(patch) == 1 and type(kind) is Leaf:
-        [(key, change)] = patch.items()
-        return value.without(key) if change is None else value.set(key, freeze(change))
     changes: dict[Any, Any] = {}
     gone: list[Any] = []
     for key, change in patch.items():

@@ -1,4 +1,9 @@
-"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas."""
+"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas.
+
+Nobody looks at a publisher's value between two snapshots. So changes of a table's items are kept
+until somebody does, or until they are many, and merged together: what has to be copied for one of
+them is copied once for all.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.trie import EMPTY
+from sf_actors.wire.shape import Leaf, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +23,16 @@ if TYPE_CHECKING:
     from sf_actors.wire.shape import Record
 
 
+#: Deltas that may be kept before they are merged, and how many items one of them may change.
+KEPT, FEW = 64, 8
+
+
 class PublisherLog:
     """What a publisher knows: its value after each update, and the last updates themselves.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
-    :ivar value: the value after the last update; before the first the one given, else empty
+    :param value: the value before the first update
     :ivar number: the last update's number, -1 before the first
     :ivar epoch: the random number of this run
     :param log_size: how many of the last updates are kept at most
@@ -41,16 +51,32 @@ class PublisherLog:
         digest: bool = False,
         value: Map[str, Any] = EMPTY,
     ) -> None:
-        self.value = value
         self.number = -1
         self.epoch = epoch
         self.skipped = 0
         self._shape = shape
-        self._log: deque[tuple[int, bytes]] = deque()
+        self._value = value
+        #: what is not in `_value` yet: by table the items changed, and of how many deltas
+        self._changes: dict[str, dict[Any, Any]] = {}
+        self._kept = 0
+        self._tables = frozenset(
+            name
+            for name, kind in (*shape.required.items(), *shape.optional.items())
+            if kind == Table(Leaf()) and not digest
+        )
+        #: the frames of the last updates, which end with that of `_logged`
+        self._log: deque[bytes] = deque()
+        self._logged = -1
         self._log_size = log_size
         self._log_bytes = log_bytes
         self._logged_bytes = 0
         self._digest = digest_of(value) if digest else None
+
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value after the last update."""
+        self._fold()
+        return self._value
 
     @property
     def digest(self) -> bytes | None:
@@ -64,7 +90,6 @@ class PublisherLog:
     def publish(
         self,
         fields: Mapping[str, Any],
-        *,
         is_snapshot: bool,
         number: int | None = None,
         frame: bytes | None = None,
@@ -85,15 +110,16 @@ class PublisherLog:
         elif number <= self.number:
             self.skipped += 1
             return number
-        old = self.value
         if is_snapshot:
-            self.value = snapshot(fields, self._shape)
+            self._value = snapshot(fields, self._shape)
+            self._changes, self._kept = {}, 0
             if self._digest is not None:
-                self._digest = digest_of(self.value) if digest is None else digest
-        else:
-            self.value = merge(old, fields, self._shape)
+                self._digest = digest_of(self._value) if digest is None else digest
+        elif not self._keeps(fields):
+            old = self.value
+            self._value = merge(old, fields, self._shape)
             if self._digest is not None:
-                self._digest = digest_after(self._digest, old, self.value, fields)
+                self._digest = digest_after(self._digest, old, self._value, fields)
         self.number = number
         if frame is not None:
             self.record(number, frame)
@@ -103,15 +129,41 @@ class PublisherLog:
         """Keep the frame of the update just published, for `since`; any other is ignored."""
         if number != self.number:
             return
-        if self._log and self._log[-1][0] != number - 1:
-            self._log.clear()
+        log = self._log
+        if self._logged != number - 1:
+            log.clear()
             self._logged_bytes = 0
-        self._log.append((number, frame))
-        self._logged_bytes += len(frame)
-        while len(self._log) > self._log_size or (
-            self._logged_bytes > self._log_bytes and len(self._log) > 1
-        ):
-            self._logged_bytes -= len(self._log.popleft()[1])
+        self._logged = number
+        log.append(frame)
+        logged_bytes = self._logged_bytes + len(frame)
+        while len(log) > self._log_size or (logged_bytes > self._log_bytes and len(log) > 1):
+            logged_bytes -= len(log.popleft())
+        self._logged_bytes = logged_bytes
+
+    def _keeps(self, fields: Mapping[str, Any]) -> bool:
+        """Keep a delta that is to be merged later, if it is one of a table's items. HOT.
+
+        Such a delta is never refused.
+        """
+        if len(fields) != 1:
+            return False
+        [(name, change)] = fields.items()
+        if name not in self._tables or type(change) is not dict or len(change) > FEW:
+            return False
+        kept = self._changes.get(name)
+        if kept is None:
+            self._changes[name] = change.copy()
+        else:
+            kept.update(change)
+        self._kept += 1
+        if self._kept >= KEPT:
+            self._fold()
+        return True
+
+    def _fold(self) -> None:
+        if self._kept:
+            self._value = merge(self._value, self._changes, self._shape)
+            self._changes, self._kept = {}, 0
 
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a number, oldest first.
@@ -124,6 +176,6 @@ class PublisherLog:
         missing = self.number - after
         if missing == 0:
             return []
-        if missing > len(self._log) or self._log[-1][0] != self.number:
+        if missing > len(self._log) or self._logged != self.number:
             return None
-        return [frame for _, frame in islice(self._log, len(self._log) - missing, None)]
+        return list(islice(self._log, len(self._log) - missing, None))

@@ -25,8 +25,8 @@ WIDTH: Final = 64
 """Items that a leaf holds before it is divided."""
 
 FAN_OUT: Final = 32
-FEW: Final = 8
-"""Items that are set one by one; more share the copies of the nodes that they have in common."""
+MANY: Final = 1_000
+"""Items that are set by going down the tree with all of them at once, not with each."""
 
 _BITS: Final = 5
 _LOW: Final = FAN_OUT - 1
@@ -136,12 +136,12 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         whole = self
         if not self.count:
             whole = map_of(changes)
-        elif type(self.root) is dict or len(changes) > FEW:
+        elif type(self.root) is dict or len(changes) > MANY:
             root, grown = _with_all(self.root, changes, 0)
             whole = Map(root, self.count + grown)
-        else:
-            for key, value in changes.items():
-                whole = whole.set(key, value)
+        elif changes:
+            root, grown = _with_each(self.root, changes)
+            whole = Map(root, self.count + grown)
         for key in gone:
             whole = whole.without(key)
         return whole
@@ -231,6 +231,38 @@ def _rebuilt(path: list[tuple[list[_Node], int]], node: _Node) -> _Node:
     if not node or (path and not any(node)):
         return _NOTHING
     return node
+
+
+def _with_each(root: list[_Node], items: dict[Any, Any]) -> tuple[_Node, int]:
+    """Return the copy of a tree with items set, and by how much it has grown; HOT.
+
+    Each node above them is copied once: the copies are known by their ids.
+    """
+    copy = root.copy()
+    copies = {id(copy)}
+    grown = 0
+    for key, value in items.items():
+        node, bits, depth = copy, hash(key), _BITS
+        place = bits & _LOW
+        below = node[place]
+        while type(below) is list:
+            if id(below) not in copies:
+                below = node[place] = below.copy()
+                copies.add(id(below))
+            node = below
+            bits >>= _BITS
+            depth += _BITS
+            place = bits & _LOW
+            below = node[place]
+        if id(below) not in copies:
+            below = node[place] = below.copy()
+            copies.add(id(below))
+        grown -= len(below)
+        below[key] = value
+        grown += len(below)
+        if len(below) > WIDTH:
+            node[place] = _divided(below, depth)
+    return copy, grown
 
 
 def _with_all(node: _Node, items: dict[Any, Any], depth: int) -> tuple[_Node, int]:

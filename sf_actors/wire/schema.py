@@ -11,7 +11,7 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
 from sf_actors.wire.check import fields_checker
-from sf_actors.wire.compiled import compiled
+from sf_actors.wire.compiled import compiled, copied_fields
 from sf_actors.wire.explain import reason_for
 from sf_actors.wire.limits import depth_of, is_deep, is_open, may_be_deep, refuse_extension
 from sf_actors.wire.mismatch import Mismatch
@@ -53,7 +53,8 @@ class Schema:
     #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
     #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
     #: the caller's thread. Containers that need no change are passed through, so encode or freeze
-    #: before anyone else can change them.
+    #: before anyone else can change them; where `is_flat`, only tables of more than `COPIED` items
+    #: are.
     checked: Callable[[object], dict[str, Any]]
 
     def __init__(
@@ -70,7 +71,9 @@ class Schema:
         self.shape = record_of(self.required, self.optional)
         self.is_flat = all(map(_is_flat, (*self.required.values(), *self.optional.values())))
         self._type = record(self.required, self.optional)
-        in_full = _in_full(fields_checker(self.required, self.optional), where)
+        in_full = _in_full(
+            fields_checker(self.required, self.optional), where, is_copied=self.is_flat
+        )
         self.checked = compiled(self.required, self.optional, in_full)
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
         self._decode_strictly = _strict_decoder(self._type, where)
@@ -119,12 +122,15 @@ class Schema:
         return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
 
 
-def _in_full(check: Callable[[Any], Any], where: str) -> Callable[[object], Any]:
+def _in_full(
+    check: Callable[[Any], Any], where: str, *, is_copied: bool
+) -> Callable[[object], Any]:
     """Return a check that tells users why a value is refused."""
 
     def checked(args: object) -> Any:
         try:
-            return check({} if args is None else args)
+            fields = {} if args is None else args
+            return check(copied_fields(fields) if is_copied else fields)
         except Mismatch as error:
             raise InvalidArguments(error.told(where)) from None
         except RuntimeError as error:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sf_actors.replication import publisher
 from sf_actors.replication.digest import digest_of, packed
-from sf_actors.replication.patch import PatchRefused, snapshot
+from sf_actors.replication.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.publisher import PublisherLog
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, thaw
-from tests.replication.shapes import SHAPE
+from tests.replication.shapes import SHAPE, patches
 
 
 def log_of(count: int, *, log_size: int = 4) -> PublisherLog:
@@ -78,6 +83,37 @@ def test_numbers_left_out_by_the_caller_need_a_snapshot() -> None:
     assert log.since(5, 1) is None
     assert log.since(5, 6) == [b"7"]
     assert log.number == 7
+
+
+@given(st.lists(st.tuples(patches, st.booleans()), max_size=40), st.integers(1, 4))
+def test_the_value_is_the_fold_of_all_updates_whenever_it_is_looked_at(
+    updates: list[tuple[dict[str, Any], bool]], kept: int
+) -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    folded = EMPTY
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(publisher, "KEPT", kept)
+        for patch, is_looked_at in updates:
+            try:
+                folded = merge(folded, patch, SHAPE)
+            except PatchRefused:
+                with pytest.raises(PatchRefused):
+                    log.publish(patch, is_snapshot=False)
+            else:
+                log.publish(patch, is_snapshot=False)
+            assert not is_looked_at or log.value == folded
+    assert log.value == folded
+
+
+def test_what_is_kept_to_be_merged_later_is_bounded() -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    for n in range(10 * publisher.KEPT):
+        log.publish({"book": {str(n): n}}, is_snapshot=False)
+        assert sum(map(len, log._changes.values())) < publisher.KEPT
+    large = {str(n): -n for n in range(10 * publisher.FEW)}
+    log.publish({"book": large}, is_snapshot=False)
+    assert not log._changes
+    assert log.value["book"]["5"] == -5
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.trie import EMPTY, FEW, WIDTH, Map, map_of
+from sf_actors.replication.trie import EMPTY, WIDTH, Map, map_of
 
 
 class Clashing:
@@ -123,6 +123,22 @@ def test_one_change_shares_all_the_rest() -> None:
     assert sum(old is not new for old, new in zip(before, after, strict=True)) == 1
 
 
+@given(many, many, st.sampled_from([lambda n: n, lambda n: n << 40, clashing]))
+def test_changes_made_at_once_are_like_one_by_one_and_leave_the_map_before_as_it_was(
+    before: dict[int, int], changes: dict[int, int], key: Any
+) -> None:
+    held = {key(n): value for n, value in before.items()}
+    frozen = map_of(dict(held))
+    one_by_one = frozen
+    for n, value in changes.items():
+        one_by_one = one_by_one.set(key(n), value)
+    at_once = frozen.updated({key(n): value for n, value in changes.items()})
+    assert at_once == one_by_one
+    assert dict(at_once.items()) == dict(one_by_one.items())
+    assert len(at_once) == len(dict(at_once.items()))
+    assert dict(frozen.items()) == held
+
+
 def test_many_changes_are_like_one_by_one() -> None:
     frozen = map_of({n: n for n in range(10_000)})
     changes = {n: -n for n in range(0, 20_000, 7)}
@@ -130,7 +146,7 @@ def test_many_changes_are_like_one_by_one() -> None:
     for key, value in changes.items():
         one_by_one = one_by_one.set(key, value)
     assert frozen.updated(dict(changes)) == one_by_one
-    few = dict(list(changes.items())[:FEW])
+    few = dict(list(changes.items())[:8])
     assert frozen.updated(few)[7] == -7
 
 
