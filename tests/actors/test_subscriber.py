@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tests.actors.models import (
     counters,
     endpoint_of,
     publisher,
+    replyer,
     service,
     subscriber,
     until,
@@ -244,3 +246,63 @@ def test_the_bound_address_of_a_binder_is_shown() -> None:
     got: queue.Queue[Any] = queue.Queue()
     with subscribing("127.0.0.1:0", got, is_binder=True) as served:
         assert not endpoint_of(served, "it").endswith(":0")
+
+
+def test_a_call_that_waits_for_the_turn_comes_before_the_rest_of_a_burst(tmp_path: Path) -> None:
+    news, asked = f"ipc://{tmp_path}/news", f"ipc://{tmp_path}/asked"
+    order: list[object] = []
+    entered, done = threading.Event(), threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        if args["n"] == 0:
+            entered.set()
+            until(lambda: served.stats()["router"]["queued"], "a request that waits")
+        order.append(args["n"])
+        if args["n"] == 20:
+            done.set()
+
+    def on_request() -> dict[str, Any]:
+        order.append("request")
+        return {}
+
+    inbound = {"news": subscriber(on_news, N, is_binder=True), "asked": replyer(on_request)}
+    module = service("busy", inbound)
+    with (
+        running(module, addresses=at({"news": news, "asked": asked})) as served,
+        bare(zmq.XPUB, connect=news) as pub,
+        bare(zmq.REQ, connect=asked) as req,
+    ):
+        pub.recv()
+        for n in range(21):
+            pub.send(numbered(n, 1, n))
+        assert entered.wait(PATIENCE_S)
+        req.send(packed({"args": {}, "workflow_id": "r"}))
+        req.recv()
+        assert done.wait(PATIENCE_S)
+    assert order == [0, "request", *range(1, 21)]
+
+
+def test_what_is_refused_within_a_burst_is_not_told_under_the_workflow_before_it(
+    tmp_path: Path,
+) -> None:
+    address, log = f"ipc://{tmp_path}/it", tmp_path / "svc.log"
+    all_sent, done = threading.Event(), threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        if args["n"] == 0:
+            assert all_sent.wait(PATIENCE_S)
+        else:
+            done.set()
+
+    module = service("careful", {"it": subscriber(on_news, N, is_binder=True)})
+    with (
+        running(module, addresses=at({"it": address}), log_path=str(log)),
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        for frame in (numbered(0, 1, 0), b"\xc1", numbered(1, 1, 1)):
+            pub.send(frame)
+        all_sent.set()
+        assert done.wait(PATIENCE_S)
+    (line,) = (line for line in map(json.loads, log.read_text().splitlines()) if "reason" in line)
+    assert (line["reason"], line["workflow_id"]) == ("undecodable", None)
