@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
+from functools import partial
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import zmq
 from msgspec import UnsetType
 
@@ -27,41 +30,37 @@ from sf_actors.wire.envelope import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from sf_actors.actors.inbox import Source
     from sf_actors.replication.actions import Action
     from sf_actors.replication.trie import Map
-    from sf_actors.wire.envelope import Cut, DeltaArgs, SnapshotArgs, SnapshotReply
+    from sf_actors.wire.envelope import (
+        Cut,
+        DeltaArgs,
+        DeltaMessage,
+        SnapshotArgs,
+        SnapshotReply,
+    )
 
 
-class Packed:
-    """The fields of a delta, decoded when the replica needs them.
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a delta, decoded when the replica needs them."""
 
-    :raises InvalidMessage: on the call: they fail the model
-    """
-
-    __slots__ = ("_cuts", "_decode", "_is_snapshot", "_raw")
-
-    def __init__(
-        self,
-        decode: Callable[..., Mapping[str, Any]],
-        args: DeltaArgs,
-        cuts: list[Cut] | None = None,
-    ) -> None:
-        self._decode = decode
-        self._cuts = cuts
-        self._raw = args.state
-        self._is_snapshot = args.is_snapshot
+    decode: Callable[[msgspec.Raw], Mapping[str, Any]]
+    raw: msgspec.Raw
 
     def __call__(self) -> Mapping[str, Any]:
-        """Return the fields."""
-        return self._decode(self._raw, is_snapshot=self._is_snapshot, cuts=self._cuts)
+        """Return the fields.
+
+        :raises InvalidMessage: they fail the model
+        """
+        return self.decode(self.raw)
 
     @property
     def size(self) -> int:
         """How many bytes they have."""
-        return memoryview(self._raw).nbytes
+        return memoryview(self.raw).nbytes
 
 
 class Arriving:
@@ -115,6 +114,7 @@ class DeltaIn(InState):
         creation = self.model.creation
         self.open_subscription(is_binder=False)
         self._fields = StateFields(self.model)
+        self._is_single = self.model.single_state
         self._replica = Replica(
             self.model.arguments.shape,
             now=monotonic(),
@@ -156,43 +156,53 @@ class DeltaIn(InState):
         envelope = decode_delta(message)
         args = envelope.args
         if args.current_num == HEARTBEAT_NUMBER:
-            if envelope.epoch is None or envelope.head is None:
-                raise Undecodable("expected a heartbeat with epoch and head, got one without")
-            self._act(
-                self._replica.on_heartbeat(
-                    monotonic(), envelope.epoch, envelope.head, envelope.digest
-                )
-            )
-            self._tell_error()
-        else:
-            self._workflow_id = envelope.workflow_id
-            replaced = [self._replica.value] if envelope.cuts else None
-            actions = self._replica.on_delta(
-                monotonic(),
-                envelope.epoch,
-                args.current_num,
-                args.is_snapshot,
-                Packed(self._fields.decoded, args, envelope.cuts),
-            )
-            self._act(actions)
-            if replaced is not None:
-                del actions
-                let_go(replaced)
+            self._take_heartbeat(envelope)
+            return
+        self._workflow_id = envelope.workflow_id
+        replaced = [self._replica.value] if envelope.cuts else None
+        actions = self._replica.on_delta(
+            monotonic(),
+            envelope.epoch,
+            args.current_num,
+            args.is_snapshot,
+            self._packed(args, envelope.cuts),
+        )
+        self._act(actions)
+        if replaced is not None:
+            del actions
+            let_go(replaced)
+
+    def _take_heartbeat(self, envelope: DeltaMessage) -> None:
+        if envelope.epoch is None or envelope.head is None:
+            raise Undecodable("expected a heartbeat with epoch and head, got one without")
+        self._act(
+            self._replica.on_heartbeat(monotonic(), envelope.epoch, envelope.head, envelope.digest)
+        )
+        self._tell_error()
+
+    def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> Packed:
+        decode: Any = self._fields.decoded_patch
+        if args.is_snapshot or cuts:
+            decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
+        return Packed(decode, args.state)
 
     def _act(self, actions: Sequence[Action]) -> None:
+        if len(actions) == 1 and type(only := actions[0]) is Updated:
+            # what most deltas come to
+            self._show_update(only)
+            return
         for place, action in enumerate(actions, 1):
             if isinstance(action, Updated):
-                self.update(
-                    action.number,
-                    self._fields.content(action.value),
-                    action.fields,
-                    self._workflow_id,
-                    is_last=place == len(actions) or not isinstance(actions[place], Updated),
-                )
+                is_last = place == len(actions) or not isinstance(actions[place], Updated)
+                self._show_update(action, is_last=is_last)
             elif isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
+
+    def _show_update(self, updated: Updated, *, is_last: bool = True) -> None:
+        value = self._fields.content(updated.value) if self._is_single else updated.value
+        self.update(updated.number, value, updated.fields, self._workflow_id, is_last=is_last)
 
     def _tell_error(self) -> None:
         """Log why the publisher cannot be followed, when that is another reason than before.
@@ -272,9 +282,7 @@ class DeltaIn(InState):
             except MessageError as error:
                 self._act(replica.on_failure(now, token, str(error)))
                 raise
-            filled = [
-                (d.current_num, d.is_snapshot, Packed(self._fields.decoded, d)) for d in deltas
-            ]
+            filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
             self._act(replica.on_fill(now, token, reply.epoch, filled))
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -19,6 +20,8 @@ from sf_actors.wire.types import fields_of, record
 from sf_actors.wire.words import cut, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sf_actors.definition.models import Model
     from sf_actors.wire.envelope import Cut
     from sf_actors.wire.shape import Shape
@@ -67,6 +70,10 @@ class StateFields:
             self._shape = {**shape.required, **shape.optional}["state"]
         self._is_record = self._is_single and isinstance(self._shape, Record)
         self._piece = self._schema_of_pieces()
+        #: `decoded` of a patch in one piece; HOT
+        self.decoded_patch: Callable[[msgspec.Raw], Mapping[str, Any]] = self._patch.decoded
+        if self._is_single:
+            self.decoded_patch = partial(self.decoded, is_snapshot=False)
         #: the value before the first update
         self.initial: Map[str, Any] = EMPTY
         if self._is_single and not self._is_record:

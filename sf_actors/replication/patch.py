@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.nearest import nearest
 from sf_actors.replication.trie import EMPTY, Map, map_of
-from sf_actors.replication.value import freeze
+from sf_actors.replication.value import SCALARS, freeze
 from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:
@@ -48,16 +48,15 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
     """
     if len(patch) == 1:
         [(name, change)] = patch.items()
-        table = shape.required.get(name)
-        if type(table) is Table and type(change) is dict and len(change) == 1:
+        if name in shape.tables and type(change) is dict and len(change) == 1:
             # what most deltas are: one item of one table
             [(key, item)] = change.items()
-            if type(table.value) is Leaf:
-                held = value.get(name)
-                if type(held) is not Map:
-                    held = EMPTY
-                new = held.without(key) if item is None else held.set(key, freeze(item))
-                return value.set(name, new)
+            held = value.get(name)
+            if type(held) is not Map:
+                held = EMPTY
+            if item is None:
+                return value.set(name, held.without(key))
+            return value.set(name, held.set(key, item if type(item) in SCALARS else freeze(item)))
     return _merge_record(value, patch, shape)
 
 

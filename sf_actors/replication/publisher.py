@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.trie import EMPTY
-from sf_actors.wire.shape import Leaf, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +58,7 @@ class PublisherLog:
         #: what is not in `_value` yet: by table the items changed, and of how many deltas
         self._changes: dict[str, dict[Any, Any]] = {}
         self._kept = 0
-        self._tables = frozenset(
-            name
-            for name, kind in (*shape.required.items(), *shape.optional.items())
-            if kind == Table(Leaf()) and not digest
-        )
+        self._tables = frozenset() if digest else shape.tables
         #: the frames of the last updates, which end with that of `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1

@@ -100,7 +100,7 @@ def freeze(value: Any) -> Any:
     HOT. Any thread. What is none of the containers above counts as a scalar.
     """
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return value
     freezer = _FREEZERS.get(kind)
     return freezer(value) if freezer is not None else _freeze_foreign(value)
@@ -109,7 +109,7 @@ def freeze(value: Any) -> Any:
 def thaw(frozen: Any) -> Any:
     """Return the plain value that a frozen one stands for, fresh at every depth."""
     kind = type(frozen)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return frozen
     thawer = _THAWERS.get(kind)
     return thawer(frozen) if thawer is not None else frozen
@@ -127,7 +127,7 @@ def same(frozen: Any, other: Any) -> bool:
 
 _ABSENT = object()
 
-_SCALARS = frozenset(
+SCALARS = frozenset(
     {type(None), bool, int, float, str, bytes, Decimal, UUID, datetime, date, time, timedelta}
 )
 

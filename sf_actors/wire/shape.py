@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
 
 from sf_actors.wire.types import fields_of, members_of
@@ -30,10 +30,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping of known fields: the message itself, or a nested ``{'field': T}``."""
+    """A mapping of known fields: the message itself, or a nested ``{'field': T}``.
+
+    :ivar tables: the fields that are tables of values replaced whole, which most deltas change
+    """
 
     required: Mapping[str, Shape]
     optional: Mapping[str, Shape]
+    tables: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fields = (*self.required.items(), *self.optional.items())
+        tables = frozenset(name for name, kind in fields if kind == Table(Leaf()))
+        object.__setattr__(self, "tables", tables)
 
 
 Shape = Leaf | Open | Table | Record
