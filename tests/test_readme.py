@@ -7,7 +7,6 @@ import json
 import queue
 import re
 import shlex
-from dataclasses import fields
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from msgspec.structs import fields
 
 import sf_actors
 from sf_actors.arguments import Arguments, _service_parser, parse

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass
+
+import msgspec
 
 
 class Phase(enum.StrEnum):
@@ -19,8 +20,7 @@ class Phase(enum.StrEnum):
     """Nothing has been heard for `stale_after_s`; the value is the last one known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """The state of a replica at one moment.
 
     :ivar phase: how far the value can be relied on
@@ -50,4 +50,4 @@ class Status:
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return the same as plain texts and numbers."""
-        return {**asdict(self), "phase": str(self.phase)}
+        return {**msgspec.structs.asdict(self), "phase": str(self.phase)}

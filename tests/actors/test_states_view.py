@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -167,7 +166,7 @@ def test_the_status_has_its_fields_and_is_frozen() -> None:
             assert (status.phase, status.number) == ("LIVE", 0)
             assert isinstance(status.epoch, int)
             assert status.age_s is not None
-            with pytest.raises(FrozenInstanceError):
+            with pytest.raises(AttributeError):
                 status.number = 5  # type: ignore[misc]
             assert follower.stats["status"]["phase"] == "LIVE"
             assert follower.stats["status"]["number"] == 0
