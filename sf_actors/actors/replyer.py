@@ -21,8 +21,6 @@ from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sf_actors.actors.inbox import Source
 
 
@@ -37,14 +35,12 @@ class Request(Call):
     def __init__(
         self,
         replyer: Replyer,
-        handler: Callable[..., Any],
         args: dict[str, Any],
-        *,
         address: list[bytes],
         workflow_id: object,
         request_id: object,
     ) -> None:
-        self.handler = handler
+        self.handler = replyer.serving
         self.args = args
         self.label = replyer.label
         self.counters = replyer.counters
@@ -117,6 +113,7 @@ class Replyer(SocketActor):
         self._max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
         self._return_arguments = self.model.return_arguments
+        self._turn = self.world.turn
         self._cache = ReplyCache() if creation["deduplicate"] else None
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
@@ -130,7 +127,8 @@ class Replyer(SocketActor):
         """Read requests until there is none, the batch is done, or too many wait."""
         socket = self._socket
         for _ in range(BATCH):
-            if len(self._backlog) >= self._max_queued:
+            backlog = self._backlog
+            if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
                 self.inbox.pause(source)
                 return
             try:
@@ -206,18 +204,17 @@ class Replyer(SocketActor):
             self._cache.begin(envelope.request_id)
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
-        request = Request(
-            self,
-            self.serving,
-            args,
-            address=address,
-            workflow_id=workflow_id,
-            request_id=envelope.request_id,
-        )
+        request = Request(self, args, address, workflow_id, envelope.request_id)
         self.counters.in_flight += 1
-        if self.world.router.submit(request):
+        turn = self._turn
+        if turn.try_take():
+            try:
+                turn.run(request)
+            finally:
+                turn.give_back()
             self._answer(request)
         else:
+            self.world.router.enqueue(request)
             self._backlog.bring()
 
     def _answer(self, request: Request) -> None:

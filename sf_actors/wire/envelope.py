@@ -192,13 +192,19 @@ def encode(message: object) -> bytes:
 
 
 def encode_request(args: object, workflow_id: object, request_id: str | int | None = None) -> bytes:
-    """Return a packed request; `args` are checked fields, or packed ones as `Raw`."""
-    return encode(Request(_fields(args), workflow_id, request_id))
+    """Return a packed request; `args` are checked fields, or packed ones as `Raw`. HOT."""
+    try:
+        return _encode(Request(args, workflow_id, request_id))  # type: ignore[arg-type]
+    except _UNPACKABLE as error:
+        raise _refused(error) from error
 
 
 def encode_reply(return_args: object, workflow_id: object) -> bytes:
-    """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`."""
-    return encode(Reply(_fields(return_args), None, workflow_id))
+    """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`. HOT."""
+    try:
+        return _encode(Reply(return_args, None, workflow_id))  # type: ignore[arg-type]
+    except _UNPACKABLE as error:
+        raise _refused(error) from error
 
 
 def encode_failure(type_: str, message: str, workflow_id: object) -> bytes:
@@ -283,11 +289,6 @@ def _around(state_raw: bytes, message: object) -> bytes:
     """Return a packed message with packed bytes at `_PLACE`, copied once however many they are."""
     before, _, after = encode(message).partition(_PLACE)
     return b"".join((before, state_raw, after))
-
-
-def _fields(args: object) -> Any:
-    """Return what stands where a decoded message has `Raw`; the encoder takes both."""
-    return args
 
 
 def _sound(text: str, length: int) -> str:
