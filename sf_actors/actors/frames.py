@@ -60,8 +60,6 @@ def split_address(frames: list[bytes]) -> tuple[list[bytes], bytes]:
 
     :raises Undecodable: there is no empty frame, or not one frame behind it
     """
-    if len(frames) == 3 and not frames[1]:
-        return frames[:2], frames[2]
     if b"" not in frames[1:MAX_ADDRESS_FRAMES]:
         raise Undecodable("expected an empty frame before the request, there is none")
     end = frames.index(b"", 1) + 1

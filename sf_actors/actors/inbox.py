@@ -253,14 +253,9 @@ class SocketInbox:
             if self.has_work and self._is_works_turn:
                 self._is_works_turn = self._is_idle = False
                 return _STEP
-            for item, source in self._sources.items():
+            for source in self._sources.values():
                 if source.may_be_readable and not source.paused:
-                    self._is_idle = False
-                    self._is_works_turn = True
-                    if len(self._sources) > 1:
-                        # to the end of the line, so that a busy socket does not starve another
-                        self._sources[item] = self._sources.pop(item)
-                    return source.envelope
+                    return self._turn_of(source)
             timeout_ms = -1
             if self.has_work:
                 timeout_ms = 0
@@ -269,12 +264,25 @@ class SocketInbox:
                 # rounded up: zero until the deadline would be a busy loop
                 remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
                 timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)
-            for item, _ in zmq_poll(self._polled, timeout_ms):
+            ready = zmq_poll(self._polled, timeout_ms)
+            for item, _ in ready:
                 if item == self._wakeup.fd:
                     self._wakeup.clear()
                 else:
-                    self._sources[item].may_be_readable = True
+                    source = self._sources[item]
+                    source.may_be_readable = True
+                    if len(ready) == 1:
+                        # no message has come, and no other source: without another round
+                        return self._turn_of(source)
             self._is_idle = False
+
+    def _turn_of(self, source: Source) -> Envelope[Source]:
+        self._is_idle = False
+        self._is_works_turn = True
+        if len(self._sources) > 1:
+            # to the end of the line, so that a busy socket does not starve another
+            self._sources[source.item] = self._sources.pop(source.item)
+        return source.envelope
 
 
 def last_inbox() -> Inbox:

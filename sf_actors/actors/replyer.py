@@ -183,7 +183,11 @@ class Replyer(SocketActor):
         address: list[bytes] = []
         workflow_id: object = None
         try:
-            address, payload = split_address(frames)
+            if len(frames) == 3 and not frames[1]:
+                payload = frames.pop()
+                address = frames
+            else:
+                address, payload = split_address(frames)
             if len(payload) > self._max_bytes:
                 raise OversizedMessage(
                     f"the request has {len(payload)} bytes, "
