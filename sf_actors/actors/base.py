@@ -235,8 +235,8 @@ class SocketActor(pykka.ThreadingActor):
             return
         try:
             if type(message) is Source:
-                look_for_descriptors(self.world.log)
                 self.on_readable(message)
+                look_for_descriptors(self.world.log)
             elif message is TICK:
                 look_for_descriptors(self.world.log)
                 self.on_tick()

@@ -10,7 +10,7 @@ from sf_actors.actors.base import BATCH, SocketActor
 from sf_actors.actors.frames import (
     NOBLOCK,
     NOBLOCK_SNDMORE,
-    receive_request,
+    receive_frames,
     send_frame,
     split_address,
 )
@@ -132,7 +132,7 @@ class Replyer(SocketActor):
                 self.inbox.pause(source)
                 return
             try:
-                frames = receive_request(socket)
+                frames = receive_frames(socket, has_address=True)
             except zmq.Again:
                 source.drained()
                 return
