@@ -126,7 +126,11 @@ class Replyer(SocketActor):
     def on_readable(self, source: Source) -> None:
         """Read requests until there is none, the batch is done, or too many wait."""
         socket = self._socket
-        for _ in range(BATCH):
+        for count in range(BATCH):
+            # after the first of several an empty read is rarer than a question is dear
+            if count == 1 and not source.has_more():
+                source.drained()
+                return
             backlog = self._backlog
             if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
                 self.inbox.pause(source)
@@ -137,9 +141,6 @@ class Replyer(SocketActor):
                 source.drained()
                 return
             self._take(frames)
-            if not source.has_more():
-                source.drained()
-                return
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought."""
