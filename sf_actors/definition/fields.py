@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin, is_typeddict
 
 from sf_actors.errors import ModelError
-from sf_actors.wire.schema import Schema, require_no_null_fields
+from sf_actors.wire.declaration import schema_of
+from sf_actors.wire.schema import require_no_null_fields
 from sf_actors.wire.types import describe
 from sf_actors.wire.words import shown
 
 if TYPE_CHECKING:
     from sf_actors.definition.model_types import ModelType
+    from sf_actors.wire.schema import Schema
 
 _NECESSITIES = ("required", "optional")
 _NUMBERING = {"current_num": int, "is_snapshot": bool}
@@ -115,7 +117,7 @@ def _schema(declared: Mapping[str, Mapping[str, dict[str, object]]], where: str)
                     )
                 seen[name] = key
                 merged[necessity][name] = type_
-    return Schema(merged["required"], merged["optional"], where=where)
+    return schema_of(merged["required"], merged["optional"], where=where)
 
 
 def _is_numbered_by_caller(model: Mapping[str, object], type_: ModelType, where: str) -> bool:

@@ -44,6 +44,9 @@ _LISTS = frozenset(
 )
 _SETS = frozenset({set, collections.abc.Set, collections.abc.MutableSet})
 _DICTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
+OF_NOBODY = SCALARS | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
+"""Classes that a model can name as a type and that no user has made."""
+
 _NOTATIONS: dict[type, str] = {
     list: "[T] with the one type of all items, or list for a list of anything",
     tuple: "(T, U) with a type for each place, or tuple for a tuple of anything",
