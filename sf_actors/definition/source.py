@@ -7,6 +7,7 @@ import itertools
 import re
 import sys
 import threading
+from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 _numbers: Final = itertools.count(1)
+
+#: How many compiled files are kept for services to come.
+MAX_COMPILED = 64
 
 
 class ImportPath:
@@ -73,9 +77,8 @@ class ExecutedFile:
         full = path.absolute()
         identifier = re.sub(r"\W", "_", full.name.removesuffix(".py"))
         name = f"sf_actors_service_{next(_numbers)}_{identifier}"
-        loader = SourceFileLoader(name, str(full))
-        code = _compiled(loader, full)
-        self.module = _new_module(loader, full)
+        code = _compiled(full)
+        self.module = _new_module(SourceFileLoader(name, str(full)), full)
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
         try:
@@ -123,16 +126,23 @@ def _require_file(path: Path) -> None:
     raise DefinitionError(f"there is no service file {str(path)!r}{nearest(path.name, beside)}")
 
 
-def _compiled(loader: SourceFileLoader, path: Path) -> CodeType:
+def _compiled(path: Path) -> CodeType:
     """Compile the file as it is now: cached bytecode may be that of an older one."""
     try:
-        return loader.source_to_code(path.read_bytes(), str(path))
+        return _code_of(path.read_bytes(), str(path))
     except OSError as exc:
         raise DefinitionError(f"cannot read the service file {str(path)!r}: {exc}") from exc
     except SyntaxError as exc:
         raise DefinitionError(_told(exc)) from exc
     except ValueError as exc:  # null bytes, before Python 3.12
         raise DefinitionError(f"{path}: {exc}") from exc
+
+
+@lru_cache(MAX_COMPILED)
+def _code_of(source: bytes, path: str) -> CodeType:
+    """Compile a text, or return what came of the very same one: code does not change."""
+    code: CodeType = compile(source, path, "exec", dont_inherit=True)
+    return code
 
 
 def _new_module(loader: SourceFileLoader, path: Path) -> ModuleType:

@@ -60,6 +60,27 @@ def test_a_file_that_changed_within_the_same_moment_is_read_anew(tmp_path: Path)
     assert run(file).module.x == 2
 
 
+def test_a_file_that_changed_back_is_read_as_it_was_first(tmp_path: Path) -> None:
+    texts = ("x = 1\n", "x = 2\n", "x = 1\n")
+    assert [run(write(tmp_path, text)).module.x for text in texts] == [1, 2, 1]
+
+
+def test_equal_files_are_each_told_by_their_own_path(tmp_path: Path) -> None:
+    text = "def f():\n    pass\n"
+    for name in ("first.py", "second.py"):
+        file = write(tmp_path, text, name)
+        assert run(file).module.f.__code__.co_filename == str(file)
+
+
+def test_a_function_of_one_execution_can_be_changed_without_the_other(tmp_path: Path) -> None:
+    file = write(tmp_path, "def f(x=1):\n    return x\n")
+    first, second = run(file), run(file)
+    first.module.f.__defaults__ = (2,)
+    first.module.f.note = "changed"
+    assert second.module.f() == 1
+    assert not hasattr(second.module.f, "note")
+
+
 def test_no_bytecode_is_written(tmp_path: Path) -> None:
     run(write(tmp_path, "x = 1\n"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["svc.py"]
