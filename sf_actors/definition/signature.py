@@ -16,6 +16,7 @@ import functools
 import inspect
 from dataclasses import dataclass
 from inspect import Parameter
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import DefinitionError
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+_SUSPENDING_OR_VARIADIC = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
         coroutine or generator function
     """
+    if _is_plain(function, role):
+        return function
     refuse_suspending(function, where=where)
     signature = _signature_of(function)
     if signature is None:
@@ -113,6 +123,18 @@ class _Call:
 
     positions: tuple[int, ...] = ()
     keywords: tuple[tuple[str, int], ...] = ()
+
+
+def _is_plain(function: Callable[..., Any], role: Role) -> bool:
+    """Whether it is a function of just what is offered, as most are: no more needs to be asked."""
+    if type(function) is not FunctionType or vars(function):
+        return False  # a wrapper or a decorator may have left a signature there
+    code = function.__code__
+    return (
+        code.co_varnames[: code.co_argcount] == role.offered
+        and not code.co_kwonlyargcount
+        and not code.co_flags & _SUSPENDING_OR_VARIADIC
+    )
 
 
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -313,3 +314,41 @@ def test_a_generator_function_is_refused() -> None:
         yield args
 
     assert "generator" in refusal(handler)
+
+
+async def suspended(args: Any, to_send: Any, states: Any, config: Any) -> None: ...
+
+
+def generator(args: Any, to_send: Any, states: Any, config: Any) -> Any:
+    yield args, to_send, states, config
+
+
+async def asynchronous_generator(args: Any, to_send: Any, states: Any, config: Any) -> Any:
+    yield args, to_send, states, config
+
+
+@pytest.mark.parametrize("function", [suspended, generator, asynchronous_generator])
+def test_what_suspends_is_refused_also_with_all_that_is_offered(function: Any) -> None:
+    assert "expected a plain function" in refusal(function)
+
+
+def test_all_that_is_offered_and_more_is_no_plain_function() -> None:
+    def keyword_only(args: Any, to_send: Any, states: Any, config: Any, *, more: Any) -> None: ...
+
+    def variadic(args: Any, to_send: Any, states: Any, config: Any, *more: Any) -> Any:
+        return more
+
+    assert "more" in refusal(keyword_only)
+    assert called(variadic) == ()
+
+
+def test_all_that_is_offered_in_another_order_comes_by_name() -> None:
+    assert called(lambda config, args, to_send, states: (config, args)) == ("config", "args")
+
+
+def test_a_signature_that_a_decorator_has_left_is_what_counts() -> None:
+    def handler(args: Any, to_send: Any, states: Any, config: Any) -> Any: ...
+
+    handler.__signature__ = inspect.signature(lambda args: args)  # type: ignore[attr-defined]
+
+    assert bind(handler, HANDLER, where="f") is not handler
