@@ -12,6 +12,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sf_actors import json_file
@@ -300,6 +301,7 @@ def _parse_ipc(text: str, path: str, *, where: str) -> Endpoint:
     return Endpoint("ipc", "", 0, path, text, where)
 
 
+@lru_cache(1024)
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)

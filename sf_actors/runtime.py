@@ -119,8 +119,8 @@ class Run:
         self.was_ready = False
         self._lock = threading.RLock()
         self._deaths: dict[str, deque[float]] = {}
-        #: model and socket, and the address that it took, in the order of binding
-        self.bound_to: list[tuple[str, str]] = []
+        #: model and socket, the address that it took and who listens there, in the order of binding
+        self.bound_to: list[tuple[str, str, Listener]] = []
         #: where each model is bound that is, for the number of its peers
         self.listeners: dict[Key, Listener] = {}
         self.world = World(
@@ -262,9 +262,10 @@ class Run:
 
     def bound(self, model: Model, socket: str, address: str) -> None:
         """Take the address that a socket is bound to."""
-        self.bound_to.append((f"{model.name}.{socket}", address))
+        listener = Listener.at(address)
+        self.bound_to.append((f"{model.name}.{socket}", address, listener))
         if socket == model.sockets[0]:
-            self.listeners[model.key] = Listener.at(address)
+            self.listeners[model.key] = listener
         self.world.log.info("bound", model=model.name, socket=socket, address=address)
         self._on_bound(model, socket, address)
 

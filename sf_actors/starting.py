@@ -11,7 +11,6 @@ from sf_actors.actors.router import Router
 from sf_actors.actors.send import ToSend
 from sf_actors.actors.turn import Once
 from sf_actors.errors import ServiceFailed, ServiceStopped
-from sf_actors.peers import Listener
 from sf_actors.user_frames import trimmed
 
 if TYPE_CHECKING:
@@ -104,13 +103,13 @@ class Starting:
 
     def _tell_ready(self) -> None:
         run = self._run
-        addresses = dict(run.bound_to)
+        addresses = {name: address for name, address, _ in run.bound_to}
         run.world.log.info("ready", addresses=addresses)
         if not run.world.transport.is_secured:
             beyond = [
                 f"{name} {address}"
-                for name, address in run.bound_to
-                if Listener.at(address).is_beyond_loopback
+                for name, address, listener in run.bound_to
+                if listener.is_beyond_loopback
             ]
             if beyond:
                 run.world.log.warning(
