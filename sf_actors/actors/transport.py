@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from sf_actors.actors.context import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.errors import BindError
@@ -214,14 +214,12 @@ class Transport:
             return
         # pyzmq would stop the monitor together with the socket, before it has told anything
         closing._monitor_socket = None  # noqa: SLF001
+        monitor.rcvtimeo = UNBIND_MS
         try:
             _close(closing, linger_ms)
-            while monitor.poll(UNBIND_MS):
-                if recv_monitor_message(monitor)["event"] in (
-                    zmq.EVENT_CLOSED,
-                    zmq.EVENT_MONITOR_STOPPED,
-                ):
-                    break
+            # whatever is told: that it is closed, or that nothing will be told
+            with contextlib.suppress(zmq.Again):
+                monitor.recv()
         finally:
             monitor.close(linger=0)
             self._count(-1)
