@@ -12,9 +12,12 @@ What is stuck in a C call is left behind as a daemon thread and named.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from pykka import ActorDeadError
 
 from sf_actors.actors.base import Drain
 from sf_actors.actors.latch import Latch
@@ -24,8 +27,6 @@ from sf_actors.errors import StopOverdue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
-
-    from pykka import ActorRef
 
     from sf_actors.actors.base import SocketActor
     from sf_actors.runtime import Run
@@ -290,8 +291,8 @@ def _end(actors: Sequence[Any], deadline: float, stuck: set[int | None]) -> list
     :returns: the names of the others that have not ended
     """
     for actor in actors:
-        ref: ActorRef[Any] = actor.actor_ref
-        ref.stop(block=False)
+        with contextlib.suppress(ActorDeadError):
+            actor.stop()
     left_behind = []
     for actor in actors:
         thread = actor.thread
