@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
+from sf_actors.actors.flag import Flag
 from sf_actors.actors.user_code import UserCode
 from sf_actors.stopping import until_deadline
 
@@ -28,7 +28,7 @@ class Loading:
         self._stop_timeout_s = stop_timeout_s
         self._nudge = nudge
         self._code = UserCode()
-        self._done = threading.Event()
+        self._done = Flag()
 
     def run(self, function: Callable[[], T]) -> T:
         """Load; in the thread that starts the service.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.assembly import Assembly
 from sf_actors.actors.base import Begin
+from sf_actors.actors.flag import Flag
 from sf_actors.actors.router import Router
 from sf_actors.actors.send import Gate, ToSend
 from sf_actors.actors.states import States
@@ -88,7 +89,7 @@ class Run:
         stop_timeout_s: float,
         least_pause_s: float = 0.0,
         keys: Keys | None = None,
-        ended: threading.Event,
+        ended: Flag,
         on_bound: Callable[[Model, str, str], None],
         on_end: Callable[[], None],
         on_overdue: Callable[[], None],
@@ -100,16 +101,14 @@ class Run:
         self.phase = Phase.STARTING
         self.started_at = monotonic()
         self.ended_at: float | None = None
-        self.main_ended = threading.Event()
-        self.main_ended.set()
+        self.main_ended = Flag(is_set=True)
         #: cleared while the hook of a signal runs, which comes before the stop
-        self.hook_ended = threading.Event()
-        self.hook_ended.set()
+        self.hook_ended = Flag(is_set=True)
         self.main_gate = Gate()
         self.gate = Gate()
         self.ended = ended
         #: set when nothing more is being opened
-        self.has_opened = threading.Event()
+        self.has_opened = Flag()
         self.on_overdue = on_overdue
         self.nudge = nudge
         self._on_bound = on_bound

@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.actors.flag import Flag
 from sf_actors.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
@@ -113,8 +114,7 @@ class Service:
         self._lock = threading.RLock()
         self._run: Run | None = None
         self._loading: Loading | None = None
-        self._ended = threading.Event()
-        self._ended.set()
+        self._ended = Flag(is_set=True)
         self._is_stop_asked = False
         self._signals: SignalHandlers | None = None
         #: called once at the end of a stop that left user code behind; for the command line
@@ -289,7 +289,7 @@ class Service:
         with self._lock:
             if self.is_running:
                 raise ServiceRunning(f"{self!r} runs already; stop it first, or make another")
-            self._ended = threading.Event()
+            self._ended = Flag()
             self._is_stop_asked = False
             self._failure = None
             self._run = None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pykka import ActorDeadError
 
 from sf_actors.actors.base import Drain
+from sf_actors.actors.flag import Flag
 from sf_actors.actors.latch import Latch
 from sf_actors.actors.router import Fence
 from sf_actors.errors import StopOverdue
@@ -67,7 +68,7 @@ class Stopping:
         self._is_closed = False
         self._since = 0.0
         #: set when the stop has begun
-        self.begun = threading.Event()
+        self.begun = Flag()
 
     def begin(self) -> None:
         """Let the deadline run from now on; what is not there to answer may send no more."""
@@ -230,7 +231,7 @@ class Stopping:
         readers = [actor for actor in world.actors.values() if actor.model.side == "in"]
         yield _draining(readers)
         if hasattr(world, "router"):
-            passed = threading.Event()
+            passed = Flag()
             world.router.queue.add(Fence(passed.set))
             yield passed.wait
         # user code that did not come through the router: init_function, a signal hook

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from sf_actors.actors.flag import Flag
 from sf_actors.actors.shield import Shield
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class World:
     #: the addresses that sockets took where the port was left open, by model and socket
     taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: set when outbound calls that wait must give up
-    closing: threading.Event = field(default_factory=threading.Event)
+    closing: Flag = field(default_factory=Flag)
     #: called right after that, in the thread of the stop
     when_closing: list[Callable[[], None]] = field(default_factory=list)
     #: readable from then on; there while a requester of the world needs it
