@@ -1,4 +1,4 @@
-"""A line as JSON and as text for a terminal, by structlog's renderers.
+"""A line as JSON and as text for a terminal.
 
 Nothing here raises for what a user logs: a value that JSON lacks stands there as its repr, one that
 cannot even be shown as a note that says so.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import JSONRenderer
 
 from sf_actors.errors import ServiceStopped
 
@@ -24,13 +24,13 @@ MAX_DEPTH = 32
 
 def to_json(line: dict[str, Any], *, ascii_only: bool = False) -> str:
     """Return the line as one JSON object, without the end of the line."""
-    render = _ASCII if ascii_only else _UNICODE
+    encode = _ASCII if ascii_only else _UNICODE
     try:
-        text = str(render(None, "", line))
+        text = encode(line)
     except ServiceStopped:
         raise
     except Exception:  # noqa: BLE001 - keys, depth, cycles, NaN, a value that changes meanwhile
-        text = str(render(None, "", _plain(line, MAX_DEPTH)))
+        text = encode(_plain(line, MAX_DEPTH))
     if text.isascii():
         return text
     # A lone surrogate cannot be written; its backslash form is JSON's own escape for it.
@@ -90,5 +90,5 @@ def _plain(value: object, depth: int) -> Any:
     return [_plain(item, depth - 1) for item in list(value)]
 
 
-_UNICODE = JSONRenderer(default=_foreign, allow_nan=False, ensure_ascii=False)
-_ASCII = JSONRenderer(default=_foreign, allow_nan=False)
+_UNICODE = JSONEncoder(default=_foreign, allow_nan=False, ensure_ascii=False).encode
+_ASCII = JSONEncoder(default=_foreign, allow_nan=False).encode
