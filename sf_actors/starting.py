@@ -55,12 +55,18 @@ class Starting:
 
     def _open(self) -> None:
         run = self._run
-        names = {"router"} | run.assembly.actor_names()
+        names = run.assembly.actor_names()
         keys = run.world.transport.keys
         if keys is not None:
             names.add("authenticator")
+        has_queue = run.assembly.brings_calls_that_wait()
+        if has_queue:
+            names.add("router")
         self._opening = Latch(names)
         Router.start(run.world)
+        if has_queue:
+            # now, while the system has threads
+            run.world.router.begin()
         if keys is not None:
             Authenticator.start(run.world, keys)
             # before any other socket is bound

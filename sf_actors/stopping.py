@@ -22,7 +22,6 @@ from pykka import ActorDeadError
 from sf_actors.actors.base import Drain
 from sf_actors.actors.flag import Flag
 from sf_actors.actors.latch import Latch
-from sf_actors.actors.router import Fence
 from sf_actors.errors import StopOverdue
 
 if TYPE_CHECKING:
@@ -232,7 +231,7 @@ class Stopping:
         yield _draining(readers)
         if hasattr(world, "router"):
             passed = Flag()
-            world.router.queue.add(Fence(passed.set))
+            world.router.fence(passed.set)
             yield passed.wait
         # user code that did not come through the router: init_function, a signal hook
         yield world.turn.wait_until_free

@@ -90,6 +90,15 @@ class Assembly:
             if model.kind == "states" or model.side == "in"
         }
 
+    def brings_calls_that_wait(self) -> bool:
+        """Return whether a call may have to wait for another, or always goes to the router.
+
+        One connection alone brings each of its calls when the one before is over, and an in-state
+        lets its calls queue.
+        """
+        inbound = [model.kind for model in self._models if model.side == "in"]
+        return len(inbound) > 1 or "states" in inbound
+
     def start_actors(self) -> None:
         """Start an actor for each state and inbound connection, out-states first."""
         actors = [m for m in self._models if m.kind == "states" or m.side == "in"]

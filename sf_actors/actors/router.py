@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Fence:
     """A message that passes the router after every call that was queued before it.
 
-    :param passed: called in the router's thread
+    :param passed: called in the router's thread, or in the one that cancels what is queued
     """
 
     def __init__(self, passed: Callable[[], None]) -> None:
@@ -29,6 +29,9 @@ class Fence:
 
 class Router(pykka.ThreadingActor):
     """Runs queued calls one by one, each in its turn.
+
+    Its thread starts with `begin`, at the latest when a call queues: where one connection alone
+    brings calls, each runs at once in that one's thread, and there is nothing to do.
 
     A fault of the router itself costs the call, not the queue: the same thread goes on, and the
     world counts it as a restart.
@@ -49,10 +52,32 @@ class Router(pykka.ThreadingActor):
         #: the call that waits for the turn, until it runs or is cancelled
         self._next: Call | None = None
         self._is_closed = False
+        self._life_lock = threading.Lock()
+        self._has_begun = False
+        self._has_ended = False
 
     @staticmethod
     def _create_actor_inbox() -> Inbox:
         return Inbox()
+
+    def _start_actor_loop(self) -> None:
+        """Start no thread, unlike other actors of pykka: `begin` does."""
+
+    def begin(self) -> None:
+        """Start the thread, unless there is one or the actor was stopped; any thread."""
+        with self._life_lock:
+            if not self._has_begun and not self._has_ended:
+                super()._start_actor_loop()
+                self._has_begun = True
+
+    def stop(self) -> None:
+        """End the actor behind what is queued; any thread."""
+        with self._life_lock:
+            self._has_ended = True
+        if self._has_begun:
+            super().stop()
+        else:
+            self._stop()
 
     def on_start(self) -> None:
         """Name the thread and let it belong to its service."""
@@ -89,6 +114,15 @@ class Router(pykka.ThreadingActor):
         """Queue a call, whoever has the turn; any thread."""
         self._turn.enqueue()
         self.queue.add(call)
+        if not self._has_begun:
+            self.begin()
+
+    def fence(self, passed: Callable[[], None]) -> None:
+        """Have `passed` called when every call that was queued by now is over; any thread."""
+        if self._has_begun:
+            self.queue.add(Fence(passed))
+        else:
+            passed()
 
     def cancel_queued(self) -> int:
         """Cancel every call that waits or still comes; any thread.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.actors.router import Fence
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Counters
 from sf_actors.testing import running
@@ -70,6 +69,71 @@ def held(router: Router, hold: Hold, told: queue.Queue[Any]) -> threading.Thread
     return thread
 
 
+def test_a_service_of_one_connection_has_a_thread_for_its_calls_once_one_waits(
+    router: Router,
+) -> None:
+    assert router.thread is None
+    told: queue.Queue[Any] = queue.Queue()
+    hold = Hold()
+    thread = held(router, hold, told)
+    router.submit(Noted(0, nothing, told))
+    hold.may_go.set()
+    thread.join(PATIENCE_S)
+
+    assert [told.get(timeout=PATIENCE_S) for _ in range(3)] == [
+        (-1, "done"),
+        (0, "done"),
+        (0, "settled"),
+    ]
+    assert router.thread is not None
+    assert router.thread.name == "routed/router"
+
+
+def test_a_service_of_two_connections_has_a_thread_for_calls_that_wait_at_once(
+    tmp_path: Path,
+) -> None:
+    module = service("routed", {"a": replyer(nothing), "b": replyer(nothing)})
+    places = {name: f"ipc://{tmp_path}/{name}" for name in ("a", "b")}
+    with running(module, addresses={"connections": {"in": places}}) as served:
+        thread = served._run.world.router.thread  # type: ignore[union-attr]
+        assert thread is not None
+        assert thread.is_alive()
+
+
+def test_a_fence_passes_at_once_where_nothing_has_ever_queued(router: Router) -> None:
+    passed = threading.Event()
+
+    router.fence(passed.set)
+
+    assert passed.is_set()
+    assert router.thread is None
+
+
+def test_no_thread_begins_after_the_stop(router: Router) -> None:
+    router.stop()
+    router.begin()
+
+    assert router.thread is None
+    assert not router.actor_ref.is_alive()
+
+
+def test_when_the_system_has_no_thread_for_it_the_next_call_tries_again(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    told: queue.Queue[Any] = queue.Queue()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(RuntimeError):
+            router.enqueue(Noted(0, nothing, told))
+    assert not router.submit(Noted(1, nothing, told))
+
+    came = [told.get(timeout=PATIENCE_S) for _ in range(4)]
+    assert came == [(0, "done"), (0, "settled"), (1, "done"), (1, "settled")]
+
+
 def test_calls_that_wait_run_in_their_order(router: Router) -> None:
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
@@ -90,7 +154,7 @@ def test_a_fence_passes_after_what_was_queued_before_it(router: Router) -> None:
     hold = Hold()
     thread = held(router, hold, told)
     router.submit(Noted(0, nothing, told))
-    router.queue.add(Fence(lambda: told.put("fence")))
+    router.fence(lambda: told.put("fence"))
     router.submit(Noted(1, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
