@@ -214,7 +214,7 @@ class Transport:
             return
         # pyzmq would stop the monitor together with the socket, before it has told anything
         closing._monitor_socket = None  # noqa: SLF001
-        monitor.rcvtimeo = UNBIND_MS
+        monitor.setsockopt(zmq.RCVTIMEO, UNBIND_MS)
         try:
             _close(closing, linger_ms)
             # whatever is told: that it is closed, or that nothing will be told
@@ -261,26 +261,31 @@ class Transport:
                 raise no_descriptor_left(where) from None
             raise
         self._count(1)
-        opened.linger = LINGER_MS
-        opened.set_hwm(creation["high_water_mark"])
-        # what is a little too large is read, counted and answered; libzmq itself would only cut the
-        # connection, which is for what must not even be read
-        longest = min(2 * creation["max_message_bytes"], 2**63 - 1)
+        options = {
+            zmq.LINGER: LINGER_MS,
+            zmq.SNDHWM: creation["high_water_mark"],
+            zmq.RCVHWM: creation["high_water_mark"],
+            # what is a little too large is read, counted and answered; libzmq itself would only cut
+            # the connection, which is for what must not even be read
+            zmq.MAXMSGSIZE: min(2 * creation["max_message_bytes"], 2**63 - 1),
+            zmq.TCP_KEEPALIVE: 1,
+            zmq.TCP_KEEPALIVE_IDLE: KEEPALIVE_IDLE_S,
+            zmq.TCP_KEEPALIVE_INTVL: KEEPALIVE_INTERVAL_S,
+            zmq.TCP_KEEPALIVE_CNT: KEEPALIVE_COUNT,
+            zmq.RECONNECT_IVL: RECONNECT_MS,
+            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
+        }
         if kind == zmq.XPUB:
-            longest = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
-            opened.rcvhwm = SUBSCRIPTIONS_QUEUED
-            opened.rcvbuf = SUBSCRIPTIONS_BUFFER
-        if self._keys is not None and opened.rcvhwm:
+            options[zmq.MAXMSGSIZE] = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
+            options[zmq.RCVHWM] = SUBSCRIPTIONS_QUEUED
+            options[zmq.RCVBUF] = SUBSCRIPTIONS_BUFFER
+        if self._keys is not None and options[zmq.RCVHWM]:
             # libzmq writes the credentials of a peer into its queue and never counts them as read:
             # a queue for one message would hold these alone, for ever
-            opened.rcvhwm += 1
-        opened.setsockopt(zmq.MAXMSGSIZE, longest)
-        opened.setsockopt(zmq.TCP_KEEPALIVE, 1)
-        opened.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
-        opened.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S)
-        opened.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
-        opened.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        opened.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+            options[zmq.RCVHWM] += 1
+        for option, value in options.items():
+            # an attribute of the socket would cost four times as much
+            opened.setsockopt(option, value)
         return opened
 
 
