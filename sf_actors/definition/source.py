@@ -8,8 +8,8 @@ import re
 import sys
 import threading
 from functools import lru_cache
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,7 +78,7 @@ class ExecutedFile:
         identifier = re.sub(r"\W", "_", full.name.removesuffix(".py"))
         name = f"sf_actors_service_{next(_numbers)}_{identifier}"
         code = _compiled(full)
-        self.module = _new_module(SourceFileLoader(name, str(full)), full)
+        self.module = _new_module(name, str(full))
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
         try:
@@ -145,11 +145,11 @@ def _code_of(source: bytes, path: str) -> CodeType:
     return code
 
 
-def _new_module(loader: SourceFileLoader, path: Path) -> ModuleType:
-    spec = spec_from_file_location(loader.name, path, loader=loader)
-    if spec is None:
-        raise DefinitionError(f"{path}: cannot be loaded as a module")
-    return module_from_spec(spec)
+def _new_module(name: str, path: str) -> ModuleType:
+    module = module_from_spec(ModuleSpec(name, SourceFileLoader(name, path), origin=path))
+    # a spec with a location would bring that of bytecode as well, which is never written
+    module.__file__ = path
+    return module
 
 
 def _execute(code: CodeType, module: ModuleType) -> None:
