@@ -301,7 +301,8 @@ class Service:
     def _load(self, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, and make the run."""
         source = self._source
-        scope = self._scope_of(self._name or default_name(source))
+        name = self._name or default_name(source)
+        scope = self._scope_of(name)
         try:
             with scope.entered():
                 file = load(source)
@@ -321,7 +322,7 @@ class Service:
                     return Run(
                         definition,
                         scope,
-                        name=self._name or file.name,
+                        name=name,
                         stop_timeout_s=self._stop_timeout_s,
                         least_pause_s=self._least_pause_s,
                         keys=keys,

@@ -50,8 +50,9 @@ class Starting:
 
     def arrive(self, name: str, error: BaseException | None) -> None:
         """Take that an actor is ready, or why it cannot be; any thread."""
-        if self._opening is not None:
-            self._opening.arrive(name, error)
+        opening = self._opening
+        if opening is not None:
+            opening.arrive(name, error)
 
     def _open(self) -> None:
         run = self._run
@@ -92,6 +93,7 @@ class Starting:
         run = self._run
         if self._opening is not None:
             self._opening.wait_for(set(run.world.actors), OPEN_TIMEOUT_S)
+        self._opening = None
         run.has_opened.set()
 
     def _run_init(self) -> None:
