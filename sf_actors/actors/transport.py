@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
+import zmq.backend
 
 from sf_actors.actors.context import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.errors import BindError
@@ -206,16 +207,18 @@ class Transport:
         if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
             self.close(closing, linger_ms=linger_ms)
             return
+        address = f"inproc://closed-{int(closing.getsockopt(zmq.FD))}"
         try:
-            monitor = closing.get_monitor_socket(zmq.EVENT_CLOSED)
+            closing.monitor(address, zmq.EVENT_CLOSED)
+            # a bare one: pyzmq would stop its own before that has told anything
+            monitor = zmq.backend.Socket(self.context, zmq.PAIR)
         except zmq.ZMQError:
             # no descriptor is left: to close is all the more urgent than to know when it is done
             self.close(closing, linger_ms=linger_ms)
             return
-        # pyzmq would stop the monitor together with the socket, before it has told anything
-        closing._monitor_socket = None  # noqa: SLF001
-        monitor.setsockopt(zmq.RCVTIMEO, UNBIND_MS)
         try:
+            monitor.set(zmq.RCVTIMEO, UNBIND_MS)
+            monitor.connect(address)
             _close(closing, linger_ms)
             # whatever is told: that it is closed, or that nothing will be told
             with contextlib.suppress(zmq.Again):
