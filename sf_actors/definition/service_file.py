@@ -78,7 +78,7 @@ def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
         raise DefinitionError(
             f"expected the path of a service file, or a module, got {shown(source)}"
         )
-    path = Path(os.fsdecode(source))
+    path = _path_of(source)
     executed = ExecutedFile(path)
     try:
         return ServiceFile(
@@ -96,7 +96,7 @@ def default_name(source: str | os.PathLike[str] | ModuleType) -> str:
     """Return the name that a service has unless it is given one: that of its file or module."""
     if isinstance(source, ModuleType):
         return _name_of(source)
-    return Path(os.fsdecode(source)).name.removesuffix(".py")
+    return _path_of(source).name.removesuffix(".py")
 
 
 class ServiceFile:
@@ -224,6 +224,10 @@ class ServiceFile:
                 "run the service without main mode, or allow inbound models (--allow_inbound, "
                 "allow_inbound=True)"
             )
+
+
+def _path_of(source: str | os.PathLike[str]) -> Path:
+    return source if isinstance(source, Path) else Path(os.fsdecode(source))
 
 
 def _name_of(module: ModuleType) -> str:
