@@ -13,4 +13,5 @@ A message comes in on the socket of an inbound actor. Its thread decodes it and 
 the `Turn`: when no user code runs and none waits, the handler runs at once in that thread; else
 the call queues at the router and runs in the router's thread, and its answer comes back to the
 actor as a message. Either way one handler runs at a time, and each connection keeps its order.
+Where one connection alone brings calls, the router has no thread until one of them has to wait.
 """
