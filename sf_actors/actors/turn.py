@@ -11,6 +11,7 @@ import threading
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sf_actors.actors.flag import Flag
 from sf_actors.actors.user_code import UserCode
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
@@ -73,7 +74,7 @@ class Once(Call):
 
     def __init__(self, function: Callable[..., Any], *, label: str) -> None:
         super().__init__(function, None, label=label, counters=Counters())
-        self.done = threading.Event()
+        self.done = Flag()
         self.error: BaseException | None = None
 
     def complete(self, result: Any, error: BaseException | None) -> None:  # noqa: ARG002
@@ -111,14 +112,14 @@ class Turn:
         self._not_before = 0.0
         self._held = threading.Lock()
         self._count_lock = threading.Lock()
-        self._hurry = threading.Event()
+        self._hurry = Flag()
         #: calls that wait for the turn; whoever holds it over several calls gives it back then
         self.queued = 0
         self.handled = 0
         self.failed = 0
         self.user_code = UserCode(shield)
         #: the call that runs, or ran last
-        self._running: Call = Once(int, label="")
+        self._running: Call | None = None
 
     def try_take(self) -> bool:
         """Take the turn, if no call runs and none waits; any thread. HOT.
@@ -228,16 +229,16 @@ class Turn:
 
         :returns: the thread that may end and do nothing else when the handler ever returns
         """
-        running = self._running
+        running: Call | None = None
 
         def is_meant() -> bool:
             # asked while it cannot end: right afterwards another may have the turn
             nonlocal running
             running = self._running
-            return running.reports
+            return running is not None and running.reports
 
         thread_id = self.user_code.leave_behind(is_meant)
-        if thread_id is not None:
+        if running is not None and thread_id is not None:
             running.leave_behind()
         return thread_id
 
