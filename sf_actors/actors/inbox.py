@@ -51,26 +51,43 @@ class Broken:
         self.error = error
 
 
-class Source:
-    """A socket that an inbox waits for, and that arrives as a message when it may be readable.
+class Awaited:
+    """What an inbox waits for, and that arrives as a message when it may be readable.
 
-    Whoever is handed a source reads until nothing is there and then says so with `drained`.
+    Whoever gets the message reads until nothing is there and then says so with `drained`.
+
+    :param item: what `zmq_poll` waits for: a socket or a descriptor
+    :param message: what arrives
+    """
+
+    __slots__ = ("envelope", "item", "may_be_readable", "paused")
+
+    def __init__(self, item: Any, message: object) -> None:
+        self.item = item
+        self.envelope: Envelope[Any] = Envelope(message)
+        self.may_be_readable = False
+        self.paused = False
+
+    def drained(self) -> None:
+        """Say that a read found nothing; runs in the thread of the actor."""
+        self.may_be_readable = False
+
+
+class Source(Awaited):
+    """A socket of ZeroMQ, which arrives itself.
 
     :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
         not know: it waits for libzmq's descriptor alone, which signals a change, not a state, and
         whose signal another thread may eat (see `touched`)
     """
 
-    __slots__ = ("_asked", "envelope", "item", "may_be_readable", "paused", "socket")
+    __slots__ = ("_asked", "socket")
 
     def __init__(self, socket: Socket, *, is_shared: bool = False) -> None:
+        super().__init__(int(socket.getsockopt(zmq.FD)) if is_shared else socket, self)
         self.socket = socket
-        #: what `zmq_poll` waits for
-        self.item: Any = int(socket.getsockopt(zmq.FD)) if is_shared else socket
         self._asked = [(socket, _POLLIN)]
         self.may_be_readable = True
-        self.paused = False
-        self.envelope: Envelope[Source] = Envelope(self)
 
     def has_more(self) -> bool:
         """Return whether there is something to read; only where the socket is not shared.
@@ -79,10 +96,6 @@ class Source:
         read raises when nothing is there.
         """
         return bool(zmq_poll(self._asked, 0))
-
-    def drained(self) -> None:
-        """Say that a read found nothing; runs in the thread of the actor."""
-        self.may_be_readable = False
 
     def touched(self) -> None:
         """Say that the socket was used otherwise, which may have eaten the signal of a read."""
@@ -178,7 +191,7 @@ class SocketInbox:
         self._is_idle = False
         self._is_closed = False
         self._wakeup = Wakeup()
-        self._sources: dict[Any, Source] = {}
+        self._sources: dict[Any, Awaited] = {}
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` is to return a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
@@ -206,25 +219,25 @@ class SocketInbox:
         """Return whether no message waits."""
         return not self._messages
 
-    def watch(self, source: Source) -> None:
-        """Wait for a socket from now on."""
+    def watch(self, source: Awaited) -> None:
+        """Wait for a socket or descriptor from now on."""
         self._sources[source.item] = source
         self._polled.append((source.item, _POLLIN))
 
-    def pause(self, source: Source) -> None:
+    def pause(self, source: Awaited) -> None:
         """Leave a socket unread until `resume`."""
         if not source.paused:
             source.paused = True
             self._polled.remove((source.item, _POLLIN))
 
-    def resume(self, source: Source) -> None:
+    def resume(self, source: Awaited) -> None:
         """Wait for a paused socket again."""
         if source.paused:
             source.paused = False
             source.may_be_readable = True
             self._polled.append((source.item, _POLLIN))
 
-    def forget(self, source: Source) -> None:
+    def forget(self, source: Awaited) -> None:
         """Wait for a socket no longer, before it is closed."""
         if self._sources.pop(source.item, None) is not None and not source.paused:
             self._polled.remove((source.item, _POLLIN))
@@ -275,7 +288,7 @@ class SocketInbox:
                         return self._turn_of(source)
             self._is_idle = False
 
-    def _turn_of(self, source: Source) -> Envelope[Source]:
+    def _turn_of(self, source: Awaited) -> Envelope[Any]:
         self._is_idle = False
         self._is_works_turn = True
         if len(self._sources) > 1:

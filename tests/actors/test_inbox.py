@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 import zmq
 from pykka._envelope import Envelope
 
-from sf_actors.actors.inbox import STEP, TICK, Broken, Inbox, SocketInbox, Source, Wakeup
+from sf_actors.actors.inbox import STEP, TICK, Awaited, Broken, Inbox, SocketInbox, Source, Wakeup
 from tests.actors.models import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -182,6 +183,22 @@ def test_a_paused_socket_is_not_read_until_it_is_resumed(inbox: SocketInbox, pai
     inbox.resume(source)
     assert get_in_time(inbox) is source
     assert read_all(source) == [b"x"]
+
+
+def test_a_plain_descriptor_comes_as_its_message_once_it_is_readable(inbox: SocketInbox) -> None:
+    ours, theirs = socket.socketpair()
+    awaited = Awaited(ours.fileno(), "there")
+    with ours, theirs:
+        inbox.watch(awaited)
+        inbox.deadline = monotonic() + 0.05
+        assert get_in_time(inbox) is TICK
+        theirs.send(b"x")
+        assert get_in_time(inbox) == "there"
+        ours.recv(1)
+        awaited.drained()
+        inbox.deadline = monotonic() + 0.05
+        assert get_in_time(inbox) is TICK
+        inbox.forget(awaited)
 
 
 def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
