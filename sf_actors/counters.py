@@ -90,6 +90,7 @@ class Counters:
         "in_flight",
         "last_error",
         "missed",
+        "peers",
         "queued",
         "received",
         "restarts",
@@ -106,6 +107,8 @@ class Counters:
         self.failed = 0
         self.dropped: dict[str, int] = {}
         self.missed = 0
+        #: 1 when the publisher that is connected to answers, else 0; None where that is not known
+        self.peers: int | None = 0
         self.in_flight = 0
         #: of the newest actor of the model
         self.queued = Backlog()

@@ -5,6 +5,7 @@ A frozen process closes nothing, and its kernel goes on to take what is sent to 
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from contextlib import contextmanager
@@ -14,11 +15,12 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout
+from sf_actors.actors import pulse
 from sf_actors.actors.transport import Transport
 from sf_actors.addresses import parse
 from sf_actors.replication.status import Phase
 from sf_actors.testing import running
-from tests.actors.models import Sender, address_of, at, counters, publisher, service
+from tests.actors.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.actors.questions import asking, attempt, free_port
 from tests.actors.state_pair import following, model, towards
 from tests.processes import Process
@@ -48,11 +50,16 @@ connection_models = {'in': {'news': {
 }}}
 """
 
+FEED_FILE = """
+connection_models = {'out': {'news': {
+    'connection_type': 'publisher',
+    'required_arguments': {'n': int},
+}}}
+"""
+
 
 @contextmanager
 def process_of(folder: Path, file: str, addresses: dict[str, Any]) -> Iterator[Process]:
-    import json
-
     (folder / "svc.py").write_text(file)
     (folder / "addresses.json").write_text(json.dumps(addresses))
     with Process("-s", "svc.py", "-a", "addresses.json", cwd=folder) as process:
@@ -124,6 +131,40 @@ def test_a_frozen_subscriber_costs_its_publisher_counted_messages_and_comes_back
             with frozen(process):
                 wait_until(lambda: send(last=False) or dropped() > 0)
             wait_until(lambda: send(last=True) or has_said(process, "last"))
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "ipc"])
+def test_a_frozen_publisher_is_missed_by_its_subscriber_until_it_is_thawed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    scheme: str,
+) -> None:
+    monkeypatch.setattr(pulse, "HEARTBEAT_S", 0.1)
+    address = f"127.0.0.1:{free_port()}" if scheme == "tcp" else f"ipc://{tmp_path}/news"
+    given = {"connections": {"out": {"news": {"publisher": address}}}}
+    module = service(inbound={"news": subscriber(lambda args: None, {"n": int})})
+    with (
+        process_of(tmp_path, FEED_FILE, given) as process,
+        running(module, addresses=at({"news": address})) as served,
+    ):
+
+        def peers() -> Any:
+            return counters(served, "news")["peers"]
+
+        wait_until(lambda: peers() == 1)
+        with frozen(process):
+            wait_until(lambda: peers() == 0)
+        wait_until(lambda: peers() == 1)
+        process.popen.kill()
+        wait_until(lambda: peers() == 0)
+    logged = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    changes = [line for line in logged if line["event"].startswith("publisher")]
+    assert [line["level"] for line in changes] == ["warning", "info", "warning"]
+    assert changes[0]["reason"].startswith("frozen")
+    # it is refused, or was asked at the very moment when it went
+    assert changes[2]["reason"].startswith(("refused", "it ends"))
+    assert {line["address"] for line in changes} == {address}
 
 
 def has_said(process: Process, line: str) -> bool:

@@ -36,7 +36,7 @@ READING = {
 }
 KINDS: dict[str, dict[str, Any]] = {
     "replyer": READING | {"sent": int, "in_flight": int, "deduplicated": int, "peers": int},
-    "subscriber": READING | {"missed": int},
+    "subscriber": READING | {"missed": int, "peers": int},
     "binder": READING | {"missed": int, "peers": int},
     "requester": {
         "sent": int,

@@ -1,10 +1,11 @@
-"""The subscriber: hands published messages to the handler."""
+"""The subscriber: hands published messages to the handler, and sees whether anybody publishes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.pulse import Greeting, Pulse
 from sf_actors.actors.reader import Reader
 from sf_actors.wire.envelope import decode_published
 
@@ -28,11 +29,23 @@ class Subscriber(Reader):
         "restarts",
         "last_error",
         "handler_s",
+        "peers",
     )
 
     def open(self) -> None:
         """Open the socket."""
-        self.open_subscription(is_binder=self.model.creation["is_binder"])
+        is_binder = self.model.creation["is_binder"]
+        #: who binds has its peers counted by the kernel (see `sf_actors.peers`)
+        self._pulse: Pulse | None = None
+        self.open_subscription(is_binder=is_binder)
+        if not is_binder:
+            self._pulse = Pulse(
+                self.inbox,
+                self.endpoints["subscriber"],
+                self.counters,
+                self.world.log,
+                where=self.model.where,
+            )
         self._arguments = self.model.arguments
         #: the last number by the publisher's epoch; that of the newest message stands beside it
         self._heard: OrderedDict[int, int] = OrderedDict()
@@ -42,6 +55,32 @@ class Subscriber(Reader):
     def on_begin(self) -> None:
         """Start to read."""
         self.watch(self.socket)
+        if self._pulse is not None:
+            self._pulse.begin()
+
+    def on_tick(self) -> None:
+        """See whether the publisher was heard."""
+        if self._pulse is not None:
+            self._pulse.on_tick()
+
+    def on_message(self, message: Any) -> None:
+        """See what a publisher that was asked for answered."""
+        if type(message) is not Greeting:
+            super().on_message(message)
+        elif self._pulse is not None:
+            self._pulse.on_greeting()
+
+    def on_drain(self) -> None:
+        """Stop to read and to ask for the publisher."""
+        super().on_drain()
+        if self._pulse is not None:
+            self._pulse.end()
+
+    def close(self) -> None:
+        """Leave nothing open that asks for the publisher."""
+        if self._pulse is not None:
+            self._pulse.end()
+            self.counters.peers = 0
 
     def on_readable(self, source: Source) -> None:
         """Read messages."""
