@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import socket
 import stat
@@ -57,6 +58,11 @@ SOCKET_DESCRIPTORS = 6
 
 #: How long a closed socket may take to free its address, in milliseconds.
 UNBIND_MS = 1_000
+
+#: Numbers the monitors of sockets that close. By pyzmq's custom each is named after the descriptor
+#: of its socket, which in libzmq 4.3.5 another socket may have before the monitor of the first is
+#: gone: there would be none for it, and nobody would wait.
+_monitors = itertools.count()
 
 #: How long a probe of an ipc path waits for an answer, in seconds.
 PROBE_S = 1.0
@@ -207,7 +213,7 @@ class Transport:
         if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
             self.close(closing, linger_ms=linger_ms)
             return
-        address = f"inproc://closed-{int(closing.getsockopt(zmq.FD))}"
+        address = f"inproc://closed-{next(_monitors)}"
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
             # a bare one: pyzmq would stop its own before that has told anything

@@ -157,6 +157,24 @@ def test_a_port_is_free_as_soon_as_its_socket_is_closed() -> None:
         transport.shut(lambda: None)
 
 
+def test_a_close_is_waited_for_though_a_monitor_has_the_name_that_pyzmq_would_give() -> None:
+    """It may be that of the socket that had the same descriptor a moment ago."""
+    transport = Transport()
+    creation = {"high_water_mark": 1, "max_message_bytes": 1000}
+    endpoint = parse("127.0.0.1:0", where="here")
+    try:
+        for _ in range(500):
+            opened, shown = transport.bound(zmq.ROUTER, endpoint, creation, where="here")
+            endpoint = parse(shown, where="here")
+            name = f"inproc://monitor.s-{opened.FD}"
+            with transport.context.socket(zmq.PAIR) as other:
+                other.bind(name)
+                transport.unbind(opened)
+                other.unbind(name)
+    finally:
+        transport.shut(lambda: None)
+
+
 def test_stops_with_requests_that_nobody_takes_are_bounded(tmp_path: Path) -> None:
     """What was not delivered to a peer that is not there holds up no stop."""
     started = monotonic()
