@@ -1,8 +1,11 @@
 """Whether the process has descriptors left, which libzmq does not tell of.
 
 When there are none, libzmq accepts no connection, says nothing and tries again for ever. To be told
-costs two descriptors for each socket, so the process looks for itself, on occasions that come
-anyway: an actor reads or gives a sign of life, a publisher sends, somebody asks for the numbers.
+by its event ACCEPT_FAILED costs two descriptors for each socket, and the event comes as often as it
+can be read, some 30,000 times a second, while libzmq's thread stands still when nobody reads. So
+the process looks for itself, on occasions that come anyway: an actor reads or gives a sign of life,
+a publisher sends, a subscriber has heard nothing for a while, somebody asks for the numbers. A
+service that only listens and is idle has no such occasion, and loses nothing but the early warning.
 """
 
 from __future__ import annotations

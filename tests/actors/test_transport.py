@@ -7,7 +7,7 @@ import os
 import resource
 import socket
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout
-from sf_actors.actors import descriptors
+from sf_actors.actors import descriptors, pulse
 from sf_actors.actors.transport import Transport
 from sf_actors.addresses import parse
 from sf_actors.errors import BindError
@@ -29,6 +29,7 @@ from tests.actors.models import (
     endpoint_of,
     replyer,
     service,
+    subscriber,
     until,
 )
 from tests.actors.questions import asking
@@ -307,3 +308,26 @@ def test_a_flood_of_connections_that_takes_every_descriptor_is_logged_and_surviv
         assert answers(endpoint_of(served, "it"))
         text = log.path.read_text(encoding="utf-8")
         assert text.count("no descriptor is left") == 1
+
+
+def test_an_idle_service_with_a_subscriber_logs_by_itself_that_no_descriptor_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(descriptors, "LOOK_PAUSE_S", 0.01)
+    monkeypatch.setattr(descriptors, "DESCRIPTORS", descriptors.Descriptors())
+    log = Log(tmp_path / "svc.log")
+    models = {"it": subscriber(lambda args: None, {"n": int})}
+    given = at({"it": f"ipc://{tmp_path}/nobody"})
+    with running(service("idle", models), addresses=given, log_path=log.path):
+        with log.path.open(encoding="utf-8") as opened, ExitStack() as taken:
+            taken.enter_context(descriptors_left(0))
+
+            def is_warned_of() -> bool:
+                # who had one a moment ago, to connect or to ask, does not get it again
+                with suppress(OSError):
+                    taken.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+                return "no descriptor is left" in opened.read()
+
+            until(is_warned_of, "the warning")
+        until(lambda: log.has("descriptors are left again"), "the recovery")
