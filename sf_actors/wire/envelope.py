@@ -31,8 +31,6 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
 from sf_actors.wire.foreign import PackedId, exact_id, extension, sorted_out
-from sf_actors.wire.limits import is_deep, may_be_deep
-from sf_actors.wire.types import MAX_DEPTH
 from sf_actors.wire.words import cut
 
 if TYPE_CHECKING:
@@ -304,7 +302,7 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
             message = decode_frame(frame)
             id_ = message.workflow_id
             if type(id_) in _EXACT:
-                message.workflow_id = exact_id(_at_most_deep(id_, frame), frame)
+                message.workflow_id = exact_id(id_, frame)
         except Undecodable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
@@ -315,18 +313,14 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
         try:
             rest, id_ = sorted_out(frame)
             message = decode_frame(rest)
+        except Undecodable:
+            raise
         except Exception:  # noqa: BLE001 - as above; what went wrong at first is what to tell
             raise Undecodable(problem) from None
-        message.workflow_id = _at_most_deep(id_, frame)
+        message.workflow_id = id_
         return message
 
     return decode
-
-
-def _at_most_deep(id_: object, frame: bytes | memoryview) -> object:
-    if type(id_) in _EXACT and may_be_deep(frame) and is_deep(id_):
-        raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
-    return id_
 
 
 _EXACT = frozenset({dict, list, datetime})

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from sf_actors.errors import Undecodable
+from sf_actors.wire.limits import is_deep, may_be_deep
 from sf_actors.wire.types import MAX_DEPTH
 
 MAX_KEYS = 1_000
@@ -61,14 +63,17 @@ def extension(code: int, data: memoryview) -> msgspec.msgpack.Ext:
 def exact_id(read: object, frame: bytes | memoryview) -> object:
     """Return a workflow id that was read from a frame as what travels on unchanged.
 
-    :param read: a container or a datetime, at most `MAX_DEPTH` deep
+    :param read: a container or a datetime
+    :raises Undecodable: it nests too deep
     """
+    _require_shallow(read, frame)
     return PackedId(_ID_ALONE.decode(frame).workflow_id) if _holds_timestamp(read) else read
 
 
 def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
     """Return an envelope without the keys that are no text, and apart from it its workflow id.
 
+    :raises Undecodable: the workflow id nests too deep
     :raises Exception: it is no envelope, or nothing that this could mend
     """
     if _keys_of(frame) > MAX_KEYS:
@@ -99,19 +104,28 @@ def _id_of(raw: Raw) -> object:
         if len(packed) > MAX_ID_BYTES or not _is_sound(packed, MAX_DEPTH):
             raise
         return PackedId(raw)
+    _require_shallow(read, packed)
     return PackedId(raw) if _holds_timestamp(read) else read
 
 
+def _require_shallow(id_: object, packed: bytes | memoryview) -> None:
+    if may_be_deep(packed) and is_deep(id_):
+        raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
+
+
 def _is_sound(packed: bytes, depth: int) -> bool:
-    """Return whether others can read a value, be it with timestamps that Python cannot."""
+    """Return whether others can read a value, be it with timestamps that Python cannot.
+
+    :param depth: how many containers it may have in each other
+    """
     if packed.startswith(_TIMESTAMPS):
         return True
     try:
-        _ANYTHING.decode(packed)
+        read = _ANYTHING.decode(packed)
     except (ValueError, msgspec.MsgspecError):
         items = _items_of(packed) if depth else []
         return bool(items) and all(_is_sound(bytes(item), depth - 1) for item in items)
-    return True
+    return not is_deep(read, depth)
 
 
 def _items_of(packed: bytes) -> list[Raw]:

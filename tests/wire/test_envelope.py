@@ -243,11 +243,29 @@ def test_a_timestamp_as_workflow_id_travels_to_the_nanosecond(
         b"\x92" + msgpack.packb(msgpack.Timestamp(2**40, 5)) + msgpack.packb("x" * 70_000),
         b"\xc1",
         b"\xde\xff\xff" + msgpack.packb(msgpack.Timestamp(2**40, 5)),
+        b"\x92" + msgpack.packb(msgpack.Timestamp(2**40, 5)) + b"\x91" * 70 + b"\xc0",
     ],
 )
 def test_a_workflow_id_that_nobody_can_read_is_refused_beside_a_timestamp(packed_id: bytes) -> None:
     with pytest.raises(Undecodable):
         envelope.decode_request(b"\x82\xa4args\x80\xabworkflow_id" + packed_id)
+
+
+@pytest.mark.parametrize("key", [b"", b"\x07\xc0"])
+def test_a_workflow_id_may_nest_as_deep_with_a_timestamp_and_foreign_keys_as_without(
+    key: bytes,
+) -> None:
+    """What one decoder lets through every other must, or an answer is lost on its way."""
+
+    def decoded(depth: int) -> Any:
+        packed_id = b"\x91" * depth + msgpack.packb(msgpack.Timestamp(1, 1))
+        head = bytes([0x83 if key else 0x82]) + key
+        return envelope.decode_request(head + b"\xa4args\x80\xabworkflow_id" + packed_id)
+
+    answer = envelope.encode_reply({}, decoded(64).workflow_id)
+    assert envelope.decode_reply(answer).workflow_id == decoded(64).workflow_id
+    with pytest.raises(Undecodable, match="64 deep"):
+        decoded(65)
 
 
 def test_a_timestamp_as_workflow_id_can_be_logged() -> None:
