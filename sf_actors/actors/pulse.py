@@ -2,7 +2,8 @@
 
 A subscriber that has read nothing for a while probes the address of its publisher (see `Probe`).
 ZeroMQ's own heartbeats cannot be used (see `transport`), and whatever else a subscriber hears of a
-publisher that is frozen or gone is nothing.
+publisher that is frozen or gone is nothing. Whoever listens there is asked: of publishers behind a
+bus nothing is known, and one that refuses our keys greets all the same.
 
 =========================== ======================================================================
 what comes                  what is done
