@@ -106,12 +106,15 @@ class Probe:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is there, greeting or not."""
+        """Whether the connection is there, greeting or not, and another is at its end.
+
+        Where nobody listens on a port, TCP may connect a socket to itself by giving it that port,
+        which must not be held: the publisher could not have it any more.
+        """
         try:
-            self._socket.getpeername()
+            return bool(self._socket.getpeername() != self._socket.getsockname())
         except OSError:
             return False
-        return True
 
     def has_greeted(self) -> bool:
         """Return whether the peer has greeted by now.

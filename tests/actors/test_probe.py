@@ -149,6 +149,15 @@ def test_what_has_not_connected_yet_has_not_greeted() -> None:
         assert probes[-1].silence().startswith("unreachable")
 
 
+def test_who_is_connected_to_itself_is_connected_to_nobody() -> None:
+    with closing(Probe(target("127.0.0.1:9"))) as probe:
+        probe.close()
+        probe._socket = socket.socket()
+        probe._socket.bind(("127.0.0.1", 0))
+        probe._socket.connect(probe._socket.getsockname())
+        assert not probe.is_connected
+
+
 def test_nothing_is_left_unread_when_a_probe_is_closed(listener: tuple[Any, str]) -> None:
     """A reset would be an error for the other end, an end is none."""
     probe = Probe(target(listener[1]))
