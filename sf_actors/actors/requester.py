@@ -106,8 +106,13 @@ class Requester:
     def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
         """Send once and wait; None when the time is over."""
         reply: bytes | None = None
-        socket = self._take(frame, is_retry=is_retry)
+        socket = self._take(is_retry=is_retry)
         try:
+            try:
+                # not under the lock: libzmq lets other threads run, and they would queue for it
+                send_frame(socket, frame, NOBLOCK)
+            except zmq.Again:
+                socket = self._sent_through_another(socket, frame)
             if self._wait(socket):
                 # of several frames the last is the reply, as of a REP socket that sent one
                 reply = receive_frames(socket)[-1]
@@ -168,32 +173,36 @@ class Requester:
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
 
-    def _take(self, frame: bytes, *, is_retry: bool) -> Socket:
-        """Return a socket that has sent the request."""
+    def _take(self, *, is_retry: bool) -> Socket:
+        """Return a socket that is this thread's alone until it is given back."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            socket = self._sent_through_idle(frame)
-            if socket is None:
-                socket = self._connect()
-                socket.send(frame, zmq.NOBLOCK)
+            socket = self._idle.pop() if self._idle else self._connect()
             self._in_use += 1
             self.counters.in_flight = self._in_use
             self.counters.sent += 1
             self.counters.retries += is_retry
             return socket
 
-    def _sent_through_idle(self, frame: bytes) -> Socket | None:
-        while self._idle:
-            socket = self._idle.pop()
-            try:
-                send_frame(socket, frame, NOBLOCK)
-            except zmq.Again:
-                # over inproc a replyer that stopped takes the connection with it for good
-                self._world.transport.close(socket, linger_ms=0)
-            else:
-                return socket
-        return None
+    def _sent_through_another(self, gone: Socket, frame: bytes) -> Socket:
+        """Return a socket that has sent what another could not.
+
+        Over inproc a replyer that stopped takes the connection with it for good.
+        """
+        with self._lock:
+            self._world.transport.close(gone, linger_ms=0)
+            while self._idle:
+                socket = self._idle.pop()
+                try:
+                    send_frame(socket, frame, NOBLOCK)
+                except zmq.Again:
+                    self._world.transport.close(socket, linger_ms=0)
+                else:
+                    return socket
+            socket = self._connect()
+            socket.send(frame, zmq.NOBLOCK)
+            return socket
 
     def _give_back(self, socket: Socket, *, is_clean: bool) -> None:
         with self._lock:
