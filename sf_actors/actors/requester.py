@@ -12,6 +12,7 @@ from msgspec import UnsetType
 
 from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames, send_frame
 from sf_actors.actors.inbox import Wakeup
+from sf_actors.actors.shared_connection import SharedConnection
 from sf_actors.counters import Counters
 from sf_actors.errors import (
     InvalidArguments,
@@ -33,15 +34,23 @@ if TYPE_CHECKING:
 #: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
 MAX_IDLE = 64
 
+#: So many calls at once have a socket each; further ones share a connection.
+ALONE = 8
+
 #: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
 LONGEST_POLL_MS = 3_600_000
 
 
+if TYPE_CHECKING:
+    Way = Socket | SharedConnection
+
+
 class Requester:
-    """A pool of REQ sockets: one for each call that is under way.
+    """A pool of REQ sockets, one for each call under way, and a connection that many calls share.
 
     Concurrent calls do not wait for each other. A call that timed out closes its socket, so that
-    a late reply can never be taken for another's.
+    a late reply can never be taken for another's; the shared connection knows replies by their
+    ids, and is left by further calls.
 
     :param endpoint: the replyer; it need not be there yet
     """
@@ -62,6 +71,9 @@ class Requester:
         self._changed = threading.Condition(self._lock)
         self._idle: list[Socket] = []
         self._in_use = 0
+        # over inproc there is no connection that could be saved, nor one that could be lost
+        self._can_share = endpoint.scheme != "inproc"
+        self._shared: SharedConnection | None = None
         self._is_closed = False
         if world.closing_wakeup is None:
             world.closing_wakeup = Wakeup()
@@ -101,34 +113,43 @@ class Requester:
             for socket in self._idle:
                 self._world.transport.close(socket, linger_ms=0)
             self._idle.clear()
+            shared, self._shared = self._shared, None
+            if shared is not None and not shared.users:
+                self._close_shared(shared)
             return self._changed.wait_for(lambda: not self._in_use, timeout_s)
 
     def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
         """Send once and wait; None when the time is over."""
+        deadline = monotonic() + self._timeout_s
         reply: bytes | None = None
-        socket = self._take(is_retry=is_retry)
+        way = self._take(is_retry=is_retry)
         try:
-            try:
-                # not under the lock: libzmq lets other threads run, and they would queue for it
-                send_frame(socket, frame, NOBLOCK)
-            except zmq.Again:
-                socket = self._sent_through_another(socket, frame)
-            if self._wait(socket):
-                # of several frames the last is the reply, as of a REP socket that sent one
-                reply = receive_frames(socket)[-1]
+            if isinstance(way, SharedConnection):
+                try:
+                    reply = way.ask(frame, deadline)
+                except zmq.Again:
+                    # nobody is there, or reads: the request waits in a socket of its own
+                    way = self._exchanged(way)
+            if not isinstance(way, SharedConnection):
+                try:
+                    # not under the lock: libzmq lets other threads run, which would queue for it
+                    send_frame(way, frame, NOBLOCK)
+                except zmq.Again:
+                    way = self._sent_through_another(way, frame)
+                if self._wait(way, deadline):
+                    # of several frames the last is the reply, as of a REP socket that sent one
+                    reply = receive_frames(way)[-1]
         finally:
-            self._give_back(socket, is_clean=reply is not None)
+            self._give_back(way, is_clean=reply is not None)
         if reply is None:
             with self._changed:
                 self.counters.timeouts += 1
         return reply
 
-    def _wait(self, socket: Socket) -> bool:
+    def _wait(self, socket: Socket, deadline: float) -> bool:
         """Wait for a reply, the deadline, or the end of the service."""
         both: list[tuple[Any, int]] = [(socket, POLLIN), (self._closing_fd, POLLIN)]
-        deadline = monotonic() + self._timeout_s
-        remaining_s = self._timeout_s
-        while remaining_s > 0:
+        while (remaining_s := deadline - monotonic()) > 0:
             # rounded up: libzmq counts whole milliseconds, and zero would be a busy loop
             ready = zmq.zmq_poll(both, min(int(remaining_s * 1000) + 1, LONGEST_POLL_MS))
             for readable, _ in ready:
@@ -138,7 +159,6 @@ class Requester:
                 raise ServiceStopped(
                     f"{self.model.where}: the service stops, its reply is not waited for"
                 )
-            remaining_s = deadline - monotonic()
         return False
 
     def _decoded(self, frame: bytes) -> dict[str, Any]:
@@ -173,16 +193,29 @@ class Requester:
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
 
-    def _take(self, *, is_retry: bool) -> Socket:
-        """Return a socket that is this thread's alone until it is given back."""
+    def _take(self, *, is_retry: bool) -> Way:
+        """Return what the request is to be sent through, until it is given back."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            socket = self._idle.pop() if self._idle else self._connect()
+            if self._in_use < ALONE or not self._can_share:
+                way: Way = self._idle.pop() if self._idle else self._connect()
+            else:
+                if self._shared is None:
+                    self._shared = self._connect_shared()
+                way = self._shared
+                way.users += 1
             self._in_use += 1
             self.counters.in_flight = self._in_use
             self.counters.sent += 1
             self.counters.retries += is_retry
+            return way
+
+    def _exchanged(self, shared: SharedConnection) -> Socket:
+        """Return a socket that is this thread's alone, for the shared connection."""
+        with self._lock:
+            socket = self._idle.pop() if self._idle else self._connect()
+            self._leave(shared)
             return socket
 
     def _sent_through_another(self, gone: Socket, frame: bytes) -> Socket:
@@ -204,17 +237,50 @@ class Requester:
             socket.send(frame, zmq.NOBLOCK)
             return socket
 
-    def _give_back(self, socket: Socket, *, is_clean: bool) -> None:
+    def _give_back(self, way: Way, *, is_clean: bool) -> None:
         with self._lock:
             self.counters.received += is_clean
-            if is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(socket)
+            if isinstance(way, SharedConnection):
+                if not is_clean and self._shared is way:
+                    # its peer may be gone without a word, and what it has not sent is to be dropped
+                    self._shared = None
+                self._leave(way)
+            elif is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
+                self._idle.append(way)
             else:
-                self._world.transport.close(socket, linger_ms=0)
+                self._world.transport.close(way, linger_ms=0)
             self._in_use -= 1
             self.counters.in_flight = self._in_use
             if self._is_closed:
                 self._changed.notify_all()
+
+    def _leave(self, shared: SharedConnection) -> None:
+        shared.users -= 1
+        if not shared.users and self._shared is not shared:
+            self._close_shared(shared)
+
+    def _close_shared(self, shared: SharedConnection) -> None:
+        self._world.transport.close(shared.socket, linger_ms=0)
+        shared.close()
+
+    def _connect_shared(self) -> SharedConnection:
+        socket = self._world.transport.connected(
+            zmq.DEALER,
+            self._endpoint,
+            self.model.creation,
+            where=self.model.where,
+            server=self.model.name,
+        )
+        try:
+            # once more, as the option applies to connections to come: where nobody is connected,
+            # nothing is sent, and no request is carried out when its time has long been over
+            socket.disconnect(self._endpoint.zmq_endpoint)
+            socket.setsockopt(zmq.IMMEDIATE, 1)
+            socket.connect(self._endpoint.zmq_endpoint)
+            return SharedConnection(socket, self._closing_fd, where=self.model.where)
+        except BaseException:
+            self._world.transport.close(socket, linger_ms=0)
+            raise
 
     def _connect(self) -> Socket:
         return self._world.transport.connected(
