@@ -192,7 +192,7 @@ class SharedConnection:
             call.opens_next = False
             if monotonic() - call.opened_at > LATE_S:
                 while len(self._ready) > 1:
-                    self._ready.popleft().gate.release()
+                    _open(self._ready.popleft())
             self._hand_out()
 
     def _hand_out(self) -> None:
@@ -206,10 +206,10 @@ class SharedConnection:
             call = self._ready.popleft()
             call.opens_next = True
             call.opened_at = monotonic()
-            call.gate.release()
+            _open(call)
         elif self._waiting:
             self._leader = next(iter(self._waiting.values()))
-            self._leader.gate.release()
+            _open(self._leader)
 
     def _send_held_back(self) -> None:
         for call_id, frame in self._held_back:
@@ -271,3 +271,9 @@ class SharedConnection:
             elif call.opens_next:
                 call.opens_next = False
                 self._hand_out()
+
+
+def _open(call: Call) -> None:
+    """Let a caller look up; its gate is open still if it looked up before it had come to wait."""
+    if call.gate.locked():
+        call.gate.release()

@@ -218,6 +218,26 @@ def test_a_caller_that_comes_late_opens_all_gates_and_else_the_next(
         connection._open_next(call)
 
 
+def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared: Shared) -> None:
+    connection = shared.connection
+    connection._is_handing_out = True
+    call = connection._begun(b"a")
+    with connection._lock:
+        connection._hand_out()
+    assert connection._leader is call
+    shared.start(b"b")
+    first, second = shared.received(2)
+    shared.router.send_multipart(second)
+    while second[1] in connection._waiting:
+        connection._lead(call, PATIENCE_S)
+    assert shared.outcome(1) == {b"b": b"b"}
+    until(lambda: connection._leader is call, "the lead")
+    shared.router.send_multipart(first)
+    while call.reply is None:
+        connection._lead(call, PATIENCE_S)
+    assert call.reply == b"a"
+
+
 def test_the_end_of_the_service_ends_all_calls(shared: Shared) -> None:
     for number in range(6):
         shared.start(b"%d" % number)
