@@ -227,6 +227,7 @@ def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared
     assert connection._leader is call
     shared.start(b"b")
     first, second = shared.received(2)
+    until(lambda: second[1] in connection._waiting, "the end of its sending")
     shared.router.send_multipart(second)
     while second[1] in connection._waiting:
         connection._lead(call, PATIENCE_S)
