@@ -120,23 +120,28 @@ class Requester:
 
     def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
         """Send once and wait; None when the time is over."""
-        deadline = monotonic() + self._timeout_s
         reply: bytes | None = None
-        way = self._take(is_retry=is_retry)
+        way = self._take()
         try:
             if isinstance(way, SharedConnection):
+                self._count(is_retry=is_retry)
+                deadline = monotonic() + self._timeout_s
                 try:
                     reply = way.ask(frame, deadline)
                 except zmq.Again:
                     # nobody is there, or reads: the request waits in a socket of its own
-                    way = self._exchanged(way)
-            if not isinstance(way, SharedConnection):
+                    way = self._sent_through_another(way, frame)
+                    if self._wait(way, deadline):
+                        reply = receive_frames(way)[-1]
+            else:
                 try:
                     # not under the lock: libzmq lets other threads run, which would queue for it
                     send_frame(way, frame, NOBLOCK)
                 except zmq.Again:
                     way = self._sent_through_another(way, frame)
-                if self._wait(way, deadline):
+                # only now: the other side is at work meanwhile
+                self._count(is_retry=is_retry)
+                if self._wait(way, monotonic() + self._timeout_s):
                     # of several frames the last is the reply, as of a REP socket that sent one
                     reply = receive_frames(way)[-1]
         finally:
@@ -193,7 +198,7 @@ class Requester:
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
 
-    def _take(self, *, is_retry: bool) -> Way:
+    def _take(self) -> Way:
         """Return what the request is to be sent through, until it is given back."""
         with self._lock:
             if self._is_closed:
@@ -206,25 +211,22 @@ class Requester:
                 way = self._shared
                 way.users += 1
             self._in_use += 1
+            return way
+
+    def _count(self, *, is_retry: bool) -> None:
+        with self._lock:
             self.counters.in_flight = self._in_use
             self.counters.sent += 1
             self.counters.retries += is_retry
-            return way
 
-    def _exchanged(self, shared: SharedConnection) -> Socket:
-        """Return a socket that is this thread's alone, for the shared connection."""
-        with self._lock:
-            socket = self._idle.pop() if self._idle else self._connect()
-            self._leave(shared)
-            return socket
-
-    def _sent_through_another(self, gone: Socket, frame: bytes) -> Socket:
-        """Return a socket that has sent what another could not.
+    def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
+        """Return a socket that has sent what another way could not.
 
         Over inproc a replyer that stopped takes the connection with it for good.
         """
         with self._lock:
-            self._world.transport.close(gone, linger_ms=0)
+            if not isinstance(refusing, SharedConnection):
+                self._world.transport.close(refusing, linger_ms=0)
             while self._idle:
                 socket = self._idle.pop()
                 try:
@@ -232,9 +234,12 @@ class Requester:
                 except zmq.Again:
                     self._world.transport.close(socket, linger_ms=0)
                 else:
-                    return socket
-            socket = self._connect()
-            socket.send(frame, zmq.NOBLOCK)
+                    break
+            else:
+                socket = self._connect()
+                socket.send(frame, zmq.NOBLOCK)
+            if isinstance(refusing, SharedConnection):
+                self._leave(refusing)
             return socket
 
     def _give_back(self, way: Way, *, is_clean: bool) -> None:
