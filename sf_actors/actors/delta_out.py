@@ -94,7 +94,9 @@ class DeltaPublication(Publication):
         log, cuts = self.log, update.cuts
         number = log.number + 1 if update.number is None else update.number
         packed = encode_delta(number, update.is_snapshot, update.raw, workflow_id, log.epoch, cuts)
-        frame = self.framed(packed)
+        frame = self.topic + packed
+        if len(frame) > self.max_bytes:
+            raise self.too_large(frame)
         socket = self.open_socket()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed

@@ -38,7 +38,9 @@ class FullPublication(Publication):
         with self.lock:
             socket = self.open_socket()
             number = self._last.next_number()
-            frame = self.framed(encode_published(checked, workflow_id, self.epoch, number))
+            frame = self.topic + encode_published(checked, workflow_id, self.epoch, number)
+            if len(frame) > self.max_bytes:
+                raise self.too_large(frame)
             self._last.publish(frame)
             if socket is None:
                 return

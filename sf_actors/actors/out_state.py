@@ -57,7 +57,7 @@ class Publication(ABC):
         self.ready_at = 0.0
         self._world = world
         self.topic = pack(model.creation["topic"])
-        self._max_bytes: int = model.creation["max_message_bytes"]
+        self.max_bytes: int = model.creation["max_message_bytes"]
         self._socket: Socket | None = None
         self._subscriptions: Subscriptions | None = None
         #: told of subscriptions that a caller comes upon
@@ -125,18 +125,12 @@ class Publication(ABC):
             source.drained()
         return joined
 
-    def framed(self, packed: bytes) -> bytes:
-        """Return a message with its topic, if it may be sent.
-
-        :raises MessageTooLarge: it is larger than the model allows
-        """
-        frame = self.topic + packed
-        if len(frame) > self._max_bytes:
-            raise MessageTooLarge(
-                f"{self.model.where}: the update has {len(frame)} bytes, "
-                f"max_message_bytes allows {self._max_bytes}"
-            )
-        return frame
+    def too_large(self, frame: bytes) -> MessageTooLarge:
+        """Return the error for a frame of more than `max_bytes`."""
+        return MessageTooLarge(
+            f"{self.model.where}: the update has {len(frame)} bytes, "
+            f"max_message_bytes allows {self.max_bytes}"
+        )
 
     def open_socket(self) -> Socket | None:
         """Return the socket, None while there is none; with the lock held.

@@ -87,10 +87,13 @@ class Publisher:
                 send_to_who_has_room(self._socket, frame, self.counters)
             self._number = self.counters.sent = number + 1
             # only a socket that is used takes subscriptions in, so here is when to look at them
-            if (now := monotonic()) >= self._listen_at:
-                self._listen_at = now + LISTENING_PAUSE_S
-                self._subscriptions.read_all()
-                look_for_descriptors(self._world.log)
+            if monotonic() >= self._listen_at:
+                self._listen()
+
+    def _listen(self) -> None:
+        self._listen_at = monotonic() + LISTENING_PAUSE_S
+        self._subscriptions.read_all()
+        look_for_descriptors(self._world.log)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.

@@ -93,13 +93,14 @@ class StateFields:
             args, is_snapshot, number = self._parted(args)
             schema = self._whole if is_snapshot else self._patch
         fields = schema.checked(args)
-        if self._is_large(fields, is_flat=schema.is_flat):
+        is_flat = schema.is_flat
+        if _has_long(fields) or not (is_flat or weight_of(fields, LARGE) < LARGE):
             packing = self._packed_all(fields)
             if packing.cuts:
                 large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
                 return Update(packing.raw, large, is_snapshot, number, packing.cuts)
         raw = encode(fields)
-        typed = fields if schema.is_flat else schema.decoded(raw)
+        typed = fields if is_flat else schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
         return Update(raw, typed, is_snapshot, number, None)
@@ -204,12 +205,6 @@ class StateFields:
             ) from error
         return packing
 
-    def _is_large(self, fields: dict[str, Any], *, is_flat: bool) -> bool:
-        for item in fields.values():
-            if (type(item) is dict or type(item) is View) and len(item) > RUN:
-                return True
-        return not is_flat and weight_of(fields, LARGE) >= LARGE
-
     def _packed(self, raw: msgspec.Raw | bytes) -> msgspec.Raw | bytes:
         """Return what is on the wire as the fields of the model."""
         if not self._is_single:
@@ -239,6 +234,14 @@ class StateFields:
                 f"{self._where}: field {name!r}: expected {expected.__name__}, got {got}"
             )
         return taken
+
+
+def _has_long(fields: dict[str, Any]) -> bool:
+    """Return whether a table among the fields has more items than one run; HOT."""
+    for item in fields.values():
+        if (type(item) is dict or type(item) is View) and len(item) > RUN:
+            return True
+    return False
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:
