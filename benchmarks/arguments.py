@@ -22,6 +22,7 @@ QUESTIONS = {
     "lifecycle": "lifecycle",
     "startup": "startup",
     "hops": "hops",
+    "parts": "parts",
 }
 
 QUICK = Settings(rounds=5, burst_s=0.1, is_quick=True)
