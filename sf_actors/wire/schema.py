@@ -90,7 +90,8 @@ class Schema:
                 self._decode_strictly(raw)
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
             raise self._invalid(raw, error) from None
-        if memoryview(raw)[0] - _FIXMAP != len(fields) and len(fields) != _count(raw):
+        count = len(fields)
+        if (count > _SHORT or memoryview(raw)[0] - _FIXMAP != count) and count != _count(raw):
             raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
@@ -257,8 +258,8 @@ def _strict(type_: Any) -> Any:
     return union_of(_strict(arg) if holds_record(arg) else arg for arg in args)
 
 
-#: The first byte of a packed map of no fields; up to 15 more are added to it.
-_FIXMAP = 0x80
+#: The first byte of a packed map of no fields; up to so many more are added to it.
+_FIXMAP, _SHORT = 0x80, 0x0F
 
 
 def _count(raw: bytes | memoryview | msgspec.Raw) -> int:

@@ -190,6 +190,16 @@ def test_an_unknown_missing_or_repeated_field_is_refused_outside() -> None:
     assert "got list" in refused(schema, [1])
 
 
+@pytest.mark.parametrize("count", [94, 95])
+@pytest.mark.parametrize("header", [b"\xde", b"\xdf\x00\x00"])
+def test_an_unknown_field_is_refused_however_many_there_are(count: int, header: bytes) -> None:
+    """A long header minus the short one, 0xde - 0x80 or 0xdf - 0x80, is a number of fields too."""
+    names = [f"n{number}" for number in range(count)]
+    fields = b"".join(packed(name) + b"\x01" for name in [*names, "x"])
+    raw = header + (count + 1).to_bytes(2, "big") + fields
+    assert "unknown field 'x'" in refused(schema_of(dict.fromkeys(names, int)), raw)
+
+
 def test_optional_fields_may_be_absent_and_nested_ones_too() -> None:
     schema = schema_of({"row": Row}, {"size": int})
     for value in ({"row": {"price": Decimal(1)}}, {"row": {"price": Decimal(1), "note": "n"}}):
