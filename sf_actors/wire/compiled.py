@@ -4,6 +4,8 @@ What `sf_actors.wire.check` does field by field, a function of its own does with
 scalar: for ``{'symbol': str, 'levels': {str: int}}`` it reads, in essence::
 
     def check(fields):
+        if type(fields) is not dict:
+            return in_full(fields)
         try:
             checked = {}
             v = fields['symbol']
@@ -16,7 +18,7 @@ scalar: for ``{'symbol': str, 'levels': {str: int}}`` it reads, in essence::
                     table[k] = v if type(v) is int and LEAST <= v < BEYOND else value_1(v)
             else:
                 checked['levels'] = check_1(copied(v))
-            if len(checked) == len(fields) and type(fields) is dict:
+            if len(checked) == len(fields):
                 return checked
         except (KeyError, TypeError, RuntimeError, Mismatch):
             pass
@@ -76,13 +78,19 @@ class _Writer:
     """The lines of one function, and the names that they use."""
 
     def __init__(self, in_full: Check) -> None:
-        self.lines = ["def check(fields):", "    try:", "        checked = {}"]
+        self.lines = [
+            "def check(fields):",
+            # what is no dict may do anything when it is asked for a field
+            "    if type(fields) is not dict: return in_full(fields)",
+            "    try:",
+            "        checked = {}",
+        ]
         self._names: dict[str, Any] = {"in_full": in_full, "Mismatch": Mismatch, "copied": copied}
 
     def function(self) -> Check:
         """Return what the lines do."""
         self.lines += [
-            "        if len(checked) == len(fields) and type(fields) is dict: return checked",
+            "        if len(checked) == len(fields): return checked",
             "    except (KeyError, TypeError, RuntimeError, Mismatch): pass",
             "    return in_full(fields)",
         ]

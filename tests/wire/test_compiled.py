@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import re
+from collections import defaultdict
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -99,6 +101,16 @@ def test_it_comes_to_what_the_check_field_by_field_comes_to(
 def test_what_is_no_dict_of_fields_comes_to_the_same_as_well(value: Any) -> None:
     in_full = fields_checker({"x": int}, {})
     assert told(compiled({"x": int}, {}, in_full), value) == told(in_full, value)
+
+
+def test_what_is_no_dict_is_not_looked_into() -> None:
+    """A `defaultdict` would grow by the question, and others raise what they like."""
+    schema = Schema({"x": int}, {"y": int}, where="t")
+    growing: defaultdict[str, int] = defaultdict(int)
+    for args in (growing, re.match("a", "a")):
+        with pytest.raises(InvalidArguments, match="t: expected a dict of x, y"):
+            schema.checked(args)
+    assert growing == {}
 
 
 def test_it_does_without_the_check_in_full_where_all_fits() -> None:
