@@ -10,9 +10,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from sf_actors import RequestTimeout, ServiceFailed, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of, running
+from tests.bare_sockets import bare, packed
 from tests.services import (
     ECHO_ADDRESSES,
     PATIENCE_S,
@@ -69,6 +71,39 @@ def test_requests_that_wait_for_their_turn_are_answered_too(gate: Gate) -> None:
         assert first.receive()["return_args"] == {"n": 1}
         assert second.receive()["return_args"] == {"n": 2}
     assert stop.join() is None
+
+
+@pytest.mark.parametrize("kind", ["replyer", "subscriber"])
+def test_what_is_not_read_when_the_stop_begins_is_not_read_any_more(kind: str, gate: Gate) -> None:
+    """However much of what an actor reads at a time is still there."""
+    creation: dict[str, Any] = {"on_new_message": gate}
+    if kind == "subscriber":
+        creation["is_binder"] = True
+    model = {
+        "connection_type": kind,
+        "required_creation_arguments": creation,
+        "required_arguments": {"n": int},
+        "optional_return_arguments": {"n": int} if kind == "replyer" else {},
+    }
+    module = module_of(connection_models={"in": {"echo": model}})
+    addresses = {"connections": {"in": {"echo": {kind: "127.0.0.1:0"}}}}
+    service = service_of(module, addresses=addresses)
+    service.run_service()
+    inbox = service._run.world.actors["connections/in/echo"].inbox  # type: ignore[union-attr]
+    address = service.addresses["connections"]["in"]["echo"][kind]
+    with bare(zmq.DEALER if kind == "replyer" else zmq.XPUB, connect=f"tcp://{address}") as sender:
+        if kind == "subscriber":
+            sender.recv()
+        for n in range(20):
+            frame = packed({"args": {"n": n}, "workflow_id": n})
+            sender.send_multipart([b"", frame] if kind == "replyer" else [frame])
+        gate.entered.get(timeout=PATIENCE_S)
+        stop = Background(service.stop_service)
+        wait_until(lambda: not inbox.empty())
+        gate.may_end.set()
+        assert stop.join() is None
+    assert service.stats()["connections"]["in"]["echo"]["received"] == 1
+    assert service.failure is None
 
 
 def test_what_waits_at_the_deadline_is_answered_with_an_error(gate: Gate) -> None:

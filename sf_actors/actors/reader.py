@@ -104,7 +104,7 @@ class Reader(SocketActor):
         return self.watch(self.socket)
 
     def read_subscription(self, source: Source) -> None:
-        """Read messages until there is none, the batch is done, or too many wait; HOT.
+        """Read until nothing is there, the batch is done, a message comes or too many wait; HOT.
 
         The turn that the handler of one message had is kept for the next one.
         """
@@ -117,7 +117,11 @@ class Reader(SocketActor):
 
     def _read_batch(self, source: Source) -> None:
         receive, backlog, counters = self.socket.recv, self.backlog, self.counters
+        has_no_message = self.inbox.empty
         for count in range(BATCH):
+            if count and not has_no_message():
+                # the stop must not wait for slow handlers of what is not read yet
+                return
             if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
                 self._wait_for_room(source)
                 return

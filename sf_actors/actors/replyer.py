@@ -124,9 +124,12 @@ class Replyer(SocketActor):
         self._source = self.watch(self._socket)
 
     def on_readable(self, source: Source) -> None:
-        """Read requests until there is none, the batch is done, or too many wait."""
-        socket = self._socket
+        """Read until nothing is there, the batch is done, a message comes or too many wait."""
+        socket, has_no_message = self._socket, self.inbox.empty
         for count in range(BATCH):
+            if count and not has_no_message():
+                # the stop must not wait for slow handlers of what is not read yet
+                return
             # after the first of several an empty read is rarer than a question is dear
             if count == 1 and not source.has_more():
                 source.drained()
