@@ -168,6 +168,9 @@ class Reader(SocketActor):
         """Have a handler called, now or when its turn comes; HOT."""
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
+        if self._has_turn and self._turn.queued:
+            # what has queued since the call before came before this one
+            self.let_go_of_turn()
         if self._is_reading and (self._has_turn or self._turn.try_take()):
             self._has_turn = True
             call = self._at_once

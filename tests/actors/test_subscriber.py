@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from sf_actors.actors.subscriber import Subscriber
+from sf_actors.actors.turn import Once
 from sf_actors.testing import running
 from tests.actors.faults import kill
 from tests.actors.models import (
@@ -280,6 +282,41 @@ def test_a_call_that_waits_for_the_turn_comes_before_the_rest_of_a_burst(tmp_pat
         req.recv()
         assert done.wait(PATIENCE_S)
     assert order == [0, "request", *range(1, 21)]
+
+
+def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"ipc://{tmp_path}/it"
+    order: list[object] = []
+    all_sent, done = threading.Event(), threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        if args["n"] == 0:
+            assert all_sent.wait(PATIENCE_S)
+        order.append(args["n"])
+        if args["n"] == 1:
+            done.set()
+
+    take = Subscriber.take
+
+    def queue_and_take(reader: Subscriber, message: bytes) -> None:
+        if order == [0]:
+            reader.world.router.enqueue(Once(lambda *_: order.append("queued"), label="it"))
+        take(reader, message)
+
+    monkeypatch.setattr(Subscriber, "take", queue_and_take)
+    module = service("ordered", {"it": subscriber(on_news, N, is_binder=True)})
+    with (
+        running(module, addresses=at({"it": address})),
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        for n in range(2):
+            pub.send(numbered(n, 1, n))
+        all_sent.set()
+        assert done.wait(PATIENCE_S)
+    assert order == [0, "queued", 1]
 
 
 def test_what_is_refused_within_a_burst_is_not_told_under_the_workflow_before_it(
