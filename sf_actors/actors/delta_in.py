@@ -159,7 +159,11 @@ class DeltaIn(InState):
             self._take_heartbeat(envelope)
             return
         self._workflow_id = envelope.workflow_id
-        replaced = [self._replica.value] if envelope.cuts else None
+        replaced = None
+        if envelope.cuts:
+            # to read it takes long, as does to let go of what it replaces: others have the turn
+            self.let_go_of_turn()
+            replaced = [self._replica.value]
         actions = self._replica.on_delta(
             monotonic(),
             envelope.epoch,
@@ -170,6 +174,7 @@ class DeltaIn(InState):
         self._act(actions)
         if replaced is not None:
             del actions
+            self.let_go_of_turn()
             let_go(replaced)
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:

@@ -21,6 +21,7 @@ from sf_actors.actors.base import Drain
 from sf_actors.actors.delta_in import Arriving
 from sf_actors.actors.delta_out import DeltaOut, PackedSnapshot
 from sf_actors.actors.latch import Latch
+from sf_actors.actors.state_fields import StateFields
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.pieces import RUN
 from sf_actors.replication.status import Phase
@@ -107,6 +108,39 @@ def test_a_large_update_reaches_a_replica_that_is_live() -> None:
         leader.send(bids={Decimal(5): None})
         assert len(follower.next_update().value["bids"]) == MANY - 1
         assert (follower.status.resyncs, follower.status.gaps) == (0, 0)
+
+
+def test_others_have_the_turn_while_a_large_update_is_read_and_replaces_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where that comes right behind another, whose handler's turn is kept."""
+    all_sent, is_taken = threading.Event(), []
+    decoded, let_go = StateFields.decoded, delta_in.let_go
+
+    def note_and_decode(fields: StateFields, *args: Any, **options: Any) -> Any:
+        is_taken.append(follower.actor._turn._held.locked())
+        return decoded(fields, *args, **options)
+
+    def note_and_let_go(held: Any) -> None:
+        is_taken.append(follower.actor._turn._held.locked())
+        let_go(held)
+
+    def wait_for_the_rest(_args: Any, _states: Any) -> None:
+        assert all_sent.wait(PATIENCE_S)
+
+    with (
+        leading(model(OUT)) as leader,
+        following(model(IN), towards(leader.addresses), handler=wait_for_the_rest) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        monkeypatch.setattr(StateFields, "decoded", note_and_decode)
+        monkeypatch.setattr(delta_in, "let_go", note_and_let_go)
+        leader.send(title="first", bids={})
+        leader.send(**LARGE, is_snapshot=True)
+        all_sent.set()
+        follower.wait_for(LARGE)
+        wait_until(lambda: len(is_taken) == 2)
+    assert is_taken == [False, False]
 
 
 def test_a_large_value_is_typed_exactly() -> None:
