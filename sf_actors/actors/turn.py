@@ -206,12 +206,15 @@ class Turn:
 
         :returns: False when the turn did not come in time
         """
+        # that of a handler of another service, if it starts this one
+        outer = WORKFLOW_ID.get()
         if not self._acquire(timeout_s):
             return False
         try:
             self.run(call)
         finally:
             self.give_back()
+            WORKFLOW_ID.set(outer)
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:

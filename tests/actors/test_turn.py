@@ -145,6 +145,21 @@ def test_the_workflow_id_is_there_during_the_call_and_gone_afterwards() -> None:
     assert WORKFLOW_ID.get() is None
 
 
+def test_a_handler_that_starts_another_service_keeps_its_workflow_id() -> None:
+    """The other one's `init_function` runs in the same thread."""
+    ours, others = turn()[0], turn()[0]
+    init = call(lambda args, pinned: WORKFLOW_ID.get())
+
+    def handler(_args: Any, _pinned: Any) -> object:
+        others.run_here(init)
+        return WORKFLOW_ID.get()
+
+    noted = call(handler, workflow_id="w")
+    ours.try_run(noted)
+
+    assert (init.result, noted.result) == (None, "w")
+
+
 def test_calls_keep_their_least_pause() -> None:
     ours, _ = turn(least_pause_s=0.05)
     started = monotonic()
