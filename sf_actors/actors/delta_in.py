@@ -159,11 +159,7 @@ class DeltaIn(InState):
             self._take_heartbeat(envelope)
             return
         self._workflow_id = envelope.workflow_id
-        replaced = None
-        if envelope.cuts:
-            # to read it takes long, as does to let go of what it replaces: others have the turn
-            self.let_go_of_turn()
-            replaced = [self._replica.value]
+        replaced = [self._replica.value] if envelope.cuts else None
         actions = self._replica.on_delta(
             monotonic(),
             envelope.epoch,
@@ -174,6 +170,7 @@ class DeltaIn(InState):
         self._act(actions)
         if replaced is not None:
             del actions
+            # this takes long: others have the turn meanwhile
             self.let_go_of_turn()
             let_go(replaced)
 

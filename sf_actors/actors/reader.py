@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: First bytes of a message without a topic: a MessagePack map of at most 15 entries.
 _NO_TOPIC: Final = frozenset(bytes((first,)) for first in range(0x80, 0x90))
 
+#: Bytes of a message that takes long to read, far longer than to take the turn again.
+LONG: Final = 10_000
+
 
 class Room:
     """Enough of what was read is handled: read on."""
@@ -135,6 +138,9 @@ class Reader(SocketActor):
                 source.drained()
                 return
             counters.received += 1
+            if len(frame) > LONG:
+                # others have the turn while it is read
+                self.let_go_of_turn()
             try:
                 if len(frame) > self._max_bytes:
                     raise OversizedMessage(

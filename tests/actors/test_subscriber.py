@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from sf_actors.actors.reader import LONG
 from sf_actors.actors.subscriber import Subscriber
 from sf_actors.actors.turn import Once
 from sf_actors.testing import running
@@ -317,6 +318,38 @@ def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_sec
         all_sent.set()
         assert done.wait(PATIENCE_S)
     assert order == [0, "queued", 1]
+
+
+def test_others_may_have_the_turn_while_a_long_message_of_a_burst_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"ipc://{tmp_path}/it"
+    is_taken: list[bool] = []
+    all_sent, done = threading.Event(), threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        assert all_sent.wait(PATIENCE_S)
+        if args["text"]:
+            done.set()
+
+    take = Subscriber.take
+
+    def note_and_take(reader: Subscriber, message: bytes) -> None:
+        is_taken.append(reader._turn._held.locked())
+        take(reader, message)
+
+    monkeypatch.setattr(Subscriber, "take", note_and_take)
+    module = service("fair", {"it": subscriber(on_news, {"text": str}, is_binder=True)})
+    with (
+        running(module, addresses=at({"it": address})),
+        bare(zmq.XPUB, connect=address) as pub,
+    ):
+        pub.recv()
+        for text in ("", "x" * LONG):
+            pub.send(packed({"args": {"text": text}, "workflow_id": "w"}))
+        all_sent.set()
+        assert done.wait(PATIENCE_S)
+    assert is_taken == [False, False]
 
 
 def test_what_is_refused_within_a_burst_is_not_told_under_the_workflow_before_it(
