@@ -186,7 +186,8 @@ class SocketInbox:
     """
 
     def __init__(self) -> None:
-        self._messages: deque[Envelope[Any]] = deque()
+        #: the messages; HOT: only to see whether there are any
+        self.waiting: deque[Envelope[Any]] = deque()
         self._lock = threading.Lock()
         self._is_idle = False
         self._is_closed = False
@@ -203,7 +204,7 @@ class SocketInbox:
     def put(self, envelope: Envelope[Any], /) -> None:
         """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
         with self._lock:
-            self._messages.append(envelope)
+            self.waiting.append(envelope)
             if self._is_idle and not self._is_closed:
                 self._is_idle = False
                 self._wakeup.set()
@@ -217,7 +218,7 @@ class SocketInbox:
 
     def empty(self) -> bool:
         """Return whether no message waits."""
-        return not self._messages
+        return not self.waiting
 
     def watch(self, source: Awaited) -> None:
         """Wait for a socket or descriptor from now on."""
@@ -250,13 +251,13 @@ class SocketInbox:
         with self._lock:
             self._is_closed = True
             self._wakeup.close()
-            return _take_all(self._messages)
+            return _take_all(self.waiting)
 
     def _next(self) -> Envelope[Any]:
         while True:
             with self._lock:
-                if self._messages:
-                    return self._messages.popleft()
+                if self.waiting:
+                    return self.waiting.popleft()
                 self._is_idle = True
             if self.deadline is not None and monotonic() >= self.deadline:
                 self.deadline = None

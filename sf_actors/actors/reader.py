@@ -120,9 +120,9 @@ class Reader(SocketActor):
 
     def _read_batch(self, source: Source) -> None:
         receive, backlog, counters = self.socket.recv, self.backlog, self.counters
-        has_no_message = self.inbox.empty
+        waiting = self.inbox.waiting
         for count in range(BATCH):
-            if count and not has_no_message():
+            if waiting and count:
                 # the stop must not wait for slow handlers of what is not read yet
                 return
             if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
@@ -138,14 +138,14 @@ class Reader(SocketActor):
                 source.drained()
                 return
             counters.received += 1
-            if len(frame) > LONG:
+            size = len(frame)
+            if size > LONG:
                 # others have the turn while it is read
                 self.let_go_of_turn()
             try:
-                if len(frame) > self._max_bytes:
+                if size > self._max_bytes:
                     raise OversizedMessage(
-                        f"the message has {len(frame)} bytes, "
-                        f"max_message_bytes allows {self._max_bytes}"
+                        f"the message has {size} bytes, max_message_bytes allows {self._max_bytes}"
                     )
                 self.take(frame if frame[:1] in _NO_TOPIC else payload(frame))
             except MessageError as error:
@@ -185,8 +185,6 @@ class Reader(SocketActor):
             call.workflow_id = workflow_id
             call.pinned = pinned
             self._turn.run(call)
-            if self._turn.queued:
-                self.let_go_of_turn()
         elif not self.world.router.submit(Delivery(self, handler, args, workflow_id, pinned)):
             self.backlog.bring()
 

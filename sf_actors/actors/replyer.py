@@ -125,9 +125,9 @@ class Replyer(SocketActor):
 
     def on_readable(self, source: Source) -> None:
         """Read until nothing is there, the batch is done, a message comes or too many wait."""
-        socket, has_no_message = self._socket, self.inbox.empty
+        socket, waiting = self._socket, self.inbox.waiting
         for count in range(BATCH):
-            if count and not has_no_message():
+            if waiting and count:
                 # the stop must not wait for slow handlers of what is not read yet
                 return
             # after the first of several an empty read is rarer than a question is dear
