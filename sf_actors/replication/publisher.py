@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 KEPT, FEW = 64, 8
 
 
+_ABSENT = object()
+
+
 class PublisherLog:
     """What a publisher knows: its value after each update, and the last updates themselves.
 
@@ -146,6 +149,10 @@ class PublisherLog:
         if name not in self._tables or type(change) is not dict or len(change) > FEW:
             return False
         kept = self._changes.get(name)
+        if kept is not None and any(kept.get(key, _ABSENT) is None for key in change):
+            # an item that was deleted comes back, perhaps as an equal key of another spelling
+            self._fold()
+            kept = None
         if kept is None:
             self._changes[name] = change.copy()
         else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -103,6 +104,14 @@ def test_the_value_is_the_fold_of_all_updates_whenever_it_is_looked_at(
                 log.publish(patch, is_snapshot=False)
             assert not is_looked_at or log.value == folded
     assert log.value == folded
+
+
+def test_an_item_that_comes_back_has_the_spelling_that_it_came_back_with() -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    for key, item in (("1.0", 1), ("1.0", None), ("1.00", 2), ("1.000", 3)):
+        log.publish({"book": {Decimal(key): item}}, is_snapshot=False)
+    [(key, item)] = log.value["book"].items()
+    assert (str(key), item) == ("1.00", 3)
 
 
 def test_what_is_kept_to_be_merged_later_is_bounded() -> None:
