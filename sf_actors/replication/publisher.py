@@ -149,10 +149,13 @@ class PublisherLog:
         if name not in self._tables or type(change) is not dict or len(change) > FEW:
             return False
         kept = self._changes.get(name)
-        if kept is not None and any(kept.get(key, _ABSENT) is None for key in change):
-            # an item that was deleted comes back, perhaps as an equal key of another spelling
-            self._fold()
-            kept = None
+        if kept is not None:
+            for key in change:
+                if kept.get(key, _ABSENT) is None:
+                    # a deleted item comes back, perhaps as an equal key of another spelling
+                    self._fold()
+                    kept = None
+                    break
         if kept is None:
             self._changes[name] = change.copy()
         else:
