@@ -275,13 +275,10 @@ class Requester:
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
+            # no request is to be carried out when its time has long been over
+            is_immediate=True,
         )
         try:
-            # once more, as the option applies to connections to come: where nobody is connected,
-            # nothing is sent, and no request is carried out when its time has long been over
-            socket.disconnect(self._endpoint.zmq_endpoint)
-            socket.setsockopt(zmq.IMMEDIATE, 1)
-            socket.connect(self._endpoint.zmq_endpoint)
             return SharedConnection(socket, self._closing_fd, where=self.model.where)
         except BaseException:
             self._world.transport.close(socket, linger_ms=0)

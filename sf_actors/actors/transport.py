@@ -145,11 +145,13 @@ class Transport:
         where: str,
         server: str,
         subscription: bytes | None = None,
+        is_immediate: bool = False,
     ) -> Socket:
         """Open a socket and connect it; the peer need not be there yet.
 
         :param server: the model whose server key the peer must hold, when keys are used
         :param subscription: the prefix to subscribe to, before the connection is there
+        :param is_immediate: refuse to send while nobody is connected, instead of queueing
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -161,6 +163,8 @@ class Transport:
                 opened.curve_publickey = self._keys.own_public
             if subscription is not None:
                 opened.setsockopt(zmq.SUBSCRIBE, subscription)
+            if is_immediate:
+                opened.setsockopt(zmq.IMMEDIATE, 1)
             opened.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
             opened.connect(endpoint.zmq_endpoint)
         except zmq.ZMQError as error:
