@@ -4,12 +4,24 @@ Each request carries an id in its envelope, as that of a REQ socket with ZMQ_REQ
 REP or ROUTER socket hands everything back up to the empty frame (ZeroMQ RFC 28). A reply with an id
 that nobody waits for is late, and dropped.
 
-No thread belongs to it. While nothing is there to be read, one caller, the leader, waits for
-libzmq's descriptor, and the others for their gates. Once there are replies, the leader reads all of
-them and opens the first gate; who comes through it opens the next one, so that one thread at a time
-runs instead of all of them against each other. What is sent meanwhile waits for the last of them
-and leaves at once with one wake-up of libzmq's thread. The last one looks for further replies, and
-makes another caller the leader when there are none.
+No thread belongs to it. Who does what is decided under one lock, by these rules:
+
+1. A call is waiting until its reply was read, and then ready until it may go.
+2. One call at most has the turn, and one has it whenever a call is waiting or ready. Only who has
+   it gives it away.
+3. Who has the turn and may not go yet leads: it sends what is held back, reads all there is, and
+   waits for libzmq's descriptor, the others for their gates.
+4. Replies that were read let their callers go one after the other: each takes the turn with it and
+   passes it on when it leaves, so that one thread at a time runs instead of all of them against
+   each other. After the last of them a waiting call leads.
+5. Meanwhile requests are held back, so that they leave with one wake-up of libzmq's thread: with
+   the next who leads, or with the one that makes them too many.
+6. Who comes through its gate late lets all others go at once, without the turn.
+7. An open gate says only: look again. To open one too often costs a round, and nothing else.
+8. Who leaves without a reply, for whatever reason, is forgotten, and passes on the turn as well.
+   That needs no socket; what is wrong with the socket is met by the next who leads.
+9. Only a leader waits for the descriptor, which signals a change, not a state. Who sends meanwhile
+   may eat the signal, and nudges it when there is something to be read.
 """
 
 from __future__ import annotations
@@ -20,20 +32,26 @@ import threading
 from collections import deque
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import zmq
-import zmq.backend
 from zmq import zmq_poll
 
-from sf_actors.actors.frames import NOBLOCK, NOBLOCK_SNDMORE, POLLIN, send_frame
+from sf_actors.actors.frames import (
+    MAX_FRAMES,
+    NOBLOCK,
+    NOBLOCK_SNDMORE,
+    POLLIN,
+    receive_frames,
+    send_frame,
+)
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.errors import ServiceStopped
 
 if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
 
-#: How many requests wait at most for the last of those who get their replies.
+#: How many requests are held back at most.
 MAX_HELD_BACK = 32
 
 #: How many messages are read at most before the caller looks at its deadline.
@@ -46,29 +64,24 @@ LATE_S = 0.001
 #: One wait; a longer deadline takes several, since the kernel counts in 32 bits.
 LONGEST_WAIT_S = 3_600.0
 
-# Plain integers and libzmq's own calls: pyzmq's enums and its wrapper cost more than the call.
-_RCVMORE: Final = int(zmq.RCVMORE)
-_option: Final = zmq.backend.Socket.get
-_receive: Final = zmq.backend.Socket.recv
-
 
 class Call:
     """A request that is under way, and its caller.
 
-    :ivar gate: locked until the caller is to look up
-    :ivar opens_next: whether the caller has to open the next gate when it comes through its own
+    :ivar gate: locked until the caller is to look again
+    :ivar may_go: set for good, by who hands out what has come of it: `reply` or `error`
     """
 
-    __slots__ = ("gate", "id", "is_unsent", "opened_at", "opens_next", "reply")
+    __slots__ = ("error", "gate", "id", "may_go", "opened_at", "reply")
 
     def __init__(self, call_id: bytes) -> None:
         self.id = call_id
         self.gate = threading.Lock()
         self.gate.acquire()
         self.opened_at = 0.0
-        self.opens_next = False
-        self.is_unsent = False
+        self.may_go = False
         self.reply: bytes | None = None
+        self.error: zmq.ZMQError | None = None
 
 
 class SharedConnection:
@@ -85,15 +98,13 @@ class SharedConnection:
         self.users = 0
         self._where = where
         self._lock = threading.Lock()
-        # no frame of a reply begins with it by chance
+        # no other frame is an id by chance
         self._prefix = secrets.token_bytes(8)
         self._next_number = count(1).__next__
         self._waiting: dict[bytes, Call] = {}
-        self._held_back: list[tuple[bytes, bytes]] = []
+        self._held_back: dict[Call, bytes] = {}
         self._ready: deque[Call] = deque()
-        # there is a leader, or gates are being opened one after the other, or nobody waits
-        self._leader: Call | None = None
-        self._is_handing_out = False
+        self._turn: Call | None = None
         self._is_closing = False
         self._polled = [(socket, POLLIN)]
         self._nudge = Wakeup()
@@ -110,63 +121,81 @@ class SharedConnection:
         :raises zmq.Again: it was not sent: nobody is there, or reads
         :raises ServiceStopped: our own service stops
         """
-        call = self._begun(frame)
+        call = Call(self._prefix + self._next_number().to_bytes(8, "big"))
         try:
-            while (remaining_s := deadline - monotonic()) > 0:
-                wait_s = min(remaining_s, LONGEST_WAIT_S)
-                if self._leader is call:
-                    self._lead(call, wait_s)
-                elif not call.gate.acquire(timeout=wait_s):
-                    continue
-                elif call.opens_next:
-                    self._open_next(call)
-                if call.reply is not None:
-                    return call.reply
-                if call.is_unsent:
-                    raise zmq.Again
+            self._begin(call, frame)
+            while not call.may_go and (remaining_s := deadline - monotonic()) > 0:
                 if self._is_closing:
                     raise ServiceStopped(
                         f"{self._where}: the service stops, its reply is not waited for"
                     )
+                wait_s = min(remaining_s, LONGEST_WAIT_S)
+                if self._turn is call:
+                    self._lead(wait_s)
+                else:
+                    call.gate.acquire(timeout=wait_s)
+            # who may go without the turn was forgotten before
+            if not call.may_go or self._turn is call:
+                self._leave(call)
         except BaseException:
-            self._withdraw(call)
+            self._leave(call)
             raise
-        self._withdraw(call)
+        if call.error is not None:
+            raise call.error
         return call.reply
 
     def close(self) -> None:
         """Free the descriptor that is its own; after the last caller has left."""
         self._nudge.close()
 
-    def _begun(self, frame: bytes) -> Call:
+    def _begin(self, call: Call, frame: bytes) -> None:
         with self._lock:
-            call = Call(self._prefix + self._next_number().to_bytes(8, "big"))
-            if self._is_handing_out:
-                self._held_back.append((call.id, frame))
-            else:
-                self._send(call.id, frame)
-                if self._leader is None:
-                    self._leader = call
-                elif zmq_poll(self._polled, 0):
-                    # to send may have eaten the signal that the leader waits for
-                    self._nudge.set()
             self._waiting[call.id] = call
-            return call
+            if self._turn is None:
+                self._turn = call
+            elif self._turn.may_go:
+                self._held_back[call] = frame
+                if len(self._held_back) >= MAX_HELD_BACK:
+                    self._send_held_back()
+                return
+            try:
+                self._send(call.id, frame)
+            finally:
+                # also a send that was refused may have eaten the signal that the leader waits for
+                if self._turn is not call and zmq_poll(self._polled, 0):
+                    self._nudge.set()
 
     def _send(self, call_id: bytes, frame: bytes) -> None:
-        # whatever is refused is refused as a whole, with the first frame
         send_frame(self.socket, call_id, NOBLOCK_SNDMORE)
-        send_frame(self.socket, b"", NOBLOCK_SNDMORE)
+        try:
+            send_frame(self.socket, b"", NOBLOCK_SNDMORE)
+        except zmq.Again:
+            # the peer left in between, and libzmq drops all up to the end of a message: of this one
+            send_frame(self.socket, frame, NOBLOCK)
+            raise
         send_frame(self.socket, frame, NOBLOCK)
 
-    def _lead(self, call: Call, wait_s: float) -> None:
+    def _send_held_back(self) -> None:
+        while self._held_back:
+            call = next(iter(self._held_back))
+            frame = self._held_back.pop(call)
+            try:
+                self._send(call.id, frame)
+            except zmq.ZMQError as error:
+                del self._waiting[call.id]
+                call.error = error
+                self._ready.append(call)
+
+    def _lead(self, wait_s: float) -> None:
         """Wait for replies, and hand them out if there are some."""
         with self._lock:
-            # those that came while somebody used the socket are not signalled again
+            self._send_held_back()
+            # what came while somebody used the socket is not signalled again
             is_all = self._read()
             if self._ready:
-                self._resign(call)
-            if not is_all or self._leader is not call:
+                self._pass_on()
+                return
+            if not is_all:
                 return
         # rounded up: zero would be a busy loop
         readable = [fd for fd, _ in self._poll.poll(int(wait_s * 1000) + 1)]
@@ -176,50 +205,10 @@ class SharedConnection:
             self._read()
             if self._closing_fd in readable:
                 self._is_closing = True
-                self._ready.extend(self._waiting.values())
-                self._waiting.clear()
+                for waiting in self._waiting.values():
+                    _open(waiting)
             if self._ready:
-                self._resign(call)
-
-    def _resign(self, call: Call) -> None:
-        self._leader = None
-        if call in self._ready:
-            self._ready.remove(call)
-        self._hand_out()
-
-    def _open_next(self, call: Call) -> None:
-        with self._lock:
-            call.opens_next = False
-            if monotonic() - call.opened_at > LATE_S:
-                while len(self._ready) > 1:
-                    _open(self._ready.popleft())
-            self._hand_out()
-
-    def _hand_out(self) -> None:
-        """Let the next caller have its reply; without any, let one lead."""
-        if self._held_back and (not self._ready or len(self._held_back) >= MAX_HELD_BACK):
-            self._send_held_back()
-        if not self._ready:
-            self._read()
-        self._is_handing_out = bool(self._ready)
-        if self._ready:
-            call = self._ready.popleft()
-            call.opens_next = True
-            call.opened_at = monotonic()
-            _open(call)
-        elif self._waiting:
-            self._leader = next(iter(self._waiting.values()))
-            _open(self._leader)
-
-    def _send_held_back(self) -> None:
-        for call_id, frame in self._held_back:
-            try:
-                self._send(call_id, frame)
-            except zmq.Again:
-                call = self._waiting.pop(call_id)
-                call.is_unsent = True
-                self._ready.append(call)
-        self._held_back.clear()
+                self._pass_on()
 
     def _read(self) -> bool:
         """Read what is there.
@@ -230,50 +219,55 @@ class SharedConnection:
             if not zmq_poll(self._polled, 0):
                 return True
             try:
-                self._read_message()
+                frames = receive_frames(self.socket)
             except zmq.Again:
                 return True
+            if 3 <= len(frames) <= MAX_FRAMES and not frames[1]:
+                call = self._waiting.get(frames[0])
+                if call is not None and call not in self._held_back:
+                    del self._waiting[call.id]
+                    # of several frames the last is the reply, as of a REP socket that sent them
+                    call.reply = frames[-1]
+                    if call is self._turn:
+                        self._ready.appendleft(call)
+                    else:
+                        self._ready.append(call)
         return False
 
-    def _read_message(self) -> None:
-        """Read a message; of several frames after the empty one the last is the reply.
+    def _pass_on(self) -> None:
+        """Let the first that is ready go, with the turn; without any, let one lead."""
+        if self._ready:
+            self._turn = call = self._ready.popleft()
+            call.opened_at = monotonic()
+            # only now: who may go asks whether it has the turn
+            call.may_go = True
+            _open(call)
+            return
+        self._turn = next(iter(self._waiting.values()), None)
+        if self._turn is not None:
+            _open(self._turn)
 
-        Whether a frame is the last one is asked only where it may be: to ask costs more than to
-        read, and where a message ends early, the next one is known by its id.
-        """
-        call: Call | None = None
-        is_delimited = False
-        while True:
-            frame = _receive(self.socket, NOBLOCK)
-            if frame.startswith(self._prefix):
-                call, is_delimited = self._waiting.get(frame), False
-            elif frame or is_delimited or call is None:
-                break
-            else:
-                is_delimited = True
-        while _option(self.socket, _RCVMORE):
-            frame = _receive(self.socket, NOBLOCK)
-        if call is not None and is_delimited:
-            del self._waiting[call.id]
-            call.reply = frame
-            self._ready.append(call)
-
-    def _withdraw(self, call: Call) -> None:
-        """Forget a call whose time is over, and let another do what it had to do."""
+    def _leave(self, call: Call) -> None:
+        """Forget a call, and pass on the turn if it has it."""
         with self._lock:
-            self._waiting.pop(call.id, None)
-            self._held_back = [held for held in self._held_back if held[0] != call.id]
-            if call in self._ready:
-                self._ready.remove(call)
-            if self._leader is call:
-                self._leader = None
-                self._hand_out()
-            elif call.opens_next:
-                call.opens_next = False
-                self._hand_out()
+            if not call.may_go:
+                self._waiting.pop(call.id, None)
+                self._held_back.pop(call, None)
+                if call in self._ready:
+                    self._ready.remove(call)
+            if self._turn is call:
+                if monotonic() - call.opened_at > LATE_S:
+                    while len(self._ready) > 1:
+                        other = self._ready.popleft()
+                        other.may_go = True
+                        _open(other)
+                self._pass_on()
+            elif self._turn is not None:
+                # an interrupt may have come after the turn was passed on, and before this
+                _open(self._turn)
 
 
 def _open(call: Call) -> None:
-    """Let a caller look up; its gate is open still if it looked up before it had come to wait."""
+    """Let a caller look again; its gate may be open still."""
     if call.gate.locked():
         call.gate.release()

@@ -14,6 +14,8 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout, ServiceStopped
+from sf_actors.actors import shared_connection
+from sf_actors.actors.frames import MAX_FRAMES
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.actors.requester import ALONE
 from sf_actors.actors.shared_connection import Call, SharedConnection
@@ -50,7 +52,7 @@ class Shared:
         def call() -> None:
             try:
                 self.outcomes.put((frame, self.ask(frame, timeout_s)))
-            except (zmq.Again, ServiceStopped) as error:
+            except (zmq.ZMQError, ServiceStopped) as error:
                 self.outcomes.put((frame, type(error)))
 
         self.threads.append(threading.Thread(target=call))
@@ -82,8 +84,16 @@ def sharing(address: str) -> Iterator[Shared]:
         assert not connection._waiting
         assert not connection._ready
         assert not connection._held_back
-        assert connection._leader is None
-        assert not connection._is_handing_out
+        assert connection._turn is None
+
+
+def on_its_way(connection: SharedConnection) -> Call:
+    """Return a call that has its reply and the turn, and does not leave by itself."""
+    call = Call(b"on its way")
+    call.may_go = True
+    call.opened_at = monotonic()
+    connection._turn = call
+    return call
 
 
 @pytest.fixture
@@ -132,6 +142,7 @@ def test_a_request_has_an_id_and_an_empty_frame_before_it(shared: Shared) -> Non
         ["id", b"x", b"y", b"z"],
         ["other id", b"", b"x"],
         ["other id"],
+        ["id", b"", *[b"x"] * MAX_FRAMES],
     ],
 )
 def test_garbage_is_dropped_and_the_reply_is_taken(shared: Shared, garbage: list[Any]) -> None:
@@ -140,6 +151,21 @@ def test_garbage_is_dropped_and_the_reply_is_taken(shared: Shared, garbage: list
     named = {"id": call_id, "other id": call_id[:-1] + b"\xff"}
     for _ in range(3):
         shared.router.send_multipart([address, *(named.get(frame, frame) for frame in garbage)])
+    shared.router.send_multipart([address, call_id, b"", b"answer"])
+
+    assert shared.outcome(1) == {b"question": b"answer"}
+
+
+@pytest.mark.parametrize("beginning", [["id"], ["id", b""], ["other id", b"", b"x", "id", b""]])
+@pytest.mark.parametrize("rest", [[b"x"], [b"", b"x"], [b"", b"", b"x"], [b"y", b"x"]])
+def test_a_reply_in_two_messages_is_none(
+    shared: Shared, beginning: list[Any], rest: list[bytes]
+) -> None:
+    shared.start(b"question")
+    ((address, call_id, *_),) = shared.received(1)
+    named = {"id": call_id, "other id": call_id[:-1] + b"\xff"}
+    shared.router.send_multipart([address, *(named.get(frame, frame) for frame in beginning)])
+    shared.router.send_multipart([address, *rest])
     shared.router.send_multipart([address, call_id, b"", b"answer"])
 
     assert shared.outcome(1) == {b"question": b"answer"}
@@ -200,42 +226,47 @@ def test_callers_whose_time_is_over_leave_in_any_order(shared: Shared) -> None:
 
 
 @pytest.mark.parametrize(("late_s", "opened"), [(0.0, 1), (1.0, 3)])
-def test_a_caller_that_comes_late_opens_all_gates_and_else_the_next(
+def test_a_caller_that_comes_late_lets_all_go_and_else_the_next(
     shared: Shared, late_s: float, opened: int
 ) -> None:
     connection = shared.connection
-    first, *others = (Call(name) for name in (b"first", b"a", b"b", b"c"))
+    first = on_its_way(connection)
+    others = [Call(name) for name in (b"a", b"b", b"c")]
     connection._ready.extend(others)
-    connection._is_handing_out = True
     # the future: a processor that is busy meanwhile does not make it late
     first.opened_at = monotonic() + PATIENCE_S if not late_s else monotonic() - late_s
-    connection._open_next(first)
+    connection._leave(first)
 
     assert [call.gate.locked() for call in others] == [False] * opened + [True] * (3 - opened)
-    assert [call.opens_next for call in others].index(True) == opened - 1
+    assert [call.may_go for call in others] == [True] * opened + [False] * (3 - opened)
+    assert connection._turn is others[opened - 1]
     for call in others[opened - 1 :]:
         call.opened_at = monotonic() + PATIENCE_S
-        connection._open_next(call)
+        connection._leave(call)
 
 
 def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared: Shared) -> None:
     connection = shared.connection
-    connection._is_handing_out = True
-    call = connection._begun(b"a")
+    first = on_its_way(connection)
+    call = Call(b"it")
+    connection._begin(call, b"a")
+    connection._leave(first)
+    assert connection._turn is call
+    assert not call.may_go
     with connection._lock:
-        connection._hand_out()
-    assert connection._leader is call
+        connection._send_held_back()
     shared.start(b"b")
-    first, second = shared.received(2)
-    until(lambda: second[1] in connection._waiting, "the end of its sending")
-    shared.router.send_multipart(second)
-    while second[1] in connection._waiting:
-        connection._lead(call, PATIENCE_S)
+    one, other = shared.received(2)
+    until(lambda: other[1] in connection._waiting, "the end of its sending")
+    shared.router.send_multipart(other)
+    while other[1] in connection._waiting:
+        connection._lead(PATIENCE_S)
     assert shared.outcome(1) == {b"b": b"b"}
-    until(lambda: connection._leader is call, "the lead")
-    shared.router.send_multipart(first)
-    while call.reply is None:
-        connection._lead(call, PATIENCE_S)
+    until(lambda: connection._turn is call, "the turn")
+    shared.router.send_multipart(one)
+    while not call.may_go:
+        connection._lead(PATIENCE_S)
+    connection._leave(call)
     assert call.reply == b"a"
 
 
@@ -264,28 +295,26 @@ def test_what_was_held_back_and_cannot_leave_is_refused(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     with sharing(address) as shared:
         connection = shared.connection
-        connection._is_handing_out = True  # as if a caller were on its way to its reply
+        first = on_its_way(connection)
         for frame in (b"a", b"b"):
             shared.start(frame)
         until(lambda: len(connection._held_back) == 2, "both requests")
         shared.router.unbind(address)
         shared.router.close()
         until(lambda: not connection.socket.poll(0, zmq.POLLOUT), "the end of the peer")
-        with connection._lock:
-            connection._hand_out()
+        connection._leave(first)
 
         assert shared.outcome(2) == {b"a": zmq.Again, b"b": zmq.Again}
 
 
 def test_what_was_held_back_leaves_with_the_last_who_gets_a_reply(shared: Shared) -> None:
     connection = shared.connection
-    connection._is_handing_out = True
+    first = on_its_way(connection)
     for frame in (b"a", b"b"):
         shared.start(frame)
     until(lambda: len(connection._held_back) == 2, "both requests")
     assert not shared.router.poll(0)
-    with connection._lock:
-        connection._hand_out()
+    connection._leave(first)
     for request in shared.received(2):
         shared.router.send_multipart(request)
 
@@ -294,10 +323,9 @@ def test_what_was_held_back_leaves_with_the_last_who_gets_a_reply(shared: Shared
 
 def test_a_request_whose_time_is_over_while_it_is_held_back_never_leaves(shared: Shared) -> None:
     connection = shared.connection
-    connection._is_handing_out = True
+    first = on_its_way(connection)
     assert shared.ask(b"held back", SHORT_S) is None
-    with connection._lock:
-        connection._hand_out()
+    connection._leave(first)
     shared.start(b"next")
     (request,) = shared.received(1)
     assert request[-1] == b"next"
@@ -307,7 +335,7 @@ def test_a_request_whose_time_is_over_while_it_is_held_back_never_leaves(shared:
 
 def test_an_interrupt_of_the_leader_leaves_the_others_alone(shared: Shared) -> None:
     def interrupt() -> None:
-        until(lambda: shared.connection._leader is not None, "the leader")
+        until(lambda: shared.connection._turn is not None, "the leader")
         shared.start(b"other")
         shared.received(2)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -372,6 +400,204 @@ def test_many_callers_and_a_peer_of_any_manners_end_in_a_reply_or_in_time(shared
     server.join(PATIENCE_S)
 
     assert wrong == []
+
+
+def test_a_reply_to_what_has_not_left_yet_is_dropped(shared: Shared) -> None:
+    connection = shared.connection
+    shared.start(b"first")
+    ((address, call_id, *_),) = shared.received(1)
+    guessed = (int.from_bytes(call_id, "big") + 1).to_bytes(len(call_id), "big")
+    shared.router.send_multipart([address, call_id, b"", b"reply"])
+    assert shared.outcome(1) == {b"first": b"reply"}
+    leaving = on_its_way(connection)
+    shared.start(b"second")
+    until(lambda: connection._held_back, "the request")
+    shared.router.send_multipart([address, guessed, b"", b"too early"])
+    assert connection.socket.poll(PATIENCE_MS)
+    with connection._lock:
+        connection._read()
+    connection._leave(leaving)
+    ((*address_and_id, _, _),) = shared.received(1)
+    assert address_and_id == [address, guessed]
+    shared.router.send_multipart([*address_and_id, b"", b"in time"])
+
+    assert shared.outcome(1) == {b"second": b"in time"}
+
+
+def test_a_refused_send_leaves_no_reply_unseen(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = shared.connection
+    call = Call(b"it")
+    connection._begin(call, b"question")
+    (request,) = shared.received(1)
+
+    def refused(*_: object) -> None:
+        # to look for events eats the signal, as every send does
+        assert connection.socket.poll(PATIENCE_MS)
+        raise zmq.Again
+
+    class Poll:
+        """A wait before which another caller is refused, after the leader has read."""
+
+        @staticmethod
+        def poll(timeout_ms: int) -> list[tuple[int, int]]:
+            shared.router.send_multipart(request)
+            monkeypatch.setattr(connection, "_send", refused)
+            other = Call(b"other")
+            with pytest.raises(zmq.Again):
+                connection._begin(other, b"refused")
+            connection._leave(other)
+            readable: list[tuple[int, int]] = poll.poll(timeout_ms)
+            assert readable, "the leader would wait until its deadline"
+            return readable
+
+    poll = connection._poll
+    monkeypatch.setattr(connection, "_poll", Poll)
+    connection._lead(1.0)
+    connection._leave(call)
+
+    assert call.reply == b"question"
+
+
+def test_a_caller_with_an_open_gate_does_not_leave_with_a_turn_that_is_still_to_come(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = shared.connection
+    begin = connection._begin
+    begun: list[Call] = []
+    read = threading.Event()
+
+    def begin_and_wait(call: Call, frame: bytes) -> None:
+        begin(call, frame)
+        # as one that was to lead, and did so before it came to wait
+        call.gate.release()
+        begun.append(call)
+        assert read.wait(PATIENCE_S)
+
+    leaving = on_its_way(connection)
+    monkeypatch.setattr(connection, "_begin", begin_and_wait)
+    for frame in (b"a", b"b"):
+        shared.start(frame)
+    until(lambda: len(begun) == 2, "both calls")
+    with connection._lock:
+        connection._send_held_back()
+    for request in shared.received(2):
+        shared.router.send_multipart(request)
+    with connection._lock:
+        while len(connection._ready) < 2:
+            assert connection.socket.poll(PATIENCE_MS)
+            connection._read()
+    read.set()
+    until(lambda: not any(call.gate.locked() is False for call in begun), "them at their gates")
+    connection._leave(leaving)
+
+    assert shared.outcome(2) == {b"a": b"a", b"b": b"b"}
+    monkeypatch.undo()
+    shared.start(b"next")
+    for request in shared.received(1):
+        shared.router.send_multipart(request)
+    assert shared.outcome(1) == {b"next": b"next"}
+
+
+def test_an_interrupt_while_a_request_is_sent_leaves_the_others_a_leader(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = shared.connection
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "_send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shared.ask(b"interrupted")
+    assert connection._turn is None
+    shared.start(b"next")
+    (request,) = shared.received(1)
+    shared.router.send_multipart(request)
+    assert shared.outcome(1) == {b"next": b"next"}
+
+
+def test_a_broken_socket_fails_every_call_that_waits_with_its_own_error(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = shared.connection
+    leaving = on_its_way(connection)
+
+    def broken(*_: object) -> None:
+        raise zmq.ContextTerminated
+
+    for frame in (b"a", b"b", b"c"):
+        shared.start(frame)
+    until(lambda: len(connection._held_back) == 3, "the requests")
+    monkeypatch.setattr(connection, "_send", broken)
+    connection._leave(leaving)
+
+    assert shared.outcome(3) == dict.fromkeys((b"a", b"b", b"c"), zmq.ContextTerminated)
+
+
+@pytest.mark.parametrize("error", [zmq.ContextTerminated, KeyboardInterrupt])
+def test_a_leader_that_fails_makes_another_lead(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    connection = shared.connection
+    call = Call(b"it")
+    connection._begin(call, b"leader")
+    for frame in (b"a", b"b"):
+        shared.start(frame)
+    requests = shared.received(3)
+    until(lambda: len(connection._waiting) == 3, "the calls")
+
+    def failing() -> bool:
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(connection, "_read", failing)
+    with pytest.raises(error):
+        connection._lead(PATIENCE_S)
+    connection._leave(call)
+    for request in requests:
+        shared.router.send_multipart(request)
+
+    assert shared.outcome(2) == {b"a": b"a", b"b": b"b"}
+
+
+def test_an_interrupt_after_the_turn_was_passed_on_wakes_who_has_it(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = shared.connection
+    leader = Call(b"it")
+    connection._begin(leader, b"leader")
+    shared.start(b"other")
+    requests = shared.received(2)
+    until(lambda: len(connection._waiting) == 2, "the other")
+    with monkeypatch.context() as patched:
+        patched.setattr(shared_connection, "_open", lambda _: None)  # it comes before this
+        connection._leave(leader)
+    assert connection._turn is not None
+    connection._leave(leader)
+    for request in requests:
+        shared.router.send_multipart(request)
+
+    assert shared.outcome(1) == {b"other": b"other"}
+
+
+def test_a_request_that_is_refused_in_the_middle_is_ended_all_the_same(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else libzmq takes the next one for the rest of it, and drops that."""
+    sent: list[tuple[bytes, int]] = []
+
+    def send(_: Socket, frame: bytes, flags: int) -> None:
+        sent.append((frame, flags & zmq.SNDMORE))
+        if not frame:
+            raise zmq.Again  # as when the peer leaves in between
+
+    monkeypatch.setattr(shared_connection, "send_frame", send)
+    with pytest.raises(zmq.Again):
+        shared.ask(b"refused")
+    assert sent[1:] == [(b"", zmq.SNDMORE), (b"refused", 0)]
 
 
 @pytest.fixture(params=["ipc", "tcp"])
