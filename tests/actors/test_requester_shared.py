@@ -519,22 +519,32 @@ def test_an_interrupt_while_a_request_is_sent_leaves_the_others_a_leader(
     assert shared.outcome(1) == {b"next": b"next"}
 
 
-def test_a_broken_socket_fails_every_call_that_waits_with_its_own_error(
+def test_an_error_while_requests_of_others_are_sent_is_theirs(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = shared.connection
+    leader = Call(b"it")
+    connection._begin(leader, b"leader")
+    (request,) = shared.received(1)
     leaving = on_its_way(connection)
+    for frame in (b"a", b"b", b"c"):
+        shared.start(frame)
+    until(lambda: len(connection._held_back) == 3, "the requests")
+    connection._leave(leaving)
+    assert connection._turn is leader
 
     def broken(*_: object) -> None:
         raise zmq.ContextTerminated
 
-    for frame in (b"a", b"b", b"c"):
-        shared.start(frame)
-    until(lambda: len(connection._held_back) == 3, "the requests")
-    monkeypatch.setattr(connection, "_send", broken)
-    connection._leave(leaving)
-
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "_send", broken)
+        connection._lead(PATIENCE_S)
     assert shared.outcome(3) == dict.fromkeys((b"a", b"b", b"c"), zmq.ContextTerminated)
+    shared.router.send_multipart(request)
+    until(lambda: connection._turn is leader, "the turn")
+    connection._lead(PATIENCE_S)
+    connection._leave(leader)
+    assert leader.reply == b"leader"
 
 
 @pytest.mark.parametrize("error", [zmq.ContextTerminated, KeyboardInterrupt])
