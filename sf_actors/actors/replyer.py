@@ -18,6 +18,7 @@ from sf_actors.actors.reply_cache import ReplyCache
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog, summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
+from sf_actors.wire.at_once import request_decoder
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Replyer(SocketActor):
         self._max_queued: int = creation["high_water_mark"]
         self._max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
+        self._decoded_at_once = request_decoder(self.model.arguments)
         self._return_arguments = self.model.return_arguments
         self._turn = self.world.turn
         self._cache = ReplyCache() if creation["deduplicate"] else None
@@ -197,9 +199,10 @@ class Replyer(SocketActor):
                     f"the request has {len(payload)} bytes, "
                     f"max_message_bytes allows {self._max_bytes}"
                 )
-            envelope = decode_request(payload)
+            usual = self._decoded_at_once(payload)
+            envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id
-            args = self._arguments.decoded(envelope.args)
+            args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
             self.counters.drop(error.reason)
             self.warn(error.reason, str(error))

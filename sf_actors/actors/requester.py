@@ -23,6 +23,7 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
+from sf_actors.wire.at_once import reply_decoder
 from sf_actors.wire.envelope import Failure, decode_reply, encode_request
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ ALONE = 8
 #: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
 LONGEST_POLL_MS = 3_600_000
 
+
+#: Why a socket of an earlier call cannot send: over inproc a replyer that stopped takes the
+#: connection with it for good, or the reply to that call had frames that nobody has read.
+_UNFIT = frozenset({zmq.EAGAIN, zmq.EFSM})
 
 if TYPE_CHECKING:
     Way = Socket | SharedConnection
@@ -64,6 +69,7 @@ class Requester:
         self._endpoint = endpoint
         self._arguments = model.arguments
         self._return_arguments = model.return_arguments
+        self._decoded_at_once = reply_decoder(model.return_arguments)
         self._timeout_s: float = model.creation["timeout_s"]
         self._attempts: int = 1 + model.creation["retries"]
         self._max_bytes: int = model.creation["max_message_bytes"]
@@ -137,13 +143,15 @@ class Requester:
                 try:
                     # not under the lock: libzmq lets other threads run, which would queue for it
                     send_frame(way, frame, NOBLOCK)
-                except zmq.Again:
+                except zmq.ZMQError as error:
+                    if error.errno not in _UNFIT:
+                        raise
                     way = self._sent_through_another(way, frame)
                 # only now: the other side is at work meanwhile
                 self._count(is_retry=is_retry)
                 if self._wait(way, monotonic() + self._timeout_s):
-                    # of several frames the last is the reply, as of a REP socket that sent one
-                    reply = receive_frames(way)[-1]
+                    # whether it has further frames, which nobody sends, shows when it is used again
+                    reply = way.recv(NOBLOCK)
         finally:
             self._give_back(way, is_clean=reply is not None)
         if reply is None:
@@ -167,6 +175,10 @@ class Requester:
         return False
 
     def _decoded(self, frame: bytes) -> dict[str, Any]:
+        if len(frame) <= self._max_bytes:
+            fields = self._decoded_at_once(frame)
+            if fields is not None:
+                return fields
         where = self.model.where
         try:
             if len(frame) > self._max_bytes:
@@ -220,10 +232,7 @@ class Requester:
             self.counters.retries += is_retry
 
     def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
-        """Return a socket that has sent what another way could not.
-
-        Over inproc a replyer that stopped takes the connection with it for good.
-        """
+        """Return a socket that has sent what another way could not."""
         with self._lock:
             if not isinstance(refusing, SharedConnection):
                 self._world.transport.close(refusing, linger_ms=0)
@@ -231,8 +240,10 @@ class Requester:
                 socket = self._idle.pop()
                 try:
                     send_frame(socket, frame, NOBLOCK)
-                except zmq.Again:
+                except zmq.ZMQError as error:
                     self._world.transport.close(socket, linger_ms=0)
+                    if error.errno not in _UNFIT:
+                        raise
                 else:
                     break
             else:

@@ -43,6 +43,9 @@ MESSAGE_LENGTH = 10_000
 """What an error's name and text are cut to before they travel."""
 
 
+CHANGED_IDS = frozenset({dict, list, datetime})
+"""Types of workflow ids that are read another time, since to pack them again would change them."""
+
 _PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
 """Where packed bytes go that are too many to be packed around."""
 
@@ -301,7 +304,7 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
         try:
             message = decode_frame(frame)
             id_ = message.workflow_id
-            if type(id_) in _EXACT:
+            if type(id_) in CHANGED_IDS:
                 message.workflow_id = exact_id(id_, frame)
         except Undecodable:
             raise
@@ -323,7 +326,6 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
     return decode
 
 
-_EXACT = frozenset({dict, list, datetime})
 _DELTA_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
 _ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")

@@ -50,6 +50,8 @@ class Schema:
     shape: Record
     #: every field is a scalar that comes back as it was sent, or a mapping of such
     is_flat: bool
+    #: to decode its types and to count the fields is all that is to be done with what comes in
+    is_plain: bool
     #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
     #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
     #: the caller's thread. Containers that need no change are passed through, so encode or freeze
@@ -78,6 +80,7 @@ class Schema:
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
         self._decode_strictly = _strict_decoder(self._type, where)
         self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
+        self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
         """Return the fields of a message, of exactly the declared types, all fresh; HOT.

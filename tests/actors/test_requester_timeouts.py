@@ -99,6 +99,23 @@ def test_a_late_reply_is_never_taken_for_that_of_another_call(tmp_path: Path) ->
         thread.join(PATIENCE_S)
 
 
+def test_frames_that_nobody_reads_behind_a_reply_do_not_hinder_the_next_call(
+    tmp_path: Path,
+) -> None:
+    address = f"ipc://{tmp_path}/it"
+    with asking(address) as ours, bare(zmq.ROUTER, bind=address) as router:
+
+        def answer() -> None:
+            for n in (1, 2):
+                *back, _ = router.recv_multipart()
+                router.send_multipart([*back, packed({"return_args": {"n": n}}), b"behind it"])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert [ours.ask(0), ours.ask(0)] == [{"n": 1}, {"n": 2}]
+        thread.join(PATIENCE_S)
+
+
 def test_each_retry_has_its_own_deadline_and_the_same_request_id(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     with (
