@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sf_actors.wire.compiled import CODES
 from sf_actors.wire.envelope import CHANGED_IDS
 from sf_actors.wire.foreign import extension
+from sf_actors.wire.schema import FIXMAP, SHORT
 from sf_actors.wire.types import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.wire.schema import Schema
-
-#: The first byte of a packed map of no fields; up to 15 more are added to it.
-_FIXMAP: Final = 0x80
 
 
 def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
@@ -74,8 +72,8 @@ def _usual(
         try:
             message = decode(frame)
             # none of the fields is unknown or there twice
-            count = frame[start] - _FIXMAP
-            is_usual = frame.startswith(key, 1) and len(fields_of(message)) == count < 16
+            count = frame[start] - FIXMAP
+            is_usual = frame.startswith(key, 1) and len(fields_of(message)) == count <= SHORT
         except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
             return None
         return message if is_usual else None

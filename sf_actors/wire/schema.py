@@ -94,7 +94,7 @@ class Schema:
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
             raise self._invalid(raw, error) from None
         count = len(fields)
-        if (count > _SHORT or memoryview(raw)[0] - _FIXMAP != count) and count != _count(raw):
+        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != _count(raw):
             raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
@@ -262,7 +262,7 @@ def _strict(type_: Any) -> Any:
 
 
 #: The first byte of a packed map of no fields; up to so many more are added to it.
-_FIXMAP, _SHORT = 0x80, 0x0F
+FIXMAP, SHORT = 0x80, 0x0F
 
 
 def _count(raw: bytes | memoryview | msgspec.Raw) -> int:
