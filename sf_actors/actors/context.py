@@ -1,8 +1,9 @@
-"""The ZeroMQ context: one for all services of the process, there while any of them runs.
+"""The ZeroMQ contexts: for all services of the process, there while any of them needs one.
 
 `inproc://` joins the sockets of one context, and a context costs two threads, so services share
-one. A service with CURVE keys has a context of its own, since a context has one authenticator and
-`inproc://` would walk around it.
+them: one for calls and all that is inproc, another one for what is published, whose threads give
+way (see `giving_way`). A service with CURVE keys has a context of its own, since a context has one
+authenticator and `inproc://` would walk around it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ import errno
 import os
 import resource
 import threading
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import zmq
 
 from sf_actors.errors import BindError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 #: Sockets that one context can hold; libzmq's own default of 1,023 is too low for 1,000 services.
 MAX_SOCKETS = 65_535
@@ -25,7 +32,7 @@ OWN_DESCRIPTORS = 16
 
 
 class _Shared:
-    """The context that services share, counted by those who use it."""
+    """A context that services share, counted by those who use it."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -33,13 +40,14 @@ class _Shared:
         self.users = 0
 
 
-_shared = _Shared()
+#: by whether its threads give way
+_shared = {False: _Shared(), True: _Shared()}
 
 
 def _forget() -> None:
     """Start anew in the child of a fork: the parent's sockets and threads are not there."""
-    global _shared  # noqa: PLW0603 - a fork copies the parent's, whose lock may be held
-    _shared = _Shared()
+    # a fork copies the parent's, whose locks may be held
+    _shared.update({False: _Shared(), True: _Shared()})
 
 
 os.register_at_fork(after_in_child=_forget)
@@ -54,12 +62,36 @@ def no_descriptor_left(where: str) -> BindError:
     )
 
 
-def _new() -> zmq.Context[zmq.Socket[bytes]]:
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """Have threads that start here give way: they do not interrupt who runs when they wake up.
+
+    libzmq's thread is woken by each message that is sent while it waits. One that interrupts the
+    sender every time writes each message to the network alone, which takes longer than all that the
+    sender does itself; one that gives way finds several. When all processors are busy with other
+    work it waits for them like the other work does. Only where the system can do it (Linux: see
+    SCHED_BATCH in sched(7)), and where nobody has chosen otherwise for this thread.
+    """
+    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        yield
+        return
+    try:
+        # threads inherit it; libzmq's own option would abort the process where it is refused
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def _new(*, gives_way: bool = False) -> zmq.Context[zmq.Socket[bytes]]:
     require_descriptors(OWN_DESCRIPTORS, where="the ZeroMQ context")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
     # its threads start with its first socket: now, while there are descriptors for them
-    context.socket(zmq.PAIR).close(linger=0)
+    with giving_way() if gives_way else nullcontext():
+        context.socket(zmq.PAIR).close(linger=0)
     return context
 
 
@@ -89,19 +121,20 @@ def require_descriptors(count: int, *, where: str) -> None:
 class ContextLease:
     """The right to use a context until it is given back.
 
-    :param private: a context of its own instead of the shared one
+    :param private: a context of its own instead of a shared one
+    :param gives_way: the shared one for what is published
     """
 
-    def __init__(self, *, private: bool = False) -> None:
+    def __init__(self, *, private: bool = False, gives_way: bool = False) -> None:
         self._private = private
         self._given_back = False
-        self._home = _shared
+        self._home = _shared[gives_way]
         if private:
-            self.context = _new()
+            self.context = _new(gives_way=gives_way)
             return
         with self._home.lock:
             if self._home.context is None:
-                self._home.context = _new()
+                self._home.context = _new(gives_way=gives_way)
             self._home.users += 1
             self.context = self._home.context
 

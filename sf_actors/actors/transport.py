@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Socket = zmq.Socket[bytes]
 
+#: Kinds of socket whose context is the one for what is published.
+PUBLISHING = frozenset({int(zmq.XPUB), int(zmq.SUB)})
+
 #: When the kernel asks whether the host of a silent peer is still there, how often and how many
 #: times in vain, in seconds. ZeroMQ's own heartbeats stay off: libzmq 4.3.5 aborts the process when
 #: one is due for a peer that left while our queue for it was full, which anybody can bring about,
@@ -80,6 +83,8 @@ class Transport:
 
     def __init__(self, keys: Keys | None = None) -> None:
         self._lease = ContextLease(private=keys is not None)
+        #: of the context for what is published, once there is a socket for it
+        self._publishing_lease: ContextLease | None = None
         self._keys = keys
         self._count_lock = threading.Lock()
         self.open_sockets = 0
@@ -87,7 +92,7 @@ class Transport:
 
     @property
     def context(self) -> zmq.Context[Socket]:
-        """The context of this run."""
+        """The context for calls and all that is inproc."""
         return self._lease.context
 
     @property
@@ -112,7 +117,7 @@ class Transport:
         :raises BindError: the address is taken, is not of this machine, or cannot be used
         """
         self._refuse_inproc_with_keys(endpoint, where)
-        opened = self._open(kind, creation, where=where)
+        opened = self._open(kind, endpoint, creation, where=where)
         try:
             if self._keys is not None:
                 opened.curve_server = True
@@ -155,7 +160,7 @@ class Transport:
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
-        opened = self._open(kind, creation, where=where)
+        opened = self._open(kind, endpoint, creation, where=where)
         try:
             if self._keys is not None:
                 opened.curve_serverkey = self._keys.server_key(server)
@@ -221,7 +226,7 @@ class Transport:
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
             # a bare one: pyzmq would stop its own before that has told anything
-            monitor = zmq.backend.Socket(self.context, zmq.PAIR)
+            monitor = zmq.backend.Socket(closing.context, zmq.PAIR)
         except zmq.ZMQError:
             # no descriptor is left: to close is all the more urgent than to know when it is done
             self.close(closing, linger_ms=linger_ms)
@@ -257,6 +262,8 @@ class Transport:
             when_closed, self._when_closed = self._when_closed, None
         when_closed()
         self._lease.give_back()
+        if self._publishing_lease is not None:
+            self._publishing_lease.give_back()
 
     def _refuse_inproc_with_keys(self, endpoint: Endpoint, where: str) -> None:
         if self._keys is not None and endpoint.scheme == "inproc":
@@ -265,10 +272,21 @@ class Transport:
                 "use tcp:// or ipc://"
             )
 
-    def _open(self, kind: int, creation: Mapping[str, Any], *, where: str) -> Socket:
+    def _context_of(self, kind: int, endpoint: Endpoint) -> zmq.Context[Socket]:
+        if kind not in PUBLISHING or endpoint.scheme == "inproc" or self._keys is not None:
+            return self.context
+        with self._count_lock:
+            if self._publishing_lease is None:
+                self._publishing_lease = ContextLease(gives_way=True)
+            return self._publishing_lease.context
+
+    def _open(
+        self, kind: int, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str
+    ) -> Socket:
         require_descriptors(SOCKET_DESCRIPTORS, where=where)
+        context = self._context_of(kind, endpoint)
         try:
-            opened = self.context.socket(kind)
+            opened = context.socket(kind)
         except zmq.ZMQError as error:
             if error.errno == errno.EMFILE:
                 raise no_descriptor_left(where) from None

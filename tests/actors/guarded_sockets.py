@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -53,17 +54,32 @@ for _name in _GUARDED:
     setattr(GuardedSocket, _name, _guarded(_name))
 
 
+def _guarded_call(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    def call(socket: GuardedSocket, *args: Any) -> Any:
+        with socket.alone(name):
+            return plain(socket, *args)
+
+    return call
+
+
 @contextmanager
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Let services open guarded sockets; gives the list of what should not have happened."""
     plain = context._new
 
-    def new() -> Any:
-        made = plain()
+    def new(**chosen: bool) -> Any:
+        made = plain(**chosen)
         made._socket_class = GuardedSocket
         return made
 
     monkeypatch.setattr(context, "_new", new)
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith("sf_actors.actors")
+    ]
+    for module in modules:
+        # libzmq's own calls, which know nothing of the methods above
+        for name in {"send_frame", "receive_frame"} & set(vars(module)):
+            monkeypatch.setattr(module, name, _guarded_call(name, getattr(module, name)))
     GuardedSocket.violations = []
     GuardedSocket.calls = 0
     yield GuardedSocket.violations

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from pathlib import Path
+
 import pytest
 import zmq
 
 from sf_actors.actors import context
-from sf_actors.actors.context import MAX_SOCKETS, ContextLease
+from sf_actors.actors.context import MAX_SOCKETS, ContextLease, giving_way
 
 
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "_shared", context._Shared())
+    monkeypatch.setattr(context, "_shared", {False: context._Shared(), True: context._Shared()})
+
+
+needs_policies = pytest.mark.skipif(
+    not hasattr(os, "SCHED_BATCH"), reason="the system has no scheduling policies"
+)
+
+
+def threads() -> set[int]:
+    return {int(path.name) for path in Path("/proc/self/task").iterdir()}
+
+
+def policies_of_threads_of(lease_of: dict[str, bool]) -> set[int]:
+    before = threads()
+    lease = ContextLease(**lease_of)
+    try:
+        return {os.sched_getscheduler(thread) for thread in threads() - before}
+    finally:
+        lease.give_back()
 
 
 def test_leases_share_one_context_which_ends_with_the_last() -> None:
@@ -57,3 +79,51 @@ def test_a_context_holds_more_sockets_than_the_default() -> None:
 
     assert lease.context.get(zmq.MAX_SOCKETS) == MAX_SOCKETS > 1_023
     lease.give_back()
+
+
+def test_what_is_published_has_a_context_of_its_own() -> None:
+    calls, published, more = ContextLease(), ContextLease(gives_way=True), ContextLease()
+
+    assert published.context is not calls.context is more.context
+    published.give_back()
+    assert published.context.closed
+    assert not calls.context.closed
+    calls.give_back()
+    more.give_back()
+
+
+@needs_policies
+def test_only_the_threads_for_what_is_published_give_way() -> None:
+    assert policies_of_threads_of({"gives_way": True}) == {os.SCHED_BATCH}
+    assert policies_of_threads_of({}) == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@needs_policies
+def test_threads_give_way_no_more_than_the_system_lets_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+
+    assert policies_of_threads_of({"gives_way": True}) == {os.SCHED_OTHER}
+
+
+@needs_policies
+def test_the_policy_that_somebody_chose_for_a_thread_stays() -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        seen.extend(policies_of_threads_of({"gives_way": True}))
+        with giving_way():
+            seen.append(os.sched_getscheduler(0))
+        seen.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join(10)
+
+    assert seen == [os.SCHED_IDLE] * 3

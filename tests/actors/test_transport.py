@@ -97,6 +97,30 @@ def test_an_immediate_socket_refuses_to_send_while_nobody_is_there(is_immediate:
         transport.shut(lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "address", "is_apart"),
+    [
+        (zmq.XPUB, "127.0.0.1:0", True),
+        (zmq.SUB, "127.0.0.1:0", True),
+        (zmq.ROUTER, "127.0.0.1:0", False),
+        (zmq.XPUB, "inproc://it", False),
+        (zmq.SUB, "inproc://it", False),
+    ],
+)
+def test_what_is_published_has_another_context_than_calls_and_what_is_inproc(
+    kind: int, address: str, is_apart: bool
+) -> None:
+    creation = {"high_water_mark": 10, "max_message_bytes": 1000, "topic": None}
+    transport, closed = Transport(), []
+    opened, _ = transport.bound(kind, parse(address, where="it"), creation, where="it")
+    contexts = {transport.context, opened.context}
+    assert len(contexts) == 1 + is_apart
+    transport.unbind(opened)
+    transport.shut(lambda: closed.append(True))
+    assert closed
+    assert all(context.closed for context in contexts)
+
+
 def test_a_taken_port_is_refused_and_nothing_stays_open() -> None:
     with serving("127.0.0.1:0") as served:
         with (
