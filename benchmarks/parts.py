@@ -103,8 +103,8 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
         "encode, with epoch and number": lambda: encode_published(TRADE, "0x12", 2**60, 5),
         "libzmq's send": lambda: send_frame(socket, frame, NOBLOCK),
         DELTA: lambda: to_send("state", "book", change),
-        "delta: check, copy, encode": lambda: book.fields.checked(change),
-        "delta: encode around it": lambda: encode_delta(5, False, update.raw, "0x12", 2**60),
+        "delta: check, copy": lambda: book.fields.checked(change),
+        "delta: encode": lambda: encode_delta(5, False, update.content, "0x12", 2**60),
         f"delta: change one of {KEYS:,} keys": lambda: merge(value, change, shape),
         "a call of nothing": lambda: None,
     }

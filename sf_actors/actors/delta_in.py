@@ -20,6 +20,7 @@ from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.patch import extended
 from sf_actors.replication.pieces import RUNS_AT_ONCE
 from sf_actors.replication.replica import Replica
+from sf_actors.replication.status import Phase
 from sf_actors.replication.trie import EMPTY, let_go
 from sf_actors.wire.envelope import (
     HEARTBEAT_NUMBER,
@@ -115,12 +116,14 @@ class DeltaIn(InState):
         self.open_subscription(is_binder=False)
         self._fields = StateFields(self.model)
         self._is_single = self.model.single_state
+        self._delta_at_once = self._fields.delta_at_once
         self._replica = Replica(
             self.model.arguments.shape,
             now=monotonic(),
             heartbeat_s=creation["heartbeat_s"],
             stale_after_s=creation["stale_after_s"],
             rng=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+            tells_all=self.handler is not None,
         )
         self._requests: Source | None = None
         self._is_answered = True
@@ -137,6 +140,7 @@ class DeltaIn(InState):
         """Read deltas, or the answer to a request."""
         if source is self.subscription:
             self.read_subscription(source)
+            self._show_kept()
         else:
             self._read_answers(source)
         self.wait_until(self._replica.next_deadline)
@@ -152,7 +156,21 @@ class DeltaIn(InState):
         self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
-        """Hand a delta or heartbeat to the replica."""
+        """Hand a delta or heartbeat to the replica; HOT."""
+        replica = self._replica
+        usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
+        # one that is not the next may be kept for a while, and then it had better stay packed
+        if usual is not None and usual.args.current_num == replica.number + 1:
+            self._workflow_id = usual.workflow_id
+            actions = replica.on_delta(
+                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
+            )
+            if actions:
+                self._act(actions)
+        else:
+            self._take_any(message)
+
+    def _take_any(self, message: bytes | memoryview) -> None:
         envelope = decode_delta(message)
         args = envelope.args
         if args.current_num == HEARTBEAT_NUMBER:
@@ -193,10 +211,14 @@ class DeltaIn(InState):
             # what most deltas come to
             self._show_update(only)
             return
+        if not (actions and isinstance(actions[0], Updated)):
+            self._show_kept()
         for place, action in enumerate(actions, 1):
             if isinstance(action, Updated):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
-                self._show_update(action, is_last=is_last)
+                # where nobody is called with the values between, they are not shown either
+                if is_last or self.handler is not None:
+                    self._show_update(action, is_last=is_last)
             elif isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
@@ -205,6 +227,12 @@ class DeltaIn(InState):
     def _show_update(self, updated: Updated, *, is_last: bool = True) -> None:
         value = self._fields.content(updated.value) if self._is_single else updated.value
         self.update(updated.number, value, updated.fields, self._workflow_id, is_last=is_last)
+
+    def _show_kept(self) -> None:
+        """Show the value with the updates that the replica did not tell of one by one."""
+        replica = self._replica
+        if replica.number != self._shown[1]:
+            self.update(replica.number, self._fields.content(replica.value), {}, None)
 
     def _tell_error(self) -> None:
         """Log why the publisher cannot be followed, when that is another reason than before.

@@ -67,8 +67,11 @@ class DeltaPublication(Publication):
             if update.is_snapshot:
                 self._send_whole(update, workflow_id)
             else:
-                with self.lock:
+                self.lock.acquire()  # `with` takes three times as long
+                try:
                     self._publish_next(update, update.typed, workflow_id)
+                finally:
+                    self.lock.release()
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
 
@@ -93,11 +96,13 @@ class DeltaPublication(Publication):
         """Give an update its number, apply and send it; with the lock held. HOT."""
         log, cuts = self.log, update.cuts
         number = log.number + 1 if update.number is None else update.number
-        packed = encode_delta(number, update.is_snapshot, update.raw, workflow_id, log.epoch, cuts)
+        packed = encode_delta(
+            number, update.is_snapshot, update.content, workflow_id, log.epoch, cuts
+        )
         frame = self.topic + packed
         if len(frame) > self.max_bytes:
             raise self.too_large(frame)
-        socket = self.open_socket()
+        socket = self._socket if self._socket is not None else self.open_socket()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
         log.publish(fields, update.is_snapshot, update.number, kept, digest)

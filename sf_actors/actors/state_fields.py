@@ -13,6 +13,7 @@ from sf_actors.replication.patch import extended
 from sf_actors.replication.pieces import LARGE, RUN, Packing, piece_of, weight_of
 from sf_actors.replication.trie import EMPTY, Map
 from sf_actors.replication.value import View
+from sf_actors.wire.at_once import delta_decoder
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.schema import Schema
 from sf_actors.wire.shape import Record
@@ -37,13 +38,13 @@ _MISSING: Any = object()
 class Update(msgspec.Struct, frozen=True, gc=False):
     """An update as it goes out.
 
-    :ivar raw: the content of `state` on the wire
+    :ivar content: that of `state` on the wire, packed unless it is flat
     :ivar typed: the fields as a replica will decode them, frozen where they are large and whole
     :ivar number: the caller's own number, or None
-    :ivar cuts: the runs of `raw` where it is large
+    :ivar cuts: the runs of `content` where it is large
     """
 
-    raw: bytes
+    content: bytes | Mapping[str, Any]
     typed: Mapping[str, Any]
     is_snapshot: bool
     number: int | None
@@ -72,8 +73,11 @@ class StateFields:
         self._piece = self._schema_of_pieces()
         #: `decoded` of a patch in one piece; HOT
         self.decoded_patch: Callable[[msgspec.Raw], Mapping[str, Any]] = self._patch.decoded
+        #: a delta that is as usual, in one pass; HOT
+        self.delta_at_once: Callable[[bytes | memoryview], Any] = delta_decoder(self._patch)
         if self._is_single:
             self.decoded_patch = partial(self.decoded, is_snapshot=False)
+            self.delta_at_once = lambda _frame: None
         #: the value before the first update
         self.initial: Map[str, Any] = EMPTY
         if self._is_single and not self._is_record:
@@ -83,8 +87,9 @@ class StateFields:
     def checked(self, args: Any) -> Update:
         """Check what a caller of `to_send` gives; HOT.
 
-        What is published and what is kept are two decodings of the same bytes, or of flat fields
-        the copy that their check made: what the caller later does to its dicts changes neither.
+        What is published and what is kept are the same bytes and what they decode to, or of flat
+        fields the copy that their check made: what the caller later does to its dicts changes
+        neither.
 
         :raises InvalidArguments: it fails the model
         """
@@ -99,8 +104,11 @@ class StateFields:
             if packing.cuts:
                 large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
                 return Update(packing.raw, large, is_snapshot, number, packing.cuts)
+        if is_flat:
+            content = fields.get("state", {}) if self._is_single else fields
+            return Update(content, fields, is_snapshot, number, None)
         raw = encode(fields)
-        typed = fields if is_flat else schema.decoded(raw)
+        typed = schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
         return Update(raw, typed, is_snapshot, number, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.pulse import Greeting, Pulse
 from sf_actors.actors.reader import Reader
+from sf_actors.wire.at_once import published_decoder
 from sf_actors.wire.envelope import decode_published
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Subscriber(Reader):
                 where=self.model.where,
             )
         self._arguments = self.model.arguments
+        self._decoded_at_once = published_decoder(self._arguments)
         #: the last number by the publisher's epoch; that of the newest message stands beside it
         self._heard: OrderedDict[int, int] = OrderedDict()
         self._epoch: int | None = None
@@ -88,14 +90,16 @@ class Subscriber(Reader):
 
     def take(self, message: bytes | memoryview) -> None:
         """Decode a message and have it handled."""
-        envelope = decode_published(message)
-        number = envelope.number
-        if envelope.epoch is not None and number is not None:
-            if envelope.epoch == self._epoch and number == self._number + 1:
-                self._number = number
-            else:
-                self._count_missed(envelope.epoch, number)
-        args = self._arguments.decoded(envelope.args)
+        envelope = self._decoded_at_once(message)
+        is_decoded = envelope is not None
+        if not is_decoded:
+            envelope = decode_published(message)
+        epoch, number = envelope.epoch, envelope.number
+        if epoch == self._epoch and number == self._number + 1:
+            self._number = number
+        elif epoch is not None and number is not None:
+            self._count_missed(epoch, number)
+        args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         if self.handler is not None:
             self.deliver(self.handler, args, envelope.workflow_id)
 

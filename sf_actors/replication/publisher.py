@@ -1,9 +1,4 @@
-"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas.
-
-Nobody looks at a publisher's value between two snapshots. So changes of a table's items are kept
-until somebody does, or until they are many, and merged together: what has to be copied for one of
-them is copied once for all.
-"""
+"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas."""
 
 from __future__ import annotations
 
@@ -12,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.digest import digest_after, digest_of, packed
+from sf_actors.replication.held import Held
 from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.trie import EMPTY
 
@@ -20,13 +16,6 @@ if TYPE_CHECKING:
 
     from sf_actors.replication.trie import Map
     from sf_actors.wire.shape import Record
-
-
-#: Deltas that may be kept before they are merged, and how many items one of them may change.
-KEPT, FEW = 64, 8
-
-
-_ABSENT = object()
 
 
 class PublisherLog:
@@ -57,11 +46,7 @@ class PublisherLog:
         self.epoch = epoch
         self.skipped = 0
         self._shape = shape
-        self._value = value
-        #: what is not in `_value` yet: by table the items changed, and of how many deltas
-        self._changes: dict[str, dict[Any, Any]] = {}
-        self._kept = 0
-        self._tables = frozenset() if digest else shape.tables
+        self._held = Held(shape, value)
         #: the frames of the last updates, which end with that of `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1
@@ -73,8 +58,7 @@ class PublisherLog:
     @property
     def value(self) -> Map[str, Any]:
         """The value after the last update."""
-        self._fold()
-        return self._value
+        return self._held.value
 
     @property
     def digest(self) -> bytes | None:
@@ -96,10 +80,10 @@ class PublisherLog:
         """Apply an update and return its number; HOT.
 
         :param fields: a merge patch, or the whole value with `is_snapshot`, which `snapshot` may
-            have frozen already; checked and typed
+            have frozen already; checked and typed, and nobody changes it from now on
         :param number: the caller's own number; one at or below the last is counted in `skipped`
             and changes nothing, since every replica skips it
-        :param frame: the update as `since` shall give it; `record` may bring it afterwards
+        :param frame: the update as `since` shall give it
         :param digest: of a whole value, where `digest_of` has made it already
         :raises PatchRefused: the update does not fit; nothing has changed
         """
@@ -109,24 +93,22 @@ class PublisherLog:
             self.skipped += 1
             return number
         if is_snapshot:
-            self._value = snapshot(fields, self._shape)
-            self._changes, self._kept = {}, 0
+            value = snapshot(fields, self._shape)
+            self._held.replace(value)
             if self._digest is not None:
-                self._digest = digest_of(self._value) if digest is None else digest
-        elif not self._keeps(fields):
-            old = self.value
-            self._value = merge(old, fields, self._shape)
+                self._digest = digest_of(value) if digest is None else digest
+        elif self._digest is not None or not self._held.keep(fields):
+            old = self._held.value
+            value = merge(old, fields, self._shape)
+            self._held.replace(value)
             if self._digest is not None:
-                self._digest = digest_after(self._digest, old, self._value, fields)
+                self._digest = digest_after(self._digest, old, value, fields)
         self.number = number
         if frame is not None:
-            self.record(number, frame)
+            self._keep_frame(number, frame)
         return number
 
-    def record(self, number: int, frame: bytes) -> None:
-        """Keep the frame of the update just published, for `since`; any other is ignored."""
-        if number != self.number:
-            return
+    def _keep_frame(self, number: int, frame: bytes) -> None:
         log = self._log
         if self._logged != number - 1:
             log.clear()
@@ -137,38 +119,6 @@ class PublisherLog:
         while len(log) > self._log_size or (logged_bytes > self._log_bytes and len(log) > 1):
             logged_bytes -= len(log.popleft())
         self._logged_bytes = logged_bytes
-
-    def _keeps(self, fields: Mapping[str, Any]) -> bool:
-        """Keep a delta that is to be merged later, if it is one of a table's items. HOT.
-
-        Such a delta is never refused.
-        """
-        if len(fields) != 1:
-            return False
-        [(name, change)] = fields.items()
-        if name not in self._tables or type(change) is not dict or len(change) > FEW:
-            return False
-        kept = self._changes.get(name)
-        if kept is not None:
-            for key in change:
-                if kept.get(key, _ABSENT) is None:
-                    # a deleted item comes back, perhaps as an equal key of another spelling
-                    self._fold()
-                    kept = None
-                    break
-        if kept is None:
-            self._changes[name] = change.copy()
-        else:
-            kept.update(change)
-        self._kept += 1
-        if self._kept >= KEPT:
-            self._fold()
-        return True
-
-    def _fold(self) -> None:
-        if self._kept:
-            self._value = merge(self._value, self._changes, self._shape)
-            self._changes, self._kept = {}, 0
 
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a number, oldest first.

@@ -10,20 +10,18 @@ from sf_actors.replication.asking import Asking
 from sf_actors.replication.buffer import Buffer
 from sf_actors.replication.comparison import Comparison
 from sf_actors.replication.heard import Heard
+from sf_actors.replication.held import Held
 from sf_actors.replication.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.trouble import Trouble
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from sf_actors.replication.buffer import Delta, Fields
     from sf_actors.replication.trie import Map
     from sf_actors.wire.shape import Record
-
-    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-    Delta = tuple[int, bool, Fields]
 
 
 class Replica:
@@ -36,7 +34,8 @@ class Replica:
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
-    :ivar value: the value, a fold of the publisher's updates up to `number` of `epoch`
+    :param tells_all: whether each update is told of with the value right after it; without, the
+        next in a row come to no action, and cost less
     :ivar number: the last update's number, -1 before the first
     :ivar epoch: the publisher's run that the value comes from; None for a peer without epochs
     :ivar phase: how far the value can be relied on
@@ -52,14 +51,16 @@ class Replica:
         heartbeat_s: float,
         stale_after_s: float,
         rng: random.Random,
+        tells_all: bool = True,
         buffer_size: int = 100_000,
     ) -> None:
-        self.value: Map[str, Any] = EMPTY
         self.number = -1
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.resyncs = self.duplicates = 0
         self._shape = shape
+        self._held = Held(shape)
+        self._tells_all = tells_all
         self._heartbeat_s = heartbeat_s
         self._stale_after_s = stale_after_s
         self._asking = Asking(heartbeat_s=heartbeat_s, rng=rng, first_due=now + heartbeat_s)
@@ -78,12 +79,18 @@ class Replica:
             return self._on_other_delta(now, epoch, number, is_snapshot, fields)
         self._heard.at, self._heard.head = now, number
         try:
-            return (self._advance(number, is_snapshot, fields),)
+            if type(fields) is not dict and callable(fields):
+                fields = fields()
+            is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
+            if is_eager or not self._held.keep(fields):
+                return (self._advance(number, is_snapshot, fields),)
         except (PatchRefused, MessageError) as problem:
             actions: list[Action] = []
-            self._keep(number, is_snapshot, fields)
+            self._buffer.keep(number, is_snapshot, fields)
             self._settle(now, actions, self._trouble.fail(number, self._heard.head, problem))
             return actions
+        self.number = number
+        return ()
 
     def on_heartbeat(
         self, now: float, epoch: int | None, head: int, digest: bytes | None = None
@@ -175,6 +182,11 @@ class Replica:
         return actions
 
     @property
+    def value(self) -> Map[str, Any]:
+        """The value, a fold of the publisher's updates up to `number` of `epoch`."""
+        return self._held.value
+
+    @property
     def next_deadline(self) -> float | None:
         """The time when `on_tick` is due; None when nothing but an event can change anything."""
         asking = self._asking.next_deadline
@@ -182,11 +194,6 @@ class Replica:
             return asking
         stale = self._heard.at + self._stale_after_s
         return stale if asking is None else min(asking, stale)
-
-    @property
-    def late(self) -> int:
-        """Messages of an epoch that is over, and answers that nobody waits for any more."""
-        return self._heard.late
 
     @property
     def error(self) -> str | None:
@@ -257,7 +264,7 @@ class Replica:
                 reason = self._try(actions, number, is_snapshot, fields)
             elif epoch is None and number < self.number:
                 reason = self._start_over(number)
-                self._keep(number, is_snapshot, fields)
+                self._buffer.keep(number, is_snapshot, fields)
             else:
                 self.duplicates += 1
         elif is_ours and (is_next or is_snapshot):
@@ -266,7 +273,7 @@ class Replica:
         elif number in self._buffer:
             self.duplicates += 1
         else:
-            self._keep(number, is_snapshot, fields)
+            self._buffer.keep(number, is_snapshot, fields)
         self._settle(now, actions, reason)
         return actions
 
@@ -287,25 +294,23 @@ class Replica:
         self.number, self._is_sound = -1, False
         return f"number {number} is a low one: the publisher may have been started again"
 
-    def _keep(self, number: int, is_snapshot: bool, fields: Fields) -> None:
-        self._buffer.keep(number, is_snapshot, fields)
-
     def _advance(
         self, number: int, is_snapshot: bool, fields: Fields, is_resync: bool = False
     ) -> Updated:
         if type(fields) is not dict and callable(fields):
             fields = fields()
         if is_snapshot:
-            self.value = snapshot(fields, self._shape)
+            value = snapshot(fields, self._shape)
             self._comparison.forget()
             self._is_sound = True
         else:
-            old = self.value
-            self.value = merge(old, fields, self._shape)
+            old = self._held.value
+            value = merge(old, fields, self._shape)
             if self._comparison.digest is not None:
-                self._comparison.follow(old, self.value, fields)
+                self._comparison.follow(old, value, fields)
+        self._held.replace(value)
         self.number = number
-        return Updated(number, fields, self.value, is_resync)
+        return Updated(number, fields, value, is_resync)
 
     def _try(
         self,
@@ -320,7 +325,7 @@ class Replica:
         try:
             actions.append(self._advance(number, is_snapshot, fields, is_resync))
         except (PatchRefused, MessageError) as problem:
-            self._keep(number, is_snapshot, fields)
+            self._buffer.keep(number, is_snapshot, fields)
             return self._trouble.fail(number, self._heard.head, problem)
         self._unsure_at = None
         return None
@@ -338,13 +343,14 @@ class Replica:
 
     def _install(self, epoch: int | None, number: int, fields: Fields) -> Updated:
         fields = fields() if callable(fields) else fields
-        self.value = snapshot(fields, self._shape, partial=True)
+        value = snapshot(fields, self._shape, partial=True)
+        self._held.replace(value)
         self.resyncs += self._is_synced
         self.epoch, self.number = epoch, number
         self._is_synced = self._is_sound = True
         self._trouble.needs_whole = False
         self._comparison.forget()
-        return Updated(number, fields, self.value, True)
+        return Updated(number, fields, value, True)
 
     def _is_news(self, epoch: int | None, number: int) -> bool:
         if not self._is_synced or epoch != self.epoch or number > self.number:
@@ -386,10 +392,8 @@ class Replica:
             return
         token = self._asking.send(now, self._heard.head)
         would_deltas_do = self._is_synced and self._is_sound and not self._trouble.needs_whole
-        if would_deltas_do and self.epoch is not None:
-            actions.append(Ask(token, self.epoch, self.number))
-        else:
-            actions.append(Ask(token, None, None))
+        is_fill = would_deltas_do and self.epoch is not None
+        actions.append(Ask(token, self.epoch, self.number) if is_fill else Ask(token, None, None))
 
     def _enter(self, phase: Phase, now: float, actions: list[Action], reason: str) -> None:
         self.phase = phase

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.wire.schema import Schema
+
+#: What stands before and after the number of a delta that is no whole value, as we pack it.
+_BEFORE_NUMBER: Final = b"\xa4args\x83\xabcurrent_num"
+_AFTER_NUMBER: Final = b"\xabis_snapshot\xc2\xa5state"
+#: Bytes of an integer by its first, where that is not all ("int format family" of MessagePack).
+_INT_SIZES: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
 
 
 def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
@@ -54,9 +60,58 @@ def request_decoder(schema: Schema) -> Callable[[bytes], Any]:
     return decoded
 
 
+def published_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
+    """Return a function that decodes a packed published message, with its fields as `args`.
+
+    It returns None for what is not usual, as `request_decoder` does.
+    """
+    others = (("workflow_id", Any), ("epoch", int | None), ("number", int | None))
+    decode = _usual("args", others, schema)
+
+    def decoded(frame: bytes | memoryview) -> Any:
+        message = decode(frame)
+        return None if message is None or type(message.workflow_id) in CHANGED_IDS else message
+
+    return decoded
+
+
+def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
+    """Return a function that decodes a packed delta, with its fields as `args.state`.
+
+    It returns None for what is not usual, as `request_decoder` does; a whole value, a large delta
+    and a heartbeat are not.
+
+    :param schema: of a patch
+    """
+    if not schema.is_plain:
+        return lambda _frame: None
+    decode = _delta_decoder(tuple(schema.optional.items()))
+    end = 1 + len(_BEFORE_NUMBER)
+    length = len(_AFTER_NUMBER)
+
+    def decoded(frame: bytes | memoryview) -> Any:
+        try:
+            message = decode(frame)
+            after = end + _INT_SIZES.get(frame[end], 1)
+            start = after + length
+            if (
+                frame[1:end] == _BEFORE_NUMBER
+                and frame[after:start] == _AFTER_NUMBER
+                and len(message.args.state) == frame[start] - FIXMAP <= SHORT
+                and message.cuts is None
+                and type(message.workflow_id) not in CHANGED_IDS
+            ):
+                return message
+        except Exception:  # noqa: BLE001 - as in `_usual`
+            return None
+        return None
+
+    return decoded
+
+
 def _usual(
     name: str, others: tuple[tuple[str, Any], ...], schema: Schema
-) -> Callable[[bytes], Any]:
+) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a message whose fields are there first, under a name.
 
     :param others: further keys of the envelope, with their types
@@ -68,15 +123,15 @@ def _usual(
     key = msgspec.msgpack.encode(name)
     start = 1 + len(key)
 
-    def decoded(frame: bytes) -> Any:
+    def decoded(frame: bytes | memoryview) -> Any:
         try:
             message = decode(frame)
             # none of the fields is unknown or there twice
-            count = frame[start] - FIXMAP
-            is_usual = frame.startswith(key, 1) and len(fields_of(message)) == count <= SHORT
+            if frame[1:start] == key and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
+                return message
         except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
             return None
-        return message if is_usual else None
+        return None
 
     return decoded
 
@@ -87,9 +142,23 @@ def _decoder(
     others: tuple[tuple[str, Any], ...],
     required: tuple[tuple[str, Any], ...],
     optional: tuple[tuple[str, Any], ...],
-) -> Callable[[bytes], Any]:
+) -> Callable[[bytes | memoryview], Any]:
     """Return the decoder of a message with these fields, kept for others that have them."""
     fields: list[Any] = [(name, record(dict(required), dict(optional)))]
     fields += [(other, type_, None) for other, type_ in others]
     message: Any = msgspec.defstruct("Message", fields, gc=False)
+    return msgspec.msgpack.Decoder(message, ext_hook=extension).decode
+
+
+@lru_cache(CODES)
+def _delta_decoder(
+    optional: tuple[tuple[str, Any], ...],
+) -> Callable[[bytes | memoryview], Any]:
+    """Return the decoder of a delta with these fields, kept for others that have them."""
+    fields: Any = record({}, dict(optional))
+    args: Any = msgspec.defstruct(
+        "Args", [("current_num", int), ("is_snapshot", bool), ("state", fields)], gc=False
+    )
+    others = [("workflow_id", Any, None), ("epoch", int | None, None), ("cuts", Any, None)]
+    message: Any = msgspec.defstruct("Delta", [("args", args), *others], gc=False)
     return msgspec.msgpack.Decoder(message, ext_hook=extension).decode

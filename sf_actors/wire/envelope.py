@@ -34,7 +34,7 @@ from sf_actors.wire.foreign import PackedId, exact_id, extension, sorted_out
 from sf_actors.wire.words import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 HEARTBEAT_NUMBER = -2
 NO_FIELDS = Raw(b"\x80")
@@ -227,17 +227,25 @@ def encode_published(
 def encode_delta(  # noqa: PLR0917 - in the order of the message
     number: int,
     is_snapshot: bool,
-    state_raw: bytes,
+    state: bytes | Mapping[Any, Any],
     workflow_id: object,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
 ) -> bytes:
-    """Return a packed delta around its packed fields, without its topic; HOT."""
-    if cuts:
-        args = DeltaArgs(number, is_snapshot, _PLACE)
-        return _around(state_raw, DeltaMessage(args, workflow_id, epoch, None, None, cuts))
-    args = DeltaArgs(number, is_snapshot, Raw(state_raw))
-    return encode(DeltaMessage(args, workflow_id, epoch))
+    """Return a packed delta, without its topic; HOT.
+
+    :param state: its fields, packed (with `cuts` always) or not
+    """
+    if type(state) is bytes:
+        if cuts:
+            args = DeltaArgs(number, is_snapshot, _PLACE)
+            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+        state = Raw(state)
+    args = DeltaArgs(number, is_snapshot, state)  # type: ignore[arg-type]
+    try:
+        return _encode(DeltaMessage(args, workflow_id, epoch))
+    except _UNPACKABLE as error:
+        raise _refused(error) from error
 
 
 def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:

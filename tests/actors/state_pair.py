@@ -264,15 +264,22 @@ def lose(leader: Leader, **fields: Any) -> None:
     with publication.lock:
         update = publication.fields.checked(fields)
         packed = encode_delta(
-            publication.log.number + 1, update.is_snapshot, update.raw, None, publication.epoch
+            publication.log.number + 1, update.is_snapshot, update.content, None, publication.epoch
         )
         publication.log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Look until it is so; for what nobody tells of."""
-    deadline = monotonic() + PATIENCE_S
+    assert wait_at_most(PATIENCE_S, is_so), "it never came to be"
+
+
+def wait_at_most(seconds: float, is_so: Callable[[], bool]) -> bool:
+    """Look until it is so, or the time is over; return whether it is."""
+    deadline = monotonic() + seconds
     between_looks = threading.Event()
     while not is_so():
-        assert monotonic() < deadline, "it never came to be"
+        if monotonic() >= deadline:
+            return False
         between_looks.wait(0.005)
+    return True

@@ -145,6 +145,24 @@ def test_a_long_gap_takes_one_resync_and_all_fields_are_handed_on() -> None:
         assert (follower.status.gaps, follower.status.resyncs) == (1, 1)
 
 
+def test_a_wrong_value_that_no_handler_is_called_with_is_found_by_the_digest_as_well() -> None:
+    with (
+        leading(model(OUT, digest=True, heartbeat_s=0.5)) as leader,
+        following(
+            model(IN, heartbeat_s=0.5), towards(leader.addresses), has_handler=False
+        ) as follower,
+    ):
+        leader.send(**ONE)
+        wait_until(lambda: follower.value == ONE)
+        replica = follower.actor._replica
+        wait_until(lambda: replica._comparison.digest is not None)
+        wrong = replica.value.set("title", "wrong")
+        replica._held.replace(wrong)
+        follower.actor._cell.value = wrong
+        wait_until(lambda: follower.value == ONE)
+        assert follower.status.resyncs == 1
+
+
 def test_a_replica_whose_value_is_wrong_is_found_by_the_digest_within_two_heartbeats() -> None:
     with (
         leading(model(OUT, digest=True, heartbeat_s=0.5)) as leader,
@@ -157,7 +175,7 @@ def test_a_replica_whose_value_is_wrong_is_found_by_the_digest_within_two_heartb
         follower.wait_for(right)
         replica = follower.actor._replica
         wait_until(lambda: replica._comparison.digest is not None)
-        replica.value = replica.value.set("title", "wrong")
+        replica._held.replace(replica.value.set("title", "wrong"))
         flipped = monotonic()
         args, value = follower.next_update()
         assert monotonic() - flipped < 2 * 0.5

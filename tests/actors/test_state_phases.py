@@ -110,7 +110,8 @@ def test_silence_is_told_and_logged(tmp_path: Path) -> None:
 def flip(follower: Follower) -> None:
     """Change a value in a replica, as a fault of its memory would."""
     replica = follower.actor._replica
-    replica.value = replica.value.set("bids", replica.value["bids"].set(Decimal(7), Decimal(7)))
+    bids = replica.value["bids"].set(Decimal(7), Decimal(7))
+    replica._held.replace(replica.value.set("bids", bids))
 
 
 def test_a_value_that_was_flipped_is_counted_logged_and_fetched_again(tmp_path: Path) -> None:

@@ -196,11 +196,17 @@ def test_the_status_is_never_ahead_of_the_value(kind: str) -> None:
             assert seen.get(timeout=PATIENCE_S) == (n, {"n": n})
 
 
-def test_a_replica_is_live_with_the_last_value_that_it_catches_up_with() -> None:
+@pytest.mark.parametrize(("has_handler", "values"), [(True, 4), (False, 1)])
+def test_a_replica_is_live_with_the_last_value_that_it_catches_up_with(
+    has_handler: bool, values: int
+) -> None:
+    """A handler is called for each of them; where there is none they are shown at once."""
     with (
         leading(model("delta_update_out", {"n": int}, heartbeat_s=5.0)) as leader,
         following(
-            model("delta_update_in", {"n": int}), towards(leader.addresses), has_handler=False
+            model("delta_update_in", {"n": int}),
+            towards(leader.addresses),
+            has_handler=has_handler,
         ) as follower,
     ):
         follower.wait_for_phase(Phase.LIVE)
@@ -217,8 +223,8 @@ def test_a_replica_is_live_with_the_last_value_that_it_catches_up_with() -> None
             lose(leader, n=n)
         leader.send(n=3)
         follower.wait_for_phase(Phase.LIVE)
-        shown = [seen.get(timeout=PATIENCE_S) for _ in range(8)]
-        assert shown == [Phase.SYNCING] * 7 + [Phase.LIVE]
+        shown = [seen.get(timeout=PATIENCE_S) for _ in range(2 * values)]
+        assert shown == [Phase.SYNCING] * (2 * values - 1) + [Phase.LIVE]
         assert follower.status.phase is Phase.LIVE
         assert follower.value == {"n": 3}
 

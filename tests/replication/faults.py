@@ -75,7 +75,7 @@ def ask(world: Simulation, place: int, *, is_lost: bool) -> None:
 
 def reply(world: Simulation, place: int, fault: str = "") -> None:
     """Have one answer arrive, or not."""
-    answers, log, late = world.answers, world.publisher, world.replica.late
+    answers, log, late = world.answers, world.publisher, world.late
     answer = answers[place] if fault == "repeat" else answers.pop(place)
     world.counts[f"answer {fault}"] += 1
     if fault == "damage":
@@ -86,7 +86,7 @@ def reply(world: Simulation, place: int, fault: str = "") -> None:
             is_stale = (answer.epoch, answer.number) != (log.epoch, log.number)
             world.counts["snapshot"] += 1
             world.counts["snapshot stale"] += is_stale
-            world.counts["snapshot late"] += world.replica.late > late
+            world.counts["snapshot late"] += world.late > late
 
 
 #: Of each example.

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.errors import MessageError
+from sf_actors.replication.buffer import Buffer
 from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.replica import Replica
 from tests.replication.faults import STEPS, Faults
@@ -46,6 +47,7 @@ FAULTS = {
     "snapshot stale",
     "cannot be applied",
     "replica too slow",
+    "kept",
 }
 
 
@@ -127,11 +129,19 @@ class AppliesItsBufferAcrossGaps(Replica):
         return super()._drain(actions)
 
 
+class Endless(Buffer):
+    """A buffer with room for all."""
+
+    def keep(self, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
+        self[number] = (is_snapshot, fields)
+
+
 class NeverEmptiesItsBuffer(Replica):
     """Keeps all that comes."""
 
-    def _keep(self, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        self._buffer[number] = (is_snapshot, fields)
+    def __init__(self, *args, **chosen):  # type: ignore[no-untyped-def]
+        super().__init__(*args, **chosen)
+        self._buffer = Endless(0)
 
 
 class DeafToHeads(Replica):

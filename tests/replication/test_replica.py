@@ -154,6 +154,31 @@ def test_the_next_delta_is_applied_and_given_with_the_value_after_it(live: Follo
     assert View(live.replica.value) == {"price": 5, "book": {"a": 1}}
 
 
+def test_a_replica_that_need_not_tell_of_each_update_has_its_value_all_the_same() -> None:
+    quiet = Follower(tells_all=False)
+    quiet.heartbeat(5)
+    quiet.snapshot(5)
+    assert quiet.delta(6, {"book": {"a": 1}}) == []
+    assert quiet.delta(7, lambda: {"book": {"b": 2}}) == []
+    assert quiet.status.number == 7
+    assert View(quiet.replica.value)["book"] == {"a": 1, "b": 2}
+    assert quiet.delta(7, {"book": {"b": 3}}) == []
+    assert quiet.replica.duplicates == 1
+
+
+def test_a_replica_that_need_not_tell_of_each_update_tells_what_goes_wrong() -> None:
+    quiet = Follower(tells_all=False)
+    quiet.heartbeat(5)
+    quiet.snapshot(5)
+    quiet.delta(6, {"book": {"a": 1}})
+    quiet.delta(7, damaged)
+    assert (quiet.status.phase, quiet.status.number) == (Phase.SYNCING, 6)
+    quiet.wait(1.0)
+    quiet.snapshot(7, {"price": 7, "book": {}})
+    assert (quiet.status.phase, quiet.price) == (Phase.LIVE, 7)
+    assert View(quiet.replica.value)["book"] == {}
+
+
 def test_fields_may_be_decoded_when_they_are_needed(live: Follower) -> None:
     live.delta(6, lambda: {"price": 66})
     live.delta(6, damaged)

@@ -28,7 +28,7 @@ def test_late_messages_of_the_old_epoch_are_dropped_and_counted(live: Follower) 
     live.snapshot(2, epoch=NEW)
     assert live.delta(3, {"price": 99}) == []
     assert live.heartbeat(3) == []
-    assert live.replica.late == 3
+    assert live.replica.status(0.0).late == 3
     assert (live.price, live.status.phase) == (2, Phase.LIVE)
     live.delta(3, epoch=NEW)
     assert live.price == 3
@@ -48,7 +48,7 @@ def test_an_answer_to_what_was_asked_before_the_epoch_changed_is_dropped(live: F
     live.heartbeat(2, epoch=NEW)
     live.wait(0.5)
     live.snapshot(9, ask=0)
-    assert (live.price, live.replica.late) == (5, 1)
+    assert (live.price, live.replica.status(0.0).late) == (5, 1)
     live.snapshot(2, epoch=NEW)
     assert live.price == 2
 

@@ -1,4 +1,4 @@
-"""Requests and replies decoded in one pass, against the two passes."""
+"""Messages decoded in one pass, against the two passes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sf_actors.errors import MessageError
-from sf_actors.wire.at_once import reply_decoder, request_decoder
+from sf_actors.wire.at_once import (
+    delta_decoder,
+    published_decoder,
+    reply_decoder,
+    request_decoder,
+)
 from sf_actors.wire.envelope import (
+    decode_delta,
+    decode_published,
     decode_reply,
     decode_request,
+    encode,
+    encode_delta,
     encode_failure,
+    encode_heartbeat,
+    encode_published,
     encode_reply,
     encode_request,
 )
@@ -128,3 +139,126 @@ def test_a_usual_request_is_decoded_at_once(id_: object, request_id: str | int |
 )
 def test_a_request_that_is_not_usual_is_left_to_the_two_passes(message: dict[Any, Any]) -> None:
     assert request_decoder(SCHEMA)(msgspec.msgpack.encode(message)) is None
+
+
+published_at_once = published_decoder(SCHEMA)
+
+
+@pytest.mark.parametrize("id_", ["w", None, 5, 1.5, b"x"])
+@pytest.mark.parametrize(("epoch", "number"), [(5, 6), (None, None), (2**62, 2**40)])
+@pytest.mark.parametrize("form", [bytes, memoryview])
+def test_a_usual_published_message_is_decoded_at_once(
+    id_: object, epoch: int | None, number: int | None, form: Any
+) -> None:
+    fields = {"n": 1, "price": Decimal("1.50")}
+    frame = form(encode_published(fields, id_, epoch, number))
+    usual, envelope = published_at_once(frame), decode_published(frame)
+    assert usual.args == fields == SCHEMA.decoded(envelope.args)
+    assert (usual.workflow_id, usual.epoch, usual.number) == (id_, epoch, number)
+    assert (envelope.workflow_id, envelope.epoch, envelope.number) == (id_, epoch, number)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"args": {"n": 1, "price": "1"}, "workflow_id": [1]},
+        {"args": {"n": 1, "price": "1"}, "epoch": "5", "number": 6},
+        {"args": {"n": 1, "price": "1"}, "number": 1.5},
+        {"args": {"n": 1, "price": "1", "x": 1}},
+        {"args": {"n": 1}},
+        {"workflow_id": "w", "args": {"n": 1, "price": "1"}},
+        {},
+    ],
+)
+def test_a_published_message_that_is_not_usual_is_left_to_the_two_passes(
+    message: dict[Any, Any],
+) -> None:
+    assert published_at_once(msgspec.msgpack.encode(message)) is None
+
+
+PATCH = Schema({"levels": {str: float}}, {"note": str}, where="t").patch()
+delta_at_once = delta_decoder(PATCH)
+CHANGE = {"levels": {"a": 1.5, "b": None}}
+
+
+@pytest.mark.parametrize("number", [0, 127, 128, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**62])
+@pytest.mark.parametrize("fields", [CHANGE, {}, {"note": None, **CHANGE}])
+@pytest.mark.parametrize("form", [bytes, memoryview])
+def test_a_usual_delta_is_decoded_at_once(number: int, fields: dict[str, Any], form: Any) -> None:
+    frame = form(encode_delta(number, False, encode(fields), "w", 2**60))
+    usual, envelope = delta_at_once(frame), decode_delta(frame)
+    assert usual.args.state == fields == PATCH.decoded(envelope.args.state)
+    assert (usual.args.current_num, usual.args.is_snapshot) == (number, False)
+    assert (usual.workflow_id, usual.epoch) == (envelope.workflow_id, envelope.epoch)
+
+
+def of_delta(**changed: Any) -> bytes:
+    """A delta with other args or another envelope, packed in this order."""
+    args = {"current_num": 5, "is_snapshot": False, "state": CHANGE, **changed.pop("args", {})}
+    return msgspec.msgpack.encode({"args": args, "workflow_id": "w", "epoch": 7, **changed})
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        of_delta(args={"is_snapshot": True}),
+        of_delta(args={"state": {"other": 1}}),
+        of_delta(args={"state": {"levels": {"a": "1"}}}),
+        of_delta(args={"state": [1]}),
+        of_delta(args={"current_num": "5"}),
+        of_delta(args={"more": 1}),
+        of_delta(workflow_id={"a": 1}),
+        of_delta(epoch="7"),
+        of_delta(cuts=[[[b"levels"], 1, 2, 3]]),
+        encode_heartbeat(7, 5, b"digest"),
+        msgspec.msgpack.encode(
+            {"args": {"is_snapshot": False, "current_num": 5, "state": CHANGE}, "epoch": 7}
+        ),
+        msgspec.msgpack.encode(
+            {"epoch": 7, "args": {"current_num": 5, "is_snapshot": False, "state": CHANGE}}
+        ),
+        b"",
+        b"\x81",
+    ],
+)
+def test_a_delta_that_is_not_usual_is_left_to_the_two_passes(frame: bytes) -> None:
+    usual = delta_at_once(frame)
+    # a heartbeat has no fields, and is known by its number
+    assert usual is None or usual.args.current_num < 0
+
+
+def test_a_field_of_a_delta_that_is_there_twice_is_left_to_the_two_passes() -> None:
+    pack = msgspec.msgpack.encode
+    twice = b"\x82" + (pack("note") + pack("a")) * 2
+    assert delta_at_once(encode_delta(5, False, twice, "w", 7)) is None
+
+
+def test_a_field_that_a_number_holds_does_not_hide_an_unknown_one() -> None:
+    number = int.from_bytes(b"\x00\xa5state\x81", "big")
+    frame = encode_delta(number, False, encode({"levels": {}, "other": 1}), "w", 7)
+    assert delta_at_once(frame) is None
+
+
+@given(st.binary(max_size=40), st.integers(0, 80), st.sampled_from(["published", "delta"]))
+def test_whatever_is_published_is_decoded_as_in_two_passes_or_not_at_all(
+    noise: bytes, at: int, kind: str
+) -> None:
+    whole = encode_published({"n": 1, "price": Decimal(2), "note": "x"}, "w", 7, 8)
+    decode: Any = published_at_once
+    if kind == "delta":
+        whole, decode = encode_delta(300, False, encode(CHANGE), "w", 7), delta_at_once
+    for frame in (noise, whole[:at] + noise + whole[at:], whole[:at] + noise):
+        usual = decode(frame)
+        if usual is None:
+            continue
+        if kind == "delta":
+            delta = decode_delta(frame)
+            assert (usual.workflow_id, usual.epoch) == (delta.workflow_id, delta.epoch)
+            assert usual.args.current_num == delta.args.current_num
+            assert usual.args.is_snapshot is delta.args.is_snapshot
+            assert usual.args.state == PATCH.decoded(delta.args.state)
+        else:
+            published = decode_published(frame)
+            assert (usual.workflow_id, usual.epoch) == (published.workflow_id, published.epoch)
+            assert usual.number == published.number
+            assert usual.args == SCHEMA.decoded(published.args)
