@@ -195,9 +195,8 @@ class Run:
             to_send = ToSend(self.world, self.assembly.outlets, self.main_gate).__call__
             error: BaseException | None = None
             if not self.stopping.begun.is_set():
-                _, error = self.main_code.run(
-                    "main", main, to_send, self.world.states, self.definition.config
-                )
+                offered = (to_send, self.world.states, self.definition.config)
+                _, error = self.main_code.run("main", main, offered)
             if error is not None and _is_failure(error):
                 self.world.log.error("main failed", exc_info=trimmed(error))
                 self.blame(error)

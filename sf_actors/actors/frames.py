@@ -12,12 +12,14 @@ from sf_actors.errors import Undecodable
 if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
 
-# Plain integers and libzmq's own call: pyzmq's enums and its wrapper cost more than the call.
+# Plain integers and libzmq's own calls: pyzmq's enums and its wrappers cost more than the calls.
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
 #: Sends one frame: of a socket, the bytes, and flags.
 send_frame: Final = zmq.backend.Socket.send
+#: Reads one frame: of a socket, flags, and whether it is copied at once.
+receive_frame: Final = zmq.backend.Socket.recv
 
 #: Frames that proxies may put before the empty one, the sender's own address included.
 MAX_ADDRESS_FRAMES = 16
@@ -34,10 +36,9 @@ def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
     :param has_address: it is a ROUTER socket, which puts an address before each message
     :raises zmq.Again: there is none
     """
-    receive = socket.recv
-    frames = [receive(NOBLOCK)] if has_address else []
+    frames = [receive_frame(socket, NOBLOCK)] if has_address else []
     while True:
-        frame = receive(NOBLOCK, copy=False)
+        frame = receive_frame(socket, NOBLOCK, False)
         if len(frames) <= MAX_FRAMES:
             frames.append(frame.bytes)
         if not frame.more:

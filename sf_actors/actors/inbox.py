@@ -255,10 +255,8 @@ class SocketInbox:
 
     def _next(self) -> Envelope[Any]:
         while True:
-            with self._lock:
-                if self.waiting:
-                    return self.waiting.popleft()
-                self._is_idle = True
+            if (envelope := self._message()) is not None:
+                return envelope
             if self.deadline is not None and monotonic() >= self.deadline:
                 self.deadline = None
                 self._is_idle = False
@@ -288,6 +286,17 @@ class SocketInbox:
                         # no message has come, and no other source: without another round
                         return self._turn_of(source)
             self._is_idle = False
+
+    def _message(self) -> Envelope[Any] | None:
+        """Return the next message; when there is none, the one that comes next wakes us up."""
+        self._lock.acquire()  # `with` takes three times as long
+        try:
+            if self.waiting:
+                return self.waiting.popleft()
+            self._is_idle = True
+            return None
+        finally:
+            self._lock.release()
 
     def _turn_of(self, source: Awaited) -> Envelope[Any]:
         self._is_idle = False

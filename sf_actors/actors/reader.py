@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
-from sf_actors.actors.frames import NOBLOCK
+from sf_actors.actors.frames import NOBLOCK, receive_frame
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog
 from sf_actors.errors import MessageError, OversizedMessage
@@ -119,8 +119,8 @@ class Reader(SocketActor):
             self.let_go_of_turn()
 
     def _read_batch(self, source: Source) -> None:
-        receive, backlog, counters = self.socket.recv, self.backlog, self.counters
-        waiting = self.inbox.waiting
+        socket, backlog, counters = self.socket, self.backlog, self.counters
+        waiting, take, longest = self.inbox.waiting, self.take, min(LONG, self._max_bytes)
         for count in range(BATCH):
             if waiting and count:
                 # the stop must not wait for slow handlers of what is not read yet
@@ -133,23 +133,25 @@ class Reader(SocketActor):
                 source.drained()
                 return
             try:
-                frame = receive(NOBLOCK)
+                frame = receive_frame(socket, NOBLOCK)
             except zmq.Again:
                 source.drained()
                 return
             counters.received += 1
-            size = len(frame)
-            if size > LONG:
-                # others have the turn while it is read
-                self.let_go_of_turn()
             try:
-                if size > self._max_bytes:
-                    raise OversizedMessage(
-                        f"the message has {size} bytes, max_message_bytes allows {self._max_bytes}"
-                    )
-                self.take(frame if frame[:1] in _NO_TOPIC else payload(frame))
+                if len(frame) > longest:
+                    self._take_note_of_size(len(frame))
+                take(frame if frame[:1] in _NO_TOPIC else payload(frame))
             except MessageError as error:
                 self.refuse(error)
+
+    def _take_note_of_size(self, size: int) -> None:
+        # others have the turn while it is read
+        self.let_go_of_turn()
+        if size > self._max_bytes:
+            raise OversizedMessage(
+                f"the message has {size} bytes, max_message_bytes allows {self._max_bytes}"
+            )
 
     def refuse(self, error: MessageError) -> None:
         """Count a message that cannot be taken, and warn of it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
-from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frames, send_frame
+from sf_actors.actors.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.actors.shared_connection import SharedConnection
 from sf_actors.counters import Counters
@@ -151,7 +151,7 @@ class Requester:
                 self._count(is_retry=is_retry)
                 if self._wait(way, monotonic() + self._timeout_s):
                     # whether it has further frames, which nobody sends, shows when it is used again
-                    reply = way.recv(NOBLOCK)
+                    reply = receive_frame(way, NOBLOCK)
         finally:
             self._give_back(way, is_clean=reply is not None)
         if reply is None:
@@ -212,7 +212,8 @@ class Requester:
 
     def _take(self) -> Way:
         """Return what the request is to be sent through, until it is given back."""
-        with self._lock:
+        self._lock.acquire()  # `with` takes three times as long
+        try:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             if self._in_use < ALONE or not self._can_share:
@@ -224,12 +225,17 @@ class Requester:
                 way.users += 1
             self._in_use += 1
             return way
+        finally:
+            self._lock.release()
 
     def _count(self, *, is_retry: bool) -> None:
-        with self._lock:
+        self._lock.acquire()  # `with` takes three times as long
+        try:
             self.counters.in_flight = self._in_use
             self.counters.sent += 1
             self.counters.retries += is_retry
+        finally:
+            self._lock.release()
 
     def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
         """Return a socket that has sent what another way could not."""
@@ -254,7 +260,8 @@ class Requester:
             return socket
 
     def _give_back(self, way: Way, *, is_clean: bool) -> None:
-        with self._lock:
+        self._lock.acquire()  # `with` takes three times as long
+        try:
             self.counters.received += is_clean
             if isinstance(way, SharedConnection):
                 if not is_clean and self._shared is way:
@@ -269,6 +276,8 @@ class Requester:
             self.counters.in_flight = self._in_use
             if self._is_closed:
                 self._changed.notify_all()
+        finally:
+            self._lock.release()
 
     def _leave(self, shared: SharedConnection) -> None:
         shared.users -= 1

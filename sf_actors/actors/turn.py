@@ -154,7 +154,7 @@ class Turn:
         self._running = call
         began = perf_counter()
         offered = self.always_offered or self._offered(call.pinned)
-        result, error = self.user_code.run(call.label, call.handler, call.args, *offered)
+        result, error = self.user_code.run(call.label, call.handler, (call.args, *offered))
         seconds = perf_counter() - began
         counters = call.counters
         counters.handler_s.add(seconds)

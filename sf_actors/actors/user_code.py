@@ -40,7 +40,7 @@ class UserCode:
         self._lock = threading.Lock()
 
     def run(
-        self, label: str, function: Callable[..., Any], *args: Any
+        self, label: str, function: Callable[..., Any], args: tuple[Any, ...] = ()
     ) -> tuple[Any, BaseException | None]:
         """Call a user's function; HOT.
 

@@ -217,7 +217,7 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
     code = UserCode(world.shield)
     to_send = ToSend(cast("World", world), {("connection", "it"): outlet}, Gate())
     outcome: list[Any] = []
-    thread = threading.Thread(target=lambda: outcome.append(code.run("x", to_send, "it", {})))
+    thread = threading.Thread(target=lambda: outcome.append(code.run("x", to_send, ("it", {}))))
     thread.start()
     assert entered.wait(PATIENCE_S)
     code.interrupt()

@@ -13,7 +13,7 @@ from tests.actors.models import PATIENCE_S
 
 
 def test_the_result_of_a_function_comes_back() -> None:
-    assert UserCode().run("it", lambda x: x + 1, 4) == (5, None)
+    assert UserCode().run("it", lambda x: x + 1, (4,)) == (5, None)
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), KeyboardInterrupt()])
