@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.pieces import Packing
-    from sf_actors.wire.envelope import SnapshotRequest
+    from sf_actors.wire.envelope import Cut, SnapshotRequest
 
     #: The frames that lead back to who asked.
     Address = tuple[bytes, ...]
@@ -62,50 +62,65 @@ class DeltaPublication(Publication):
 
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
-        update = self.fields.checked(args)
+        fields = self.fields.flat_patch(args)
         try:
-            if update.is_snapshot:
-                self._send_whole(update, workflow_id)
-            else:
-                self.lock.acquire()  # `with` takes three times as long
-                try:
-                    self._publish_next(update, update.typed, workflow_id)
-                finally:
-                    self.lock.release()
+            if fields is None:
+                self._send_any(self.fields.checked(args), workflow_id)
+                return
+            self.lock.acquire()  # `with` takes three times as long
+            try:
+                self._publish_next(fields, fields, workflow_id)
+            finally:
+                self.lock.release()
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
 
-    def _send_whole(self, update: Update, workflow_id: object) -> None:
+    def _send_any(self, update: Update, workflow_id: object) -> None:
+        content, number, cuts = update.content, update.number, update.cuts
+        if not update.is_snapshot:
+            with self.lock:
+                self._publish_next(content, update.typed, workflow_id, number, cuts)
+            return
         # before the lock is held, since it costs what the value holds
         whole = snapshot(update.typed, self._shape)
         digest = self.log.digest_of(whole)
         with self.lock:
             # a patch shares with the value before it what it does not change, a whole value nothing
-            replaced = [self.log.value] if update.cuts else []
-            self._publish_next(update, cast("Mapping[str, Any]", whole), workflow_id, digest)
-        del whole
+            replaced = [self.log.value] if cuts else []
+            fields = cast("Mapping[str, Any]", whole)
+            self._publish_next(
+                content, fields, workflow_id, number, cuts, is_snapshot=True, digest=digest
+            )
+        del whole, fields
         let_go(replaced)
 
     def _publish_next(
         self,
-        update: Update,
+        content: bytes | Mapping[str, Any],
         fields: Mapping[str, Any],
         workflow_id: object,
+        given: int | None = None,
+        cuts: list[Cut] | None = None,
+        *,
+        is_snapshot: bool = False,
         digest: int | None = None,
     ) -> None:
-        """Give an update its number, apply and send it; with the lock held. HOT."""
-        log, cuts = self.log, update.cuts
-        number = log.number + 1 if update.number is None else update.number
-        packed = encode_delta(
-            number, update.is_snapshot, update.content, workflow_id, log.epoch, cuts
-        )
+        """Give an update its number, apply and send it; with the lock held. HOT.
+
+        :param content: of `state` on the wire
+        :param fields: as a replica will decode them
+        :param given: the caller's own number
+        """
+        log = self.log
+        number = log.number + 1 if given is None else given
+        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts)
         frame = self.topic + packed
         if len(frame) > self.max_bytes:
             raise self.too_large(frame)
         socket = self._socket if self._socket is not None else self.open_socket()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
-        log.publish(fields, update.is_snapshot, update.number, kept, digest)
+        log.publish(fields, is_snapshot, given, kept, digest)
         if socket is not None:
             self.publish(socket, frame)
             self.counters.sent += 1

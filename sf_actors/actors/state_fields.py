@@ -83,9 +83,28 @@ class StateFields:
         if self._is_single and not self._is_record:
             self.initial = EMPTY.set("state", EMPTY)
         self._is_numbered_by_caller = model.numbered_by_caller
+        self._checks_flat = self._patch.is_flat and not (
+            self._is_single or model.numbered_by_caller
+        )
+
+    def flat_patch(self, args: Any) -> dict[str, Any] | None:
+        """Return the fields of a usual patch, checked and copied; HOT.
+
+        They are what stands on the wire and what a replica decodes. None for what is not usual, of
+        which `checked` tells more.
+
+        :raises InvalidArguments: it fails the model
+        """
+        if not self._checks_flat or type(args) is not dict or "is_snapshot" in args:
+            return None
+        fields = self._patch.checked(args)
+        for item in fields.values():
+            if (type(item) is dict and len(item) > RUN) or type(item) is View:
+                return None
+        return fields
 
     def checked(self, args: Any) -> Update:
-        """Check what a caller of `to_send` gives; HOT.
+        """Check what a caller of `to_send` gives.
 
         What is published and what is kept are the same bytes and what they decode to, or of flat
         fields the copy that their check made: what the caller later does to its dicts changes
