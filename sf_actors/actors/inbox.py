@@ -32,6 +32,9 @@ _TICK: Final = Envelope(TICK)
 
 # A plain integer: pyzmq's enums cost more than its calls.
 _POLLIN: Final = int(zmq.POLLIN)
+#: A wait of so many seconds was one: what was there already is given sooner.
+_LEAST_WAIT_S: Final = 0.00002
+
 #: What `zmq_poll` takes, a C int on some platforms.
 _LONGEST_POLL_MS: Final = 2**31 - 1
 
@@ -58,18 +61,23 @@ class Awaited:
 
     :param item: what `zmq_poll` waits for: a socket or a descriptor
     :param message: what arrives
+    :ivar came_alone: the inbox waited for what is there now, so that most likely it is all
     """
 
-    __slots__ = ("envelope", "item", "may_be_readable", "paused")
+    __slots__ = ("came_alone", "envelope", "item", "may_be_readable", "paused")
 
     def __init__(self, item: Any, message: object) -> None:
         self.item = item
         self.envelope: Envelope[Any] = Envelope(message)
         self.may_be_readable = False
+        self.came_alone = False
         self.paused = False
 
     def drained(self) -> None:
-        """Say that a read found nothing; runs in the thread of the actor."""
+        """Say that a read found nothing, or would; runs in the thread of the actor.
+
+        Where it would find something, `zmq_poll` says so at once; with a shared socket it does not.
+        """
         self.may_be_readable = False
 
 
@@ -275,6 +283,7 @@ class SocketInbox:
                 # rounded up: zero until the deadline would be a busy loop
                 remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
                 timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)
+            asked_at = monotonic()
             ready = zmq_poll(self._polled, timeout_ms)
             for item, _ in ready:
                 if item == self._wakeup.fd:
@@ -284,6 +293,7 @@ class SocketInbox:
                     source.may_be_readable = True
                     if len(ready) == 1:
                         # no message has come, and no other source: without another round
+                        source.came_alone = monotonic() - asked_at > _LEAST_WAIT_S
                         return self._turn_of(source)
             self._is_idle = False
 

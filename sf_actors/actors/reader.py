@@ -129,7 +129,7 @@ class Reader(SocketActor):
                 self._wait_for_room(source)
                 return
             # after the first of several an empty read is rarer than a question is dear
-            if count == 1 and not source.has_more():
+            if count == 1 and (source.came_alone or not source.has_more()):
                 source.drained()
                 return
             try:

@@ -133,7 +133,7 @@ class Replyer(SocketActor):
                 # the stop must not wait for slow handlers of what is not read yet
                 return
             # after the first of several an empty read is rarer than a question is dear
-            if count == 1 and not source.has_more():
+            if count == 1 and (source.came_alone or not source.has_more()):
                 source.drained()
                 return
             backlog = self._backlog

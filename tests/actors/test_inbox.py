@@ -285,3 +285,23 @@ def test_work_does_not_keep_the_deadline_from_coming(inbox: SocketInbox) -> None
     inbox.deadline = monotonic()
     assert inbox.get().message is TICK
     assert inbox.get().message is STEP
+
+
+@pytest.mark.parametrize(("waited_s", "came_alone"), [(0.0, False), (0.001, True)])
+def test_a_source_knows_whether_it_was_waited_for(
+    inbox: SocketInbox,
+    pair: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    waited_s: float,
+    came_alone: bool,
+) -> None:
+    reading, writing = pair
+    source = Source(reading)
+    source.drained()
+    inbox.watch(source)
+    writing.send(b"x")
+    times = iter([5.0, 5.0 + waited_s])
+    monkeypatch.setattr("sf_actors.actors.inbox.monotonic", lambda: next(times))
+
+    assert inbox.get().message is source
+    assert source.came_alone is came_alone

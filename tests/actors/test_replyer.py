@@ -320,3 +320,19 @@ def test_the_error_of_a_remote_handler_has_its_type_and_message_but_no_traceback
 
     assert (error.type, error.message) == ("LookupError", "nobody")
     assert str(error) == "c: the other side answered LookupError: nobody"
+
+
+@pytest.mark.parametrize("wait_s", [-1.0, 10.0])
+def test_requests_behind_a_request_are_answered_whether_or_not_they_were_expected(
+    wait_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox takes every request for a lonely one, or none."""
+    monkeypatch.setattr("sf_actors.actors.inbox._LEAST_WAIT_S", wait_s)
+    with (
+        serving(lambda args: args, {"n": int}, {"n": int}) as served,
+        bare(zmq.DEALER, connect=endpoint_of(served, "it")) as dealer,
+    ):
+        for n in range(300):
+            dealer.send_multipart([b"", packed({"args": {"n": n}})])
+        replies = [unpacked(dealer.recv_multipart()[-1]) for _ in range(300)]
+        assert [reply["return_args"]["n"] for reply in replies] == list(range(300))

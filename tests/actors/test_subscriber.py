@@ -46,6 +46,20 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
 
 
+@pytest.mark.parametrize("wait_s", [-1.0, 10.0])
+def test_what_comes_behind_a_message_is_read_whether_or_not_it_was_expected(
+    wait_s: float, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inbox takes every message for a lonely one, or none."""
+    monkeypatch.setattr("sf_actors.actors.inbox._LEAST_WAIT_S", wait_s)
+    got: queue.Queue[Any] = queue.Queue()
+    with publishing(address) as sender, subscribing(address, got):
+        join(sender, got)
+        for n in range(300):
+            sender.connection("it", {"n": n})
+        assert [got.get(timeout=PATIENCE_S)["n"] for _ in range(300)] == list(range(300))
+
+
 def test_messages_arrive_in_order(address: str) -> None:
     got: queue.Queue[Any] = queue.Queue()
     with publishing(address) as sender, subscribing(address, got) as served:
