@@ -72,7 +72,11 @@ def giving_way() -> Iterator[None]:
     work it waits for them like the other work does. Only where the system can do it (Linux: see
     SCHED_BATCH in sched(7)), and where nobody has chosen otherwise for this thread.
     """
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    policy = None
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):  # musl has the call and refuses it
+            policy = os.sched_getscheduler(0)
+    if policy is None or policy != os.SCHED_OTHER:
         yield
         return
     try:

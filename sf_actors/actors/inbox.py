@@ -263,8 +263,10 @@ class SocketInbox:
 
     def _next(self) -> Envelope[Any]:
         while True:
-            if (envelope := self._message()) is not None:
-                return envelope
+            with self._lock:
+                if self.waiting:
+                    return self.waiting.popleft()
+                self._is_idle = True
             if self.deadline is not None and monotonic() >= self.deadline:
                 self.deadline = None
                 self._is_idle = False
@@ -296,17 +298,6 @@ class SocketInbox:
                         source.came_alone = monotonic() - asked_at > _LEAST_WAIT_S
                         return self._turn_of(source)
             self._is_idle = False
-
-    def _message(self) -> Envelope[Any] | None:
-        """Return the next message; when there is none, the one that comes next wakes us up."""
-        self._lock.acquire()  # `with` takes three times as long
-        try:
-            if self.waiting:
-                return self.waiting.popleft()
-            self._is_idle = True
-            return None
-        finally:
-            self._lock.release()
 
     def _turn_of(self, source: Awaited) -> Envelope[Any]:
         self._is_idle = False

@@ -212,8 +212,7 @@ class Requester:
 
     def _take(self) -> Way:
         """Return what the request is to be sent through, until it is given back."""
-        self._lock.acquire()  # `with` takes three times as long
-        try:
+        with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             if self._in_use < ALONE or not self._can_share:
@@ -225,17 +224,12 @@ class Requester:
                 way.users += 1
             self._in_use += 1
             return way
-        finally:
-            self._lock.release()
 
     def _count(self, *, is_retry: bool) -> None:
-        self._lock.acquire()  # `with` takes three times as long
-        try:
+        with self._lock:
             self.counters.in_flight = self._in_use
             self.counters.sent += 1
             self.counters.retries += is_retry
-        finally:
-            self._lock.release()
 
     def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
         """Return a socket that has sent what another way could not."""
@@ -260,8 +254,7 @@ class Requester:
             return socket
 
     def _give_back(self, way: Way, *, is_clean: bool) -> None:
-        self._lock.acquire()  # `with` takes three times as long
-        try:
+        with self._lock:
             self.counters.received += is_clean
             if isinstance(way, SharedConnection):
                 if not is_clean and self._shared is way:
@@ -276,8 +269,6 @@ class Requester:
             self.counters.in_flight = self._in_use
             if self._is_closed:
                 self._changed.notify_all()
-        finally:
-            self._lock.release()
 
     def _leave(self, shared: SharedConnection) -> None:
         shared.users -= 1

@@ -92,12 +92,15 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     def decoded(frame: bytes | memoryview) -> Any:
         try:
             message = decode(frame)
+            if type(frame) is not bytes:
+                frame = bytes(frame)
             after = end + _INT_SIZES.get(frame[end], 1)
             start = after + length
             if (
                 frame[1:end] == _BEFORE_NUMBER
                 and frame[after:start] == _AFTER_NUMBER
                 and len(message.args.state) == frame[start] - FIXMAP <= SHORT
+                and frame.count(b"args") == 1
                 and message.cuts is None
                 and type(message.workflow_id) not in CHANGED_IDS
             ):
@@ -120,14 +123,17 @@ def _usual(
         return lambda _frame: None
     decode = _decoder(name, others, tuple(schema.required.items()), tuple(schema.optional.items()))
     fields_of = attrgetter(name)
-    key = msgspec.msgpack.encode(name)
+    key, text = msgspec.msgpack.encode(name), name.encode()
     start = 1 + len(key)
 
     def decoded(frame: bytes | memoryview) -> Any:
         try:
             message = decode(frame)
-            # none of the fields is unknown or there twice
-            if frame[1:start] == key and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
+            if type(frame) is not bytes:
+                frame = bytes(frame)
+            # none of the fields is unknown or there twice, nor are all of them, however packed
+            is_usual = frame[1:start] == key and frame.count(text) == 1
+            if is_usual and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
                 return message
         except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
             return None
@@ -159,6 +165,13 @@ def _delta_decoder(
     args: Any = msgspec.defstruct(
         "Args", [("current_num", int), ("is_snapshot", bool), ("state", fields)], gc=False
     )
-    others = [("workflow_id", Any, None), ("epoch", int | None, None), ("cuts", Any, None)]
+    of_ours: dict[str, Any] = {
+        "workflow_id": Any,
+        "epoch": int | None,
+        "head": int | None,
+        "digest": bytes | None,
+        "cuts": Any,
+    }
+    others = [(name, type_, None) for name, type_ in of_ours.items()]
     message: Any = msgspec.defstruct("Delta", [("args", args), *others], gc=False)
     return msgspec.msgpack.Decoder(message, ext_hook=extension).decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -100,15 +101,24 @@ def test_only_the_threads_for_what_is_published_give_way() -> None:
 
 
 @needs_policies
+@pytest.mark.parametrize(
+    ("refused", "number"),
+    [("sched_setscheduler", errno.EPERM), ("sched_getscheduler", errno.ENOSYS)],
+)
 def test_threads_give_way_no_more_than_the_system_lets_them(
-    monkeypatch: pytest.MonkeyPatch,
+    refused: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PermissionError
+        raise OSError(number, "refused")
 
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    before = threads()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, refused, refuse)
+        lease = ContextLease(gives_way=True)
+    policies = {os.sched_getscheduler(thread) for thread in threads() - before}
+    lease.give_back()
 
-    assert policies_of_threads_of({"gives_way": True}) == {os.SCHED_OTHER}
+    assert policies == {os.SCHED_OTHER}
 
 
 @needs_policies

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,3 +195,47 @@ def test_what_begins_here_gets_an_id_of_its_own(tmp_path: Path) -> None:
         assert isinstance(first["workflow_id"], str)
         assert first["workflow_id"] != second["workflow_id"]
         assert packed(first["workflow_id"])
+
+
+def state_and_publisher() -> tuple[Any, Sender, Any]:
+    """A service with a connection `price` and a delta state `book`."""
+    sender = Sender()
+    book = {"state_type": "delta_update_out", "required_arguments": {"levels": {str: int}}}
+    module = service(
+        outbound={"price": publisher({"n": int})},
+        state_models={"out": {"book": book}},
+        init_function=sender.__call__,
+    )
+    addresses = at(outbound={"price": ANY_PORT})
+    addresses["states"] = {"out": {"book": {"publisher": ANY_PORT, "replyer": ANY_PORT}}}
+    return module, sender, addresses
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "args"),
+    [("connection", "price", {"n": 1}), ("state", "book", {"levels": {"a": 1}})],
+)
+def test_a_signal_handler_that_raises_within_a_send_does_not_block_the_next(
+    kind: str, name: str, args: dict[str, Any]
+) -> None:
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    module, sender, addresses = state_and_publisher()
+    with running(module, addresses=addresses):
+        before = signal.signal(signal.SIGALRM, ring)
+        try:
+            for _ in range(300):
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.001)
+                    while True:
+                        sender.to_send(kind, name, args)
+                except TimeoutError:
+                    pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        last = threading.Thread(target=sender.to_send, args=(kind, name, args), daemon=True)
+        last.start()
+        last.join(PATIENCE_S)
+        assert not last.is_alive()

@@ -210,6 +210,8 @@ def of_delta(**changed: Any) -> bytes:
         of_delta(workflow_id={"a": 1}),
         of_delta(epoch="7"),
         of_delta(cuts=[[[b"levels"], 1, 2, 3]]),
+        of_delta(head="x"),
+        of_delta(digest=3),
         encode_heartbeat(7, 5, b"digest"),
         msgspec.msgpack.encode(
             {"args": {"is_snapshot": False, "current_num": 5, "state": CHANGE}, "epoch": 7}
@@ -225,6 +227,21 @@ def test_a_delta_that_is_not_usual_is_left_to_the_two_passes(frame: bytes) -> No
     usual = delta_at_once(frame)
     # a heartbeat has no fields, and is known by its number
     assert usual is None or usual.args.current_num < 0
+
+
+KEYS = {"\\xa4": b"\xa4args", "str8": b"\xd9\x04args"}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_args_that_are_there_twice_are_left_to_the_two_passes(key: bytes) -> None:
+    pack = msgspec.msgpack.encode
+    whole = {"current_num": 5, "is_snapshot": True, "state": CHANGE}
+    first = pack({**whole, "is_snapshot": False})
+    assert delta_at_once(b"\x82\xa4args" + first + key + pack(whole)) is None
+    good, bad = pack({"n": 1, "price": "1"}), pack({"n": 1, "price": "1", "x": 1})
+    frame = b"\x82\xa4args" + pack({"n": 1, "price": "1", "note": "a"}) + key + bad
+    assert published_at_once(frame) is None
+    assert published_at_once(b"\x81\xa4args" + good).args == {"n": 1, "price": Decimal(1)}
 
 
 def test_a_field_of_a_delta_that_is_there_twice_is_left_to_the_two_passes() -> None:
