@@ -211,7 +211,7 @@ class DeltaIn(InState):
             # what most deltas come to
             self._show_update(only)
             return
-        if not (actions and isinstance(actions[0], Updated)):
+        if actions and not isinstance(actions[0], Updated):
             self._show_kept()
         for place, action in enumerate(actions, 1):
             if isinstance(action, Updated):
