@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
     from sf_actors.wire.schema import Schema
 
+#: What bytes provoke where it cannot be all exceptions: a reply is decoded in the caller's thread,
+#: where a signal handler of the user may raise, say, a TimeoutError.
+_BY_BYTES: Final = (
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
 #: What stands before and after the number of a delta that is no whole value, as we pack it.
 _BEFORE_NUMBER: Final = b"\xa4args\x83\xabcurrent_num"
 _AFTER_NUMBER: Final = b"\xabis_snapshot\xc2\xa5state"
@@ -37,7 +47,7 @@ def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
     It returns None for what is not usual: an error, fields that fail the schema, an envelope in
     another order than ours.
     """
-    decode = _usual("return_args", (("error", Any),), schema)
+    decode = _usual("return_args", (("error", Any),), schema, provoked=_BY_BYTES)
 
     def decoded(frame: bytes) -> dict[str, Any] | None:
         message = decode(frame)
@@ -105,7 +115,7 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
                 and type(message.workflow_id) not in CHANGED_IDS
             ):
                 return message
-        except Exception:  # noqa: BLE001 - as in `_usual`
+        except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
             return None
         return None
 
@@ -113,11 +123,16 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
 
 
 def _usual(
-    name: str, others: tuple[tuple[str, Any], ...], schema: Schema
+    name: str,
+    others: tuple[tuple[str, Any], ...],
+    schema: Schema,
+    *,
+    provoked: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a message whose fields are there first, under a name.
 
     :param others: further keys of the envelope, with their types
+    :param provoked: what a peer's bytes may provoke, which the two passes tell of
     """
     if not schema.is_plain:
         return lambda _frame: None
@@ -135,7 +150,7 @@ def _usual(
             is_usual = frame[1:start] == key and frame.count(text) == 1
             if is_usual and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
                 return message
-        except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
+        except provoked:
             return None
         return None
 

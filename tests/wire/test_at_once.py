@@ -108,6 +108,17 @@ def test_whatever_comes_it_is_decoded_as_in_two_passes_or_not_at_all(noise: byte
                 assert "expected a reply" in str(error)  # noqa: PT017
 
 
+def test_what_a_signal_handler_raises_while_a_reply_is_decoded_reaches_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ring(_frame: bytes) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("sf_actors.wire.at_once._decoder", lambda *_: ring)
+    with pytest.raises(TimeoutError):
+        reply_decoder(SCHEMA)(encode_reply({"n": 1, "price": Decimal(1)}, "w"))
+
+
 def test_the_failure_of_the_other_side_is_left_to_the_two_passes() -> None:
     assert at_once(encode_failure("E", "m", "w")) is None
 
