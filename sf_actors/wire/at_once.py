@@ -56,27 +56,23 @@ def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
     return decoded
 
 
-def request_decoder(schema: Schema) -> Callable[[bytes], Any]:
+def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a packed request, with its fields as `args`.
 
     It returns None for what is not usual, a workflow id that is no scalar among it.
     """
-    decode = _usual("args", (("workflow_id", Any), ("request_id", str | int | None)), schema)
-
-    def decoded(frame: bytes) -> Any:
-        message = decode(frame)
-        return None if message is None or type(message.workflow_id) in CHANGED_IDS else message
-
-    return decoded
+    return _message_decoder((("request_id", str | int | None),), schema)
 
 
 def published_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
-    """Return a function that decodes a packed published message, with its fields as `args`.
+    """Return a function that decodes a packed published message, as `request_decoder` does."""
+    return _message_decoder((("epoch", int | None), ("number", int | None)), schema)
 
-    It returns None for what is not usual, as `request_decoder` does.
-    """
-    others = (("workflow_id", Any), ("epoch", int | None), ("number", int | None))
-    decode = _usual("args", others, schema)
+
+def _message_decoder(
+    others: tuple[tuple[str, Any], ...], schema: Schema
+) -> Callable[[bytes | memoryview], Any]:
+    decode = _usual("args", (("workflow_id", Any), *others), schema)
 
     def decoded(frame: bytes | memoryview) -> Any:
         message = decode(frame)
