@@ -58,6 +58,12 @@ class Shared:
         self.threads.append(threading.Thread(target=call))
         self.threads[-1].start()
 
+    def begin(self, frame: bytes) -> Call:
+        """Begin a call in this thread, which then has the turn, and does not wait for it."""
+        call = Call(b"it")
+        self.connection._begin(call, frame)
+        return call
+
     def received(self, count: int) -> list[list[bytes]]:
         return [self.router.recv_multipart() for _ in range(count)]
 
@@ -248,8 +254,7 @@ def test_a_caller_that_comes_late_lets_all_go_and_else_the_next(
 def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared: Shared) -> None:
     connection = shared.connection
     first = on_its_way(connection)
-    call = Call(b"it")
-    connection._begin(call, b"a")
+    call = shared.begin(b"a")
     connection._leave(first)
     assert connection._turn is call
     assert not call.may_go
@@ -428,8 +433,7 @@ def test_a_refused_send_leaves_no_reply_unseen(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = shared.connection
-    call = Call(b"it")
-    connection._begin(call, b"question")
+    call = shared.begin(b"question")
     (request,) = shared.received(1)
 
     def refused(*_: object) -> None:
@@ -523,8 +527,7 @@ def test_an_error_while_requests_of_others_are_sent_is_theirs(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = shared.connection
-    leader = Call(b"it")
-    connection._begin(leader, b"leader")
+    leader = shared.begin(b"leader")
     (request,) = shared.received(1)
     leaving = on_its_way(connection)
     for frame in (b"a", b"b", b"c"):
@@ -552,8 +555,7 @@ def test_a_leader_that_fails_makes_another_lead(
     shared: Shared, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     connection = shared.connection
-    call = Call(b"it")
-    connection._begin(call, b"leader")
+    call = shared.begin(b"leader")
     for frame in (b"a", b"b"):
         shared.start(frame)
     requests = shared.received(3)
@@ -577,8 +579,7 @@ def test_an_interrupt_after_the_turn_was_passed_on_wakes_who_has_it(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = shared.connection
-    leader = Call(b"it")
-    connection._begin(leader, b"leader")
+    leader = shared.begin(b"leader")
     shared.start(b"other")
     requests = shared.received(2)
     until(lambda: len(connection._waiting) == 2, "the other")

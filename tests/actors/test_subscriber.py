@@ -46,6 +46,27 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
 
 
+class Burst:
+    """Messages that are all sent before the handler is done with the first."""
+
+    def __init__(self) -> None:
+        self.all_sent, self.done = threading.Event(), threading.Event()
+
+    def send(self, handler: Any, fields: Any, tmp_path: Path, *frames: bytes, **run: Any) -> None:
+        """Send to a subscriber of its own, whose handler waits for the one and sets the other."""
+        address = f"ipc://{tmp_path}/it"
+        module = service("subscribed", {"it": subscriber(handler, fields, is_binder=True)})
+        with (
+            running(module, addresses=at({"it": address}), **run),
+            bare(zmq.XPUB, connect=address) as pub,
+        ):
+            pub.recv()
+            for frame in frames:
+                pub.send(frame)
+            self.all_sent.set()
+            assert self.done.wait(PATIENCE_S)
+
+
 @pytest.mark.parametrize("wait_s", [-1.0, 10.0])
 def test_what_comes_behind_a_message_is_read_whether_or_not_it_was_expected(
     wait_s: float, address: str, monkeypatch: pytest.MonkeyPatch
@@ -302,16 +323,15 @@ def test_a_call_that_waits_for_the_turn_comes_before_the_rest_of_a_burst(tmp_pat
 def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"ipc://{tmp_path}/it"
     order: list[object] = []
-    all_sent, done = threading.Event(), threading.Event()
+    burst = Burst()
 
     def on_news(args: dict[str, Any]) -> None:
         if args["n"] == 0:
-            assert all_sent.wait(PATIENCE_S)
+            assert burst.all_sent.wait(PATIENCE_S)
         order.append(args["n"])
         if args["n"] == 1:
-            done.set()
+            burst.done.set()
 
     take = Subscriber.take
 
@@ -321,30 +341,20 @@ def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_sec
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", queue_and_take)
-    module = service("ordered", {"it": subscriber(on_news, N, is_binder=True)})
-    with (
-        running(module, addresses=at({"it": address})),
-        bare(zmq.XPUB, connect=address) as pub,
-    ):
-        pub.recv()
-        for n in range(2):
-            pub.send(numbered(n, 1, n))
-        all_sent.set()
-        assert done.wait(PATIENCE_S)
+    burst.send(on_news, N, tmp_path, *(numbered(n, 1, n) for n in range(2)))
     assert order == [0, "queued", 1]
 
 
 def test_others_may_have_the_turn_while_a_long_message_of_a_burst_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = f"ipc://{tmp_path}/it"
     is_taken: list[bool] = []
-    all_sent, done = threading.Event(), threading.Event()
+    burst = Burst()
 
     def on_news(args: dict[str, Any]) -> None:
-        assert all_sent.wait(PATIENCE_S)
+        assert burst.all_sent.wait(PATIENCE_S)
         if args["text"]:
-            done.set()
+            burst.done.set()
 
     take = Subscriber.take
 
@@ -353,40 +363,24 @@ def test_others_may_have_the_turn_while_a_long_message_of_a_burst_is_read(
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", note_and_take)
-    module = service("fair", {"it": subscriber(on_news, {"text": str}, is_binder=True)})
-    with (
-        running(module, addresses=at({"it": address})),
-        bare(zmq.XPUB, connect=address) as pub,
-    ):
-        pub.recv()
-        for text in ("", "x" * LONG):
-            pub.send(packed({"args": {"text": text}, "workflow_id": "w"}))
-        all_sent.set()
-        assert done.wait(PATIENCE_S)
+    frames = [packed({"args": {"text": text}, "workflow_id": "w"}) for text in ("", "x" * LONG)]
+    burst.send(on_news, {"text": str}, tmp_path, *frames)
     assert is_taken == [False, False]
 
 
 def test_what_is_refused_within_a_burst_is_not_told_under_the_workflow_before_it(
     tmp_path: Path,
 ) -> None:
-    address, log = f"ipc://{tmp_path}/it", tmp_path / "svc.log"
-    all_sent, done = threading.Event(), threading.Event()
+    log = tmp_path / "svc.log"
+    burst = Burst()
 
     def on_news(args: dict[str, Any]) -> None:
         if args["n"] == 0:
-            assert all_sent.wait(PATIENCE_S)
+            assert burst.all_sent.wait(PATIENCE_S)
         else:
-            done.set()
+            burst.done.set()
 
-    module = service("careful", {"it": subscriber(on_news, N, is_binder=True)})
-    with (
-        running(module, addresses=at({"it": address}), log_path=str(log)),
-        bare(zmq.XPUB, connect=address) as pub,
-    ):
-        pub.recv()
-        for frame in (numbered(0, 1, 0), b"\xc1", numbered(1, 1, 1)):
-            pub.send(frame)
-        all_sent.set()
-        assert done.wait(PATIENCE_S)
+    frames = (numbered(0, 1, 0), b"\xc1", numbered(1, 1, 1))
+    burst.send(on_news, N, tmp_path, *frames, log_path=str(log))
     (line,) = (line for line in map(json.loads, log.read_text().splitlines()) if "reason" in line)
     assert (line["reason"], line["workflow_id"]) == ("undecodable", None)

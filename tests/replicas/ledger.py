@@ -84,6 +84,6 @@ class Ledger:
                 assert n == last + 1
             else:
                 assert args == self.value(n)
-                assert n >= last
+                assert n >= last, f"{n} after {last}"
             last = n
         return last
