@@ -264,6 +264,21 @@ def test_an_out_state_whose_actor_dies_is_restarted_and_its_value_survives() -> 
             late.wait_for({"title": "meanwhile", "bids": {**ONE["bids"], Decimal(5): Decimal(5)}})
 
 
+def test_a_replica_in_step_is_told_its_value_again_by_a_publisher_that_was_replaced() -> None:
+    with (
+        leading(model(OUT)) as leader,
+        following(model(IN), towards(leader.addresses)) as follower,
+    ):
+        leader.send(**ONE)
+        follower.wait_for(ONE)
+        before = follower.status
+        kill(leader.actor)
+        assert follower.next_update() == (ONE, ONE)
+        after = follower.status
+        assert (after.number, after.resyncs) == (before.number, before.resyncs + 1)
+        assert after.epoch != before.epoch
+
+
 def test_updates_while_the_actor_is_replaced_are_kept() -> None:
     with leading(model(OUT)) as leader:
         leader.send(**ONE)
