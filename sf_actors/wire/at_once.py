@@ -37,6 +37,9 @@ _BY_BYTES: Final = (
 #: What stands before and after the number of a delta that is no whole value, as we pack it.
 _BEFORE_NUMBER: Final = b"\xa4args\x83\xabcurrent_num"
 _AFTER_NUMBER: Final = b"\xabis_snapshot\xc2\xa5state"
+#: Bytes of a delta that is tried: what is larger may be a whole value, which is read in pieces.
+#: So many take about a millisecond.
+_TRIED: Final = 65_536
 #: Bytes of an integer by its first, where that is not all ("int format family" of MessagePack).
 _INT_SIZES: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
 
@@ -96,6 +99,8 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     length = len(_AFTER_NUMBER)
 
     def decoded(frame: bytes | memoryview) -> Any:
+        if len(frame) > _TRIED:
+            return None
         try:
             message = decode(frame)
             if type(frame) is not bytes:

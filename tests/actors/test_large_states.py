@@ -44,7 +44,7 @@ MANY = 20 * RUN
 LARGE = {"title": "large", "bids": {Decimal(n): Decimal(n) / 2 for n in range(MANY)}}
 
 #: Keys of the state whose pauses are measured; a million for the figure.
-KEYS = int(os.environ.get("SF_ACTORS_KEYS", "100000"))
+KEYS = int(os.environ.get("SF_ACTORS_KEYS", "300000"))
 
 
 @pytest.mark.parametrize(
@@ -384,5 +384,6 @@ def test_a_large_snapshot_stops_nothing_else_for_long() -> None:
     )
     assert done.returncode == 0, done.stderr
     at_once_ms, longest_ms = map(float, done.stdout.splitlines()[-1].split())
-    # 50 ms on a machine with nothing else to do; on a busy one all takes longer
-    assert longest_ms < max(50, at_once_ms / 2), done.stdout
+    # 50 ms on a machine with nothing else to do; on a busy one all takes longer, but to read all
+    # of a value in one go would always be found
+    assert longest_ms < max(50, at_once_ms / 10), done.stdout

@@ -240,6 +240,11 @@ def test_a_delta_that_is_not_usual_is_left_to_the_two_passes(frame: bytes) -> No
     assert usual is None or usual.args.current_num < 0
 
 
+def test_a_large_delta_is_left_to_what_reads_it_in_pieces() -> None:
+    assert delta_at_once(of_delta(args={"state": {"note": "x" * 60_000}})) is not None
+    assert delta_at_once(of_delta(args={"state": {"note": "x" * 66_000}})) is None
+
+
 KEYS = {"\\xa4": b"\xa4args", "str8": b"\xd9\x04args"}
 
 
