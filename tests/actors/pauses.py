@@ -81,11 +81,6 @@ def in_one_go(levels: dict[str, float]) -> float:
     return 1000 * (time.thread_time() - began)
 
 
-def tell(told: Connection) -> None:
-    """Say that a step is done."""
-    told.send(None)
-
-
 def hear(heard: Connection) -> Any:
     """Return what the other process says next."""
     assert heard.poll(PATIENCE_S), "the other process says nothing"
@@ -99,10 +94,10 @@ def follow(keys: int, leader: Connection) -> None:
     with following(replica, towards(hear(leader)), has_handler=False) as follower:
         look_until(lambda: follower.status.phase is Phase.LIVE)
         pauses.told("it joins")
-        tell(leader)
+        leader.send(None)
         look_until(lambda: follower.value["title"] == "d")
         pauses.told("it gets a whole value")
-        tell(leader)
+        leader.send(None)
         look_until(lambda: follower.value["title"] == "e")
         assert follower.status.resyncs == 1
         assert len(follower.value["bids"]) == keys
