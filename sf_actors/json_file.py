@@ -9,10 +9,25 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.wire.limits import is_deep
+from sf_actors.wire.words import cut
+
 if TYPE_CHECKING:
     from os import PathLike
 
     from sf_actors.errors import UserError
+
+
+#: How many objects and lists may be nested in each other: far more than anybody writes, and so few
+#: that what goes through them level by level reaches the end.
+MAX_DEPTH = 100
+
+#: How many digits an integer may have, whatever the interpreter allows: the time to read them grows
+#: with their square.
+MAX_DIGITS = 4_300
+
+
+_TOO_DEEP = f"nested too deep; expected at most {MAX_DEPTH} levels"
 
 
 class WrittenFloat(float):
@@ -35,18 +50,23 @@ class WrittenFloat(float):
 def parse(text: str | bytes) -> Any:
     """Parse one JSON text; numbers with a fraction or an exponent become `WrittenFloat`.
 
-    :raises ValueError: it is not JSON, holds a key twice or is nested too deep; the message is
-        one line, with line and column where they are known
+    :raises ValueError: it is not JSON, holds a key twice, is nested too deep or has an integer that
+        is too long; the message is one line, with line and column where they are known
     """
     try:
-        return json.loads(text, parse_float=WrittenFloat, object_pairs_hook=_unique)
+        content = json.loads(
+            text, parse_float=WrittenFloat, parse_int=_integer, object_pairs_hook=_unique
+        )
     except json.JSONDecodeError as exc:
         message = f"line {exc.lineno}, column {exc.colno}: not JSON: {exc.msg}"
         raise ValueError(message) from exc
     except UnicodeDecodeError as exc:
         raise ValueError(f"not JSON: byte {exc.start} is not {exc.encoding}") from exc
     except RecursionError as exc:
-        raise ValueError("nested too deep") from exc
+        raise ValueError(_TOO_DEEP) from exc
+    if is_deep(content, MAX_DEPTH):
+        raise ValueError(_TOO_DEEP)
+    return content
 
 
 def read_object(path: str | PathLike[str], *, what: str, error: type[UserError]) -> dict[str, Any]:
@@ -85,10 +105,18 @@ def plain(value: Any) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"the key '{cut(name)}' stands twice in one object")
+            seen.add(name)
     return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"an integer has {len(text):,} digits; expected at most {MAX_DIGITS:,}")
+    return int(text)
 
 
 def _kind(value: object) -> str:

@@ -7,27 +7,45 @@
     DIR/servers/<model>.key     whom the model connects to, else
     DIR/servers/default.key
 
-Every key is 40 characters of Z85, the form of ZeroMQ's RFC 32.
+Every key is 40 characters of Z85, the form of ZeroMQ's RFC 32. Folders and files belong to us or to
+root, and nobody else may write to them: who can change a key decides who gets in.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from zmq import curve_public
-from zmq.auth import create_certificates, load_certificate
+from zmq.auth import create_certificates
 
 from sf_actors.errors import KeysError
-from sf_actors.log import get_logger
+from sf_actors.log import package_logger
 
-LOG = get_logger()
+LOG = package_logger()
+
+#: What a key file may hold at most; one that pyzmq writes has some 400 bytes.
+MAX_FILE_BYTES = 16_384
+
+#: How old the last change of a file must be for its key to be kept, in nanoseconds. Two changes
+#: within a tick of the file system's clock leave the same times: after a younger one another may
+#: follow that could not be seen. Clocks of network file systems tick every second or two.
+SETTLED_NS = 3_000_000_000
+
+#: How long a fault that came and went is not told again, in seconds.
+TOLD_AGAIN_S = 5.0
 
 _KEY = re.compile(rb"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
@@ -35,7 +53,7 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
 
     The secret half has mode 0600 from the first moment on.
 
-    :param folder: where to; it is made if it is not there
+    :param folder: where to; it is made, with mode 0700, if it is not there
     :raises KeysError: the name cannot be one, a file is there already, or cannot be written
     """
     if not isinstance(name, str) or name.strip() != name or not name or name.startswith("."):
@@ -45,7 +63,7 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     target = Path(folder)
     pair = (target / f"{name}.key", target / f"{name}.key_secret")
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        _make_folder(target)
         # pyzmq writes with the umask's mode; into this folder (0700) nobody else can look.
         with TemporaryDirectory(prefix=".new-", dir=target) as private:
             made = [Path(path).read_bytes() for path in create_certificates(private, name)]
@@ -65,11 +83,126 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     return pair
 
 
+def _make_folder(folder: Path) -> None:
+    # Whatever the umask is: into a folder that others may write to no key would be taken.
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+
+
 def _create(path: Path, content: bytes, mode: int) -> None:
     # The mode is given with the creation: a chmod after it would come too late.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+class _Seen(NamedTuple):
+    """What a file held: a public key, or why it has none."""
+
+    #: what another content of the file, or another file in its place, would change
+    version: tuple[int, ...]
+    key: bytes
+    fault: str
+
+
+class Authorized:
+    """Who may connect: the keys of a folder, each file parsed again only when it has changed.
+
+    Every look is at each file's own status, since that of a folder may lag behind its content. One
+    thread at a time may use it.
+
+    :param root: the folder of all keys, which holds the one that is read
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folder = root / "authorized"
+        self._seen: dict[str, _Seen] = {}
+        #: what was told of a place, and when that was last so
+        self._told: dict[str, tuple[str, float]] = {}
+
+    def keys(self) -> frozenset[bytes]:
+        """Return the public keys as the folder has them now, Z85.
+
+        What cannot be read, or can be changed by others, admits nobody. A WARNING tells it once,
+        since strangers can cause calls of this as often as they like.
+        """
+        trouble: dict[str, str] = {}
+        try:
+            _require_ours(self._root, self._root.stat())
+            found = self._look(trouble)
+        except (OSError, KeysError) as fault:
+            found = {}
+            reason = _unread(self._folder, fault) if isinstance(fault, OSError) else str(fault)
+            trouble[str(self._folder)] = f"{reason}; until then nobody may connect"
+        self._tell(trouble)
+        return frozenset(found.values())
+
+    def _look(self, trouble: dict[str, str]) -> dict[str, bytes]:
+        """Return the keys by file; what admits nobody is added to `trouble`, by path."""
+        found: dict[str, bytes] = {}
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _require_ours(self._folder, os.fstat(folder))
+            before, self._seen = self._seen, {}
+            # by the descriptor: what is listed is what was checked, and files are found faster
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.name.endswith(".key"):
+                        continue
+                    try:
+                        found[entry.name] = self._key_of(entry, before.get(entry.name))
+                    except FileNotFoundError as fault:
+                        if entry.is_symlink():  # else it was removed after it was listed
+                            trouble[entry.name] = _unread(self._folder / entry.name, fault)
+                    except OSError as fault:
+                        trouble[entry.name] = _unread(self._folder / entry.name, fault)
+                    except KeysError as fault:
+                        trouble[entry.name] = str(fault)
+        finally:
+            os.close(folder)
+        return found
+
+    def _key_of(self, entry: os.DirEntry[str], seen: _Seen | None) -> bytes:
+        now = time.time_ns()
+        status = entry.stat()
+        version = (
+            *(status.st_dev, status.st_ino, status.st_size, status.st_mode, status.st_uid),
+            *(status.st_mtime_ns, status.st_ctime_ns),
+        )
+        if seen is None or seen.version != version:
+            seen = self._parsed(self._folder / entry.name, version)
+            is_settled = status.st_ctime_ns < now - SETTLED_NS
+        else:
+            is_settled = True
+        if is_settled:
+            self._seen[entry.name] = seen
+        if seen.fault:
+            raise KeysError(seen.fault)
+        return seen.key
+
+    @staticmethod
+    def _parsed(path: Path, version: tuple[int, ...]) -> _Seen:
+        try:
+            return _Seen(version, _read(path)[0], "")
+        except KeysError as fault:
+            if isinstance(fault.__cause__, OSError):  # may pass without a change of the file
+                raise
+            return _Seen(version, b"", str(fault))
+
+    def _tell(self, trouble: dict[str, str]) -> None:
+        if not trouble and not self._told:
+            return
+        now = time.monotonic()
+        for place, reason in trouble.items():
+            if self._told.get(place, ("", 0.0))[0] != reason:
+                LOG.warning("keys left out", reason=reason)
+            self._told[place] = (reason, now)
+        # Kept for a while: a flood that takes all descriptors makes a fault come and go.
+        for place, (_, last) in list(self._told.items()):
+            if place not in trouble and now - last > TOLD_AGAIN_S:
+                del self._told[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,48 +216,32 @@ class Keys:
     folder: Path
     own_public: bytes
     own_secret: bytes = field(repr=False)
-    _told: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _authorized: Authorized = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_authorized", Authorized(self.folder))
 
     def authorized(self) -> frozenset[bytes]:
         """Return the public keys of those who may connect to us, as the folder has them now.
 
-        What cannot be read admits nobody; a WARNING tells it once, since strangers can cause calls
-        of this as often as they like.
+        What cannot be read, or can be changed by others, admits nobody, and is one WARNING. One
+        thread at a time may call it.
         """
-        folder = self.folder / "authorized"
-        admitted, trouble = set(), {}
-        try:
-            for path in sorted(path for path in folder.iterdir() if path.suffix == ".key"):
-                try:
-                    admitted.add(_read(path)[0])
-                except KeysError as fault:
-                    trouble[str(path)] = str(fault)
-        except OSError as fault:
-            trouble[str(folder)] = (
-                f"keys: cannot read {folder}, nobody may connect: {_reason(fault)}"
-            )
-        for place, reason in trouble.items():
-            if self._told.get(place) != reason:
-                LOG.warning("keys left out", path=place, reason=reason)
-        self._told.clear()
-        self._told.update(trouble)
-        return frozenset(admitted)
+        return self._authorized.keys()
 
     def server_key(self, model_name: str) -> bytes:
         """Return the public key of the server that a model connects to, Z85.
 
-        :raises KeysError: the folder has no key for it, or one that cannot be read
+        :raises KeysError: the folder has no key for it, or one that cannot be read or that others
+            may change
         """
         servers = self.folder / "servers"
         own, default = servers / f"{model_name}.key", servers / "default.key"
         for path in (own, default) if own.parent == servers else (default,):
-            try:
-                path.stat()
-            except FileNotFoundError:
-                continue
-            except OSError as fault:
-                raise KeysError(f"keys: cannot read {path}: {_reason(fault)}") from fault
-            return _read(path)[0]
+            if _is_there(path):
+                _require_folder(self.folder)
+                _require_folder(servers)
+                return _read(path)[0]
         raise KeysError(
             f"keys: {model_name!r} connects to a server, whose key is neither {own} nor {default};"
             " copy the server's public .key file there"
@@ -134,44 +251,133 @@ class Keys:
 def load(folder: str | os.PathLike[str]) -> Keys:
     """Return the keys of a folder.
 
-    :raises KeysError: the folder or its own.key_secret is missing, cannot be used, or can be read
-        by others than its owner
+    :raises KeysError: the folder or its own.key_secret is missing or cannot be used, own.key_secret
+        can be read by others than its owner, or one of the folders and files can be changed by
+        others
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise KeysError(f"keys: expected a folder, there is none at {root}")
     path = root / "own.key_secret"
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as fault:
+    if not (_is_there(root) and root.is_dir()):
+        raise KeysError(f"keys: expected a folder, there is none at {_shown(root)}")
+    _require_folder(root)
+    if not _is_there(path):
         raise KeysError(
-            f"keys: {path} is missing; make it with: python -m sf_actors keys new own --dir {root}"
-        ) from fault
-    except OSError as fault:
-        raise KeysError(f"keys: cannot read {path}: {_reason(fault)}") from fault
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeysError(
-            f"keys: {path} has mode {stat.S_IMODE(mode):04o}, so that others than its owner can use"
-            f" it; run: chmod 600 {path}"
+            f"keys: {_shown(path)} is missing;"
+            f" make it with: python -m sf_actors keys new own --dir {_shown(root)}"
         )
-    public, secret = _read(path)
+    public, secret = _read(path, is_secret=True)
     if secret is None:
-        raise KeysError(f"keys: {path} has no secret key; it seems to be a public .key file")
+        raise KeysError(
+            f"keys: {_shown(path)} has no secret key; it seems to be a public .key file"
+        )
     if curve_public(secret) != public:
-        raise KeysError(f"keys: the two keys in {path} are not a pair; make a new file")
+        raise KeysError(f"keys: the two keys in {_shown(path)} are not a pair; make a new file")
+    for place in (root / "authorized", root / "servers"):
+        if place.exists():
+            _require_content(place)
     return Keys(root, public, secret)
 
 
-def _read(path: Path) -> tuple[bytes, bytes | None]:
+def _require_content(folder: Path) -> None:
+    """Raise KeysError where a folder or a key file in it can be changed by others."""
+    _require_folder(folder)
     try:
-        public, secret = load_certificate(path)
-    except (OSError, ValueError, IndexError) as fault:
-        raise KeysError(f"keys: cannot read {path}: {_reason(fault)}") from fault
-    for key in (public, secret):
-        if key is not None and not _KEY.fullmatch(key):
-            raise KeysError(f"keys: {path} has a key that is not 40 characters of Z85")
-    return public, secret
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".key":
+                # What is missing or unreadable is told when it is wanted.
+                with suppress(FileNotFoundError):
+                    _require_ours(path, path.stat())
+    except OSError as fault:
+        raise KeysError(_unread(folder, fault)) from fault
+
+
+def _require_folder(folder: Path) -> None:
+    try:
+        _require_ours(folder, folder.stat())
+    except OSError as fault:
+        raise KeysError(_unread(folder, fault)) from fault
+
+
+def _require_ours(path: Path, status: os.stat_result) -> None:
+    """Raise KeysError where others than we and root can change what has this status."""
+    mode = status.st_mode
+    if status.st_uid not in (0, os.geteuid()):
+        raise KeysError(
+            f"keys: {_shown(path)} belongs to another user (uid {status.st_uid}), who can change"
+            f" it; run: chown {os.geteuid()} {_shown(path)}"
+        )
+    if mode & _BY_OTHERS:
+        raise KeysError(
+            f"keys: {_shown(path)} has mode {stat.S_IMODE(mode):04o}, so that others than its owner"
+            f" can change it; run: chmod go-w {_shown(path)}"
+        )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as fault:
+        raise KeysError(_unread(path, fault)) from fault
+    return True
+
+
+def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
+    """Return the public key of a file, and its secret one if it has one.
+
+    :raises KeysError: it cannot be read, is no key file, or others can change it
+    """
+    try:
+        # Nobody may be at the other end of a named pipe: an open that waits would wait for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise KeysError(f"keys: {_shown(path)} is no regular file; expected a key file")
+            if is_secret and status.st_mode & _FOR_OTHERS:
+                raise KeysError(
+                    f"keys: {_shown(path)} has mode {stat.S_IMODE(status.st_mode):04o}, so that"
+                    f" others than its owner can use it; run: chmod 600 {_shown(path)}"
+                )
+            _require_ours(path, status)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as fault:
+        raise KeysError(_unread(path, fault)) from fault
+    if len(content) > MAX_FILE_BYTES:
+        raise KeysError(
+            f"keys: {_shown(path)} has more than {MAX_FILE_BYTES} bytes; expected a key file"
+        )
+    return _parse(path, content)
+
+
+def _parse(path: Path, content: bytes) -> tuple[bytes, bytes | None]:
+    found: dict[bytes, bytes] = {}
+    for line in content.splitlines():
+        name, _, value = line.partition(b"=")
+        if (half := name.strip()) in (b"public-key", b"secret-key"):
+            if half in found:
+                raise KeysError(f"keys: {_shown(path)} has two lines with a {half.decode()}")
+            found[half] = value.strip(b" \t'\"")
+    if b"public-key" not in found:
+        raise KeysError(f"keys: {_shown(path)} has no line with a public-key; expected a key file")
+    if not all(_KEY.fullmatch(key) for key in found.values()):
+        raise KeysError(f"keys: {_shown(path)} has a key that is not 40 characters of Z85")
+    return found[b"public-key"], found.get(b"secret-key")
+
+
+def _unread(path: Path, fault: Exception) -> str:
+    return f"keys: cannot read {_shown(path)}: {_reason(fault)}"
 
 
 def _reason(fault: Exception) -> str:
     return str(getattr(fault, "strerror", None) or fault)
+
+
+def _shown(path: Path) -> str:
+    """Return a path on one line, quoted where a shell needs it."""
+    text = str(path)
+    return shlex.quote(text) if text.isprintable() else repr(text)

@@ -1,17 +1,34 @@
-"""A log file: rotated hourly, shared by those in this process who name the same path."""
+"""A log file: rotated hourly, shared by those in this process who name the same path.
+
+Other users of the machine decide nothing about it: no symlink of theirs is followed, and none of
+them may write to what we create, nor read it without our group.
+"""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
+import stat
 import threading
 import time
 from contextlib import suppress
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sf_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
+
+#: What a new file and a new folder may have of what the umask leaves.
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+
+#: Symlinks that one path may lead through, as in Linux.
+MAX_LINKS = 40
 
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}", re.ASCII)
 _NO_RECORD = logging.makeLogRecord({})
@@ -34,14 +51,15 @@ class LogFile:
 
         :param backup_count: how many rotated files are kept; 0 keeps all, as in `logging`. Of those
             who share a file, the one who wants most gets it.
-        :raises UsageError: it cannot be opened
+        :raises UsageError: it cannot be opened, is neither a file nor a character device, or
+            another user put a symlink there
         """
         try:
-            real = os.path.realpath(path)
+            real = str(_resolved(path))
             with _lock:
                 file = _open_files.get(real)
                 if file is None:
-                    Path(real).parent.mkdir(parents=True, exist_ok=True)
+                    _make_folder(Path(real).parent)
                     file = _open_files[real] = cls(real, backup_count)
                 file._add_user(backup_count)
         except (OSError, ValueError, TypeError) as fault:
@@ -77,6 +95,11 @@ class _HourlyFile(TimedRotatingFileHandler):
     def __init__(self, path: str, backup_count: int) -> None:
         super().__init__(path, when="h", utc=True, backupCount=backup_count, encoding="utf-8")
         self._finished = False
+
+    def _open(self) -> TextIOWrapper:
+        return self._builtin_open(  # type: ignore[attr-defined,no-any-return]
+            self.baseFilename, "a", encoding=self.encoding, opener=_opened
+        )
 
     def finish(self) -> None:
         self.acquire()
@@ -126,3 +149,83 @@ class _HourlyFile(TimedRotatingFileHandler):
             if path.name.startswith(prefix) and _STAMP.fullmatch(path.name[len(prefix) :])
         )
         return rotated[: max(0, len(rotated) - self.backupCount)]
+
+
+def _resolved(path: str | os.PathLike[str]) -> Path:
+    """Return the path without symlinks; what is not there yet stays as it is written.
+
+    :raises OSError: one of the symlinks is another user's, or there are too many
+    """
+    real, links = Path("/"), 0
+    ahead = [*reversed(Path(Path.cwd(), os.fspath(path)).parts)]
+    while ahead:
+        part = ahead.pop()
+        if part == "..":
+            real = real.parent
+            continue
+        place = real / part
+        try:
+            status = place.lstat()
+        except FileNotFoundError:
+            real = place
+            continue
+        if not stat.S_ISLNK(status.st_mode):
+            real = place
+            continue
+        if _is_foreign(status):
+            raise PermissionError(
+                errno.EPERM,
+                f"{place} is a symlink of another user (uid {status.st_uid});"
+                " name a path that does not lead through it",
+            )
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        ahead += reversed(place.readlink().parts)
+    return real
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a log file, and return its descriptor; neither the open nor a symlink can be a trap.
+
+    :raises OSError: it is neither a regular file nor a character device, or another user's
+    """
+    real = _resolved(path)
+    # Nobody may read from a named pipe: an open that waits would wait for ever.
+    flags |= os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
+    with suppress(FileNotFoundError):
+        _require_file(real.stat())
+    descriptor = os.open(real, flags, FILE_MODE)
+    try:
+        status = os.fstat(descriptor)
+        _require_file(status)
+        if _is_foreign(status) and real.parent.stat().st_mode & stat.S_IWOTH:
+            raise PermissionError(
+                errno.EPERM,
+                f"another user (uid {status.st_uid}) put a file there, where all may write",
+            )
+        # for a terminal; to wait for its next line loses none
+        os.set_blocking(descriptor, True)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_file(status: os.stat_result) -> None:
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+        kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a disk"}
+        raise OSError(errno.EINVAL, f"it is {kinds.get(stat.S_IFMT(mode), 'no regular file')}")
+
+
+def _is_foreign(status: os.stat_result) -> bool:
+    return status.st_uid not in (0, os.geteuid())

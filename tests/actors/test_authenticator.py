@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from itertools import pairwise
+from time import monotonic, thread_time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
@@ -12,11 +14,11 @@ from zmq.utils import z85
 
 from sf_actors.actors.authenticator import judge
 from sf_actors.actors.inbox import Broken
-from sf_actors.actors.transport import ZAP_ADDRESS
 from sf_actors.errors import ActorDied
 from sf_actors.keys import Keys, load
 from sf_actors.testing import module_of, running
 from tests.security.keyrings import PATIENCE_MS, Keyring, Knocker
+from tests.security.questions import Asker, question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,49 +69,11 @@ def authenticator_of(service: Service) -> Authenticator:
     return authenticator
 
 
-class Asker:
-    """Asks as libzmq does, over a socket of the service's own context."""
-
-    def __init__(self, service: Service) -> None:
-        context = service._run.world.transport.context  # type: ignore[union-attr]
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.linger = 0
-        self._socket.connect(ZAP_ADDRESS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._socket.close()
-
-    def tell(self, *frames: bytes) -> None:
-        self._socket.send_multipart(frames)
-
-    def ask(self, *frames: bytes) -> list[bytes]:
-        """Return the answer to frames that follow the empty one."""
-        self.tell(b"", *frames)
-        assert self._socket.poll(PATIENCE_MS)
-        return self._socket.recv_multipart()
-
-
-def question(key: bytes, **other: bytes) -> list[bytes]:
-    parts = {
-        "version": b"1.0",
-        "request_id": b"7",
-        "domain": b"sf_actors",
-        "address": b"127.0.0.1",
-        "identity": b"",
-        "mechanism": b"CURVE",
-        "credentials": z85.decode(key),
-    }
-    return list((parts | other).values())
-
-
 # judging
 
 
 def test_an_authorized_key_is_admitted(keys: Keyring, friend: Keyring) -> None:
-    verdict = judge(question(friend.public), load(keys.folder))
+    verdict = judge(question(friend.public), load(keys.folder).authorized)
 
     assert verdict == (True, friend.public, "")
 
@@ -131,14 +95,14 @@ def test_an_authorized_key_is_admitted(keys: Keyring, friend: Keyring) -> None:
 def test_anything_else_is_denied(
     keys: Keyring, friend: Keyring, other: dict[str, bytes], reason: str
 ) -> None:
-    verdict = judge(question(friend.public, **other), load(keys.folder))
+    verdict = judge(question(friend.public, **other), load(keys.folder).authorized)
 
     assert not verdict.is_admitted
     assert reason in verdict.reason
 
 
 def test_a_second_credential_is_denied(keys: Keyring, friend: Keyring) -> None:
-    verdict = judge([*question(friend.public), b"more"], load(keys.folder))
+    verdict = judge([*question(friend.public), b"more"], load(keys.folder).authorized)
 
     assert not verdict.is_admitted
 
@@ -148,12 +112,69 @@ def test_a_second_credential_is_denied(keys: Keyring, friend: Keyring) -> None:
 
 def test_an_answer_is_what_zap_wants(service: Service, friend: Keyring) -> None:
     with Asker(service) as asker:
-        assert asker.ask(*question(friend.public)) == [
-            *(b"", b"1.0", b"7", b"200", b"OK", friend.public, b"")
-        ]
+        *answer, properties = asker.ask(*question(friend.public))
+        assert answer == [b"", b"1.0", b"7", b"200", b"OK", friend.public]
+        assert properties.startswith(b"\x08Identity\x00\x00\x00\x09\x01")
         assert asker.ask(*question(friend.public, domain=b"other")) == [
             *(b"", b"1.0", b"7", b"400", b"not authorized", b"", b"")
         ]
+
+
+def test_each_connection_is_given_a_routing_id_of_its_own(
+    service: Service, friend: Keyring
+) -> None:
+    with Asker(service) as one, Asker(service) as other:
+        given = [asker.ask(*question(friend.public))[-1] for asker in (one, other) * 10]
+
+    ids = {properties[len(b"\x08Identity\x00\x00\x00\x09") :] for properties in given}
+    assert len(ids) == 20
+    assert {(len(id_), id_[0]) for id_ in ids} == {(9, 1)}
+
+
+def test_questions_that_wait_share_one_look_at_the_folder(
+    service: Service, friend: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[frozenset[bytes]] = []
+    looking, go_on = threading.Event(), threading.Event()
+
+    def look(_keys: Keys) -> frozenset[bytes]:
+        looks.append(frozenset({friend.public}))
+        looking.set()
+        assert go_on.wait(WAIT_S)
+        return looks[-1]
+
+    monkeypatch.setattr(Keys, "authorized", look)
+    with Asker(service) as first, Asker(service) as later:
+        first.tell(b"", *question(friend.public))
+        assert looking.wait(WAIT_S)
+        for _ in range(50):
+            later.tell(b"", *question(z85.encode(bytes(32))))
+        go_on.set()
+        refused = [later.answer()[3] for _ in range(50)]
+
+    assert refused == [b"400"] * 50
+    assert len(looks) == 2
+
+
+def test_looks_at_a_folder_that_take_long_leave_time_for_the_rest_of_the_process(
+    service: Service, friend: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def look(_keys: Keys) -> frozenset[bytes]:
+        looks.append(monotonic())
+        began = thread_time()
+        while thread_time() - began < 0.005:
+            pass
+        return frozenset({friend.public})
+
+    monkeypatch.setattr(Keys, "authorized", look)
+    with Asker(service) as asker:
+        for _ in range(5):
+            assert asker.ask(*question(friend.public))[3] == b"200"
+
+    pauses = [later - earlier for earlier, later in pairwise(looks)]
+    assert min(pauses) > 8 * 0.005
 
 
 @pytest.mark.parametrize(
@@ -251,6 +272,19 @@ def test_refusals_are_logged_once_in_a_while(
         *("warning", "127.0.0.1", stranger.decode()),
     )
     assert "authorized" in line["reason"]
+
+
+def test_a_refusal_shows_nothing_raw_that_a_terminal_would_act_on(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Asker(service) as asker:
+        asker.ask(*question(b"", address=b"\x1b[2J\n" + b"x" * 10_000, version=b"\x9b" * 10_000))
+
+    (line,) = refusals(capsys)
+    assert line["address"].startswith("\\x1b[2J\\n")
+    for shown in (line["address"], line["reason"]):
+        assert shown.isprintable()
+        assert len(shown) < 1_000
 
 
 def test_who_is_let_in_is_not_logged(

@@ -34,8 +34,8 @@ class Keyring:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         new_pair("own", folder)
-        (folder / "authorized").mkdir()
-        (folder / "servers").mkdir()
+        (folder / "authorized").mkdir(0o700)
+        (folder / "servers").mkdir(0o700)
 
     @property
     def public(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,17 @@ def test_a_missing_key_is_told_in_one_line_at_the_start(
     assert part in start_and_fail(friend.folder, client_addresses(tmp_path))
 
 
+@pytest.mark.parametrize("place", ["", "authorized", "servers/default.key"])
+def test_keys_that_others_can_change_are_told_in_one_line_with_what_to_type(
+    server: Keyring, friend: Keyring, tmp_path: Path, place: str
+) -> None:
+    path = friend.folder / place
+    path.chmod(0o777)
+
+    text = start_and_fail(friend.folder, client_addresses(tmp_path))
+    assert text.endswith(f"run: chmod go-w {path}")
+
+
 def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     assert "nowhere" in start_and_fail(tmp_path / "nowhere", client_addresses(tmp_path))
 
@@ -59,7 +71,7 @@ def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
 def test_a_missing_server_key_names_the_model(friend: Keyring, tmp_path: Path) -> None:
     server_key = friend.folder / "servers" / "default.key"
     for name in ("publisher", "replyer", "binder", "delta"):
-        (server_key.parent / f"{name}.key").write_bytes(server_key.read_bytes())
+        shutil.copy(server_key, server_key.parent / f"{name}.key")
     server_key.unlink()
 
     assert "'full'" in start_and_fail(friend.folder, client_addresses(tmp_path))
