@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
+from sf_actors.wire.words import bounded
+
 #: Upper bounds of the buckets of `handler_s`, in seconds; the last bucket has no bound.
 BOUNDS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))
 
@@ -82,6 +84,7 @@ class Counters:
     """
 
     __slots__ = (
+        "_last_error",
         "_shown",
         "deduplicated",
         "dropped",
@@ -89,7 +92,6 @@ class Counters:
         "handled",
         "handler_s",
         "in_flight",
-        "last_error",
         "missed",
         "peers",
         "queued",
@@ -117,8 +119,17 @@ class Counters:
         self.retries = 0
         self.deduplicated = 0
         self.restarts = 0
-        self.last_error: str | None = None
+        self._last_error: str | None = None
         self.handler_s = Durations()
+
+    @property
+    def last_error(self) -> str | None:
+        """The last error in one text, cut: what it quotes may come from outside."""
+        return self._last_error
+
+    @last_error.setter
+    def last_error(self, text: str | None) -> None:
+        self._last_error = text and bounded(text)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count messages that were dropped for `reason`."""
@@ -145,7 +156,7 @@ class Counters:
 
 
 def summary(error: BaseException) -> str:
-    """Return the type and the text of an error in one line; never raises."""
+    """Return the type and the whole text of an error, however long; never raises."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a user's exception may fail to print itself

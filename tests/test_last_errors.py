@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from sf_actors import InvalidArguments, RequestTimeout
+from sf_actors import InvalidArguments, RemoteError, RequestTimeout
 from sf_actors.testing import module_of, running
+from sf_actors.wire.words import LONGEST_TEXT
 from tests.actors.models import Sender, publisher, replyer, requester
 
 WAIT_S = 20.0
@@ -40,6 +41,37 @@ def test_a_handler_that_fails_is_counted_with_its_error() -> None:
     assert numbers["last_error"] == "ValueError: no such order"
     assert stats["router"]["failed"] == 1
     assert "no such order" in asked["last_error"]
+
+
+def test_a_last_error_is_cut_and_the_caller_gets_the_whole_text() -> None:
+    sender = Sender()
+    text = "x" * 5000
+
+    def fail(args: dict[str, Any]) -> None:
+        raise ValueError(text)
+
+    module = module_of(connection_models={"in": {"orders": replyer(fail, {"x": int}, {})}})
+    given = {"connections": {"in": {"orders": {"replyer": "inproc://orders"}}}}
+    asking = module_of(
+        name="asking",
+        connection_models={"out": {"orders": requester({"x": int}, {})}},
+        init_function=sender,
+    )
+    own = {"connections": {"out": {"orders": {"requester": "inproc://orders"}}}}
+    with (
+        running(module, addresses=given, console_loglevel=None) as service,
+        running(asking, addresses=own, console_loglevel=None) as client,
+    ):
+        with pytest.raises(RemoteError) as caught:
+            sender.connection("orders", {"x": 1})
+        failed = service.stats()["connections"]["in"]["orders"]["last_error"]
+        asked = client.stats()["connections"]["out"]["orders"]["last_error"]
+
+    assert caught.value.message == text
+    for last_error, beginning in ((failed, "ValueError: xxx"), (asked, "RemoteError: ")):
+        assert last_error.startswith(beginning)
+        assert last_error.endswith("characters left out)")
+        assert len(last_error) <= LONGEST_TEXT
 
 
 def test_timeouts_and_retries_are_counted() -> None:

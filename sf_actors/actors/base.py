@@ -14,6 +14,7 @@ import pykka
 from sf_actors.actors.descriptors import look_for_descriptors
 from sf_actors.actors.inbox import STEP, TICK, Broken, SocketInbox, Source, last_inbox
 from sf_actors.actors.user_code import LeftBehind
+from sf_actors.log.throttle import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Messages that are read before the inbox is looked at again.
 BATCH = 200
-
-#: Least time between two warnings for the same reason, in seconds.
-WARNING_INTERVAL_S = 5.0
 
 
 class Begin:
@@ -89,7 +87,8 @@ class SocketActor(pykka.ThreadingActor):
         self._connected: list[Socket] = []
         self._is_open = False
         self._is_taken_over = False
-        self._warned: dict[str, tuple[float, int]] = {}
+        #: of what peers cause, by its kind
+        self.throttle = Throttle()
 
     @staticmethod
     def _create_actor_inbox() -> SocketInbox:
@@ -132,12 +131,15 @@ class SocketActor(pykka.ThreadingActor):
 
     # what subclasses use
 
-    def bind(self, kind: int, name: str) -> Socket:
-        """Open one of the model's sockets and bind it."""
+    def bind(self, kind: int, name: str, *, send_queue: int | None = None) -> Socket:
+        """Open one of the model's sockets and bind it.
+
+        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
+        """
         key = (*self.model.key, name)
         endpoint = self.world.taken.get(key, self.endpoints[name])
         opened, shown = self.world.transport.bound(
-            kind, endpoint, self.model.creation, where=self.model.where
+            kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
         )
         self._bound.append(opened)
         if endpoint.scheme == "tcp" and endpoint.port == 0:
@@ -186,16 +188,16 @@ class SocketActor(pykka.ThreadingActor):
         return True
 
     def warn(self, reason: str, text: str) -> None:
-        """Log a warning, but the same reason once in a while, with the number left out."""
-        last, left_out = self._warned.get(reason, (-WARNING_INTERVAL_S, 0))
-        now = monotonic()
-        if now - last < WARNING_INTERVAL_S:
-            self._warned[reason] = (last, left_out + 1)
-            return
-        self._warned[reason] = (now, 0)
-        self.world.log.warning(
-            "message dropped", model=self.model.where, reason=reason, error=text, left_out=left_out
-        )
+        """Log that a message was dropped, each reason once in a while, with the number left out."""
+        left_out = self.throttle.admit(reason, monotonic())
+        if left_out is not None:
+            self.world.log.warning(
+                "message dropped",
+                model=self.model.where,
+                reason=reason,
+                error=text,
+                left_out=left_out,
+            )
 
     def take_over(self) -> None:
         """Do what is left to do and close, while the actor's thread is left behind in user code.

@@ -16,11 +16,10 @@ import resource
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sf_actors.log.throttle import WARNING_INTERVAL_S, Throttle
+
 if TYPE_CHECKING:
     from sf_actors.log import Logger
-
-#: Least time between two warnings, in seconds.
-WARNING_INTERVAL_S = 5.0
 
 #: Least time between two looks of the whole process, in seconds; a look takes some microseconds.
 LOOK_PAUSE_S = 1.0
@@ -34,25 +33,28 @@ class Descriptors:
 
     def __init__(self) -> None:
         self.look_at = 0.0
-        self._warn_at = 0.0
-        self._are_gone = False
+        self._throttle = Throttle(WARNING_INTERVAL_S)
+        self._is_told = False
 
     def look(self, log: Logger, now: float) -> None:
-        """Warn if none is left, once in a while, and tell when there are some again."""
+        """Warn if none is left, once in a while, and tell when there are some again.
+
+        Who takes and gives back the last ones over and over causes no more lines.
+        """
         self.look_at = now + LOOK_PAUSE_S
         if _is_one_left():
-            if self._are_gone:
-                self._are_gone = False
-                self._warn_at = 0.0
+            if self._is_told:
+                self._is_told = False
                 log.info("descriptors are left again: connections are accepted")
             return
-        self._are_gone = True
-        if now >= self._warn_at:
-            self._warn_at = now + WARNING_INTERVAL_S
+        left_out = self._throttle.admit("none is left", now)
+        if left_out is not None:
+            self._is_told = True
             log.warning(
                 "no descriptor is left: connections are not accepted until others end; raise the "
                 "limit, for example with ulimit -n",
                 limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+                left_out=left_out,
             )
 
 

@@ -16,6 +16,9 @@ nobody greets in time       it does not; a probe that is connected stays open, s
                             that is thawed is noticed at once, and one that is not does not collect
                             connections that it has to accept some day
 =========================== ======================================================================
+
+Each change is logged. After a sign of life nothing is looked at for `HEARTBEAT_S`, so no publisher
+can cause more than one warning in that time, however often it comes and goes.
 """
 
 from __future__ import annotations

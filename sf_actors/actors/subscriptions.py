@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from sf_actors.actors.base import BATCH, WARNING_INTERVAL_S
+from sf_actors.actors.base import BATCH
 from sf_actors.actors.frames import NOBLOCK
+from sf_actors.log.throttle import Throttle
 
 if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket
@@ -73,8 +74,7 @@ class Subscriptions:
         self._peers: dict[int, _Peer] = {}
         #: of all that are not cut off
         self._bytes = 0
-        self._last_warning = -WARNING_INTERVAL_S
-        self._left_out = 0
+        self._throttle = Throttle()
 
     def read(self, at_most: int) -> tuple[int, bool]:
         """Read what subscribers said; in the thread that may use the socket.
@@ -150,17 +150,14 @@ class Subscriptions:
         if not address:
             return
         self._counters.drop("too_many_topics")
-        now = monotonic()
-        if now - self._last_warning < WARNING_INTERVAL_S:
-            self._left_out += 1
-            return
-        self._world.log.warning(
-            "subscriber disconnected: it asked for too many topics",
-            model=self._model.where,
-            peer=address,
-            left_out=self._left_out,
-        )
-        self._last_warning, self._left_out = now, 0
+        left_out = self._throttle.admit("too_many_topics", monotonic())
+        if left_out is not None:
+            self._world.log.warning(
+                "subscriber disconnected: it asked for too many topics",
+                model=self._model.where,
+                peer=address,
+                left_out=left_out,
+            )
 
 
 def _descriptor(frame: zmq.Frame) -> int | None:

@@ -8,6 +8,8 @@ line.py        the processors of that pipeline, structlog's and ours
 scope.py       `LogScope`: the levels and the file of one run of a service
 belonging.py   which scope a context or thread is in, and its workflow id
 rendering.py   a line as JSON, and as text for a terminal
+tracebacks.py  an exception as text
+throttle.py    how often the same thing is logged
 console.py     standard error
 file.py        a file, rotated hourly
 level.py       levels and their names
@@ -25,7 +27,15 @@ Nothing is configured globally: neither `structlog.configure` nor the root logge
 
 from sf_actors.log.belonging import WORKFLOW_ID, current_scope
 from sf_actors.log.level import parse_level
-from sf_actors.log.logger import Logger, get_logger
+from sf_actors.log.logger import Logger, get_logger, package_logger
 from sf_actors.log.scope import LogScope
 
-__all__ = ["WORKFLOW_ID", "LogScope", "Logger", "current_scope", "get_logger", "parse_level"]
+__all__ = [
+    "WORKFLOW_ID",
+    "LogScope",
+    "Logger",
+    "current_scope",
+    "get_logger",
+    "package_logger",
+    "parse_level",
+]

@@ -7,20 +7,23 @@ fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from structlog.contextvars import merge_contextvars
 from structlog.processors import (
+    ExceptionRenderer,
     StackInfoRenderer,
     TimeStamper,
     add_log_level,
-    format_exc_info,
 )
 from structlog.stdlib import PositionalArgumentsFormatter
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.belonging import WORKFLOW_ID
 from sf_actors.log.rendering import guarded
+from sf_actors.log.tracebacks import bounded_traceback, whole_traceback
+from sf_actors.wire.words import LONGEST_TEXT, bounded, bounded_repr
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
@@ -66,26 +69,84 @@ def tell_whose(home: Any, _level: str, fields: EventDict) -> EventDict:
     """Add the service and the workflow id, and put first what every line has."""
     line = {key: fields.pop(key) for key in ("timestamp", "level", "event")}
     line["service"] = home.scope.name
-    line["workflow_id"] = WORKFLOW_ID.get()
+    line["workflow_id"] = bounded_id(WORKFLOW_ID.get())
     line.update(fields)
     return line
 
 
-PROCESSORS: tuple[Processor, ...] = (
+def bounded_id(value: object) -> object:
+    """Return a workflow id, which came from outside, or its beginning as text if it is large."""
+    if value is None or (type(value) is str and len(value) <= LONGEST_TEXT):
+        return value
+    if isinstance(value, str):
+        return bounded(value)
+    plain = getattr(type(value), "__plain__", None)
+    if plain is not None:
+        value = guarded(plain, value)
+    return value if _room_beside(value, LONGEST_TEXT) >= 0 else guarded(bounded_repr, value)
+
+
+def _room_beside(value: object, room: int) -> int:
+    """Return how much room is left, less than 0 as soon as there is none; JSON has its types."""
+    if value is None or isinstance(value, bool | float):
+        return room - 8
+    if isinstance(value, str):
+        return room - len(value)
+    if isinstance(value, int):
+        return room - value.bit_length()
+    if not isinstance(value, dict | list | tuple):
+        return -1
+    # a level costs more than an item: few of them use up the room, before the stack ends
+    room -= 32
+    if room < 0:
+        return room
+    items = chain.from_iterable(value.items()) if isinstance(value, dict) else value
+    for item in items:
+        room = _room_beside(item, room - 2)
+        if room < 0:
+            break
+    return room
+
+
+def cut_texts(_home: Any, _level: str, fields: EventDict) -> EventDict:
+    """Cut the texts of a line of the package: they may come from outside."""
+    for key, value in fields.items():
+        if type(value) is str and len(value) > LONGEST_TEXT:
+            fields[key] = bounded(value)
+    return fields
+
+
+_FROM_A_CALL: tuple[Processor, ...] = (
     merge_contextvars,
     take_standard_arguments,
     keep_names_of_ours,
     interpolate,
-    format_exc_info,
+)
+_WHOLE: tuple[Processor, ...] = (
     StackInfoRenderer(additional_ignores=["sf_actors.log"]),
     add_log_level,
     _stamp,
     tell_whose,
 )
-"""The pipeline of every logger."""
+
+PROCESSORS: tuple[Processor, ...] = (*_FROM_A_CALL, ExceptionRenderer(whole_traceback), *_WHOLE)
+"""The pipeline of every logger of a user."""
+
+PROCESSORS_OF_THE_PACKAGE: tuple[Processor, ...] = (
+    *_FROM_A_CALL,
+    cut_texts,
+    ExceptionRenderer(bounded_traceback),
+    *_WHOLE,
+)
+"""The pipeline of the package's own lines, which tell of what others sent."""
 
 
 def bare_line(level: str, service: str | None, event: object, **fields: object) -> dict[str, Any]:
     """Return a line that passes by the pipeline, which could not make it or is not to."""
     line = {"level": level, "event": guarded(str, event), "service": service}
-    return {**_stamp(None, level, {}), **line, "workflow_id": WORKFLOW_ID.get(), **fields}
+    return {
+        **_stamp(None, level, {}),
+        **line,
+        "workflow_id": bounded_id(WORKFLOW_ID.get()),
+        **fields,
+    }

@@ -19,7 +19,7 @@ from sf_actors.log.level import (
     level_name,
     parse_level,
 )
-from sf_actors.log.line import PROCESSORS, bare_line
+from sf_actors.log.line import PROCESSORS, PROCESSORS_OF_THE_PACKAGE, bare_line
 from sf_actors.log.rendering import guarded
 from sf_actors.log.scope import NOT_A_SERVICE, LogScope
 
@@ -34,6 +34,14 @@ def get_logger(*names: object, **initial_values: object) -> Logger:
     :param initial_values: keys that all its lines have
     """
     return _logger_with({"logger": names[0], **initial_values} if names else initial_values)
+
+
+def package_logger() -> Logger:
+    """Return a logger for the package's own lines: it cuts texts, since others may have sent them.
+
+    What peers can cause again and again also needs a `Throttle`.
+    """
+    return Logger(Home(), PROCESSORS_OF_THE_PACKAGE, {})
 
 
 def _logger_with(context: dict[str, Any]) -> Logger:

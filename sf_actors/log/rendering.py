@@ -1,46 +1,48 @@
 """A line as JSON and as text for a terminal.
 
 Nothing here raises for what a user logs: a value that JSON lacks stands there as its repr, one that
-cannot even be shown as a note that says so.
+cannot even be shown as a note that says so. Whatever a line holds is one line, apart from its
+traceback, and moves no cursor: a terminal gets what it would act on escaped, and so does a file of
+JSON lines that is shown on one.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
 from structlog.dev import ConsoleRenderer, plain_traceback
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.log.tracebacks import Traceback
+from sf_actors.wire.words import UNSAFE, bounded, escaped
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
 MAX_DEPTH = 32
 """What is nested deeper is left out of a line, with a note."""
 
+MAX_LINE_BYTES = 2**20
+"""Values of a longer line are cut, with notes."""
+
+MAX_FIELDS = 100
+"""Fields that such a line keeps."""
+
 
 def to_json(line: dict[str, Any], *, ascii_only: bool = False) -> str:
     """Return the line as one JSON object, without the end of the line."""
-    encode = _ASCII if ascii_only else _UNICODE
-    try:
-        text = encode(line)
-    except ServiceStopped:
-        raise
-    except Exception:  # noqa: BLE001 - keys, depth, cycles, NaN, a value that changes meanwhile
-        text = encode(_plain(line, MAX_DEPTH))
-    if text.isascii():
-        return text
-    # A lone surrogate cannot be written; its backslash form is JSON's own escape for it.
-    return text.encode("utf-8", "backslashreplace").decode()
+    return _fitted(_as_ascii if ascii_only else _as_json, line)
 
 
 def to_text(line: dict[str, Any], *, colours: bool) -> str:
     """Return the line as text for a person, without the end of the line."""
     try:
-        return _terminal(colours)(None, "", dict(line))
+        return _fitted(partial(_as_text, _terminal(colours)), line)
     except ServiceStopped:
         raise
     except Exception:  # noqa: BLE001 - a value that cannot be shown; JSON copes with it
@@ -50,6 +52,132 @@ def to_text(line: dict[str, Any], *, colours: bool) -> str:
 @cache
 def _terminal(colours: bool) -> ConsoleRenderer:
     return ConsoleRenderer(colors=colours, sort_keys=False, exception_formatter=plain_traceback)
+
+
+def _fitted(render: Callable[[dict[str, Any]], str], line: dict[str, Any]) -> str:
+    text = render(line)
+    limit = MAX_LINE_BYTES
+    # a character takes at most four bytes
+    while len(text) > MAX_LINE_BYTES // 4 and _size(text) > MAX_LINE_BYTES:
+        limit //= 2
+        line = _shortened(line, limit)
+        text = render(line)
+    return text
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _shortened(line: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Return the line with its first fields, their values cut to so many characters."""
+    short = {
+        bounded(_name(key), limit): _cut(value, limit)
+        for key, value in islice(line.items(), MAX_FIELDS)
+    }
+    if len(line) > MAX_FIELDS:
+        short["fields_left_out"] = len(line) - MAX_FIELDS
+    return short
+
+
+def _cut(value: Any, limit: int) -> Any:
+    text = value if isinstance(value, str) else _as_json(value)
+    if len(text) <= limit:
+        return value
+    return Traceback(bounded(text, limit)) if isinstance(value, Traceback) else bounded(text, limit)
+
+
+def _as_json(value: Any) -> str:
+    return _encoded(_UNICODE, value)
+
+
+def _as_ascii(value: Any) -> str:
+    return _encoded(_ASCII, value)
+
+
+def _encoded(encode: Callable[[Any], str], value: Any) -> str:
+    try:
+        text = encode(value)
+    except ServiceStopped:
+        raise
+    except Exception:  # noqa: BLE001 - keys, depth, cycles, NaN, a value that changes meanwhile
+        text = encode(_plain(value, MAX_DEPTH))
+    # JSON escapes the controls below the space by itself; what else does harm stands in texts alone
+    if ("\x7f" not in text) if text.isascii() else text.isprintable():
+        return text
+    return UNSAFE.sub(_json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    # what lies beyond 16 bits takes two, which the encoder knows; it leaves 0x7f as it is
+    return f"\\u{ord(found[0]):04x}" if found[0] <= "\uffff" else _ASCII(found[0])[1:-1]
+
+
+def _as_text(render: ConsoleRenderer, line: dict[str, Any]) -> str:
+    if _is_visible(line):
+        return render(None, "", dict(line))
+    return render(None, "", {escaped(_name(key)): _visible(key, line[key]) for key in line})
+
+
+def _is_visible(line: dict[str, Any]) -> bool:
+    """Return whether a line is of the usual kind, with which nothing needs to be done."""
+    for key, value in line.items():
+        if type(key) is not str or not key.isprintable() or key in _BLOCKS:
+            return False
+        if not value.isprintable() if type(value) is str else type(value) not in _BRIEF:
+            return False
+    return True
+
+
+_BRIEF = (int, float, bool, type(None))
+
+
+def _name(key: object) -> str:
+    return key if isinstance(key, str) else guarded(repr, key)
+
+
+def _visible(key: str, value: Any) -> Any:
+    """Return what makes structlog show the value of a field with all that it holds visible."""
+    if key in _BLOCKS:
+        return _block(value)
+    if key in _BARE:
+        return escaped(value if isinstance(value, str) else guarded(str, value))
+    if isinstance(value, str) and (value.isprintable() or not UNSAFE.search(value)):
+        return value
+    return _Shown(escaped(guarded(repr, value)))
+
+
+_BARE = ("event", "logger", "logger_name")
+"""Fields that structlog shows without quotes."""
+
+_BLOCKS = ("exception", "stack")
+"""Fields that structlog shows below the line, with lines of their own."""
+
+
+class _Shown:
+    """A value of which structlog shows this text as it is."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _block(value: Any) -> str | None:
+    """Return lines of which none could be taken for a log line."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else guarded(str, value)
+    lines = map(escaped, text.split("\n"))
+    if isinstance(value, Traceback):
+        return "\n".join(lines)
+    return "\n".join(line if line.startswith(_OF_A_BLOCK) else f"    {line}" for line in lines)
+
+
+_OF_A_BLOCK = (" ", "Stack (most recent call last):")
 
 
 def guarded(show: Callable[[Any], str], value: object) -> str:

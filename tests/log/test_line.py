@@ -23,7 +23,7 @@ from sf_actors.log import WORKFLOW_ID, get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from tests.log.lines import DEADLINE_S, Console, Unshowable
+from tests.log.lines import DEADLINE_S, Console, Unshowable, nested
 
 LOG = get_logger()
 
@@ -223,13 +223,6 @@ class Endless:
 class Plain:
     def __plain__(self) -> dict[str, object]:
         return {"a": Decimal(1)}
-
-
-def nested(depth: int) -> object:
-    value: object = 1
-    for _ in range(depth):
-        value = [value]
-    return value
 
 
 def cycle() -> object:

@@ -19,14 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-from tests.log.lines import DEADLINE_S, Console, Unshowable, read
+from tests.log.lines import DEADLINE_S, Console, Terminal, Unshowable, read
 
 LOG = get_logger()
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.usefixtures("svc")

@@ -1,0 +1,76 @@
+"""How often the same thing is logged: peers can cause as many lines as they like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+#: Least time between two warnings for the same reason, in seconds.
+WARNING_INTERVAL_S = 5.0
+
+#: Reasons that are told apart; all others share one place.
+MAX_REASONS = 64
+
+
+class _Window:
+    """What was logged for one reason since a moment."""
+
+    __slots__ = ("began", "left_out", "logged")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.logged = 1
+        self.left_out = 0
+
+
+class Throttle:
+    """Lets a few lines of each reason through in every interval, and counts the others.
+
+    It is told the time and holds no lock: of two threads that ask at once for the same reason both
+    may be let through, or one not be counted.
+
+    :param interval_s: an interval begins with the first line after the end of the one before
+    :param burst: lines of one reason in one interval
+    """
+
+    def __init__(self, interval_s: float = WARNING_INTERVAL_S, *, burst: int = 1) -> None:
+        self._interval_s = interval_s
+        self._burst = burst
+        self._windows: dict[Hashable, _Window] = {}
+        #: of reasons whose window was given up, to be told by the next line of any reason
+        self._left_out = 0
+
+    def admit(self, reason: Hashable, now: float) -> int | None:
+        """Say whether a line may be logged now.
+
+        :param reason: what lines are told apart by; of more than `MAX_REASONS` in an interval, the
+            rest count as one
+        :returns: how many lines were left out before it; None when it is to be left out itself
+        """
+        window = self._windows.get(reason)
+        if window is None and len(self._windows) >= MAX_REASONS:
+            self._give_up_those_over(now)
+            if len(self._windows) >= MAX_REASONS:
+                reason = _Others
+                window = self._windows.get(reason)
+        if window is None or now - window.began >= self._interval_s:
+            left_out, self._left_out = self._left_out, 0
+            self._windows[reason] = _Window(now)
+            return left_out if window is None else left_out + window.left_out
+        if window.logged < self._burst:
+            window.logged += 1
+            return 0
+        window.left_out += 1
+        return None
+
+    def _give_up_those_over(self, now: float) -> None:
+        for reason, window in list(self._windows.items()):
+            if now - window.began >= self._interval_s:
+                self._left_out += window.left_out
+                self._windows.pop(reason, None)
+
+
+class _Others:
+    """The reason of all that find no place of their own."""

@@ -1,0 +1,87 @@
+"""An exception as text: its traceback, in which no text of an exception passes for a line.
+
+The first line of an exception's text stands at the margin, as Python shows it; its further lines
+and its notes are indented. A log line begins at the margin, so none can be forged by an exception.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.wire.words import LONGEST_TEXT, bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+#: What the traceback of a line of the package is cut to, in characters.
+LONGEST_TRACEBACK = 2**14
+
+_HEADER = "Traceback (most recent call last):"
+_INDENT = "    "
+
+
+class Traceback(str):
+    """A text whose lines were made here: what stands at the margin belongs there."""
+
+    __slots__ = ()
+
+
+def whole_traceback(exc_info: Any) -> Traceback:
+    """Return the traceback of an exception.
+
+    :param exc_info: type, exception and traceback
+    """
+    return Traceback("\n".join(_pieces(exc_info, sys.maxsize)))
+
+
+def bounded_traceback(exc_info: Any) -> Traceback:
+    """Return the traceback of an exception whose texts may come from outside, cut.
+
+    Each text keeps its beginning, the whole its first and its last frames.
+
+    :param exc_info: type, exception and traceback
+    """
+    return Traceback("\n".join(_ends(list(_pieces(exc_info, LONGEST_TEXT)))))
+
+
+def _pieces(exc_info: Any, longest: int) -> Iterator[str]:
+    """Give headers, frames and texts, of at most so many characters, without their ends of line."""
+    _, error, frames = exc_info
+    made = traceback.TracebackException(type(error), error, frames, compact=True)
+    is_text_told = False
+    for whole in made.format():
+        piece = whole.removesuffix("\n")
+        if whole.startswith("\n") and piece:
+            # between an exception and the one that it caused
+            is_text_told = False
+            yield piece
+        elif piece == _HEADER and not is_text_told:
+            yield piece
+        elif piece.startswith(" "):
+            # a frame; within a group of exceptions anything, behind a margin of its own
+            lines = bounded(piece, longest).split("\n")
+            yield "\n".join(line if line.startswith(" ") else _INDENT + line for line in lines)
+        else:
+            text = bounded(piece, longest).replace("\n", f"\n{_INDENT}")
+            # what comes after the text is a note, which has no other mark
+            yield _INDENT + text if is_text_told else text
+            is_text_told = True
+
+
+def _ends(pieces: list[str]) -> list[str]:
+    """Return the first and the last pieces, as many as there is room for."""
+    if sum(map(len, pieces)) <= LONGEST_TRACEBACK:
+        return pieces
+    first = _fitting(pieces)
+    last = len(pieces) - _fitting(reversed(pieces))
+    left_out = sum(piece.count("\n") + 1 for piece in pieces[first:last])
+    return [*pieces[:first], f"  … ({left_out:,} lines left out)", *pieces[last:]]
+
+
+def _fitting(pieces: Iterable[str]) -> int:
+    """Return how many pieces fit into half of the room."""
+    sizes = accumulate(map(len, pieces))
+    return sum(1 for _ in takewhile(lambda size: size <= LONGEST_TRACEBACK // 2, sizes))
