@@ -13,7 +13,7 @@ import argparse
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from sf_actors.errors import UsageError
 from sf_actors.nearest import nearest
@@ -55,6 +55,7 @@ class Arguments:
     allow_inbound: bool = False
     name: str | None = None
     keys: str | None = None
+    error_details: Literal["full", "type"] | None = None
     extras: dict[str, str | bool] = field(default_factory=dict)
 
 
@@ -242,6 +243,14 @@ def _service_parser() -> tuple[_Parser, dict[str, argparse.Action]]:
         explain="folder of CURVE keys: encrypt, and let in who is authorized",
         example="--keys ./keys",
     )
+    add_value(
+        "--error_details",
+        read=_details,
+        metavar="full|type",
+        explain="what callers are told of a handler's error: its text as well, or its type alone "
+        "(default full, but beyond loopback without keys type)",
+        example="--error_details type",
+    )
     parser.add_argument(
         "--version",
         action=_ShowVersion,
@@ -354,6 +363,12 @@ def _misspelled(extras: Iterable[str]) -> str:
 def _text(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("expected a text, got an empty one")
+    return text
+
+
+def _details(text: str) -> str:
+    if text not in {"full", "type"}:
+        raise argparse.ArgumentTypeError(f"expected full or type, got {text!r}")
     return text
 
 

@@ -7,12 +7,13 @@ import resource
 import signal
 import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING
 
 from sf_actors.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.log.tracebacks import whole_traceback
 from sf_actors.user_frames import passed_user_code, trimmed
+from sf_actors.wire.words import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,7 @@ def _service(arguments: Arguments) -> Service:
         allow_inbound=arguments.allow_inbound,
         stop_timeout_s=arguments.stop_timeout_s,
         keys=arguments.keys,
+        error_details=arguments.error_details,
     )
 
 
@@ -129,21 +131,28 @@ def _status(service: Service, error: BaseException) -> int:
         if isinstance(error.code, int):
             return error.code
         if error.code is not None:
-            print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+            _print(str(error.code))
         return FAILED
     if isinstance(error, ServiceFailed | ServiceStopped) or (
         isinstance(error, UserError) and not passed_user_code(error)
     ):
         _tell(error)
     else:
-        traceback.print_exception(trimmed(error))
+        error = trimmed(error)
+        _print(whole_traceback((type(error), error, error.__traceback__)))
     return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 
 
 def _tell(error: BaseException) -> int:
     """Print an error in one line."""
-    print(f"sf_actors: {error}", file=sys.stderr)  # noqa: T201 - standard error is the place
+    _print(f"sf_actors: {error}")
     return NOT_READY
+
+
+def _print(message: str) -> None:
+    """Print an error; what it quotes, such as a file's name or a peer's text, moves no cursor."""
+    lines = "\n".join(map(escaped, message.split("\n")))
+    print(lines, file=sys.stderr)  # noqa: T201 - standard error is the place
 
 
 def _raise_descriptor_limit() -> None:

@@ -82,11 +82,13 @@ class RequestTimeout(SfActorsError):
 class RemoteError(SfActorsError):
     """The other side answered with an error.
 
-    `type` is the name of the error over there, `message` its text.
+    `type` is the name of the error over there, `message` its text; '' where the other side keeps
+    that to itself (`error_details`).
     """
 
     def __init__(self, type_: str, message: str, *, connection: str) -> None:
-        super().__init__(f"{connection}: the other side answered {type_}: {message}")
+        text = message or "its text stays in the log over there (error_details)"
+        super().__init__(f"{connection}: the other side answered {type_}: {text}")
         self.type = type_
         self.message = message
 

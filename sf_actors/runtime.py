@@ -31,7 +31,8 @@ from sf_actors.actors.user_code import UserCode
 from sf_actors.actors.world import World
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied, ServiceFailed, ServiceStopped
-from sf_actors.log import get_logger
+from sf_actors.log import package_logger
+from sf_actors.log.throttle import Throttle
 from sf_actors.peers import Listener
 from sf_actors.signal_hook import SignalHook
 from sf_actors.signals import ENDING_S
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.authenticator import Authenticator
     from sf_actors.actors.base import SocketActor
+    from sf_actors.actors.error_details import ErrorDetails
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Definition, Key
     from sf_actors.keys import Keys
@@ -72,6 +74,7 @@ class Run:
     :param stop_timeout_s: how long a stop may take, in seconds
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
+    :param error_details: what callers are told of a handler's error; None: see `tells_texts`
     :param ended: set when everything is closed
     :param on_bound: told the address of each bound socket
     :param on_end: called when everything is closed
@@ -89,6 +92,7 @@ class Run:
         stop_timeout_s: float,
         least_pause_s: float = 0.0,
         keys: Keys | None = None,
+        error_details: ErrorDetails | None = None,
         ended: Flag,
         on_bound: Callable[[Model, str, str], None],
         on_end: Callable[[], None],
@@ -118,6 +122,9 @@ class Run:
         self.was_ready = False
         self._lock = threading.RLock()
         self._deaths: dict[str, deque[float]] = {}
+        #: a handler that fails now and then is told each time, one that a peer makes fail again and
+        #: again fills no disk
+        self._handler_errors = Throttle(1.0, burst=10)
         #: model and socket, the address that it took and who listens there, in the order of binding
         self.bound_to: list[tuple[str, str, Listener]] = []
         #: where each model is bound that is, for the number of its peers
@@ -125,10 +132,11 @@ class Run:
         self.world = World(
             name=name,
             scope=scope,
-            log=get_logger(),
+            log=package_logger(),
             transport=Transport(keys),
             supervisor=self,
             states=States({}),
+            error_details=error_details,
         )
         self.world.turn = Turn(
             offered=self.offered,
@@ -212,14 +220,20 @@ class Run:
         return self.to_send, self.world.states.pinned(pinned), self.definition.config
 
     def _handler_failed(self, call: Call, error: BaseException) -> None:
-        """Tell of what a handler raised; in the turn."""
+        """Tell of what a handler raised, unless that happens all the time; in the turn."""
         if not call.reports:
             return
         if isinstance(error, SystemExit):
             self.fail(self.exit_outside_main(call, error))
-        self.world.log.error(
-            "handler failed", handler=call.label, error=summary(error), exc_info=trimmed(error)
-        )
+        left_out = self._handler_errors.admit(call.label, monotonic())
+        if left_out is not None:
+            self.world.log.error(
+                "handler failed",
+                handler=call.label,
+                error=summary(error),
+                left_out=left_out,
+                exc_info=trimmed(error),
+            )
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         """Run the hook of a signal in its turn, then stop.

@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.actors.error_details import ErrorDetails, checked_details
 from sf_actors.actors.flag import Flag
 from sf_actors.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
@@ -66,6 +67,8 @@ class Service:
     :param allow_inbound: serve inbound models in main mode as well
     :param stop_timeout_s: deadline of a stop, in seconds
     :param keys: folder with the CURVE keys; without one nothing is encrypted
+    :param error_details: what callers are told of a handler's error: 'full', its text as well, or
+        'type'; None: 'full', but beyond loopback without keys 'type'
     :raises UsageError: an argument is none of these
     """
 
@@ -85,6 +88,7 @@ class Service:
         allow_inbound: bool = False,
         stop_timeout_s: float = 10.0,
         keys: str | os.PathLike[str] | None = None,
+        error_details: ErrorDetails | None = None,
     ) -> None:
         source = service_module if service_path is None else service_path
         if source is None or (service_path is not None and service_module is not None):
@@ -110,6 +114,7 @@ class Service:
         self._name = name
         self._allow_inbound = allow_inbound
         self._keys = keys
+        self._error_details = checked_details(error_details)
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._run: Run | None = None
@@ -326,6 +331,7 @@ class Service:
                         stop_timeout_s=self._stop_timeout_s,
                         least_pause_s=self._least_pause_s,
                         keys=keys,
+                        error_details=self._error_details,
                         ended=self._ended,
                         on_bound=self._note_bound,
                         on_end=file.unload,

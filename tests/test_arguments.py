@@ -70,6 +70,7 @@ LONG = [
     ("stop_timeout_s", "1e1", 10.0),
     ("name", "desk 2", "desk 2"),
     ("keys", "./keys", "./keys"),
+    ("error_details", "type", "type"),
 ]
 
 
@@ -139,6 +140,20 @@ def test_a_time_is_a_finite_number_from_0(flag: str, text: str) -> None:
 def test_a_count_is_a_whole_number_from_0(text: str) -> None:
     with pytest.raises(UsageError, match="expected a whole number from 0, got"):
         read("-bc", text)
+
+
+@pytest.mark.parametrize("text", ["none", "FULL", "", " type", "t"])
+def test_error_details_are_full_or_type(text: str) -> None:
+    with pytest.raises(UsageError, match="--error_details: expected full or type, got"):
+        read("--error_details", text)
+
+
+def test_error_details_may_be_full() -> None:
+    assert read("--error-details=full").error_details == "full"
+
+
+def test_error_details_are_chosen_by_nobody_unless_the_flag_is_there() -> None:
+    assert read().error_details is None
 
 
 def test_an_empty_path_is_refused() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors import cli
+from sf_actors import UsageError, cli
 from tests.services import REPLYER_FILE
 
 if TYPE_CHECKING:
@@ -178,6 +178,50 @@ def test_a_taken_port_is_one_line_and_exit_status_2(run: Run) -> None:
     assert str(port) in line
 
 
+# escape sequences
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202ereversed\r"
+
+
+def test_a_service_files_name_is_shown_with_its_escape_sequences_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(f"{HOSTILE}.py").write_text("main = 5")
+    assert cli.main(["-s", f"{HOSTILE}.py"]) == 2
+    escaped = r"\x1b]0;owned\x07\x1b[2J\x9b1m\u202ereversed\r.py"
+    line = f"sf_actors: {escaped}: main: expected a function, got int 5\n"
+    assert capsys.readouterr().err == line
+
+
+def test_a_config_files_name_is_shown_with_its_escape_sequences_escaped(run: Run) -> None:
+    Path(f"{HOSTILE}.json").write_text('{"depth": "x"}')
+    text = "config_model = {'required': {'depth': int}}"
+    status, _, (line,) = run(text, "-c", f"{HOSTILE}.json")
+    assert status == 2
+    assert line.isprintable()
+
+
+def test_a_message_of_several_lines_keeps_them_and_its_letters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_argv: object) -> None:
+        raise UsageError("größe \\ 'a' \"b\" 漢\nsecond\x1b[1m")
+
+    monkeypatch.setattr(cli, "parse", refuse)
+    cli.main([])
+    assert capsys.readouterr().err == "sf_actors: größe \\ 'a' \"b\" 漢\nsecond\\x1b[1m\n"
+
+
+def test_the_text_of_an_exception_is_shown_with_its_escape_sequences_escaped(run: Run) -> None:
+    text = f"def main():\n    raise LookupError('from afar ' + {HOSTILE!r})"
+    status, _, err = run(text, "-m")
+    assert status == 1
+    assert err[0] == "Traceback (most recent call last):"
+    assert err[-1].startswith("LookupError: from afar \\x1b]0;owned")
+    assert all(line.isprintable() for line in err)
+
+
 # tracebacks
 
 
@@ -316,6 +360,24 @@ def main(to_send):
     Path("addresses.json").write_text(json.dumps(addresses))
     flags = ("-m", "--allow_inbound", "-a", "addresses.json", "-wt", "0.2")
     assert run(text, *flags) == (0, ["True"], [])
+
+
+def test_error_details_decides_what_a_caller_is_told(run: Run) -> None:
+    text = """
+def on_request(args): raise LookupError('a secret')
+model = {'connection_type': 'replyer', 'required_creation_arguments': {'on_request': on_request}}
+connection_models = {'in': {'it': model}, 'out': {'ask': {'connection_type': 'requester'}}}
+def main(to_send):
+    try:
+        to_send('connection', 'ask', {})
+    except Exception as error:
+        print('LookupError' in str(error), 'a secret' in str(error))
+"""
+    addresses = {"connections": {"in": {"it": "inproc://told"}, "out": {"ask": "inproc://told"}}}
+    Path("addresses.json").write_text(json.dumps(addresses))
+    flags = ("-m", "--allow_inbound", "-a", "addresses.json", "--error-details")
+    assert run(text, *flags, "type") == (0, ["True False"], [])
+    assert run(text, *flags, "full") == (0, ["True True"], [])
 
 
 def test_the_log_goes_to_standard_error(run: Run) -> None:

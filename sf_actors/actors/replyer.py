@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.actors.base import BATCH, SocketActor
+from sf_actors.actors.error_details import tells_texts
 from sf_actors.actors.frames import (
+    MAX_ROUTING_ID,
     NOBLOCK,
     NOBLOCK_SNDMORE,
     receive_frames,
+    require_short_id,
     send_frame,
     split_address,
 )
-from sf_actors.actors.reply_cache import ReplyCache
+from sf_actors.actors.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.actors.turn import Call
 from sf_actors.counters import Backlog, summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
 from sf_actors.wire.at_once import request_decoder
-from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply
+from sf_actors.wire.envelope import (
+    decode_request,
+    encode_failure,
+    encode_reply,
+    with_workflow_id,
+)
 
 if TYPE_CHECKING:
     from sf_actors.actors.inbox import Source
@@ -29,9 +38,10 @@ class Request(Call):
     """One request on its way through the handler.
 
     :param address: the frames that lead back to who asked, up to the empty one
+    :param key: what a repetition of it is known by, where replies are kept
     """
 
-    __slots__ = ("address", "frame", "replyer", "request_id")
+    __slots__ = ("address", "frame", "key", "replyer")
 
     def __init__(
         self,
@@ -39,7 +49,7 @@ class Request(Call):
         args: dict[str, Any],
         address: list[bytes],
         workflow_id: object,
-        request_id: object,
+        key: bytes | None,
     ) -> None:
         self.handler = replyer.serving
         self.args = args
@@ -49,7 +59,7 @@ class Request(Call):
         self.pinned = None
         self.replyer = replyer
         self.address = address
-        self.request_id = request_id
+        self.key = key
         self.frame = b""
 
     def complete(self, result: Any, error: BaseException | None) -> None:
@@ -110,10 +120,14 @@ class Replyer(SocketActor):
         self._socket = self.bind(zmq.ROUTER, "replyer")
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._tells_texts = tells_texts(self.world, self._socket)
         self._max_queued: int = creation["high_water_mark"]
         self._max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
         self._decoded_at_once = request_decoder(self.model.arguments)
+        if creation["deduplicate"]:
+            # the packed arguments tell a repeated request from another one under its id
+            self._decoded_at_once = lambda _frame: None
         self._return_arguments = self.model.return_arguments
         self._turn = self.world.turn
         self._cache = ReplyCache() if creation["deduplicate"] else None
@@ -180,8 +194,16 @@ class Replyer(SocketActor):
                 error = invalid
             self.counters.handled -= 1
             self.counters.fail(error)
-            self.world.log.error("reply fails its model", model=self.model.where, error=str(error))
-        text = summary(error).partition(": ")[2]
+            # whoever asks can bring it about as often as he likes
+            left_out = self.throttle.admit("reply fails its model", monotonic())
+            if left_out is not None:
+                self.world.log.error(
+                    "reply fails its model",
+                    model=self.model.where,
+                    error=str(error),
+                    left_out=left_out,
+                )
+        text = summary(error).partition(": ")[2] if self._tells_texts else ""
         return encode_failure(type(error).__name__, text, workflow_id)
 
     def _take(self, frames: list[bytes]) -> None:
@@ -189,6 +211,8 @@ class Replyer(SocketActor):
         address: list[bytes] = []
         workflow_id: object = None
         try:
+            if len(frames[0]) > MAX_ROUTING_ID:
+                require_short_id(frames[0])
             if len(frames) == 3 and not frames[1]:
                 payload = frames.pop()
                 address = frames
@@ -209,13 +233,15 @@ class Replyer(SocketActor):
             if address:
                 self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
             return
+        key: bytes | None = None
         if self._cache is not None and envelope.request_id is not None:
-            if self._is_repeated(self._cache, envelope.request_id, address):
+            key = key_of(envelope.request_id, envelope.args)
+            if self._is_repeated(self._cache, key, Repetition(address, workflow_id)):
                 return
-            self._cache.begin(envelope.request_id)
+            self._cache.begin(key)
         if workflow_id is None:
             workflow_id = self.world.new_workflow_id()
-        request = Request(self, args, address, workflow_id, envelope.request_id)
+        request = Request(self, args, address, workflow_id, key)
         self.counters.in_flight += 1
         turn = self._turn
         if turn.try_take():
@@ -230,20 +256,26 @@ class Replyer(SocketActor):
 
     def _answer(self, request: Request) -> None:
         self.counters.in_flight -= 1
-        if self._cache is not None and request.request_id is not None:
-            for address in self._cache.finish(request.request_id, request.frame):
-                self._send(address, request.frame)
+        if self._cache is not None and request.key is not None:
+            for repetition in self._cache.finish(request.key, request.frame):
+                self._repeat(repetition, request.frame)
         self._send(request.address, request.frame)
 
-    def _is_repeated(self, cache: ReplyCache, request_id: object, address: list[bytes]) -> bool:
-        """Answer a request id that came before without the handler, now or when it is done."""
-        reply = cache.reply_to(request_id)
-        if reply is None and not cache.is_running(request_id, address):
+    def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
+        """Answer a request that came before without the handler, now or when it is done."""
+        reply = cache.reply_to(key)
+        if reply is None and not cache.is_running(key, repetition):
             return False
         self.counters.deduplicated += 1
         if reply is not None:
-            self._send(address, reply)
+            self._repeat(repetition, reply)
         return True
+
+    def _repeat(self, repetition: Repetition, reply: bytes) -> None:
+        """Send a reply again, under the workflow id of who asks now, if he has one."""
+        if repetition.workflow_id is not None:
+            reply = with_workflow_id(reply, repetition.workflow_id)
+        self._send(repetition.address, reply)
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
         socket = self._socket

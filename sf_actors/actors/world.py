@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.authenticator import Authenticator
     from sf_actors.actors.base import SocketActor
+    from sf_actors.actors.error_details import ErrorDetails
     from sf_actors.actors.inbox import Wakeup
     from sf_actors.actors.router import Router
     from sf_actors.actors.states import States
@@ -69,6 +70,8 @@ class World:
     actors: dict[str, SocketActor] = field(default_factory=dict)
     #: the addresses that sockets took where the port was left open, by model and socket
     taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
+    #: what the user chose that callers are told of errors; None: each socket decides
+    error_details: ErrorDetails | None = None
     #: set when outbound calls that wait must give up
     closing: Flag = field(default_factory=Flag)
     #: called right after that, in the thread of the stop

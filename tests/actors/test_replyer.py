@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 from contextlib import ExitStack
@@ -72,6 +73,40 @@ def test_a_reply_that_fails_its_model_is_an_error_and_counted(result: Any) -> No
         until(lambda: counters(served, "it")["sent"] == 1, "the count of the reply")
         numbers = counters(served, "it")
         assert (numbers["failed"], numbers["handled"]) == (1, 0)
+
+
+def logged(capfd: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def test_replies_that_fail_their_model_are_logged_once_in_a_while_and_all_counted(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("sf_actors.actors.replyer.monotonic", lambda: now)
+    with serving(lambda args: {"n": "1"}, None, {"n": int}) as served, asking(served) as req:
+        for _ in range(20):
+            assert ask(req, {"args": {}})["error"]["type"] == "InvalidArguments"
+        now += 4.9
+        ask(req, {"args": {}})
+        now += 0.2
+        ask(req, {"args": {}})
+        assert counters(served, "it")["failed"] == 22
+    lines = logged(capfd, "reply fails its model")
+    assert [line["left_out"] for line in lines] == [0, 20]
+    assert all("'n'" in line["error"] for line in lines)
+
+
+def test_each_model_says_that_its_replies_fail(capfd: pytest.CaptureFixture[str]) -> None:
+    models = {name: replyer(lambda args: None, {}, {"n": int}) for name in ("first", "second")}
+    addresses = at({"first": ANY_PORT, "second": ANY_PORT})
+    with running(service("two", models), addresses=addresses) as served:
+        for name in ("first", "second", "first", "second"):
+            with bare(zmq.REQ, connect=endpoint_of(served, name)) as req:
+                ask(req, {"args": {}})
+    lines = logged(capfd, "reply fails its model")
+    assert [line["model"].rpartition("[")[2] for line in lines] == ["'first']", "'second']"]
 
 
 def test_a_reply_that_is_too_large_is_an_error() -> None:
@@ -252,6 +287,19 @@ def test_a_repeated_request_id_is_answered_without_the_handler() -> None:
         until(lambda: counters(served, "it")["sent"] == 3, "the count of the last reply")
         numbers = counters(served, "it")
         assert (numbers["deduplicated"], numbers["handled"]) == (1, 2)
+
+
+def test_an_id_that_another_client_uses_as_well_brings_nobody_a_strangers_reply() -> None:
+    def handler(args: dict[str, Any]) -> dict[str, Any]:
+        return {"n": args["n"] * 2}
+
+    with serving(handler, {"n": int}, {"n": int}, deduplicate=True) as served, asking(served) as r:
+        request = {"args": {"n": 5}, "workflow_id": "w", "request_id": 1}
+        assert ask(r, request)["return_args"] == {"n": 10}
+        assert ask(r, {**request, "args": {"n": 6}})["return_args"] == {"n": 12}
+        repeated = ask(r, {**request, "workflow_id": ["another"]})
+
+        assert repeated == {"return_args": {"n": 10}, "workflow_id": ["another"]}
 
 
 def test_a_request_that_is_repeated_while_it_is_handled_is_answered_once_it_is_done() -> None:
