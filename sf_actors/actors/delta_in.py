@@ -17,18 +17,18 @@ from sf_actors.actors.in_state import InState
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import MessageError, Undecodable
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
-from sf_actors.replication.patch import extended
+from sf_actors.replication.patch import PatchRefused, extended
 from sf_actors.replication.pieces import RUNS_AT_ONCE
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.trie import EMPTY, let_go
 from sf_actors.wire.envelope import (
-    HEARTBEAT_NUMBER,
     decode_delta,
-    decode_delta_args,
+    decode_fill,
     decode_snapshot_reply,
     encode_snapshot_request,
 )
+from sf_actors.wire.messages import HEARTBEAT_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +36,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.inbox import Source
     from sf_actors.replication.actions import Action
     from sf_actors.replication.trie import Map
-    from sf_actors.wire.envelope import (
-        Cut,
-        DeltaArgs,
-        DeltaMessage,
-        SnapshotArgs,
-        SnapshotReply,
-    )
+    from sf_actors.wire.messages import Cut, DeltaArgs, DeltaMessage, SnapshotArgs, SnapshotReply
 
 
 class Packed(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +73,7 @@ class Arriving:
         self._fields = fields
         self._pieces = fields.decoded_pieces(snapshot.state, cuts)
         self._value: Map[str, Any] = EMPTY
-        self._problem: MessageError | None = None
+        self._problem: MessageError | PatchRefused | None = None
 
     def step(self) -> bool:
         """Read some more pieces; whether there is none left."""
@@ -88,7 +82,7 @@ class Arriving:
             for piece in islice(self._pieces, RUNS_AT_ONCE):
                 self._value = extended(self._value, piece)
                 count += 1
-        except MessageError as problem:
+        except (MessageError, PatchRefused) as problem:
             self._problem = problem
             return True
         return count < RUNS_AT_ONCE
@@ -97,6 +91,7 @@ class Arriving:
         """Return the whole value.
 
         :raises InvalidMessage: it fails the model
+        :raises PatchRefused: too many of its keys have one hash
         """
         if self._problem is not None:
             raise self._problem
@@ -242,13 +237,15 @@ class DeltaIn(InState):
         error = self._replica.error
         if error != self._error:
             self._error = error
-            if error is not None:
+            left_out = None if error is None else self.throttle.admit("not followed", monotonic())
+            if left_out is not None:
                 self.let_go_of_turn()
                 self.world.log.warning(
                     "state cannot be followed",
                     state=self.model.name,
                     number=self._replica.number,
                     reason=error,
+                    **({"left_out": left_out} if left_out else {}),
                 )
 
     # snapshots
@@ -306,9 +303,9 @@ class DeltaIn(InState):
         if reply.error is not None:
             problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
             self._act(replica.on_failure(now, token, problem))
-        elif reply.deltas is not None:
+        elif not isinstance(reply.deltas, UnsetType):
             try:
-                deltas = [decode_delta_args(raw) for raw in reply.deltas]
+                deltas = decode_fill(reply.deltas)
             except MessageError as error:
                 self._act(replica.on_failure(now, token, str(error)))
                 raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from sf_actors.actors.reader import Delivery, Reader
+from sf_actors.log.throttle import Throttle
 from sf_actors.replication.value import thaw
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class InState(Reader):
         super().__init__(world, model, endpoints, counters, handler)
         self.construction = (world, model, endpoints, counters, handler, on_status)
         self._on_status = on_status
+        self._phase_lines = Throttle(burst=20)
         self._cell: Cell | None = None
         #: calls that came before the service was ready; None from then on
         self._held: list[Delivery] | None = []
@@ -158,12 +160,16 @@ class InState(Reader):
         """Show and log a change of phase and call the function that wants to know."""
         self._shown = (status.epoch, status.number, status.phase)
         self.let_go_of_turn()
-        self.world.log.info(
-            "state changed phase",
-            state=self.model.name,
-            phase=str(status.phase),
-            number=status.number,
-            reason=reason,
-        )
+        # whoever reaches the publisher's bus can make it change as often as he likes
+        left_out = self._phase_lines.admit("phase", monotonic())
+        if left_out is not None:
+            self.world.log.info(
+                "state changed phase",
+                state=self.model.name,
+                phase=str(status.phase),
+                number=status.number,
+                reason=reason,
+                **({"left_out": left_out} if left_out else {}),
+            )
         if self._on_status is not None:
             self.deliver(self._on_status, status, None)

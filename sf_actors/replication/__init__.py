@@ -17,7 +17,8 @@ first message on the subscription          SYNCING       Ask: nothing after it c
 delta, the next number                     LIVE, STALE   applied; LIVE
 delta, a number the value has              any           dropped, counted in `duplicates`
 delta, a later number                      LIVE, STALE   buffered, counted in `gaps`; SYNCING, Ask
-delta, a later number, a whole value       any, in epoch applied, a gap counted; LIVE
+delta, a later number, a whole value       any, in epoch as any other; of a peer without epochs:
+                                                         applied, a gap counted; LIVE
 delta, not the next number                 SYNCING       buffered
 delta that fills the gap                   SYNCING       applied, then what is buffered; LIVE
 delta that cannot be applied               any           value unchanged; SYNCING, Ask for a
@@ -34,6 +35,8 @@ message of an epoch that was left          any           dropped, counted in `la
 snapshot, not older than the value         SYNCING       taken, then what is buffered; LIVE, or
                                                          still behind and Ask again
 snapshot, older than the value             SYNCING       dropped; Ask again
+second answer in a row that ends below     SYNCING       what they do not bear out was false and is
+what was heard when it was asked for                     forgotten, with all that is buffered; LIVE
 deltas since the value's number            SYNCING       applied as if heard; LIVE or Ask again
 answer of another epoch than the followed  SYNCING       that one is the newer: followed, taken
 answer to a request forgotten              any           dropped, counted in `late`

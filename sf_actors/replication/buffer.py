@@ -38,6 +38,11 @@ class Buffer(dict[int, "tuple[bool, Fields]"]):
         self._bytes += size
         self[number] = (is_snapshot, fields)
 
+    def drop_up_to(self, number: int) -> None:
+        """Drop what a value of this number has already."""
+        for kept in [kept for kept in self if kept <= number]:
+            del self[kept]
+
     def clear(self) -> None:
         """Drop all; what was taken out one by one counts until then."""
         super().clear()

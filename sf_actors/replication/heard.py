@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _PAST_EPOCHS = 32
 
+_OUT_OF_REACH = 2**32
+"""Updates that nobody misses while the publisher's run goes on."""
+
 
 class Unheard:
     """Stands for the epoch of a publisher of which nothing was heard yet; it equals no other."""
@@ -16,7 +19,7 @@ class Heard:
     :ivar head: the highest number heard of in that epoch
     :ivar at: the time of the last sign of life, None before the first
     :ivar gaps: how often a message was missing before another
-    :ivar late: messages of an epoch that is over
+    :ivar late: messages of an epoch that is over, and of numbers that were proved false
     """
 
     def __init__(self) -> None:
@@ -26,6 +29,8 @@ class Heard:
         self.gaps = 0
         self.late = 0
         self._is_head_known = False
+        self._is_doubted = False
+        self._unbelieved: int | None = None
         self._anything_at: float | None = None
         # With the highest number heard of each: an epoch may turn out not to be over.
         self._past: dict[int | Unheard | None, int] = {}
@@ -47,11 +52,41 @@ class Heard:
         self._is_head_known = epoch in self._past
         self.head = self._past.pop(epoch, -1)
         self.epoch = epoch
+        self._is_doubted, self._unbelieved = False, None
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
         self.head = max(self.head, head)
         self._is_head_known = True
+
+    def doubt(self, number: int, heard: int) -> bool:
+        """Say whether what was heard is false: two answers in a row do not bear it out.
+
+        One alone may be slow; a peer without epochs numbers its answers as it likes. What lies so
+        far beyond the answers that no publisher gets there by counting is not believed any more,
+        however often it is said.
+
+        :param number: up to which the answer goes
+        :param heard: the highest number heard of when it was asked for
+        """
+        if number >= heard or self.epoch is None:
+            self._is_doubted = False
+            return False
+        if not self._is_doubted:
+            self._is_doubted = True
+            return False
+        self._is_doubted = False
+        if self.head - number > _OUT_OF_REACH:
+            self._unbelieved = number + _OUT_OF_REACH
+        self.head = number
+        return True
+
+    def is_unbelievable(self, number: int) -> bool:
+        """Say whether a number is so high that answers have proved it false, and count it."""
+        if self._unbelieved is None or number < self._unbelieved:
+            return False
+        self.late += 1
+        return True
 
     def note(self, before: int, head: int) -> str | None:
         """Note a number and return a text if there is a gap before it.

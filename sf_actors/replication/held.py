@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.patch import merge
-from sf_actors.replication.trie import EMPTY
+from sf_actors.replication.trie import EMPTY, Map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sf_actors.replication.trie import Map
     from sf_actors.wire.shape import Record
 
 KEPT: Final = 256
@@ -32,11 +31,12 @@ class Held:
     :param value: frozen
     """
 
-    __slots__ = ("_changes", "_count", "_gone", "_shape", "_value")
+    __slots__ = ("_changes", "_count", "_gone", "_is_crowded", "_shape", "_value")
 
     def __init__(self, shape: Record, value: Map[str, Any] = EMPTY) -> None:
         self._shape = shape
         self._value = value
+        self._is_crowded = False
         self._forget_changes()
 
     @property
@@ -65,6 +65,13 @@ class Held:
         :returns: False when it is to be merged at once
         """
         if len(patch) != 1:
+            return False
+        if not self._count:
+            # what is kept must be sure to be taken, and a crowd may become too large
+            self._is_crowded = any(
+                type(held) is Map and held.crowd for held in self._value.values()
+            )
+        if self._is_crowded:
             return False
         [name] = patch
         changes, change = self._changes.get(name), patch[name]

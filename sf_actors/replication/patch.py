@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.nearest import nearest
 from sf_actors.replication.trie import EMPTY, Map, map_of
 from sf_actors.replication.value import SCALARS, freeze
+from sf_actors.wire.collisions import ChosenKeys
 from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:
@@ -44,8 +45,16 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
     deltas may build a value up from nothing.
 
     :raises PatchRefused: a required field would be deleted, a record that is not there yet comes
-        incomplete, a field is unknown, or something else stands where a mapping belongs
+        incomplete, a field is unknown, something else stands where a mapping belongs, or too many
+        keys of a mapping have one hash
     """
+    try:
+        return _merged(value, patch, shape)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
+
+
+def _merged(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
     if len(patch) == 1:
         [(name, change)] = patch.items()
         if name in shape.tables and type(change) is dict and len(change) == 1:
@@ -81,12 +90,20 @@ def extended(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
     """Return a frozen value with a further part of itself; here None is a value like any other.
 
     :param part: items that are not there yet, under mappings that may be there in part
+    :raises PatchRefused: too many keys of a mapping have one hash
     """
+    try:
+        return _extended(value, part)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
+
+
+def _extended(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
     changes: dict[Any, Any] = {}
     for key, item in part.items():
         held = value.get(key)
         is_inside = type(held) is Map and isinstance(item, Mapping)
-        changes[key] = extended(held, item) if is_inside else freeze(item)
+        changes[key] = _extended(held, item) if is_inside else freeze(item)
     return value.updated(changes)
 
 
@@ -99,7 +116,12 @@ def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) 
     :raises PatchRefused: it does not have the shape
     """
     given: Any = value
-    return given if type(given) is Map else _whole_record(value, shape, partial=partial)
+    if type(given) is Map:
+        return given
+    try:
+        return _whole_record(value, shape, partial=partial)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
 
 
 def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:

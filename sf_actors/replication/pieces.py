@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.trie import Map
 from sf_actors.replication.value import View, thaw
-from sf_actors.wire.envelope import Cut, encode
+from sf_actors.wire.envelope import encode
+from sf_actors.wire.messages import Cut
+from sf_actors.wire.msgpack import map_header
 from sf_actors.wire.shape import Open, Record, Table
 
 if TYPE_CHECKING:
@@ -138,12 +140,3 @@ def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
     for key in cut.path:
         parts += (b"\x81", key)
     return b"".join((*parts, map_header(cut.count), raw[cut.start : cut.end]))
-
-
-def map_header(count: int) -> bytes:
-    """Return how a map of so many items begins in MessagePack ("map format family")."""
-    if count <= 0x0F:
-        return bytes((0x80 | count,))
-    if count <= 0xFFFF:
-        return b"\xde" + count.to_bytes(2, "big")
-    return b"\xdf" + count.to_bytes(4, "big")

@@ -10,6 +10,7 @@ from sf_actors.replication.digest import digest_after, digest_of, packed
 from sf_actors.replication.held import Held
 from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.trie import EMPTY
+from sf_actors.wire.envelope import MAX_FILL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class PublisherLog:
         shape: Record,
         *,
         epoch: int,
-        log_size: int = 1024,
+        log_size: int = MAX_FILL,
         log_bytes: int = 16 * 1024 * 1024,
         digest: bool = False,
         value: Map[str, Any] = EMPTY,

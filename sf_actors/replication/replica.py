@@ -58,18 +58,14 @@ class Replica:
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.resyncs = self.duplicates = 0
-        self._shape = shape
-        self._held = Held(shape)
+        self._shape, self._held = shape, Held(shape)
         self._tells_all = tells_all
-        self._heartbeat_s = heartbeat_s
-        self._stale_after_s = stale_after_s
+        self._heartbeat_s, self._stale_after_s = heartbeat_s, stale_after_s
         self._asking = Asking(heartbeat_s=heartbeat_s, rng=rng, first_due=now + heartbeat_s)
-        self._heard = Heard()
+        self._heard, self._buffer = Heard(), Buffer(buffer_size)
         self._is_synced, self._is_sound = False, True
-        self._buffer = Buffer(buffer_size)
         self._unsure_at: int | None = None
-        self._trouble = Trouble()
-        self._comparison = Comparison()
+        self._trouble, self._comparison = Trouble(), Comparison()
 
     def on_delta(
         self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
@@ -100,8 +96,8 @@ class Replica:
         if not self._hear(now, epoch, head):
             return actions
         reason = self._heard.note(head, head)
-        is_comparable = head == self.number and not self._is_behind()
-        if is_comparable and self._comparison.differs(self.value, head, digest):
+        is_level = head == self.number and not self._is_behind()
+        if is_level and self._comparison.differs(self.value, head, digest):
             self._is_sound = False
             reason = f"the digest differs at number {head}"
         self._settle(now, actions, reason)
@@ -116,9 +112,11 @@ class Replica:
         if heard is None:
             return actions
         if epoch is None:
-            # The original numbers its snapshots 0 for ever. What had been heard when the request
-            # went out is in the answer all the same, and merging an update twice does no harm.
+            # Numbered 0 for ever by the original. What had been heard when the request went out is
+            # in it all the same, and merging an update twice does no harm.
             number = max(number, heard)
+        if self._heard.doubt(number, heard):
+            self._buffer.clear()
         self._heard.learn(number)
         reason: str | None = f"the snapshot at number {number} is too old"
         self._trouble.retry(heard)
@@ -138,7 +136,8 @@ class Replica:
     ) -> Sequence[Action]:
         """Take the answer to `Ask` with `after`: number, is_snapshot, fields of each, in order."""
         actions: list[Action] = []
-        if self._take_answer(now, token, epoch) is None:
+        heard = self._take_answer(now, token, epoch)
+        if heard is None:
             return actions
         reason = None
         if self._is_followed():
@@ -154,6 +153,9 @@ class Replica:
                 reason = self._try(actions, number, is_snapshot, fields)
                 if reason is not None:
                     break
+        is_whole = reason is None and not self._trouble.needs_whole
+        if is_whole and self._heard.doubt(self.number, heard):
+            self._buffer.clear()
         self._settle(now, actions, reason or self._drain(actions))
         return actions
 
@@ -165,7 +167,7 @@ class Replica:
         """Take an answer to `Ask` that is an error or cannot be read: it is asked again later."""
         actions: list[Action] = []
         if self._asking.end(token) is not None:
-            self._trouble.error = problem
+            self._trouble.turn_down(problem)
             self._want(now)
             self._ask_if_due(now, actions)
         return actions
@@ -189,11 +191,10 @@ class Replica:
     @property
     def next_deadline(self) -> float | None:
         """The time when `on_tick` is due; None when nothing but an event can change anything."""
-        asking = self._asking.next_deadline
-        if self._heard.at is None or not self._is_synced or self.phase is Phase.STALE:
-            return asking
-        stale = self._heard.at + self._stale_after_s
-        return stale if asking is None else min(asking, stale)
+        dues = [self._asking.next_deadline]
+        if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
+            dues.append(self._heard.at + self._stale_after_s)
+        return min((due for due in dues if due is not None), default=None)
 
     @property
     def error(self) -> str | None:
@@ -201,7 +202,7 @@ class Replica:
         return self._trouble.error or self._comparison.disagreement
 
     def status(self, now: float) -> Status:
-        """Return what there is to say about the replica at this moment."""
+        """Return what there is to say about the replica now."""
         return Status(
             phase=self.phase,
             number=self.number,
@@ -216,13 +217,15 @@ class Replica:
         )
 
     def _hear(self, now: float, epoch: int | None, number: int) -> bool:
-        """Take a sign of life from the subscription, unless it is one of an epoch that is over."""
+        """Take a sign of life from the subscription, unless it is of an epoch that is over."""
         if self._heard.is_quiet(now, self._stale_after_s):
             self._asking.hurry(now)
         if epoch != self._heard.epoch:
             if self._heard.is_over(now, epoch, number):
                 return False
             self._follow(epoch)
+        elif self._heard.is_unbelievable(number):
+            return False
         self._heard.at = now
         return True
 
@@ -236,8 +239,7 @@ class Replica:
     def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
         """Return what had been heard when the request went out; None if the answer is no use.
 
-        Requests are forgotten when another epoch is followed. So this answer was given after
-        the epoch followed was heard: if its epoch is another one, then that is the newer.
+        Requests are forgotten when another epoch is followed: an answer of another is the newer.
         """
         heard = self._asking.end(token)
         if heard is None:
@@ -267,7 +269,7 @@ class Replica:
                 self._buffer.keep(number, is_snapshot, fields)
             else:
                 self.duplicates += 1
-        elif is_ours and (is_next or is_snapshot):
+        elif is_ours and (is_next or (is_snapshot and epoch is None)):
             failure = self._try(actions, number, is_snapshot, fields, is_resync=not is_next)
             reason = failure or self._drain(actions) or reason
         elif number in self._buffer:
@@ -306,8 +308,7 @@ class Replica:
         else:
             old = self._held.value
             value = merge(old, fields, self._shape)
-            if self._comparison.digest is not None:
-                self._comparison.follow(old, value, fields)
+            self._comparison.follow(old, value, fields)
         self._held.replace(value)
         self.number = number
         return Updated(number, fields, value, is_resync)
@@ -333,8 +334,7 @@ class Replica:
     def _drain(self, actions: list[Action]) -> str | None:
         """Apply the deltas kept that follow the value, and drop those that it has already."""
         if self._is_followed():
-            for number in [kept for kept in self._buffer if kept <= self.number]:
-                del self._buffer[number]
+            self._buffer.drop_up_to(self.number)
             while (delta := self._buffer.pop(self.number + 1, None)) is not None:
                 failure = self._try(actions, self.number + 1, *delta)
                 if failure is not None:

@@ -9,6 +9,9 @@ tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map it
 million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
 few items, has 650,000 nodes, and a collection takes some 0.3 s. (From Python 3.13 on, each Decimal
 is tracked itself, wherever it is.)
+
+Keys with one hash stay together in one leaf however many they are (a crowd), and each change of it
+copies it. Nobody has many such keys who did not choose them: a crowd that is too large is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
+
+from sf_actors.wire.collisions import ChosenKeys
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -33,6 +38,9 @@ _LOW: Final = FAN_OUT - 1
 _DEEPEST: Final = 60
 """Leaves are divided by so many bits of the hash: what is still together then has one hash."""
 
+LARGEST_CROWD: Final = 2_400
+"""Keys that may have one hash: more than come to an empty leaf before `pending` is merged."""
+
 _NOTHING: Final[dict[Any, Any]] = {}
 _ABSENT: Final = object()
 
@@ -48,6 +56,8 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
 
     root: _Node = _NOTHING
     count: int = 0
+    #: keys of the largest crowd there was; 0 where there was none
+    crowd: int = 0
 
     def __len__(self) -> int:
         return self.count
@@ -92,13 +102,16 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         return _leaves(self.root)
 
     def set(self, key: K, value: V) -> Map[K, V]:
-        """Return the map with one item set; HOT."""
+        """Return the map with one item set; HOT.
+
+        :raises ChosenKeys: there are too many keys with this hash
+        """
         root = self.root
         if type(root) is dict:
             leaf = root.copy()
             leaf[key] = value
             count = len(leaf)
-            return Map(leaf if count <= WIDTH else _divided(leaf, 0), count)
+            return Map(leaf, count) if count <= WIDTH else map_of(leaf)
         # down the way to the leaf, with a copy of each node
         bits, depth = hash(key), _BITS
         node = copy = root.copy()
@@ -112,8 +125,13 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
             below = node[place]
         leaf = below.copy()
         leaf[key] = value
-        node[place] = leaf if len(leaf) <= WIDTH else _divided(leaf, depth)
-        return Map(copy, self.count + len(leaf) - len(below))
+        count = self.count + len(leaf) - len(below)
+        if len(leaf) <= WIDTH:
+            node[place] = leaf
+            return Map(copy, count, self.crowd)
+        crowds = [self.crowd]
+        node[place] = _divided(leaf, depth, crowds)
+        return Map(copy, count, max(crowds))
 
     def without(self, key: K) -> Map[K, V]:
         """Return the map with one item less, or as many if it is not there; HOT."""
@@ -123,12 +141,13 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
             return self
         copy = leaf.copy()
         del copy[key]
-        return Map(_rebuilt(path, copy or _NOTHING), self.count - 1)
+        return Map(_rebuilt(path, copy or _NOTHING), self.count - 1, self.crowd)
 
     def updated(self, changes: dict[K, V], gone: Collection[K] = ()) -> Map[K, V]:
         """Return the map with items set, and then without those that are gone; HOT.
 
         :param changes: may be kept, as by `map_of`
+        :raises ChosenKeys: there are too many keys with one hash
         """
         if len(changes) == 1 and not gone:
             [(key, value)] = changes.items()
@@ -136,12 +155,13 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         whole = self
         if not self.count:
             whole = map_of(changes)
-        elif type(self.root) is dict or len(changes) > MANY:
-            root, grown = _with_all(self.root, changes, 0)
-            whole = Map(root, self.count + grown)
         elif changes:
-            root, grown = _with_each(self.root, changes)
-            whole = Map(root, self.count + grown)
+            crowds = [self.crowd]
+            if type(self.root) is dict or len(changes) > MANY:
+                root, grown = _with_all(self.root, changes, 0, crowds)
+            else:
+                root, grown = _with_each(self.root, changes, crowds)
+            whole = Map(root, self.count + grown, max(crowds))
         for key in gone:
             whole = whole.without(key)
         return whole
@@ -167,9 +187,15 @@ EMPTY: Final[Map[Any, Any]] = Map()
 
 
 def map_of(items: dict[K, V]) -> Map[K, V]:
-    """Return a map of the items of a dict, which it may keep: nobody is to change it afterwards."""
+    """Return a map of the items of a dict, which it may keep: nobody is to change it afterwards.
+
+    :raises ChosenKeys: there are too many keys with one hash
+    """
     count = len(items)
-    return Map(items if count <= WIDTH else _divided(items, 0), count)
+    if count <= WIDTH:
+        return Map(items, count)
+    crowds = [0]
+    return Map(_divided(items, 0, crowds), count, max(crowds))
 
 
 def let_go(held: list[Map[Any, Any]]) -> None:
@@ -233,7 +259,7 @@ def _rebuilt(path: list[tuple[list[_Node], int]], node: _Node) -> _Node:
     return node
 
 
-def _with_each(root: list[_Node], items: dict[Any, Any]) -> tuple[_Node, int]:
+def _with_each(root: list[_Node], items: dict[Any, Any], crowds: list[int]) -> tuple[_Node, int]:
     """Return the copy of a tree with items set, and by how much it has grown; HOT.
 
     Each node above them is copied once: the copies are known by their ids.
@@ -261,32 +287,40 @@ def _with_each(root: list[_Node], items: dict[Any, Any]) -> tuple[_Node, int]:
         below[key] = value
         grown += len(below)
         if len(below) > WIDTH:
-            node[place] = _divided(below, depth)
+            node[place] = _divided(below, depth, crowds)
     return copy, grown
 
 
-def _with_all(node: _Node, items: dict[Any, Any], depth: int) -> tuple[_Node, int]:
+def _with_all(
+    node: _Node, items: dict[Any, Any], depth: int, crowds: list[int]
+) -> tuple[_Node, int]:
     """Return the copy of a tree with items set, and by how much it has grown."""
     if type(node) is dict:
         leaf = {**node, **items}
         grown = len(leaf) - len(node)
-        return (leaf if len(leaf) <= WIDTH else _divided(leaf, depth)), grown
+        return (leaf if len(leaf) <= WIDTH else _divided(leaf, depth, crowds)), grown
     beside, grown = node.copy(), 0
     for place, part in enumerate(_parts(items, depth)):
         if part:
-            beside[place], more = _with_all(node[place], part, depth + _BITS)
+            beside[place], more = _with_all(node[place], part, depth + _BITS, crowds)
             grown += more
     return beside, grown
 
 
-def _divided(items: dict[Any, Any], depth: int) -> _Node:
-    """Return what takes the place of a leaf that has become too large."""
+def _divided(items: dict[Any, Any], depth: int, crowds: list[int]) -> _Node:
+    """Return what takes the place of a leaf that has become too large.
+
+    :param crowds: the sizes of crowds are added to it
+    """
     if depth >= _DEEPEST:
+        if len(items) > LARGEST_CROWD:
+            raise ChosenKeys(f"expected at most {LARGEST_CROWD} keys with one hash, got more")
+        crowds.append(len(items))
         return items
     parts = _parts(items, depth)
     for place, part in enumerate(parts):
         if len(part) > WIDTH:
-            parts[place] = _divided(part, depth + _BITS)
+            parts[place] = _divided(part, depth + _BITS, crowds)
     return parts
 
 

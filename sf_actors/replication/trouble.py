@@ -18,7 +18,7 @@ class Trouble:
         self.error: str | None = None
         self._failed: int | None = None
         self._is_retried = False
-        self._refused_snapshots = 0
+        self._refused_snapshots = self._useless_answers = 0
         self._held_at: int | None = None
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
@@ -38,6 +38,11 @@ class Trouble:
         self.error = reason
         return reason
 
+    def turn_down(self, problem: str) -> None:
+        """Note an answer that is of no use: the next request waits longer after each."""
+        self._useless_answers += 1
+        self.error = problem
+
     def retry(self, heard: int) -> None:
         """Note that a snapshot has come, asked for when `heard` was the highest number heard."""
         self._is_retried = self._failed is not None and heard >= self._failed
@@ -49,13 +54,16 @@ class Trouble:
         return self._held_at is not None
 
     def pause_s(self, heartbeat_s: float) -> float:
-        """Return how long to wait at least before asking: longer for each snapshot refused."""
-        refused = min(self._refused_snapshots, 12)
-        return heartbeat_s * 2.0 ** (refused - 1) if refused else 0.0
+        """Return how long to wait at least before asking: longer for each useless answer."""
+        # an error may have been an accident, a value that fails the model is none
+        doublings = [min(self._refused_snapshots, 12) - 1, min(self._useless_answers, 12) - 5]
+        counted = [self._refused_snapshots, self._useless_answers]
+        pauses = [2.0**n for n, count in zip(doublings, counted, strict=True) if count]
+        return heartbeat_s * max(pauses, default=0.0)
 
     def clear(self) -> None:
         """Forget it all: the value is in step, or another epoch is followed."""
         self.needs_whole = False
         self.error = self._failed = self._held_at = None
         self._is_retried = False
-        self._refused_snapshots = 0
+        self._refused_snapshots = self._useless_answers = 0

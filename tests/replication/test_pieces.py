@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from sf_actors.replication import pieces
 from sf_actors.replication.patch import extended
-from sf_actors.replication.pieces import Packing, map_header, piece_of, weight_of
+from sf_actors.replication.pieces import Packing, piece_of, weight_of
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze, thaw
-from sf_actors.wire.envelope import Cut
+from sf_actors.wire.messages import Cut
+from sf_actors.wire.msgpack import map_header
 from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:

@@ -263,20 +263,29 @@ def test_an_answer_nobody_waits_for_any_more_is_dropped(live: Follower) -> None:
     assert (live.price, live.status.late) == (7, 1)
 
 
-def test_a_whole_value_is_a_new_base_across_a_gap_in_its_epoch(live: Follower) -> None:
+def test_a_whole_value_across_a_gap_waits_for_the_publisher_to_bear_it_out(live: Follower) -> None:
     live.whole_delta(9, {**WHOLE, "price": 9})
-    assert (live.status.phase, live.status.number, live.status.gaps) == (Phase.LIVE, 9, 1)
-    assert live.updates[0].is_resync
-    assert live.asked == []
-    live.delta(10)
-    assert live.price == 10
+    assert (live.status.phase, live.status.number, live.status.gaps) == (Phase.SYNCING, 5, 1)
+    live.snapshot(8)
+    assert live.numbers == [8, 9]
+    assert (live.status.phase, live.price) == (Phase.LIVE, 9)
 
 
-def test_a_whole_value_ends_a_resync_and_deltas_kept_follow_it(live: Follower) -> None:
+def test_a_whole_value_of_a_peer_without_epochs_is_a_new_base_across_a_gap() -> None:
+    follower = Follower()
+    follower.delta(5, epoch=None)
+    follower.snapshot(5, epoch=None)
+    follower.whole_delta(9, {**WHOLE, "price": 9}, epoch=None)
+    assert (follower.status.phase, follower.status.number) == (Phase.LIVE, 9)
+    assert len(follower.asked) == 1
+
+
+def test_a_whole_value_that_was_kept_is_applied_in_its_turn(live: Follower) -> None:
     live.delta(8)
     live.delta(10)
     live.whole_delta(9, {**WHOLE, "price": 9})
-    assert live.numbers == [9, 10]
+    live.fill(6, 7)
+    assert live.numbers == [6, 7, 8, 9, 10]
     assert live.status.phase is Phase.LIVE
 
 

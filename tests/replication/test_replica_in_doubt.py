@@ -149,6 +149,7 @@ def test_snapshots_that_cannot_be_taken_are_asked_for_ever_more_rarely(live: Fol
 def test_a_whole_value_repairs_what_could_not_be_applied(live: Follower) -> None:
     live.delta(6, damaged)
     live.whole_delta(7, {**WHOLE, "price": 7})
+    live.snapshot(6)
     assert (live.status.phase, live.price) == (Phase.LIVE, 7)
 
 
