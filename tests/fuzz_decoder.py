@@ -21,6 +21,7 @@ from uuid import UUID
 
 import atheris
 import msgspec
+from msgspec import Raw
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -50,7 +51,7 @@ DECODERS: list[Callable[[bytes], Any]] = [
     envelope.decode_reply,
     envelope.decode_published,
     envelope.decode_delta,
-    envelope.decode_delta_args,
+    lambda data: envelope.decode_fill(Raw(data)),
     envelope.decode_snapshot_request,
     envelope.decode_snapshot_reply,
     topic.payload,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import zmq
 
 from sf_actors.actors.base import BATCH
-from sf_actors.actors.frames import split_address
+from sf_actors.actors.frames import require_short_id, split_address
 from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
@@ -32,10 +32,15 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.pieces import Packing
-    from sf_actors.wire.envelope import Cut, SnapshotRequest
+    from sf_actors.wire.messages import Cut, SnapshotRequest
 
     #: The frames that lead back to who asked.
     Address = tuple[bytes, ...]
+
+
+#: Answers that wait for one peer. A request has a few bytes, its answer the whole value: who asks
+#: again and again and reads nothing gets no more than this into our memory.
+ANSWERS_QUEUED = 1
 
 
 class DeltaPublication(Publication):
@@ -170,7 +175,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._asking_next: dict[Address, object] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
-        requests = self.bind(zmq.ROUTER, "replyer")
+        requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         super().open()
@@ -228,6 +233,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self.counters.received += 1
         address: list[bytes] = []
         try:
+            require_short_id(frames[0])
             address, payload = split_address(frames)
             request = decode_snapshot_request(payload)
         except MessageError as error:

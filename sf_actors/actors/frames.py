@@ -24,6 +24,9 @@ receive_frame: Final = zmq.backend.Socket.recv
 #: Frames that proxies may put before the empty one, the sender's own address included.
 MAX_ADDRESS_FRAMES = 16
 
+#: Bytes of the id by which a ROUTER knows a peer (ZMTP 3.1, "identity").
+MAX_ROUTING_ID = 255
+
 #: Frames of one message that are kept; more than any that can be taken.
 MAX_FRAMES = 2 * MAX_ADDRESS_FRAMES
 
@@ -43,6 +46,17 @@ def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
             frames.append(frame.bytes)
         if not frame.more:
             return frames
+
+
+def require_short_id(routing_id: bytes) -> None:
+    """Refuse a peer that names itself longer than ZMTP allows: each of its messages has the name.
+
+    :raises Undecodable: it does
+    """
+    if len(routing_id) > MAX_ROUTING_ID:
+        raise Undecodable(
+            f"expected a routing id of at most {MAX_ROUTING_ID} bytes, got {len(routing_id)}"
+        )
 
 
 def split_address(frames: list[bytes]) -> tuple[list[bytes], bytes]:

@@ -24,7 +24,8 @@ from sf_actors.errors import (
     ServiceStopped,
 )
 from sf_actors.wire.at_once import reply_decoder
-from sf_actors.wire.envelope import Failure, decode_reply, encode_request
+from sf_actors.wire.envelope import decode_reply, encode_request
+from sf_actors.wire.messages import Failure
 
 if TYPE_CHECKING:
     from sf_actors.actors.transport import Socket

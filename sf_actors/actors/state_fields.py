@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.definition.models import Model
-    from sf_actors.wire.envelope import Cut
+    from sf_actors.wire.messages import Cut
     from sf_actors.wire.shape import Shape
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.

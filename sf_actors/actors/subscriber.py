@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MAX_PUBLISHERS = 1_000
 
 
+#: Messages that can be missed between two that are read.
+MAX_MISSED = 2**32
+
+
 class Subscriber(Reader):
     """Owns a SUB socket, with the topic as its subscription."""
 
@@ -110,6 +114,9 @@ class Subscriber(Reader):
         if last is None:
             if len(self._heard) >= MAX_PUBLISHERS:
                 self._heard.popitem(last=False)
+        elif number > last + MAX_MISSED:
+            # no publisher counts so far while a subscriber is away: somebody made it up
+            number = last
         elif number > last + 1:
             self.counters.missed += number - last - 1
         elif number <= last:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 import zmq.backend
 
+from sf_actors.actors import routing_ids
 from sf_actors.actors.context import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.errors import BindError
 from sf_actors.wire.topic import pack
@@ -106,24 +107,32 @@ class Transport:
         return self._keys is not None
 
     def bound(
-        self, kind: int, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str
+        self,
+        kind: int,
+        endpoint: Endpoint,
+        creation: Mapping[str, Any],
+        *,
+        where: str,
+        send_queue: int | None = None,
     ) -> tuple[Socket, str]:
         """Open a socket and bind it.
 
         :param kind: `zmq.ROUTER`, …
         :param creation: the creation arguments of the model
         :param where: the model, for messages
+        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
         :returns: the socket, to be used by the calling thread, and its address in the shape given
         :raises BindError: the address is taken, is not of this machine, or cannot be used
         """
         self._refuse_inproc_with_keys(endpoint, where)
         opened = self._open(kind, endpoint, creation, where=where)
         try:
+            if send_queue is not None:
+                opened.setsockopt(zmq.SNDHWM, send_queue)
             if self._keys is not None:
                 opened.curve_server = True
                 opened.curve_secretkey = self._keys.own_secret
                 opened.curve_publickey = self._keys.own_public
-                opened.zap_domain = ZAP_DOMAIN
                 opened.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
             if endpoint.scheme == "ipc":
                 # Its mode is what the umask leaves: who finds the path can connect, as to a port,
@@ -285,6 +294,8 @@ class Transport:
     ) -> Socket:
         require_descriptors(SOCKET_DESCRIPTORS, where=where)
         context = self._context_of(kind, endpoint)
+        if kind == zmq.ROUTER:
+            routing_ids.seed()
         try:
             opened = context.socket(kind)
         except zmq.ZMQError as error:
@@ -305,6 +316,10 @@ class Transport:
             zmq.TCP_KEEPALIVE_CNT: KEEPALIVE_COUNT,
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
+            # With a domain, and be there no authenticator to ask, libzmq speaks with nobody who has
+            # not ZMTP 3. Without, it takes any stream that does not begin with 0xFF for ZMTP 1.0:
+            # the POST of a web page as well.
+            zmq.ZAP_DOMAIN: ZAP_DOMAIN,
         }
         if kind == zmq.XPUB:
             options[zmq.MAXMSGSIZE] = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddi
 from sf_actors.config import scalars
 from sf_actors.json_file import WrittenFloat, parse, plain
 from sf_actors.nearest import nearest
+from sf_actors.wire.collisions import ChosenKeys, require_spread
 from sf_actors.wire.types import NOTHING, describe, fields_of, members_of
 from sf_actors.wire.words import named, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 _SOURCES: dict[Any, tuple[type, ...]] = {
     list: (tuple,),
@@ -154,18 +155,30 @@ def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:
     if type(value) is not dict:
         raise _mismatch(value, type_)
     key_type, item_type = get_args(type_)
+    keys = [_read_key(key, key_type, exact=exact) for key in value]
+    _require_spread(keys)
     found: dict[Any, Any] = {}
-    for key, item in value.items():
-        # JSON has text keys alone: what else is declared is read from the text.
-        is_written = type(key) is str and not exact
-        try:
-            read = from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
-        except Mismatch as exc:
-            raise Mismatch(f"key {shown(key)}: {exc.reason}") from exc
+    for read, (key, item) in zip(keys, value.items(), strict=True):
         if read in found:
             raise Mismatch(f"key {shown(key)}: {shown(read)} is there already")
         found[read] = _inside(key, item, item_type, exact=exact)
     return found
+
+
+def _read_key(key: Any, key_type: Any, *, exact: bool) -> Any:
+    # JSON has text keys alone: what else is declared is read from the text.
+    is_written = type(key) is str and not exact
+    try:
+        return from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
+    except Mismatch as exc:
+        raise Mismatch(f"key {shown(key)}: {exc.reason}") from exc
+
+
+def _require_spread(keys: Collection[Any]) -> None:
+    try:
+        require_spread(keys)
+    except ChosenKeys as exc:
+        raise Mismatch(str(exc)) from exc
 
 
 def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
@@ -179,6 +192,8 @@ def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
     pairs = enumerate(zip(value, types, strict=True))
     items = [_inside(place, item, part, exact=exact) for place, (item, part) in pairs]
     try:
+        if container in (set, frozenset):
+            _require_spread(items)
         return container(items)
     except TypeError as exc:  # an item of a set of anything
         raise Mismatch(f"expected {describe(type_)}, got {exc}") from exc

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from sf_actors.wire.collisions import FREE_BYTES
 from sf_actors.wire.compiled import CODES
-from sf_actors.wire.envelope import CHANGED_IDS
-from sf_actors.wire.foreign import extension
-from sf_actors.wire.schema import FIXMAP, SHORT
+from sf_actors.wire.messages import PlainId
+from sf_actors.wire.msgpack import FIXMAP, SHORT
 from sf_actors.wire.types import record
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ _BY_BYTES: Final = (
 #: What stands before and after the number of a delta that is no whole value, as we pack it.
 _BEFORE_NUMBER: Final = b"\xa4args\x83\xabcurrent_num"
 _AFTER_NUMBER: Final = b"\xabis_snapshot\xc2\xa5state"
-#: Bytes of a delta that is tried: what is larger may be a whole value, which is read in pieces.
-#: So many take about a millisecond.
+#: Bytes of a message that is tried: a larger delta may be a whole value, which is read in pieces,
+#: and what is smaller has no workflow id that is too long. So many take about a millisecond.
 _TRIED: Final = 65_536
 #: Bytes of an integer by its first, where that is not all ("int format family" of MessagePack).
 _INT_SIZES: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
@@ -50,7 +50,7 @@ def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
     It returns None for what is not usual: an error, fields that fail the schema, an envelope in
     another order than ours.
     """
-    decode = _usual("return_args", (("error", Any),), schema, provoked=_BY_BYTES)
+    decode = _usual("return_args", (("error", msgspec.Raw),), schema, provoked=_BY_BYTES)
 
     def decoded(frame: bytes) -> dict[str, Any] | None:
         message = decode(frame)
@@ -75,13 +75,7 @@ def published_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
 def _message_decoder(
     others: tuple[tuple[str, Any], ...], schema: Schema
 ) -> Callable[[bytes | memoryview], Any]:
-    decode = _usual("args", (("workflow_id", Any), *others), schema)
-
-    def decoded(frame: bytes | memoryview) -> Any:
-        message = decode(frame)
-        return None if message is None or type(message.workflow_id) in CHANGED_IDS else message
-
-    return decoded
+    return _usual("args", (("workflow_id", PlainId), *others), schema)
 
 
 def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
@@ -97,9 +91,10 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     decode = _delta_decoder(tuple(schema.optional.items()))
     end = 1 + len(_BEFORE_NUMBER)
     length = len(_AFTER_NUMBER)
+    longest = _longest(schema)
 
     def decoded(frame: bytes | memoryview) -> Any:
-        if len(frame) > _TRIED:
+        if len(frame) > longest:
             return None
         try:
             message = decode(frame)
@@ -113,7 +108,6 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
                 and len(message.args.state) == frame[start] - FIXMAP <= SHORT
                 and frame.count(b"args") == 1
                 and message.cuts is None
-                and type(message.workflow_id) not in CHANGED_IDS
             ):
                 return message
         except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
@@ -141,8 +135,11 @@ def _usual(
     fields_of = attrgetter(name)
     key, text = msgspec.msgpack.encode(name), name.encode()
     start = 1 + len(key)
+    longest = _longest(schema)
 
     def decoded(frame: bytes | memoryview) -> Any:
+        if len(frame) > longest:
+            return None
         try:
             message = decode(frame)
             if type(frame) is not bytes:
@@ -158,6 +155,11 @@ def _usual(
     return decoded
 
 
+def _longest(schema: Schema) -> int:
+    """Return how many bytes a message may have that is tried: larger ones are looked into first."""
+    return _TRIED if schema.is_harmless else FREE_BYTES
+
+
 @lru_cache(CODES)
 def _decoder(
     name: str,
@@ -169,7 +171,7 @@ def _decoder(
     fields: list[Any] = [(name, record(dict(required), dict(optional)))]
     fields += [(other, type_, None) for other, type_ in others]
     message: Any = msgspec.defstruct("Message", fields, gc=False)
-    return msgspec.msgpack.Decoder(message, ext_hook=extension).decode
+    return msgspec.msgpack.Decoder(message).decode
 
 
 @lru_cache(CODES)
@@ -182,12 +184,12 @@ def _delta_decoder(
         "Args", [("current_num", int), ("is_snapshot", bool), ("state", fields)], gc=False
     )
     of_ours: dict[str, Any] = {
-        "workflow_id": Any,
+        "workflow_id": PlainId,
         "epoch": int | None,
         "head": int | None,
         "digest": bytes | None,
-        "cuts": Any,
+        "cuts": msgspec.Raw,
     }
     others = [(name, type_, None) for name, type_ in of_ours.items()]
     message: Any = msgspec.defstruct("Delta", [("args", args), *others], gc=False)
-    return msgspec.msgpack.Decoder(message, ext_hook=extension).decode
+    return msgspec.msgpack.Decoder(message).decode

@@ -1,160 +1,57 @@
-"""What travels around the fields: one MessagePack map per message, readable by any language.
-
-===============  ==============================================================================
-request          ``args``, ``workflow_id``; ours: ``request_id``
-reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
-published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
-delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
-                 ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`)
-heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, long past for peers that know no
-                 heartbeats; ours: ``epoch``, ``head`` (the last number), ``digest``
-snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (what the replica
-                 has, if deltas would do)
-snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
-                 ``cuts``, or ``deltas`` (packed args to follow ``after``) in place of
-                 ``return_args``
-===============  ==============================================================================
-
-Keys that are not listed are ignored, also those that are no text; those of ours may be absent. The
-fields themselves stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the frame
-they came in.
-"""
+"""Messages packed and read: their envelope, not their fields (see `messages`)."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct
 
 from sf_actors.errors import InvalidArguments, Undecodable
-from sf_actors.wire.foreign import PackedId, exact_id, extension, sorted_out
+from sf_actors.wire.foreign import MAX_ID_BYTES, PackedId, sorted_out
+from sf_actors.wire.messages import (
+    HEARTBEAT_NUMBER,
+    NO_FIELDS,
+    Cut,
+    DeltaArgs,
+    DeltaMessage,
+    Failure,
+    Published,
+    Reply,
+    Request,
+    SnapshotArgs,
+    SnapshotReply,
+    SnapshotRequest,
+)
+from sf_actors.wire.msgpack import count_of
 from sf_actors.wire.words import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-HEARTBEAT_NUMBER = -2
-NO_FIELDS = Raw(b"\x80")
 NAME_LENGTH = 200
+
 MESSAGE_LENGTH = 10_000
 """What an error's name and text are cut to before they travel."""
 
+MAX_REQUEST_ID = 1_024
+"""Characters of a request id: a replyer that deduplicates remembers thousands of them."""
 
-CHANGED_IDS = frozenset({dict, list, datetime})
-"""Types of workflow ids that are read another time, since to pack them again would change them."""
+MAX_FILL = 1_024
+"""Deltas that a snapshot reply may hold; a publisher keeps so many to fill gaps with."""
+
+BYTES_PER_CUT = 500
+"""Bytes of a value that there are for each of its cuts at least, but for the first few."""
 
 _PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
 """Where packed bytes go that are too many to be packed around."""
-
-
-def _written() -> Any:
-    """Return a default of None that is written all the same: the original looks its key up.
-
-    `omit_defaults` leaves out what equals a default, but not what a factory made.
-    """
-    return msgspec.field(default_factory=type(None))
-
-
-class Failure(Struct, gc=False):
-    """Why the other side has no reply: the name of the error over there, and its text."""
-
-    type: str = "Error"
-    message: str = ""
-
-
-class Request(Struct, gc=False, omit_defaults=True):
-    """A question to a replyer; `request_id` is the same for each attempt at it."""
-
-    args: Raw
-    workflow_id: Any = _written()
-    request_id: str | int | None = None
-
-
-class Reply(Struct, gc=False, omit_defaults=True):
-    """The answer to a request: `return_args` unless `error` is set."""
-
-    return_args: Raw | UnsetType = UNSET
-    error: Failure | None = None
-    workflow_id: Any = _written()
-
-
-class Published(Struct, gc=False, omit_defaults=True):
-    """A published message or a full update, numbered by its publisher's epoch."""
-
-    args: Raw
-    workflow_id: Any = _written()
-    epoch: int | None = None
-    number: int | None = None
-
-
-class Cut(Struct, gc=False, array_like=True):
-    """Where a run of items lies in the bytes of a packed mapping.
-
-    :ivar path: the packed keys that lead to the mapping that the run is of
-    :ivar start: of the first key, in bytes from the start of the whole
-    :ivar end: behind the last value
-    :ivar count: items between the two
-    """
-
-    path: tuple[bytes, ...]
-    start: int
-    end: int
-    count: int
-
-
-class DeltaArgs(Struct, gc=False):
-    """One delta, or a whole value if `is_snapshot`."""
-
-    current_num: int
-    is_snapshot: bool
-    state: Raw
-
-
-class DeltaMessage(Struct, gc=False, omit_defaults=True):
-    """A published delta; a heartbeat if `args.current_num` is `HEARTBEAT_NUMBER`."""
-
-    args: DeltaArgs
-    workflow_id: Any = _written()
-    epoch: int | None = None
-    head: int | None = None
-    digest: bytes | None = None
-    cuts: list[Cut] | None = None
 
 
 class _ArgsAlone(Struct, gc=False):
     """Of a published delta what a snapshot reply takes over."""
 
     args: Raw
-
-
-class SnapshotRequest(Struct, gc=False, omit_defaults=True):
-    """A replica's wish for the value, or for the deltas of `epoch` that follow `after`."""
-
-    args: Raw = msgspec.field(default_factory=lambda: NO_FIELDS)  # as in `_written`
-    workflow_id: Any = _written()
-    epoch: int | None = None
-    after: int | None = None
-
-
-class SnapshotArgs(Struct, gc=False):
-    """A whole value and the number of the last update in it, -1 before the first."""
-
-    state: Raw
-    current_num: int
-
-
-class SnapshotReply(Struct, gc=False, omit_defaults=True):
-    """The value (`return_args`), or the packed `DeltaArgs` that were asked for (`deltas`)."""
-
-    return_args: SnapshotArgs | UnsetType = UNSET
-    workflow_id: Any = _written()
-    epoch: int | None = None
-    deltas: list[Raw] | None = None
-    error: Failure | None = None
-    cuts: list[Cut] | None = None
 
 
 Message = TypeVar(
@@ -272,26 +169,31 @@ def encode_snapshot_reply(
     """Return a packed snapshot; `number` is -1 before the first update."""
     if cuts:
         args = SnapshotArgs(_PLACE, number)
-        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, None, None, cuts))
+        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts))
     args = SnapshotArgs(Raw(state_raw), number)
     return encode(SnapshotReply(args, workflow_id, epoch))
 
 
 def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
     """Return a packed snapshot reply with the args of packed deltas in place of the value."""
-    args = [_ARGS_ALONE.decode(delta).args for delta in deltas]
+    args = Raw(encode([_ARGS_ALONE.decode(delta).args for delta in deltas]))
     return encode(SnapshotReply(UNSET, workflow_id, epoch, args))
 
 
-def decode_delta_args(raw: bytes | memoryview | Raw) -> DeltaArgs:
-    """Return one of the packed deltas of a `SnapshotReply`.
+def decode_fill(raw: Raw) -> list[DeltaArgs]:
+    """Return the packed deltas of a `SnapshotReply`.
 
-    :raises Undecodable: it is none
+    :raises Undecodable: they are none, or more than anybody asks for
     """
     try:
-        return _DELTA_ARGS.decode(raw)
+        count = count_of(raw)
+        if count > MAX_FILL:
+            raise Undecodable(f"expected at most {MAX_FILL} deltas in an answer, got {count}")
+        return _FILL.decode(raw)
+    except Undecodable:
+        raise
     except Exception as error:  # noqa: BLE001 - as in `_decoder`
-        raise Undecodable(f"expected a delta's args, got {cut(str(error), 200)}") from None
+        raise Undecodable(f"expected the args of deltas, got {cut(str(error), 200)}") from None
 
 
 def _around(state_raw: bytes, message: object) -> bytes:
@@ -306,18 +208,18 @@ def _sound(text: str, length: int) -> str:
 
 def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
     """Return the function that decodes one kind of message; HOT, raises Undecodable alone."""
-    decode_frame = msgspec.msgpack.Decoder(kind, ext_hook=extension).decode
+    decode_frame = msgspec.msgpack.Decoder(kind).decode
 
     def decode(frame: bytes | memoryview) -> Message:
         try:
             message = decode_frame(frame)
-            id_ = message.workflow_id
-            if type(id_) in CHANGED_IDS:
-                message.workflow_id = exact_id(id_, frame)
-        except Undecodable:
-            raise
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
-            message = look_again(frame, f"expected a {noun}, got {cut(str(error), 200)}")
+            return look_again(frame, f"expected a {noun}, got {cut(str(error), 200)}")
+        id_ = message.workflow_id
+        if type(id_) is str and len(id_) > MAX_ID_BYTES:
+            raise Undecodable(
+                f"expected a workflow id of at most {MAX_ID_BYTES} bytes, got {len(id_)} characters"
+            )
         return message
 
     def look_again(frame: bytes | memoryview, problem: str) -> Message:
@@ -334,15 +236,39 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
     return decode
 
 
-_DELTA_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
+_FILL = msgspec.msgpack.Decoder(list[DeltaArgs])
 _ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")
 _decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")
 
-decode_request = _decoder(Request, "request")
+_decode_request = _decoder(Request, "request")
 decode_published = _decoder(Published, "published message")
-decode_delta = _decoder(DeltaMessage, "delta")
+_decode_delta = _decoder(DeltaMessage, "delta")
 decode_snapshot_request = _decoder(SnapshotRequest, "snapshot request")
+
+
+def decode_request(frame: bytes | memoryview) -> Request:
+    """Return a request.
+
+    :raises Undecodable: it is none
+    """
+    request = _decode_request(frame)
+    id_ = request.request_id
+    if type(id_) is str and len(id_) > MAX_REQUEST_ID:
+        raise Undecodable(
+            f"expected a request id of at most {MAX_REQUEST_ID} characters, got {len(id_)}"
+        )
+    return request
+
+
+def decode_delta(frame: bytes | memoryview) -> DeltaMessage:
+    """Return a delta or heartbeat.
+
+    :raises Undecodable: it is none
+    """
+    message = _decode_delta(frame)
+    _require_few(message.cuts, message.args.state)
+    return message
 
 
 def decode_reply(frame: bytes | memoryview) -> Reply:
@@ -362,6 +288,25 @@ def decode_snapshot_reply(frame: bytes | memoryview) -> SnapshotReply:
     :raises Undecodable: it is no snapshot reply
     """
     reply = _decode_snapshot_reply(frame)
-    if reply.return_args is UNSET and reply.deltas is None and reply.error is None:
+    if reply.return_args is UNSET and reply.deltas is UNSET and reply.error is None:
         raise Undecodable("expected a snapshot reply with return_args or deltas, got neither")
+    if reply.return_args is not UNSET:
+        _require_few(reply.cuts, reply.return_args.state)
     return reply
+
+
+def with_workflow_id(frame: bytes, workflow_id: object) -> bytes:
+    """Return a packed reply of ours under another workflow id."""
+    reply = decode_reply(frame)
+    if reply.workflow_id == workflow_id:
+        return frame
+    reply.workflow_id = workflow_id
+    return encode(reply)
+
+
+def _require_few(cuts: list[Cut] | None, state: Raw) -> None:
+    """Refuse more cuts than a publisher makes: each of them is a step for who reads the value."""
+    if cuts is not None:
+        size = memoryview(state).nbytes
+        if len(cuts) > MAX_FILL + size // BYTES_PER_CUT:
+            raise Undecodable(f"expected fewer cuts in {size} bytes, got {len(cuts)}")

@@ -11,13 +11,14 @@ import msgspec
 from sf_actors.nearest import nearest
 from sf_actors.wire.limits import refuse_extension
 from sf_actors.wire.mismatch import Mismatch
+from sf_actors.wire.msgpack import is_array, is_map
 from sf_actors.wire.types import describe, fields_of, holds_record, members_of
 from sf_actors.wire.words import cut, named, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXPLAINED_BYTES = 16384
+EXPLAINED_BYTES = 4_096
 """Larger messages are not taken apart: whoever sends rubbish shall not buy much work with it."""
 
 
@@ -70,11 +71,11 @@ def _explain(raw: Any, type_: Any) -> None:
     header = bytes(memoryview(raw)[:1])[0]
     for member in members_of(type_):
         origin, args = get_origin(member), get_args(member)
-        if is_typeddict(member) and _is_map(header):
+        if is_typeddict(member) and is_map(header):
             _explain_record(raw, member)
-        elif origin is dict and _is_map(header):
+        elif origin is dict and is_map(header):
             _explain_table(raw, *args)
-        elif origin in (list, tuple, set, frozenset) and _is_array(header):
+        elif origin in (list, tuple, set, frozenset) and is_array(header):
             _explain_items(raw, args, fixed=origin is tuple and args[-1] is not ...)
     _explain_whole(raw, type_)
 
@@ -134,11 +135,3 @@ def _explain_table(raw: Any, key: Any, value: Any) -> None:
                 raise Mismatch(f"{error.text} as a key") from None
         if not value_fits(part):
             _explain_under(f".{named(name)}", part, value)
-
-
-def _is_map(header: int) -> bool:
-    return 0x80 <= header <= 0x8F or header in (0xDE, 0xDF)
-
-
-def _is_array(header: int) -> bool:
-    return 0x90 <= header <= 0x9F or header in (0xDC, 0xDD)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from sf_actors.errors import Undecodable
 from sf_actors.wire.limits import is_deep, may_be_deep
+from sf_actors.wire.msgpack import TEXTS, count_of, is_map, items_of, map_header
 from sf_actors.wire.types import MAX_DEPTH
+from sf_actors.wire.words import cut
 
-MAX_KEYS = 1_000
+MAX_KEYS: Final = 1_000
 """An envelope with more keys is not looked at a second time: it is a flood, not a dialect."""
 
-MAX_ID_BYTES = 65_536
-"""A workflow id that Python cannot read is not looked into if it has more bytes."""
+MAX_ID_BYTES: Final = 65_536
+"""Bytes of a workflow id."""
 
-_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
-"""How a timestamp of 4, 8 and 12 bytes begins in MessagePack."""
+_SHOWN_BYTES: Final = 2_048
+"""Bytes of a packed workflow id that is read to be shown: not much comes of them."""
 
 
 class PackedId:
-    """A workflow id as the bytes it came in, since what Python reads from them is less.
+    """A workflow id as the bytes it came in, which travel on unchanged.
 
-    MessagePack's timestamps count nanoseconds and reach beyond the years that `datetime` has.
+    What Python reads from them may be less: MessagePack's timestamps count nanoseconds and reach
+    beyond the years that `datetime` has. And it may be far more: an empty list is one byte here and
+    eighty in memory.
     """
 
     __slots__ = ("raw",)
@@ -43,112 +47,75 @@ class PackedId:
     def __hash__(self) -> int:
         return hash(self.raw)
 
+    def __plain__(self) -> object:
+        """Return what a log line shows: what was read, as far as it is small and can be."""
+        if len(self.raw) <= _SHOWN_BYTES:
+            try:
+                read = _ANYTHING.decode(self.raw)
+            except (ValueError, msgspec.MsgspecError, RecursionError):
+                pass
+            else:
+                return read.isoformat() if isinstance(read, datetime) else read
+        return f"<packed {cut(self.raw[:_SHOWN_BYTES].hex(), 200)}>"
+
     def __repr__(self) -> str:
-        try:
-            read = _ANYTHING.decode(self.raw)
-        except (ValueError, msgspec.MsgspecError):
-            return f"<packed {self.raw.hex()}>"
-        return read.isoformat() if isinstance(read, datetime) else repr(read)
-
-
-class _IdAlone(Struct):
-    workflow_id: Raw
-
-
-def extension(code: int, data: memoryview) -> msgspec.msgpack.Ext:
-    """Return an extension type as what it is packed to again; only a workflow id may hold one."""
-    return msgspec.msgpack.Ext(code, bytes(data))
-
-
-def exact_id(read: object, frame: bytes | memoryview) -> object:
-    """Return a workflow id that was read from a frame as what travels on unchanged.
-
-    :param read: a container or a datetime
-    :raises Undecodable: it nests too deep
-    """
-    _require_shallow(read, frame)
-    return PackedId(_ID_ALONE.decode(frame).workflow_id) if _holds_timestamp(read) else read
+        shown = self.__plain__()
+        return shown if isinstance(shown, str) else repr(shown)
 
 
 def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
     """Return an envelope without the keys that are no text, and apart from it its workflow id.
 
-    :raises Undecodable: the workflow id nests too deep
+    :raises Undecodable: the workflow id is too large
     :raises Exception: it is no envelope, or nothing that this could mend
     """
-    if _keys_of(frame) > MAX_KEYS:
-        raise ValueError("too many keys")
-    parts = _PARTS.decode(frame)
-    raw = parts.pop("workflow_id", None)
-    rest = {key: part for key, part in parts.items() if type(key) is str}
-    return msgspec.msgpack.encode(rest), None if raw is None else _id_of(raw)
-
-
-def _keys_of(frame: bytes | memoryview) -> int:
-    """Return how many keys the map claims to have, as its first bytes tell."""
-    start = bytes(frame[:5])
-    if start[:1] == b"\xde":
-        return int.from_bytes(start[1:3], "big")
-    if start[:1] == b"\xdf":
-        return int.from_bytes(start[1:], "big")
-    is_small = start[:1] != b"" and 0x80 <= start[0] <= 0x8F
-    return start[0] & 0x0F if is_small else MAX_KEYS + 1
+    if not is_map(frame[0]) or count_of(frame) > MAX_KEYS:
+        raise ValueError("no map, or too many keys")
+    items = items_of(frame)
+    kept: list[Raw] = []
+    id_: object = None
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if memoryview(key)[0] not in TEXTS:
+            continue
+        if _TEXT.decode(key) == "workflow_id":
+            id_ = _id_of(value)
+        else:
+            kept += (key, value)
+    return b"".join((map_header(len(kept) // 2), *kept)), id_
 
 
 def _id_of(raw: Raw) -> object:
-    packed = bytes(raw)
+    size = memoryview(raw).nbytes
+    if size > MAX_ID_BYTES:
+        raise Undecodable(
+            f"expected a workflow id of at most {MAX_ID_BYTES} bytes, got {size} bytes"
+        )
     try:
-        read: object = _ANYTHING.decode(packed)
-    except (ValueError, msgspec.MsgspecError):
-        # the years of a timestamp in it, or something worse
-        if len(packed) > MAX_ID_BYTES or not _is_sound(packed, MAX_DEPTH):
-            raise
-        return PackedId(raw)
-    _require_shallow(read, packed)
-    return PackedId(raw) if _holds_timestamp(read) else read
+        return _PLAIN.decode(raw)
+    except msgspec.MsgspecError as error:
+        if memoryview(raw)[0] in TEXTS:
+            raise Undecodable(f"expected a workflow id, got {error}") from None
+    _require_shallow(raw)
+    return PackedId(raw)
 
 
-def _require_shallow(id_: object, packed: bytes | memoryview) -> None:
-    if may_be_deep(packed) and is_deep(id_):
+def _require_shallow(raw: Raw) -> None:
+    """Refuse an id that others, to whom it travels on, could not read for its depth."""
+    if not may_be_deep(raw):
+        return
+    try:
+        is_too_deep = is_deep(_ANYTHING.decode(raw))
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        is_too_deep = True
+    if is_too_deep:
         raise Undecodable(f"expected a workflow id at most {MAX_DEPTH} deep, got a deeper one")
 
 
-def _is_sound(packed: bytes, depth: int) -> bool:
-    """Return whether others can read a value, be it with timestamps that Python cannot.
-
-    :param depth: how many containers it may have in each other
-    """
-    if packed.startswith(_TIMESTAMPS):
-        return True
-    try:
-        read = _ANYTHING.decode(packed)
-    except (ValueError, msgspec.MsgspecError):
-        items = _items_of(packed) if depth else []
-        return bool(items) and all(_is_sound(bytes(item), depth - 1) for item in items)
-    return not is_deep(read, depth)
+def _as_packed(code: int, data: memoryview) -> msgspec.msgpack.Ext:
+    """Return an extension type as what it is packed to again."""
+    return msgspec.msgpack.Ext(code, bytes(data))
 
 
-def _items_of(packed: bytes) -> list[Raw]:
-    """Return what is in an array, or the keys and values of a map in turn; nothing of others."""
-    first = packed[0]
-    if 0x80 <= first <= 0x8F:
-        packed = b"\xdc" + (2 * (first & 0x0F)).to_bytes(2, "big") + packed[1:]
-    elif first == 0xDE:
-        packed = b"\xdd" + (2 * int.from_bytes(packed[1:3], "big")).to_bytes(4, "big") + packed[3:]
-    elif not (0x90 <= first <= 0x9F or first in (0xDC, 0xDD)):
-        return []
-    return _ITEMS.decode(packed)
-
-
-def _holds_timestamp(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_timestamp, value)) or any(map(_holds_timestamp, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_holds_timestamp, value))
-    return isinstance(value, datetime)
-
-
-_ANYTHING = msgspec.msgpack.Decoder(Any, ext_hook=extension)
-_ID_ALONE = msgspec.msgpack.Decoder(_IdAlone)
-_ITEMS = msgspec.msgpack.Decoder(list[Raw])
-_PARTS = msgspec.msgpack.Decoder(dict[Any, Raw], ext_hook=extension)
+_ANYTHING = msgspec.msgpack.Decoder(Any, ext_hook=_as_packed)
+_PLAIN = msgspec.msgpack.Decoder(str | int | float | bool | None)
+_TEXT = msgspec.msgpack.Decoder(str)

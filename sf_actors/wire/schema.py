@@ -11,10 +11,20 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
 from sf_actors.wire.check import fields_checker
+from sf_actors.wire.collisions import FREE_BYTES, guard_of
 from sf_actors.wire.compiled import compiled, copied_fields
 from sf_actors.wire.explain import reason_for
-from sf_actors.wire.limits import depth_of, is_deep, is_open, may_be_deep, refuse_extension
+from sf_actors.wire.limits import (
+    bytes_per_container,
+    depth_of,
+    is_deep,
+    is_open,
+    may_be_deep,
+    refuse_extension,
+    require_sparse,
+)
 from sf_actors.wire.mismatch import Mismatch
+from sf_actors.wire.msgpack import FIXMAP, SHORT, count_of
 from sf_actors.wire.shape import Record, record_of
 from sf_actors.wire.types import (
     MAX_DEPTH,
@@ -52,6 +62,8 @@ class Schema:
     is_flat: bool
     #: to decode its types and to count the fields is all that is to be done with what comes in
     is_plain: bool
+    #: no bytes of a message can make its fields take long or far more memory than they have
+    is_harmless: bool
     #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
     #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
     #: the caller's thread. Containers that need no change are passed through, so encode or freeze
@@ -80,6 +92,9 @@ class Schema:
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
         self._decode_strictly = _strict_decoder(self._type, where)
         self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
+        self._bytes_per_container = bytes_per_container(self._type)
+        self._guard = guard_of(self._type)
+        self.is_harmless = self._guard is None and not self._bytes_per_container
         self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
@@ -88,13 +103,15 @@ class Schema:
         :raises InvalidMessage: it is not MessagePack, or does not fit
         """
         try:
+            if not self.is_harmless and len(raw) > FREE_BYTES:
+                self._require_harmless(raw)
             fields: dict[str, Any] = self._decode(raw)
             if self._decode_strictly is not None:
                 self._decode_strictly(raw)
         except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
             raise self._invalid(raw, error) from None
         count = len(fields)
-        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != _count(raw):
+        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != count_of(raw):
             raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
@@ -102,6 +119,12 @@ class Schema:
                 "undeclared place, got more"
             )
         return fields
+
+    def _require_harmless(self, raw: bytes | memoryview | msgspec.Raw) -> None:
+        if self._bytes_per_container:
+            require_sparse(raw, self._bytes_per_container)
+        if self._guard is not None:
+            self._guard(raw)
 
     def patch(self) -> Schema:
         """Return the same fields as an RFC 7396 merge patch.
@@ -259,16 +282,3 @@ def _strict(type_: Any) -> Any:
     if origin in (list, tuple):
         return origin.__class_getitem__(tuple(arg if arg is ... else _strict(arg) for arg in args))
     return union_of(_strict(arg) if holds_record(arg) else arg for arg in args)
-
-
-#: The first byte of a packed map of no fields; up to so many more are added to it.
-FIXMAP, SHORT = 0x80, 0x0F
-
-
-def _count(raw: bytes | memoryview | msgspec.Raw) -> int:
-    """Return how many fields the header of a packed map announces (MessagePack, "map format")."""
-    view = memoryview(raw)
-    first = view[0]
-    if first <= 0x8F:
-        return first & 0x0F
-    return int.from_bytes(view[1:3] if first == 0xDE else view[1:5], "big")

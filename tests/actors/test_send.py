@@ -173,7 +173,7 @@ def test_a_workflow_id_travels_unchanged_through_every_service(tmp_path: Path) -
             except queue.Empty:
                 return []  # the subscription was not there yet
 
-        assert until(seen, "all three") == [{"trace": [1, "x"]}] * 3
+        assert list(map(repr, until(seen, "all three"))) == ["{'trace': [1, 'x']}"] * 3
 
 
 def test_what_begins_here_gets_an_id_of_its_own(tmp_path: Path) -> None:

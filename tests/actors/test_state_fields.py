@@ -22,7 +22,8 @@ from sf_actors.replication.patch import merge, snapshot
 from sf_actors.replication.pieces import RUN
 from sf_actors.replication.trie import EMPTY
 from sf_actors.replication.value import View, freeze
-from sf_actors.wire.envelope import Cut, encode
+from sf_actors.wire.envelope import encode
+from sf_actors.wire.messages import Cut
 from tests.replication.shapes import plain_merge
 
 

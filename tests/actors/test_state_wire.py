@@ -285,5 +285,5 @@ def test_a_fill_that_cannot_be_read_is_told_and_asked_for_again_at_once() -> Non
         router.send_multipart([*address, msgpack.packb(reply)])
         next_request(router)
         assert monotonic() - begun < 0.8  # the deadline is 1 s
-        assert "a delta's args" in str(follower.status.error)
+        assert "the args of deltas" in str(follower.status.error)
         assert follower.stats["dropped"] == {"undecodable": 1}

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sf_actors.replication.status import Phase
-from sf_actors.wire.envelope import HEARTBEAT_NUMBER, decode_delta
+from sf_actors.wire.envelope import decode_delta
+from sf_actors.wire.messages import HEARTBEAT_NUMBER
 from tests.actors.state_pair import (
     Follower,
     Update,

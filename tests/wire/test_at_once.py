@@ -123,7 +123,7 @@ def test_the_failure_of_the_other_side_is_left_to_the_two_passes() -> None:
     assert at_once(encode_failure("E", "m", "w")) is None
 
 
-@pytest.mark.parametrize("id_", ["w", None, 5, 1.5, b"x", msgspec.msgpack.Ext(5, b"y")])
+@pytest.mark.parametrize("id_", ["w", None, 5, 1.5, True])
 @pytest.mark.parametrize("request_id", [None, "r", 7])
 def test_a_usual_request_is_decoded_at_once(id_: object, request_id: str | int | None) -> None:
     fields = {"n": 1, "price": Decimal("1.50")}
@@ -138,6 +138,8 @@ def test_a_usual_request_is_decoded_at_once(id_: object, request_id: str | int |
     "message",
     [
         {"args": {"n": 1, "price": "1"}, "workflow_id": [1]},
+        {"args": {"n": 1, "price": "1"}, "workflow_id": b"x"},
+        {"args": {"n": 1, "price": "1"}, "workflow_id": "x" * 70_000},
         {"args": {"n": 1, "price": "1"}, "workflow_id": {"a": 1}},
         {"args": {"n": 1, "price": "1"}, "workflow_id": datetime(2026, 1, 2, tzinfo=UTC)},
         {"args": {"n": 1, "price": "1"}, "request_id": 1.5},
@@ -155,7 +157,7 @@ def test_a_request_that_is_not_usual_is_left_to_the_two_passes(message: dict[Any
 published_at_once = published_decoder(SCHEMA)
 
 
-@pytest.mark.parametrize("id_", ["w", None, 5, 1.5, b"x"])
+@pytest.mark.parametrize("id_", ["w", None, 5, 1.5, True])
 @pytest.mark.parametrize(("epoch", "number"), [(5, 6), (None, None), (2**62, 2**40)])
 @pytest.mark.parametrize("form", [bytes, memoryview])
 def test_a_usual_published_message_is_decoded_at_once(

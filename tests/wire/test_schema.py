@@ -236,9 +236,23 @@ def test_hostile_bytes_are_refused(raw: bytes) -> None:
     assert refused(schema_of({"x": object}), raw).isprintable()
 
 
-def test_a_megabyte_of_empty_maps_is_a_list_of_them() -> None:
-    raw = b"\x81\xa1x\xdd" + (200_000).to_bytes(4, "big") + b"\x80" * 200_000
-    assert len(schema_of({"x": list}).decoded(raw)["x"]) == 200_000
+def many_of(item: bytes, count: int) -> bytes:
+    return b"\x81\xa1x\xdd" + count.to_bytes(4, "big") + item * count
+
+
+@pytest.mark.parametrize(
+    ("declared", "item"),
+    [(list, b"\x80"), ([dict], b"\x80"), ([[int]], b"\x90"), ([{int}], b"\x90"), (object, b"\x90")],
+)
+def test_a_flood_of_empty_containers_is_refused(declared: Any, item: bytes) -> None:
+    assert len(schema_of({"x": declared}).decoded(many_of(item, 40_000))["x"]) == 40_000
+    with pytest.raises(InvalidMessage, match="lists and dicts"):
+        schema_of({"x": declared}).decoded(many_of(item, 200_000))
+
+
+def test_many_containers_with_content_are_no_flood() -> None:
+    raw = many_of(encode([1.5, 2.5]), 100_000)
+    assert len(schema_of({"x": [(float, float)]}).decoded(raw)["x"]) == 100_000
 
 
 def test_the_deepest_value_that_may_be_sent_arrives() -> None:

@@ -1,0 +1,83 @@
+"""MessagePack's headers, for what is looked at before it is decoded ("map" and "array format")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+#: The first byte of a map or array of no items; up to so many more are added to it.
+FIXMAP: Final = 0x80
+FIXARRAY: Final = 0x90
+SHORT: Final = 0x0F
+
+_MAP16, _MAP32, _ARRAY16, _ARRAY32 = 0xDE, 0xDF, 0xDC, 0xDD
+
+#: The first bytes of texts and of maps and arrays.
+TEXTS: Final = frozenset((*range(0xA0, 0xC0), 0xD9, 0xDA, 0xDB))
+CONTAINERS: Final = bytes((*range(0x80, 0xA0), _ARRAY16, _ARRAY32, _MAP16, _MAP32))
+
+
+def is_map(first: int) -> bool:
+    """Return whether a value that begins with this byte is a map."""
+    return FIXMAP <= first <= FIXMAP + SHORT or first in (_MAP16, _MAP32)
+
+
+def is_array(first: int) -> bool:
+    """Return whether a value that begins with this byte is an array."""
+    return FIXARRAY <= first <= FIXARRAY + SHORT or first in (_ARRAY16, _ARRAY32)
+
+
+def count_of(packed: bytes | memoryview | Raw) -> int:
+    """Return how many items the header of a map or array announces.
+
+    :raises ValueError: it begins with another header, or with half a one
+    """
+    start = bytes(memoryview(packed)[:5])
+    first = start[0] if start else 0
+    if FIXMAP <= first <= FIXARRAY + SHORT:
+        return first & SHORT
+    if first in (_MAP16, _ARRAY16) and len(start) >= 3:
+        return int.from_bytes(start[1:3], "big")
+    if first in (_MAP32, _ARRAY32) and len(start) == 5:
+        return int.from_bytes(start[1:5], "big")
+    raise ValueError(f"expected a map or an array, got {start.hex()}")
+
+
+def map_header(count: int) -> bytes:
+    """Return how a map of so many items begins."""
+    return _header(count, FIXMAP, _MAP16, _MAP32)
+
+
+def array_header(count: int) -> bytes:
+    """Return how an array of so many items begins."""
+    return _header(count, FIXARRAY, _ARRAY16, _ARRAY32)
+
+
+def items_of(packed: bytes | memoryview | Raw) -> list[Raw]:
+    """Return what is in an array, or the keys and values of a map in turn, all packed.
+
+    No key is hashed, and none that stands twice is lost.
+
+    :raises ValueError: it is neither, or malformed
+    """
+    view = memoryview(packed)
+    count, first = count_of(view), view[0]
+    if is_array(first):
+        return _ITEMS.decode(view)
+    behind = view[1 if first <= FIXMAP + SHORT else 3 if first == _MAP16 else 5 :]
+    if 2 * count > len(behind):
+        raise ValueError(f"expected a map of {count} items, got {len(behind)} bytes of them")
+    return _ITEMS.decode(b"".join((array_header(2 * count), behind)))
+
+
+def _header(count: int, short: int, medium: int, long: int) -> bytes:
+    if count <= SHORT:
+        return bytes((short | count,))
+    if count <= 0xFFFF:
+        return bytes((medium,)) + count.to_bytes(2, "big")
+    return bytes((long,)) + count.to_bytes(4, "big")
+
+
+_ITEMS = msgspec.msgpack.Decoder(list[Raw])
