@@ -17,7 +17,7 @@ ROOT = Path(sf_actors.__file__).parent
 
 #: The layers from the lowest to the highest; what stands in one line may import each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "nearest"),
+    ("errors", "nearest", "work"),
     ("wire",),
     ("replication",),
     ("json_file",),

@@ -13,6 +13,7 @@ import msgspec
 import zmq
 from msgspec import UnsetType
 
+from sf_actors.actors.frames import receive_frames
 from sf_actors.actors.in_state import InState
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import MessageError, Undecodable
@@ -283,7 +284,7 @@ class DeltaIn(InState):
     def _read_answers(self, source: Source) -> None:
         while self._requests is source:
             try:
-                frames = source.socket.recv_multipart(zmq.NOBLOCK)
+                frames = receive_frames(source.socket)
             except zmq.Again:
                 source.drained()
                 return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import zmq
 
 from sf_actors.actors.base import BATCH
-from sf_actors.actors.frames import require_short_id, split_address
+from sf_actors.actors.frames import receive_frames, require_short_id, split_address
 from sf_actors.actors.out_state import OutState, Publication
 from sf_actors.actors.state_fields import StateFields
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
@@ -191,7 +191,7 @@ class DeltaOut(OutState[DeltaPublication]):
                 self.inbox.pause(source)
                 break
             try:
-                frames = source.socket.recv_multipart(zmq.NOBLOCK)
+                frames = receive_frames(source.socket, has_address=True)
             except zmq.Again:
                 source.drained()
                 break

@@ -27,6 +27,7 @@ _SIZE = 16
 _MASK = (1 << (8 * _SIZE)) - 1
 _ABSENT = object()
 _ROOT = b""
+_LONGEST_PATH = 64
 
 
 def digest_of(value: Map[Any, Any]) -> int:
@@ -53,7 +54,7 @@ def _change(path: bytes, old: Map[Any, Any], new: Map[Any, Any], patch: Mapping[
         before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
         if before is after:
             continue
-        inner = path + _key(key)
+        inner = _within(path, key)
         if type(before) is Map and type(after) is Map and isinstance(change, Mapping):
             total += _change(inner, before, after, change)
             continue
@@ -69,13 +70,22 @@ def _sum(path: bytes, value: Any) -> int:
         return _hash(path, _content(value))
     total = _hash(path, b"{")
     for key, item in value.items():
-        total += _sum(path + _key(key), item)
+        total += _sum(_within(path, key), item)
     return total
 
 
 def _hash(path: bytes, content: bytes) -> int:
     framed = b"%d:%b%b" % (len(path), path, content)
     return int.from_bytes(blake2b(framed, digest_size=_SIZE).digest(), "big")
+
+
+def _within(path: bytes, key: Any) -> bytes:
+    """Return the path to what is under a key; a long one is told by its hash.
+
+    It is hashed again for each value below it.
+    """
+    inner = path + _key(key)
+    return inner if len(inner) <= _LONGEST_PATH else blake2b(inner, digest_size=_SIZE).digest()
 
 
 def _framed(tag: bytes, text: bytes) -> bytes:

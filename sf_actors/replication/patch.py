@@ -15,6 +15,7 @@ from sf_actors.replication.trie import EMPTY, Map, map_of
 from sf_actors.replication.value import SCALARS, freeze
 from sf_actors.wire.collisions import ChosenKeys
 from sf_actors.wire.shape import Leaf, Open, Record, Table
+from sf_actors.wire.words import cut, named, shown
 
 if TYPE_CHECKING:
     from sf_actors.wire.shape import Shape
@@ -35,7 +36,7 @@ class PatchRefused(ValueError):
     def __str__(self) -> str:
         if not self.path:
             return self.problem
-        return f"field '{'.'.join(map(str, self.path))}': {self.problem}"
+        return f"field '{cut('.'.join(map(named, self.path)), 200)}': {self.problem}"
 
 
 def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
@@ -212,7 +213,7 @@ def _whole(value: Any, kind: Shape) -> Any:
 def _mapping(value: Any) -> Mapping[Any, Any]:
     if type(value) is dict or isinstance(value, Mapping):
         return value
-    raise PatchRefused(f"expected a mapping, got {type(value).__name__} {value!r}")
+    raise PatchRefused(f"expected a mapping, got {shown(value)}")
 
 
 def _complete(value: Map[str, Any], shape: Record) -> Map[str, Any]:

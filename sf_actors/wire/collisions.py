@@ -3,16 +3,16 @@
 CPython hashes texts and bytes by a secret of the process, numbers, UUIDs, times and tuples of them
 by what they are: whoever knows the formula can send keys that all meet (all Decimals that are
 multiples of 2**61 - 1 hash to 0), and a dict of n such keys takes n * n steps, during which nothing
-else in the process runs. So the hashes of a large mapping's or set's keys are looked at first.
-
-Equal ones are most of it. Where there are very many keys, their ways through the table are counted
-as well: a key of 64 bits can be chosen so that it meets others on its whole way although their
-hashes differ (Objects/dictobject.c and setobject.c of CPython say how such a way goes).
+else in the process runs. So the keys of a large message's mappings and sets are looked at first:
+whether many have one hash, and, where there are very many, whether to put them into a table takes
+far longer than it takes with keys that nobody chose. (A key of 64 bits can be chosen so that it
+meets others on its whole way through the table although their hashes differ.)
 """
 
 from __future__ import annotations
 
-from itertools import repeat
+from collections import deque
+from itertools import islice, repeat
 from operator import eq
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_typeddict
 
@@ -21,8 +21,9 @@ import msgspec
 from sf_actors.wire.limits import is_open
 from sf_actors.wire.msgpack import TEXTS, array_header, count_of, is_array, is_map, items_of
 from sf_actors.wire.scalars import is_enum
-from sf_actors.wire.tokens import has_large_map
+from sf_actors.wire.tokens import FEW, MANY, has_many
 from sf_actors.wire.types import MAX_DEPTH, NOTHING, fields_of, members_of
+from sf_actors.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -30,29 +31,28 @@ if TYPE_CHECKING:
     #: Looks into a packed value and raises ValueError where it holds chosen keys.
     Guard = Callable[[Any], None]
 
-FREE: Final = 256
-"""Keys that nobody can make dear: all in one place take some two milliseconds."""
-
 FREE_BYTES: Final = 4_096
 """Bytes of a message in which no keys can be that would be dear."""
 
-ALIKE: Final = 16
-"""Keys that may have one hash. Of those that nobody chose, hardly any two have."""
+ALIKE: Final = 36
+"""Keys that may have one hash: powers of two as floats are so many, others hardly ever two."""
 
-_WALKED: Final = 8_192
-"""Keys from which on their ways are counted: as many that differ in their hashes take 10 ms."""
+_MEASURED: Final = 8_192
+"""Keys from which on their table is measured: as many that differ in their hashes take 10 ms."""
 
-_STEPS: Final = 32
-"""Places that a key may come to in vain on average. Usual keys come to one or two, multiples of a
-large power of 2 to twenty; those that were chosen to thousands."""
+_RUN: Final = 256
+"""Keys between two looks at the work done."""
 
-_LINEAR: Final = 9
-"""Places beside the one that it comes to that a set looks at before it goes elsewhere."""
+_ALLOWED_S: Final = 0.02
+_ALLOWED_PER_KEY_S: Final = 3e-6
+"""Processor time that keys may take. Usual ones take a tenth of it, UUIDs a fifth."""
 
-_GROWS_FAST: Final = 50_000
-"""Keys up to which a set grows to the fourfold, as a dict to the double."""
+MOST_ITEMS: Final = 4_000_000
+MOST_UNDECLARED: Final = 1_000_000
+"""Items of one container that are looked at one by one; each takes some 60 bytes for that time."""
 
-_UNSIGNED: Final = 2**64 - 1
+_COPIES: Final = 16
+"""How many times the bytes of an undeclared place may be copied to look into it."""
 
 _SECRET: Final = frozenset({str, bytes, bool, NOTHING})
 """Types whose hashes nobody can know, or of which there are too few values."""
@@ -68,12 +68,11 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
     :raises ChosenKeys: they would
     :raises TypeError: one cannot be hashed
     """
-    if len(keys) <= FREE:
+    if len(keys) <= FEW:
         return
-    hashes = list(map(hash, keys))
-    in_order = sorted(hashes)
-    if any(map(eq, in_order, in_order[ALIKE:])) or (
-        len(hashes) > _WALKED and _steps_of(hashes, is_set=is_set) > _STEPS * len(hashes)
+    hashes = sorted(map(hash, keys))
+    if any(map(eq, hashes, hashes[ALIKE:])) or (
+        len(keys) > _MEASURED and _is_slow(keys, is_set=is_set)
     ):
         raise ChosenKeys(
             f"expected keys whose hashes differ, got {len(keys)} that were chosen to meet in one "
@@ -81,47 +80,47 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
         )
 
 
-def _steps_of(hashes: list[int], *, is_set: bool) -> int:
-    """Return how often keys with these hashes come to taken places of a table that grows.
-
-    It stops as soon as there are too many.
-    """
-    too_many = _STEPS * len(hashes)
-    steps, size, room = 0, 8, 0
-    while room < len(hashes) and steps <= too_many:
-        room = size * 3 // 5 if is_set else size * 2 // 3
-        steps += _steps_within(size, hashes[:room], _LINEAR if is_set else 0, too_many)
-        # the next one takes in all that are in the one before
-        size *= 4 if is_set and room <= _GROWS_FAST else 2
-    return steps
-
-
-def _steps_within(size: int, hashes: list[int], linear: int, too_many: int) -> int:
-    table, mask, steps = bytearray(size), size - 1, 0
-    for hash_ in hashes:
-        rest = hash_ & _UNSIGNED
-        place = rest & mask
-        while table[place]:
-            if linear and place + linear <= mask:
-                beside = table.find(0, place, place + linear + 1)
-                if beside >= 0:
-                    place = beside
-                    break
-            steps += 1
-            rest >>= 5
-            place = (place * 5 + rest + 1) & mask
-        if steps > too_many:
-            break
-        table[place] = 1
-    return steps
+def _is_slow(keys: Collection[Any], *, is_set: bool) -> bool:
+    """Put keys into a table one after the other, as whoever builds the real one does."""
+    work, left, count = Work(), iter(keys), 0
+    table: Any = set() if is_set else {}
+    while run := list(islice(left, _RUN)):
+        deque(
+            map(table.add, run) if is_set else map(table.__setitem__, run, repeat(None)), maxlen=0
+        )
+        count += len(run)
+        if work.spent_s > _ALLOWED_S + _ALLOWED_PER_KEY_S * count:
+            return True
+    return False
 
 
 def guard_of(type_: Any) -> Guard | None:
-    """Return what looks for chosen keys in a packed value of a canonical type.
+    """Return what looks for chosen keys in the packed fields of a canonical type.
 
     None where there can be none. It raises `ChosenKeys`, or another ValueError or TypeError for
     what does not decode to the type either.
     """
+    guard = _guard_of(type_)
+    if guard is None:
+        return None
+    # sets come as arrays
+    arrays = _holds_set(type_)
+
+    def look(packed: Any) -> None:
+        if has_many(packed, FEW, arrays=arrays):
+            guard(packed)
+
+    return look
+
+
+def _holds_set(type_: Any) -> bool:
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return any(map(_holds_set, (*required.values(), *optional.values())))
+    return get_origin(type_) in (set, frozenset) or any(map(_holds_set, get_args(type_)))
+
+
+def _guard_of(type_: Any) -> Guard | None:
     if type_ is Any:
         return _look_into_anything
     if is_typeddict(type_):
@@ -136,7 +135,7 @@ def guard_of(type_: Any) -> Guard | None:
     if origin in (set, frozenset):
         return _guard_of_set(args[0])
     if origin in (list, tuple):
-        parts = [guard_of(part) for part in args if part is not ...]
+        parts = [_guard_of(part) for part in args if part is not ...]
         is_fixed = origin is tuple and args[-1] is not ...
         return _guard_of_items(parts, is_fixed=is_fixed) if any(parts) else None
     return None
@@ -151,11 +150,11 @@ def _is_known(type_: Any) -> bool:
 
 
 def _guard_of_record(fields: Mapping[str, Any]) -> Guard | None:
-    guards = {msgspec.msgpack.encode(name): guard_of(part) for name, part in fields.items()}
+    guards = {msgspec.msgpack.encode(name): _guard_of(part) for name, part in fields.items()}
     dangerous = {name: guard for name, guard in guards.items() if guard is not None}
     if not dangerous:
         return None
-    longest = len(fields) + FREE
+    longest = len(fields) + MANY
 
     def look(packed: Any) -> None:
         if count_of(packed) > longest:
@@ -177,21 +176,14 @@ def _as_text(packed: msgspec.Raw) -> bytes:
 
 
 def _guard_of_table(key: Any, value: Any) -> Guard | None:
-    guard = guard_of(value)
-    if not _is_known(key):
-        if guard is None:
-            return None
-        return lambda packed: _each(guard, items_of(packed)[1::2])
-    decode_keys = msgspec.msgpack.Decoder(list[key]).decode
-    may_be_lists = is_open(key)
+    guard, require = _guard_of(value), _keys_guard(key, is_set=False)
+    if guard is None and require is None:
+        return None
 
     def look(packed: Any) -> None:
-        if count_of(packed) <= FREE and guard is None:
-            return
-        items = items_of(packed)
-        if len(items) > 2 * FREE:
-            keys: Any = decode_keys(_array(items[::2]))
-            require_spread(list(map(_as_key, keys)) if may_be_lists else keys)
+        items = _few_items_of(packed)
+        if require is not None:
+            require(items[::2])
         if guard is not None:
             _each(guard, items[1::2])
 
@@ -199,15 +191,26 @@ def _guard_of_table(key: Any, value: Any) -> Guard | None:
 
 
 def _guard_of_set(item: Any) -> Guard | None:
-    if not _is_known(item):
-        return None
-    decode = msgspec.msgpack.Decoder(list[item]).decode
-    may_be_lists = is_open(item)
+    require = _keys_guard(item, is_set=True)
+    return None if require is None else lambda packed: require(_few_items_of(packed))
 
-    def look(packed: Any) -> None:
-        if count_of(packed) > FREE:
-            items: Any = decode(packed)
-            require_spread(list(map(_as_key, items)) if may_be_lists else items, is_set=True)
+
+def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None] | None:
+    """Return what looks at the packed keys of a mapping, or the items of a set."""
+    if not _is_known(key):
+        return None
+    decode = msgspec.msgpack.Decoder(list[key]).decode
+    guard, has_open = _guard_of(key), is_open(key)
+
+    def look(keys: list[msgspec.Raw]) -> None:
+        if has_open:
+            _each(_refuse_maps, keys)
+        if guard is not None:
+            # a key that holds keys: a frozenset, or a tuple of them
+            _each(guard, keys)
+        if len(keys) > FEW:
+            read: Any = decode(_array(keys))
+            require_spread(list(map(_as_key, read)) if has_open else read, is_set=is_set)
 
     return look
 
@@ -215,7 +218,7 @@ def _guard_of_set(item: Any) -> Guard | None:
 def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
     def look(packed: Any) -> None:
         guards: Iterable[Guard | None] = parts if is_fixed else repeat(parts[0])
-        for guard, item in zip(guards, items_of(packed), strict=False):
+        for guard, item in zip(guards, _few_items_of(packed), strict=False):
             if guard is not None:
                 guard(item)
 
@@ -223,8 +226,8 @@ def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
 
 
 def _guard_of_union(members: tuple[Any, ...]) -> Guard | None:
-    of_maps = _only(guard_of(m) for m in members if is_typeddict(m) or get_origin(m) is dict)
-    of_arrays = _only(guard_of(m) for m in members if get_origin(m) not in (None, dict))
+    of_maps = _only(_guard_of(m) for m in members if is_typeddict(m) or get_origin(m) is dict)
+    of_arrays = _only(_guard_of(m) for m in members if get_origin(m) not in (None, dict))
     if of_maps is None and of_arrays is None:
         return None
 
@@ -247,25 +250,50 @@ def _each(guard: Guard, values: Iterable[Any]) -> None:
         guard(value)
 
 
+def _few_items_of(packed: Any, most: int = MOST_ITEMS) -> list[msgspec.Raw]:
+    if count_of(packed) > most:
+        raise ValueError(f"expected at most {most} items in one place, got more")
+    return items_of(packed)
+
+
 def _look_into_anything(packed: Any) -> None:
     """Look into a value of an undeclared place."""
-    if len(packed) > FREE_BYTES and has_large_map(packed):
-        _look_deeper(packed, MAX_DEPTH)
+    if len(packed) > FREE_BYTES and has_many(packed):
+        _look_deeper(packed, MAX_DEPTH, [_COPIES * len(packed)])
 
 
-def _look_deeper(packed: Any, depth: int) -> None:
+def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
+    """Look into a container that holds a large map somewhere.
+
+    :param depth: how many containers may still be in each other
+    :param spare: bytes that may still be copied
+    """
     first = memoryview(packed)[0]
-    if len(packed) <= FREE or not (is_map(first) or is_array(first)):
-        return
-    if depth == 0:
+    spare[0] -= len(packed)
+    if depth == 0 or spare[0] < 0:
         raise ValueError(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
-    items = items_of(packed)
+    items = _few_items_of(packed, MOST_UNDECLARED)
     if is_map(first):
         keys, items = items[::2], items[1::2]
-        if len(keys) > FREE and not all(memoryview(key)[0] in TEXTS for key in keys):
+        _each(_refuse_maps, keys)
+        if len(keys) > MANY and not all(memoryview(key)[0] in TEXTS for key in keys):
             require_spread([_as_key(key) for key in _ANYTHING.decode(_array(keys))])
     for item in items:
-        _look_deeper(item, depth - 1)
+        if len(item) > MANY and _is_container(item) and has_many(item):
+            _look_deeper(item, depth - 1, spare)
+
+
+def _is_container(packed: Any) -> bool:
+    first = memoryview(packed)[0]
+    return is_map(first) or is_array(first)
+
+
+def _refuse_maps(key: Any) -> None:
+    """Refuse a map within a key before it is decoded: it could not be hashed anyway."""
+    if not _is_container(key):
+        return
+    if has_many(key, FEW) or is_map(memoryview(key)[0]):
+        raise TypeError("expected a key that can be hashed, got one with a map in it")
 
 
 def _as_key(value: Any) -> Any:

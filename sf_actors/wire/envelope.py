@@ -298,8 +298,6 @@ def decode_snapshot_reply(frame: bytes | memoryview) -> SnapshotReply:
 def with_workflow_id(frame: bytes, workflow_id: object) -> bytes:
     """Return a packed reply of ours under another workflow id."""
     reply = decode_reply(frame)
-    if reply.workflow_id == workflow_id:
-        return frame
     reply.workflow_id = workflow_id
     return encode(reply)
 

@@ -1,8 +1,8 @@
 """What packed bytes hold, told without decoding them and without a Python step for each value.
 
 MessagePack's values come one after the other, containers as a header before their items, so that
-regular expressions can walk over all that is short. Only texts and bytes of more than 31 bytes take
-a step each.
+regular expressions can walk over all that is short. Only texts and bytes of more than 31 bytes, and
+what is sought, take a step each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from sf_actors.wire.msgpack import CONTAINERS
 
 if TYPE_CHECKING:
     import msgspec
+
+#: What counts as many: more keys than either, where some may be dear, and where few are.
+FEW: Final = 32
+MANY: Final = 255
+
+
+def _byte(byte: int) -> bytes:
+    """Return the class of one byte in a regular expression."""
+    return b"[\\x%02x]" % byte
+
 
 #: Values of one byte: small numbers, None, bools, the empty text; short maps and arrays.
 _ONE_BYTE: Final = rb"[\x00-\xa0\xc0\xc2\xc3\xe0-\xff]"
@@ -30,6 +40,10 @@ _LONGER: Final = b"|".join(
         rb"\xd6.{5}",
         rb"\xd7.{9}",
         rb"\xd8.{17}",
+        *(rb"[\xc4\xd9]" + _byte(size) + b".{%d}" % size for size in range(0x20)),
+        *(rb"\xc7" + _byte(size) + b".{%d}" % (size + 1) for size in range(0x10)),
+        *(rb"[\xc5\xda]\x00" + _byte(size) + b".{%d}" % size for size in range(0x20)),
+        *(rb"[\xc6\xdb]\x00\x00\x00" + _byte(size) + b".{%d}" % size for size in range(0x20)),
     )
 )
 #: Longer headers than their few items need: at most 255, at most 65,535.
@@ -38,14 +52,24 @@ _WASTEFUL_STARTS: Final = (b"\xdc\x00", b"\xde\x00", b"\xdd\x00\x00", b"\xdf\x00
 _HEADERS: Final = rb"[\xdc\xde]..|[\xdd\xdf].{4}"
 
 
+def _short_headers(firsts: bytes, most: int) -> bytes:
+    """Return the headers among these, of two and four bytes in turn, of at most so many items."""
+    medium, long = (b"[" + firsts[start::2] + b"]" for start in (0, 1))
+    few = b"[\\x00-\\x%02x]" % most
+    return medium + rb"\x00" + few + b"|" + long + rb"\x00\x00\x00" + few
+
+
 def _run(*parts: bytes) -> re.Pattern[bytes]:
     return re.compile(b"(?:" + b"|".join(parts) + b")*+", re.DOTALL)
 
 
 _without_headers = _run(_ONE_BYTE + b"++", _LONGER, _WASTEFUL)
-_without_large_maps = _run(
-    _ONE_BYTE + b"++", _LONGER, rb"\xde\x00.|\xdf\x00\x00\x00.", rb"\xdc..|\xdd.{4}"
-)
+_ARRAYS: Final = rb"\xdc..|\xdd.{4}"
+_without_many = {
+    (FEW, False): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xde\xdf", FEW), _ARRAYS),
+    (FEW, True): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
+    (MANY, False): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xde\xdf", MANY), _ARRAYS),
+}
 # to see at once that there is none takes a tenth of the time that trying each kind takes
 _longer = re.compile(
     b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
@@ -64,15 +88,23 @@ LARGE_BYTES: Final = 256
 _AT_ONCE: Final = 65_536
 
 
-def has_large_map(packed: bytes | memoryview | msgspec.Raw) -> bool:
-    """Return whether a map in packed bytes announces more than 255 items, or they are malformed."""
+def has_many(
+    packed: bytes | memoryview | msgspec.Raw, most: int = MANY, *, arrays: bool = False
+) -> bool:
+    """Return whether packed bytes hold a map of more items than that, or are malformed.
+
+    :param most: FEW or MANY
+    :param arrays: arrays count as well
+    """
     whole = bytes(packed)
-    if b"\xde" not in whole and b"\xdf" not in whole:
+    sought = (0xDC, 0xDD, 0xDE, 0xDF) if arrays else (0xDE, 0xDF)
+    if not any(first in whole for first in sought):
         return False
+    run = _without_many[most, arrays]
     at, end = 0, len(whole)
     while at < end:
         begin = at
-        at = _behind_run(_without_large_maps, whole, begin)
+        at = _behind_run(run, whole, begin)
         if at < end and whole[at] in _SIZES:
             at = _behind_text(whole, at)
         if at == begin:
@@ -90,14 +122,15 @@ def count_containers(packed: bytes | memoryview | msgspec.Raw, at_most: int) -> 
     if count <= at_most:
         # as many bytes could be headers, most of them in texts and numbers
         return count
-    # a wasteful header is rare where nobody means harm, and so are bytes that look like one
-    count = sum(map(whole.count, _WASTEFUL_STARTS))
-    headers, at, end = 0, 0, len(whole)
+    count, headers, at, end = 0, 0, 0, len(whole)
     while at < end and count <= at_most:
         begin = at
         at = _behind_run(_without_headers, whole, begin)
-        short = _longer.sub(b"", whole[begin:at])
+        values = whole[begin:at]
+        short = _longer.sub(b"", values)
         count += len(short) - len(short.translate(None, CONTAINERS))
+        # bytes within short values look like one now and then
+        count += sum(map(values.count, _WASTEFUL_STARTS))
         found = _header.match(whole, at)
         if found is not None:
             headers, at = headers + 1, found.end()

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 
 from sf_actors.errors import InvalidMessage
+from sf_actors.wire import collisions
 from sf_actors.wire.collisions import ChosenKeys, require_spread
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.schema import Schema
@@ -34,7 +35,7 @@ class TestKeys:
     def test_many_with_one_hash_are_refused(self, keys: list[Any]) -> None:
         with pytest.raises(ChosenKeys, match="600"):
             require_spread(keys)
-        require_spread(keys[:200])
+        require_spread(keys[:32])
 
     @pytest.mark.parametrize(
         "keys",
@@ -43,19 +44,37 @@ class TestKeys:
             [n * 0.01 for n in range(20_000)],
             [Decimal(n) / 100 for n in range(20_000)],
             [1_700_000_000_000_000_000 + n * 1_000_000 for n in range(20_000)],
-            [n << 40 for n in range(20_000)],
+            [n << 24 for n in range(100_000)],
+            [n << 40 for n in range(100_000)],
             [(n, n % 7) for n in range(20_000)],
             [timedelta(seconds=n) for n in range(20_000)],
             [uuid4() for _ in range(2_000)],
         ],
-        ids=["ints", "floats", "decimals", "times", "shifted", "tuples", "timedeltas", "uuids"],
+        ids=[
+            "ints",
+            "floats",
+            "decimals",
+            "times",
+            "shifted",
+            "shifted far",
+            "tuples",
+            "timedeltas",
+            "uuids",
+        ],
     )
     @pytest.mark.parametrize("is_set", [False, True])
     def test_those_that_nobody_chose_pass(self, keys: list[Any], is_set: bool) -> None:
         require_spread(keys, is_set=is_set)
 
-    def test_those_whose_ways_meet_though_their_hashes_differ_are_refused(self) -> None:
-        """First a long row of places that one leads to the next, then keys that end up in it."""
+    def test_those_whose_ways_meet_though_their_hashes_differ_are_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """First a long row of places that one leads to the next, then keys that end up in it.
+
+        So few take some 20 ms, as many others 1 ms.
+        """
+        monkeypatch.setattr(collisions, "_ALLOWED_S", 0.005)
+        monkeypatch.setattr(collisions, "_ALLOWED_PER_KEY_S", 1e-7)
         rng, mask = random.Random(5), 2**14 - 1
         row = [1]
         while len(row) < 9_000:
@@ -73,6 +92,11 @@ class TestKeys:
                 chosen.append(key)
         with pytest.raises(ChosenKeys):
             require_spread(row + chosen)
+        require_spread(range(len(row + chosen)))
+
+    def test_usual_ones_are_put_into_no_table_but_their_own(self) -> None:
+        """What is allowed grows with them: it is no time that a busy machine could use up."""
+        require_spread(range(1_000_000))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +112,10 @@ class TestKeys:
         (({Decimal: int}, int), (dict.fromkeys(DECIMALS, 1), 1)),
         (dict[Decimal, int] | None, dict.fromkeys(DECIMALS, 1)),
         ({(Decimal, int): int}, {(key, 1): 1 for key in DECIMALS}),
+        (dict[frozenset[Decimal], int], {frozenset(DECIMALS): 1}),
+        (set[frozenset[Decimal]], {frozenset(DECIMALS)}),
+        (dict[tuple[frozenset[UUID], int], int], {(frozenset(UUIDS), 1): 1}),
+        ([{Decimal: int}], [dict.fromkeys(DECIMALS[:40], 1)] * 20),
     ],
 )
 def test_chosen_keys_are_refused_wherever_they_stand(declared: Any, value: Any) -> None:
@@ -131,6 +159,15 @@ def test_tuples_that_were_chosen_are_refused(declared: Any) -> None:
 def test_tuples_that_nobody_chose_pass_in_an_undeclared_place() -> None:
     value = {(n * 2**30, n): 0 for n in range(600)}
     assert schema(dict).decoded(msgpack.packb({"x": value})) == {"x": value}
+
+
+@pytest.mark.parametrize("declared", [object, dict, {object}])
+def test_a_map_as_a_key_is_refused_before_it_is_read(declared: Any) -> None:
+    inner = msgpack.packb({(n, str(n)): 0 for n in range(600)})
+    packed_key = b"\x81" + inner + b"\x01" if declared != {object} else b"\x91" + inner
+    for key in (packed_key, packed_key.replace(inner, b"\x91" + inner)):
+        with pytest.raises(InvalidMessage):
+            schema(declared).decoded(b"\x81\xa1x" + key)
 
 
 def test_a_place_that_stands_twice_hides_nothing() -> None:

@@ -247,12 +247,14 @@ def many_of(item: bytes, count: int) -> bytes:
 def test_a_flood_of_empty_containers_is_refused(declared: Any, item: bytes) -> None:
     assert len(schema_of({"x": declared}).decoded(many_of(item, 40_000))["x"]) == 40_000
     with pytest.raises(InvalidMessage, match="lists and dicts"):
-        schema_of({"x": declared}).decoded(many_of(item, 200_000))
+        schema_of({"x": declared}).decoded(many_of(item, 300_000))
 
 
 def test_many_containers_with_content_are_no_flood() -> None:
-    raw = many_of(encode([1.5, 2.5]), 100_000)
-    assert len(schema_of({"x": [(float, float)]}).decoded(raw)["x"]) == 100_000
+    raw = many_of(encode([1.5, 2.5]), 300_000)
+    assert len(schema_of({"x": [(float, float)]}).decoded(raw)["x"]) == 300_000
+    pixels = many_of(encode([200, 100, 255]), 256 * 256)
+    assert len(schema_of({"x": [(int, int, int)]}).decoded(pixels)["x"]) == 256 * 256
 
 
 def test_the_deepest_value_that_may_be_sent_arrives() -> None:

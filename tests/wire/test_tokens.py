@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.wire.tokens import count_containers, has_large_map
+from sf_actors.wire.tokens import FEW, count_containers, has_many
 
 #: More than there are: then all are counted.
 ALL = 10**9
@@ -48,13 +48,14 @@ def test_at_least_the_containers_of_a_value_are_counted(value: Any) -> None:
     [
         ["щ" * 20] * 10_000,
         [b"\x90" * 200] * 2_000,
+        b"\xdc\x00" * 100_000,
         [random.Random(1).random() for _ in range(50_000)],
         [[1.5, 2.5]] * 20_000,
         [{"id": n, "at": [n, n]} for n in range(5_000)],
         [list(range(20))] * 3_000,
         {str(n): {"a": 1} for n in range(1_000)},
     ],
-    ids=["texts", "bytes", "floats", "pairs", "records", "long lists", "tables"],
+    ids=["texts", "bytes", "pixels", "floats", "pairs", "records", "long lists", "tables"],
 )
 def test_bytes_that_look_like_headers_are_not_counted(value: Any) -> None:
     count = containers_of(value)
@@ -73,7 +74,7 @@ def test_a_flood_is_more_than_is_allowed(item: bytes) -> None:
 
 @given(values)
 def test_a_value_without_a_large_map_has_none(value: Any) -> None:
-    assert not has_large_map(msgpack.packb(value))
+    assert not has_many(msgpack.packb(value))
 
 
 @pytest.mark.parametrize("count", [256, 1_000, 70_000])
@@ -82,9 +83,33 @@ def test_a_value_without_a_large_map_has_none(value: Any) -> None:
 )
 def test_a_large_map_is_found_wherever_it_is(count: int, before: Any) -> None:
     large = dict.fromkeys(range(count))
-    assert has_large_map(msgpack.packb([before, [{"deep": large}], 1]))
+    assert has_many(msgpack.packb([before, [{"deep": large}], 1]))
+
+
+@pytest.mark.parametrize(("count", "is_many"), [(32, False), (33, True), (70_000, True)])
+def test_few_may_be_many_and_arrays_count_where_they_are_sets(count: int, is_many: bool) -> None:
+    assert has_many(msgpack.packb([dict.fromkeys(range(count))]), FEW) is is_many
+    assert has_many(msgpack.packb({"a": list(range(count))}), FEW, arrays=True) is is_many
+    assert not has_many(msgpack.packb({"a": list(range(count))}), FEW)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xd9\x00",
+        b"\xd9\x05abcde",
+        b"\xc4\x00",
+        b"\xc7\x00\x05",
+        b"\xda\x00\x01x",
+        b"\xdb\x00\x00\x00\x00",
+    ],
+)
+def test_short_values_with_long_headers_take_no_step_each(value: bytes) -> None:
+    flood = b"\xdd" + (200_000).to_bytes(4, "big") + value * 200_000
+    assert not has_many(flood + msgpack.packb(dict.fromkeys(range(20))))
+    assert has_many(flood + msgpack.packb(dict.fromkeys(range(300))))
 
 
 @pytest.mark.parametrize("packed", [b"\xdf\x01", b"\xc1\xde\x01\x00", b"\xde"])
 def test_what_is_malformed_may_have_one(packed: bytes) -> None:
-    assert has_large_map(packed)
+    assert has_many(packed)
