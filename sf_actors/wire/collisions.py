@@ -26,7 +26,7 @@ from sf_actors.wire.types import MAX_DEPTH, NOTHING, fields_of, members_of
 from sf_actors.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     #: Looks into a packed value and raises ValueError where it holds chosen keys.
     Guard = Callable[[Any], None]
@@ -39,6 +39,9 @@ ALIKE: Final = 36
 
 _MEASURED: Final = 8_192
 """Keys from which on their table is measured: as many that differ in their hashes take 10 ms."""
+
+_FIRST: Final = 1_000
+"""Keys that are looked at before all are."""
 
 _RUN: Final = 256
 """Keys between two looks at the work done."""
@@ -208,11 +211,22 @@ def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None
         if guard is not None:
             # a key that holds keys: a frozenset, or a tuple of them
             _each(guard, keys)
-        if len(keys) > FEW:
-            read: Any = decode(_array(keys))
+        for some in _first_and_all(keys, FEW):
+            read: Any = decode(_array(some))
             require_spread(list(map(_as_key, read)) if has_open else read, is_set=is_set)
 
     return look
+
+
+def _first_and_all(keys: list[msgspec.Raw], most: int) -> Iterator[list[msgspec.Raw]]:
+    """Give the first keys, and then all of them, unless there are too few to be dear.
+
+    Where all were chosen, the first tell it.
+    """
+    if len(keys) > most:
+        yield keys[:_FIRST]
+    if len(keys) > _FIRST:
+        yield keys
 
 
 def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
@@ -276,8 +290,9 @@ def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
     if is_map(first):
         keys, items = items[::2], items[1::2]
         _each(_refuse_maps, keys)
-        if len(keys) > MANY and not all(memoryview(key)[0] in TEXTS for key in keys):
-            require_spread([_as_key(key) for key in _ANYTHING.decode(_array(keys))])
+        for some in _first_and_all(keys, MANY):
+            if not all(memoryview(key)[0] in TEXTS for key in some):
+                require_spread([_as_key(key) for key in _ANYTHING.decode(_array(some))])
     for item in items:
         if len(item) > MANY and _is_container(item) and has_many(item):
             _look_deeper(item, depth - 1, spare)

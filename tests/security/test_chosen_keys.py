@@ -1,0 +1,220 @@
+"""Keys that were chosen to have one hash hold up nobody, whoever sends them and in what."""
+
+from __future__ import annotations
+
+import json
+import signal
+from decimal import Decimal
+from threading import Event
+from time import monotonic, perf_counter, process_time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from sf_actors import cli
+from sf_actors.errors import InvalidArguments
+from sf_actors.testing import module_of, running
+from tests.actors.models import ANY_PORT, endpoint_of, replyer
+from tests.bare_sockets import ask, bare
+from tests.security.chosen_keys import PRIME, fields_with
+from tests.security.victim import PATIENCE_S, Bystander, Victim, message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = ("decimals", "uuids", "pairs")
+
+#: How much longer another's call may take during an attack, and the computing of one message of
+#: 0.9 MB, in seconds. Unhindered such keys take seconds.
+LONGER_S = 0.1
+COMPUTED_S = 0.25
+
+#: Calls of another that are measured at least.
+CALLS = 500
+
+#: Messages of an attack, and what is said of each.
+ATTACKS = 3
+REFUSED = "expected keys whose hashes differ"
+
+
+def wait_until_refused(
+    victim: Victim, side: str, name: str, patience_s: float = PATIENCE_S
+) -> None:
+    """Wait until all messages of an attack are counted."""
+    deadline, pause = monotonic() + patience_s, Event()
+    while victim.counters("connections", side, name)["dropped"] != {"invalid": ATTACKS}:
+        assert monotonic() < deadline, victim.counters("connections", side, name)
+        pause.wait(0.05)
+
+
+def attack_by_request(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    with bare(zmq.REQ, connect=victim.endpoint("open.replyer")) as asking:
+        asking.rcvtimeo = 60_000
+        for _ in range(ATTACKS):
+            assert ask(asking, message(args=fields))["error"]["type"] == "InvalidMessage"
+    wait_until_refused(victim, "in", "open")
+
+
+def attack_by_reply(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    with bare(zmq.REQ, connect=victim.endpoint("ask.replyer")) as asking:
+        for _ in range(ATTACKS):
+            ask(asking, {"args": {"n": 1}})
+            assert victim.villain.replyer.poll(int(PATIENCE_S * 1000))
+            victim.villain.replyer.recv()
+            victim.villain.replyer.send(message(return_args=fields))
+            victim.process.wait_for_line("the call failed")
+    wait_until_refused(victim, "out", "asked")
+
+
+def attack_by_publication(victim: Victim, bystander: Bystander, fields: bytes) -> None:
+    with bare(zmq.PUB, connect=victim.endpoint("told.subscriber")) as publisher:
+        victim.be_told(publisher)
+        for _ in range(ATTACKS):
+            publisher.send(message(args=fields))
+        # none of them is lost with the socket, and nobody else calls meanwhile
+        bystander.slowest_of(CALLS)
+        wait_until_refused(victim, "in", "told", 60)
+
+
+def attack_by_delta(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    for _ in range(ATTACKS):
+        victim.follow()
+        victim.villain.delta(1, fields)
+        victim.process.wait_for_line(REFUSED)
+
+
+def attack_by_snapshot(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    for _ in range(ATTACKS - 1):
+        answered = False
+        while not answered:
+            victim.villain.heartbeat(0)
+            answered = victim.villain.answer_with(0.1, 0, fields)
+    victim.process.wait_for_line(REFUSED)
+
+
+WAYS = {
+    "request": attack_by_request,
+    "reply": attack_by_reply,
+    "publication": attack_by_publication,
+    "delta": attack_by_delta,
+    "snapshot": attack_by_snapshot,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_calls_of_others_go_on_while_chosen_keys_are_refused(
+    tmp_path: Path, way: str, kind: str
+) -> None:
+    fields = fields_with(kind)
+    with Victim(tmp_path) as victim, Bystander(victim) as bystander:
+        usual_s = bystander.slowest_of(CALLS)
+        calls = len(bystander.waits_s)
+        WAYS[way](victim, bystander, fields)
+        slowest_s = bystander.slowest_since(calls, 100)
+    assert slowest_s <= usual_s + LONGER_S
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_with_chosen_keys_is_refused_with_little_computing(
+    tmp_path: Path, kind: str
+) -> None:
+    request = message(args=fields_with(kind))
+    with (
+        Victim(tmp_path) as victim,
+        bare(zmq.REQ, connect=victim.endpoint("open.replyer")) as asking,
+    ):
+        asking.rcvtimeo = 60_000
+        before_s = victim.numbers()["cpu_s"]
+        for _ in range(ATTACKS):
+            assert "error" in ask(asking, request)
+        computed_s = victim.numbers()["cpu_s"] - before_s
+    assert computed_s / ATTACKS < COMPUTED_S
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signal_ends_the_process_while_chosen_keys_come_in(tmp_path: Path, kind: str) -> None:
+    fields = fields_with(kind)
+    with (
+        Victim(tmp_path) as victim,
+        bare(zmq.DEALER, connect=victim.endpoint("open.replyer")) as attacking,
+    ):
+        for _ in range(10):
+            attacking.send_multipart([b"", message(args=fields)])
+        # from the first answer on the others are being read
+        assert attacking.recv_multipart()
+        began = monotonic()
+        victim.process.interrupt(signal.SIGTERM)
+        assert victim.process.wait() == 0
+        assert monotonic() - began < 1.0
+
+
+def test_keys_that_others_brought_into_a_state_make_no_update_dear() -> None:
+    to_sends: list[Any] = []
+    kept: list[int] = []
+
+    def keep(args: Any, to_send: Any) -> dict[str, int]:
+        """Add what a request brings, in a small update, to the state."""
+        to_send("state", "book", {"prices": args["prices"]})
+        kept.append(len(args["prices"]))
+        return {"n": 1}
+
+    def keep_to_send(to_send: Any) -> None:
+        to_sends.append(to_send)
+
+    module = module_of(
+        connection_models={"in": {"keep": replyer(keep, {"prices": {Decimal: int}}, {"n": int})}},
+        state_models={
+            "out": {
+                "book": {
+                    "state_type": "delta_update_out",
+                    "required_arguments": {"prices": {Decimal: int}},
+                }
+            }
+        },
+        init_function=keep_to_send,
+    )
+    addresses = {
+        "connections": {"in": {"keep": ANY_PORT}},
+        "states": {"out": {"book": {"publisher": ANY_PORT, "replyer": ANY_PORT}}},
+    }
+    answers = []
+    with running(module, addresses=addresses, console_loglevel=None) as served:
+        to_send = to_sends[0]
+        to_send("state", "book", {"prices": {Decimal(1): 1}})
+        with bare(zmq.REQ, connect=endpoint_of(served, "keep")) as asking:
+            for start in range(1, 3_001, 100):
+                keys = {str(PRIME * n): 1 for n in range(start, start + 100)}
+                answers.append(ask(asking, {"args": {"prices": keys}}))
+        honest_s = []
+        for n in range(20):
+            began = perf_counter()
+            to_send("state", "book", {"prices": {Decimal(f"10.{n}"): 1}})
+            honest_s.append(perf_counter() - began)
+    errors = {answer["error"]["type"] for answer in answers if "error" in answer}
+    assert errors == {InvalidArguments.__name__}
+    assert "error" not in answers[0]
+    assert sum(kept) < 3_000
+    assert sorted(honest_s)[10] < 0.005
+
+
+def test_a_config_file_with_chosen_keys_is_an_error_within_a_second(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service, config = tmp_path / "svc.py", tmp_path / "config.json"
+    service.write_text(
+        "from decimal import Decimal\n"
+        "config_model = {'required': {'prices': {Decimal: int}}}\n"
+        "def main(): pass\n"
+    )
+    config.write_text(json.dumps({"prices": {str(PRIME * n): 1 for n in range(1, 20_001)}}))
+    began = process_time()
+    status = cli.main(["-s", str(service), "-m", "-c", str(config), "-cl", "NONE"])
+    computed_s = process_time() - began
+    error = capsys.readouterr().err
+    assert status == 2
+    assert "'prices'" in error
+    assert REFUSED in error
+    assert error.count("\n") == 1
+    assert computed_s < 1.0

@@ -1,0 +1,164 @@
+"""What others send takes little more memory than it has bytes; in a process of its own."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import pairwise
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import zmq
+
+from tests.actors.models import until
+from tests.bare_sockets import Socket, ask, bare, packed
+from tests.security.victim import Victim, message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Bytes of a flood, and by how much the memory of the process may grow at most while it is read:
+#: what libzmq holds of it, and a copy or two. Unpacked it takes eighty times its bytes.
+SIZE = 16_000_000
+GROWTH_MB = 64.0
+
+#: The snapshot of the service's own state, in megabytes, and how many of them may be held.
+SNAPSHOT_MB = 5.0
+SNAPSHOTS_HELD = 8
+
+#: Requests for it that come at once, and those that come one after the other.
+REQUESTS = 450
+ROUNDS = 50
+
+EMPTY_LIST, EMPTY_DICT, NUMBER = b"\x90", b"\x80", b"\x01"
+
+
+def flood(of: bytes) -> bytes:
+    """Return a packed list of many items of a byte."""
+    return b"\xdd" + SIZE.to_bytes(4) + of * SIZE
+
+
+def args_with(name: str, flooded: bytes) -> bytes:
+    """Return packed fields, one of them a flood."""
+    return b"\x82" + packed("n") + packed(1) + packed(name) + flooded
+
+
+ONE = packed({"n": 1})
+
+#: each kind of message that is far larger when it is unpacked
+FLOODS = {
+    "a workflow id of lists": lambda: message(args=ONE, workflow_id=flood(EMPTY_LIST)),
+    "a list of lists": lambda: message(args=args_with("things", flood(EMPTY_LIST))),
+    "a list of dicts": lambda: message(args=args_with("things", flood(EMPTY_DICT))),
+    "a dict with a list of lists": lambda: message(
+        args=args_with("anything", b"\x81\xa1x" + flood(EMPTY_LIST))
+    ),
+}
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Victim]:
+    with Victim(tmp_path) as running:
+        yield running
+
+
+def dropped(victim: Victim, name: str) -> int:
+    counters = victim.counters("connections", "in", name)
+    return sum(counters["dropped"].values())
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_request_that_is_a_flood_takes_little_memory_and_is_answered_with_an_error(
+    victim: Victim, kind: str
+) -> None:
+    request = FLOODS[kind]()
+    victim.forget_highest()
+    before_mb = victim.highest_mb()
+    with bare(zmq.REQ, connect=victim.endpoint("open.replyer")) as asking:
+        reply = ask(asking, request)
+    grown_mb = victim.highest_mb() - before_mb
+
+    assert "error" in reply
+    assert dropped(victim, "open") == 1
+    assert grown_mb < GROWTH_MB
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_published_flood_takes_little_memory_and_is_dropped(victim: Victim, kind: str) -> None:
+    published = FLOODS[kind]()
+    with bare(zmq.PUB, connect=victim.endpoint("told.subscriber")) as publisher:
+        victim.be_told(publisher)
+        victim.forget_highest()
+        before_mb = victim.highest_mb()
+        publisher.send(published)
+        until(lambda: dropped(victim, "told"), "it is dropped")
+        grown_mb = victim.highest_mb() - before_mb
+
+    assert dropped(victim, "told") == 1
+    assert grown_mb < GROWTH_MB
+
+
+def test_a_reply_that_is_a_flood_takes_little_memory(victim: Victim) -> None:
+    reply = message(return_args=args_with("things", flood(EMPTY_LIST)))
+    victim.forget_highest()
+    before_mb = victim.highest_mb()
+    with bare(zmq.REQ, connect=victim.endpoint("ask.replyer")) as asking:
+        ask(asking, {"args": {"n": 1}})
+    victim.villain.replyer.recv()
+    victim.villain.replyer.send(reply)
+    victim.process.wait_for_line("the call failed")
+
+    assert victim.highest_mb() - before_mb < GROWTH_MB
+
+
+def test_an_answer_of_very_many_deltas_takes_little_memory_and_is_asked_for_ever_more_slowly(
+    victim: Victim,
+) -> None:
+    deltas = flood(NUMBER)
+    victim.forget_highest()
+    before_mb = victim.highest_mb()
+    end, pause = monotonic() + 4, Event()
+    while monotonic() < end:
+        # the publisher goes on to be heard
+        victim.villain.heartbeat(5)
+        victim.villain.answer(0.0, deltas=deltas)
+        pause.wait(0.02)
+    grown_mb = victim.highest_mb() - before_mb
+    asked_at = victim.villain.asked_at
+    pauses_s = [after - before for before, after in pairwise(asked_at)]
+
+    # only the first few follow each other soon
+    assert len(pauses_s) >= 3
+    assert pauses_s[-1] > 2 * pauses_s[0], pauses_s
+    assert grown_mb < GROWTH_MB
+
+
+def test_who_asks_for_snapshots_and_reads_none_makes_the_publisher_hold_few(
+    victim: Victim,
+) -> None:
+    victim.forget_highest()
+    before_mb = victim.highest_mb()
+    context: zmq.Context[Socket] = zmq.Context()
+    with closing(context.socket(zmq.DEALER)) as greedy:
+        greedy.linger = 0
+        greedy.rcvhwm, greedy.rcvbuf = 1, 4_096
+        greedy.connect(victim.endpoint("big.replyer"))
+        for _ in range(REQUESTS):
+            greedy.send_multipart([b"", packed({"args": {}})])
+        with bare(zmq.REQ, connect=victim.endpoint("big.replyer")) as asking:
+            for _ in range(ROUNDS):
+                greedy.send_multipart([b"", packed({"args": {}})])
+                # another's answer comes when this one has been given to the socket
+                answer = ask(asking, {"args": {}})
+                assert len(answer["return_args"]["state"]["text"]) == 5_000_000
+        until(lambda: big(victim)["received"] == REQUESTS + 2 * ROUNDS, "all are read")
+        grown_mb = victim.highest_mb() - before_mb
+    context.term()
+
+    assert grown_mb < SNAPSHOTS_HELD * SNAPSHOT_MB
+
+
+def big(victim: Victim) -> Any:
+    return victim.counters("states", "out", "big")
