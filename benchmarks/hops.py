@@ -40,18 +40,24 @@ OURS, STAMPED, INPROC = "sf_actors", "sf_actors, stamped", "sf_actors inproc"
 
 #: Stamps of one echo in order: side, module, function, "in" or "out", and the step that ends there.
 STAMPS = (
-    ("ask", "actors.send", "ToSend.__call__", "in", ""),
-    ("ask", "actors.requester", "Requester._ask", "in", "client: check and encode"),
-    ("ask", "actors.requester", "Requester._wait", "in", "client: take a socket and send"),
-    ("serve", "actors.replyer", "Replyer.on_readable", "in", "way there: wire and wake-up"),
-    ("serve", "actors.replyer", "Replyer._take", "in", "server: receive"),
-    ("serve", "actors.user_code", "UserCode.run", "in", "server: decode, take the turn"),
-    ("serve", "actors.user_code", "UserCode.run", "out", "server: the handler"),
-    ("serve", "actors.replyer", "Replyer._send", "in", "server: check and encode the reply"),
-    ("serve", "actors.replyer", "Replyer._send", "out", "server: send"),
-    ("ask", "actors.requester", "Requester._wait", "out", "way back: wire and wake-up"),
-    ("ask", "actors.requester", "Requester._ask", "out", "client: receive, give the socket back"),
-    ("ask", "actors.send", "ToSend.__call__", "out", "client: decode"),
+    ("ask", "user_code.to_send", "ToSend.__call__", "in", ""),
+    ("ask", "connections.requester", "Requester._ask", "in", "client: check and encode"),
+    ("ask", "connections.requester", "Requester._wait", "in", "client: take a socket and send"),
+    ("serve", "connections.replyer", "Replyer.on_readable", "in", "way there: wire and wake-up"),
+    ("serve", "connections.replyer", "Replyer._take", "in", "server: receive"),
+    ("serve", "user_code.interruptible", "UserCode.run", "in", "server: decode, take the lock"),
+    ("serve", "user_code.interruptible", "UserCode.run", "out", "server: the handler"),
+    ("serve", "connections.replyer", "Replyer._send", "in", "server: check and encode the reply"),
+    ("serve", "connections.replyer", "Replyer._send", "out", "server: send"),
+    ("ask", "connections.requester", "Requester._wait", "out", "way back: wire and wake-up"),
+    (
+        "ask",
+        "connections.requester",
+        "Requester._ask",
+        "out",
+        "client: receive, give the socket back",
+    ),
+    ("ask", "user_code.to_send", "ToSend.__call__", "out", "client: decode"),
 )
 
 

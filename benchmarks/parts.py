@@ -75,8 +75,8 @@ def _raw() -> Callable[[], object]:
 
 
 def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
-    from sf_actors.actors.frames import NOBLOCK, send_frame  # noqa: PLC0415
-    from sf_actors.replication.patch import merge  # noqa: PLC0415
+    from sf_actors.replication.values.patch import merge  # noqa: PLC0415
+    from sf_actors.sockets.frames import NOBLOCK, send_frame  # noqa: PLC0415
     from sf_actors.wire.envelope import encode_delta, encode_published  # noqa: PLC0415
 
     levels = {str(key): float(key) for key in range(KEYS)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
-from sf_actors.wire.words import bounded
+from sf_actors.wording import bounded
 
 #: Upper bounds of the buckets of `handler_s`, in seconds; the last bucket has no bound.
 BOUNDS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))

@@ -11,18 +11,19 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from sf_actors.actors.error_details import ErrorDetails, checked_details
-from sf_actors.actors.flag import Flag
-from sf_actors.config.model import ConfigSource
+from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
-from sf_actors.loading import Loading
+from sf_actors.lifecycle.loading import Loading
+from sf_actors.lifecycle.run import Run
+from sf_actors.lifecycle.run_state import Phase
+from sf_actors.lifecycle.signals import SignalHandlers
+from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log import LogScope
-from sf_actors.runtime import Phase, Run
-from sf_actors.signals import SignalHandlers
-from sf_actors.stats import stats_before, stats_of
-from sf_actors.user_frames import trimmed
-from sf_actors.wire.words import shown
+from sf_actors.sockets.error_details import ErrorDetails, checked_details
+from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.tracebacks import trimmed
+from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,7 @@ class Service:
         self._lock = threading.RLock()
         self._run: Run | None = None
         self._loading: Loading | None = None
-        self._ended = Flag(is_set=True)
+        self._ended = LightEvent(is_set=True)
         self._is_stop_asked = False
         self._signals: SignalHandlers | None = None
         #: called once at the end of a stop that left user code behind; for the command line
@@ -221,13 +222,12 @@ class Service:
     def failure(self) -> BaseException | None:
         """What made the last run fail, or None."""
         run = self._run
-        return self._failure if run is None else run.failure
+        return self._failure if run is None else run.state.failure
 
     @property
     def was_ready(self) -> bool:
         """Whether the current or last run got as far as READY."""
-        run = self._run
-        return run is not None and run.was_ready
+        return self._run is not None and self._run.state.was_ready
 
     @property
     def addresses(self) -> dict[str, Any]:
@@ -240,11 +240,11 @@ class Service:
         """Return the numbers of the current or last run, ready for JSON."""
         run = self._run
         if run is not None:
-            return stats_of(run)
+            return stats_of(run.state)
         return stats_before(self._name or default_name(self._source))
 
     def __repr__(self) -> str:
-        phase = "not started" if self._run is None else self._run.phase
+        phase = "not started" if self._run is None else self._run.state.phase
         return f"<Service {self._name or self._source}: {phase}>"
 
     # within
@@ -260,8 +260,8 @@ class Service:
             if main_mode:
                 run.run_main()
             run.wait(None)
-        if run.failure is not None:
-            raise run.failure
+        if run.state.failure is not None:
+            raise run.state.failure
 
     def _start(self, *, main_mode: bool) -> Run:
         loading = self._begin()
@@ -278,7 +278,7 @@ class Service:
         with self._lock:
             self._run = run
             self._loading = None
-            run.failure = self._failure
+            run.state.failure = self._failure
             is_stop_asked = self._is_stop_asked
         if is_stop_asked:
             run.begin_stop()
@@ -294,7 +294,7 @@ class Service:
         with self._lock:
             if self.is_running:
                 raise ServiceRunning(f"{self!r} runs already; stop it first, or make another")
-            self._ended = Flag()
+            self._ended = LightEvent()
             self._is_stop_asked = False
             self._failure = None
             self._run = None
@@ -320,7 +320,7 @@ class Service:
                     )
                     keys = None
                     if self._keys is not None:
-                        from sf_actors.keys import load as load_keys  # noqa: PLC0415 - seldom used
+                        from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
 
                         keys = load_keys(self._keys)
                     self._addresses = _copied(definition.given_addresses)
@@ -381,7 +381,7 @@ class Service:
         with self._lock:
             self._is_stop_asked = True
             run = self._run
-        if run is not None and run.phase in (Phase.STARTING, Phase.READY):
+        if run is not None and run.state.phase in (Phase.STARTING, Phase.READY):
             run.stop_by_signal(signum, frame)
         self.stop_service()
 

@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 with atheris.instrument_imports(include=["sf_actors"]):
     from sf_actors.errors import SfActorsError
+    from sf_actors.schema.schema import Schema
     from sf_actors.wire import envelope, topic
-    from sf_actors.wire.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.addresses import Endpoint, parse, read_addresses_file, resolve
+from sf_actors.definition.addresses import read_addresses_file, resolve
 from sf_actors.errors import AddressError
+from sf_actors.sockets.endpoint import Endpoint, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,28 +11,33 @@ import pytest
 import sf_actors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(sf_actors.__file__).parent
 
-#: The layers from the lowest to the highest; what stands in one line may import each other.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "nearest", "work"),
+#: The floors from the lowest to the highest: what stands on one may use those below it.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors", "wording"),
+    ("counters",),
+    ("sync", "log"),
     ("wire",),
+    ("schema",),
+    ("sockets",),
     ("replication",),
-    ("json_file",),
-    ("user_frames", "counters", "log", "addresses", "config", "definition", "keys"),
-    ("actors", "peers"),
-    ("runtime", "starting", "stopping", "stats", "signals", "signal_hook"),
-    ("loading", "service"),
+    ("definition",),
+    ("user_code",),
+    ("actors",),
+    ("connections", "states"),
+    ("lifecycle",),
+    ("service",),
     ("__init__", "testing"),
     ("demo",),
-    ("arguments", "cli"),
+    ("cli",),
     ("__main__",),
 )
 
 #: Packages that know nothing of threads, sockets and clocks.
-PURE = ("wire", "replication")
+PURE = ("wire", "schema", "replication")
 IMPURE = {"asyncio", "select", "socket", "subprocess", "threading", "time", "zmq", "pykka"}
 
 MAX_LINES = 400
@@ -60,23 +65,63 @@ def part_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def layer_of(part: str) -> int:
-    found = [number for number, layer in enumerate(LAYERS) if part in layer]
-    assert found, f"{part} stands in no layer of this test; where does it belong?"
+def floor_of(part: str) -> int:
+    found = [number for number, floor in enumerate(FLOORS) if part in floor]
+    assert found, f"{part} stands on no floor of this test; where does it belong?"
     return found[0]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_point_downwards_only(path: Path) -> None:
-    mine = layer_of(part_of(path))
+    mine = floor_of(part_of(path))
     for name in imports_of(path):
         package, _, rest = name.partition(".")
         if package != "sf_actors":
             continue
         part = rest.partition(".")[0]
         is_module = (ROOT / part).is_dir() or (ROOT / f"{part}.py").is_file()
-        theirs = layer_of(part if is_module else "__init__")
-        assert theirs <= mine, f"{named(path)} imports {name}, which stands above it"
+        above = part if is_module else "__init__"
+        is_below = floor_of(above) < mine or above == part_of(path)
+        assert is_below, f"{named(path)} imports {name}, which does not stand below it"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Type-checking imports included: a circle of thought is one too."""
+    modules = {module_named(path): path for path in MODULES}
+    below = {
+        name: {found for found in map(modules_of(modules), imports_of(path)) if found} - {name}
+        for name, path in modules.items()
+    }
+    circles = set()
+    for name, direct in below.items():
+        reached, waiting = set(), list(direct)
+        while waiting:
+            one = waiting.pop()
+            if one not in reached:
+                reached.add(one)
+                waiting += below[one]
+        if name in reached:
+            circles.add(name)
+
+    assert not circles
+
+
+def module_named(path: Path) -> str:
+    """Return the full name of a module."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_of(modules: dict[str, Path]) -> Callable[[str], str | None]:
+    """Return what finds the module that an import names, or that holds what it names."""
+
+    def find(imported: str) -> str | None:
+        for name in (imported, imported.rpartition(".")[0]):
+            if name in modules:
+                return name
+        return None
+
+    return find
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if part_of(path) in PURE], ids=named)

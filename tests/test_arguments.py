@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sf_actors import arguments
-from sf_actors.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.cli import arguments
+from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.errors import UsageError
 
 
@@ -280,11 +280,11 @@ def test_the_version_goes_to_standard_output_and_ends_with_0(
 def test_parsing_loads_neither_zeromq_nor_msgspec() -> None:
     code = (
         "import sys; package = sys.modules['sf_actors'] = type(sys)('sf_actors');"
-        "package.__path__ = sys.argv[1:]; from sf_actors.arguments import parse;"
+        "package.__path__ = sys.argv[1:]; from sf_actors.cli.arguments import parse;"
         "parse(['-s', 'svc.py', '--key', '1']);"
         "print({'zmq', 'msgspec', 'structlog', 'importlib.metadata'} & set(sys.modules))"
     )
-    folder = Path(arguments.__file__).parent
+    folder = Path(arguments.__file__).parent.parent
     line = [sys.executable, "-W", "error", "-c", code, str(folder)]
     done = subprocess.run(line, check=False, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")

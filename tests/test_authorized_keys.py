@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from zmq.auth import load_certificate
 
-from sf_actors import keys as module
-from sf_actors.keys import MAX_FILE_BYTES, Keys, load, new_pair
+from sf_actors.sockets import keys as module
+from sf_actors.sockets.keys import MAX_FILE_BYTES, Keys, load, new_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors import UsageError, cli
+from sf_actors import UsageError
+from sf_actors.cli import command as cli
 from tests.services import REPLYER_FILE
 
 if TYPE_CHECKING:

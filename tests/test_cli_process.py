@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors import cli
+from sf_actors.cli import command as cli
 from tests.processes import Process
 
 if TYPE_CHECKING:

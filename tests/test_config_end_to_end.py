@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import ConfigError, RequestTimeout, Service, cli
+from sf_actors import ConfigError, RequestTimeout, Service
+from sf_actors.cli import command as cli
 from sf_actors.testing import module_of, running
 from tests.services import REPLYER_FILE, ask, replying, requester
 

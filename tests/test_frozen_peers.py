@@ -15,10 +15,10 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout
-from sf_actors.actors import pulse
-from sf_actors.actors.transport import Transport
-from sf_actors.addresses import parse
+from sf_actors.connections import liveness as pulse
 from sf_actors.replication.status import Phase
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.actors.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.actors.questions import asking, attempt, free_port

@@ -312,7 +312,7 @@ def answers_as_ever(hostile: Hostile) -> None:
         assert ask(req, {"args": {}})["return_args"]["state"]["n"] == 9
     with bare(zmq.SUB, connect=hostile.at("fo")) as sub:
         assert unpacked(sub.recv())["args"]["n"] == 8
-    states = hostile.service._run.world.states  # type: ignore[union-attr]
+    states = hostile.service._run.state.world.states  # type: ignore[union-attr]
     whole = {"n": 7, "levels": {"a": 0.5}}
 
     def is_followed(name: str, publish: Callable[[], None]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors.json_file import MAX_DEPTH, MAX_DIGITS, parse, plain
+from sf_actors.definition.config.json_file import MAX_DEPTH, MAX_DIGITS, parse, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sf_actors.errors import KeysError
-from sf_actors.keys import MAX_FILE_BYTES, load, new_pair
+from sf_actors.sockets.keys import MAX_FILE_BYTES, load, new_pair
 
 PLACES = ["", "authorized", "servers", "authorized/ann.key", "servers/default.key"]
 

@@ -11,7 +11,7 @@ import zmq
 from zmq.auth import load_certificate
 
 from sf_actors.errors import KeysError
-from sf_actors.keys import Keys, load, new_pair
+from sf_actors.sockets.keys import Keys, load, new_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from sf_actors import InvalidArguments, RemoteError, RequestTimeout
 from sf_actors.testing import module_of, running
-from sf_actors.wire.words import LONGEST_TEXT
+from sf_actors.wording import LONGEST_TEXT
 from tests.actors.models import Sender, publisher, replyer, requester
 
 WAIT_S = 20.0

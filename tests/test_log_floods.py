@@ -79,7 +79,7 @@ def test_messages_that_fail_the_model_are_logged_once_in_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("sf_actors.actors.base.monotonic", lambda: now)
+    monkeypatch.setattr("sf_actors.actors.socket_actor.monotonic", lambda: now)
     path = tmp_path / "log"
     with asked(MODELS, log_path=path) as (served, client):
         # no two errors are alike
@@ -95,7 +95,7 @@ def test_a_handler_that_fails_all_the_time_is_logged_a_few_times_in_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("sf_actors.runtime.monotonic", lambda: now)
+    monkeypatch.setattr("sf_actors.lifecycle.run.monotonic", lambda: now)
     path = tmp_path / "log"
     with asked(MODELS, log_path=path) as (served, client):
         ask(served, client, *[request({"text": "bad"})] * FLOOD)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors import peers
-from sf_actors.peers import Listener
+from sf_actors.sockets import peers
+from sf_actors.sockets.peers import Listener
 from sf_actors.testing import module_of, running
 from tests.actors.models import replyer, until
 from tests.security.services import addresses_in, server_module

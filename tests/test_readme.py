@@ -17,7 +17,7 @@ from docutils.core import publish_doctree
 from msgspec.structs import fields
 
 import sf_actors
-from sf_actors.arguments import Arguments, _service_parser, parse
+from sf_actors.cli.arguments import Arguments, _service_parser, parse
 from sf_actors.definition.creation import _TABLE
 from sf_actors.replication.status import Status
 from sf_actors.service import Service

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors import ActorDied, BindError, DefinitionError, Service, ServiceFailed
-from sf_actors.actors.replyer import Replyer
+from sf_actors.connections.replyer import Replyer
 from sf_actors.testing import module_of, running
 from tests.services import (
     ECHO_ADDRESSES,

@@ -8,9 +8,7 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sf_actors import (
-    ServiceFailed,
-)
+from sf_actors import ServiceFailed
 from tests.processes import Process
 from tests.services import (
     ECHO_ADDRESSES,

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import (
-    ServiceRunning,
-    ServiceStopped,
-)
+from sf_actors import ServiceRunning, ServiceStopped
 from sf_actors.testing import module_of
 from tests.services import (
     ECHO_ADDRESSES,

@@ -53,7 +53,7 @@ def watch():
     while service.stats()['router']['queued'] < {REQUESTS}:
         time.sleep(0.005)
     print('all wait', flush=True)
-    while not service._run.world.actors['connections/in/echo'].is_draining:
+    while not service._run.state.actors['connections/in/echo'].is_draining:
         time.sleep(0.005)
     print('nothing new is read', flush=True)
 

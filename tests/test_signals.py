@@ -176,7 +176,7 @@ def test_the_service_does_not_stop_before_a_hook_that_has_to_wait() -> None:
         with client_of(address_of(service)) as client:
             client.send(n=1)
             assert entered.wait(PATIENCE_S)
-            wait_until(service._run.main_ended.is_set)  # type: ignore[union-attr]
+            wait_until(service._run.state.main_ended.is_set)  # type: ignore[union-attr]
             may_end.set()
             client.receive()
 

@@ -89,7 +89,7 @@ def test_what_is_not_read_when_the_stop_begins_is_not_read_any_more(kind: str, g
     addresses = {"connections": {"in": {"echo": {kind: "127.0.0.1:0"}}}}
     service = service_of(module, addresses=addresses)
     service.run_service()
-    inbox = service._run.world.actors["connections/in/echo"].inbox  # type: ignore[union-attr]
+    inbox = service._run.state.actors["connections/in/echo"].inbox  # type: ignore[union-attr]
     address = service.addresses["connections"]["in"]["echo"][kind]
     with bare(zmq.DEALER if kind == "replyer" else zmq.XPUB, connect=f"tcp://{address}") as sender:
         if kind == "subscriber":
@@ -288,7 +288,7 @@ def test_a_main_that_was_not_begun_when_the_service_stops_is_not_begun() -> None
     service = service_of(module_of(main=lambda: begun.append(1)))
     run = service._start(main_mode=True)
     stop = Background(service.stop_service)
-    wait_until(run.stopping.begun.is_set)
+    wait_until(run.state.stop_begun.is_set)
     run.run_main()
     assert stop.join() is None
     assert not begun

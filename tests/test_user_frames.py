@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import sf_actors
-from sf_actors.user_frames import passed_user_code, trimmed
+from sf_actors.user_code.tracebacks import passed_user_code, trimmed
 
 PACKAGE = Path(sf_actors.__file__).parent
 

@@ -1,4 +1,4 @@
-"""Threads and sockets live here and nowhere else.
+"""Actors: each inbound connection and each state is one, with a thread and sockets of its own.
 
 ======================  =================================================  =======================
 thread                  runs                                               touches the sockets
@@ -10,8 +10,8 @@ the caller of to_send   check, encode, send, wait for the reply            an ou
 ======================  =================================================  =======================
 
 A message comes in on the socket of an inbound actor. Its thread decodes it and hands a `Call` to
-the `Turn`: when no user code runs and none waits, the handler runs at once in that thread; else
-the call queues at the router and runs in the router's thread, and its answer comes back to the
+the `HandlerLock`: when no user code runs and none waits, the handler runs at once in that thread;
+else the call queues at the router and runs in the router's thread, and its answer comes back to the
 actor as a message. Either way one handler runs at a time, and each connection keeps its order.
 Where one connection alone brings calls, the router has no thread until one of them has to wait.
 """

@@ -24,19 +24,19 @@ import pykka
 import zmq
 from zmq.utils import z85
 
-from sf_actors.actors.base import BATCH
-from sf_actors.actors.fence import Fence
-from sf_actors.actors.inbox import Broken, SocketInbox, Source
-from sf_actors.actors.transport import ZAP_DOMAIN
+from sf_actors.actors.inbox import SocketInbox, SocketSource, WaitFailed
 from sf_actors.counters import Counters
 from sf_actors.log.throttle import Throttle
-from sf_actors.wire.words import cut
+from sf_actors.sockets.fence import Fence
+from sf_actors.sockets.frames import BATCH
+from sf_actors.sockets.transport import ZAP_DOMAIN
+from sf_actors.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sf_actors.actors.world import World
-    from sf_actors.keys import Keys
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.sockets.keys import Keys
 
 _VERSION = b"1.0"
 _CURVE = b"CURVE"
@@ -81,21 +81,21 @@ class Authenticator(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, world: World, keys: Keys) -> None:
+    def __init__(self, world: RunContext, keys: Keys) -> None:
         super().__init__()
         self.name = "authenticator"
         self.thread: threading.Thread | None = None
         self.counters = Counters()
         #: what `start` takes to make a successor
-        self.construction = (world, keys)
+        self.restart_arguments = (world, keys)
         self._world = world
         self._keys = keys
         self._inbox = cast("SocketInbox", self.actor_inbox)
-        self._source: Source | None = None
+        self._source: SocketSource | None = None
         self._fence: Fence | None = None
         self._next_look = 0.0
         self._throttle = Throttle()
-        world.authenticator = self
+        world.supervisor.created(self)
 
     @staticmethod
     def _create_actor_inbox() -> SocketInbox:
@@ -107,7 +107,7 @@ class Authenticator(pykka.ThreadingActor):
         self.thread.name = f"{self._world.name}/{self.name}"
         self._world.scope.adopt()
         try:
-            self._source = Source(self._world.transport.questions())
+            self._source = SocketSource(self._world.transport.questions())
             self._fence = Fence(self._world.transport.context)
             self._inbox.watch(self._source)
         except BaseException as error:  # noqa: BLE001 - told to who waits
@@ -121,9 +121,9 @@ class Authenticator(pykka.ThreadingActor):
         if self._source is None:
             return
         try:
-            if type(message) is Source:
+            if type(message) is SocketSource:
                 self._read(message)
-            elif type(message) is Broken:
+            elif type(message) is WaitFailed:
                 raise message.error
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
@@ -144,7 +144,7 @@ class Authenticator(pykka.ThreadingActor):
             self._inbox.forget(source)
             self._world.transport.close_questions(source.socket)
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: SocketSource) -> None:
         # Before the read: what comes meanwhile is answered by the same look.
         pause = self._next_look - monotonic()
         if pause > 0:

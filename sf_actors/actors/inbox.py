@@ -20,7 +20,7 @@ from pykka.messages import _ActorStop
 from zmq import zmq_poll
 
 if TYPE_CHECKING:
-    from sf_actors.actors.transport import Socket
+    from sf_actors.sockets.transport import Socket
 
 
 class Tick:
@@ -47,14 +47,14 @@ STEP: Final = Step()
 _STEP: Final = Envelope(STEP)
 
 
-class Broken:
+class WaitFailed:
     """The wait itself failed; the actor raises what is inside."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
-class Awaited:
+class Pollable:
     """What an inbox waits for, and that arrives as a message when it may be readable.
 
     Whoever gets the message reads until nothing is there and then says so with `drained`.
@@ -64,13 +64,13 @@ class Awaited:
     :ivar came_alone: the inbox waited for what is there now, so that most likely it is all
     """
 
-    __slots__ = ("came_alone", "envelope", "item", "may_be_readable", "paused")
+    __slots__ = ("envelope", "is_probably_single", "item", "may_be_readable", "paused")
 
     def __init__(self, item: Any, message: object) -> None:
         self.item = item
         self.envelope: Envelope[Any] = Envelope(message)
         self.may_be_readable = False
-        self.came_alone = False
+        self.is_probably_single = False
         self.paused = False
 
     def drained(self) -> None:
@@ -81,7 +81,7 @@ class Awaited:
         self.may_be_readable = False
 
 
-class Source(Awaited):
+class SocketSource(Pollable):
     """A socket of ZeroMQ, which arrives itself.
 
     :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
@@ -142,7 +142,7 @@ class Inbox:
                     self._is_idle = True
                 self._gate.acquire()
             except BaseException as error:  # noqa: BLE001 - see the top of the file
-                return Envelope(Broken(error))
+                return Envelope(WaitFailed(error))
 
     def empty(self) -> bool:
         """Return whether no message waits."""
@@ -200,7 +200,7 @@ class SocketInbox:
         self._is_idle = False
         self._is_closed = False
         self._wakeup = Wakeup()
-        self._sources: dict[Any, Awaited] = {}
+        self._sources: dict[Any, Pollable] = {}
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` is to return a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
@@ -222,31 +222,31 @@ class SocketInbox:
         try:
             return self._next()
         except BaseException as error:  # noqa: BLE001 - see the top of the file
-            return Envelope(Broken(error))
+            return Envelope(WaitFailed(error))
 
     def empty(self) -> bool:
         """Return whether no message waits."""
         return not self.waiting
 
-    def watch(self, source: Awaited) -> None:
+    def watch(self, source: Pollable) -> None:
         """Wait for a socket or descriptor from now on."""
         self._sources[source.item] = source
         self._polled.append((source.item, _POLLIN))
 
-    def pause(self, source: Awaited) -> None:
+    def pause(self, source: Pollable) -> None:
         """Leave a socket unread until `resume`."""
         if not source.paused:
             source.paused = True
             self._polled.remove((source.item, _POLLIN))
 
-    def resume(self, source: Awaited) -> None:
+    def resume(self, source: Pollable) -> None:
         """Wait for a paused socket again."""
         if source.paused:
             source.paused = False
             source.may_be_readable = True
             self._polled.append((source.item, _POLLIN))
 
-    def forget(self, source: Awaited) -> None:
+    def forget(self, source: Pollable) -> None:
         """Wait for a socket no longer, before it is closed."""
         if self._sources.pop(source.item, None) is not None and not source.paused:
             self._polled.remove((source.item, _POLLIN))
@@ -295,11 +295,11 @@ class SocketInbox:
                     source.may_be_readable = True
                     if len(ready) == 1:
                         # no message has come, and no other source: without another round
-                        source.came_alone = monotonic() - asked_at > _LEAST_WAIT_S
+                        source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
                         return self._turn_of(source)
             self._is_idle = False
 
-    def _turn_of(self, source: Awaited) -> Envelope[Any]:
+    def _turn_of(self, source: Pollable) -> Envelope[Any]:
         self._is_idle = False
         self._is_works_turn = True
         if len(self._sources) > 1:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 
-from sf_actors.actors.inbox import Broken, Inbox, last_inbox
-from sf_actors.actors.turn import Call
-from sf_actors.actors.user_code import LeftBehind
+from sf_actors.actors.inbox import Inbox, WaitFailed, last_inbox
+from sf_actors.user_code.interruptible import LeftBehind
+from sf_actors.user_code.turn import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.actors.world import World
+    from sf_actors.actors.run_context import RunContext
 
 
 class Fence:
@@ -39,12 +39,13 @@ class Router(pykka.ThreadingActor):
 
     use_daemon_thread = True
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: RunContext) -> None:
         super().__init__()
         self.name = "router"
         self.thread: threading.Thread | None = None
         self._world = world
         world.router = self
+        world.supervisor.created(self)
         self._turn = world.turn
         #: the calls that wait, in order
         self.queue: Inbox = cast("Inbox", self.actor_inbox)
@@ -93,7 +94,7 @@ class Router(pykka.ThreadingActor):
                 self._run(message)
             elif isinstance(message, Fence):
                 message.passed()
-            elif isinstance(message, Broken):
+            elif isinstance(message, WaitFailed):
                 raise message.error
         except LeftBehind:
             self.actor_inbox = last_inbox()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.definition.target import resolve_target
 from sf_actors.errors import ModelError
-from sf_actors.nearest import nearest
-from sf_actors.wire.words import shown
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin, is_typeddict
 
 from sf_actors.errors import ModelError
-from sf_actors.wire.declaration import schema_of
-from sf_actors.wire.schema import require_no_null_fields
-from sf_actors.wire.types import describe
-from sf_actors.wire.words import shown
+from sf_actors.schema.declaration import schema_of
+from sf_actors.schema.schema import require_no_null_fields
+from sf_actors.schema.types import describe
+from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from sf_actors.definition.model_types import ModelType
-    from sf_actors.wire.schema import Schema
+    from sf_actors.schema.schema import Schema
 
 _NECESSITIES = ("required", "optional")
 _NUMBERING = {"current_num": int, "is_snapshot": bool}

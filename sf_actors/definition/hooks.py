@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.definition.config.json_file import plain
 from sf_actors.definition.signature import (
     INIT,
     MAIN,
@@ -15,8 +16,7 @@ from sf_actors.definition.signature import (
     bind,
 )
 from sf_actors.errors import DefinitionError
-from sf_actors.json_file import plain
-from sf_actors.wire.words import shown
+from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

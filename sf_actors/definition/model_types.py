@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sf_actors.errors import ModelError
-from sf_actors.nearest import nearest
-from sf_actors.wire.words import shown
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,13 +17,12 @@ from sf_actors.definition.model_types import (
     names_of_types,
 )
 from sf_actors.errors import DefinitionError, ModelError
-from sf_actors.nearest import nearest
-from sf_actors.wire.words import shown
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sf_actors.wire.schema import Schema
+    from sf_actors.schema.schema import Schema
 
 _NO_OVERRIDES: Mapping[str, Mapping[Any, object]] = {}
 

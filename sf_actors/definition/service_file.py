@@ -17,21 +17,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.addresses import resolve
-from sf_actors.config.model import ConfigModel, flatten
+from sf_actors.definition.addresses import resolve
+from sf_actors.definition.config.model import ConfigModel, flatten
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
 from sf_actors.definition.signature import HANDLER, STATUS, bind
 from sf_actors.definition.source import ExecutedFile
 from sf_actors.errors import DefinitionError
-from sf_actors.nearest import nearest
-from sf_actors.wire.words import shown
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sf_actors.addresses import Resolved
-    from sf_actors.config.model import ConfigSource
+    from sf_actors.definition.addresses import Resolved
+    from sf_actors.definition.config.model import ConfigSource
     from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import DefinitionError
-from sf_actors.nearest import nearest
+from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

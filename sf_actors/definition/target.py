@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.definition.signature import refuse_suspending
 from sf_actors.errors import DefinitionError, ModelError
-from sf_actors.nearest import nearest
-from sf_actors.wire.words import shown
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ module         what it holds
 logger.py      `Logger`: checks the level, then runs structlog's pipeline
 line.py        the processors of that pipeline, structlog's and ours
 scope.py       `LogScope`: the levels and the file of one run of a service
-belonging.py   which scope a context or thread is in, and its workflow id
+current.py     which scope a context or thread is in, and its workflow id
 rendering.py   a line as JSON, and as text for a terminal
 tracebacks.py  an exception as text
 throttle.py    how often the same thing is logged
@@ -25,7 +25,7 @@ A logger holds no service; at each call it looks for the scope:
 Nothing is configured globally: neither `structlog.configure` nor the root logger is touched.
 """
 
-from sf_actors.log.belonging import WORKFLOW_ID, current_scope
+from sf_actors.log.current import WORKFLOW_ID, current_scope
 from sf_actors.log.level import parse_level
 from sf_actors.log.logger import Logger, get_logger, package_logger
 from sf_actors.log.scope import LogScope

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from sf_actors.errors import UsageError
-from sf_actors.nearest import nearest
+from sf_actors.wording import nearest
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 OFF = sys.maxsize

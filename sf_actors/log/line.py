@@ -20,10 +20,10 @@ from structlog.processors import (
 from structlog.stdlib import PositionalArgumentsFormatter
 
 from sf_actors.errors import ServiceStopped
-from sf_actors.log.belonging import WORKFLOW_ID
+from sf_actors.log.current import WORKFLOW_ID
 from sf_actors.log.rendering import guarded
 from sf_actors.log.tracebacks import bounded_traceback, whole_traceback
-from sf_actors.wire.words import LONGEST_TEXT, bounded, bounded_repr
+from sf_actors.wording import LONGEST_TEXT, bounded, bounded_repr
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor

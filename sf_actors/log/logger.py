@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 from structlog import BoundLoggerBase
 
 from sf_actors.errors import ServiceStopped
-from sf_actors.log.belonging import SCOPE, current_scope
-from sf_actors.log.level import (
-    CRITICAL,
-    DEBUG,
-    ERROR,
-    INFO,
-    OFF,
-    WARNING,
-    level_name,
-    parse_level,
-)
+from sf_actors.log.current import SCOPE, Scope, current_scope
+from sf_actors.log.level import CRITICAL, DEBUG, ERROR, INFO, OFF, WARNING, level_name, parse_level
 from sf_actors.log.line import PROCESSORS, PROCESSORS_OF_THE_PACKAGE, bare_line
 from sf_actors.log.rendering import guarded
-from sf_actors.log.scope import NOT_A_SERVICE, LogScope
+from sf_actors.log.scope import NOT_A_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -41,14 +32,14 @@ def package_logger() -> Logger:
 
     What peers can cause again and again also needs a `Throttle`.
     """
-    return Logger(Home(), PROCESSORS_OF_THE_PACKAGE, {})
+    return Logger(ScopeLookup(), PROCESSORS_OF_THE_PACKAGE, {})
 
 
 def _logger_with(context: dict[str, Any]) -> Logger:
-    return Logger(Home(), PROCESSORS, context)
+    return Logger(ScopeLookup(), PROCESSORS, context)
 
 
-class Home:
+class ScopeLookup:
     """What a logger wraps: it finds the scope that the line of the moment belongs to."""
 
     __slots__ = ("_made_in",)
@@ -58,7 +49,7 @@ class Home:
         self._made_in = None if scope is None else weakref.ref(scope)
 
     @property
-    def scope(self) -> LogScope:
+    def scope(self) -> Scope:
         """The scope of the context, of the thread, that in which the logger was made, or none."""
         made_in = self._made_in
         return current_scope() or (made_in and made_in()) or NOT_A_SERVICE
@@ -88,7 +79,7 @@ class Logger(BoundLoggerBase):
     `unbind` and `try_unbind` are structlog's.
     """
 
-    _logger: Home
+    _logger: ScopeLookup
 
     def __reduce__(self) -> tuple[object, ...]:
         return _logger_with, (self._context,)

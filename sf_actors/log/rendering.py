@@ -18,7 +18,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.tracebacks import Traceback
-from sf_actors.wire.words import UNSAFE, bounded, escaped
+from sf_actors.wording import UNSAFE, bounded, escaped
 
 if TYPE_CHECKING:
     import re

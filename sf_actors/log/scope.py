@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import UsageError
-from sf_actors.log.belonging import SCOPE, STARTS_OF_THREADS
 from sf_actors.log.console import write_to_console
+from sf_actors.log.current import SCOPE, THREAD_STARTS, Scope
 from sf_actors.log.level import OFF, parse_level
 from sf_actors.log.line import bare_line
 from sf_actors.log.rendering import to_json
@@ -56,7 +56,7 @@ class LogScope:
         self.threshold = self._lowest()
         self._closed = name is None
         if not self._closed:
-            STARTS_OF_THREADS.watch()
+            THREAD_STARTS.watch()
 
     def __repr__(self) -> str:
         return f"<LogScope {self.name!r}>"
@@ -71,7 +71,7 @@ class LogScope:
             self.threshold = self._lowest()
             was_closed, self._closed = self._closed, True
         if not was_closed:
-            STARTS_OF_THREADS.unwatch()
+            THREAD_STARTS.unwatch()
         if file is not None:
             file.close()
 
@@ -84,11 +84,11 @@ class LogScope:
         finally:
             self.leave(token)
 
-    def enter(self) -> Token[LogScope | None]:
+    def enter(self) -> Token[Scope | None]:
         """Do as `entered` does, without a block; give the token to `leave`."""
         return SCOPE.set(self)
 
-    def leave(self, token: Token[LogScope | None]) -> None:
+    def leave(self, token: Token[Scope | None]) -> None:
         """Undo `enter`, in the same context."""
         SCOPE.reset(token)
 

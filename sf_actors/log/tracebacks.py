@@ -11,7 +11,7 @@ import traceback
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.wire.words import LONGEST_TEXT, bounded
+from sf_actors.wording import LONGEST_TEXT, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sf_actors.errors import MessageError
     from sf_actors.replication.status import Status
-    from sf_actors.replication.trie import Map
+    from sf_actors.replication.values.persistent_map import Map
 
 
 # msgspec's structs instead of dataclasses: one is made for each update, at a fifth of the cost.

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
-from sf_actors.replication.heard import Heard
+from sf_actors.replication.publisher_seen import PublisherProgress
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import freeze
+from sf_actors.replication.values.frozen import freeze
+from sf_actors.replication.values.persistent_map import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sf_actors.replication.trie import Map
+    from sf_actors.replication.values.persistent_map import Map
 
     Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
@@ -73,7 +73,7 @@ class FullReplica:
         self.duplicates = 0
         self._stale_after_s = stale_after_s
         self._many = many
-        self._heard = Heard()
+        self._heard = PublisherProgress()
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
         self._older = 0

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, Ask, PhaseChanged, Updated
-from sf_actors.replication.asking import Asking
 from sf_actors.replication.buffer import Buffer
-from sf_actors.replication.comparison import Comparison
-from sf_actors.replication.heard import Heard
-from sf_actors.replication.held import Held
-from sf_actors.replication.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.digest_check import DigestCheck
+from sf_actors.replication.failures import ApplyFailures
+from sf_actors.replication.publisher_seen import PublisherProgress
+from sf_actors.replication.snapshot_requests import SnapshotRequests
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.trouble import Trouble
+from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.pending import PendingPatches
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
     from sf_actors.replication.buffer import Delta, Fields
-    from sf_actors.replication.trie import Map
-    from sf_actors.wire.shape import Record
+    from sf_actors.replication.values.persistent_map import Map
+    from sf_actors.schema.shape import Record
 
 
 class Replica:
@@ -58,14 +58,14 @@ class Replica:
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.resyncs = self.duplicates = 0
-        self._shape, self._held = shape, Held(shape)
+        self._shape, self._held = shape, PendingPatches(shape)
         self._tells_all = tells_all
         self._heartbeat_s, self._stale_after_s = heartbeat_s, stale_after_s
-        self._asking = Asking(heartbeat_s=heartbeat_s, rng=rng, first_due=now + heartbeat_s)
-        self._heard, self._buffer = Heard(), Buffer(buffer_size)
+        self._asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
+        self._heard, self._buffer = PublisherProgress(), Buffer(buffer_size)
         self._is_synced, self._is_sound = False, True
         self._unsure_at: int | None = None
-        self._trouble, self._comparison = Trouble(), Comparison()
+        self._trouble, self._comparison = ApplyFailures(), DigestCheck()
 
     def on_delta(
         self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields

@@ -25,7 +25,7 @@ from sf_actors.wire.messages import (
     SnapshotRequest,
 )
 from sf_actors.wire.msgpack import count_of
-from sf_actors.wire.words import cut
+from sf_actors.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

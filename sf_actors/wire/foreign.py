@@ -9,10 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from sf_actors.errors import Undecodable
-from sf_actors.wire.limits import is_deep, may_be_deep
+from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep
 from sf_actors.wire.msgpack import TEXTS, count_of, is_map, items_of, map_header
-from sf_actors.wire.types import MAX_DEPTH
-from sf_actors.wire.words import cut
+from sf_actors.wording import cut
 
 MAX_KEYS: Final = 1_000
 """An envelope with more keys is not looked at a second time: it is a flood, not a dialect."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from sf_actors.errors import InvalidArguments, Undecodable
-from sf_actors.wire.words import shown
+from sf_actors.wording import shown
 
 _LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 """Bytes of length after the first byte of a longer text (MessagePack, "str format family")."""

@@ -76,7 +76,7 @@ def with_two_actors(slow: Slow, **creation: Any) -> Any:
 
 def kill(served: Service, name: str = "connections/in/it") -> None:
     """Make an actor raise in its own thread."""
-    actor = served._run.world.actors[name]  # type: ignore[union-attr]
+    actor = served._run.state.actors[name]  # type: ignore[union-attr]
     actor.on_tick = explode  # type: ignore[method-assign]
     actor.tell(TICK)
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors import context
+from sf_actors.sockets import contexts as context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pytest
+
+#: The parts of the package that use sockets.
+PARTS = tuple(f"sf_actors.{part}" for part in ("actors", "connections", "sockets", "states"))
 
 _GUARDED = ("send", "recv", "recv_multipart", "send_multipart", "close", "bind", "setsockopt")
 
@@ -73,9 +76,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return made
 
     monkeypatch.setattr(context, "_new", new)
-    modules = [
-        module for name, module in sys.modules.items() if name.startswith("sf_actors.actors")
-    ]
+    modules = [module for name, module in sys.modules.items() if name.startswith(PARTS)]
     for module in modules:
         # libzmq's own calls, which know nothing of the methods above
         for name in {"send_frame", "receive_frame"} & set(vars(module)):

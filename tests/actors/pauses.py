@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sf_actors.replication.status import Phase
-from sf_actors.replication.value import freeze
+from sf_actors.replication.values.frozen import freeze
 from tests.actors.state_pair import following, leading, lose, model, towards
 
 if TYPE_CHECKING:

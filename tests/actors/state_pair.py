@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 
-from sf_actors.actors.inbox import Broken
+from sf_actors.actors.inbox import WaitFailed
 from sf_actors.testing import module_of, running
 from sf_actors.wire.envelope import encode_delta
 
@@ -58,7 +58,7 @@ class Leader:
     @property
     def actor(self) -> Any:
         """The actor behind the state, for tests that look inside."""
-        return self.service._run.world.actors["states/out/book"]
+        return self.service._run.state.actors["states/out/book"]
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Follower:
     @property
     def actor(self) -> Any:
         """The actor behind the state, for tests that look inside."""
-        return self.service._run.world.actors["states/in/book"]
+        return self.service._run.state.actors["states/in/book"]
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def bus() -> Iterator[Bus]:
 
 def kill(actor: Any) -> None:
     """Make an actor die of an error."""
-    actor.tell(Broken(RuntimeError("killed by the test")))
+    actor.tell(WaitFailed(RuntimeError("killed by the test")))
 
 
 def lose(leader: Leader, **fields: Any) -> None:

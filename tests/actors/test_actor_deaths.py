@@ -64,7 +64,7 @@ def test_an_actor_that_dies_a_fourth_time_within_5_s_makes_the_service_fail() ->
 def test_an_actor_that_cannot_open_again_makes_the_service_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from sf_actors.actors.replyer import Replyer
+    from sf_actors.connections.replyer import Replyer
     from sf_actors.errors import ActorDied
 
     with serving(lambda args: {}) as served:
@@ -82,7 +82,7 @@ def test_an_actor_that_cannot_open_again_makes_the_service_fail(
 def test_an_actor_that_cannot_open_at_the_start_raises_from_run_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from sf_actors.actors.replyer import Replyer
+    from sf_actors.connections.replyer import Replyer
 
     def refuse(self: Replyer) -> None:
         self.bind(zmq.ROUTER, "replyer")

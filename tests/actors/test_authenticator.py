@@ -13,9 +13,9 @@ import zmq
 from zmq.utils import z85
 
 from sf_actors.actors.authenticator import judge
-from sf_actors.actors.inbox import Broken
+from sf_actors.actors.inbox import WaitFailed
 from sf_actors.errors import ActorDied
-from sf_actors.keys import Keys, load
+from sf_actors.sockets.keys import Keys, load
 from sf_actors.testing import module_of, running
 from tests.security.keyrings import PATIENCE_MS, Keyring, Knocker
 from tests.security.questions import Asker, question
@@ -64,7 +64,7 @@ def address_of(service: Service) -> str:
 
 
 def authenticator_of(service: Service) -> Authenticator:
-    authenticator = service._run.world.authenticator  # type: ignore[union-attr]
+    authenticator = service._run.state.authenticator  # type: ignore[union-attr]
     assert authenticator is not None
     return authenticator
 
@@ -310,14 +310,14 @@ def test_a_service_without_keys_has_none(tmp_path: Path) -> None:
     given = {"connections": {"out": {"feed": {"publisher": "inproc://feed"}}}}
     with running(module, addresses=given) as service:
         assert service._run is not None
-        assert service._run.world.authenticator is None
+        assert service._run.state.authenticator is None
 
 
 def test_one_that_died_is_replaced(
     service: Service, keys: Keyring, friend: Keyring, knocker: Knocker
 ) -> None:
     before = authenticator_of(service)
-    before.actor_ref.tell(Broken(OSError("poll failed")))
+    before.actor_ref.tell(WaitFailed(OSError("poll failed")))
 
     assert knocker.gets_in_at_last(
         knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service)
@@ -333,7 +333,7 @@ def test_one_that_dies_too_often_ends_the_service(service: Service) -> None:
         authenticator = authenticator_of(service)
         assert authenticator not in seen
         seen.append(authenticator)
-        authenticator.actor_ref.tell(Broken(OSError("poll failed")))
+        authenticator.actor_ref.tell(WaitFailed(OSError("poll failed")))
         assert authenticator.actor_ref.actor_stopped.wait(WAIT_S)
     assert service.wait(WAIT_S)
 
@@ -347,7 +347,7 @@ def test_one_that_cannot_open_fails_the_start(
     def refuse(_transport: object) -> None:
         raise OSError("no descriptor is left")
 
-    monkeypatch.setattr("sf_actors.actors.transport.Transport.questions", refuse)
+    monkeypatch.setattr("sf_actors.sockets.transport.Transport.questions", refuse)
     module = module_of(connection_models={"out": {"feed": {"connection_type": "publisher", **X}}})
     given = {"connections": {"out": {"feed": {"publisher": f"ipc://{tmp_path}/feed"}}}}
 
@@ -361,7 +361,7 @@ def test_one_that_cannot_open_fails_the_start(
 def test_it_opens_first_and_closes_last(
     keys: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sf_actors.actors.transport import Transport
+    from sf_actors.sockets.transport import Transport
 
     order: list[str] = []
 

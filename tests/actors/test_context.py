@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from sf_actors.actors import context
-from sf_actors.actors.context import MAX_SOCKETS, ContextLease, giving_way
+from sf_actors.sockets import contexts as context
+from sf_actors.sockets.contexts import MAX_SOCKETS, ContextLease, giving_way
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ import msgpack
 import pytest
 import zmq
 
-from sf_actors.actors.out_state import GREETING_PAUSE_S, SubscriptionWaits
-from sf_actors.actors.state_fields import StateFields
+from sf_actors.replication.values.fields import StateFields
+from sf_actors.states.out_state import GREETING_PAUSE_S, SubscriptionWaits
 from sf_actors.testing import module_of, running
 from tests.actors.state_pair import (
     PATIENCE_S,

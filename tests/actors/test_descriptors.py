@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sf_actors.actors import descriptors
-from sf_actors.actors.descriptors import Descriptors
 from sf_actors.log.throttle import WARNING_INTERVAL_S
+from sf_actors.sockets import descriptors
+from sf_actors.sockets.descriptors import Descriptors
 
 GONE, BACK = "no descriptor is left", "descriptors are left again"
 NOW = 1000.0

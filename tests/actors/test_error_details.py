@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from sf_actors.actors.error_details import checked_details, tells_texts
+from sf_actors.sockets.error_details import checked_details, tells_texts
 
 
-def tells(endpoint: str, *, is_secured: bool = False, error_details: str | None = None) -> bool:
+def tells(endpoint: str, *, is_secured: bool = False, error_details: Any = None) -> bool:
     """Ask for a socket that says it is bound there."""
-    world: Any = SimpleNamespace(
-        transport=SimpleNamespace(is_secured=is_secured), error_details=error_details
-    )
     socket: Any = SimpleNamespace(getsockopt_string=lambda option: endpoint)
-    return tells_texts(world, socket)
+    return tells_texts(error_details, socket, is_secured=is_secured)
 
 
 @pytest.mark.parametrize(

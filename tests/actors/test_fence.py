@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from sf_actors.actors import fence
-from sf_actors.actors.fence import Fence
 from sf_actors.errors import BindError
+from sf_actors.sockets import fence
+from sf_actors.sockets.fence import Fence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from sf_actors.actors.flag import Flag
+from sf_actors.sync.event import LightEvent
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 
 
-def waiting(flag: Flag, found: list[bool]) -> threading.Thread:
+def waiting(flag: LightEvent, found: list[bool]) -> threading.Thread:
     """Return a thread that waits for the flag already."""
     thread = threading.Thread(target=lambda: found.append(flag.wait(DEADLINE_S)))
     count = len(flag._waiting) + 1
@@ -25,7 +25,7 @@ def waiting(flag: Flag, found: list[bool]) -> threading.Thread:
 
 
 def test_it_is_set_from_then_on() -> None:
-    flag = Flag()
+    flag = LightEvent()
     assert not flag.is_set()
 
     flag.set()
@@ -36,7 +36,7 @@ def test_it_is_set_from_then_on() -> None:
 
 
 def test_it_can_be_made_set_and_be_cleared() -> None:
-    flag = Flag(is_set=True)
+    flag = LightEvent(is_set=True)
     assert flag.wait(0)
 
     flag.clear()
@@ -46,7 +46,7 @@ def test_it_can_be_made_set_and_be_cleared() -> None:
 
 
 def test_who_waits_in_vain_is_told_so_and_forgotten() -> None:
-    flag = Flag()
+    flag = LightEvent()
 
     assert not flag.wait(0.001)
     assert not flag.wait(-1)
@@ -54,7 +54,7 @@ def test_who_waits_in_vain_is_told_so_and_forgotten() -> None:
 
 
 def test_all_who_wait_go_on() -> None:
-    flag, found = Flag(), list[bool]()
+    flag, found = LightEvent(), list[bool]()
     threads = [waiting(flag, found) for _ in range(5)]
 
     flag.set()
@@ -66,7 +66,7 @@ def test_all_who_wait_go_on() -> None:
 
 
 def test_who_waited_goes_on_though_it_is_cleared_at_once() -> None:
-    flag, found = Flag(), list[bool]()
+    flag, found = LightEvent(), list[bool]()
     thread = waiting(flag, found)
 
     flag.set()
@@ -78,14 +78,14 @@ def test_who_waited_goes_on_though_it_is_cleared_at_once() -> None:
 
 def test_nobody_is_left_waiting_when_many_set_and_many_wait_at_once() -> None:
     for _ in range(200):
-        flag, found = Flag(), list[bool]()
+        flag, found = LightEvent(), list[bool]()
         together = threading.Barrier(6)
 
-        def wait(flag: Flag = flag, barrier: threading.Barrier = together) -> None:
+        def wait(flag: LightEvent = flag, barrier: threading.Barrier = together) -> None:
             barrier.wait(DEADLINE_S)
             found.append(flag.wait(DEADLINE_S))  # noqa: B023 - all have ended before the next
 
-        def set_it(flag: Flag = flag, barrier: threading.Barrier = together) -> None:
+        def set_it(flag: LightEvent = flag, barrier: threading.Barrier = together) -> None:
             barrier.wait(DEADLINE_S)
             flag.set()
 
@@ -98,7 +98,7 @@ def test_nobody_is_left_waiting_when_many_set_and_many_wait_at_once() -> None:
 
 
 def test_a_signal_handler_may_set_it_for_the_thread_that_it_interrupts() -> None:
-    flag = Flag()
+    flag = LightEvent()
 
     def set_it(_signum: int, _frame: FrameType | None) -> None:
         flag.set()

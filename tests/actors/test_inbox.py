@@ -11,7 +11,16 @@ import pytest
 import zmq
 from pykka._envelope import Envelope
 
-from sf_actors.actors.inbox import STEP, TICK, Awaited, Broken, Inbox, SocketInbox, Source, Wakeup
+from sf_actors.actors.inbox import (
+    STEP,
+    TICK,
+    Inbox,
+    Pollable,
+    SocketInbox,
+    SocketSource,
+    WaitFailed,
+    Wakeup,
+)
 from tests.actors.models import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -48,7 +57,7 @@ def get_in_time(inbox: Inbox | SocketInbox) -> Any:
     return got[0]
 
 
-def read_all(source: Source) -> list[bytes]:
+def read_all(source: SocketSource) -> list[bytes]:
     found = []
     while True:
         try:
@@ -121,7 +130,7 @@ def test_each_of_many_turns_between_two_threads_wakes_the_other() -> None:
 
 def test_messages_and_a_socket_at_once_lose_nothing(inbox: SocketInbox, pair: Pair) -> None:
     reading, writing = pair
-    source = Source(reading)
+    source = SocketSource(reading)
     inbox.watch(source)
     count = 3_000
     frames: list[bytes] = []
@@ -173,7 +182,7 @@ def test_a_deadline_does_not_come_early(inbox: SocketInbox) -> None:
 
 def test_a_paused_socket_is_not_read_until_it_is_resumed(inbox: SocketInbox, pair: Pair) -> None:
     reading, writing = pair
-    source = Source(reading)
+    source = SocketSource(reading)
     inbox.watch(source)
     inbox.pause(source)
     writing.send(b"x")
@@ -187,7 +196,7 @@ def test_a_paused_socket_is_not_read_until_it_is_resumed(inbox: SocketInbox, pai
 
 def test_a_plain_descriptor_comes_as_its_message_once_it_is_readable(inbox: SocketInbox) -> None:
     ours, theirs = socket.socketpair()
-    awaited = Awaited(ours.fileno(), "there")
+    awaited = Pollable(ours.fileno(), "there")
     with ours, theirs:
         inbox.watch(awaited)
         inbox.deadline = monotonic() + 0.05
@@ -208,7 +217,7 @@ def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
         reading, writing = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
         reading.bind(f"inproc://{name}")
         writing.connect(f"inproc://{name}")
-        source = Source(reading)
+        source = SocketSource(reading)
         inbox.watch(source)
         sources.append(source)
         ends.append(writing)
@@ -224,7 +233,7 @@ def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
 def test_a_wait_that_fails_is_told_instead_of_raised(inbox: SocketInbox) -> None:
     inbox._polled = [("no socket", 1)]
 
-    assert isinstance(get_in_time(inbox), Broken)
+    assert isinstance(get_in_time(inbox), WaitFailed)
 
 
 def test_closing_gives_back_what_nobody_will_read() -> None:
@@ -263,7 +272,7 @@ def test_a_wake_up_works_where_there_is_no_eventfd(monkeypatch: pytest.MonkeyPat
 
 def test_work_is_done_in_turn_with_what_can_be_read(inbox: SocketInbox, pair: Pair) -> None:
     reading, writing = pair
-    source = Source(reading)
+    source = SocketSource(reading)
     inbox.watch(source)
     for _ in range(3):
         writing.send(b"x")
@@ -287,16 +296,16 @@ def test_work_does_not_keep_the_deadline_from_coming(inbox: SocketInbox) -> None
     assert inbox.get().message is STEP
 
 
-@pytest.mark.parametrize(("waited_s", "came_alone"), [(0.0, False), (0.001, True)])
+@pytest.mark.parametrize(("waited_s", "is_probably_single"), [(0.0, False), (0.001, True)])
 def test_a_source_knows_whether_it_was_waited_for(
     inbox: SocketInbox,
     pair: Pair,
     monkeypatch: pytest.MonkeyPatch,
     waited_s: float,
-    came_alone: bool,
+    is_probably_single: bool,
 ) -> None:
     reading, writing = pair
-    source = Source(reading)
+    source = SocketSource(reading)
     source.drained()
     inbox.watch(source)
     writing.send(b"x")
@@ -304,4 +313,4 @@ def test_a_source_knows_whether_it_was_waited_for(
     monkeypatch.setattr("sf_actors.actors.inbox.monotonic", lambda: next(times))
 
     assert inbox.get().message is source
-    assert source.came_alone is came_alone
+    assert source.is_probably_single is is_probably_single

@@ -16,15 +16,15 @@ import msgpack
 import pytest
 import zmq
 
-from sf_actors.actors import delta_in, delta_out
-from sf_actors.actors.base import Drain
-from sf_actors.actors.delta_in import Arriving
-from sf_actors.actors.delta_out import DeltaOut, PackedSnapshot
-from sf_actors.actors.latch import Latch
-from sf_actors.actors.state_fields import StateFields
+from sf_actors.actors.socket_actor import Drain
 from sf_actors.log import WORKFLOW_ID
-from sf_actors.replication.pieces import RUN
 from sf_actors.replication.status import Phase
+from sf_actors.replication.values.fields import StateFields
+from sf_actors.replication.values.pieces import RUN
+from sf_actors.states import delta_in, delta_out
+from sf_actors.states.delta_in import SnapshotInProgress
+from sf_actors.states.delta_out import DeltaOut, PackedSnapshot
+from sf_actors.sync.latch import Latch
 from tests.actors.bare import asked
 from tests.actors.state_pair import (
     LEVELS,
@@ -282,14 +282,14 @@ def test_a_large_delta_does_not_look_through_all_of_the_value_that_it_changes(
 def reading_held_up(patched: pytest.MonkeyPatch) -> Iterator[tuple[Semaphore, Semaphore]]:
     """Have each step of reading a large value say that it begins, and wait for leave to go on."""
     begun, may_go_on = Semaphore(0), Semaphore(0)
-    step = Arriving.step
+    step = SnapshotInProgress.step
 
-    def held_up(arriving: Arriving) -> bool:
+    def held_up(arriving: SnapshotInProgress) -> bool:
         begun.release()
         may_go_on.acquire(timeout=PATIENCE_S)
         return step(arriving)
 
-    patched.setattr(Arriving, "step", held_up)
+    patched.setattr(SnapshotInProgress, "step", held_up)
     patched.setattr(delta_in, "RUNS_AT_ONCE", 1)
     try:
         yield begun, may_go_on

@@ -178,7 +178,7 @@ def test_no_socket_is_ever_touched_by_two_threads_at_once(
 
 def test_the_guard_sees_two_threads_in_one_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     with guarded(monkeypatch) as violations, ExitStack() as stack:
-        from sf_actors.actors.context import ContextLease
+        from sf_actors.sockets.contexts import ContextLease
 
         lease = ContextLease(private=True)
         socket = lease.context.socket(zmq.PULL)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors.actors.probe import CannotAsk, NoPeer, Probe, target_of
-from sf_actors.addresses import parse
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.probe import CannotAsk, NoPeer, Probe, target_of
 from tests.actors.models import PATIENCE_S
 from tests.bare_sockets import bare
 from tests.conftest import open_descriptors
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sf_actors.actors.probe import Target
+    from sf_actors.sockets.probe import Target
 
 #: The first bytes of a greeting (RFC 23).
 SIGNATURE = b"\xff" + bytes(8) + b"\x7f"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors.actors import pulse
 from sf_actors.actors.inbox import TICK, SocketInbox
-from sf_actors.actors.probe import CannotAsk, Probe
-from sf_actors.actors.pulse import Greeting, Pulse
-from sf_actors.addresses import parse
+from sf_actors.connections import liveness as pulse
+from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.counters import Counters
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.probe import CannotAsk, Probe
 from sf_actors.testing import running
 from tests.actors.faults import kill
 from tests.actors.models import PATIENCE_S, at, counters, publisher, service, subscriber, until
@@ -57,7 +57,7 @@ class Patient:
         self.counters = Counters("received", "peers")
         self.log: Any = Log()
         endpoint = parse(address, where="here")
-        self.pulse = Pulse(self.inbox, endpoint, self.counters, self.log, where="it")
+        self.pulse = PublisherLiveness(self.inbox, endpoint, self.counters, self.log, where="it")
         self.pulse.begin()
 
     def step(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sf_actors.actors.reply_cache import MAX_WAITING, Repetition, ReplyCache, key_of
+from sf_actors.connections.reply_cache import MAX_WAITING, Repetition, ReplyCache, key_of
 
 SECOND = Repetition([b"second"], "w")
 

@@ -84,7 +84,7 @@ def test_replies_that_fail_their_model_are_logged_once_in_a_while_and_all_counte
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("sf_actors.actors.replyer.monotonic", lambda: now)
+    monkeypatch.setattr("sf_actors.connections.replyer.monotonic", lambda: now)
     with serving(lambda args: {"n": "1"}, None, {"n": int}) as served, asking(served) as req:
         for _ in range(20):
             assert ask(req, {"args": {}})["error"]["type"] == "InvalidArguments"

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors import InvalidArguments, MessageTooLarge, RemoteError, RequestTimeout, ServiceStopped
-from sf_actors.actors.requester import MAX_IDLE
+from sf_actors import (
+    InvalidArguments,
+    MessageTooLarge,
+    RemoteError,
+    RequestTimeout,
+    ServiceStopped,
+)
+from sf_actors.connections.requester import MAX_IDLE
 from sf_actors.testing import running
 from tests.actors.models import PATIENCE_S, Sender, at, replyer, requester, service, until
 from tests.actors.questions import N, asking, doubling, free_port
@@ -140,7 +146,7 @@ def test_concurrent_calls_do_not_wait_for_each_other(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(PATIENCE_S)
         until(lambda: ours.counters["in_flight"] == 0, "the end of all calls")
-        assert len(ours.service._run.assembly.connections["ask"]._idle) <= MAX_IDLE  # type: ignore[union-attr]
+        assert len(ours.service._run.state.assembly.connections["ask"]._idle) <= MAX_IDLE  # type: ignore[union-attr]
 
 
 def test_the_error_of_the_other_side_has_its_type_and_message(tmp_path: Path) -> None:

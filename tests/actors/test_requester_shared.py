@@ -14,11 +14,11 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout, ServiceStopped
-from sf_actors.actors import shared_connection
-from sf_actors.actors.frames import MAX_FRAMES
 from sf_actors.actors.inbox import Wakeup
-from sf_actors.actors.requester import ALONE
-from sf_actors.actors.shared_connection import Call, SharedConnection
+from sf_actors.connections import shared_connection
+from sf_actors.connections.requester import ALONE
+from sf_actors.connections.shared_connection import Call, SharedConnection
+from sf_actors.sockets.frames import MAX_FRAMES
 from tests.actors.models import PATIENCE_S, until
 from tests.actors.questions import asking, doubling, free_port
 from tests.bare_sockets import PATIENCE_MS, bare, packed, unpacked

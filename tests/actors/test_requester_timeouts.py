@@ -166,7 +166,7 @@ def test_a_retry_whose_first_attempt_is_still_handled_gets_the_one_reply(tmp_pat
         bare(zmq.REQ, connect=f"ipc://{tmp_path}/busy") as busy,
     ):
         busy.send(packed({"args": {}}))
-        until(lambda: served._run.world.turn.user_code.label, "the busy handler")  # type: ignore[union-attr]
+        until(lambda: served._run.state.world.turn.user_code.label, "the busy handler")  # type: ignore[union-attr]
         got: queue.Queue[Any] = queue.Queue()
         thread = threading.Thread(target=lambda: got.put(ours.ask(7)))
         thread.start()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.actors.turn import Call
 from sf_actors.counters import Counters
 from sf_actors.testing import running
+from sf_actors.user_code.turn import Call
 from tests.actors.models import PATIENCE_S, replyer, service, until
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def router(tmp_path: Path) -> Iterator[Router]:
     module = service("routed", {"it": replyer(lambda args: None)})
     addresses = {"connections": {"in": {"it": f"ipc://{tmp_path}/it"}}}
     with running(module, addresses=addresses) as served:
-        yield served._run.world.router  # type: ignore[union-attr]
+        yield served._run.state.router  # type: ignore[union-attr]
 
 
 def held(router: Router, hold: Hold, told: queue.Queue[Any]) -> threading.Thread:
@@ -95,7 +95,7 @@ def test_a_service_of_two_connections_has_a_thread_for_calls_that_wait_at_once(
     module = service("routed", {"a": replyer(nothing), "b": replyer(nothing)})
     places = {name: f"ipc://{tmp_path}/{name}" for name in ("a", "b")}
     with running(module, addresses={"connections": {"in": places}}) as served:
-        thread = served._run.world.router.thread  # type: ignore[union-attr]
+        thread = served._run.state.router.thread  # type: ignore[union-attr]
         assert thread is not None
         assert thread.is_alive()
 
@@ -202,5 +202,5 @@ def test_a_fault_of_its_own_costs_one_call_and_is_counted(router: Router) -> Non
     assert told.get(timeout=PATIENCE_S) == (0, "settled")
     assert told.get(timeout=PATIENCE_S) == (1, "done")
     assert told.get(timeout=PATIENCE_S) == (1, "settled")
-    assert router._world.supervisor.router_restarts == 1  # type: ignore[attr-defined]
+    assert router._world.supervisor._state.router_restarts == 1  # type: ignore[attr-defined]
     assert router.actor_ref.is_alive()

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from sf_actors import ServiceStopped
-from sf_actors.actors.external import ExternalTarget
-from sf_actors.actors.send import Gate, ToSend
-from sf_actors.actors.shield import Shield
-from sf_actors.actors.user_code import LeftBehind, UserCode
+from sf_actors.connections.external_target import ExternalTarget
 from sf_actors.counters import Counters
+from sf_actors.user_code.interrupt_guard import InterruptGuard
+from sf_actors.user_code.interruptible import LeftBehind, UserCode
+from sf_actors.user_code.to_send import SendPermit, ToSend
 from tests.actors.models import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.actors.world import World
+    from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
 
 
@@ -30,7 +30,7 @@ class FakeWorld:
     name = "fake"
 
     def __init__(self) -> None:
-        self.shield = Shield()
+        self.shield = InterruptGuard()
         self.when_closing: list[Callable[[], None]] = []
 
     def new_workflow_id(self) -> str:
@@ -78,7 +78,13 @@ class Sending:
         world = FakeWorld()
         self.shield = world.shield
         self.code = UserCode(world.shield)
-        to_send = ToSend(cast("World", world), {("connection", "it"): outlet}, Gate())
+        to_send = ToSend(
+            "test",
+            {("connection", "it"): outlet},
+            SendPermit(),
+            shield=world.shield,
+            new_workflow_id=world.new_workflow_id,
+        )
         self.outcome: list[tuple[Any, BaseException | None] | BaseException] = []
         self._function = lambda: user_code(lambda: to_send("it", {}))
         self._thread = threading.Thread(target=self._run)
@@ -105,7 +111,7 @@ def test_an_interrupt_during_a_send_arrives_when_the_send_is_over() -> None:
     [(result, error)] = sending.outcome  # type: ignore[misc]
     assert result is None
     assert isinstance(error, ServiceStopped)
-    assert not sending.shield.is_alert
+    assert not sending.shield.has_pending
 
 
 def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again() -> None:
@@ -136,7 +142,7 @@ def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again(
 
 def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -> None:
     outlet = Waiting()
-    shield = Shield()
+    shield = InterruptGuard()
     code = UserCode(shield)
 
     def user_code() -> None:
@@ -162,13 +168,19 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
     outlet.may_go.set()
     thread.join(PATIENCE_S)
     assert faults == []
-    assert not shield.is_alert
+    assert not shield.has_pending
 
 
 def test_no_interrupt_ever_hits_the_inside_of_a_send() -> None:
     outlet, world = Critical(), FakeWorld()
     code = UserCode(world.shield)
-    to_send = ToSend(cast("World", world), {("connection", "it"): outlet}, Gate())
+    to_send = ToSend(
+        "test",
+        {("connection", "it"): outlet},
+        SendPermit(),
+        shield=world.shield,
+        new_workflow_id=world.new_workflow_id,
+    )
     errors: list[BaseException | None] = []
     sending, over = threading.Semaphore(0), threading.Semaphore(0)
 
@@ -213,9 +225,15 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
         creation = {"target": target, "timeout_s": None}  # noqa: RUF012 - a fake
 
     world = FakeWorld()
-    outlet = ExternalTarget(cast("World", world), cast("Model", FakeModel()))
+    outlet = ExternalTarget(cast("RunContext", world), cast("Model", FakeModel()))
     code = UserCode(world.shield)
-    to_send = ToSend(cast("World", world), {("connection", "it"): outlet}, Gate())
+    to_send = ToSend(
+        "test",
+        {("connection", "it"): outlet},
+        SendPermit(),
+        shield=world.shield,
+        new_workflow_id=world.new_workflow_id,
+    )
     outcome: list[Any] = []
     thread = threading.Thread(target=lambda: outcome.append(code.run("x", to_send, ("it", {}))))
     thread.start()
@@ -247,11 +265,11 @@ def test_nothing_is_left_behind_where_nothing_runs() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_shield_that_was_left_is_open(count: int) -> None:
-    shield = Shield()
+    shield = InterruptGuard()
     here = threading.get_ident()
     for _ in range(count):
         shield.inside.add(here)
         shield.enter()
         shield.inside.discard(here)
         shield.leave(here)
-    assert not shield.is_alert
+    assert not shield.has_pending

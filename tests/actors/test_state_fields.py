@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sf_actors import InvalidArguments
-from sf_actors.actors.state_fields import StateFields, Update
 from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
-from sf_actors.replication import pieces
-from sf_actors.replication.digest import digest_of
-from sf_actors.replication.patch import merge, snapshot
-from sf_actors.replication.pieces import RUN
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import View, freeze
+from sf_actors.replication.values import pieces
+from sf_actors.replication.values.digest import digest_of
+from sf_actors.replication.values.fields import StateFields, Update
+from sf_actors.replication.values.frozen import View, freeze
+from sf_actors.replication.values.patch import merge, snapshot
+from sf_actors.replication.values.persistent_map import EMPTY
+from sf_actors.replication.values.pieces import RUN
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import Cut
 from tests.replication.shapes import plain_merge
@@ -36,7 +36,13 @@ def model_of(declared: dict[str, Any], *, numbered: bool = False) -> Model:
 
 
 def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
-    return StateFields(model_of(declared, numbered=numbered))
+    model = model_of(declared, numbered=numbered)
+    return StateFields(
+        model.arguments,
+        where=model.where,
+        is_single=model.single_state,
+        is_numbered_by_caller=model.numbered_by_caller,
+    )
 
 
 def raw(content: object) -> msgspec.Raw:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors.actors.reader import LONG
-from sf_actors.actors.subscriber import Subscriber
-from sf_actors.actors.turn import Once
+from sf_actors.actors.subscription_reader import LONG
+from sf_actors.connections.subscriber import Subscriber
 from sf_actors.testing import running
+from sf_actors.user_code.turn import OneOffCall
 from tests.actors.faults import kill
 from tests.actors.models import (
     PATIENCE_S,
@@ -337,7 +337,7 @@ def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_sec
 
     def queue_and_take(reader: Subscriber, message: bytes) -> None:
         if order == [0]:
-            reader.world.router.enqueue(Once(lambda *_: order.append("queued"), label="it"))
+            reader.world.router.enqueue(OneOffCall(lambda *_: order.append("queued"), label="it"))
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", queue_and_take)

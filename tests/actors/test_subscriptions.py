@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors.actors import subscriptions
-from sf_actors.actors.subscriptions import ALL_BYTES, PEER_BYTES, _disconnect
-from sf_actors.actors.transport import MAX_SUBSCRIPTION_BYTES
+from sf_actors.sockets import subscriptions
+from sf_actors.sockets.subscriptions import ALL_BYTES, PEER_BYTES, _disconnect
+from sf_actors.sockets.transport import MAX_SUBSCRIPTION_BYTES
 from sf_actors.testing import running
 from sf_actors.wire.topic import pack
 from tests.actors.models import (
@@ -78,7 +78,7 @@ def a_publisher(address: str, **creation: Any) -> Iterator[Publishing]:
             endpoint_of(served, "it", "out"),
             lambda: sender.connection("it", {"n": 1}),
             lambda: counters(served, "it", "out"),
-            lambda: served._run.assembly.outlets["connection", "it"]._subscriptions._bytes,  # type: ignore[union-attr]
+            lambda: served._run.state.assembly.outlets["connection", "it"]._subscriptions._bytes,  # type: ignore[union-attr]
         )
 
 

@@ -16,10 +16,11 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout
-from sf_actors.actors import descriptors, pulse
-from sf_actors.actors.transport import Transport
-from sf_actors.addresses import parse
+from sf_actors.connections import liveness as pulse
 from sf_actors.errors import BindError
+from sf_actors.sockets import descriptors
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.actors.models import (
     PATIENCE_S,

@@ -7,10 +7,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.turn import Call, Turn
-from sf_actors.actors.user_code import LeftBehind, UserCode
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.user_code.interruptible import LeftBehind, UserCode
+from sf_actors.user_code.turn import Call, HandlerLock
 from tests.actors.models import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def call(handler: Any, workflow_id: object = None) -> Noted:
     return Noted(handler, {}, label="it", counters=Counters(), workflow_id=workflow_id)
 
 
-def turn(**options: Any) -> tuple[Turn, list[BaseException]]:
+def turn(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
     errors: list[BaseException] = []
 
     def note(_call: Call, error: BaseException) -> None:
         errors.append(error)
 
-    return Turn(offered=lambda pinned: (pinned,), on_error=note, **options), errors
+    return HandlerLock(offered=lambda pinned: (pinned,), on_error=note, **options), errors
 
 
 def always() -> bool:

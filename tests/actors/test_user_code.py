@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sf_actors import ServiceStopped
-from sf_actors.actors.user_code import UserCode
+from sf_actors.user_code.interruptible import UserCode
 from tests.actors.models import PATIENCE_S
 
 

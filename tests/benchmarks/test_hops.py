@@ -26,7 +26,7 @@ def test_stamps_of_two_echoes_are_not_mixed() -> None:
 def test_steps_around_a_missing_function_become_one() -> None:
     found = steps(noted("ask", 0), noted("serve", 0), {"Replyer._take"})
     assert "server: receive" not in found
-    assert found["server: decode, take the turn"] == 2.0
+    assert found["server: decode, take the lock"] == 2.0
 
 
 def test_an_echo_without_all_its_stamps_does_not_count() -> None:

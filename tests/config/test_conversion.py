@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from sf_actors.config import conversion
-from sf_actors.config.conversion import Mismatch
-from sf_actors.wire.types import canonical
+from sf_actors.definition.config import conversion
+from sf_actors.definition.config.conversion import Mismatch
+from sf_actors.schema.types import canonical
 
 
 class Side(Enum):

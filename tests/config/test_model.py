@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.config.model import ConfigModel, ConfigSource, flatten, read_config_file
+from sf_actors.definition.config.model import ConfigModel, ConfigSource, flatten, read_config_file
 from sf_actors.errors import ConfigError, DefinitionError
 
 if TYPE_CHECKING:

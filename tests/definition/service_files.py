@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.config.model import ConfigSource
+from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.service_file import load
 from sf_actors.errors import DefinitionError
 

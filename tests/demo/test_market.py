@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 WITHOUT_RICH = "import sys; sys.modules['rich'] = sys.modules['rich.live'] = None; "
-RUN_DEMO = "sys.argv[1:] = ['demo']; from sf_actors.cli import run; run()"
+RUN_DEMO = "sys.argv[1:] = ['demo']; from sf_actors.cli.command import run; run()"
 
 
 class Terminal:

@@ -6,7 +6,7 @@ import pytest
 
 from sf_actors.log import WORKFLOW_ID, get_logger, package_logger
 from sf_actors.log.tracebacks import LONGEST_TRACEBACK
-from sf_actors.wire.words import LONGEST_TEXT
+from sf_actors.wording import LONGEST_TEXT
 from tests.log.lines import Console, nested
 
 LOG = get_logger()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.log.tracebacks import LONGEST_TRACEBACK, bounded_traceback, whole_traceback
-from sf_actors.wire.words import LONGEST_TEXT
+from sf_actors.wording import LONGEST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

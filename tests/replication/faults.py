@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.replica import Replica
+from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.shapes import patches, wholes
 from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Delta, Simulation, Whole
 

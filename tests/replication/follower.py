@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Action, Ask, PhaseChanged, Updated
 from sf_actors.replication.replica import Replica
-from sf_actors.replication.value import View
+from sf_actors.replication.values.frozen import View
 from tests.replication.shapes import SHAPE
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sf_actors.wire.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Leaf, Open, Record, Table
 
 SHAPE = Record(
     required={"price": Leaf(), "book": Table(Leaf())},

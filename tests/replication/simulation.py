@@ -13,10 +13,10 @@ from typing import Any
 
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
-from sf_actors.replication.publisher import PublisherLog
+from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
-from sf_actors.replication.value import View, thaw
+from sf_actors.replication.values.frozen import View, thaw
 from tests.replication.shapes import SHAPE, plain_merge
 
 HEARTBEAT_S = 1.0

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sf_actors.replication import digest
-from sf_actors.replication.digest import digest_after, digest_of, packed
-from sf_actors.replication.patch import PatchRefused, merge, snapshot
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import freeze
+from sf_actors.replication.values import digest
+from sf_actors.replication.values.digest import digest_after, digest_of, packed
+from sf_actors.replication.values.frozen import freeze
+from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.persistent_map import EMPTY
 from tests.replication.shapes import SHAPE, patches, wholes
 from tests.replication.test_value import mappings
 

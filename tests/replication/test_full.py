@@ -8,7 +8,7 @@ from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import PhaseChanged, Refused, Updated
 from sf_actors.replication.full import FullReplica, LastValue
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.value import View, thaw
+from sf_actors.replication.values.frozen import View, thaw
 
 OLD, NEW = 111, 222
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication import held
-from sf_actors.replication.held import FEW, KEPT, Held
-from sf_actors.replication.patch import merge
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import View
-from sf_actors.wire.shape import Leaf, Record, Table
+from sf_actors.replication.values import pending as held
+from sf_actors.replication.values.frozen import View
+from sf_actors.replication.values.patch import merge
+from sf_actors.replication.values.pending import FEW, KEPT, PendingPatches
+from sf_actors.replication.values.persistent_map import EMPTY
+from sf_actors.schema.shape import Leaf, Record, Table
 
 BOOK = Record(required={"bids": Table(Leaf()), "asks": Table(Leaf())}, optional={"note": Leaf()})
 
@@ -29,7 +29,7 @@ def test_the_value_is_the_fold_of_all_changes_whenever_it_is_looked_at(
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(held, "KEPT", kept)
-        book, folded = Held(BOOK), EMPTY
+        book, folded = PendingPatches(BOOK), EMPTY
         for patch, is_looked_at in updates:
             folded = merge(folded, patch, BOOK)
             if not book.keep(patch):
@@ -39,7 +39,7 @@ def test_the_value_is_the_fold_of_all_changes_whenever_it_is_looked_at(
 
 
 def test_a_value_that_was_taken_does_not_change_with_later_changes() -> None:
-    book = Held(BOOK)
+    book = PendingPatches(BOOK)
     book.keep({"bids": {1: 1}})
     taken = book.value
     book.keep({"bids": {1: 2}})
@@ -48,7 +48,7 @@ def test_a_value_that_was_taken_does_not_change_with_later_changes() -> None:
 
 
 def test_no_patch_is_changed_by_later_ones() -> None:
-    book, first = Held(BOOK), {"bids": {1: 1}}
+    book, first = PendingPatches(BOOK), {"bids": {1: 1}}
     book.keep(first)
     book.keep({"bids": {2: 2}})
     assert View(book.value) == {"bids": {1: 1, 2: 2}}
@@ -68,13 +68,13 @@ def test_no_patch_is_changed_by_later_ones() -> None:
     ],
 )
 def test_what_might_be_refused_or_is_large_is_not_kept(patch: dict[str, Any]) -> None:
-    book = Held(BOOK)
+    book = PendingPatches(BOOK)
     assert not book.keep(patch)
     assert book.value is EMPTY
 
 
 def test_another_value_has_nothing_of_the_changes_before_it() -> None:
-    book = Held(BOOK)
+    book = PendingPatches(BOOK)
     book.keep({"bids": {1: 1}})
     book.replace(EMPTY)
     assert book.value is EMPTY
@@ -82,7 +82,7 @@ def test_another_value_has_nothing_of_the_changes_before_it() -> None:
 
 @pytest.mark.parametrize("side", ["bids", "asks"])
 def test_an_item_that_comes_back_has_the_spelling_that_it_came_back_with(side: str) -> None:
-    book = Held(BOOK)
+    book = PendingPatches(BOOK)
     for key, item in (("1.0", 1), ("1.0", None), ("1.00", 2), ("1.000", 3)):
         book.keep({side: {Decimal(key): item}})
     [(key, item)] = book.value[side].items()
@@ -90,7 +90,7 @@ def test_an_item_that_comes_back_has_the_spelling_that_it_came_back_with(side: s
 
 
 def test_what_is_kept_is_bounded() -> None:
-    book = Held(BOOK)
+    book = PendingPatches(BOOK)
     for n in range(10 * KEPT):
         book.keep({"bids": {str(n): n}})
         assert sum(map(len, book._changes.values())) < KEPT

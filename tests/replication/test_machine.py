@@ -13,8 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.buffer import Buffer
-from sf_actors.replication.patch import PatchRefused
 from sf_actors.replication.replica import Replica
+from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
 
 EXAMPLES = int(os.environ.get("SF_ACTORS_EXAMPLES", "2000"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sf_actors.replication.publisher import PublisherLog
-from sf_actors.replication.value import thaw
+from sf_actors.replication.publisher_log import PublisherLog
+from sf_actors.replication.values.frozen import thaw
 from tests.replication.shapes import SHAPE
 
 HEARTBEAT = {"current_num": -2, "is_snapshot": False, "state": {}}

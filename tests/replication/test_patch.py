@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sf_actors.replication.patch import PatchRefused, merge, merge_open, snapshot
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import View, freeze, thaw
-from sf_actors.wire.shape import Leaf, Open, Record, Table
+from sf_actors.replication.values.frozen import View, freeze, thaw
+from sf_actors.replication.values.patch import PatchRefused, merge, merge_open, snapshot
+from sf_actors.replication.values.persistent_map import EMPTY
+from sf_actors.schema.shape import Leaf, Open, Record, Table
 from tests.replication.shapes import SHAPE, patches, plain_merge, wholes
 
 # RFC 7396, appendix A: the original, the patch, the result.

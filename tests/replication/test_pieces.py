@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication import pieces
-from sf_actors.replication.patch import extended
-from sf_actors.replication.pieces import Packing, piece_of, weight_of
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import View, freeze, thaw
+from sf_actors.replication.values import pieces
+from sf_actors.replication.values.frozen import View, freeze, thaw
+from sf_actors.replication.values.patch import with_part
+from sf_actors.replication.values.persistent_map import EMPTY
+from sf_actors.replication.values.pieces import Packing, piece_of, weight_of
+from sf_actors.schema.shape import Leaf, Open, Record, Table
 from sf_actors.wire.messages import Cut
 from sf_actors.wire.msgpack import map_header
-from sf_actors.wire.shape import Leaf, Open, Record, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sf_actors.wire.shape import Shape
+    from sf_actors.schema.shape import Shape
 
 leaves = (
     st.none()
@@ -68,7 +68,7 @@ def test_the_pieces_make_the_value_again(value: dict[Any, Any]) -> None:
         return
     again = EMPTY
     for cut in packing.cuts:
-        again = extended(again, read(piece_of(memoryview(packing.raw), cut)))
+        again = with_part(again, read(piece_of(memoryview(packing.raw), cut)))
     assert thaw(again) == value
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.digest import digest_of, packed
-from sf_actors.replication.patch import PatchRefused, merge, snapshot
-from sf_actors.replication.publisher import PublisherLog
-from sf_actors.replication.trie import EMPTY
-from sf_actors.replication.value import View, thaw
+from sf_actors.replication.publisher_log import PublisherLog
+from sf_actors.replication.values.digest import digest_of, packed
+from sf_actors.replication.values.frozen import View, thaw
+from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.persistent_map import EMPTY
 from tests.replication.shapes import SHAPE, patches
 
 

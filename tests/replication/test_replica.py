@@ -7,7 +7,7 @@ import pytest
 
 from sf_actors.replication.actions import Updated
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.value import View
+from sf_actors.replication.values.frozen import View
 from tests.replication.follower import OLD, WHOLE, Follower, damaged
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sf_actors.replication.digest import digest_of, packed
-from sf_actors.replication.patch import snapshot
 from sf_actors.replication.status import Phase
-from sf_actors.replication.value import View
+from sf_actors.replication.values.digest import digest_of, packed
+from sf_actors.replication.values.frozen import View
+from sf_actors.replication.values.patch import snapshot
 from tests.replication.follower import NEW, OLD, OTHER, WHOLE, Follower, damaged
 from tests.replication.shapes import SHAPE
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.trie import EMPTY, WIDTH, Map, map_of
+from sf_actors.replication.values.persistent_map import EMPTY, WIDTH, Map, map_of
 
 
 class Clashing:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.trie import Map
-from sf_actors.replication.value import FrozenList, View, freeze, same, shown, thaw
+from sf_actors.replication.values.frozen import FrozenList, View, freeze, same, shown, thaw
+from sf_actors.replication.values.persistent_map import Map
 
 _scalars = (
     st.none()

@@ -10,7 +10,7 @@ import zmq
 from zmq.auth import load_certificate
 from zmq.utils.monitor import recv_monitor_message
 
-from sf_actors.keys import new_pair
+from sf_actors.sockets.keys import new_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import zmq
 from zmq.utils import z85
 
-from sf_actors.actors.transport import ZAP_ADDRESS
+from sf_actors.sockets.transport import ZAP_ADDRESS
 from tests.security.keyrings import PATIENCE_MS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Asker:
     """Asks as libzmq does, over a socket of the service's own context."""
 
     def __init__(self, service: Service) -> None:
-        context = service._run.world.transport.context  # type: ignore[union-attr]
+        context = service._run.state.world.transport.context  # type: ignore[union-attr]
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.connect(ZAP_ADDRESS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from sf_actors import cli
+from sf_actors.cli import command as cli
 from sf_actors.errors import InvalidArguments
 from sf_actors.testing import module_of, running
 from tests.actors.models import ANY_PORT, endpoint_of, replyer

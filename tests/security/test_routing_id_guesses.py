@@ -111,8 +111,8 @@ def test_an_authorized_peer_with_an_id_that_might_be_given_next_ends_no_process(
 
 ROUTER_SCRIPT = """
 import zmq
-from sf_actors.actors.transport import Transport
-from sf_actors.addresses import parse
+from sf_actors.sockets.transport import (Transport)
+from sf_actors.sockets.endpoint import (parse)
 transport = Transport()
 creation = {'high_water_mark': 10, 'max_message_bytes': 1000}
 endpoint = parse('127.0.0.1:0', where='here')

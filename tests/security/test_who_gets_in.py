@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from sf_actors.actors.inbox import Broken
-from sf_actors.runtime import Run
+from sf_actors.actors.inbox import WaitFailed
+from sf_actors.lifecycle.supervision import Supervision
 from sf_actors.service import Service
 from sf_actors.testing import module_of, running
 from tests.security.services import (
@@ -46,14 +46,16 @@ class Stage:
         if phase == "not started":
             return
         self.service.run_service()
-        authenticator = self.service._run.world.authenticator  # type: ignore[union-attr]
+        authenticator = self.service._run.state.authenticator  # type: ignore[union-attr]
         assert authenticator is not None
         if phase == "authenticator stopped":
             authenticator.actor_ref.stop()
         elif phase == "authenticator dead":
             died: queue.Queue[object] = queue.Queue()
-            self._monkeypatch.setattr(Run, "died", lambda _run, _actor, error: died.put(error))
-            authenticator.actor_ref.tell(Broken(OSError("poll failed")))
+            self._monkeypatch.setattr(
+                Supervision, "died", lambda _run, _actor, error: died.put(error)
+            )
+            authenticator.actor_ref.tell(WaitFailed(OSError("poll failed")))
             died.get(timeout=WAIT_S)
         elif phase == "stopped":
             self.service.stop_service()

@@ -24,8 +24,8 @@ import time
 from decimal import Decimal
 from uuid import UUID
 
-from sf_actors import Service
-from sf_actors.testing import module_of
+from sf_actors import (Service)
+from sf_actors.testing import (module_of)
 
 FIELDS = {
     "required_arguments": {"n": int},

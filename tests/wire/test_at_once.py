@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sf_actors.errors import MessageError
-from sf_actors.wire.at_once import (
+from sf_actors.schema.at_once import (
     delta_decoder,
     published_decoder,
     reply_decoder,
     request_decoder,
 )
+from sf_actors.schema.schema import Schema
 from sf_actors.wire.envelope import (
     decode_delta,
     decode_published,
@@ -31,7 +32,6 @@ from sf_actors.wire.envelope import (
     encode_reply,
     encode_request,
 )
-from sf_actors.wire.schema import Schema
 
 SCHEMA = Schema({"n": int, "price": Decimal}, {"note": str}, where="t")
 at_once = reply_decoder(SCHEMA)
@@ -114,7 +114,7 @@ def test_what_a_signal_handler_raises_while_a_reply_is_decoded_reaches_the_calle
     def ring(_frame: bytes) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr("sf_actors.wire.at_once._decoder", lambda *_: ring)
+    monkeypatch.setattr("sf_actors.schema.at_once._decoder", lambda *_: ring)
     with pytest.raises(TimeoutError):
         reply_decoder(SCHEMA)(encode_reply({"n": 1, "price": Decimal(1)}, "w"))
 

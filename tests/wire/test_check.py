@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pytest
 
-from sf_actors.wire.check import checker
-from sf_actors.wire.mismatch import Mismatch
-from sf_actors.wire.types import MAX_DEPTH, canonical
+from sf_actors.schema.check import checker
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.types import canonical
+from sf_actors.wire.limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

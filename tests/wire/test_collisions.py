@@ -10,10 +10,10 @@ import msgpack
 import pytest
 
 from sf_actors.errors import InvalidMessage
-from sf_actors.wire import collisions
-from sf_actors.wire.collisions import ChosenKeys, require_spread
+from sf_actors.schema import collisions
+from sf_actors.schema.collisions import ChosenKeys, require_spread
+from sf_actors.schema.schema import Schema
 from sf_actors.wire.envelope import encode
-from sf_actors.wire.schema import Schema
 
 #: CPython hashes a number to its rest by this prime (sys.hash_info.modulus).
 PRIME = 2**61 - 1

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sf_actors.errors import InvalidArguments
-from sf_actors.replication.pieces import RUN
-from sf_actors.replication.trie import map_of
-from sf_actors.replication.value import View
-from sf_actors.wire.check import fields_checker
-from sf_actors.wire.compiled import COPIED, FEW, compiled
-from sf_actors.wire.mismatch import Mismatch
-from sf_actors.wire.schema import Schema
-from sf_actors.wire.types import canonical
+from sf_actors.replication.values.frozen import View
+from sf_actors.replication.values.persistent_map import map_of
+from sf_actors.replication.values.pieces import RUN
+from sf_actors.schema.check import fields_checker
+from sf_actors.schema.generated_check import COPIED, FEW, compiled
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.schema import Schema
+from sf_actors.schema.types import canonical
 
 
 class Side(enum.Enum):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import pytest
 
 from sf_actors.errors import ModelError
-from sf_actors.wire.declaration import MAX_SHARED, schema_of
+from sf_actors.schema.declaration import MAX_SHARED, schema_of
 
 if TYPE_CHECKING:
-    from sf_actors.wire.schema import Schema
+    from sf_actors.schema.schema import Schema
 
 WHERE = "svc.py: model"
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
+from sf_actors.schema.schema import Schema, require_no_null_fields
 from sf_actors.wire.envelope import encode
-from sf_actors.wire.schema import Schema, require_no_null_fields
-from sf_actors.wire.types import MAX_DEPTH
+from sf_actors.wire.limits import MAX_DEPTH
 
 from .strategies import TYPED, same
 

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 
 from sf_actors.errors import ModelError
-from sf_actors.wire.shape import Leaf, Open, Record, Table, shape_of
-from sf_actors.wire.types import canonical, describe, fields_of
+from sf_actors.schema.shape import Leaf, Open, Record, Table, shape_of
+from sf_actors.schema.types import canonical, describe, fields_of
 
 WHERE = "svc.py: orders"
 

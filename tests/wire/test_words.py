@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from sf_actors.wire.words import LONGEST_TEXT, bounded, bounded_repr, escaped, named, shown
+from sf_actors.wording import LONGEST_TEXT, bounded, bounded_repr, escaped, named, shown
 
 
 def test_a_text_that_is_short_enough_is_left_as_it_is() -> None:

@@ -1,0 +1,285 @@
+"""An actor that owns sockets: open, ready, close on every path."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import pykka
+
+from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed, last_inbox
+from sf_actors.log.throttle import Throttle
+from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.user_code.interruptible import LeftBehind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.counters import Counters
+    from sf_actors.definition.models import Model
+    from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.transport import Socket
+    from sf_actors.sync.latch import Latch
+
+
+class Begin:
+    """Start to read: the service is ready."""
+
+
+class Drain:
+    """Read nothing new; what was read goes on.
+
+    :param latch: told when the actor has stopped to read
+    """
+
+    def __init__(self, latch: Latch) -> None:
+        self.latch = latch
+
+
+class SocketActor(pykka.ThreadingActor):
+    """An actor with sockets; all hooks run in its own thread.
+
+    Subclasses override `open`, `on_readable` and what else they need. Whatever they raise there
+    ends the actor, closes its sockets and is told to the world, which may start another.
+
+    :param world: what the actors of one run share
+    :param model: the connection or state
+    :param endpoints: the address of each of the model's sockets
+    :param counters: its numbers, which outlive a restart
+    :param handler: takes args, to_send, states, config; None where the model has none
+    """
+
+    use_daemon_thread = True
+    counted: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        world: RunContext,
+        model: Model,
+        endpoints: Mapping[str, Endpoint],
+        counters: Counters,
+        handler: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.world = world
+        self.model = model
+        self.name = f"{model.kind}/{model.side}/{model.name}"
+        self.label = f"{model.where}"
+        self.endpoints = endpoints
+        self.counters = counters
+        self.handler = handler
+        self.is_draining = False
+        self.thread: threading.Thread | None = None
+        self.inbox = cast("SocketInbox", self.actor_inbox)
+        self.sources: list[SocketSource] = []
+        #: what `start` takes to make a successor
+        self.restart_arguments: tuple[Any, ...] = (world, model, endpoints, counters, handler)
+        world.supervisor.created(self)
+        self._bound: list[Socket] = []
+        self._connected: list[Socket] = []
+        self._is_open = False
+        self._is_taken_over = False
+        #: of what peers cause, by its kind
+        self.throttle = Throttle()
+
+    @staticmethod
+    def _create_actor_inbox() -> SocketInbox:
+        return SocketInbox()
+
+    # what subclasses fill in
+
+    @abstractmethod
+    def open(self) -> None:
+        """Open the sockets."""
+
+    def close(self) -> None:
+        """Act before the sockets are closed."""
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read a socket until nothing is there, or a batch is done."""
+
+    def on_tick(self) -> None:
+        """Act on the deadline of the inbox."""
+
+    def on_step(self) -> None:
+        """Do a piece of the work that the inbox was told of."""
+
+    def on_message(self, message: Any) -> None:
+        """Act on a message of another actor."""
+
+    def on_late(self, message: Any) -> None:
+        """Take a message that came when the sockets were closed already."""
+        if type(message) is Drain:
+            message.latch.arrive(self.name)
+
+    def on_begin(self) -> None:
+        """Start to read."""
+
+    def on_drain(self) -> None:
+        """Stop to read."""
+        self.is_draining = True
+        for source in self.sources:
+            self.inbox.pause(source)
+
+    # what subclasses use
+
+    def bind(self, kind: int, name: str, *, send_queue: int | None = None) -> Socket:
+        """Open one of the model's sockets and bind it.
+
+        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
+        """
+        key = (*self.model.key, name)
+        endpoint = self.world.taken.get(key, self.endpoints[name])
+        opened, shown = self.world.transport.bound(
+            kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
+        )
+        self._bound.append(opened)
+        if endpoint.scheme == "tcp" and endpoint.port == 0:
+            # a successor takes the port that peers know by now
+            port = int(shown.rpartition(":")[2])
+            self.world.taken[key] = replace(endpoint, port=port, text=shown)
+        self.world.supervisor.bound(self.model, name, shown)
+        return opened
+
+    def connect(self, kind: int, name: str, subscription: bytes | None = None) -> Socket:
+        """Open one of the model's sockets and connect it."""
+        opened = self.world.transport.connected(
+            kind,
+            self.endpoints[name],
+            self.model.creation,
+            where=self.model.where,
+            server=self.model.name,
+            subscription=subscription,
+        )
+        self._connected.append(opened)
+        return opened
+
+    def disconnect(self, source: SocketSource) -> None:
+        """Close a connected socket that is watched, with what it still had to send."""
+        self.inbox.forget(source)
+        self.sources.remove(source)
+        self._connected.remove(source.socket)
+        self.world.transport.close(source.socket, linger_ms=0)
+
+    def watch(self, socket: Socket, *, is_shared: bool = False) -> SocketSource:
+        """Wait for a socket from now on; see `SocketSource` for shared ones."""
+        source = SocketSource(socket, is_shared=is_shared)
+        self.sources.append(source)
+        self.inbox.watch(source)
+        return source
+
+    def tell(self, message: object) -> bool:
+        """Bring a message to the actor; any thread.
+
+        :returns: False when the actor has ended
+        """
+        try:
+            self.actor_ref.tell(message)
+        except pykka.ActorDeadError:
+            return False
+        return True
+
+    def warn(self, reason: str, text: str) -> None:
+        """Log that a message was dropped, each reason once in a while, with the number left out."""
+        left_out = self.throttle.admit(reason, monotonic())
+        if left_out is not None:
+            self.world.log.warning(
+                "message dropped",
+                model=self.model.where,
+                reason=reason,
+                error=text,
+                left_out=left_out,
+            )
+
+    def take_over(self) -> None:
+        """Do what is left to do and close, while the actor's thread is left behind in user code.
+
+        Runs in the thread of the stop. The sockets change hands: the actor's thread does nothing
+        but end when its user code ever returns (`LeftBehind`).
+        """
+        self.is_draining = True
+        for message in self.inbox.close():
+            if type(message) is Drain:
+                message.latch.arrive(self.name)
+            else:
+                self.on_message(message)
+        self._close()
+
+    # what pykka calls
+
+    def on_start(self) -> None:
+        """Open the sockets; a failure closes what was opened and is told to who waits."""
+        self.thread = threading.current_thread()
+        self.thread.name = f"{self.world.name}/{self.name}"
+        self.world.scope.adopt()
+        self._is_open = True
+        try:
+            self.open()
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            self._close()
+            self.stop()
+            self.world.supervisor.opened(self, error)
+        else:
+            self.world.supervisor.opened(self, None)
+
+    def on_receive(self, message: Any) -> None:
+        """Act on one message, readable socket or deadline."""
+        if not self._is_open:
+            self.on_late(message)
+            return
+        try:
+            if type(message) is SocketSource:
+                self.on_readable(message)
+                look_for_descriptors(self.world.log)
+            elif message is TICK:
+                look_for_descriptors(self.world.log)
+                self.on_tick()
+            elif message is STEP:
+                self.on_step()
+            elif type(message) is Begin:
+                self.on_begin()
+            elif type(message) is Drain:
+                self.on_drain()
+                message.latch.arrive(self.name)
+            elif type(message) is WaitFailed:
+                raise message.error
+            else:
+                self.on_message(message)
+        except LeftBehind:
+            # what still waits in the inbox is for who takes the actor over
+            self._is_taken_over = True
+            self.actor_inbox = last_inbox()
+        except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
+            self._close()
+            self.stop()
+            self.world.supervisor.died(self, error)
+
+    def on_stop(self) -> None:
+        """Close everything, unless the stop has done so in another thread."""
+        if self._is_taken_over:
+            return
+        self._close()
+        for message in self.inbox.close():
+            self.on_late(message)
+
+    def _close(self) -> None:
+        if not self._is_open:
+            return
+        self._is_open = False
+        transport = self.world.transport
+        steps: list[Callable[[], None]] = [self.close]
+        steps += [partial(self.inbox.forget, source) for source in self.sources]
+        steps += [partial(transport.close, closing) for closing in self._connected]
+        steps += [partial(transport.unbind, closing) for closing in self._bound]
+        self.sources.clear()
+        for step in steps:
+            try:
+                step()
+            except BaseException:
+                # the rest is to be closed all the same
+                self.world.log.exception("closing failed", actor=self.name)

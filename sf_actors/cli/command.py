@@ -1,0 +1,166 @@
+"""The command line: arguments in, exit status out."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.log.tracebacks import whole_traceback
+from sf_actors.user_code.tracebacks import passed_user_code, trimmed
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.service import Service
+
+#: The service failed while it ran; it could not start.
+FAILED, NOT_READY = 1, 2
+
+
+#: How long the main thread may take to leave user code once the stop is over, in seconds.
+LEAVING_S = 1.0
+
+
+def run() -> None:
+    """Run the command line of this process and exit; the entry point of the console script."""
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        # before there was a service to stop
+        status = 128 + signal.SIGINT
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the command line asks for.
+
+    :param argv: without the program's name
+    :returns: the exit status: 0, 1 when the service failed, 2 when it could not start
+    """
+    try:
+        arguments = parse(argv)
+        if isinstance(arguments, KeysArguments):
+            return _write_keys(arguments)
+        if isinstance(arguments, DemoArguments):
+            from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
+
+            return show(arguments.seconds)
+        service = _service(arguments)
+    except UserError as error:
+        return _tell(error)
+    return _run(service, arguments)
+
+
+def _write_keys(arguments: KeysArguments) -> int:
+    from sf_actors.sockets.keys import new_pair  # noqa: PLC0415 - not needed to run a service
+
+    for path in new_pair(arguments.name, arguments.dir):
+        print(path)  # noqa: T201 - what was asked for
+    return 0
+
+
+def _service(arguments: Arguments) -> Service:
+    from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
+    from sf_actors.definition.config.model import ConfigSource, read_config_file  # noqa: PLC0415
+    from sf_actors.service import Service  # noqa: PLC0415
+
+    config = ConfigSource({}, arguments.extras)
+    if arguments.config_path:
+        given = read_config_file(arguments.config_path)
+        config = ConfigSource(given, arguments.extras, where=arguments.config_path)
+    addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
+    return Service(
+        arguments.service_path,
+        addresses=addresses,
+        config=config,
+        console_loglevel=arguments.console_loglevel,
+        log_path=arguments.log_path,
+        file_loglevel=arguments.file_loglevel,
+        backup_count=arguments.backup_count,
+        service_loop_min_wait_time_s=arguments.service_loop_min_wait_time_s,
+        name=arguments.name,
+        allow_inbound=arguments.allow_inbound,
+        stop_timeout_s=arguments.stop_timeout_s,
+        keys=arguments.keys,
+        error_details=arguments.error_details,
+    )
+
+
+def _run(service: Service, arguments: Arguments) -> int:
+    _raise_descriptor_limit()
+    has_returned = threading.Event()
+    service.on_overdue = threading.Thread(
+        target=_exit_when_stuck, args=(service, has_returned), name="exit", daemon=True
+    ).start
+    try:
+        if arguments.main_mode:
+            service.run_service_as_main_blocking()
+        else:
+            service.run_service_blocking()
+    except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
+        return _status(service, error)
+    finally:
+        has_returned.set()
+    return 0
+
+
+def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
+    """End the process if the main thread stays in user code that nothing could interrupt."""
+    if has_returned.wait(LEAVING_S):
+        return
+    if service.failure is not None:
+        _tell(service.failure)
+    # what keeps the main thread may keep the stream as well
+    flushing = threading.Thread(target=sys.stdout.flush, daemon=True)
+    flushing.start()
+    flushing.join(LEAVING_S)
+    os._exit(FAILED)
+
+
+def _status(service: Service, error: BaseException) -> int:
+    was_ready = service.was_ready
+    if was_ready and isinstance(error, SystemExit):
+        if isinstance(error.code, int):
+            return error.code
+        if error.code is not None:
+            _print(str(error.code))
+        return FAILED
+    if isinstance(error, ServiceFailed | ServiceStopped) or (
+        isinstance(error, UserError) and not passed_user_code(error)
+    ):
+        _tell(error)
+    else:
+        error = trimmed(error)
+        _print(whole_traceback((type(error), error, error.__traceback__)))
+    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
+
+
+def _tell(error: BaseException) -> int:
+    """Print an error in one line."""
+    _print(f"sf_actors: {error}")
+    return NOT_READY
+
+
+def _print(message: str) -> None:
+    """Print an error; what it quotes, such as a file's name or a peer's text, moves no cursor."""
+    lines = "\n".join(map(escaped, message.split("\n")))
+    print(lines, file=sys.stderr)  # noqa: T201 - standard error is the place
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the system lets us: each service needs a few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # some systems name a hard limit that they do not grant
+            os.write(2, b"sf_actors: the limit of descriptors could not be raised\n")

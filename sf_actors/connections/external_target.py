@@ -1,0 +1,136 @@
+"""The external target: a callable outside the package, with its arguments and reply checked."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.counters import Counters
+from sf_actors.errors import RequestTimeout, ServiceStopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.definition.models import Model
+
+
+class Overdue(Exception):
+    """Our own deadline has passed; a RequestTimeout may also be what the target itself raised."""
+
+
+class Outcome:
+    """What a call that runs in a thread of its own came to.
+
+    :ivar done: set when it came to an end, or when nobody is to wait for that any more
+    :ivar is_over: it came to an end
+    """
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.is_over = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self, target: Callable[..., Any], args: dict[str, Any]) -> None:
+        """Call the target; what it raises is kept for the caller."""
+        try:
+            self.result = target(**args)
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            self.error = error
+        finally:
+            self.is_over = True
+            self.done.set()
+
+
+class ExternalTarget:
+    """Calls the target in the caller's thread, or with a deadline in a thread of its own."""
+
+    def __init__(self, world: RunContext, model: Model) -> None:
+        self.model = model
+        self.counters = Counters("sent", "handled", "failed", "timeouts", "last_error")
+        self._world = world
+        self._target: Callable[..., Any] = model.creation["target"]
+        self._timeout_s: float | None = model.creation["timeout_s"]
+        self._count_lock = threading.Lock()
+        self._waited_for: set[Outcome] = set()
+        world.when_closing.append(self._give_up)
+
+    def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
+        """Check the arguments, call the target by keyword, check what it returns; any thread.
+
+        :raises InvalidArguments: the arguments or the result fail the model
+        :raises RequestTimeout: the target still runs after `timeout_s`; it runs on
+        :raises ServiceStopped: our own service stops while it runs, and it has a `timeout_s`
+        :raises BaseException: what the target raised, as it is
+        """
+        checked = self.model.arguments.checked(args)
+        with self._count_lock:
+            self.counters.sent += 1
+        try:
+            if self._timeout_s is None:
+                result = self._call_here(checked)
+            else:
+                result = self._call_in_time(checked, self._timeout_s)
+            reply = self.model.return_arguments.checked(result)
+        except Overdue as error:
+            with self._count_lock:
+                self.counters.timeouts += 1
+            raise RequestTimeout(str(error)) from None
+        except BaseException as error:
+            with self._count_lock:
+                self.counters.fail(error)
+            raise
+        with self._count_lock:
+            self.counters.handled += 1
+        return reply
+
+    def close(self, timeout_s: float) -> bool:  # noqa: ARG002
+        """Close nothing: there is no socket."""
+        return True
+
+    def _give_up(self) -> None:
+        """Wait for no target any more; in the thread of the stop, after `closing` is set."""
+        for outcome in self._waited_for.copy():
+            outcome.done.set()
+
+    def _call_here(self, args: dict[str, Any]) -> Any:
+        """Call the target as what it is, user code: an interrupt may reach it at any place."""
+        shield, here = self._world.shield, threading.get_ident()
+        try:
+            shield.inside.discard(here)
+            if shield.has_pending:
+                shield.leave(here)
+            return self._target(**args)
+        finally:
+            shield.inside.add(here)
+            if shield.has_pending:
+                shield.enter()
+
+    def _call_in_time(self, args: dict[str, Any], timeout_s: float) -> Any:
+        outcome = Outcome()
+        self._waited_for.add(outcome)
+        thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(outcome.run, self._target, args),
+            name=f"{self._world.name}/{self.model.name}",
+            daemon=True,
+        )
+        try:
+            thread.start()
+            if not self._world.closing.is_set():
+                outcome.done.wait(timeout_s)
+        finally:
+            self._waited_for.discard(outcome)
+        if not outcome.is_over:
+            where = self.model.where
+            if self._world.closing.is_set():
+                raise ServiceStopped(f"{where}: the service stops, its target is not waited for")
+            raise Overdue(
+                f"{where}: the target has not returned within {timeout_s:g} s; it runs on in a "
+                "thread of its own"
+            )
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result

@@ -1,0 +1,291 @@
+"""The replyer: answers requests, by the handler or by an error."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.actors.socket_actor import SocketActor
+from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
+from sf_actors.counters import Backlog, summary
+from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
+from sf_actors.schema.at_once import request_decoder
+from sf_actors.sockets.error_details import tells_texts
+from sf_actors.sockets.frames import (
+    BATCH,
+    MAX_ROUTING_ID,
+    NOBLOCK,
+    NOBLOCK_SNDMORE,
+    receive_frames,
+    require_short_id,
+    send_frame,
+    split_address,
+)
+from sf_actors.user_code.turn import Call
+from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
+
+if TYPE_CHECKING:
+    from sf_actors.actors.inbox import SocketSource
+
+
+class Request(Call):
+    """One request on its way through the handler.
+
+    :param address: the frames that lead back to who asked, up to the empty one
+    :param key: what a repetition of it is known by, where replies are kept
+    """
+
+    __slots__ = ("address", "frame", "key", "replyer")
+
+    def __init__(
+        self,
+        replyer: Replyer,
+        args: dict[str, Any],
+        address: list[bytes],
+        workflow_id: object,
+        key: bytes | None,
+    ) -> None:
+        self.handler = replyer.serving
+        self.args = args
+        self.label = replyer.label
+        self.counters = replyer.counters
+        self.workflow_id = workflow_id
+        self.pinned = None
+        self.replyer = replyer
+        self.address = address
+        self.key = key
+        self.frame = b""
+
+    def complete(self, result: Any, error: BaseException | None) -> None:
+        """Encode the reply while nobody can change what the handler returned."""
+        self.frame = self.replyer.encode(result, error, self.workflow_id)
+
+    def settle(self) -> None:
+        """Bring the answer to the thread that owns the socket."""
+        if not self.frame:
+            self.frame = encode_failure(
+                "ServiceFailed", "the service lost the call by a fault of its own", self.workflow_id
+            )
+        if not self.replyer.tell(self):
+            self.replyer.on_late(self)
+
+    def cancel(self) -> None:
+        """Answer that the service stopped before the handler was called."""
+        self.frame = encode_failure(
+            "ServiceStopped", "the service stopped before it came to this request", self.workflow_id
+        )
+        self.counters.drop("stopped")
+        self.settle()
+
+    def leave_behind(self) -> None:
+        """Answer that the service stopped before the handler returned."""
+        self.frame = encode_failure(
+            "ServiceStopped",
+            "the service stopped before its handler came to an end",
+            self.workflow_id,
+        )
+        self.counters.drop("stopped")
+        self.settle()
+
+
+class Replyer(SocketActor):
+    """Owns a ROUTER socket, which plain REQ sockets talk to as well as ours."""
+
+    counted = (
+        "received",
+        "sent",
+        "handled",
+        "failed",
+        "dropped",
+        "in_flight",
+        "queued",
+        "deduplicated",
+        "restarts",
+        "last_error",
+        "handler_s",
+    )
+
+    def open(self) -> None:
+        """Bind the socket."""
+        creation = self.model.creation
+        if self.handler is None:
+            raise TypeError(f"{self.model.where}: a replyer without a handler")
+        self.serving = self.handler
+        self._socket = self.bind(zmq.ROUTER, "replyer")
+        # a reply to a client that is gone fails instead of vanishing, so that it can be counted
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._tells_texts = tells_texts(
+            self.world.error_details, self._socket, is_secured=self.world.transport.is_secured
+        )
+        self._max_queued: int = creation["high_water_mark"]
+        self._max_bytes: int = creation["max_message_bytes"]
+        self._arguments = self.model.arguments
+        self._decoded_at_once = request_decoder(self.model.arguments)
+        if creation["deduplicate"]:
+            # the packed arguments tell a repeated request from another one under its id
+            self._decoded_at_once = lambda _frame: None
+        self._return_arguments = self.model.return_arguments
+        self._turn = self.world.turn
+        self._cache = ReplyCache() if creation["deduplicate"] else None
+        # what a predecessor had not answered is lost with its socket
+        self.counters.in_flight = 0
+        self._backlog = self.counters.queued = Backlog()
+
+    def on_begin(self) -> None:
+        """Start to read."""
+        self._source = self.watch(self._socket)
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read until nothing is there, the batch is done, a message comes or too many wait."""
+        socket, waiting = self._socket, self.inbox.waiting
+        for count in range(BATCH):
+            if waiting and count:
+                # the stop must not wait for slow handlers of what is not read yet
+                return
+            # after the first of several an empty read is rarer than a question is dear
+            if count == 1 and (source.is_probably_single or not source.has_more()):
+                source.drained()
+                return
+            backlog = self._backlog
+            if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
+                self.inbox.pause(source)
+                return
+            try:
+                frames = receive_frames(socket, has_address=True)
+            except zmq.Again:
+                source.drained()
+                return
+            self._take(frames)
+
+    def on_message(self, message: Any) -> None:
+        """Send an answer that the router's thread brought."""
+        if isinstance(message, Request):
+            self._backlog.finish()
+            self._answer(message)
+            for source in self.sources:
+                source.touched()
+                if source.paused and not self.is_draining:
+                    self.inbox.resume(source)
+
+    def on_late(self, message: Any) -> None:
+        """Count an answer that came when the socket was closed already."""
+        if isinstance(message, Request):
+            self.counters.drop("peer_gone")
+        else:
+            super().on_late(message)
+
+    def encode(self, result: Any, error: BaseException | None, workflow_id: object) -> bytes:
+        """Return the frame that answers a request; runs in the turn."""
+        if error is None:
+            try:
+                reply = self._return_arguments.checked(result)
+                frame = encode_reply(reply, workflow_id)
+                if len(frame) <= self._max_bytes:
+                    return frame
+                error = InvalidArguments(
+                    f"{self.model.where}: the reply has {len(frame)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            except InvalidArguments as invalid:
+                error = invalid
+            self.counters.handled -= 1
+            self.counters.fail(error)
+            # whoever asks can bring it about as often as he likes
+            left_out = self.throttle.admit("reply fails its model", monotonic())
+            if left_out is not None:
+                self.world.log.error(
+                    "reply fails its model",
+                    model=self.model.where,
+                    error=str(error),
+                    left_out=left_out,
+                )
+        text = summary(error).partition(": ")[2] if self._tells_texts else ""
+        return encode_failure(type(error).__name__, text, workflow_id)
+
+    def _take(self, frames: list[bytes]) -> None:
+        self.counters.received += 1
+        address: list[bytes] = []
+        workflow_id: object = None
+        try:
+            if len(frames[0]) > MAX_ROUTING_ID:
+                require_short_id(frames[0])
+            if len(frames) == 3 and not frames[1]:
+                payload = frames.pop()
+                address = frames
+            else:
+                address, payload = split_address(frames)
+            if len(payload) > self._max_bytes:
+                raise OversizedMessage(
+                    f"the request has {len(payload)} bytes, "
+                    f"max_message_bytes allows {self._max_bytes}"
+                )
+            usual = self._decoded_at_once(payload)
+            envelope = usual or decode_request(payload)
+            workflow_id = envelope.workflow_id
+            args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
+        except MessageError as error:
+            self.counters.drop(error.reason)
+            self.warn(error.reason, str(error))
+            if address:
+                self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
+            return
+        key: bytes | None = None
+        if self._cache is not None and envelope.request_id is not None:
+            key = key_of(envelope.request_id, envelope.args)
+            if self._is_repeated(self._cache, key, Repetition(address, workflow_id)):
+                return
+            self._cache.begin(key)
+        if workflow_id is None:
+            workflow_id = self.world.new_workflow_id()
+        request = Request(self, args, address, workflow_id, key)
+        self.counters.in_flight += 1
+        turn = self._turn
+        if turn.try_acquire():
+            try:
+                turn.run(request)
+            finally:
+                turn.release()
+            self._answer(request)
+        else:
+            self.world.router.enqueue(request)
+            self._backlog.bring()
+
+    def _answer(self, request: Request) -> None:
+        self.counters.in_flight -= 1
+        if self._cache is not None and request.key is not None:
+            for repetition in self._cache.finish(request.key, request.frame):
+                self._repeat(repetition, request.frame)
+        self._send(request.address, request.frame)
+
+    def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
+        """Answer a request that came before without the handler, now or when it is done."""
+        reply = cache.reply_to(key)
+        if reply is None and not cache.is_running(key, repetition):
+            return False
+        self.counters.deduplicated += 1
+        if reply is not None:
+            self._repeat(repetition, reply)
+        return True
+
+    def _repeat(self, repetition: Repetition, reply: bytes) -> None:
+        """Send a reply again, under the workflow id of who asks now, if he has one."""
+        if repetition.workflow_id is not None:
+            reply = with_workflow_id(reply, repetition.workflow_id)
+        self._send(repetition.address, reply)
+
+    def _send(self, address: list[bytes], frame: bytes) -> None:
+        socket = self._socket
+        try:
+            for part in address:
+                send_frame(socket, part, NOBLOCK_SNDMORE)
+            send_frame(socket, frame, NOBLOCK)
+        except zmq.Again:
+            self.counters.drop("queue_full")
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.counters.drop("peer_gone")
+        else:
+            self.counters.sent += 1

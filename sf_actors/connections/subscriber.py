@@ -1,0 +1,124 @@
+"""The subscriber: hands published messages to the handler, and sees whether anybody publishes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.actors.subscription_reader import Reader
+from sf_actors.connections.liveness import Greeting, PublisherLiveness
+from sf_actors.schema.at_once import published_decoder
+from sf_actors.wire.envelope import decode_published
+
+if TYPE_CHECKING:
+    from sf_actors.actors.inbox import SocketSource
+
+#: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
+MAX_PUBLISHERS = 1_000
+
+
+#: Messages that can be missed between two that are read.
+MAX_MISSED = 2**32
+
+
+class Subscriber(Reader):
+    """Owns a SUB socket, with the topic as its subscription."""
+
+    counted = (
+        "received",
+        "handled",
+        "failed",
+        "dropped",
+        "missed",
+        "queued",
+        "restarts",
+        "last_error",
+        "handler_s",
+        "peers",
+    )
+
+    def open(self) -> None:
+        """Open the socket."""
+        is_binder = self.model.creation["is_binder"]
+        #: who binds has its peers counted by the kernel (see `sf_actors.sockets.peers`)
+        self._pulse: PublisherLiveness | None = None
+        self.open_subscription(is_binder=is_binder)
+        if not is_binder:
+            self._pulse = PublisherLiveness(
+                self.inbox,
+                self.endpoints["subscriber"],
+                self.counters,
+                self.world.log,
+                where=self.model.where,
+            )
+        self._arguments = self.model.arguments
+        self._decoded_at_once = published_decoder(self._arguments)
+        #: the last number by the publisher's epoch; that of the newest message stands beside it
+        self._heard: OrderedDict[int, int] = OrderedDict()
+        self._epoch: int | None = None
+        self._number = 0
+
+    def on_begin(self) -> None:
+        """Start to read."""
+        self.watch(self.socket)
+        if self._pulse is not None:
+            self._pulse.begin()
+
+    def on_tick(self) -> None:
+        """See whether the publisher was heard."""
+        if self._pulse is not None:
+            self._pulse.on_tick()
+
+    def on_message(self, message: Any) -> None:
+        """See what a publisher that was asked for answered."""
+        if type(message) is not Greeting:
+            super().on_message(message)
+        elif self._pulse is not None:
+            self._pulse.on_greeting()
+
+    def on_drain(self) -> None:
+        """Stop to read and to ask for the publisher."""
+        super().on_drain()
+        if self._pulse is not None:
+            self._pulse.end()
+
+    def close(self) -> None:
+        """Leave nothing open that asks for the publisher."""
+        if self._pulse is not None:
+            self._pulse.end()
+            self.counters.peers = 0
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read messages."""
+        self.read_subscription(source)
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Decode a message and have it handled."""
+        envelope = self._decoded_at_once(message)
+        is_decoded = envelope is not None
+        if not is_decoded:
+            envelope = decode_published(message)
+        epoch, number = envelope.epoch, envelope.number
+        if epoch == self._epoch and number == self._number + 1:
+            self._number = number
+        elif epoch is not None and number is not None:
+            self._count_missed(epoch, number)
+        args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
+        if self.handler is not None:
+            self.deliver(self.handler, args, envelope.workflow_id)
+
+    def _count_missed(self, epoch: int, number: int) -> None:
+        if self._epoch is not None:
+            self._heard[self._epoch] = self._number
+        last = self._heard.pop(epoch, None)
+        if last is None:
+            if len(self._heard) >= MAX_PUBLISHERS:
+                self._heard.popitem(last=False)
+        elif number > last + MAX_MISSED:
+            # no publisher counts so far while a subscriber is away: somebody made it up
+            number = last
+        elif number > last + 1:
+            self.counters.missed += number - last - 1
+        elif number <= last:
+            number = last
+        self._epoch, self._number = epoch, number

@@ -1,0 +1,136 @@
+"""Which address each socket of each model has, by a file or a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from sf_actors.definition.config import json_file
+from sf_actors.errors import AddressError
+from sf_actors.sockets.endpoint import Endpoint, parse
+from sf_actors.wording import nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+
+class Addressed(Protocol):
+    """What `resolve` needs of a model."""
+
+    @property
+    def kind(self) -> str:
+        """'connections' or 'states'."""
+
+    @property
+    def side(self) -> str:
+        """'in' or 'out'."""
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """The names of its sockets; none of an external target."""
+
+    @property
+    def binds(self) -> Mapping[str, bool]:
+        """Whether each socket binds, else it connects."""
+
+    @property
+    def where(self) -> str:
+        """The model's place, for messages."""
+
+
+Resolved = dict[tuple[str, str, str], dict[str, Endpoint]]
+
+
+def read_addresses_file(path: str | PathLike[str]) -> dict[str, object]:
+    """Read the addresses file.
+
+    :raises AddressError: it cannot be read, is not JSON, or is not an object
+    """
+    return json_file.read_object(path, what="addresses file", error=AddressError)
+
+
+def resolve(
+    addresses: object, models: Sequence[Addressed], *, where: str = "addresses"
+) -> Resolved:
+    """Give each socket of each model its address; addresses of other names are left alone.
+
+    :param addresses: `{"connections": {"in": {name: {socket: address}}, "out": …}, "states": …}`;
+        None for a side or the whole is {}; a single-socket model takes any one socket name, or
+        the address alone
+    :param where: what the addresses are called in messages
+    :returns: `{(kind, side, name): {socket: Endpoint}}`, all models in it
+    :raises AddressError: one is missing, is none, or is one that its socket cannot connect to
+    """
+    whole = _mapping(addresses, where=where)
+    resolved: Resolved = {}
+    for model in models:
+        sockets: dict[str, Endpoint] = {}
+        if model.sockets:
+            entry, place = _find_entry(model, whole, where=where)
+            for name in model.sockets:
+                text, at = _find_address(model, name, entry, where=place)
+                endpoint = parse(text, where=at)
+                sockets[name] = endpoint if model.binds[name] else endpoint.require_connectable()
+        resolved[model.kind, model.side, model.name] = sockets
+    return resolved
+
+
+def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) -> tuple[object, str]:
+    """Return what the addresses have for the model, and its place."""
+    entry: object = whole
+    place = where
+    for step in (model.kind, model.side, model.name):
+        given = _mapping(entry, where=place)
+        if given.get(step) is None:
+            names = [str(name) for name in given if name != step]
+            hint = nearest(step, names) or _elsewhere(model, whole, where=where)
+            raise AddressError(
+                f"{place}: expected the address of {model.where}, got no {step!r}{hint}"
+            )
+        entry = given[step]
+        place += f"[{step!r}]"
+    return entry, place
+
+
+def _find_address(
+    model: Addressed, socket_name: str, entry: object, *, where: str
+) -> tuple[object, str]:
+    """Return the address of one socket as it was given, and its place."""
+    is_single = len(model.sockets) == 1
+    if isinstance(entry, str) and is_single:
+        return entry, where
+    if not isinstance(entry, Mapping):
+        wanted = ", ".join(f"{name!r}: address" for name in model.sockets)
+        raise AddressError(f"{where}: expected {{{wanted}}}, got {shown(entry)}")
+    if socket_name in entry:
+        return entry[socket_name], f"{where}[{socket_name!r}]"
+    if is_single and len(entry) == 1:
+        ((other, text),) = entry.items()
+        return text, f"{where}[{other!r}]"
+    names = [str(name) for name in entry]
+    raise AddressError(
+        f"{where}: expected the address of the socket {socket_name!r} of {model.where}, "
+        f"got {', '.join(map(repr, names)) or 'none'}{nearest(socket_name, names)}"
+    )
+
+
+def _elsewhere(model: Addressed, whole: Mapping[str, object], *, where: str) -> str:
+    """Return a hint if the model's name stands in another place of the addresses."""
+    for kind, sides in whole.items():
+        for side, names in sides.items() if isinstance(sides, Mapping) else ():
+            if isinstance(names, Mapping) and model.name in names:
+                return f"; {model.name!r} stands in {where}[{kind!r}][{side!r}]"
+    return ""
+
+
+def _mapping(value: object, *, where: str) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise AddressError(f"{where}: expected a dict, got {shown(value)}")
+    return value

@@ -1,0 +1,263 @@
+"""A value of the config, read as the type that its model declares.
+
+Three ways in, by where the value comes from:
+
+- `from_text`, the command line: a text becomes the type, containers are JSON;
+- `from_json`, a file or an object: what JSON has is taken as it is, what JSON lacks is read from
+  text or list;
+- `confirm`, a hook, and everything at the end: the value has the type already, save that an int
+  may stand for a float.
+
+Types are canonical ones (`sf_actors.schema.types`).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+
+from sf_actors.definition.config import scalars
+from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
+from sf_actors.schema.collisions import ChosenKeys, require_spread
+from sf_actors.schema.types import NOTHING, describe, fields_of, members_of
+from sf_actors.wording import named, nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+_SOURCES: dict[Any, tuple[type, ...]] = {
+    list: (tuple,),
+    tuple: (list,),
+    set: (list, tuple, frozenset),
+    frozenset: (list, tuple, set),
+}
+
+
+class Mismatch(ValueError):
+    """A value is not of the declared type; the text says where in the value, what came and why."""
+
+    def __init__(self, reason: str, path: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"at {'.'.join(self.path)!r}: {self.reason}" if self.path else self.reason
+
+
+def from_text(text: str | bool, type_: Any) -> Any:
+    """Read what stands on the command line; True is a flag without a value.
+
+    :raises Mismatch: it cannot be read as the type
+    """
+    if type_ is Any:
+        return text
+    members = members_of(type_)
+    if isinstance(text, bool):
+        if bool in members:
+            return text
+        raise Mismatch(f"expected {_expected(type_)}, got a flag without a value")
+    if len(members) > 1:
+        # Every text is a str: what says more about the text goes first.
+        last = {str: 1, NOTHING: 2}
+        members = tuple(sorted(members, key=lambda member: last.get(member, 0)))
+        return _first(lambda member: from_text(text, member), members, text, type_)
+    if type_ in scalars.TEXT_TYPES:
+        return _read(text, type_)
+    if get_origin(type_) is Literal:
+        return _match(lambda kind: from_text(text, kind), get_args(type_), text, type_)
+    if _is_enum(type_):
+        values = [member.value for member in type_]
+        return type_(_match(lambda kind: from_text(text, kind), values, text, type_))
+    try:
+        content = parse(text)
+    except ValueError as exc:
+        raise Mismatch(f"expected {describe(type_)} as JSON, got {shown(text)}: {exc}") from exc
+    return from_json(content, type_)
+
+
+def from_json(value: Any, type_: Any) -> Any:
+    """Read what a file or an object has; Python values that have the type are taken too.
+
+    Containers are fresh.
+
+    :raises Mismatch: it is not of the type and cannot be read as it
+    """
+    return _walk(value, type_, exact=False)
+
+
+def confirm(value: Any, type_: Any) -> Any:
+    """Return the value, which has exactly the type; an int where a float is declared becomes one.
+
+    :raises Mismatch: it has another type
+    """
+    return _walk(value, type_, exact=True)
+
+
+def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
+    if type_ is Any:
+        return value if exact else plain(value)
+    members = members_of(type_)
+    if len(members) > 1:
+        return _walk_union(value, type_, exact=exact)
+    if is_typeddict(type_):
+        return _walk_record(value, type_, exact=exact)
+    origin = get_origin(type_)
+    if origin is Literal:
+        for option in get_args(type_):
+            if type(value) is type(option) and value == option:
+                return option
+        raise _mismatch(value, type_)
+    if origin is dict:
+        return _walk_mapping(value, type_, exact=exact)
+    if origin is not None:
+        return _walk_items(value, type_, origin, exact=exact)
+    if type(value) is type_:
+        return value
+    if type_ is float and type(value) is WrittenFloat:
+        return plain(value)
+    if type_ is float and type(value) is int:
+        return _read(value, type_)
+    if exact:
+        raise _mismatch(value, type_)
+    return _read_lacking(value, type_)
+
+
+def _walk_union(value: Any, type_: Any, *, exact: bool) -> Any:
+    members = members_of(type_)
+    if type(value) in members:
+        return value
+    try:
+        return _first(lambda member: _walk(value, member, exact=True), members, value, type_)
+    except Mismatch:
+        if exact:
+            raise
+    return _first(lambda member: _walk(value, member, exact=False), members, value, type_)
+
+
+def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise _mismatch(value, type_)
+    required, optional = fields_of(type_)
+    fields = required | optional
+    for name in value:
+        if name not in fields:
+            raise Mismatch(f"unknown field {named(name)!r}{nearest(name, fields)}")
+    for name in required:
+        if name not in value:
+            raise Mismatch(f"missing field {name!r}")
+    return {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
+
+
+def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:
+    if type(value) is not dict:
+        raise _mismatch(value, type_)
+    key_type, item_type = get_args(type_)
+    keys = [_read_key(key, key_type, exact=exact) for key in value]
+    _require_spread(keys)
+    found: dict[Any, Any] = {}
+    for read, (key, item) in zip(keys, value.items(), strict=True):
+        if read in found:
+            raise Mismatch(f"key {shown(key)}: {shown(read)} is there already")
+        found[read] = _inside(key, item, item_type, exact=exact)
+    return found
+
+
+def _read_key(key: Any, key_type: Any, *, exact: bool) -> Any:
+    # JSON has text keys alone: what else is declared is read from the text.
+    is_written = type(key) is str and not exact
+    try:
+        return from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
+    except Mismatch as exc:
+        raise Mismatch(f"key {shown(key)}: {exc.reason}") from exc
+
+
+def _require_spread(keys: Collection[Any]) -> None:
+    try:
+        require_spread(keys)
+    except ChosenKeys as exc:
+        raise Mismatch(str(exc)) from exc
+
+
+def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
+    if type(value) is not container and (exact or type(value) not in _SOURCES[container]):
+        raise _mismatch(value, type_)
+    types = get_args(type_)
+    if container is not tuple or types[-1] is ...:
+        types = types[:1] * len(value)
+    elif len(types) != len(value):
+        raise Mismatch(f"expected {describe(type_)}, got {len(value)} items: {shown(plain(value))}")
+    pairs = enumerate(zip(value, types, strict=True))
+    items = [_inside(place, item, part, exact=exact) for place, (item, part) in pairs]
+    try:
+        if container in (set, frozenset):
+            _require_spread(items)
+        return container(items)
+    except TypeError as exc:  # an item of a set of anything
+        raise Mismatch(f"expected {describe(type_)}, got {exc}") from exc
+
+
+def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
+    try:
+        return _walk(value, type_, exact=exact)
+    except Mismatch as exc:
+        raise Mismatch(exc.reason, (named(step), *exc.path)) from exc
+
+
+def _read_lacking(value: Any, type_: Any) -> Any:
+    """Read a scalar that JSON lacks from one that it has."""
+    if _is_enum(type_):
+        values = [member.value for member in type_]
+        return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
+    kind = type(value)
+    is_number = type_ is Decimal and kind in (int, float, WrittenFloat)
+    if is_number or (kind is str and type_ in scalars.LACKING):
+        return _read(value, type_)
+    raise _mismatch(value, type_)
+
+
+def _read(value: Any, type_: Any) -> Any:
+    try:
+        return scalars.read(value if isinstance(value, str) else _written(value), type_)
+    except ValueError as exc:
+        raise _mismatch(value, type_) from exc
+
+
+def _match(read: Callable[[Any], Any], values: Iterable[Any], given: Any, type_: Any) -> Any:
+    """Return the one of the values that `read(its type)` gives."""
+    for value in values:
+        try:
+            if read(type(value)) == value:
+                return value
+        except Mismatch:
+            continue
+    raise _mismatch(given, type_)
+
+
+def _first(read: Callable[[Any], Any], members: Iterable[Any], given: Any, type_: Any) -> Any:
+    """Return what the first member of a union gives that can be read."""
+    for member in members:
+        try:
+            return read(member)
+        except Mismatch:
+            continue
+    raise _mismatch(given, type_)
+
+
+def _written(number: object) -> str:
+    return number.text if isinstance(number, WrittenFloat) else str(number)
+
+
+def _mismatch(value: Any, type_: Any) -> Mismatch:
+    return Mismatch(f"expected {_expected(type_)}, got {shown(plain(value))}")
+
+
+def _expected(type_: Any) -> str:
+    if _is_enum(type_):
+        return f"{describe(type_)} ({' or '.join(repr(member.value) for member in type_)})"
+    return scalars.FORMS.get(type_) or describe(type_)
+
+
+def _is_enum(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Enum)

@@ -1,0 +1,214 @@
+"""The config: file or object, command line and setup hook, against the service's `config_model`.
+
+The order of a start::
+
+    source = ConfigSource(read_config_file("config.json"), {"offset": "-5"}, where="config.json")
+    config = model.convert(source)                        # what setup_config sees
+    config |= flatten(answer, where="svc.py: setup_config")
+    config = model.check(config, source)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.definition.config import conversion, json_file
+from sf_actors.errors import ConfigError, DefinitionError
+from sf_actors.schema.types import canonical
+from sf_actors.wording import named, nearest, shown
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+_SIDES = ("required", "optional")
+
+
+@dataclass(frozen=True)
+class ConfigSource:
+    """What the user gave: `given` from a file or an object, `texts` from the command line.
+
+    `texts` are added over `given`; True is a flag without a value. `where` names `given` in
+    messages: the path of the file, or "config".
+    """
+
+    given: Mapping[str, object] = field(default_factory=dict)
+    texts: Mapping[str, str | bool] = field(default_factory=dict)
+    where: str = "config"
+
+
+def read_config_file(path: str | PathLike[str]) -> dict[str, object]:
+    """Read the config file, its numbers exactly as they are written.
+
+    :raises ConfigError: it cannot be read, is not JSON, or is not an object
+    """
+    return json_file.read_object(path, what="config file", error=ConfigError)
+
+
+def flatten(config: Mapping[str, object], *, where: str) -> dict[str, object]:
+    """Return a dict of its own: `{'required': {…}, 'optional': {…}}` as the one dict it means.
+
+    :raises ConfigError: it is no mapping, a key is no text or stands on both sides
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{where}: expected a dict, got {shown(config)}")
+    flat = dict(config)
+    sides = [value for value in flat.values() if isinstance(value, Mapping)]
+    if flat and len(sides) == len(flat) and flat.keys() <= set(_SIDES):
+        flat = {}
+        for side in sides:
+            for key, value in side.items():
+                if key in flat:
+                    raise ConfigError(f"{where}: {key!r} stands in 'required' and in 'optional'")
+                flat[key] = value
+    for key in flat:
+        if not isinstance(key, str):
+            raise ConfigError(f"{where}: expected keys that are text, got {shown(key)}")
+    return flat
+
+
+class ConfigModel:
+    """The service's `config_model`: which keys the config has, and their types.
+
+    :param declared: `{'required': {key: type}, 'optional': {key: type}}`, each may be missing or
+        None; None for the whole is no model: every config will do
+    :param where: for messages: "svc.py: config_model"
+    :raises DefinitionError: it is none
+    """
+
+    def __init__(self, declared: object, *, where: str = "config_model") -> None:
+        self.where = where
+        self.is_open = declared is None
+        sides = {} if declared is None else declared
+        if not isinstance(sides, Mapping):
+            raise DefinitionError(
+                f"{where}: expected {{'required': {{key: type}}, 'optional': {{key: type}}}}, "
+                f"got {shown(sides)}"
+            )
+        for side in sides:
+            if side not in _SIDES:
+                raise DefinitionError(
+                    f"{where}: expected 'required' or 'optional', got {shown(side)}"
+                    f"{nearest(side, _SIDES)}"
+                )
+        self.required = _types(sides.get("required"), where=f"{where}['required']")
+        self.optional = _types(sides.get("optional"), where=f"{where}['optional']")
+        self._types = {**self.required, **self.optional}
+        for key in self.required.keys() & self.optional.keys():
+            raise DefinitionError(f"{where}: {key!r} is required and optional; it can be only one")
+
+    def convert(self, source: ConfigSource) -> dict[str, Any]:
+        """Return what `setup_config` sees: values of their types, as they came where they cannot.
+
+        Containers are fresh, floats plain; without a model, texts stay texts.
+
+        :raises ConfigError: what was given is no config at all
+        """
+        config: dict[str, Any] = {}
+        for key, (value, reads) in _entries(source).items():
+            try:
+                config[key] = reads(value, self._types.get(key, Any))
+            except conversion.Mismatch:
+                config[key] = json_file.plain(value)
+            except RecursionError as exc:
+                raise ConfigError(f"{source.where}: {key!r} is nested too deep") from exc
+        return config
+
+    def check(
+        self,
+        config: Mapping[str, Any],
+        source: ConfigSource | None = None,
+        *,
+        hook: str = "setup_config",
+    ) -> dict[str, Any]:
+        """Return the config, which has every required key, no other, and the declared types.
+
+        :param config: what `convert` gave, the answer of `setup_config` merged over it
+        :param source: where it came from, for messages
+        :param hook: what the setup hook is called in messages
+        :raises ConfigError: it does not fit the model
+        """
+        # A config of unknown origin is a source of its own.
+        origin = _Origin(self, source or ConfigSource(config), hook)
+        if self.is_open:
+            return dict(config)
+        for key in config:
+            if key not in self._types:
+                place = origin.place(key, config[key])
+                raise ConfigError(f"{place}: unknown config key {key!r}{nearest(key, self._types)}")
+        missing = [repr(key) for key in self.required if key not in config]
+        if missing:
+            raise ConfigError(
+                f"{origin.source.where}: missing {', '.join(missing)}, required by {self.where}; "
+                "add it there, or on the command line as --key value"
+            )
+        checked: dict[str, Any] = {}
+        for key, value in config.items():
+            try:
+                checked[key] = conversion.confirm(value, self._types[key])
+            except conversion.Mismatch as exc:
+                raise ConfigError(origin.blame(key, value, self._types[key], exc)) from exc
+        return checked
+
+
+class _Origin:
+    """Who gave a value of the finished config, for messages."""
+
+    def __init__(self, model: ConfigModel, source: ConfigSource, hook: str) -> None:
+        self.source = source
+        self._hook = hook
+        self._model = model
+
+    def place(self, key: str, value: object) -> str:
+        """Return the flag, the file or the hook that the value of the key comes from."""
+        if self._is_untouched(key, value):
+            return f"--{named(key)}" if key in _texts(self.source) else self.source.where
+        return self._hook
+
+    def blame(self, key: str, value: object, type_: Any, found: conversion.Mismatch) -> str:
+        """Return the message for a value that does not have its type.
+
+        A value that came from outside is read once more: how it failed then says more than that
+        it has the wrong type now.
+        """
+        if self._is_untouched(key, value):
+            given, reads = _entries(self.source)[key]
+            try:
+                reads(given, type_)
+            except conversion.Mismatch as exc:
+                found = exc
+        path = ".".join((key, *found.path))
+        return f"{self.place(key, value)}: {path!r}: {found.reason}"
+
+    def _is_untouched(self, key: str, value: object) -> bool:
+        came = self._model.convert(self.source)
+        # By how they look: values of foreign types may compare as they like.
+        return key in came and shown(came[key]) == shown(value)
+
+
+_Read = Callable[[Any, Any], Any]
+
+
+def _entries(source: ConfigSource) -> dict[str, tuple[Any, _Read]]:
+    """Return each key's value and how it is read, the command line over the file."""
+    given = flatten(source.given, where=source.where)
+    entries: dict[str, tuple[Any, _Read]] = {
+        key: (value, conversion.from_json) for key, value in given.items()
+    }
+    return entries | {key: (text, conversion.from_text) for key, text in _texts(source).items()}
+
+
+def _texts(source: ConfigSource) -> dict[str, str | bool]:
+    return {key.replace("-", "_"): text for key, text in source.texts.items()}
+
+
+def _types(declared: object, *, where: str) -> dict[str, Any]:
+    if declared is None:
+        return {}
+    if not isinstance(declared, Mapping):
+        raise DefinitionError(f"{where}: expected {{key: type}}, got {shown(declared)}")
+    for key in declared:
+        if not isinstance(key, str):
+            raise DefinitionError(f"{where}: expected keys that are text, got {shown(key)}")
+    return {key: canonical(type_, where=f"{where}[{key!r}]") for key, type_ in declared.items()}

@@ -1,0 +1,99 @@
+"""A scalar read from its text, strictly: no spaces, no underscores, no digits of other scripts."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from sf_actors.schema.types import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
+)
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+_NONE = ("null", "none")
+FORMS = {
+    bool: "bool (true or false)",
+    datetime: "datetime (such as 2026-01-31T12:00:00Z)",
+    date: "date (such as 2026-01-31)",
+    time: "time (such as 12:00:00)",
+    timedelta: "timedelta (such as PT1.5S)",
+}
+"""How messages name a type whose text has a form of its own."""
+
+
+def read(text: str, type_: Any) -> Any:
+    """Read a text as one of the scalar types of models (`TEXT_TYPES`).
+
+    :raises ValueError: it cannot be read
+    """
+    try:
+        return _READERS[type_](text)
+    except (ArithmeticError, msgspec.ValidationError) as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _read_int(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _read_float(text: str) -> float:
+    number = float(_number(text))
+    if math.isinf(number) and "inf" not in text.lower():
+        raise ValueError(text)
+    return number
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(text)
+
+
+def _read_none(text: str) -> None:
+    if text.lower() not in _NONE:
+        raise ValueError(text)
+
+
+def _number(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _read_with_msgspec(type_: Any) -> Callable[[str], Any]:
+    return lambda text: msgspec.convert(text, type_)
+
+
+_LACKING_READERS: dict[Any, Callable[[str], Any]] = {
+    # What the command line could not decode comes back as the bytes it was (os.fsdecode).
+    bytes: lambda text: text.encode("utf-8", "surrogateescape"),
+    Decimal: lambda text: Decimal(_number(text)),
+} | {type_: _read_with_msgspec(type_) for type_ in (UUID, datetime, date, time, timedelta)}
+_READERS: dict[Any, Callable[[str], Any]] = _LACKING_READERS | {
+    str: str,
+    int: _read_int,
+    float: _read_float,
+    bool: _read_bool,
+    NOTHING: _read_none,
+}
+
+LACKING = frozenset(_LACKING_READERS)
+"""The scalar types that JSON has no values of."""
+TEXT_TYPES = frozenset(_READERS)
+"""The types that `read` can read."""

@@ -1,0 +1,139 @@
+"""From models to what serves them: outlets for what goes out, actors for the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.connections.external_target import ExternalTarget
+from sf_actors.connections.publisher import Publisher
+from sf_actors.connections.replyer import Replyer
+from sf_actors.connections.requester import Requester
+from sf_actors.connections.subscriber import Subscriber
+from sf_actors.counters import Counters
+from sf_actors.states.delta_in import DeltaIn
+from sf_actors.states.delta_out import DeltaOut, DeltaPublication
+from sf_actors.states.full_in import FullIn
+from sf_actors.states.full_out import FullOut, FullPublication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.definition.models import Model
+    from sf_actors.definition.service_file import Key
+    from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.user_code.to_send import Outbound
+
+_IN: dict[str, type[SocketActor]] = {
+    "replyer": Replyer,
+    "subscriber": Subscriber,
+    "delta_update_in": DeltaIn,
+    "full_update_in": FullIn,
+}
+_OUT: dict[str, type[DeltaOut | FullOut]] = {
+    "delta_update_out": DeltaOut,
+    "full_update_out": FullOut,
+}
+
+
+class Assembly:
+    """What serves the models of one run.
+
+    :param endpoints: the addresses of each model's sockets
+    :param handlers: bound handlers of the inbound models that have one
+    :param on_status: bound status functions of the in-states that have one
+    """
+
+    def __init__(
+        self,
+        world: RunContext,
+        models: tuple[Model, ...],
+        endpoints: Mapping[tuple[str, str, str], Mapping[str, Endpoint]],
+        *,
+        handlers: Mapping[Key, Callable[..., Any]],
+        on_status: Mapping[Key, Callable[..., Any]],
+    ) -> None:
+        self._world = world
+        self._models = models
+        self._endpoints = endpoints
+        self._handlers = handlers
+        self._on_status = on_status
+        self.counters: dict[Key, Counters] = {}
+        self.connections: dict[str, Publisher | Requester | ExternalTarget] = {}
+        self.publications: dict[str, DeltaPublication | FullPublication] = {}
+
+    @property
+    def outlets(self) -> dict[tuple[str, str], Outbound]:
+        """What `to_send` sends to, by ('connection' or 'state', name)."""
+        found: dict[tuple[str, str], Outbound] = {}
+        found.update({("connection", name): outlet for name, outlet in self.connections.items()})
+        found.update({("state", name): outlet for name, outlet in self.publications.items()})
+        return found
+
+    def open_connections(self) -> None:
+        """Open the outbound connections; in the thread that starts the service.
+
+        :raises BindError: a socket cannot be opened
+        """
+        for model in self._models:
+            if model.kind == "connections" and model.side == "out":
+                outlet = self._connection(model)
+                self.connections[model.name] = outlet
+                self.counters[model.key] = outlet.counters
+
+    def actor_names(self) -> set[str]:
+        """Return the names of the actors that `start_actors` starts."""
+        return {
+            f"{model.kind}/{model.side}/{model.name}"
+            for model in self._models
+            if model.kind == "states" or model.side == "in"
+        }
+
+    def brings_calls_that_wait(self) -> bool:
+        """Return whether a call may have to wait for another, or always goes to the router.
+
+        One connection alone brings each of its calls when the one before is over, and an in-state
+        lets its calls queue.
+        """
+        inbound = [model.kind for model in self._models if model.side == "in"]
+        return len(inbound) > 1 or "states" in inbound
+
+    def start_actors(self) -> None:
+        """Start an actor for each state and inbound connection, out-states first."""
+        actors = [m for m in self._models if m.kind == "states" or m.side == "in"]
+        for model in sorted(actors, key=lambda model: (model.kind, model.side), reverse=True):
+            if model.side == "in":
+                self._start_inbound(model)
+            else:
+                self._start_out_state(model)
+
+    def ready_at(self) -> float:
+        """Return when subscribers have had the time to join, in seconds of `time.monotonic`."""
+        waits = [o.ready_at for o in self.connections.values() if isinstance(o, Publisher)]
+        waits += [publication.ready_at for publication in self.publications.values()]
+        return max(waits, default=0.0)
+
+    def _connection(self, model: Model) -> Publisher | Requester | ExternalTarget:
+        if model.type == "external_target":
+            return ExternalTarget(self._world, model)
+        endpoint = self._endpoints[model.key][model.sockets[0]]
+        if model.type == "publisher":
+            return Publisher(self._world, model, endpoint)
+        return Requester(self._world, model, endpoint)
+
+    def _start_inbound(self, model: Model) -> None:
+        actor = _IN[model.type]
+        counters = self.counters[model.key] = Counters(*actor.counted)
+        given = [self._world, model, self._endpoints[model.key], counters]
+        given.append(self._handlers.get(model.key))
+        if model.kind == "states":
+            given.append(self._on_status.get(model.key))
+        actor.start(*given)
+
+    def _start_out_state(self, model: Model) -> None:
+        actor = _OUT[model.type]
+        counters = self.counters[model.key] = Counters(*actor.counted)
+        publication = actor.publication_of(self._world, model, counters)
+        self.publications[model.name] = publication
+        actor.start(self._world, model, self._endpoints[model.key], counters, publication)

@@ -1,0 +1,245 @@
+"""One run of a service: what is started in order, supervised, and stopped in reverse."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.actors.run_context import RunContext
+from sf_actors.counters import summary
+from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.lifecycle.assembly import Assembly
+from sf_actors.lifecycle.run_state import RunState
+from sf_actors.lifecycle.signal_hook import SignalHook
+from sf_actors.lifecycle.signals import ENDING_S
+from sf_actors.lifecycle.start import Start
+from sf_actors.lifecycle.stop import Stop
+from sf_actors.lifecycle.supervision import Supervision
+from sf_actors.log import package_logger
+from sf_actors.log.throttle import Throttle
+from sf_actors.sockets.transport import Transport
+from sf_actors.user_code.interruptible import UserCode
+from sf_actors.user_code.states_view import States
+from sf_actors.user_code.tracebacks import trimmed
+from sf_actors.user_code.turn import Call, HandlerLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    from sf_actors.definition.models import Model
+    from sf_actors.definition.service_file import Definition
+    from sf_actors.log import LogScope
+    from sf_actors.sockets.error_details import ErrorDetails
+    from sf_actors.sockets.keys import Keys
+    from sf_actors.sync.event import LightEvent
+
+
+class Run:
+    """One run of a service, from its start to its end; used by `Service` alone.
+
+    :param definition: what to run
+    :param scope: where its log goes; closed at the end
+    :param stop_timeout_s: how long a stop may take, in seconds
+    :param least_pause_s: least time between two calls of handlers, in seconds
+    :param keys: CURVE keys, or None
+    :param error_details: what callers are told of a handler's error; None: see `tells_texts`
+    :param ended: set when everything is closed
+    :param on_bound: told the address of each bound socket
+    :param on_end: called when everything is closed
+    :param on_overdue: called at the very end when user code is left behind
+    :param nudge: makes a blocking call of user code look for what is raised in its thread, as far
+        as that can be done
+    :ivar state: how far it is and what it is made of
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        scope: LogScope,
+        *,
+        name: str,
+        stop_timeout_s: float,
+        least_pause_s: float = 0.0,
+        keys: Keys | None = None,
+        error_details: ErrorDetails | None = None,
+        ended: LightEvent,
+        on_bound: Callable[[Model, str, str], None],
+        on_end: Callable[[], None],
+        on_overdue: Callable[[], None],
+        nudge: Callable[[], None],
+    ) -> None:
+        self._on_end = on_end
+        #: a handler that fails now and then is told each time, one that a peer makes fail again and
+        #: again fills no disk
+        self._handler_errors = Throttle(1.0, burst=10)
+        supervision = Supervision(fail=self.fail, on_opened=self._note_opened, on_bound=on_bound)
+        world = RunContext(
+            name=name,
+            scope=scope,
+            log=package_logger(),
+            transport=Transport(keys),
+            supervisor=supervision,
+            states=States({}),
+            error_details=error_details,
+        )
+        world.turn = HandlerLock(
+            offered=self._offered,
+            on_error=self._handler_failed,
+            least_pause_s=least_pause_s,
+            shield=world.shield,
+        )
+        self.state = RunState(
+            definition=definition,
+            world=world,
+            assembly=Assembly(
+                world,
+                definition.models,
+                definition.addresses,
+                handlers=definition.handlers,
+                on_status=definition.status_handlers,
+            ),
+            main_code=UserCode(world.shield),
+            stop_timeout_s=stop_timeout_s,
+            ended=ended,
+        )
+        supervision.supervise(self.state)
+        self._starting = Start(self.state)
+        self._stopping = Stop(
+            self.state, nudge=nudge, on_stopped=self._finish, on_overdue=on_overdue
+        )
+
+    # starting
+
+    def start(self) -> None:
+        """Open everything, run `init_function` and begin to read; in the caller's thread.
+
+        :raises BaseException: what kept the service from being READY, with everything closed
+        """
+        try:
+            self._starting.run()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_main(self) -> None:
+        """Run `main` in a thread of its own; returns at once."""
+        try:
+            self.state.start_thread(self.run_main, name="main")
+        except RuntimeError:
+            # the system has no thread left
+            self.state.main_ended.set()
+            self.stop()
+            raise
+
+    def run_main(self) -> None:
+        """Run `main` until it ends, and then stop; in the caller's thread.
+
+        What main raised stands in `failure` afterwards.
+        """
+        state = self.state
+        world, main = state.world, state.definition.main
+        if main is None:
+            raise ServiceFailed(f"{world.name}: there is no main to run")
+        with world.scope.entered():
+            to_send = state.to_send_with(state.main_gate)
+            error: BaseException | None = None
+            if not state.stop_begun.is_set():
+                offered = (to_send, world.states, state.definition.config)
+                _, error = state.main_code.run("main", main, offered)
+            if error is not None and _is_failure(error):
+                world.log.error("main failed", exc_info=trimmed(error))
+                state.blame(error)
+            state.main_ended.set()
+            self.stop()
+
+    def _note_opened(self, name: str, error: BaseException | None) -> None:
+        self._starting.arrive(name, error)
+
+    # user code
+
+    def _offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        return self.state.offered(pinned)
+
+    def _handler_failed(self, call: Call, error: BaseException) -> None:
+        """Tell of what a handler raised, unless that happens all the time; in the turn."""
+        if not call.reports:
+            return
+        if isinstance(error, SystemExit):
+            self.fail(self.state.exit_outside_main(call.label, error))
+        left_out = self._handler_errors.admit(call.label, monotonic())
+        if left_out is not None:
+            self.state.world.log.error(
+                "handler failed",
+                handler=call.label,
+                error=summary(error),
+                left_out=left_out,
+                exc_info=trimmed(error),
+            )
+
+    # ending
+
+    def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Run the hook of a signal in its turn, then stop.
+
+        The deadline of the stop runs from now on. What the hook raised makes the service fail.
+        """
+        state = self.state
+        sigint, sigterm = state.definition.sigint, state.definition.sigterm
+        hook = sigint if signum == signal.SIGINT else sigterm
+        if hook is not None and state.was_ready:
+            with state.world.scope.entered():
+                SignalHook(state, hook, with_interrupts=self._stopping.with_interrupts).run(
+                    signum, frame
+                )
+        self.stop()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the service because of an error; any thread, returns at once."""
+        self.state.blame(error)
+        self._stopping.in_background()
+
+    def begin_stop(self) -> None:
+        """Let the deadline of a stop run from now on; any thread, returns at once."""
+        self._stopping.begin()
+
+    def stop(self) -> None:
+        """Stop the service; any thread.
+
+        Returns when it has ended, or at once in a thread that the end has to wait for.
+        """
+        self._stopping.run()
+        self.join()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for the end; any thread."""
+        if not self.state.ended.wait(timeout_s):
+            return False
+        self.join()
+        return True
+
+    def join(self) -> None:
+        """Wait until the threads of an ended run are gone, but for user code left behind."""
+        state = self.state
+        is_left_behind = state.main_code.label or state.world.turn.user_code.label
+        if state.ended.is_set() and not is_left_behind:
+            for thread in state.threads:
+                if thread.ident is not None and thread is not threading.current_thread():
+                    thread.join(ENDING_S)
+
+    def _finish(self) -> None:
+        """Take that everything is closed."""
+        self.state.set_stopped()
+        try:
+            self._on_end()
+            self.state.world.scope.close()
+        finally:
+            self.state.ended.set()
+
+
+def _is_failure(error: BaseException) -> bool:
+    if isinstance(error, ServiceStopped):
+        return False
+    return not (isinstance(error, SystemExit) and error.code in (None, 0))

@@ -1,0 +1,164 @@
+"""What the start, the stop and the supervision of one run share.
+
+======== ============================================================================
+phase    what holds
+======== ============================================================================
+STARTING sockets open, actors start, `init_function` runs; nothing is read yet
+READY    everything runs
+STOPPING nothing new is read; what was read is handled until the deadline
+STOPPED  every socket is closed; `failure` says why, if it was not asked for
+======== ============================================================================
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.to_send import SendPermit, ToSend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.authenticator import Authenticator
+    from sf_actors.actors.router import Router
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.definition.service_file import Definition, Key
+    from sf_actors.lifecycle.assembly import Assembly
+    from sf_actors.sockets.peers import Listener
+    from sf_actors.user_code.interruptible import UserCode
+
+
+class Phase(enum.StrEnum):
+    """How far a run has come; see the top of the file."""
+
+    STARTING = "STARTING"
+    READY = "READY"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+
+
+@dataclass(eq=False)
+class RunState:
+    """How far one run is, what it is made of, and what user code may still do.
+
+    Its methods may be called in any thread.
+
+    :param stop_timeout_s: how long a stop may take, in seconds
+    :param main_code: where `main` runs
+    :param ended: set when everything is closed
+    """
+
+    definition: Definition
+    world: RunContext
+    assembly: Assembly
+    main_code: UserCode
+    stop_timeout_s: float
+    ended: LightEvent
+    failure: BaseException | None = None
+    phase: Phase = Phase.STARTING
+    #: whether the run has been READY
+    was_ready: bool = False
+    started_at: float = field(default_factory=monotonic)
+    ended_at: float | None = None
+    #: set when the stop has begun
+    stop_begun: LightEvent = field(default_factory=LightEvent)
+    #: set when nothing more is being opened
+    has_opened: LightEvent = field(default_factory=LightEvent)
+    main_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
+    #: cleared while the hook of a signal runs, which comes before the stop
+    hook_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
+    #: closed when `main`, and when all other user code, may send no more
+    main_gate: SendPermit = field(default_factory=SendPermit)
+    gate: SendPermit = field(default_factory=SendPermit)
+    #: what handlers send with, from the end of the opening on
+    to_send: Callable[..., Any] | None = None
+    #: the newest actor under each name
+    actors: dict[str, SocketActor] = field(default_factory=dict)
+    #: there from the first steps of the start on
+    router: Router | None = None
+    #: says who may connect; there when the service has keys
+    authenticator: Authenticator | None = None
+    router_restarts: int = 0
+    #: model and socket, the address that it took and who listens there, in the order of binding
+    bound_to: list[tuple[str, str, Listener]] = field(default_factory=list)
+    #: where each model is bound that is, for the number of its peers
+    listeners: dict[Key, Listener] = field(default_factory=dict)
+    #: held while the phase, or what depends on it, changes
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def blame(self, error: BaseException) -> None:
+        """Let this be the failure, unless something else was first."""
+        with self.lock:
+            if self.failure is None and self.phase is not Phase.STOPPED:
+                self.failure = error
+
+    def set_ready(self) -> None:
+        """Let the phase be READY, unless the stop has begun; with the lock held.
+
+        :raises ServiceStopped: it has
+        """
+        if self.stop_begun.is_set():
+            raise self.failure or ServiceStopped(f"{self.world.name}: stopped before it was ready")
+        self.phase = Phase.READY
+        self.was_ready = True
+        if self.definition.main is not None:
+            self.main_ended.clear()
+
+    def begin_stop(self) -> None:
+        """Let user code that is to end send no more; nothing becomes READY from now on."""
+        with self.lock:
+            self.main_gate.is_closed = True
+            if not self.was_ready:
+                # nothing was read that may have to be answered: only init_function could send
+                self.gate.is_closed = True
+            self.stop_begun.set()
+
+    def set_stopping(self) -> None:
+        """Let no actor be restarted any more."""
+        with self.lock:
+            self.phase = Phase.STOPPING
+
+    def set_stopped(self) -> None:
+        """Take that everything is closed."""
+        with self.lock:
+            self.ended_at = monotonic()
+            self.phase = Phase.STOPPED
+
+    def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
+        """Return what a handler may get besides its args."""
+        return self.to_send, self.world.states.pinned(pinned), self.definition.config
+
+    def to_send_with(self, gate: SendPermit) -> Callable[..., Any]:
+        """Return what user code sends with as long as the gate is open."""
+        world = self.world
+        return ToSend(
+            world.name,
+            self.assembly.outlets,
+            gate,
+            shield=world.shield,
+            new_workflow_id=world.new_workflow_id,
+        ).__call__
+
+    def exit_outside_main(self, label: str, error: SystemExit) -> ServiceFailed:
+        """Return the failure of a service whose user code may not end it and tried to."""
+        failed = ServiceFailed(
+            f"{self.world.name}: {label} called sys.exit({error.code!r}), which only main may"
+        )
+        failed.__cause__ = error
+        return failed
+
+    def start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        """Run a function of the package in a thread that ends with the run."""
+        thread = threading.Thread(
+            target=function, args=arguments, name=f"{self.world.name}/{name}", daemon=True
+        )
+        self.threads.append(thread)
+        thread.start()

@@ -1,0 +1,70 @@
+"""The hook that a service has for a signal: user code that runs in its turn, before the stop."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import ServiceStopped
+from sf_actors.user_code.tracebacks import trimmed
+from sf_actors.user_code.turn import OneOffCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from sf_actors.lifecycle.run_state import RunState
+
+
+class SignalHook:
+    """Runs one hook of one run.
+
+    :param hook: takes the number of the signal, the frame, to_send, states, config
+    :param with_interrupts: tries something within the deadline of the stop, which it begins
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        hook: Callable[..., Any],
+        *,
+        with_interrupts: Callable[[Callable[[float], bool]], bool],
+    ) -> None:
+        self._state = state
+        self._hook = hook
+        self._with_interrupts = with_interrupts
+
+    def run(self, signum: int, frame: FrameType | None) -> None:
+        """Run the hook, within the deadline of the stop, which begins now; in the main thread.
+
+        What it raised makes the service fail.
+        """
+        state = self._state
+        call = OneOffCall(
+            lambda _args, to_send, _pinned, config: self._hook(
+                signum, frame, to_send, state.world.states, config
+            ),
+            label=f"{signal.Signals(signum).name.lower()}_handler",
+        )
+        state.hook_ended.clear()
+        try:
+            # in a thread of its own, so that the deadline holds for the hook as well
+            state.start_thread(self._run_in_turn, call, name="signal hook")
+            self._with_interrupts(call.done.wait)
+        finally:
+            state.hook_ended.set()
+        error = call.error
+        if error is not None and not isinstance(error, ServiceStopped):
+            state.world.log.error("signal hook failed", handler=call.label, exc_info=trimmed(error))
+            if isinstance(error, SystemExit):
+                error = state.exit_outside_main(call.label, error)
+            state.blame(error)
+
+    def _run_in_turn(self, call: OneOffCall) -> None:
+        state = self._state
+        with state.world.scope.entered():
+            if not state.world.turn.run_here(call, timeout_s=state.stop_timeout_s):
+                state.world.log.warning(
+                    "signal hook did not run: other user code did not end", handler=call.label
+                )
+                call.cancel()

@@ -1,0 +1,136 @@
+"""The start of a run: sockets open, `init_function` runs, and then everything is READY at once."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sf_actors.actors.authenticator import Authenticator
+from sf_actors.actors.router import Router
+from sf_actors.actors.socket_actor import Begin
+from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.sync.latch import Latch
+from sf_actors.user_code.tracebacks import trimmed
+from sf_actors.user_code.turn import OneOffCall
+
+if TYPE_CHECKING:
+    from sf_actors.lifecycle.run_state import RunState
+
+#: How long the sockets of a service may take to open, in seconds.
+OPEN_TIMEOUT_S = 30.0
+
+
+class Start:
+    """Starts one run, once."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._opening: Latch | None = None
+
+    def run(self) -> None:
+        """Open everything, run `init_function` and begin to read; in the caller's thread.
+
+        :raises BaseException: what kept the service from being READY; it is to be stopped then
+        """
+        state = self._state
+        with state.world.scope.entered():
+            try:
+                try:
+                    self._open()
+                finally:
+                    self._finish_opening()
+                self._run_init()
+                self._begin_to_read()
+            except BaseException as error:
+                if not (isinstance(error, ServiceStopped) and state.stop_begun.is_set()):
+                    state.blame(error)
+                raise
+            self._tell_ready()
+
+    def arrive(self, name: str, error: BaseException | None) -> None:
+        """Take that an actor is ready, or why it cannot be; any thread."""
+        opening = self._opening
+        if opening is not None:
+            opening.arrive(name, error)
+
+    def _open(self) -> None:
+        state = self._state
+        names = state.assembly.actor_names()
+        keys = state.world.transport.keys
+        if keys is not None:
+            names.add("authenticator")
+        has_queue = state.assembly.brings_calls_that_wait()
+        if has_queue:
+            names.add("router")
+        self._opening = Latch(names)
+        Router.start(state.world)
+        if has_queue and state.router is not None:
+            # now, while the system has threads
+            state.router.begin()
+        if keys is not None:
+            Authenticator.start(state.world, keys)
+            # before any other socket is bound
+            self._opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
+        state.assembly.open_connections()
+        state.assembly.start_actors()
+        late = self._opening.wait(OPEN_TIMEOUT_S)
+        if late:
+            raise ServiceFailed(
+                f"{state.world.name}: {', '.join(sorted(late))} did not open within "
+                f"{OPEN_TIMEOUT_S:g} s"
+            )
+        state.to_send = state.to_send_with(state.gate)
+        if not state.world.states:
+            state.world.turn.constant_arguments = state.offered(None)
+        pause_s = state.assembly.ready_at() - monotonic()
+        if pause_s > 0:
+            # the pause for subscribers to join (wait_after_creation_s); ended early by a stop
+            state.stop_begun.wait(pause_s)
+
+    def _finish_opening(self) -> None:
+        """Wait for actors that still open their sockets, whatever became of the others."""
+        state = self._state
+        if self._opening is not None:
+            self._opening.wait_for(set(state.actors), OPEN_TIMEOUT_S)
+        self._opening = None
+        state.has_opened.set()
+
+    def _run_init(self) -> None:
+        state = self._state
+        init = state.definition.init
+        if init is None or state.stop_begun.is_set():
+            return
+        call = OneOffCall(
+            lambda _args, to_send, _pinned, config: init(to_send, state.world.states, config),
+            label="init_function",
+        )
+        state.world.turn.run_here(call)
+        if call.error is not None:
+            raise trimmed(call.error)
+
+    def _begin_to_read(self) -> None:
+        """Let actors read, unless the stop has begun.
+
+        :raises ServiceStopped: it has
+        """
+        state = self._state
+        with state.lock:
+            state.set_ready()
+            for actor in state.actors.values():
+                actor.tell(Begin())
+
+    def _tell_ready(self) -> None:
+        state = self._state
+        addresses = {name: address for name, address, _ in state.bound_to}
+        state.world.log.info("ready", addresses=addresses)
+        if not state.world.transport.is_secured:
+            beyond = [
+                f"{name} {address}"
+                for name, address, listener in state.bound_to
+                if listener.is_beyond_loopback
+            ]
+            if beyond:
+                state.world.log.warning(
+                    "bound beyond loopback without keys: anybody who can reach it can use it",
+                    addresses=beyond,
+                )

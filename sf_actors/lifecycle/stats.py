@@ -1,0 +1,51 @@
+"""`Service.stats()`: the numbers of a run as plain dicts and numbers, ready for JSON."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.sockets.descriptors import look_for_descriptors
+
+if TYPE_CHECKING:
+    from sf_actors.lifecycle.run_state import RunState
+
+
+def stats_before(name: str) -> dict[str, Any]:
+    """Return the numbers of a service that has not run yet."""
+    return {
+        "service": name,
+        "phase": "NOT_STARTED",
+        "uptime_s": 0.0,
+        "router": {"queued": 0, "handled": 0, "failed": 0, "restarts": 0},
+        "connections": {"in": {}, "out": {}},
+        "states": {"in": {}, "out": {}},
+    }
+
+
+def stats_of(state: RunState) -> dict[str, Any]:
+    """Return the numbers of a run, which may be over; any thread."""
+    world = state.world
+    if state.ended_at is None:
+        with world.scope.entered():
+            look_for_descriptors(world.log)
+    shown = stats_before(world.name)
+    shown["phase"] = str(state.phase)
+    ended_at = state.ended_at
+    shown["uptime_s"] = (monotonic() if ended_at is None else ended_at) - state.started_at
+    shown["router"] = {
+        "queued": world.turn.queued,
+        "handled": world.turn.handled,
+        "failed": world.turn.failed,
+        "restarts": state.router_restarts,
+    }
+    for (kind, side, name), counters in list(state.assembly.counters.items()):
+        numbers = counters.as_dict()
+        listener = state.listeners.get((kind, side, name))
+        if listener is not None:
+            # when the run is over another socket may have the address
+            numbers["peers"] = listener.peers() if ended_at is None else 0
+        if kind == "states" and side == "in":
+            numbers["status"] = world.states.status(name).as_dict()
+        shown[kind][side][name] = numbers
+    return shown

@@ -1,0 +1,319 @@
+"""The end of a run, within its deadline whatever user code does.
+
+1. `main` may send no more, nor `init_function`; the actors read nothing new.
+2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
+3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
+   outbound call gives up.
+4. Actors close their sockets and end, then the outbound sockets, the router and at last the
+   authenticator.
+
+What is stuck in a C call is left behind as a daemon thread and named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from pykka import ActorDeadError
+
+from sf_actors.actors.socket_actor import Drain
+from sf_actors.errors import StopOverdue
+from sf_actors.sync.event import LightEvent
+from sf_actors.sync.latch import Latch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.lifecycle.run_state import RunState
+
+#: How long the package's own threads may take to close their sockets, in seconds.
+CLOSE_TIMEOUT_S = 3.0
+
+#: At which parts of the deadline user code that still runs is interrupted.
+INTERRUPTS = (0.5, 0.7, 0.9)
+
+
+def until_deadline(
+    attempt: Callable[[float], bool],
+    interrupt: Callable[[], None],
+    *,
+    since: float,
+    timeout_s: float,
+) -> bool:
+    """Try until the deadline; in between interrupt the user code that keeps it from happening.
+
+    :param attempt: waits so many seconds at most; whether it happened
+    :param since: when the deadline began to run, in seconds of `time.monotonic`
+    """
+    for part in INTERRUPTS:
+        if attempt(max(0.0, since + part * timeout_s - monotonic())):
+            return True
+        interrupt()
+    return attempt(max(0.0, since + timeout_s - monotonic()))
+
+
+class Stop:
+    """Stops one run, once.
+
+    :param nudge: makes a blocking call of user code look for what is raised in its thread, as far
+        as that can be done
+    :param on_stopped: called when everything is closed; sets the state's `ended`
+    :param on_overdue: called at the very end when user code is left behind
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        *,
+        nudge: Callable[[], None],
+        on_stopped: Callable[[], None],
+        on_overdue: Callable[[], None],
+    ) -> None:
+        self._state = state
+        self._nudge = nudge
+        self._on_stopped = on_stopped
+        self._on_overdue = on_overdue
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._is_closed = False
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """Let the deadline run from now on; what is not there to answer may send no more."""
+        with self._lock:
+            if not self._state.stop_begun.is_set():
+                self._since = monotonic()
+                self._state.begin_stop()
+                self._state.world.turn.hurry()
+
+    def in_background(self) -> None:
+        """Stop in a thread of its own; returns at once."""
+        if self._take():
+            self._start_thread()
+
+    def run(self) -> None:
+        """Stop, or wait for the stop that runs; returns at once where that would wait for itself.
+
+        Any thread.
+        """
+        if self._is_waited_for():
+            self.in_background()
+        elif self._take():
+            self._stop()
+        else:
+            self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
+
+    def with_interrupts(self, attempt: Callable[[float], bool]) -> bool:
+        """Try until the deadline; in between interrupt the user code that keeps it from happening.
+
+        :param attempt: waits so many seconds at most; whether it happened
+        """
+        self.begin()
+        return until_deadline(
+            attempt, self._interrupt, since=self._since, timeout_s=self._state.stop_timeout_s
+        )
+
+    def _take(self) -> bool:
+        self.begin()
+        with self._lock:
+            taken, self._is_taken = self._is_taken, True
+        return not taken
+
+    def _start_thread(self) -> None:
+        self._state.start_thread(self._stop, name="stop")
+
+    def _is_waited_for(self) -> bool:
+        """Return whether the end of the run waits for the calling thread."""
+        state, here = self._state, threading.current_thread()
+        if state.main_code.runs_here() or state.world.turn.user_code.runs_here():
+            return True
+        actors = [*state.actors.values(), state.router]
+        return any(actor is not None and actor.thread is here for actor in actors)
+
+    def _interrupt(self) -> None:
+        """Raise `ServiceStopped` in user code, and in what waits for a reply."""
+        self._give_up_waiting()
+        self._state.world.turn.user_code.interrupt()
+        if not self._state.main_ended.is_set():
+            self._state.main_code.interrupt()
+        self._nudge()
+
+    def _close_wakeup(self) -> None:
+        wakeup = self._state.world.closing_wakeup
+        with self._lock:
+            self._is_closed = True
+            if wakeup is not None:
+                wakeup.close()
+
+    def _give_up_waiting(self) -> None:
+        """End every outbound call that waits; any thread."""
+        world = self._state.world
+        with self._lock:
+            if not self._is_closed:
+                world.closing.set()
+                for give_up in world.when_closing:
+                    give_up()
+                if world.closing_wakeup is not None:
+                    world.closing_wakeup.set()
+
+    def _stop(self) -> None:
+        state = self._state
+        overdue: list[str] = []
+        with state.world.scope.entered():
+            try:
+                overdue = self._drain()
+                self._blame(overdue, self._close())
+            except BaseException as error:
+                state.world.log.exception("stop failed")
+                state.blame(error)
+            state.world.log.info("stopped")
+        self._on_stopped()
+        if overdue:
+            self._on_overdue()
+
+    def _blame(self, overdue: list[str], left_behind: list[str]) -> None:
+        """Name what did not end: user code and threads."""
+        state = self._state
+        if overdue or left_behind:
+            names = ", ".join(dict.fromkeys([*overdue, *left_behind]))
+            state.world.log.warning("stop overdue", left_behind=names)
+            state.blame(
+                StopOverdue(
+                    f"{state.world.name}: still running {state.stop_timeout_s:g} s after the stop "
+                    f"began, left behind: {names}"
+                )
+            )
+
+    def _drain(self) -> list[str]:
+        """Let what was read be handled.
+
+        :returns: the user code that still runs at the deadline
+        """
+        state = self._state
+        world = state.world
+        steps = self._steps()
+        waited = next(steps, None)
+
+        def is_drained(timeout_s: float) -> bool:
+            nonlocal waited
+            until = monotonic() + timeout_s
+            while waited is not None:
+                if not waited(max(0.0, until - monotonic())):
+                    return False
+                waited = next(steps, None)
+            return True
+
+        overdue: list[str] = []
+        if not self.with_interrupts(is_drained):
+            running = [state.main_code.label, world.turn.user_code.label]
+            overdue = [label for label in running if label is not None]
+        state.set_stopping()
+        state.gate.is_closed = True
+        if state.router is not None:
+            state.router.cancel_queued()
+        if overdue:
+            self._leave_handler_behind()
+        return overdue
+
+    def _leave_handler_behind(self) -> None:
+        """Answer the message whose handler is stuck, and do what its thread cannot do any more."""
+        state = self._state
+        thread_id = state.world.turn.leave_behind()
+        if thread_id is None:
+            return
+        for actor in state.actors.values():
+            if actor.thread is not None and actor.thread.ident == thread_id:
+                actor.take_over()
+
+    def _steps(self) -> Iterator[Callable[[float], bool]]:
+        """Give what is waited for, one after the other: each takes how long and says whether.
+
+        A step begins when the one before is over.
+        """
+        state = self._state
+        world = state.world
+        # what is still being opened cannot be closed
+        yield state.has_opened.wait
+        # main may end while the hook of a signal has not begun
+        yield state.hook_ended.wait
+        state.set_stopping()
+        readers = [actor for actor in state.actors.values() if actor.model.side == "in"]
+        yield _draining(readers)
+        if state.router is not None:
+            passed = LightEvent()
+            state.router.fence(passed.set)
+            yield passed.wait
+        # user code that did not come through the router: init_function, a signal hook
+        yield world.turn.wait_until_free
+        yield state.main_ended.wait
+
+    def _stuck_threads(self) -> set[int | None]:
+        """Return the threads that cannot end since user code does not."""
+        world = self._state.world
+        holder = world.turn.user_code.thread_id
+        if holder is None:
+            return set()
+        stuck: set[int | None] = {holder}
+        router = self._state.router
+        if router is not None and router.thread is not None:
+            # it waits for the turn
+            stuck.add(router.thread.ident)
+        return stuck
+
+    def _close(self) -> list[str]:
+        """End the actors and close every socket.
+
+        :returns: the names of the threads that did not end
+        """
+        state = self._state
+        world = state.world
+        deadline = monotonic() + CLOSE_TIMEOUT_S
+        stuck = self._stuck_threads()
+        self._give_up_waiting()
+        left_behind: list[str] = []
+        for side in ("in", "out"):
+            actors = [actor for actor in state.actors.values() if actor.model.side == side]
+            left_behind += _end(actors, deadline, stuck)
+        for outlet in state.assembly.connections.values():
+            outlet.close(max(0.0, deadline - monotonic()))
+        last = [actor for actor in (state.router, state.authenticator) if actor is not None]
+        for actor in last:
+            left_behind += _end([actor], deadline, stuck)
+        world.transport.shut(self._close_wakeup)
+        return left_behind
+
+
+def _draining(readers: Sequence[SocketActor]) -> Callable[[float], bool]:
+    """Tell actors to read nothing new.
+
+    :returns: what waits until all have heard it
+    """
+    latch = Latch({actor.name for actor in readers})
+    for actor in readers:
+        if not actor.tell(Drain(latch)):
+            latch.arrive(actor.name)
+    return lambda timeout_s: not latch.wait(timeout_s)
+
+
+def _end(actors: Sequence[Any], deadline: float, stuck: set[int | None]) -> list[str]:
+    """Stop actors and wait until their threads have ended, but for those that cannot.
+
+    :returns: the names of the others that have not ended
+    """
+    for actor in actors:
+        with contextlib.suppress(ActorDeadError):
+            actor.stop()
+    left_behind = []
+    for actor in actors:
+        thread = actor.thread
+        if thread is None or thread is threading.current_thread() or thread.ident in stuck:
+            continue
+        thread.join(max(0.0, deadline - monotonic()))
+        if thread.is_alive():
+            left_behind.append(actor.name)
+    return left_behind

@@ -1,0 +1,116 @@
+"""The supervision of actors: who is open, who died, and who is started again."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.actors.router import Router
+from sf_actors.actors.socket_actor import Begin, SocketActor
+from sf_actors.counters import summary
+from sf_actors.errors import ActorDied
+from sf_actors.lifecycle.run_state import Phase
+from sf_actors.sockets.peers import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.definition.models import Model
+    from sf_actors.lifecycle.run_state import RunState
+
+#: An actor may be restarted so often within so many seconds.
+MAX_RESTARTS = 3
+RESTART_WINDOW_S = 5.0
+
+
+class Supervision:
+    """Supervises the actors of one run; every method may be called in any thread.
+
+    :param fail: stops the run because of an error; returns at once
+    :param on_opened: told, until the run is READY, which actor is open, or why it cannot be
+    :param on_bound: told the address of each bound socket
+    """
+
+    def __init__(
+        self,
+        *,
+        fail: Callable[[BaseException], None],
+        on_opened: Callable[[str, BaseException | None], None],
+        on_bound: Callable[[Model, str, str], None],
+    ) -> None:
+        self._fail = fail
+        self._on_opened = on_opened
+        self._on_bound = on_bound
+        self._deaths: dict[str, deque[float]] = {}
+        self._state: RunState
+
+    def supervise(self, state: RunState) -> None:
+        """Supervise the actors of this run from now on, before the first of them starts."""
+        self._state = state
+
+    def created(self, actor: Any) -> None:
+        """Take that there is an actor, the newest of its name; it is not open yet."""
+        if isinstance(actor, SocketActor):
+            self._state.actors[actor.name] = actor
+        elif isinstance(actor, Router):
+            self._state.router = actor
+        else:
+            self._state.authenticator = actor
+
+    def opened(self, actor: Any, error: BaseException | None) -> None:
+        """Take that an actor is ready, or why it cannot be."""
+        state = self._state
+        with state.lock:
+            if not state.was_ready:
+                self._on_opened(actor.name, error)
+                return
+            if state.phase is not Phase.READY or isinstance(actor, Router):
+                return
+        if error is None:
+            actor.actor_ref.tell(Begin())
+        else:
+            self.died(actor, error)
+
+    def bound(self, model: Model, socket: str, address: str) -> None:
+        """Take the address that a socket is bound to."""
+        state = self._state
+        listener = Listener.at(address)
+        state.bound_to.append((f"{model.name}.{socket}", address, listener))
+        if socket == model.sockets[0]:
+            state.listeners[model.key] = listener
+        state.world.log.info("bound", model=model.name, socket=socket, address=address)
+        self._on_bound(model, socket, address)
+
+    def died(self, actor: Any, error: BaseException) -> None:
+        """Start another actor in the place of one that died, unless it died too often."""
+        if not self._record_death(actor.name, error):
+            return
+        # with the lock held: a stop that begins now sees the new one
+        with self._state.lock:
+            if self._state.phase in (Phase.STARTING, Phase.READY):
+                actor.counters.restarts += 1
+                actor.counters.last_error = summary(error)
+                type(actor).start(*actor.restart_arguments)
+
+    def router_faulted(self, error: BaseException) -> None:
+        """Count a fault of the router, whose thread goes on."""
+        if self._record_death("router", error):
+            self._state.router_restarts += 1
+
+    def _record_death(self, name: str, error: BaseException) -> bool:
+        """Return whether an actor that died may be started again; if not the run fails."""
+        world = self._state.world
+        world.log.error("actor died", actor=name, exc_info=error)
+        with self._state.lock:
+            deaths = self._deaths.setdefault(name, deque(maxlen=MAX_RESTARTS + 1))
+            deaths.append(monotonic())
+            too_often = len(deaths) > MAX_RESTARTS and deaths[-1] - deaths[0] <= RESTART_WINDOW_S
+        if too_often:
+            died = ActorDied(
+                f"{world.name}: {name} died {MAX_RESTARTS + 1} times within "
+                f"{RESTART_WINDOW_S:g} s, at last of {summary(error)}"
+            )
+            died.__cause__ = error
+            self._fail(died)
+        return not too_often

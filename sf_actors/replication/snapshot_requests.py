@@ -1,0 +1,109 @@
+"""When to ask for a snapshot: one request at a time, with a deadline, back-off and jitter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+_REMEMBERED = 16
+_LONGEST_PAUSE_S = 30.0
+
+
+class SnapshotRequests:
+    """The request that may be under way, the next one that may be due, and how long to pause.
+
+    The first request of a calm time goes out at once. Further ones pause, twice as long each
+    time, up to half a heartbeat as long as the publisher is heard: so two heartbeats suffice to
+    repair a loss, and a replica that loses all the time asks at a bounded rate.
+
+    :ivar deadline: when the request under way counts as lost; None when there is none
+    :ivar due: when the next request goes out; None when none is wanted
+    """
+
+    def __init__(self, rng: random.Random, *, heartbeat_s: float, first_due: float) -> None:
+        self.deadline: float | None = None
+        self.due: float | None = first_due
+        self._heartbeat_s = heartbeat_s
+        self._timeout_s = max(1.0, heartbeat_s)
+        self._rng = rng
+        self._token = 0
+        self._asked: dict[int, int] = {}
+        self._attempts = 0
+        self._calm_since: float | None = None
+
+    def want(self, now: float, *, pause_s: float = 0.0, is_silent: bool = False) -> None:
+        """Have a request sent unless one is under way or due already.
+
+        :param pause_s: pause at least about so long
+        :param is_silent: the publisher is not heard, so that a pause may grow longer
+        """
+        if self.deadline is not None or self.due is not None:
+            return
+        if self._calm_since is not None and now - self._calm_since >= self._heartbeat_s:
+            self._attempts = 0
+        self._calm_since = None
+        longest_s = self._heartbeat_s * (8.0 if is_silent else 0.5)
+        backoff_s = self._heartbeat_s * 2.0 ** (min(self._attempts, 12) - 5)
+        pause_s = max(pause_s, min(longest_s, backoff_s) if self._attempts else 0.0)
+        self.due = now + min(pause_s, _LONGEST_PAUSE_S) * self._rng.uniform(0.5, 1.0)
+
+    def hurry(self, now: float) -> None:
+        """Have a request that is waiting for its time sent now: the publisher is heard again."""
+        self._attempts = 0
+        if self.due is not None and self.due > now:
+            self.due = now
+
+    def send(self, now: float, heard: int) -> int:
+        """Note that a request goes out and return its token.
+
+        :param heard: the highest number heard of so far; the answer cannot be older than that
+        """
+        self._token += 1
+        self._asked[self._token] = heard
+        while len(self._asked) > _REMEMBERED:
+            del self._asked[next(iter(self._asked))]
+        self._attempts += 1
+        self.deadline, self.due = now + self._timeout_s, None
+        return self._token
+
+    def extend(self, token: int, now: float) -> bool:
+        """Note that an answer is being read, so that none is asked for; whether it is of use."""
+        is_of_use = token in self._asked
+        if is_of_use:
+            self.deadline, self.due = now + self._timeout_s, None
+        return is_of_use
+
+    def end(self, token: int) -> int | None:
+        """Note that a request was answered and return what `send` was told.
+
+        A request that is over its deadline can still be answered, so that a publisher that is
+        always slower than that gets through; None when the answer is of no use any more.
+        """
+        if token == self._token:
+            self.deadline = None
+        return self._asked.pop(token, None)
+
+    def expire(self, now: float) -> bool:
+        """Say whether the request under way is over its deadline, and give up waiting if so."""
+        if self.deadline is None or now < self.deadline:
+            return False
+        self.deadline = None
+        return True
+
+    def forget(self) -> None:
+        """Take no answer to any request sent so far."""
+        self.deadline = self.due = None
+        self._asked.clear()
+
+    def cease(self, now: float) -> None:
+        """Nothing is wanted any more."""
+        self.forget()
+        if self._calm_since is None:
+            self._calm_since = now
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `expire` or a due request needs a tick."""
+        return self.due if self.deadline is None else self.deadline

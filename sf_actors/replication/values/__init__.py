@@ -1,0 +1,1 @@
+"""Values that never change: how they are kept, merged, packed, compared."""

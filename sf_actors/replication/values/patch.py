@@ -1,0 +1,226 @@
+"""Merge patches (RFC 7396) over frozen values, within the shape of a state's fields.
+
+A patch is a mapping: mappings in it merge, None deletes, anything else replaces, arrays whole.
+Merging costs what the patch changes, not what the value holds, and either succeeds or leaves
+nothing behind: the old value is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.replication.values.frozen import SCALARS, freeze
+from sf_actors.replication.values.persistent_map import EMPTY, Map, map_of
+from sf_actors.schema.collisions import ChosenKeys
+from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.wording import cut, named, nearest, shown
+
+if TYPE_CHECKING:
+    from sf_actors.schema.shape import Shape
+
+
+class PatchRefused(ValueError):
+    """A patch, or a whole value, does not fit the shape; the text names the field by its path."""
+
+    def __init__(self, problem: str, *path: object) -> None:
+        super().__init__(problem, *path)
+        self.problem = problem
+        self.path = path
+
+    def under(self, key: object) -> PatchRefused:
+        """Return the same refusal as seen from one level further out."""
+        return PatchRefused(self.problem, key, *self.path)
+
+    def __str__(self) -> str:
+        if not self.path:
+            return self.problem
+        return f"field '{cut('.'.join(map(named, self.path)), 200)}': {self.problem}"
+
+
+def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+    """Return the value with the patch applied. HOT.
+
+    The result has the shape, except that required fields of the state itself may still be absent:
+    deltas may build a value up from nothing.
+
+    :raises PatchRefused: a required field would be deleted, a record that is not there yet comes
+        incomplete, a field is unknown, something else stands where a mapping belongs, or too many
+        keys of a mapping have one hash
+    """
+    try:
+        return _merged(value, patch, shape)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
+
+
+def _merged(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+    if len(patch) == 1:
+        [(name, change)] = patch.items()
+        if name in shape.tables and type(change) is dict and len(change) == 1:
+            # what most deltas are: one item of one table
+            [(key, item)] = change.items()
+            held = value.get(name)
+            if type(held) is not Map:
+                held = EMPTY
+            if item is None:
+                return value.set(name, held.without(key))
+            return value.set(name, held.set(key, item if type(item) in SCALARS else freeze(item)))
+    return _merge_record(value, patch, shape)
+
+
+def merge_open(value: Any, patch: Any) -> Any:
+    """Return a frozen value with any patch applied, by RFC 7396 alone (section 2)."""
+    if not isinstance(patch, Mapping):
+        return freeze(patch)
+    held = value if type(value) is Map else EMPTY
+    changes: dict[Any, Any] = {}
+    gone: list[Any] = []
+    for key, change in patch.items():
+        if change is None:
+            gone.append(key)
+        elif isinstance(change, Mapping):
+            changes[key] = merge_open(held.get(key), change)
+        else:
+            changes[key] = freeze(change)
+    return held.updated(changes, gone)
+
+
+def with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
+    """Return a frozen value with a further part of itself; here None is a value like any other.
+
+    :param part: items that are not there yet, under mappings that may be there in part
+    :raises PatchRefused: too many keys of a mapping have one hash
+    """
+    try:
+        return _with_part(value, part)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
+
+
+def _with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
+    changes: dict[Any, Any] = {}
+    for key, item in part.items():
+        held = value.get(key)
+        is_inside = type(held) is Map and isinstance(item, Mapping)
+        changes[key] = _with_part(held, item) if is_inside else freeze(item)
+    return value.updated(changes)
+
+
+def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) -> Map[str, Any]:
+    """Return a whole value frozen; here None is a value like any other.
+
+    :param value: one that is frozen already is taken as it is
+    :param partial: required fields of the state itself may be absent, as in the snapshot of a
+        value that deltas are still building up
+    :raises PatchRefused: it does not have the shape
+    """
+    given: Any = value
+    if type(given) is Map:
+        return given
+    try:
+        return _whole_record(value, shape, partial=partial)
+    except ChosenKeys as chosen:
+        raise PatchRefused(str(chosen)) from None
+
+
+def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+    required, optional = shape.required, shape.optional
+    changes: dict[str, Any] = {}
+    gone: list[str] = []
+    for name, change in patch.items():
+        kind = required.get(name)
+        if kind is None:
+            kind = optional.get(name)
+            if kind is None:
+                raise _unknown(name, shape)
+            if change is None:
+                gone.append(name)
+                continue
+        elif change is None:
+            raise PatchRefused("is required and cannot be deleted", name)
+        if type(kind) is Leaf:
+            changes[name] = freeze(change)
+        else:
+            try:
+                changes[name] = _merge_within(value.get(name), change, kind)
+            except PatchRefused as refusal:
+                raise refusal.under(name) from None
+    return value.updated(changes, gone)
+
+
+def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
+    changes: dict[Any, Any] = {}
+    gone: list[Any] = []
+    for key, change in patch.items():
+        if change is None:
+            gone.append(key)
+        elif type(kind) is Leaf:
+            changes[key] = freeze(change)
+        else:
+            try:
+                changes[key] = _merge_within(value.get(key), change, kind)
+            except PatchRefused as refusal:
+                raise refusal.under(key) from None
+    return value.updated(changes, gone)
+
+
+def _merge_within(value: Any, change: Any, kind: Shape) -> Any:
+    held = value if type(value) is Map else None
+    if type(kind) is Table:
+        patch = change if type(change) is dict else _mapping(change)
+        return _merge_table(EMPTY if held is None else held, patch, kind.value)
+    if type(kind) is Record:
+        if held is None:
+            return _complete(_merge_record(EMPTY, _mapping(change), kind), kind)
+        return _merge_record(held, _mapping(change), kind)
+    return merge_open(value, change) if type(kind) is Open else freeze(change)
+
+
+def _whole_record(value: Mapping[str, Any], shape: Record, *, partial: bool) -> Map[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, item in _mapping(value).items():
+        kind = shape.required.get(name) or shape.optional.get(name)
+        if kind is None:
+            raise _unknown(name, shape)
+        try:
+            fields[name] = _whole(item, kind)
+        except PatchRefused as refusal:
+            raise refusal.under(name) from None
+    whole = map_of(fields)
+    return whole if partial else _complete(whole, shape)
+
+
+def _whole(value: Any, kind: Shape) -> Any:
+    match kind:
+        case Record():
+            return _whole_record(value, kind, partial=False)
+        case Table(value=Leaf() | Open()):
+            return freeze(_mapping(value))
+        case Table():
+            items: dict[Any, Any] = {}
+            for key, item in _mapping(value).items():
+                try:
+                    items[key] = _whole(item, kind.value)
+                except PatchRefused as refusal:
+                    raise refusal.under(key) from None
+            return map_of(items)
+        case Leaf() | Open():
+            return freeze(value)
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    if type(value) is dict or isinstance(value, Mapping):
+        return value
+    raise PatchRefused(f"expected a mapping, got {shown(value)}")
+
+
+def _complete(value: Map[str, Any], shape: Record) -> Map[str, Any]:
+    for name in shape.required:
+        if name not in value:
+            raise PatchRefused("is required, and the record is not there yet", name)
+    return value
+
+
+def _unknown(name: object, shape: Record) -> PatchRefused:
+    return PatchRefused(f"is unknown{nearest(name, [*shape.required, *shape.optional])}", name)

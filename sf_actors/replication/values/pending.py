@@ -1,0 +1,95 @@
+"""A value with changes of it that are merged when somebody looks at it, or when they are many.
+
+What has to be copied for one change is copied once for all that are merged together, and a value
+is looked at far less often than it changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.replication.values.patch import merge
+from sf_actors.replication.values.persistent_map import EMPTY, Map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.schema.shape import Record
+
+KEPT: Final = 256
+"""Patches that are kept before they are merged: a value can be looked at within 1 ms."""
+
+FEW: Final = 8
+"""Items that such a patch may change."""
+
+
+class PendingPatches:
+    """A value of a shape, and the patches that are not merged into it yet.
+
+    Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
+
+    :param value: frozen
+    """
+
+    __slots__ = ("_changes", "_count", "_gone", "_is_crowded", "_shape", "_value")
+
+    def __init__(self, shape: Record, value: Map[str, Any] = EMPTY) -> None:
+        self._shape = shape
+        self._value = value
+        self._is_crowded = False
+        self._forget_changes()
+
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value with every patch in it."""
+        if self._count:
+            self._merge()
+        return self._value
+
+    def replace(self, value: Map[str, Any]) -> None:
+        """Hold another value, with nothing to be merged into it."""
+        self._value = value
+        if self._count:
+            self._forget_changes()
+
+    def _forget_changes(self) -> None:
+        #: what is to be merged, by table, and of how many patches
+        self._changes: dict[str, dict[Any, Any]] = {name: {} for name in self._shape.tables}
+        self._count = 0
+        #: the keys deleted by that
+        self._gone: set[Any] = set()
+
+    def keep(self, patch: Mapping[str, Any]) -> bool:
+        """Keep a patch if it is one of a few items of one table, which is never refused; HOT.
+
+        :returns: False when it is to be merged at once
+        """
+        if len(patch) != 1:
+            return False
+        if not self._count:
+            # what is kept must be sure to be taken, and a crowd may become too large
+            self._is_crowded = any(
+                type(held) is Map and held.crowd for held in self._value.values()
+            )
+        if self._is_crowded:
+            return False
+        [name] = patch
+        changes, change = self._changes.get(name), patch[name]
+        if changes is None or type(change) is not dict or not 0 < len(change) <= FEW:
+            return False
+        if self._gone and not self._gone.isdisjoint(change):
+            # what was deleted comes back, perhaps as an equal key of another spelling
+            self._merge()
+            changes = self._changes[name]
+        for key, item in change.items():
+            changes[key] = item
+            if item is None:
+                self._gone.add(key)
+        self._count += 1
+        if self._count >= KEPT:
+            self._merge()
+        return True
+
+    def _merge(self) -> None:
+        patch = {name: changes for name, changes in self._changes.items() if changes}
+        self.replace(merge(self._value, patch, self._shape))

@@ -1,0 +1,254 @@
+"""Values against declared types, before they are sent.
+
+A type is compiled once into a function that takes a value and returns what to send. Types are
+exact: a bool is no int, a datetime no date, a subclass nothing at all, because MessagePack would
+bring something else back. The only conversions are those that lose nothing: an int of up to 2**53
+where a float is declared, list and tuple as declared, a set for a frozenset and the other way
+round, a datetime's zone to UTC, a state's read-only mapping to the dict it stands for.
+
+Most containers hold scalars of one type; those are checked in one pass of C (`unchanged`) and
+given back as they are, so the result may share containers with what was passed in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+
+from sf_actors.schema.mismatch import Mismatch, mapping_of, mismatch
+from sf_actors.schema.scalars import (
+    check_datetime,
+    check_float,
+    check_int,
+    check_str,
+    check_time,
+    exact,
+    one_of,
+    unchanged,
+)
+from sf_actors.schema.types import describe, fields_of, members_of
+from sf_actors.schema.undeclared import check_anything, check_key
+from sf_actors.wording import named, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    Check = Callable[[Any], Any]
+
+#: Values that are tested in one pass of C, which no other thread can interrupt.
+_RUN = 10_000
+
+_SPECIAL: dict[Any, Check] = {
+    Any: check_anything,
+    int: check_int,
+    float: check_float,
+    str: check_str,
+    datetime: check_datetime,
+    time: check_time,
+}
+
+
+def checker(type_: Any) -> Check:
+    """Return the function that checks values of a canonical type.
+
+    It returns the value to send and raises `Mismatch` when there is none.
+    """
+    if type_ in _SPECIAL:
+        return _SPECIAL[type_]
+    if is_typeddict(type_):
+        return fields_checker(*fields_of(type_))
+    origin, args = get_origin(type_), get_args(type_)
+    if origin is Literal:
+        return one_of(type_)
+    if origin is list:
+        return _list_of(args[0], type_)
+    if origin is tuple:
+        return _tuple_of(args, type_)
+    if origin in (set, frozenset):
+        return _set_of(origin, args[0], type_)
+    if origin is dict:
+        return _table_of(args[0], args[1], type_)
+    if origin is not None:
+        return _any_of(type_)
+    return exact(type_)
+
+
+def fields_checker(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Check:
+    """Return the function that checks a mapping of these fields, and nothing else."""
+    must = tuple((name, checker(type_)) for name, type_ in required.items())
+    may = tuple((name, checker(type_)) for name, type_ in optional.items())
+    names = (*required, *optional)
+
+    def check(fields: Any) -> dict[str, Any]:
+        if type(fields) is not dict:
+            fields = mapping_of(fields, f"a dict of {', '.join(names) or 'no fields'}")
+        checked = {}
+        name = ""
+        try:
+            for name, check_one in must:
+                checked[name] = check_one(fields[name])
+            for name, check_one in may:
+                if name in fields:
+                    checked[name] = check_one(fields[name])
+        except Mismatch as error:
+            error.under(f".{name}")
+            raise
+        except KeyError:
+            raise _unfit(fields, required, names) from None
+        if len(checked) != len(fields):
+            raise _unfit(fields, required, names)
+        return checked
+
+    return check
+
+
+def _unfit(fields: dict[Any, Any], required: Collection[str], names: tuple[str, ...]) -> Mismatch:
+    for name in fields:
+        if name not in names:
+            hint = nearest(named(name), names)
+            known = f"; the fields are {', '.join(names)}" if names and not hint else ""
+            return Mismatch(f"unknown field {named(name)!r}{hint or known}")
+    missing = ", ".join(repr(name) for name in required if name not in fields)
+    return Mismatch(f"missing field {missing}; got {', '.join(map(repr, fields)) or 'no fields'}")
+
+
+def _list_of(item: Any, type_: Any) -> Check:
+    check_one, same = checker(item), unchanged(item)
+
+    def check(value: Any) -> Any:
+        if type(value) is not list and type(value) is not tuple:
+            raise mismatch(describe(type_), value)
+        if same is not None and same(value):
+            return value if type(value) is list else list(value)
+        return _each(check_one, value)
+
+    return check
+
+
+def _tuple_of(items: tuple[Any, ...], type_: Any) -> Check:
+    if len(items) == 2 and items[1] is ...:
+        check_list = _list_of(items[0], type_)
+        return lambda value: tuple(check_list(value))
+    checks = tuple(map(checker, items))
+    length = len(checks)
+
+    def check(value: Any) -> Any:
+        if (type(value) is not tuple and type(value) is not list) or len(value) != length:
+            raise mismatch(describe(type_), value)
+        checked: list[Any] = []
+        try:
+            for check_one, item in zip(checks, value, strict=True):
+                checked.append(check_one(item))
+        except Mismatch as error:
+            error.under(f"[{len(checked)}]")
+            raise
+        return tuple(checked)
+
+    return check
+
+
+def _set_of(kind: Any, item: Any, type_: Any) -> Check:
+    check_one, same = checker(item), unchanged(item)
+
+    def check(value: Any) -> Any:
+        if type(value) is not set and type(value) is not frozenset:
+            raise mismatch(describe(type_), value)
+        if same is not None and same(value):
+            return value if type(value) is kind else kind(value)
+        return kind([check_one(item) for item in value])
+
+    return check
+
+
+def _table_of(key: Any, value_type: Any, type_: Any) -> Check:
+    check_name = check_key if key is Any else checker(key)
+    check_value = checker(value_type)
+    same_keys, same_values = unchanged(key), unchanged(value_type)
+
+    def check(table: Any) -> Any:
+        if type(table) is not dict:
+            table = mapping_of(table, describe(type_))
+        keys = table
+        is_short = len(table) <= _RUN
+        if same_keys is None or not (same_keys(table) if is_short else _in_runs(same_keys, table)):
+            keys = [_key_of(check_name, name) for name in table]
+        elif same_values is not None and (
+            same_values(table.values()) if is_short else _in_runs(same_values, table.values())
+        ):
+            return table
+        name = None
+        checked = {}
+        try:
+            for new, (name, value) in zip(keys, table.items(), strict=True):  # noqa: B007 - see below
+                checked[new] = check_value(value)
+        except Mismatch as error:
+            error.under(f".{named(name)}")
+            raise
+        return checked
+
+    return check
+
+
+def _in_runs(test: Callable[[Collection[Any]], bool], values: Collection[Any]) -> bool:
+    """Test very many values so that other threads may run in between."""
+    left = iter(values)
+    while run := list(islice(left, _RUN)):
+        if not test(run):
+            return False
+    return True
+
+
+def _key_of(check_key: Check, name: Any) -> Any:
+    try:
+        return check_key(name)
+    except Mismatch as error:
+        raise Mismatch(f"{error.text} as a key") from None
+
+
+def _any_of(type_: Any) -> Check:
+    """Return the check of a union: by the value's exact type, each member that may take it."""
+    by_type: dict[Any, list[Check]] = {}
+    for member in members_of(type_):
+        check_member = checker(member)
+        for kind in _taken_by(member):
+            by_type.setdefault(kind, []).append(check_member)
+    if float in by_type and int not in members_of(type_):
+        by_type.setdefault(int, []).extend(by_type[float])
+
+    def check(value: Any) -> Any:
+        checks = by_type.get(type(value))
+        if checks is None:
+            if dict not in by_type:
+                raise mismatch(describe(type_), value)
+            value, checks = mapping_of(value, describe(type_)), by_type[dict]
+        for check_member in checks[:-1]:
+            try:
+                return check_member(value)
+            except Mismatch:
+                continue
+        return checks[-1](value)
+
+    return check
+
+
+def _taken_by(member: Any) -> tuple[Any, ...]:
+    origin = get_origin(member)
+    if origin is Literal:
+        return tuple({type(value) for value in get_args(member)})
+    if origin in (list, tuple):
+        return list, tuple
+    if origin in (set, frozenset):
+        return set, frozenset
+    return (dict,) if origin is dict or is_typeddict(member) else (member,)
+
+
+def _each(check_one: Check, values: Collection[Any]) -> list[Any]:
+    checked: list[Any] = []
+    try:
+        for item in values:
+            checked.append(check_one(item))  # noqa: PERF401 - its length is the error's index
+    except Mismatch as error:
+        error.under(f"[{len(checked)}]")
+        raise
+    return checked

@@ -1,0 +1,325 @@
+"""Keys that were chosen to meet in one place of a hash table, refused before they are in one.
+
+CPython hashes texts and bytes by a secret of the process, numbers, UUIDs, times and tuples of them
+by what they are: whoever knows the formula can send keys that all meet (all Decimals that are
+multiples of 2**61 - 1 hash to 0), and a dict of n such keys takes n * n steps, during which nothing
+else in the process runs. So the keys of a large message's mappings and sets are looked at first:
+whether many have one hash, and, where there are very many, whether to put them into a table takes
+far longer than it takes with keys that nobody chose. (A key of 64 bits can be chosen so that it
+meets others on its whole way through the table although their hashes differ.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice, repeat
+from operator import eq
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_typeddict
+
+import msgspec
+
+from sf_actors.schema.limits import is_open
+from sf_actors.schema.scalars import is_enum
+from sf_actors.schema.types import NOTHING, fields_of, members_of
+from sf_actors.sync.work import Work
+from sf_actors.wire.limits import MAX_DEPTH
+from sf_actors.wire.msgpack import TEXTS, array_header, count_of, is_array, is_map, items_of
+from sf_actors.wire.tokens import FEW, MANY, has_many
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    #: Looks into a packed value and raises ValueError where it holds chosen keys.
+    Guard = Callable[[Any], None]
+
+FREE_BYTES: Final = 4_096
+"""Bytes of a message in which no keys can be that would be dear."""
+
+ALIKE: Final = 36
+"""Keys that may have one hash: powers of two as floats are so many, others hardly ever two."""
+
+_MEASURED: Final = 8_192
+"""Keys from which on their table is measured: as many that differ in their hashes take 10 ms."""
+
+_FIRST: Final = 1_000
+"""Keys that are looked at before all are."""
+
+_RUN: Final = 256
+"""Keys between two looks at the work done."""
+
+_ALLOWED_S: Final = 0.02
+_ALLOWED_PER_KEY_S: Final = 3e-6
+"""Processor time that keys may take. Usual ones take a tenth of it, UUIDs a fifth."""
+
+MOST_ITEMS: Final = 4_000_000
+MOST_UNDECLARED: Final = 1_000_000
+"""Items of one container that are looked at one by one; each takes some 60 bytes for that time."""
+
+_COPIES: Final = 16
+"""How many times the bytes of an undeclared place may be copied to look into it."""
+
+_SECRET: Final = frozenset({str, bytes, bool, NOTHING})
+"""Types whose hashes nobody can know, or of which there are too few values."""
+
+
+class ChosenKeys(ValueError):
+    """Keys that meet in one place of a hash table."""
+
+
+def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
+    """Refuse keys that would make a dict, or a set, slow.
+
+    :raises ChosenKeys: they would
+    :raises TypeError: one cannot be hashed
+    """
+    if len(keys) <= FEW:
+        return
+    hashes = sorted(map(hash, keys))
+    if any(map(eq, hashes, hashes[ALIKE:])) or (
+        len(keys) > _MEASURED and _is_slow(keys, is_set=is_set)
+    ):
+        raise ChosenKeys(
+            f"expected keys whose hashes differ, got {len(keys)} that were chosen to meet in one "
+            "place of a hash table"
+        )
+
+
+def _is_slow(keys: Collection[Any], *, is_set: bool) -> bool:
+    """Put keys into a table one after the other, as whoever builds the real one does."""
+    work, left, count = Work(), iter(keys), 0
+    table: Any = set() if is_set else {}
+    while run := list(islice(left, _RUN)):
+        deque(
+            map(table.add, run) if is_set else map(table.__setitem__, run, repeat(None)), maxlen=0
+        )
+        count += len(run)
+        if work.spent_s > _ALLOWED_S + _ALLOWED_PER_KEY_S * count:
+            return True
+    return False
+
+
+def guard_of(type_: Any) -> Guard | None:
+    """Return what looks for chosen keys in the packed fields of a canonical type.
+
+    None where there can be none. It raises `ChosenKeys`, or another ValueError or TypeError for
+    what does not decode to the type either.
+    """
+    guard = _guard_of(type_)
+    if guard is None:
+        return None
+    # sets come as arrays
+    arrays = _holds_set(type_)
+
+    def look(packed: Any) -> None:
+        if has_many(packed, FEW, arrays=arrays):
+            guard(packed)
+
+    return look
+
+
+def _holds_set(type_: Any) -> bool:
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return any(map(_holds_set, (*required.values(), *optional.values())))
+    return get_origin(type_) in (set, frozenset) or any(map(_holds_set, get_args(type_)))
+
+
+def _guard_of(type_: Any) -> Guard | None:
+    if type_ is Any:
+        return _look_into_anything
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return _guard_of_record(required | optional)
+    members = members_of(type_)
+    if len(members) > 1:
+        return _guard_of_union(members)
+    origin, args = get_origin(type_), get_args(type_)
+    if origin is dict:
+        return _guard_of_table(*args)
+    if origin in (set, frozenset):
+        return _guard_of_set(args[0])
+    if origin in (list, tuple):
+        parts = [_guard_of(part) for part in args if part is not ...]
+        is_fixed = origin is tuple and args[-1] is not ...
+        return _guard_of_items(parts, is_fixed=is_fixed) if any(parts) else None
+    return None
+
+
+def _is_known(type_: Any) -> bool:
+    """Return whether others can know the hashes of a type's values, of which there are many."""
+    return any(
+        member not in _SECRET and not is_enum(member) and get_origin(member) is not Literal
+        for member in members_of(type_)
+    )
+
+
+def _guard_of_record(fields: Mapping[str, Any]) -> Guard | None:
+    guards = {msgspec.msgpack.encode(name): _guard_of(part) for name, part in fields.items()}
+    dangerous = {name: guard for name, guard in guards.items() if guard is not None}
+    if not dangerous:
+        return None
+    longest = len(fields) + MANY
+
+    def look(packed: Any) -> None:
+        if count_of(packed) > longest:
+            raise ValueError(f"expected at most {longest} fields, got {count_of(packed)}")
+        items = items_of(packed)
+        for name, value in zip(items[::2], items[1::2], strict=True):
+            guard = dangerous.get(_as_text(name))
+            if guard is not None:
+                guard(value)
+
+    return look
+
+
+def _as_text(packed: msgspec.Raw) -> bytes:
+    """Return a packed name as we pack it, however it was packed."""
+    if memoryview(packed)[0] not in TEXTS:
+        return b""
+    return msgspec.msgpack.encode(_TEXT.decode(packed))
+
+
+def _guard_of_table(key: Any, value: Any) -> Guard | None:
+    guard, require = _guard_of(value), _keys_guard(key, is_set=False)
+    if guard is None and require is None:
+        return None
+
+    def look(packed: Any) -> None:
+        items = _few_items_of(packed)
+        if require is not None:
+            require(items[::2])
+        if guard is not None:
+            _each(guard, items[1::2])
+
+    return look
+
+
+def _guard_of_set(item: Any) -> Guard | None:
+    require = _keys_guard(item, is_set=True)
+    return None if require is None else lambda packed: require(_few_items_of(packed))
+
+
+def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None] | None:
+    """Return what looks at the packed keys of a mapping, or the items of a set."""
+    if not _is_known(key):
+        return None
+    decode = msgspec.msgpack.Decoder(list[key]).decode
+    guard, has_open = _guard_of(key), is_open(key)
+
+    def look(keys: list[msgspec.Raw]) -> None:
+        if has_open:
+            _each(_refuse_maps, keys)
+        if guard is not None:
+            # a key that holds keys: a frozenset, or a tuple of them
+            _each(guard, keys)
+        for some in _first_and_all(keys, FEW):
+            read: Any = decode(_array(some))
+            require_spread(list(map(_as_key, read)) if has_open else read, is_set=is_set)
+
+    return look
+
+
+def _first_and_all(keys: list[msgspec.Raw], most: int) -> Iterator[list[msgspec.Raw]]:
+    """Give the first keys, and then all of them, unless there are too few to be dear.
+
+    Where all were chosen, the first tell it.
+    """
+    if len(keys) > most:
+        yield keys[:_FIRST]
+    if len(keys) > _FIRST:
+        yield keys
+
+
+def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
+    def look(packed: Any) -> None:
+        guards: Iterable[Guard | None] = parts if is_fixed else repeat(parts[0])
+        for guard, item in zip(guards, _few_items_of(packed), strict=False):
+            if guard is not None:
+                guard(item)
+
+    return look
+
+
+def _guard_of_union(members: tuple[Any, ...]) -> Guard | None:
+    of_maps = _only(_guard_of(m) for m in members if is_typeddict(m) or get_origin(m) is dict)
+    of_arrays = _only(_guard_of(m) for m in members if get_origin(m) not in (None, dict))
+    if of_maps is None and of_arrays is None:
+        return None
+
+    def look(packed: Any) -> None:
+        first = memoryview(packed)[0]
+        guard = of_maps if is_map(first) else of_arrays if is_array(first) else None
+        if guard is not None:
+            guard(packed)
+
+    return look
+
+
+def _only(guards: Iterable[Guard | None]) -> Guard | None:
+    """Return the guard among some; a union that MessagePack can tell apart has one of each kind."""
+    return next(filter(None, guards), None)
+
+
+def _each(guard: Guard, values: Iterable[Any]) -> None:
+    for value in values:
+        guard(value)
+
+
+def _few_items_of(packed: Any, most: int = MOST_ITEMS) -> list[msgspec.Raw]:
+    if count_of(packed) > most:
+        raise ValueError(f"expected at most {most} items in one place, got more")
+    return items_of(packed)
+
+
+def _look_into_anything(packed: Any) -> None:
+    """Look into a value of an undeclared place."""
+    if len(packed) > FREE_BYTES and has_many(packed):
+        _look_deeper(packed, MAX_DEPTH, [_COPIES * len(packed)])
+
+
+def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
+    """Look into a container that holds a large map somewhere.
+
+    :param depth: how many containers may still be in each other
+    :param spare: bytes that may still be copied
+    """
+    first = memoryview(packed)[0]
+    spare[0] -= len(packed)
+    if depth == 0 or spare[0] < 0:
+        raise ValueError(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+    items = _few_items_of(packed, MOST_UNDECLARED)
+    if is_map(first):
+        keys, items = items[::2], items[1::2]
+        _each(_refuse_maps, keys)
+        for some in _first_and_all(keys, MANY):
+            if not all(memoryview(key)[0] in TEXTS for key in some):
+                require_spread([_as_key(key) for key in _ANYTHING.decode(_array(some))])
+    for item in items:
+        if len(item) > MANY and _is_container(item) and has_many(item):
+            _look_deeper(item, depth - 1, spare)
+
+
+def _is_container(packed: Any) -> bool:
+    first = memoryview(packed)[0]
+    return is_map(first) or is_array(first)
+
+
+def _refuse_maps(key: Any) -> None:
+    """Refuse a map within a key before it is decoded: it could not be hashed anyway."""
+    if not _is_container(key):
+        return
+    if has_many(key, FEW) or is_map(memoryview(key)[0]):
+        raise TypeError("expected a key that can be hashed, got one with a map in it")
+
+
+def _as_key(value: Any) -> Any:
+    """Return what a list becomes where it is a key, or within one."""
+    return tuple(map(_as_key, value)) if type(value) in (list, tuple) else value
+
+
+def _array(items: list[msgspec.Raw]) -> bytes:
+    return b"".join((array_header(len(items)), *items))
+
+
+_TEXT = msgspec.msgpack.Decoder(str)
+_ANYTHING = msgspec.msgpack.Decoder(list[Any])

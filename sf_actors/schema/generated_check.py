@@ -1,0 +1,162 @@
+"""The check of a message's fields as one function written for them; HOT.
+
+What `sf_actors.schema.check` does field by field, a function of its own does without a call for
+each scalar: for ``{'symbol': str, 'levels': {str: int}}`` it reads, in essence::
+
+    def check(fields):
+        if type(fields) is not dict:
+            return in_full(fields)
+        try:
+            checked = {}
+            v = fields['symbol']
+            checked['symbol'] = v if type(v) is str and v.isascii() else check_0(v)
+            v = fields['levels']
+            if type(v) is dict and len(v) <= FEW:
+                table = checked['levels'] = {}
+                for k, v in v.items():
+                    k = k if type(k) is str and k.isascii() else key_1(k)
+                    table[k] = v if type(v) is int and LEAST <= v < BEYOND else value_1(v)
+            else:
+                checked['levels'] = check_1(copied(v))
+            if len(checked) == len(fields):
+                return checked
+        except (KeyError, TypeError, RuntimeError, Mismatch):
+            pass
+        return in_full(fields)
+
+It says yes, or leaves the word to the check in full, which also knows why not.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from sf_actors.schema.check import checker
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.scalars import BEYOND, LEAST, is_sent_as_it_is
+from sf_actors.schema.types import NOTHING, members_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Check = Callable[[Any], Any]
+
+#: Records whose code is kept: a thousand services of one file need one.
+CODES = 1_024
+
+#: Items of a table that are looked at one by one; more are checked in one pass of C.
+FEW = 8
+
+#: Items of a table of scalars that is copied before it is checked; what is larger may be shared.
+COPIED = 1_000
+
+_TESTS = {
+    int: f"type({{it}}) is int and {LEAST} <= {{it}} < {BEYOND}",
+    float: "type({it}) is float",
+    str: "type({it}) is str and {it}.isascii()",
+    NOTHING: "{it} is None",
+}
+
+
+def compiled(required: Mapping[str, Any], optional: Mapping[str, Any], in_full: Check) -> Check:
+    """Return the function that checks a dict of these fields, of canonical types.
+
+    :param in_full: what it leaves the word to: returns the checked fields, or raises why not
+    """
+    writer = _Writer(in_full)
+    for name, type_ in required.items():
+        writer.add_field(name, type_, "        ")
+    for name, type_ in optional.items():
+        writer.lines.append(f"        if {name!r} in fields:")
+        writer.add_field(name, type_, "            ")
+    return writer.function()
+
+
+class _Writer:
+    """The lines of one function, and the names that they use."""
+
+    def __init__(self, in_full: Check) -> None:
+        self.lines = [
+            "def check(fields):",
+            # what is no dict may do anything when it is asked for a field
+            "    if type(fields) is not dict: return in_full(fields)",
+            "    try:",
+            "        checked = {}",
+        ]
+        self._names: dict[str, Any] = {"in_full": in_full, "Mismatch": Mismatch, "copied": copied}
+
+    def function(self) -> Check:
+        """Return what the lines do."""
+        self.lines += [
+            "        if len(checked) == len(fields): return checked",
+            "    except (KeyError, TypeError, RuntimeError, Mismatch): pass",
+            "    return in_full(fields)",
+        ]
+        return FunctionType(_code("\n".join(self.lines)), self._names)
+
+    def add_field(self, name: str, type_: Any, indent: str) -> None:
+        """Check one field that is there."""
+        self.lines.append(f"{indent}v = fields[{name!r}]")
+        item = self._checked("v", type_)
+        tables = [member for member in members_of(type_) if is_table_of_scalars(member)]
+        if len(tables) == 1:
+            key, value = map(self._checked, "kv", get_args(tables[0]))
+            self.lines += [
+                f"{indent}if type(v) is dict and len(v) <= {FEW}:",
+                f"{indent}    table = checked[{name!r}] = {{}}",
+                f"{indent}    for k, v in v.items(): table[{key}] = {value}",
+                f"{indent}else:",
+                f"{indent}    v = copied(v)",
+                f"{indent}    checked[{name!r}] = {item}",
+            ]
+        else:
+            self.lines.append(f"{indent}checked[{name!r}] = {item}")
+
+    def _checked(self, it: str, type_: Any) -> str:
+        """Return an expression for a checked value, which a variable holds."""
+        check = self._name("check", checker(type_))
+        if _is_scalar(type_):
+            tests = [_TESTS.get(kind) or self._is(kind) for kind in members_of(type_)]
+            return f"{it} if {' or '.join(tests).format(it=it)} else {check}({it})"
+        return f"{check}({it})"
+
+    def _is(self, kind: type) -> str:
+        return f"type({{it}}) is {self._name('kind', kind)}"
+
+    def _name(self, noun: str, thing: Any) -> str:
+        name = f"{noun}_{len(self._names)}"
+        self._names[name] = thing
+        return name
+
+
+def is_table_of_scalars(type_: Any) -> bool:
+    """Return whether a canonical type is that of a mapping of scalars, or of unions of such."""
+    return get_origin(type_) is dict and all(map(_is_scalar, get_args(type_)))
+
+
+def copied_fields(fields: Any) -> Any:
+    """Return fields with copies of their tables."""
+    if type(fields) is not dict:
+        return fields
+    return {name: copied(item) for name, item in fields.items()}
+
+
+def copied(value: Any) -> Any:
+    """Return a table that nobody else can change, unless it is a very large one."""
+    return value.copy() if type(value) is dict and len(value) <= COPIED else value
+
+
+def _is_scalar(type_: Any) -> bool:
+    return all(kind in _TESTS or is_sent_as_it_is(kind) for kind in members_of(type_))
+
+
+@lru_cache(CODES)
+def _code(source: str) -> CodeType:
+    (code,) = (
+        part
+        for part in compile(source, "<check of a message>", "exec").co_consts
+        if isinstance(part, CodeType)
+    )
+    return code

@@ -1,0 +1,72 @@
+"""What a canonical type lets come in: how deep, how many containers, what kinds of values."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin, is_typeddict
+
+from sf_actors.schema.types import fields_of, members_of
+from sf_actors.wire.limits import KINDS
+
+BYTES_PER_CONTAINER = 4
+BYTES_PER_SET = 12
+"""What a message with more of them must have for each: an empty list takes 80 bytes of memory, a
+set 240, and nobody is to take more than some twenty times the bytes that were sent."""
+
+
+def depth_of(type_: Any) -> int:
+    """Return how many containers a canonical type itself puts in each other."""
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return 1 + max(map(depth_of, (*required.values(), *optional.values())), default=0)
+    members = get_args(type_)
+    return 1 + max(map(depth_of, members)) if members else 0
+
+
+def bytes_per_container(type_: Any) -> int:
+    """Return what `require_sparse` is to ask of values of a canonical type; 0: nothing.
+
+    Containers that cannot be many need not be counted: a field's own, and those of its own fields.
+    """
+    members = get_args(type_)
+    if type_ is Any:
+        return BYTES_PER_CONTAINER
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        members = (*required.values(), *optional.values())
+        return max(map(bytes_per_container, members), default=0)
+    if not members:
+        return 0
+    if any(map(_holds_set, members)):
+        return BYTES_PER_SET
+    if get_origin(type_) in KINDS:
+        return BYTES_PER_CONTAINER if any(map(_is_container, members)) else 0
+    return max(map(bytes_per_container, members))
+
+
+def _holds_set(type_: Any) -> bool:
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return any(map(_holds_set, (*required.values(), *optional.values())))
+    return get_origin(type_) in (set, frozenset) or any(map(_holds_set, get_args(type_)))
+
+
+def _is_container(type_: Any) -> bool:
+    return is_typeddict(type_) or any(
+        member is Any or is_typeddict(member) or get_origin(member) in KINDS
+        for member in members_of(type_)
+    )
+
+
+def refuse_extension(code: int, data: memoryview) -> object:
+    """Refuse MessagePack's extension types wherever they stand, but for the timestamp."""
+    raise ValueError(f"extension type {code} of {len(data)} bytes")
+
+
+def is_open(type_: Any) -> bool:
+    """Return whether a canonical type has an undeclared place in it."""
+    if type_ is Any:
+        return True
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return any(map(is_open, (*required.values(), *optional.values())))
+    return any(map(is_open, get_args(type_)))

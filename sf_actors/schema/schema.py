@@ -1,0 +1,276 @@
+"""The fields of one message: checked before they are sent, decoded when they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from uuid import UUID
+
+import msgspec
+
+from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
+from sf_actors.schema.check import fields_checker
+from sf_actors.schema.collisions import FREE_BYTES, guard_of
+from sf_actors.schema.explain import reason_for
+from sf_actors.schema.generated_check import compiled, copied_fields
+from sf_actors.schema.limits import bytes_per_container, depth_of, is_open, refuse_extension
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.shape import Record, record_of
+from sf_actors.schema.types import (
+    NOTHING,
+    canonical,
+    describe,
+    fields_of,
+    holds_record,
+    members_of,
+    record,
+    union_of,
+)
+from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep, require_sparse
+from sf_actors.wire.msgpack import FIXMAP, SHORT, count_of
+from sf_actors.wording import cut, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Schema:
+    """The fields of one message.
+
+    :param required: name -> type as declared in the model, for fields that must be there
+    :param optional: the same for fields that may be there
+    :param where: file, model and kind of fields; every message begins with it
+    :raises ModelError: a type or a name cannot be used
+
+    `required` and `optional` hold the canonical types, `shape` how the fields merge. Instances do
+    not change and may be used from any thread.
+    """
+
+    required: dict[str, Any]
+    optional: dict[str, Any]
+    shape: Record
+    #: every field is a scalar that comes back as it was sent, or a mapping of such
+    is_flat: bool
+    #: to decode its types and to count the fields is all that is to be done with what comes in
+    is_plain: bool
+    #: no bytes of a message can make its fields take long or far more memory than they have
+    is_harmless: bool
+    #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
+    #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
+    #: the caller's thread. Containers that need no change are passed through, so encode or freeze
+    #: before anyone else can change them; where `is_flat`, only tables of more than `COPIED` items
+    #: are.
+    checked: Callable[[object], dict[str, Any]]
+
+    def __init__(
+        self, required: Mapping[str, object], optional: Mapping[str, object], *, where: str
+    ) -> None:
+        self.where = where
+        self.required = _canonical_fields(required, where)
+        self.optional = _canonical_fields(optional, where)
+        for name in self.required:
+            if name in self.optional:
+                raise ModelError(
+                    f"{where}: expected field {name!r} to be either required or optional, got both"
+                )
+        self.shape = record_of(self.required, self.optional)
+        self.is_flat = all(map(_is_flat, (*self.required.values(), *self.optional.values())))
+        self._type = record(self.required, self.optional)
+        in_full = _in_full(
+            fields_checker(self.required, self.optional), where, is_copied=self.is_flat
+        )
+        self.checked = compiled(self.required, self.optional, in_full)
+        self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
+        self._decode_strictly = _strict_decoder(self._type, where)
+        self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
+        self._bytes_per_container = bytes_per_container(self._type)
+        self._guard = guard_of(self._type)
+        self.is_harmless = self._guard is None and not self._bytes_per_container
+        self.is_plain = self._decode_strictly is None and not self._limit
+
+    def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
+        """Return the fields of a message, of exactly the declared types, all fresh; HOT.
+
+        :raises InvalidMessage: it is not MessagePack, or does not fit
+        """
+        try:
+            if not self.is_harmless and len(raw) > FREE_BYTES:
+                self._require_harmless(raw)
+            fields: dict[str, Any] = self._decode(raw)
+            if self._decode_strictly is not None:
+                self._decode_strictly(raw)
+        except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
+            raise self._invalid(raw, error) from None
+        count = len(fields)
+        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != count_of(raw):
+            raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
+        if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
+            raise InvalidMessage(
+                f"{self.where}: expected at most {MAX_DEPTH} lists and dicts in each other in an "
+                "undeclared place, got more"
+            )
+        return fields
+
+    def _require_harmless(self, raw: bytes | memoryview | msgspec.Raw) -> None:
+        if self._bytes_per_container:
+            require_sparse(raw, self._bytes_per_container)
+        if self._guard is not None:
+            self._guard(raw)
+
+    def patch(self) -> Schema:
+        """Return the same fields as an RFC 7396 merge patch.
+
+        No field must be there; None deletes an optional field or an entry of a table; a record is
+        partial at every depth outside lists, tuples and sets. Its `shape` is that of the whole.
+        """
+        required = {name: _patched(type_) for name, type_ in self.required.items()}
+        optional = {name: _deletable(type_) for name, type_ in self.optional.items()}
+        return self._derived(required | optional)
+
+    def partial(self) -> Schema:
+        """Return the same fields where none must be there: a state that deltas still build up."""
+        return self._derived(self.required | self.optional)
+
+    def _derived(self, optional: Mapping[str, Any]) -> Schema:
+        derived = Schema({}, optional, where=self.where)
+        derived.shape = self.shape
+        return derived
+
+    def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
+        return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
+
+
+def _in_full(
+    check: Callable[[Any], Any], where: str, *, is_copied: bool
+) -> Callable[[object], Any]:
+    """Return a check that tells users why a value is refused."""
+
+    def checked(args: object) -> Any:
+        try:
+            fields = {} if args is None else args
+            return check(copied_fields(fields) if is_copied else fields)
+        except Mismatch as error:
+            raise InvalidArguments(error.told(where)) from None
+        except RuntimeError as error:
+            raise InvalidArguments(
+                f"{where}: expected arguments that stay as they are while they are checked, "
+                f"got {cut(str(error), 200)}"
+            ) from error
+
+    return checked
+
+
+def _is_flat(type_: Any) -> bool:
+    """Return whether values of a type are scalars that come back as they were sent, or of such."""
+    for member in members_of(type_):
+        inside = get_args(member) if get_origin(member) is dict else (member,)
+        if not all(part in _FLAT for one in inside for part in members_of(one)):
+            return False
+    return True
+
+
+_FLAT = frozenset({bool, int, float, str, bytes, Decimal, UUID, NOTHING})
+
+
+def require_no_null_fields(schema: Schema) -> None:
+    """Refuse `T | None` as the type of a delta's field, since None deletes it.
+
+    Inside lists, tuples and sets, which are replaced whole, None may stand.
+
+    :raises ModelError: naming the field
+    """
+    for name, type_ in (schema.required | schema.optional).items():
+        _require_no_null(type_, f"{schema.where}: field {name!r}")
+
+
+def _require_no_null(type_: Any, where: str) -> None:
+    members = members_of(type_)
+    nullable = NOTHING in members or any(
+        get_origin(member) is Literal and None in get_args(member) for member in members
+    )
+    if nullable:
+        raise ModelError(
+            f"{where}: expected a type without None, since None deletes in a delta, "
+            f"got {describe(type_)}; make the field optional instead"
+        )
+    for member in members:
+        if is_typeddict(member):
+            required, optional = fields_of(member)
+            for name, part in (required | optional).items():
+                _require_no_null(part, f"{where}.{name}")
+        elif get_origin(member) is dict:
+            _require_no_null(get_args(member)[1], where)
+
+
+def _canonical_fields(fields: Mapping[str, object], where: str) -> dict[str, Any]:
+    if not isinstance(fields, Mapping):
+        raise ModelError(f"{where}: expected {{'field': type, …}}, got {shown(fields)}")
+    for name in fields:
+        if type(name) is not str or not name.isprintable():
+            raise ModelError(
+                f"{where}: expected a printable text as a field's name, got {shown(name)}"
+            )
+    return {
+        name: canonical(declared, where=f"{where}: field {name!r}")
+        for name, declared in fields.items()
+    }
+
+
+def _deletable(type_: Any) -> Any:
+    return union_of((*members_of(_patched(type_)), NOTHING))
+
+
+def _patched(type_: Any) -> Any:
+    """Return the type of a merge patch to a value of a type."""
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        parts = {name: _patched(part) for name, part in required.items()}
+        return record({}, parts | {name: _deletable(part) for name, part in optional.items()})
+    if get_origin(type_) is dict:
+        key, value = get_args(type_)
+        return dict.__class_getitem__((key, _deletable(value)))
+    members = members_of(type_)
+    return union_of(map(_patched, members)) if len(members) > 1 else type_
+
+
+def _strict_decoder(type_: Any, where: str) -> Callable[[Any], Any] | None:
+    """Return a decoder that refuses unknown fields in nested records, if there are any.
+
+    A TypedDict ignores them, and a Struct cannot be had as a dict for its price. The outermost
+    record is held to its fields by their count.
+    """
+    required, optional = fields_of(type_)
+    nested = {name: part for name, part in (required | optional).items() if holds_record(part)}
+    if not nested:
+        return None
+    try:
+        outer = _struct({}, nested, forbid_unknown_fields=False)
+        return msgspec.msgpack.Decoder(outer, ext_hook=refuse_extension).decode
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{where}: {error}") from None
+
+
+def _struct(required: Mapping[str, Any], optional: Mapping[str, Any], **options: Any) -> Any:
+    fields: list[Any] = [(f"f{n}", _strict(part)) for n, part in enumerate(required.values())]
+    fields += [
+        (f"o{n}", _strict(part) | msgspec.UnsetType, msgspec.UNSET)
+        for n, part in enumerate(optional.values())
+    ]
+    names = (*required, *optional)
+    rename = {field[0]: name for field, name in zip(fields, names, strict=True)}
+    return msgspec.defstruct("Record", fields, rename=rename, gc=False, **options)
+
+
+def _strict(type_: Any) -> Any:
+    """Return a type with records as Structs that refuse unknown fields, the rest unread."""
+    if not holds_record(type_):
+        return msgspec.Raw
+    if is_typeddict(type_):
+        return _struct(*fields_of(type_), forbid_unknown_fields=True)
+    origin, args = get_origin(type_), get_args(type_)
+    if origin is dict:
+        return dict.__class_getitem__((args[0], _strict(args[1])))
+    if origin in (list, tuple):
+        return origin.__class_getitem__(tuple(arg if arg is ... else _strict(arg) for arg in args))
+    return union_of(_strict(arg) if holds_record(arg) else arg for arg in args)

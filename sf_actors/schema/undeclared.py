@@ -1,0 +1,83 @@
+"""Values in undeclared places (`object`, `dict`, `list`), before they are sent.
+
+They must come back equal and of the same type although nothing on the other side says what they
+were, so only what MessagePack itself tells apart is let through.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sf_actors.schema.mismatch import Mismatch, mapping_of, mismatch
+from sf_actors.schema.scalars import check_datetime, check_int, check_str
+from sf_actors.schema.types import NOTHING
+from sf_actors.wire.limits import MAX_DEPTH
+from sf_actors.wording import named
+
+_OPEN_SCALARS = frozenset({bool, bytes, float, NOTHING})
+_OPEN_KEYS = frozenset({bool, bytes, float, NOTHING, str, int})
+_ADVICE = "; what has another type must be declared in the model to come back as it is"
+
+
+_SCALARS = f"None, bool, int, float, str, bytes, list, dict or a datetime with a zone{_ADVICE}"
+_KEYS = f"str, int, float, bool, bytes or None as a key{_ADVICE}"
+
+
+def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """Return what to send for a value in an undeclared place.
+
+    :param depth: how many containers may still be in each other, the value itself included
+    :raises Mismatch: it would come back as something else, or nests too deep (in itself, maybe)
+    """
+    kind = type(value)
+    if kind in _OPEN_SCALARS:
+        return value
+    if kind is str:
+        return check_str(value)
+    if kind is int:
+        return check_int(value)
+    if kind is datetime and value.utcoffset() is not None:
+        return check_datetime(value)
+    if kind is not list and kind is not dict:
+        value = mapping_of(value, _SCALARS)
+    if depth == 0:
+        raise Mismatch(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+    return _check_list(value, depth - 1) if kind is list else _check_dict(value, depth - 1)
+
+
+def check_key(key: Any) -> Any:
+    """Return a key of a mapping whose keys are undeclared.
+
+    :raises Mismatch: it would come back as something else
+    """
+    if type(key) in _OPEN_KEYS:
+        return check_anything(key)
+    raise mismatch(_KEYS, key)
+
+
+def _check_list(items: list[Any], depth: int) -> list[Any]:
+    if _OPEN_SCALARS.issuperset(map(type, items)):
+        return items
+    checked: list[Any] = []
+    try:
+        for item in items:
+            checked.append(check_anything(item, depth))  # noqa: PERF401 - its length is the index
+    except Mismatch as error:
+        error.under(f"[{len(checked)}]")
+        raise
+    return checked
+
+
+def _check_dict(mapping: dict[Any, Any], depth: int) -> dict[Any, Any]:
+    for key in mapping:
+        check_key(key)
+    checked = {}
+    key = None
+    try:
+        for key, value in mapping.items():
+            checked[key] = check_anything(value, depth)
+    except Mismatch as error:
+        error.under(f".{named(key)}")
+        raise
+    return checked

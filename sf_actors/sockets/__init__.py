@@ -1,0 +1,1 @@
+"""ZeroMQ's sockets: contexts, options, addresses, keys, frames, and who is at the other end."""

@@ -1,0 +1,97 @@
+"""How many peers are connected to an address that we are bound to, as the kernel counts them.
+
+ZeroMQ tells of connections only by events on one more socket for each that is watched: two more
+descriptors, where a whole service needs three, and its I/O thread, which all services share, stands
+still once nobody has read some 2,000 of them. Linux lists the connections of a port or path for
+whoever asks, which costs nothing until then; elsewhere, and for inproc, the number is not known.
+"""
+
+from __future__ import annotations
+
+import sys
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sf_actors.errors import AddressError
+from sf_actors.sockets.endpoint import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Address = IPv4Address | IPv6Address
+
+_TABLES = Path("/proc/net")
+#: the state of a connection in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
+_ESTABLISHED, _CONNECTED = "01", "03"
+
+
+class Listener(NamedTuple):
+    """An address that a socket of ours is bound to.
+
+    :param host: None for all hosts
+    :param port: 0 for what is not tcp
+    :param path: of an ipc socket; '' for what is not ipc
+    """
+
+    host: Address | None
+    port: int
+    path: str
+
+    @classmethod
+    def at(cls, address: str) -> Listener:
+        """Return the listener at an address as `Service.addresses` shows it; looks up a name."""
+        try:
+            endpoint = parse(address, where="a bound address").bindable()
+        except AddressError:
+            return cls(None, 0, "")  # a name that could be looked up a moment ago
+        if endpoint.scheme != "tcp":
+            return cls(None, 0, endpoint.path if endpoint.scheme == "ipc" else "")
+        host = None if endpoint.host == "*" else ip_address(endpoint.host)
+        return cls(None if host is None or host.is_unspecified else host, endpoint.port, "")
+
+    @property
+    def is_beyond_loopback(self) -> bool:
+        """Whether it can be reached from other machines."""
+        return bool(self.port) and not (self.host is not None and self.host.is_loopback)
+
+    def peers(self) -> int | None:
+        """Return how many are connected now, or None where that is not known."""
+        try:
+            if self.port:
+                return sum(self.host in (None, host) for host in _hosts_connected_to(self.port))
+            return _count_connected_to(self.path) if self.path else None
+        except OSError:
+            return None
+
+
+def _hosts_connected_to(port: int) -> Iterator[Address]:
+    """Yield our own side of each connection to a port."""
+    ending = f":{port:04X}"
+    for table in ("tcp", "tcp6"):
+        for line in _lines(table):
+            # a table may be long: look before taking a line apart
+            if ending in line:
+                columns = line.split(maxsplit=4)
+                if columns[3] == _ESTABLISHED and columns[1].endswith(ending):
+                    yield _decoded(columns[1].partition(":")[0])
+
+
+def _decoded(text: str) -> Address:
+    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
+    host = ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return mapped or host
+
+
+def _count_connected_to(path: str) -> int:
+    rows = (line.split(maxsplit=7) for line in _lines("unix"))
+    return sum(row[5] == _CONNECTED and row[7:] == [path] for row in rows)
+
+
+def _lines(table: str) -> list[str]:
+    path = _TABLES / table
+    if table == "tcp6" and not path.exists():
+        return []  # a kernel without IPv6
+    # a path may hold any bytes
+    return path.read_text("utf-8", "surrogateescape").splitlines()[1:]

@@ -1,0 +1,213 @@
+"""What the subscribers of a publishing socket ask for, held within bounds.
+
+libzmq keeps every topic that anybody asks for, some 60 bytes for each byte of it, and refuses none.
+Those that can match our own topic are few and always welcome. What else a peer asks for is counted
+when it arrives; a peer that asks for more than is sensible loses its connection, and with it libzmq
+forgets its topics. What arrives is read where the socket is used anyway: until then no more than
+SUBSCRIPTIONS_QUEUED of them wait for each peer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import zmq
+
+from sf_actors.log.throttle import Throttle
+from sf_actors.sockets.frames import BATCH, NOBLOCK
+
+if TYPE_CHECKING:
+    from sf_actors.counters import Counters
+    from sf_actors.log import Logger
+    from sf_actors.sockets.transport import Socket
+
+#: What one peer, and all together, may ask for beyond our own topic, in bytes of topics.
+PEER_BYTES = 2**17
+ALL_BYTES = 2**19
+
+#: What a topic counts besides its bytes.
+TOPIC_BYTES = 16
+
+#: How long a reader waits for the next of several subscriptions, in milliseconds, and how long it
+#: reads at most, in seconds: the topics of a bus come in one after another.
+NEXT_MS = 1
+LONGEST_READ_S = 0.05
+
+_SUBSCRIBE: Final = 1
+_CANCEL: Final = 0
+
+
+class _Peer:
+    """A connection by which topics came that nobody else had asked for."""
+
+    __slots__ = ("descriptor", "held", "is_cut_off")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.held = 0
+        self.is_cut_off = False
+
+
+class Subscriptions:
+    """The topics that one XPUB socket is asked for, by the peer that asked first.
+
+    :param topic: our own, packed
+    :param where: the model, for messages
+    :param is_of_bus: the socket is connected to a bus, which is the operator's own and brings the
+        topics of all behind it
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        topic: bytes,
+        counters: Counters,
+        log: Logger,
+        *,
+        where: str,
+        is_of_bus: bool,
+    ) -> None:
+        self._log = log
+        self._where = where
+        self._socket = socket
+        self._topic = topic
+        self._counters = counters
+        self._peer_bytes = ALL_BYTES if is_of_bus else PEER_BYTES
+        #: by what connection a topic came first; None: from within the process
+        self._topics: dict[bytes, _Peer | None] = {}
+        self._peers: dict[int, _Peer] = {}
+        #: of all that are not cut off
+        self._bytes = 0
+        self._throttle = Throttle()
+
+    def read(self, at_most: int) -> tuple[int, bool]:
+        """Read what subscribers said; in the thread that may use the socket.
+
+        :returns: how many subscribed, and whether nothing is left to read
+        """
+        joined = 0
+        for _ in range(at_most):
+            try:
+                frame = self._socket.recv(NOBLOCK, copy=False)
+            except zmq.Again:
+                return joined, True
+            said = frame.bytes
+            if not said:
+                continue
+            topic = said[1:]
+            if said[0] == _SUBSCRIBE:
+                joined += 1
+                if topic not in self._topics and not self._topic.startswith(topic):
+                    self._take(topic, _descriptor(frame))
+            elif said[0] == _CANCEL and topic in self._topics:
+                self._forget(topic)
+        return joined, False
+
+    def read_all(self) -> None:
+        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        if not self._is_readable():
+            return
+        until = monotonic() + LONGEST_READ_S
+        while self._socket.poll(NEXT_MS) and monotonic() < until:
+            self.read(BATCH)
+
+    def _is_readable(self) -> bool:
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    def _take(self, topic: bytes, descriptor: int | None) -> None:
+        size = len(topic) + TOPIC_BYTES
+        if descriptor is None:
+            self._topics[topic] = None
+            return
+        peer = self._peers.get(descriptor)
+        if peer is None:
+            peer = self._peers[descriptor] = _Peer(descriptor)
+        self._topics[topic] = peer
+        peer.held += size
+        self._bytes += size
+        if peer.held > self._peer_bytes:
+            self._cut_off(peer)
+        elif self._bytes > ALL_BYTES:
+            self._cut_off(max(self._peers.values(), key=lambda peer: peer.held))
+
+    def _forget(self, topic: bytes) -> None:
+        """Take that nobody asks for a topic any more."""
+        peer = self._topics.pop(topic)
+        if peer is None or peer.is_cut_off:
+            return
+        size = len(topic) + TOPIC_BYTES
+        self._bytes -= size
+        peer.held -= size
+        if not peer.held:
+            del self._peers[peer.descriptor]
+
+    def _cut_off(self, peer: _Peer) -> None:
+        """End a connection; libzmq tells topic by topic when it has forgotten them.
+
+        Another connection may get its descriptor before that, and is not charged for them.
+        """
+        peer.is_cut_off = True
+        del self._peers[peer.descriptor]
+        self._bytes -= peer.held
+        endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        address = _disconnect(peer.descriptor, endpoint)
+        if not address:
+            return
+        self._counters.drop("too_many_topics")
+        left_out = self._throttle.admit("too_many_topics", monotonic())
+        if left_out is not None:
+            self._log.warning(
+                "subscriber disconnected: it asked for too many topics",
+                model=self._where,
+                peer=address,
+                left_out=left_out,
+            )
+
+
+def _descriptor(frame: zmq.Frame) -> int | None:
+    """Return the descriptor of the connection that a frame came by, None within the process."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return None
+
+
+def _disconnect(descriptor: int, endpoint: str) -> str:
+    """End a connection of an endpoint of ours.
+
+    libzmq may have closed it meanwhile, and the descriptor be anything now. A copy stays what it is
+    while it is looked at: it is left alone if it is no connection of this endpoint.
+
+    :returns: whose connection it was, '' if it was left alone
+    """
+    copy = -1
+    try:
+        copy = os.dup(descriptor)
+        with sockets.socket(fileno=copy) as connection:
+            copy = -1
+            near, far = connection.getsockname(), connection.getpeername()
+            if _wanted(endpoint) not in {_shown(near), _shown(far)}:
+                return ""
+            connection.shutdown(sockets.SHUT_RDWR)
+    except OSError:
+        return ""
+    finally:
+        if copy >= 0:
+            os.close(copy)
+    return str(far[0]) if isinstance(far, tuple) else endpoint
+
+
+def _shown(name: object) -> str:
+    """Return the port, or the path, of one side of a connection."""
+    if isinstance(name, tuple):
+        return str(name[1])
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+    return f"@{text[1:]}" if text.startswith("\0") else text
+
+
+def _wanted(endpoint: str) -> str:
+    scheme, _, rest = endpoint.partition("://")
+    return rest.rpartition(":")[2] if scheme == "tcp" else rest

@@ -1,0 +1,375 @@
+"""Opening and closing sockets: every option that a socket of ours has is set here."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import socket
+import stat
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+import zmq.backend
+
+from sf_actors.errors import BindError
+from sf_actors.sockets import routing_ids
+from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
+from sf_actors.wire.topic import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.keys import Keys
+
+Socket = zmq.Socket[bytes]
+
+#: Kinds of socket whose context is the one for what is published.
+PUBLISHING = frozenset({int(zmq.XPUB), int(zmq.SUB)})
+
+#: When the kernel asks whether the host of a silent peer is still there, how often and how many
+#: times in vain, in seconds. ZeroMQ's own heartbeats stay off: libzmq 4.3.5 aborts the process when
+#: one is due for a peer that left while our queue for it was full, which anybody can bring about,
+#: and cuts off who is only waiting for us to read.
+KEEPALIVE_IDLE_S = 15
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_COUNT = 3
+
+#: First and longest pause before a lost connection is tried again, in milliseconds.
+RECONNECT_MS = 20
+RECONNECT_MAX_MS = 1_000
+
+#: How long what was sent may still leave after its socket was closed, in milliseconds.
+LINGER_MS = 1_000
+
+#: What a publishing socket reads at most in one frame, its own topic apart: topics are all that is
+#: sent to it, and libzmq takes some 60 bytes for each byte of one.
+MAX_SUBSCRIPTION_BYTES = 512
+
+#: Subscriptions that wait for each peer of a publishing socket. libzmq takes them in until none
+#: waits; where more may, it comes to no end while a peer goes on to send.
+SUBSCRIPTIONS_QUEUED = 1
+
+#: What of them waits in the kernel, in bytes: it is read though the connection is ended meanwhile.
+SUBSCRIPTIONS_BUFFER = 32_768
+
+#: Descriptors that must be left for a socket: its own, a listener's, those of a host's look-up.
+SOCKET_DESCRIPTORS = 6
+
+#: How long a closed socket may take to free its address, in milliseconds.
+UNBIND_MS = 1_000
+
+#: Numbers the monitors of sockets that close. By pyzmq's custom each is named after the descriptor
+#: of its socket, which in libzmq 4.3.5 another socket may have before the monitor of the first is
+#: gone: there would be none for it, and nobody would wait.
+_monitors = itertools.count()
+
+#: How long a probe of an ipc path waits for an answer, in seconds.
+PROBE_S = 1.0
+
+#: The domain that our sockets ask the authenticator for (RFC 27).
+ZAP_DOMAIN = b"sf_actors"
+ZAP_ADDRESS = "inproc://zeromq.zap.01"
+
+
+class Transport:
+    """Where the sockets of one run come from.
+
+    :param keys: the CURVE keys of the service, or None
+    """
+
+    def __init__(self, keys: Keys | None = None) -> None:
+        self._lease = ContextLease(private=keys is not None)
+        #: of the context for what is published, once there is a socket for it
+        self._publishing_lease: ContextLease | None = None
+        self._keys = keys
+        self._count_lock = threading.Lock()
+        self.open_sockets = 0
+        self._when_closed: Callable[[], None] | None = None
+
+    @property
+    def context(self) -> zmq.Context[Socket]:
+        """The context for calls and all that is inproc."""
+        return self._lease.context
+
+    @property
+    def keys(self) -> Keys | None:
+        """The CURVE keys of the service, or None when its sockets speak without."""
+        return self._keys
+
+    @property
+    def is_secured(self) -> bool:
+        """Whether the sockets speak CURVE."""
+        return self._keys is not None
+
+    def bound(
+        self,
+        kind: int,
+        endpoint: Endpoint,
+        creation: Mapping[str, Any],
+        *,
+        where: str,
+        send_queue: int | None = None,
+    ) -> tuple[Socket, str]:
+        """Open a socket and bind it.
+
+        :param kind: `zmq.ROUTER`, …
+        :param creation: the creation arguments of the model
+        :param where: the model, for messages
+        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
+        :returns: the socket, to be used by the calling thread, and its address in the shape given
+        :raises BindError: the address is taken, is not of this machine, or cannot be used
+        """
+        self._refuse_inproc_with_keys(endpoint, where)
+        opened = self._open(kind, endpoint, creation, where=where)
+        try:
+            if send_queue is not None:
+                opened.setsockopt(zmq.SNDHWM, send_queue)
+            if self._keys is not None:
+                opened.curve_server = True
+                opened.curve_secretkey = self._keys.own_secret
+                opened.curve_publickey = self._keys.own_public
+                opened.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+            if endpoint.scheme == "ipc":
+                # Its mode is what the umask leaves: who finds the path can connect, as to a port,
+                # and keys decide. A narrower one could only be had by changing the umask, which is
+                # the whole process's, or by a chmod that comes after the first who connects.
+                _refuse_live_ipc_path(endpoint.path)
+            resolved = endpoint.bindable()
+            opened.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
+            opened.bind(resolved.zmq_endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            self.close(opened, linger_ms=0)
+            raise BindError(_bind_message(where, endpoint, error)) from None
+        except BindError as error:
+            self.close(opened, linger_ms=0)
+            raise BindError(f"{where}: {error}") from None
+        return opened, endpoint.shown(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def connected(
+        self,
+        kind: int,
+        endpoint: Endpoint,
+        creation: Mapping[str, Any],
+        *,
+        where: str,
+        server: str,
+        subscription: bytes | None = None,
+        is_immediate: bool = False,
+    ) -> Socket:
+        """Open a socket and connect it; the peer need not be there yet.
+
+        :param server: the model whose server key the peer must hold, when keys are used
+        :param subscription: the prefix to subscribe to, before the connection is there
+        :param is_immediate: refuse to send while nobody is connected, instead of queueing
+        :returns: the socket, to be used by the calling thread
+        """
+        self._refuse_inproc_with_keys(endpoint, where)
+        opened = self._open(kind, endpoint, creation, where=where)
+        try:
+            if self._keys is not None:
+                opened.curve_serverkey = self._keys.server_key(server)
+                opened.curve_secretkey = self._keys.own_secret
+                opened.curve_publickey = self._keys.own_public
+            if subscription is not None:
+                opened.setsockopt(zmq.SUBSCRIBE, subscription)
+            if is_immediate:
+                opened.setsockopt(zmq.IMMEDIATE, 1)
+            opened.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
+            opened.connect(endpoint.zmq_endpoint)
+        except zmq.ZMQError as error:
+            self.close(opened, linger_ms=0)
+            raise BindError(
+                f"{where}: cannot connect to {endpoint}: {_reason(error)}; check the address"
+            ) from None
+        except BaseException:
+            self.close(opened, linger_ms=0)
+            raise
+        return opened
+
+    def questions(self) -> Socket:
+        """Open the socket on which libzmq asks who may connect to the sockets of this context."""
+        opened = self.context.socket(zmq.ROUTER)
+        self._count(1)
+        opened.linger = 0
+        try:
+            opened.bind(ZAP_ADDRESS)
+        except BaseException:
+            self.close(opened)
+            raise
+        return opened
+
+    def close_questions(self, closing: Socket) -> None:
+        """Close the socket of `questions`; a successor can take its address at once."""
+        try:
+            # at once, while a close is done later, by a thread of libzmq
+            closing.unbind(ZAP_ADDRESS)
+        finally:
+            self.close(closing, linger_ms=0)
+
+    def close(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
+        """Close a socket; runs in the thread that owns it.
+
+        Subscriptions and requests for a snapshot are not waited for: nobody is to answer them.
+        """
+        if not closing.closed:
+            _close(closing, linger_ms)
+            self._count(-1)
+
+    def unbind(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
+        """Close a bound socket and wait until its address is free again.
+
+        To close a socket only asks libzmq's own thread to do it, and a socket that is bound to the
+        same address at once may still find it taken.
+        """
+        if closing.closed:
+            return
+        if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
+            self.close(closing, linger_ms=linger_ms)
+            return
+        address = f"inproc://closed-{next(_monitors)}"
+        try:
+            closing.monitor(address, zmq.EVENT_CLOSED)
+            # a bare one: pyzmq would stop its own before that has told anything
+            monitor = zmq.backend.Socket(closing.context, zmq.PAIR)
+        except zmq.ZMQError:
+            # no descriptor is left: to close is all the more urgent than to know when it is done
+            self.close(closing, linger_ms=linger_ms)
+            return
+        try:
+            monitor.set(zmq.RCVTIMEO, UNBIND_MS)
+            monitor.connect(address)
+            _close(closing, linger_ms)
+            # whatever is told: that it is closed, or that nothing will be told
+            with contextlib.suppress(zmq.Again):
+                monitor.recv()
+        finally:
+            monitor.close(linger=0)
+            self._count(-1)
+
+    def shut(self, when_closed: Callable[[], None]) -> None:
+        """Give the context back once every socket of the run is closed.
+
+        That is now, or when user code that is stuck lets go of its socket: to terminate a context
+        waits for each of its sockets.
+
+        :param when_closed: called then; in the thread that closes the last socket
+        """
+        with self._count_lock:
+            self._when_closed = when_closed
+        self._count(0)
+
+    def _count(self, change: int) -> None:
+        with self._count_lock:
+            self.open_sockets += change
+            if self.open_sockets or self._when_closed is None:
+                return
+            when_closed, self._when_closed = self._when_closed, None
+        when_closed()
+        self._lease.give_back()
+        if self._publishing_lease is not None:
+            self._publishing_lease.give_back()
+
+    def _refuse_inproc_with_keys(self, endpoint: Endpoint, where: str) -> None:
+        if self._keys is not None and endpoint.scheme == "inproc":
+            raise BindError(
+                f"{where}: inproc:// carries no keys, and the service runs with keys; "
+                "use tcp:// or ipc://"
+            )
+
+    def _context_of(self, kind: int, endpoint: Endpoint) -> zmq.Context[Socket]:
+        if kind not in PUBLISHING or endpoint.scheme == "inproc" or self._keys is not None:
+            return self.context
+        with self._count_lock:
+            if self._publishing_lease is None:
+                self._publishing_lease = ContextLease(gives_way=True)
+            return self._publishing_lease.context
+
+    def _open(
+        self, kind: int, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str
+    ) -> Socket:
+        require_descriptors(SOCKET_DESCRIPTORS, where=where)
+        context = self._context_of(kind, endpoint)
+        if kind == zmq.ROUTER:
+            routing_ids.seed()
+        try:
+            opened = context.socket(kind)
+        except zmq.ZMQError as error:
+            if error.errno == errno.EMFILE:
+                raise no_descriptor_left(where) from None
+            raise
+        self._count(1)
+        options = {
+            zmq.LINGER: LINGER_MS,
+            zmq.SNDHWM: creation["high_water_mark"],
+            zmq.RCVHWM: creation["high_water_mark"],
+            # what is a little too large is read, counted and answered; libzmq itself would only cut
+            # the connection, which is for what must not even be read
+            zmq.MAXMSGSIZE: min(2 * creation["max_message_bytes"], 2**63 - 1),
+            zmq.TCP_KEEPALIVE: 1,
+            zmq.TCP_KEEPALIVE_IDLE: KEEPALIVE_IDLE_S,
+            zmq.TCP_KEEPALIVE_INTVL: KEEPALIVE_INTERVAL_S,
+            zmq.TCP_KEEPALIVE_CNT: KEEPALIVE_COUNT,
+            zmq.RECONNECT_IVL: RECONNECT_MS,
+            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
+            # With a domain, and be there no authenticator to ask, libzmq speaks with nobody who has
+            # not ZMTP 3. Without, it takes any stream that does not begin with 0xFF for ZMTP 1.0:
+            # the POST of a web page as well.
+            zmq.ZAP_DOMAIN: ZAP_DOMAIN,
+        }
+        if kind == zmq.XPUB:
+            options[zmq.MAXMSGSIZE] = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
+            options[zmq.RCVHWM] = SUBSCRIPTIONS_QUEUED
+            options[zmq.RCVBUF] = SUBSCRIPTIONS_BUFFER
+        if self._keys is not None and options[zmq.RCVHWM]:
+            # libzmq writes the credentials of a peer into its queue and never counts them as read:
+            # a queue for one message would hold these alone, for ever
+            options[zmq.RCVHWM] += 1
+        for option, value in options.items():
+            # an attribute of the socket would cost four times as much
+            opened.setsockopt(option, value)
+        return opened
+
+
+def _close(closing: Socket, linger_ms: int) -> None:
+    asks_only = closing.getsockopt(zmq.TYPE) in (zmq.SUB, zmq.DEALER)
+    closing.close(linger=0 if asks_only else linger_ms)
+
+
+def _refuse_live_ipc_path(path: str) -> None:
+    """Refuse a path that a live socket answers on: libzmq would take it away without a word."""
+    if path.startswith("@"):
+        return
+    try:
+        if not stat.S_ISSOCK(Path(path).stat().st_mode):
+            raise BindError(f"ipc://{path} is there and is no socket; name another path")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # who does not answer because it is busy or frozen is there all the same
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except (TimeoutError, BlockingIOError):
+            pass
+    raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
+
+
+def _bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
+    advice = {
+        errno.EADDRINUSE: "another socket has it: stop that one or take another port (0: any)",
+        errno.EADDRNOTAVAIL: "a binder needs an address of this machine, or * for all",
+        errno.ENODEV: "a binder needs an address of this machine, or * for all",
+        errno.EACCES: "this user may not: take a port above 1023 or another path",
+    }.get(error.errno or 0, "check the address")
+    return f"{where}: cannot bind {endpoint}: {_reason(error)}; {advice}"
+
+
+def _reason(error: zmq.ZMQError | OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno < 156_000_000 else str(error)

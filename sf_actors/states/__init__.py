@@ -1,0 +1,1 @@
+"""What serves the models of states: publishers of values and their replicas."""

@@ -1,0 +1,358 @@
+"""The delta update in-state: a replica of a delta update out-state."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
+from functools import partial
+from itertools import islice
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import zmq
+from msgspec import UnsetType
+
+from sf_actors.errors import MessageError, Undecodable
+from sf_actors.replication.actions import Ask, PhaseChanged, Updated
+from sf_actors.replication.replica import Replica
+from sf_actors.replication.status import Phase
+from sf_actors.replication.values.fields import StateFields
+from sf_actors.replication.values.patch import PatchRefused, with_part
+from sf_actors.replication.values.persistent_map import EMPTY, free_gradually
+from sf_actors.replication.values.pieces import RUNS_AT_ONCE
+from sf_actors.sockets.frames import receive_frames
+from sf_actors.states.in_state import InState
+from sf_actors.wire.envelope import (
+    decode_delta,
+    decode_fill,
+    decode_snapshot_reply,
+    encode_snapshot_request,
+)
+from sf_actors.wire.messages import HEARTBEAT_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.actors.inbox import SocketSource
+    from sf_actors.replication.actions import Action
+    from sf_actors.replication.values.persistent_map import Map
+    from sf_actors.wire.messages import Cut, DeltaArgs, DeltaMessage, SnapshotArgs, SnapshotReply
+
+
+class LazyFields(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a delta, decoded when the replica needs them."""
+
+    decode: Callable[[msgspec.Raw], Mapping[str, Any]]
+    raw: msgspec.Raw
+
+    def __call__(self) -> Mapping[str, Any]:
+        """Return the fields.
+
+        :raises InvalidMessage: they fail the model
+        """
+        return self.decode(self.raw)
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have."""
+        return memoryview(self.raw).nbytes
+
+
+class SnapshotInProgress:
+    """A snapshot that is read piece by piece.
+
+    :param cuts: where its pieces lie
+    """
+
+    def __init__(
+        self, reply: SnapshotReply, snapshot: SnapshotArgs, cuts: list[Cut], fields: StateFields
+    ) -> None:
+        self.token = reply.workflow_id
+        self.epoch = reply.epoch
+        self.number = snapshot.current_num
+        self._fields = fields
+        self._pieces = fields.decoded_pieces(snapshot.state, cuts)
+        self._value: Map[str, Any] = EMPTY
+        self._problem: MessageError | PatchRefused | None = None
+
+    def step(self) -> bool:
+        """Read some more pieces; whether there is none left."""
+        count = 0
+        try:
+            for piece in islice(self._pieces, RUNS_AT_ONCE):
+                self._value = with_part(self._value, piece)
+                count += 1
+        except (MessageError, PatchRefused) as problem:
+            self._problem = problem
+            return True
+        return count < RUNS_AT_ONCE
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the whole value.
+
+        :raises InvalidMessage: it fails the model
+        :raises PatchRefused: too many of its keys have one hash
+        """
+        if self._problem is not None:
+            raise self._problem
+        self._fields.require_all(self._value, is_snapshot=False)
+        return cast("Mapping[str, Any]", self._value)
+
+
+class DeltaIn(InState):
+    """Owns the SUB socket of the deltas and the DEALER socket of the snapshot requests.
+
+    What to do is decided by `Replica`; this actor carries its events and actions.
+    """
+
+    def open(self) -> None:
+        """Open the subscription; the other socket is opened with the first request."""
+        creation = self.model.creation
+        self.open_subscription(is_binder=False)
+        self._fields = StateFields(
+            self.model.arguments,
+            where=self.model.where,
+            is_single=self.model.single_state,
+            is_numbered_by_caller=self.model.numbered_by_caller,
+        )
+        self._is_single = self.model.single_state
+        self._delta_at_once = self._fields.delta_at_once
+        self._replica = Replica(
+            self.model.arguments.shape,
+            now=monotonic(),
+            heartbeat_s=creation["heartbeat_s"],
+            stale_after_s=creation["stale_after_s"],
+            rng=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+            tells_all=self.handler is not None,
+        )
+        self._requests: SocketSource | None = None
+        self._is_answered = True
+        self._was_heard = False
+        self._workflow_id: object = None
+        #: a large snapshot that is being read
+        self._arriving: SnapshotInProgress | None = None
+        self._error: str | None = None
+        self.show(self._replica)
+        self.start_to_follow()
+        self.wait_until(self._replica.next_deadline)
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read deltas, or the answer to a request."""
+        if source is self.subscription:
+            self.read_subscription(source)
+            self._show_kept()
+        else:
+            self._read_answers(source)
+        self.wait_until(self._replica.next_deadline)
+
+    def on_tick(self) -> None:
+        """Act on a deadline of the replica."""
+        now = monotonic()
+        self._act(self._replica.on_tick(now))
+        self._tell_error()
+        if self.renew_if_silent(self._replica.status(now).age_s):
+            # the other socket is gone for good as well
+            self._drop_requests()
+        self.wait_until(self._replica.next_deadline)
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Hand a delta or heartbeat to the replica; HOT."""
+        replica = self._replica
+        usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
+        # one that is not the next may be kept for a while, and then it had better stay packed
+        if usual is not None and usual.args.current_num == replica.number + 1:
+            self._workflow_id = usual.workflow_id
+            actions = replica.on_delta(
+                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
+            )
+            if actions:
+                self._act(actions)
+        else:
+            self._take_any(message)
+
+    def _take_any(self, message: bytes | memoryview) -> None:
+        envelope = decode_delta(message)
+        args = envelope.args
+        if args.current_num == HEARTBEAT_NUMBER:
+            self._take_heartbeat(envelope)
+            return
+        self._workflow_id = envelope.workflow_id
+        replaced = [self._replica.value] if envelope.cuts else None
+        actions = self._replica.on_delta(
+            monotonic(),
+            envelope.epoch,
+            args.current_num,
+            args.is_snapshot,
+            self._packed(args, envelope.cuts),
+        )
+        self._act(actions)
+        if replaced is not None:
+            del actions
+            # this takes long: others have the turn meanwhile
+            self.let_go_of_turn()
+            free_gradually(replaced)
+
+    def _take_heartbeat(self, envelope: DeltaMessage) -> None:
+        if envelope.epoch is None or envelope.head is None:
+            raise Undecodable("expected a heartbeat with epoch and head, got one without")
+        self._act(
+            self._replica.on_heartbeat(monotonic(), envelope.epoch, envelope.head, envelope.digest)
+        )
+        self._tell_error()
+
+    def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
+        decode: Any = self._fields.decoded_patch
+        if args.is_snapshot or cuts:
+            decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
+        return LazyFields(decode, args.state)
+
+    def _act(self, actions: Sequence[Action]) -> None:
+        if len(actions) == 1 and type(only := actions[0]) is Updated:
+            # what most deltas come to
+            self._show_update(only)
+            return
+        if actions and not isinstance(actions[0], Updated):
+            self._show_kept()
+        for place, action in enumerate(actions, 1):
+            if isinstance(action, Updated):
+                is_last = place == len(actions) or not isinstance(actions[place], Updated)
+                # where nobody is called with the values between, they are not shown either
+                if is_last or self.handler is not None:
+                    self._show_update(action, is_last=is_last)
+            elif isinstance(action, Ask):
+                self._ask(action)
+            elif isinstance(action, PhaseChanged):
+                self.tell_status(action.status, action.reason)
+
+    def _show_update(self, updated: Updated, *, is_last: bool = True) -> None:
+        value = self._fields.content(updated.value) if self._is_single else updated.value
+        self.update(updated.number, value, updated.fields, self._workflow_id, is_last=is_last)
+
+    def _show_kept(self) -> None:
+        """Show the value with the updates that the replica did not tell of one by one."""
+        replica = self._replica
+        if replica.number != self._shown[1]:
+            self.update(replica.number, self._fields.content(replica.value), {}, None)
+
+    def _tell_error(self) -> None:
+        """Log why the publisher cannot be followed, when that is another reason than before.
+
+        Only heartbeats, answers and time decide that it cannot: a delta may still be fetched.
+        """
+        error = self._replica.error
+        if error != self._error:
+            self._error = error
+            left_out = None if error is None else self.throttle.admit("not followed", monotonic())
+            if left_out is not None:
+                self.let_go_of_turn()
+                self.world.log.warning(
+                    "state cannot be followed",
+                    state=self.model.name,
+                    number=self._replica.number,
+                    reason=error,
+                    **({"left_out": left_out} if left_out else {}),
+                )
+
+    # snapshots
+
+    def _ask(self, ask: Ask) -> None:
+        """Send a request.
+
+        What an unanswered one had still to send goes with its socket, unless the publisher has
+        been heard since before: one that is slower than the deadline answers on the socket that it
+        was asked on.
+        """
+        is_heard = self._is_heard()
+        if not self._is_answered and not (self._was_heard and is_heard):
+            self._drop_requests()
+        self._was_heard = is_heard
+        if self._requests is None:
+            self._requests = self.watch(self.connect(zmq.DEALER, "requester"))
+        self._is_answered = False
+        request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
+        try:
+            self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
+        except zmq.Again:
+            self.counters.drop("queue_full")
+        self._requests.touched()
+
+    def _is_heard(self) -> bool:
+        age_s = self._replica.status(monotonic()).age_s
+        return age_s is not None and age_s < self.model.creation["stale_after_s"]
+
+    def _drop_requests(self) -> None:
+        if self._requests is not None:
+            self.disconnect(self._requests)
+            self._requests = None
+
+    def _read_answers(self, source: SocketSource) -> None:
+        while self._requests is source:
+            try:
+                frames = receive_frames(source.socket)
+            except zmq.Again:
+                source.drained()
+                return
+            try:
+                self._take_answer(decode_snapshot_reply(frames[-1]))
+            except MessageError as error:
+                self.refuse(error)
+            self._tell_error()
+
+    def _take_answer(self, reply: SnapshotReply) -> None:
+        token, now, replica = reply.workflow_id, monotonic(), self._replica
+        if not isinstance(token, int):
+            raise Undecodable(f"expected our own workflow id in the snapshot, got {token!r}")
+        self._is_answered = True
+        self._workflow_id = None
+        snapshot = reply.return_args
+        if reply.error is not None:
+            problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
+            self._act(replica.on_failure(now, token, problem))
+        elif not isinstance(reply.deltas, UnsetType):
+            try:
+                deltas = decode_fill(reply.deltas)
+            except MessageError as error:
+                self._act(replica.on_failure(now, token, str(error)))
+                raise
+            filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
+            self._act(replica.on_fill(now, token, reply.epoch, filled))
+        elif not isinstance(snapshot, UnsetType):
+            if reply.cuts:
+                # one after the other: to begin anew with each would come to no end
+                if self._arriving is None:
+                    self._arriving = SnapshotInProgress(reply, snapshot, reply.cuts, self._fields)
+                    self.inbox.has_work = True
+                return
+            decoded, raw = self._fields.decoded_value, snapshot.state
+            self._act(
+                replica.on_snapshot(
+                    now, token, reply.epoch, snapshot.current_num, lambda: decoded(raw)
+                )
+            )
+
+    def on_drain(self) -> None:
+        """Stop to read, a snapshot that has come in part as well."""
+        super().on_drain()
+        self._arriving = None
+        self.inbox.has_work = False
+
+    def on_step(self) -> None:
+        """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
+        arriving, now, replica = self._arriving, monotonic(), self._replica
+        if arriving is None or not replica.on_progress(now, arriving.token):
+            self._arriving = None
+        elif arriving.step():
+            self._arriving = None
+            # not that of a delta which came while it was read
+            self._workflow_id = None
+            replaced = [replica.value]
+            self._act(
+                replica.on_snapshot(
+                    now, arriving.token, arriving.epoch, arriving.number, arriving.fields
+                )
+            )
+            free_gradually(replaced)
+            self._tell_error()
+        self.inbox.has_work = self._arriving is not None
+        self.wait_until(replica.next_deadline)

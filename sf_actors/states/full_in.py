@@ -1,0 +1,65 @@
+"""The full update in-state: follows the last value of one publisher, or of many."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sf_actors.replication.actions import PhaseChanged, Refused, Updated
+from sf_actors.replication.full import FullReplica
+from sf_actors.states.in_state import InState
+from sf_actors.wire.envelope import decode_published
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.actors.inbox import SocketSource
+    from sf_actors.replication.actions import Action
+
+
+class FullIn(InState):
+    """Owns the SUB socket that whole values come in on."""
+
+    def open(self) -> None:
+        """Open the subscription."""
+        creation = self.model.creation
+        self.open_subscription(is_binder=creation["is_binder"])
+        self._arguments = self.model.arguments
+        self._replica = FullReplica(
+            stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
+        )
+        self.show(self._replica)
+        self.start_to_follow()
+        self.wait_until(None)
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read values."""
+        self.read_subscription(source)
+        self.wait_until(self._replica.next_deadline)
+
+    def on_tick(self) -> None:
+        """Act on a deadline of the replica."""
+        now = monotonic()
+        self._act(self._replica.on_tick(now), None)
+        self.renew_if_silent(self._replica.status(now).age_s)
+        self.wait_until(self._replica.next_deadline)
+
+    def take(self, message: bytes | memoryview) -> None:
+        """Hand a value to the replica."""
+        envelope = decode_published(message)
+        actions = self._replica.on_value(
+            monotonic(),
+            envelope.epoch,
+            envelope.number,
+            lambda: self._arguments.decoded(envelope.args),
+        )
+        self._act(actions, envelope.workflow_id)
+
+    def _act(self, actions: Sequence[Action], workflow_id: object) -> None:
+        for action in actions:
+            if isinstance(action, Updated):
+                self.update(action.number, action.value, action.fields, workflow_id)
+            elif isinstance(action, PhaseChanged):
+                self.tell_status(action.status, action.reason)
+            elif isinstance(action, Refused):
+                self.refuse(action.problem)

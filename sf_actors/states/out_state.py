@@ -1,0 +1,224 @@
+"""What delta and full update out-states have in common: a publishing socket, and who joins it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import zmq
+
+from sf_actors.actors.socket_actor import SocketActor
+from sf_actors.errors import MessageTooLarge, ServiceStopped
+from sf_actors.sockets.broadcast import send_to_who_has_room
+from sf_actors.sockets.frames import BATCH, NOBLOCK, send_frame
+from sf_actors.sockets.subscriptions import Subscriptions
+from sf_actors.wire.topic import pack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.actors.inbox import SocketSource
+    from sf_actors.actors.run_context import RunContext
+    from sf_actors.counters import Counters
+    from sf_actors.definition.models import Model
+    from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.transport import Socket
+
+
+#: Least time between two greetings: when many subscribe at once, one greets them all.
+GREETING_PAUSE_S = 0.02
+
+
+class SubscriptionWaits:
+    """A caller's send met a subscription, whose signal it has eaten: look at the socket."""
+
+
+class Publication(ABC):
+    """An out-state as the callers of `to_send` use it, one at a time, under its lock.
+
+    The lock also hands the socket over: whoever holds it numbers an update and sends it, so that
+    numbers leave in their order. The value outlives a restart of the actor; the epoch does not.
+    While an actor that died is being replaced, updates are taken without being sent: with the new
+    epoch everybody fetches the value.
+    """
+
+    #: How often a caller's send looks for subscriptions that it may have come upon, in seconds.
+    look_pause_s: ClassVar[float] = 0.01
+
+    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
+        self.model = model
+        self.counters = counters
+        self.lock = threading.Lock()
+        self.epoch = new_epoch()
+        #: when subscribers have had the time to join, in seconds of `time.monotonic`
+        self.ready_at = 0.0
+        self._world = world
+        self.topic = pack(model.creation["topic"])
+        self.max_bytes: int = model.creation["max_message_bytes"]
+        self._socket: Socket | None = None
+        self._subscriptions: Subscriptions | None = None
+        #: told of subscriptions that a caller comes upon
+        self.actor: SocketActor | None = None
+        self._look_at = 0.0
+        self._has_told = False
+
+    @abstractmethod
+    def send(self, args: Any, workflow_id: object) -> None:
+        """Check an update and publish it; any thread.
+
+        :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
+        """
+
+    @abstractmethod
+    def send_sign_of_life(self) -> None:
+        """Publish what tells a replica where the publisher is; runs in the actor's thread."""
+
+    def attach(self, socket: Socket) -> None:
+        """Send through a socket from now on, as a new epoch."""
+        with self.lock:
+            self._socket = socket
+            self._subscriptions = Subscriptions(
+                socket,
+                self.topic,
+                self.counters,
+                self._world.log,
+                where=self.model.where,
+                is_of_bus=self.model.creation["is_x_pub"],
+            )
+            self._has_told = False
+            self.take_epoch(new_epoch())
+            self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
+
+    def take_epoch(self, epoch: int) -> None:
+        """Let updates belong to another run from now on; with the lock held."""
+        self.epoch = epoch
+
+    def detach(self) -> None:
+        """Send no more."""
+        with self.lock:
+            self._socket = None
+
+    def publish(self, socket: Socket, frame: bytes) -> None:
+        """Send a frame to whoever subscribes; with the lock held.
+
+        A send may eat the signal of a subscription, so the actor is told to look for it.
+        """
+        try:
+            send_frame(socket, frame, NOBLOCK)
+        except zmq.Again:
+            send_to_who_has_room(socket, frame, self.counters)
+        if self._has_told or (now := monotonic()) < self._look_at:
+            return
+        self._look_at = now + self.look_pause_s
+        if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._has_told = self.actor.tell(SubscriptionWaits())
+
+    def read_subscriptions(self, source: SocketSource) -> int:
+        """Read what subscribers said, a batch at most; runs in the actor's thread.
+
+        :returns: how many subscribed
+        """
+        with self.lock:
+            self._has_told = False
+            if self._subscriptions is None:
+                return 0
+            joined, is_drained = self._subscriptions.read(BATCH)
+        if is_drained:
+            source.drained()
+        return joined
+
+    def too_large(self, frame: bytes) -> MessageTooLarge:
+        """Return the error for a frame of more than `max_bytes`."""
+        return MessageTooLarge(
+            f"{self.model.where}: the update has {len(frame)} bytes, "
+            f"max_message_bytes allows {self.max_bytes}"
+        )
+
+    def open_socket(self) -> Socket | None:
+        """Return the socket, None while there is none; with the lock held.
+
+        :raises ServiceStopped: there will be none any more
+        """
+        if self._socket is None and self._world.closing.is_set():
+            raise ServiceStopped(f"{self.model.where}: {self._world.name} has stopped")
+        return self._socket
+
+
+P = TypeVar("P", bound=Publication)
+
+
+class OutState(SocketActor, Generic[P]):
+    """Owns the XPUB socket that callers send on, greets who subscribes, and gives signs of life.
+
+    :param publication: what the callers of `to_send` use
+    """
+
+    def __init__(
+        self,
+        world: RunContext,
+        model: Model,
+        endpoints: Mapping[str, Endpoint],
+        counters: Counters,
+        publication: P,
+    ) -> None:
+        super().__init__(world, model, endpoints, counters)
+        self.restart_arguments = (world, model, endpoints, counters, publication)
+        self.publication = publication
+
+    def open(self) -> None:
+        """Open the publishing socket."""
+        creation = self.model.creation
+        if creation["is_x_pub"]:
+            publisher = self.connect(zmq.XPUB, "publisher")
+        else:
+            publisher = self.bind(zmq.XPUB, "publisher")
+        publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+        publisher.setsockopt(zmq.XPUB_NODROP, 1)
+        self._heartbeat_s: float = creation["heartbeat_s"]
+        self._publisher = self.watch(publisher, is_shared=True)
+        self.publication.actor = self
+        self.publication.attach(publisher)
+        self._greeted_at = float("-inf")
+        self._someone_waits = False
+        self._beat_at = self.inbox.deadline = monotonic() + self._heartbeat_s
+
+    def close(self) -> None:
+        """Let callers send no more."""
+        self.publication.detach()
+
+    def on_tick(self) -> None:
+        """Give a sign of life, as a heartbeat or as a greeting that was put off."""
+        self._someone_waits = False
+        self._greeted_at = monotonic()
+        self.publication.send_sign_of_life()
+        # what a caller sent meanwhile may have eaten the signal of a subscription
+        self._publisher.touched()
+        self._beat_at = self.inbox.deadline = self._greeted_at + self._heartbeat_s
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Greet who subscribes, so that it knows that it is heard."""
+        if self.publication.read_subscriptions(source):
+            self._someone_waits = True
+        if self._someone_waits:
+            if monotonic() >= self._greeted_at + GREETING_PAUSE_S:
+                self._someone_waits = False
+                self._greeted_at = monotonic()
+                self.publication.send_sign_of_life()
+            else:
+                self.inbox.deadline = min(self._beat_at, self._greeted_at + GREETING_PAUSE_S)
+
+    def on_message(self, message: Any) -> None:
+        """Look for subscriptions."""
+        if isinstance(message, SubscriptionWaits):
+            self._publisher.touched()
+
+    def on_drain(self) -> None:
+        """Go on: handlers that still run may update the state."""
+
+
+def new_epoch() -> int:
+    """Return a random number that no other start will have."""
+    return secrets.randbits(62) + 1

@@ -1,0 +1,1 @@
+"""What threads wait for: an event, a latch."""

@@ -1,0 +1,105 @@
+"""Running user code so that another thread can end it by raising `ServiceStopped` in it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import ServiceStopped
+from sf_actors.user_code.interrupt_guard import InterruptGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LeftBehind(BaseException):
+    """User code has come back after the stop gave it up: nothing is left to be done with it.
+
+    What the thread owned belongs to the stop, so that all it may do is end.
+    """
+
+
+class UserCode:
+    """A place where user code runs, one call at a time, and can be interrupted.
+
+    An exception raised from another thread arrives some time later. `run` returns only when none
+    can arrive any more, so that it never hits the package's own code.
+
+    :param shield: that of the `to_send` which the user code has
+    """
+
+    __slots__ = ("_is_left_behind", "_lock", "_shield", "_thread_id", "_was_interrupted", "label")
+
+    def __init__(self, shield: InterruptGuard | None = None) -> None:
+        #: what runs now, for messages; None while nothing runs
+        self.label: str | None = None
+        self._shield = shield or InterruptGuard()
+        self._thread_id = 0
+        self._was_interrupted = False
+        self._is_left_behind = False
+        self._lock = threading.Lock()
+
+    def run(
+        self, label: str, function: Callable[..., Any], args: tuple[Any, ...] = ()
+    ) -> tuple[Any, BaseException | None]:
+        """Call a user's function; HOT.
+
+        :returns: its result and None, or None and whatever it raised
+        :raises LeftBehind: `leave_behind` was called meanwhile
+        """
+        result: Any = None
+        error: BaseException | None = None
+        self._thread_id = threading.get_ident()
+        try:
+            self.label = label
+            result = function(*args)
+        except BaseException as raised:  # noqa: BLE001 - user code may raise anything
+            error = raised
+        while True:
+            try:
+                self.label = None
+                if self._was_interrupted:
+                    with self._lock:
+                        self._shield.take_back(self._thread_id)
+            except ServiceStopped:
+                continue
+            if self._is_left_behind:
+                raise LeftBehind
+            return result, error
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread in which user code runs, or None when nothing runs."""
+        return None if self.label is None else self._thread_id
+
+    def runs_here(self) -> bool:
+        """Return whether user code runs in the calling thread."""
+        return self.label is not None and self._thread_id == threading.get_ident()
+
+    def interrupt(self) -> str | None:
+        """Raise `ServiceStopped` in the user code that runs now; any thread.
+
+        What is stuck in a C call gets it when the call returns.
+
+        :returns: the label of what was interrupted, or None when nothing runs
+        """
+        with self._lock:
+            self._was_interrupted = True
+            if self.label is not None:
+                self._shield.interrupt(self._thread_id)
+            return self.label
+
+    def leave_behind(self, is_meant: Callable[[], bool]) -> int | None:
+        """Give up the user code that runs now; any thread.
+
+        :param is_meant: asked about what runs then, which cannot end before it is given up
+        :returns: its thread, whose `run` raises `LeftBehind` when it ever comes back; None when
+            nothing runs, or nothing that is meant
+        """
+        with self._lock:
+            # as in `run`: either it sees this, or this sees that it has ended
+            self._was_interrupted = True
+            if self.label is None or not is_meant():
+                return None
+            self._is_left_behind = True
+            return self._thread_id

@@ -1,0 +1,165 @@
+"""`to_send`: from a name to the connection or state that it means."""
+
+from __future__ import annotations
+
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sf_actors.counters import summary
+from sf_actors.errors import InvalidArguments, ServiceStopped, SfActorsError
+from sf_actors.log import WORKFLOW_ID
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.counters import Counters
+    from sf_actors.user_code.interrupt_guard import InterruptGuard
+
+    Send = Callable[[Any, object], dict[str, Any] | None]
+
+_MISSING: Final = object()
+_KINDS: Final = ("connection", "state")
+
+
+class Outbound(Protocol):
+    """An outbound connection or an out-state."""
+
+    counters: Counters
+
+    def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
+        """Send arguments; any thread."""
+
+
+class SendPermit:
+    """Whether one kind of user code may still send."""
+
+    __slots__ = ("is_closed",)
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+
+class ToSend:
+    """What user code sends with; any thread of the service.
+
+    ``to_send('connection', name, args)`` returns the reply of a requester or external target, else
+    None; ``to_send('state', name, args)`` updates an out-state; ``to_send(name, args)`` works where
+    the name is unique. User code gets the bound `__call__`, which costs less to call.
+
+    :param name: of the service, for messages
+    :param outlets: by ('connection' or 'state', name)
+    :param gate: closed when the user code that has this function is to end
+    :param shield: holds interrupts back while a call is in here
+    :param new_workflow_id: gives an id to what begins here
+    """
+
+    __slots__ = (
+        "_by_kind",
+        "_by_name",
+        "_gate",
+        "_name",
+        "_new_workflow_id",
+        "_outlets",
+        "_shield",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        outlets: Mapping[tuple[str, str], Outbound],
+        gate: SendPermit,
+        *,
+        shield: InterruptGuard,
+        new_workflow_id: Callable[[], str],
+    ) -> None:
+        self._name = name
+        self._new_workflow_id = new_workflow_id
+        self._shield = shield
+        self._gate = gate
+        self._outlets = dict(outlets)
+        self._by_kind: dict[str, dict[Any, Send]] = {kind: {} for kind in _KINDS}
+        names = [output for _, output in outlets]
+        self._by_name: dict[str, Send] = {}
+        for (kind, output), outlet in outlets.items():
+            self._by_kind[kind][output] = outlet.send
+            if names.count(output) == 1:
+                self._by_name[output] = outlet.send
+
+    def __call__(
+        self, output_type: str, output_name: Any, args: Any = _MISSING
+    ) -> dict[str, Any] | None:
+        """Send; HOT.
+
+        :raises InvalidArguments: no such name, or the arguments or the reply fail their model
+        :raises RequestTimeout: no reply within the deadline
+        :raises RemoteError: the other side answered with an error
+        :raises ServiceStopped: the service stops
+        """
+        if self._gate.is_closed:
+            raise ServiceStopped(f"{self._name} stops: nothing more is sent")
+        shield, here = self._shield, get_ident()
+        try:
+            shield.inside.add(here)
+            if shield.has_pending:
+                shield.enter()
+            try:
+                if args is not _MISSING:
+                    send = self._by_kind[output_type][output_name]
+                else:
+                    send, args = self._by_name[output_type], output_name
+            except (KeyError, TypeError):  # TypeError: a name without a hash
+                problem = self._unknown(output_type, output_name, has_kind=args is not _MISSING)
+                raise InvalidArguments(problem) from None
+            workflow_id = WORKFLOW_ID.get()
+            if workflow_id is None:
+                workflow_id = self._new_workflow_id()
+            try:
+                return send(args, workflow_id)
+            except ServiceStopped:
+                raise
+            except SfActorsError as error:
+                self._counters(send).last_error = summary(error)
+                raise
+        finally:
+            shield.inside.discard(here)
+            if shield.has_pending:
+                shield.leave(here)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)
+        return f"<to_send of {self._name}: {names or 'nothing to send to'}>"
+
+    def _counters(self, send: Send) -> Counters:
+        (counters,) = (o.counters for o in self._outlets.values() if o.send == send)
+        return counters
+
+    def _unknown(self, output_type: object, output_name: object, *, has_kind: bool) -> str:
+        names = [name for _, name in self._outlets]
+        if not has_kind:
+            if names.count(str(output_type)) > 1:
+                return (
+                    f"to_send: {output_type!r} is a connection and a state; say which: "
+                    f"to_send('connection', {output_type!r}, args)"
+                )
+            if output_type in _KINDS:
+                return (
+                    f"to_send: expected to_send({output_type!r}, name, args), got no args; "
+                    "without any they are {}"
+                )
+            return (
+                "to_send: no outbound connection or out-state is named "
+                f"{output_type!r}{nearest(output_type, names)}"
+            )
+        if output_type not in _KINDS:
+            return (
+                f"to_send: expected 'connection' or 'state' first, got {output_type!r}"
+                f"{nearest(output_type, _KINDS)}"
+            )
+        (other,) = (kind for kind in _KINDS if kind != output_type)
+        if output_name in [name for kind, name in self._outlets if kind == other]:
+            hint = f"; the {other} has that name: to_send({other!r}, {output_name!r}, args)"
+        else:
+            same = [name for kind, name in self._outlets if kind == output_type]
+            hint = nearest(output_name, same)
+        return f"to_send: no outbound {output_type} is named {output_name!r}{hint}"

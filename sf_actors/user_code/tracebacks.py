@@ -1,0 +1,67 @@
+"""Tracebacks of user code, cut to the user's own frames."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT = Path(__file__).parent.parent
+# with the separator: a folder beside it may have a name that begins like this one's
+_PACKAGE = f"{_ROOT}{os.sep}"
+#: Service files that ship in the package are user code like any other.
+_DEMO = f"{_ROOT / 'demo'}{os.sep}"
+
+E = TypeVar("E", bound=BaseException)
+
+
+def trimmed(error: E) -> E:
+    """Return the error without the package's frames in its traceback.
+
+    Likewise those of its causes and, in a group, of its parts. An error that never left the
+    package keeps its traceback: it is a bug of ours.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        frames = [frame for frame in _frames(one) if not _is_ours(frame)]
+        if frames:
+            one.__traceback__ = _chained(frames)
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return error
+
+
+def passed_user_code(error: BaseException) -> bool:
+    """Whether the error was raised in a function of the user, or came through one."""
+    return any(not _is_ours(frame) for frame in _frames(error))
+
+
+def _frames(error: BaseException) -> Iterator[TracebackType]:
+    frame = error.__traceback__
+    while frame is not None:
+        yield frame
+        frame = frame.tb_next
+
+
+def _chained(frames: list[TracebackType]) -> TracebackType | None:
+    chain: TracebackType | None = None
+    for frame in reversed(frames):
+        chain = TracebackType(chain, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return chain
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    name = frame.tb_frame.f_code.co_filename
+    return (name.startswith(_PACKAGE) and not name.startswith(_DEMO)) or name.startswith(
+        "<frozen importlib"
+    )

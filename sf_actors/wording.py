@@ -1,0 +1,150 @@
+"""Values in the words of messages: short, one line, never an error of their own.
+
+Texts from outside may be long and may hold what moves a cursor or reorders a line: `bounded` cuts
+them, `escaped` makes all of it visible.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_LENGTH = 60
+
+#: What a text from outside is cut to where it is kept or logged, in characters.
+LONGEST_TEXT = 2048
+
+#: What moves a cursor, begins a line, reorders or hides text, or cannot be written at all.
+UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+class _Short(reprlib.Repr):
+    """The repr of any value, at the price of what is shown of it.
+
+    The standard library's own sorts all of a mapping or set to show four of it.
+
+    :param items: shown of each list, mapping or set
+    :param length: of each text, in characters
+    """
+
+    def __init__(self, *, items: int, length: int) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = items
+        self.maxstring = self.maxlong = self.maxother = length
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        """Cut before it is shown: a megabyte of bytes is four of text."""
+        del level
+        return repr(value[: self.maxstring])
+
+    def repr_dict(self, value: Mapping[Any, Any], level: int) -> str:
+        """Show the first items."""
+        if value and level <= 0:
+            return "{...}"
+        return self._joined(
+            "{",
+            (
+                f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}"
+                for key, item in islice(value.items(), self.maxdict)
+            ),
+            "}",
+            len(value),
+        )
+
+    def repr_set(self, value: set[Any] | frozenset[Any], level: int) -> str:
+        """Show any items."""
+        if not value:
+            return "set()"
+        if level <= 0:
+            return "{...}"
+        items = (self.repr1(item, level - 1) for item in islice(value, self.maxset))
+        return self._joined("{", items, "}", len(value))
+
+    def repr_frozenset(self, value: frozenset[Any], level: int) -> str:
+        """Show any items."""
+        return f"frozenset({self.repr_set(value, level)})" if value else "frozenset()"
+
+    def _joined(self, begin: str, items: Iterable[str], end: str, count: int) -> str:
+        more = ", ..." if count > self.maxdict else ""
+        return f"{begin}{', '.join(items)}{more}{end}"
+
+
+_SHORT = _Short(items=4, length=_LENGTH)
+_LONGER = _Short(items=10, length=200)
+
+
+def shown(value: object) -> str:
+    """Return the type and a shortened repr of any value: ``str 'x'``; ``None`` for None."""
+    if value is None:
+        return "None"
+    kind = type(value)
+    if hasattr(kind, "__plain__"):  # its repr would be the whole state's
+        return f"{kind.__name__} of a state"
+    try:
+        text = _SHORT.repr(value)
+    except Exception:  # noqa: BLE001 - a repr of user code; the message must be made all the same
+        text = "whose repr raises"
+    return f"{kind.__name__} {cut(text)}"
+
+
+def named(key: object) -> str:
+    """Return a key as a step of a path: short, without quotes."""
+    if isinstance(key, bytes | tuple | frozenset):  # the whole of it may be megabytes of text
+        return shown(key).partition(" ")[2]
+    try:
+        return cut(str(key))
+    except Exception:  # noqa: BLE001 - as in `shown`
+        return type(key).__name__
+
+
+def cut(text: str, length: int = _LENGTH) -> str:
+    """Return at most so many characters, printable and on one line."""
+    short = text if len(text) <= length else text[: length - 1] + "…"
+    return short if short.isprintable() else repr(short)[1:-1]
+
+
+def bounded(text: str, length: int = LONGEST_TEXT) -> str:
+    """Return at most so many characters, with a note of how many were left out."""
+    if len(text) <= length:
+        return text
+    note = "… ({:,} characters left out)"
+    kept = max(0, length - len(note.format(len(text))))
+    return text[:kept] + note.format(len(text) - kept)
+
+
+def bounded_repr(value: object, length: int = LONGEST_TEXT) -> str:
+    """Return a repr of at most so many characters, at the price of what is shown of it.
+
+    :raises Exception: what the repr of user code raises
+    """
+    return bounded(_LONGER.repr(value), length)
+
+
+def escaped(text: str) -> str:
+    """Return a text on one line in which all that a terminal would act on is visible."""
+    return text if text.isprintable() else UNSAFE.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return a hint to append to a message: the name that may have been meant, or nothing.
+
+    :param name: what was written
+    :param names: what could have been written
+    :returns: ``"; did you mean 'x'?"`` or ``""``
+    """
+    close = get_close_matches(str(name), list(names), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
