@@ -68,7 +68,10 @@ class KeysError(UserError):
 
 
 class InvalidArguments(SfActorsError):
-    """Arguments or a reply fail their model; nothing was sent."""
+    """Arguments or a reply fail their model, or a name is none of the service's.
+
+    If it is the arguments or the name, nothing was sent.
+    """
 
 
 class MessageTooLarge(InvalidArguments):

@@ -22,6 +22,7 @@ from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log import LogScope
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
+from sf_actors.sync.seconds import EXPECTED, is_seconds
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
@@ -387,10 +388,9 @@ class Service:
 
 
 def _seconds(name: str, value: object) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < threading.TIMEOUT_MAX:  # type: ignore[operator]
-        raise UsageError(f"Service: {name}: expected seconds, 0 or more, got {value!r}")
-    return float(value)  # type: ignore[arg-type]
+    if not is_seconds(value):
+        raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
+    return float(value)
 
 
 def _copied(addresses: Any) -> Any:

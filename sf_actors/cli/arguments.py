@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from sf_actors.errors import UsageError
+from sf_actors.sync.seconds import EXPECTED, is_seconds
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -385,6 +386,6 @@ def _seconds(text: str) -> float:
         number = math.nan
     # Python reads 1_0, spaces and digits of all scripts as well: mistakes, rather than numbers.
     is_plain = text.isascii() and text.strip() == text and "_" not in text
-    if not (is_plain and math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    if not (is_plain and is_seconds(number)):
+        raise argparse.ArgumentTypeError(f"expected {EXPECTED}, got {text!r}")
     return number

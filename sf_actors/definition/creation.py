@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.definition.target import resolve_target
 from sf_actors.errors import ModelError
+from sf_actors.sync.seconds import EXPECTED, is_seconds
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
@@ -47,20 +46,14 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
-def _is_seconds(value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return math.isfinite(value) and 0 <= value <= threading.TIMEOUT_MAX
-
-
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 _TEXT = _Expected("a text without lone surrogates", _is_text)
 _FLAG = _Expected("True or False", lambda value: isinstance(value, bool))
-_SECONDS = _Expected("a number of seconds, 0 or more", _is_seconds)
-_DEADLINE = _Expected("a number of seconds above 0", lambda v: _is_seconds(v) and v > 0)
+_SECONDS = _Expected(EXPECTED, is_seconds)
+_DEADLINE = _Expected(f"{EXPECTED}, but above 0", lambda value: is_seconds(value) and value > 0)
 _COUNT = _Expected("a whole number, 0 or more", _is_count)
 _QUEUE = _Expected("a whole number from 1 to 2**31 - 1", lambda v: _is_count(v) and 1 <= v < 2**31)
 _SIZE = _Expected("a whole number from 1 to 2**63 - 1", lambda v: _is_count(v) and 1 <= v < 2**63)

@@ -279,8 +279,9 @@ class Stop:
         for side in ("in", "out"):
             actors = [actor for actor in state.actors.values() if actor.model.side == side]
             left_behind += _end(actors, deadline, stuck)
-        for outlet in state.assembly.connections.values():
-            outlet.close(max(0.0, deadline - monotonic()))
+        for name, outlet in state.assembly.connections.items():
+            if not outlet.close(max(0.0, deadline - monotonic())):
+                left_behind.append(f"a caller of {name!r}")
         last = [actor for actor in (state.router, state.authenticator) if actor is not None]
         for actor in last:
             left_behind += _end([actor], deadline, stuck)

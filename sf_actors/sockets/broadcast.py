@@ -32,5 +32,7 @@ def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> No
     except zmq.Again:
         counters.drop("queue_full")
         socket.setsockopt(_NODROP, 0)
-        socket.send(frame, NOBLOCK)
-        socket.setsockopt(_NODROP, 1)
+        try:
+            socket.send(frame, NOBLOCK)
+        finally:
+            socket.setsockopt(_NODROP, 1)

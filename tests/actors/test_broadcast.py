@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from sf_actors.counters import Counters
+from sf_actors.sockets.broadcast import send_to_who_has_room
 from sf_actors.testing import running
 from tests.actors.models import PATIENCE_S, Sender, at, counters, publisher, service, until
 from tests.actors.state_pair import leading, model
@@ -66,6 +68,32 @@ def test_a_queue_that_is_full_is_counted_and_others_get_the_message(published: A
             sent += 1
             assert came(reading)
         until(lambda: publish(b"last") or b"last" in (came(reading) or b""), "the last message")
+
+
+def test_a_send_that_fails_leaves_the_socket_as_it_was() -> None:
+    class Failing:
+        """A socket whose second send fails: a signal handler raised in it."""
+
+        def __init__(self) -> None:
+            self.options: list[tuple[int, int]] = []
+            self.errors: list[Exception] = [zmq.Again(), KeyboardError()]
+
+        def getsockopt(self, _option: int) -> int:
+            return 0
+
+        def setsockopt(self, option: int, value: int) -> None:
+            self.options.append((option, value))
+
+        def send(self, _frame: bytes, _flags: int) -> None:
+            raise self.errors.pop(0)
+
+    class KeyboardError(Exception):
+        """What the handler of a user raises."""
+
+    socket: Any = Failing()
+    with pytest.raises(KeyboardError):
+        send_to_who_has_room(socket, b"", Counters("dropped"))
+    assert socket.options == [(int(zmq.XPUB_NODROP), 0), (int(zmq.XPUB_NODROP), 1)]
 
 
 def came(sub: Any) -> bytes | None:

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.values.persistent_map import EMPTY, WIDTH, Map, map_of
+from sf_actors.replication.values.persistent_map import (
+    EMPTY,
+    LARGEST_CROWD,
+    WIDTH,
+    Map,
+    map_of,
+)
+from sf_actors.schema.collisions import ChosenKeys
 
 
 class Clashing:
@@ -27,6 +34,29 @@ class Clashing:
 
     def __repr__(self) -> str:
         return f"Clashing({self.name}, {self.bits:#x})"
+
+
+def nodes_of(node: Any) -> int:
+    """Return how many nodes a tree has, the leaves among them."""
+    return 1 + sum(map(nodes_of, node)) if type(node) is list else int(bool(node))
+
+
+def test_a_map_that_has_shrunk_has_no_more_nodes_than_it_needs() -> None:
+    large = map_of(dict.fromkeys(range(100_000), 0))
+    for key in range(1, 100_000):
+        large = large.without(key)
+    assert dict(large.items()) == {0: 0}
+    assert nodes_of(large.root) < 10
+
+
+def test_keys_of_one_hash_are_refused_when_they_are_a_crowd() -> None:
+    crowd = map_of({Clashing(n, 7): n for n in range(LARGEST_CROWD)})
+    assert crowd.crowd == LARGEST_CROWD
+    with pytest.raises(ChosenKeys, match=f"at most {LARGEST_CROWD} keys"):
+        crowd.set(Clashing(-1, 7), 0)
+    assert len(crowd.set(1, 1)) == LARGEST_CROWD + 1
+    with pytest.raises(ChosenKeys):
+        EMPTY.set(1, 1).updated({Clashing(n, 7): n for n in range(LARGEST_CROWD + 1)})
 
 
 def clashing(name: int) -> Clashing:

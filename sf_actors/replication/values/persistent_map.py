@@ -253,10 +253,9 @@ def _rebuilt(path: list[tuple[list[_Node], int]], node: _Node) -> _Node:
     for above, place in reversed(path):
         beside = above.copy()
         beside[place] = node
-        node = beside
-    if not node or (path and not any(node)):
-        return _NOTHING
-    return node
+        # a node with nothing below it goes as well: a map that has shrunk is walked no longer
+        node = beside if node or any(beside) else _NOTHING
+    return node or _NOTHING
 
 
 def _with_each(root: list[_Node], items: dict[Any, Any], crowds: list[int]) -> tuple[_Node, int]:
