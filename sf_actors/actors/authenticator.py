@@ -73,7 +73,7 @@ class Authenticator(pykka.ThreadingActor):
     """Answers libzmq's questions; all hooks run in its own thread.
 
     It starts before any other socket is bound and ends after all of them are closed. A fault costs
-    one connection; one of its socket or of its wait ends it, and the world starts another.
+    one connection; one of its socket or of its wait ends it, and the supervisor starts another.
 
     :param keys: the folder that says who is authorized; it is looked at after the questions were
         read that it answers, so that a change counts from the next connection on

@@ -32,7 +32,7 @@ _TICK: Final = Envelope(TICK)
 
 # A plain integer: pyzmq's enums cost more than its calls.
 _POLLIN: Final = int(zmq.POLLIN)
-#: A wait of so many seconds was one: what was there already is given sooner.
+#: A poll that took at least this long really waited, so nothing was queued before it.
 _LEAST_WAIT_S: Final = 0.00002
 
 #: What `zmq_poll` takes, a C int on some platforms.
@@ -61,7 +61,7 @@ class Pollable:
 
     :param item: what `zmq_poll` waits for: a socket or a descriptor
     :param message: what arrives
-    :ivar came_alone: the inbox waited for what is there now, so that most likely it is all
+    :ivar came_alone: the poll had to wait, so there is probably just one message
     """
 
     __slots__ = ("envelope", "is_probably_single", "item", "may_be_readable", "paused")

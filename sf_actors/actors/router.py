@@ -34,7 +34,7 @@ class Router(pykka.ThreadingActor):
     brings calls, each runs at once in that one's thread, and there is nothing to do.
 
     A fault of the router itself costs the call, not the queue: the same thread goes on, and the
-    world counts it as a restart.
+    supervisor counts it as a restart.
     """
 
     use_daemon_thread = True

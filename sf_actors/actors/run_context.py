@@ -86,7 +86,7 @@ class RunContext:
     closing: LightEvent = field(default_factory=LightEvent)
     #: called right after that, in the thread of the stop
     when_closing: list[Callable[[], None]] = field(default_factory=list)
-    #: readable from then on; there while a requester of the world needs it
+    #: readable once `closing` is set; created by the first requester
     closing_wakeup: Wakeup | None = None
     #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)

@@ -34,7 +34,7 @@ class Begin:
 class Drain:
     """Read nothing new; what was read goes on.
 
-    :param latch: told when the actor has stopped to read
+    :param latch: told when the actor has stopped reading
     """
 
     def __init__(self, latch: Latch) -> None:
@@ -44,8 +44,8 @@ class Drain:
 class SocketActor(pykka.ThreadingActor):
     """An actor with sockets; all hooks run in its own thread.
 
-    Subclasses override `open`, `on_readable` and what else they need. Whatever they raise there
-    ends the actor, closes its sockets and is told to the world, which may start another.
+    Subclasses override `open`, `on_readable` and what else they need. An exception in one of
+    them closes the sockets and ends the actor; the supervisor is told and may start another.
 
     :param world: what the actors of one run share
     :param model: the connection or state
@@ -118,10 +118,10 @@ class SocketActor(pykka.ThreadingActor):
             message.latch.arrive(self.name)
 
     def on_begin(self) -> None:
-        """Start to read."""
+        """Start reading."""
 
     def on_drain(self) -> None:
-        """Stop to read."""
+        """Stop reading."""
         self.is_draining = True
         for source in self.sources:
             self.inbox.pause(source)

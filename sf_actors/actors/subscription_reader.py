@@ -128,7 +128,7 @@ class Reader(SocketActor):
             if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
                 self._wait_for_room(source)
                 return
-            # after the first of several an empty read is rarer than a question is dear
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
             if count == 1 and (source.is_probably_single or not source.has_more()):
                 source.drained()
                 return

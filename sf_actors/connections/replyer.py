@@ -134,7 +134,7 @@ class Replyer(SocketActor):
         self._backlog = self.counters.queued = Backlog()
 
     def on_begin(self) -> None:
-        """Start to read."""
+        """Start reading."""
         self._source = self.watch(self._socket)
 
     def on_readable(self, source: SocketSource) -> None:
@@ -144,7 +144,7 @@ class Replyer(SocketActor):
             if waiting and count:
                 # the stop must not wait for slow handlers of what is not read yet
                 return
-            # after the first of several an empty read is rarer than a question is dear
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
             if count == 1 and (source.is_probably_single or not source.has_more()):
                 source.drained()
                 return

@@ -1,4 +1,4 @@
-"""One connection for many calls at once, whose callers read it for each other.
+"""One connection shared by concurrent calls: whichever caller is waiting reads the replies of all.
 
 Each request carries an id in its envelope, as that of a REQ socket with ZMQ_REQ_CORRELATE does: a
 REP or ROUTER socket hands everything back up to the empty frame (ZeroMQ RFC 28). A reply with an id

@@ -59,7 +59,7 @@ class Subscriber(Reader):
         self._number = 0
 
     def on_begin(self) -> None:
-        """Start to read."""
+        """Start reading."""
         self.watch(self.socket)
         if self._pulse is not None:
             self._pulse.begin()

@@ -231,7 +231,7 @@ class Stop:
                 actor.take_over()
 
     def _steps(self) -> Iterator[Callable[[float], bool]]:
-        """Give what is waited for, one after the other: each takes how long and says whether.
+        """Yield the waits of the drain in order; each takes a timeout and returns whether it ended.
 
         A step begins when the one before is over.
         """

@@ -24,7 +24,7 @@ each scalar: for ``{'symbol': str, 'levels': {str: int}}`` it reads, in essence:
             pass
         return in_full(fields)
 
-It says yes, or leaves the word to the check in full, which also knows why not.
+It accepts, or falls back to the full check, which explains the error.
 """
 
 from __future__ import annotations

@@ -178,8 +178,8 @@ def _descriptor(frame: zmq.Frame) -> int | None:
 def _disconnect(descriptor: int, endpoint: str) -> str:
     """End a connection of an endpoint of ours.
 
-    libzmq may have closed it meanwhile, and the descriptor be anything now. A copy stays what it is
-    while it is looked at: it is left alone if it is no connection of this endpoint.
+    libzmq may have closed the descriptor and the kernel reused it. A duplicate cannot change while
+    we inspect it: what is no connection of this endpoint is left alone.
 
     :returns: whose connection it was, '' if it was left alone
     """

@@ -217,7 +217,7 @@ class DeltaIn(InState):
         for place, action in enumerate(actions, 1):
             if isinstance(action, Updated):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
-                # where nobody is called with the values between, they are not shown either
+                # without a handler, only the last value of a batch is published to readers
                 if is_last or self.handler is not None:
                     self._show_update(action, is_last=is_last)
             elif isinstance(action, Ask):
@@ -332,7 +332,7 @@ class DeltaIn(InState):
             )
 
     def on_drain(self) -> None:
-        """Stop to read, a snapshot that has come in part as well."""
+        """Stop reading, a snapshot that has come in part as well."""
         super().on_drain()
         self._arriving = None
         self.inbox.has_work = False

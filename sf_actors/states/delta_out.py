@@ -142,7 +142,7 @@ class DeltaPublication(Publication):
 
 
 class PackedSnapshot:
-    """A value as it is packed, and which it is.
+    """A packed snapshot and the version (epoch, number) it holds.
 
     :ivar now: its epoch and number
     """

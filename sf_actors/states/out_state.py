@@ -33,7 +33,7 @@ GREETING_PAUSE_S = 0.02
 
 
 class SubscriptionWaits:
-    """A caller's send met a subscription, whose signal it has eaten: look at the socket."""
+    """A send consumed the wake-up of a subscription: read the socket."""
 
 
 class Publication(ABC):

@@ -71,7 +71,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         return cell.status()
 
     def cell(self, name: str, value: Map[str, Any], status: Callable[[], Status]) -> StateSlot:
-        """Return the place of an in-state; one that is there keeps its value."""
+        """Return the slot of an in-state; an existing slot keeps its value."""
         cell = self._cells.get(name)
         if cell is None:
             cell = self._cells[name] = StateSlot(value, status)

@@ -1,4 +1,4 @@
-"""A persistent map that the collector of garbage does not see.
+"""A persistent map that the garbage collector does not see.
 
 Up to `WIDTH` items lie in one dict. Above that, a node is a list of `FAN_OUT` nodes, of which the
 hash of a key chooses one by five bits a level, and the leaves are dicts again. To change one key
