@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     #: Writes `svc.py` and runs the command line with its flags: exit status, output, errors.
     Run = Callable[..., tuple[int, list[str], list[str]]]
 
-PACKAGE = str(Path(cli.__file__).parent)
+PACKAGE = str(Path(cli.__file__).parent.parent)
 
 
 @pytest.fixture(autouse=True)
