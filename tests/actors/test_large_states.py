@@ -134,7 +134,7 @@ def test_others_have_the_turn_while_a_large_update_is_read_and_replaces_another(
     ):
         follower.wait_for_phase(Phase.LIVE)
         monkeypatch.setattr(StateFields, "decoded", note_and_decode)
-        monkeypatch.setattr(delta_in, "let_go", note_and_let_go)
+        monkeypatch.setattr(delta_in, "free_gradually", note_and_let_go)
         leader.send(title="first", bids={})
         leader.send(**LARGE, is_snapshot=True)
         all_sent.set()
@@ -267,7 +267,7 @@ def test_a_large_delta_does_not_look_through_all_of_the_value_that_it_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     let_go: list[Any] = []
-    monkeypatch.setattr(delta_out, "let_go", let_go.extend)
+    monkeypatch.setattr(delta_out, "free_gradually", let_go.extend)
     with leading(model(OUT)) as leader:
         leader.send(**LARGE, is_snapshot=True)
         before = leader.actor.publication.log.value
