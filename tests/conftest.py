@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pykka import ActorRegistry
 
-from tests.services import Gate
+from tests.support.services import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

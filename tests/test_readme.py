@@ -22,7 +22,7 @@ from sf_actors.definition.creation import _TABLE
 from sf_actors.replication.status import Status
 from sf_actors.service import Service
 from sf_actors.testing import module_of, running
-from tests.processes import PATIENCE_S, ROOT, Process
+from tests.support.processes import PATIENCE_S, ROOT, Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

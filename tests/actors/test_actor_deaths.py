@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import zmq
 
-from tests.actors.faults import Slow, asking, kill, serving, with_two_actors
-from tests.actors.models import PATIENCE_S, counters, endpoint_of, until
-from tests.bare_sockets import ask, bare, packed, unpacked
+from tests.support.actor_faults import Slow, asking, kill, serving, with_two_actors
+from tests.support.bare_sockets import ask, bare, packed, unpacked
+from tests.support.models import PATIENCE_S, counters, endpoint_of, until
 
 
 def test_an_actor_that_dies_is_restarted_on_the_same_port(

@@ -10,8 +10,9 @@ import pytest
 import zmq
 
 from sf_actors.testing import running
-from tests.actors.guarded_sockets import GuardedSocket, guarded
-from tests.actors.models import (
+from tests.support.bare_sockets import bare, packed
+from tests.support.guarded_sockets import GuardedSocket, guarded
+from tests.support.models import (
     PATIENCE_S,
     Sender,
     at,
@@ -24,7 +25,6 @@ from tests.actors.models import (
     subscriber,
     until,
 )
-from tests.bare_sockets import bare, packed
 
 if TYPE_CHECKING:
     from pathlib import Path

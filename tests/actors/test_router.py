@@ -11,7 +11,7 @@ import pytest
 from sf_actors.counters import Counters
 from sf_actors.testing import running
 from sf_actors.user_code.turn import Call
-from tests.actors.models import PATIENCE_S, replyer, service, until
+from tests.support.models import PATIENCE_S, replyer, service, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

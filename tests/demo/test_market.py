@@ -13,7 +13,7 @@ import termios
 import time
 from typing import TYPE_CHECKING, Self
 
-from tests.processes import PATIENCE_S, ROOT, Process
+from tests.support.processes import PATIENCE_S, ROOT, Process
 
 if TYPE_CHECKING:
     from types import TracebackType

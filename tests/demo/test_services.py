@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.demo import exchange, screen
-from tests.processes import ROOT, Process
+from tests.support.processes import ROOT, Process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

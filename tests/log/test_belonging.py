@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pytest
 
 from tests.log.lines import DEADLINE_S, Console, lines_of, read
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 LOG = get_logger()
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tests.processes import PATIENCE_S, Process
+from tests.support.processes import PATIENCE_S, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

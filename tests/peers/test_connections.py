@@ -9,7 +9,7 @@ import pytest
 
 from sf_actors.testing import module_of, running
 from tests.peers.original import free_address, keeping, original, repeat_until_line
-from tests.processes import PATIENCE_S
+from tests.support.processes import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

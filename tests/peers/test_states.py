@@ -10,9 +10,9 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.actors.state_pair import following, leading, lose, model, towards, wait_until
 from tests.peers.original import free_address, keeping, original
-from tests.processes import PATIENCE_S
+from tests.support.processes import PATIENCE_S
+from tests.support.state_pair import following, leading, lose, model, towards, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

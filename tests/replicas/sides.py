@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.processes import PATIENCE_S, Process
+from tests.support.processes import PATIENCE_S, Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

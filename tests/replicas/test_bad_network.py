@@ -12,7 +12,9 @@ import pytest
 from sf_actors.replication.status import Phase
 from sf_actors.wire.envelope import decode_delta
 from sf_actors.wire.messages import HEARTBEAT_NUMBER
-from tests.actors.state_pair import (
+from tests.replicas.fault_proxy import between, faultless, seeded, telling_seed
+from tests.replicas.ledger import FIELDS, Ledger
+from tests.support.state_pair import (
     Follower,
     Update,
     following,
@@ -22,8 +24,6 @@ from tests.actors.state_pair import (
     wait_at_most,
     wait_until,
 )
-from tests.replicas.fault_proxy import between, faultless, seeded, telling_seed
-from tests.replicas.ledger import FIELDS, Ledger
 
 OUT, IN = "delta_update_out", "delta_update_in"
 HEARTBEAT_S = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.replication.status import Phase
-from tests.actors.state_pair import following, model, towards
 from tests.replicas.ledger import FIELDS, Ledger
 from tests.replicas.sides import bound_by, publishing
+from tests.support.state_pair import following, model, towards
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors.replication.status import Phase
-from tests.actors.state_pair import following, model, towards
 from tests.replicas.ledger import FIELDS, Ledger
 from tests.replicas.sides import bound_by, publishing
+from tests.support.state_pair import following, model, towards
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.actors.state_pair import Follower, Update
+    from tests.support.state_pair import Follower, Update
 
 FOLLOWING = model("delta_update_in", FIELDS, heartbeat_s=0.2, high_water_mark=1_000_000)
 COUNT = 300

@@ -6,10 +6,10 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from tests.actors.bare import subscribed
-from tests.actors.state_pair import leading, model, towards
 from tests.replicas.ledger import FIELDS, OPTIONAL, Ledger
 from tests.replicas.sides import Replica
+from tests.support.bare_peers import subscribed
+from tests.support.state_pair import leading, model, towards
 
 if TYPE_CHECKING:
     from pathlib import Path

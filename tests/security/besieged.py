@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.processes import Process
 from tests.security.conversations import FORBIDDEN, Target
+from tests.support.processes import Process
 
 SERVICE_FILE = '''
 """Every kind of socket that peers can reach, and a state that changes without a pause."""

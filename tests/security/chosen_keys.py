@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from uuid import UUID
 
-from tests.bare_sockets import packed
+from tests.support.bare_sockets import packed
 
 #: CPython hashes a number to its rest by this prime.
 PRIME = sys.hash_info.modulus

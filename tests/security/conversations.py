@@ -6,9 +6,9 @@ import random
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from tests.bare_sockets import packed
 from tests.security import zmtp
 from tests.security.malice import payload
+from tests.support.bare_sockets import packed
 
 #: The routing ids of an honest peer, and of peers that mean ill.
 HONEST_ID = b"honest"

@@ -12,9 +12,9 @@ from tests.security.conversations import HONEST_ID, TAKEN_IDS
 from tests.security.malice import payload
 
 if TYPE_CHECKING:
-    from tests.bare_sockets import Socket
     from tests.security.conversations import Target
     from tests.security.keyrings import Keyring
+    from tests.support.bare_sockets import Socket
 
 #: How many have connected and not spoken yet, and how many have spoken and are there still.
 SILENT = 24

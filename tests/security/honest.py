@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.testing import module_of, running
-from tests.bare_sockets import bare, packed, unpacked
 from tests.security.conversations import HONEST_ID
-from tests.services import Background, wait_until
+from tests.support.bare_sockets import bare, packed, unpacked
+from tests.support.services import Background, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from tests.bare_sockets import Socket
     from tests.security.besieged import Besieged, Held
     from tests.security.keyrings import Keyring
+    from tests.support.bare_sockets import Socket
 
 #: How long a call may take, in seconds; what it takes is told.
 TIMEOUT_S = 10.0

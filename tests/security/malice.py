@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec.msgpack import encode as packed
 
-from tests.bare_sockets import nested
+from tests.support.bare_sockets import nested
 
 if TYPE_CHECKING:
     import random

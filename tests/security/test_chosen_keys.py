@@ -15,10 +15,10 @@ import zmq
 from sf_actors.cli import command as cli
 from sf_actors.errors import InvalidArguments
 from sf_actors.testing import module_of, running
-from tests.actors.models import ANY_PORT, endpoint_of, replyer
-from tests.bare_sockets import ask, bare
 from tests.security.chosen_keys import PRIME, fields_with
 from tests.security.victim import PATIENCE_S, Bystander, Victim, message
+from tests.support.bare_sockets import ask, bare
+from tests.support.models import ANY_PORT, endpoint_of, replyer
 
 if TYPE_CHECKING:
     from pathlib import Path

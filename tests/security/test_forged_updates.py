@@ -13,15 +13,15 @@ import zmq
 
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.actors.models import PATIENCE_S, counters, into, subscriber, until
-from tests.actors.state_pair import QUICK, bus, following, leading, model, wait_at_most
-from tests.bare_sockets import bare, packed
+from tests.support.bare_sockets import bare, packed
+from tests.support.models import PATIENCE_S, counters, into, subscriber, until
+from tests.support.state_pair import QUICK, bus, following, leading, model, wait_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.actors.state_pair import Follower, Leader
-    from tests.bare_sockets import Socket
+    from tests.support.bare_sockets import Socket
+    from tests.support.state_pair import Follower, Leader
 
 FAR = 2**63
 FALSE = "false"

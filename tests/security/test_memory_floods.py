@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from tests.actors.models import until
-from tests.bare_sockets import Socket, ask, bare, packed
 from tests.security.victim import Victim, message
+from tests.support.bare_sockets import Socket, ask, bare, packed
+from tests.support.models import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,17 +11,17 @@ import pytest
 import zmq
 
 from sf_actors.testing import module_of, running
-from tests.actors.models import ANY_PORT, endpoint_of, replyer, until
-from tests.bare_sockets import PATIENCE_MS, ask, bare, packed, unpacked
-from tests.processes import Process
 from tests.security import zmtp
+from tests.support.bare_sockets import PATIENCE_MS, ask, bare, packed, unpacked
+from tests.support.models import ANY_PORT, endpoint_of, replyer, until
+from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.bare_sockets import Socket
     from tests.security.keyrings import Keyring, Knocker
+    from tests.support.bare_sockets import Socket
 
 SERVICE_FILE = """
 N = {'required_arguments': {'n': int}}

@@ -9,9 +9,9 @@ import zmq
 
 from sf_actors.sockets.transport import ZAP_DOMAIN
 from sf_actors.testing import module_of, running
-from tests.bare_sockets import packed, unpacked
 from tests.security.keyrings import PATIENCE_MS
 from tests.security.services import addresses_in, server_module
+from tests.support.bare_sockets import packed, unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path

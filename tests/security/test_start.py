@@ -14,13 +14,8 @@ import zmq
 from sf_actors.errors import BindError, KeysError
 from sf_actors.service import Service
 from sf_actors.testing import running
-from tests.processes import Process
-from tests.security.services import (
-    addresses_in,
-    client_addresses,
-    client_module,
-    server_module,
-)
+from tests.security.services import addresses_in, client_addresses, client_module, server_module
+from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,18 +12,18 @@ import pytest
 import zmq
 
 from sf_actors.testing import module_of, running
-from tests.actors.models import ANY_PORT, PATIENCE_S, Sender, into, publisher, replyer, subscriber
-from tests.actors.state_pair import model
-from tests.bare_sockets import PATIENCE_MS, bare, packed, unpacked
 from tests.security import zmtp
 from tests.security.web_page import CAPTURED, aligned_post
+from tests.support.bare_sockets import PATIENCE_MS, bare, packed, unpacked
+from tests.support.models import ANY_PORT, PATIENCE_S, Sender, into, publisher, replyer, subscriber
+from tests.support.state_pair import model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sf_actors import Service
-    from tests.bare_sockets import Socket
     from tests.security.keyrings import Keyring, Knocker
+    from tests.support.bare_sockets import Socket
 
 N = {"n": int}
 ARGS = {"args": {"n": 1}}

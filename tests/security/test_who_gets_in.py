@@ -13,12 +13,7 @@ from sf_actors.actors.inbox import WaitFailed
 from sf_actors.lifecycle.supervision import Supervision
 from sf_actors.service import Service
 from sf_actors.testing import module_of, running
-from tests.security.services import (
-    SOCKETS,
-    WAIT_S,
-    addresses_in,
-    server_module,
-)
+from tests.security.services import SOCKETS, WAIT_S, addresses_in, server_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

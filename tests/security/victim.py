@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import zmq
 
-from tests.bare_sockets import Socket, ask, bare, packed, unpacked
-from tests.processes import Process
+from tests.support.bare_sockets import Socket, ask, bare, packed, unpacked
+from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,0 +1,43 @@
+"""Services that send their own process a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.services import looping, main_until_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+def hook_name(number: signal.Signals) -> str:
+    return f"{number.name.lower()}_handler"
+
+
+def send(number: signal.Signals = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
+
+
+def signalled(
+    number: signal.Signals = signal.SIGINT,
+    then: Callable[..., Any] = main_until_stopped,
+    **definitions: Any,
+) -> Any:
+    """Return a service whose main sends its own process a signal and goes on."""
+
+    def main(to_send: Callable[..., Any]) -> None:
+        send(number)
+        then(to_send)
+
+    return looping(main, **definitions)
+
+
+def spin() -> None:
+    while True:
+        pass
