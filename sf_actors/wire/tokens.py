@@ -8,6 +8,7 @@ what is sought, take a step each.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.wire.msgpack import CONTAINERS
@@ -63,18 +64,29 @@ def _run(*parts: bytes) -> re.Pattern[bytes]:
     return re.compile(b"(?:" + b"|".join(parts) + b")*+", re.DOTALL)
 
 
-_without_headers = _run(_ONE_BYTE + b"++", _LONGER, _WASTEFUL)
-_ARRAYS: Final = rb"\xdc..|\xdd.{4}"
-_without_many = {
-    (FEW, False): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xde\xdf", FEW), _ARRAYS),
-    (FEW, True): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
-    (MANY, False): _run(_ONE_BYTE + b"++", _LONGER, _short_headers(b"\xde\xdf", MANY), _ARRAYS),
-}
-# to see at once that there is none takes a tenth of the time that trying each kind takes
-_longer = re.compile(
-    b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
-)
-_header = re.compile(_HEADERS, re.DOTALL)
+class _Patterns:
+    """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
+
+    def __init__(self) -> None:
+        one_byte = _ONE_BYTE + b"++"
+        maps, arrays = b"\xde\xdf", rb"\xdc..|\xdd.{4}"
+        self.without_headers = _run(one_byte, _LONGER, _WASTEFUL)
+        self.without_many = {
+            (FEW, False): _run(one_byte, _LONGER, _short_headers(maps, FEW), arrays),
+            (FEW, True): _run(one_byte, _LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
+            (MANY, False): _run(one_byte, _LONGER, _short_headers(maps, MANY), arrays),
+        }
+        # to see at once that there is none takes a tenth of the time that trying each kind takes
+        self.longer = re.compile(
+            b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
+        )
+        self.header = re.compile(_HEADERS, re.DOTALL)
+
+
+@cache
+def _patterns() -> _Patterns:
+    return _Patterns()
+
 
 #: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
 #: extension has besides.
@@ -100,7 +112,7 @@ def has_many(
     sought = (0xDC, 0xDD, 0xDE, 0xDF) if arrays else (0xDE, 0xDF)
     if not any(first in whole for first in sought):
         return False
-    run = _without_many[most, arrays]
+    run = _patterns().without_many[most, arrays]
     at, end = 0, len(whole)
     while at < end:
         begin = at
@@ -122,16 +134,17 @@ def count_containers(packed: bytes | memoryview | msgspec.Raw, at_most: int) -> 
     if count <= at_most:
         # as many bytes could be headers, most of them in texts and numbers
         return count
+    patterns = _patterns()
     count, headers, at, end = 0, 0, 0, len(whole)
     while at < end and count <= at_most:
         begin = at
-        at = _behind_run(_without_headers, whole, begin)
+        at = _behind_run(patterns.without_headers, whole, begin)
         values = whole[begin:at]
-        short = _longer.sub(b"", values)
+        short = patterns.longer.sub(b"", values)
         count += len(short) - len(short.translate(None, CONTAINERS))
         # bytes within short values look like one now and then
         count += sum(map(values.count, _WASTEFUL_STARTS))
-        found = _header.match(whole, at)
+        found = patterns.header.match(whole, at)
         if found is not None:
             headers, at = headers + 1, found.end()
             if headers > 1_000 + end // LARGE_BYTES:
