@@ -29,7 +29,7 @@ class PublisherProgress:
         self.gaps = 0
         self.late = 0
         self._is_head_known = False
-        self._is_doubted = False
+        self._is_doubted = self._was_lied_to = False
         self._unbelieved: int | None = None
         self._anything_at: float | None = None
         # With the highest number heard of each: an epoch may turn out not to be over.
@@ -52,7 +52,7 @@ class PublisherProgress:
         self._is_head_known = epoch in self._past
         self.head = self._past.pop(epoch, -1)
         self.epoch = epoch
-        self._is_doubted, self._unbelieved = False, None
+        self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
@@ -62,9 +62,9 @@ class PublisherProgress:
     def doubt(self, number: int, heard: int) -> bool:
         """Say whether what was heard is false: two answers in a row do not bear it out.
 
-        One alone may be slow; a peer without epochs numbers its answers as it likes. What lies so
-        far beyond the answers that no publisher gets there by counting is not believed any more,
-        however often it is said.
+        One alone may be slow; where it happened before, one will do. A peer without epochs numbers
+        its answers as it likes. What lies so far beyond the answers that no publisher gets there by
+        counting is not believed any more, however often it is said.
 
         :param number: up to which the answer goes
         :param heard: the highest number heard of when it was asked for
@@ -72,10 +72,10 @@ class PublisherProgress:
         if number >= heard or self.epoch is None:
             self._is_doubted = False
             return False
-        if not self._is_doubted:
+        if not self._is_doubted and not self._was_lied_to:
             self._is_doubted = True
             return False
-        self._is_doubted = False
+        self._is_doubted, self._was_lied_to = False, True
         if self.head - number > _OUT_OF_REACH:
             self._unbelieved = number + _OUT_OF_REACH
         self.head = number

@@ -79,6 +79,14 @@ def test_a_head_out_of_reach_that_was_proved_false_is_not_believed_again(live: F
     assert live.status.late == 1
 
 
+def test_where_a_head_was_false_before_one_answer_tells_of_the_next(live: Follower) -> None:
+    live.heartbeat(1_000)
+    assert answer_until_live(live, 5) == 2
+    live.asked.clear()
+    live.heartbeat(2_000)
+    assert answer_until_live(live, 5) == 1
+
+
 def test_a_publisher_that_was_started_again_may_have_any_number(live: Follower) -> None:
     live.heartbeat(FAR)
     answer_until_live(live, 5)
