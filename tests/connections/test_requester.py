@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from benchmarks.ports import free_port
 from sf_actors import (
     InvalidArguments,
     MessageTooLarge,
@@ -21,7 +22,7 @@ from sf_actors.connections.requester import MAX_IDLE
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
 from tests.support.models import PATIENCE_S, Sender, at, replyer, requester, service, until
-from tests.support.questions import N, asking, doubling, free_port
+from tests.support.questions import N, asking, doubling
 
 if TYPE_CHECKING:
     from pathlib import Path

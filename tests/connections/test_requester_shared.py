@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from benchmarks.ports import free_port
 from sf_actors import RequestTimeout, ServiceStopped
 from sf_actors.actors.inbox import Wakeup
 from sf_actors.connections import shared_connection
@@ -21,7 +22,7 @@ from sf_actors.connections.shared_connection import Call, SharedConnection
 from sf_actors.sockets.frames import MAX_FRAMES
 from tests.support.bare_sockets import PATIENCE_MS, bare, packed, unpacked
 from tests.support.models import PATIENCE_S, until
-from tests.support.questions import asking, doubling, free_port
+from tests.support.questions import asking, doubling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

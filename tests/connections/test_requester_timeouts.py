@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from benchmarks.ports import free_port
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
 from tests.support.models import PATIENCE_S, at, counters, replyer, service, until
-from tests.support.questions import N, asking, attempt, doubling, free_port
+from tests.support.questions import N, asking, attempt, doubling
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
+from benchmarks.ports import free_port
 from sf_actors import RequestTimeout
 from sf_actors.connections import liveness as pulse
 from sf_actors.replication.status import Phase
@@ -22,7 +23,7 @@ from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.support.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.support.processes import Process
-from tests.support.questions import asking, attempt, free_port
+from tests.support.questions import asking, attempt
 from tests.support.services import PATIENCE_S, REPLYER_FILE, wait_until
 from tests.support.state_pair import following, model, towards
 

@@ -12,9 +12,9 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.ports import free_port
 from tests.support.models import until
 from tests.support.processes import Process
-from tests.support.questions import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import contextmanager
 from textwrap import dedent
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.ports import free_port
 from tests.support.processes import PATIENCE_S, Process
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ ATTEMPT_S = 0.05
 
 
 def free_address() -> str:
-    """Return an address that was free a moment ago: the original cannot bind to any port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    """Return an address that was free a moment ago."""
+    return f"127.0.0.1:{free_port()}"
 
 
 @contextmanager

@@ -5,11 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import zmq
-
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
-from tests.support.bare_sockets import bare
 from tests.support.models import Sender, at, counters, replyer, requester, service
 
 if TYPE_CHECKING:
@@ -53,11 +50,6 @@ def asking(address: str, **creation: Any) -> Iterator[Asking]:
 def doubling(address: str) -> Any:
     model = replyer(lambda args: {"n": args["n"] * 2}, N, N)
     return running(service("doubling", {"double": model}), addresses=at({"double": address}))
-
-
-def free_port() -> int:
-    with bare(zmq.REP) as socket:
-        return socket.bind_to_random_port("tcp://127.0.0.1")
 
 
 def attempt(ours: Asking, n: int) -> Any:
