@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 CI_PATTERN = r"^ +python3 -m venv .*&& .*pytest"
 
 

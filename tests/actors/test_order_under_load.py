@@ -29,6 +29,8 @@ from tests.support.models import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 8
 TOTAL = 1_000
 EACH = TOTAL // CONNECTIONS

@@ -13,6 +13,8 @@ from benchmarks.rounds import interleaved, one_by_one
 if TYPE_CHECKING:
     from benchmarks.link import Link
 
+pytestmark = pytest.mark.slow
+
 HERE = __name__
 
 

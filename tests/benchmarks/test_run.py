@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmarks.arguments import QUESTIONS
 from tests.support.processes import ROOT, Process
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 
 #: How long all questions may take, in seconds; far more than they need.

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LOST, BACK = ("warning", "publisher does not answer"), ("info", "publisher answers")
 
 

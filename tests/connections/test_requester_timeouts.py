@@ -20,6 +20,8 @@ from tests.support.questions import N, asking, attempt, doubling
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:

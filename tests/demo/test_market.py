@@ -13,10 +13,14 @@ import termios
 import time
 from typing import TYPE_CHECKING, Self
 
+import pytest
+
 from tests.support.processes import PATIENCE_S, ROOT, Process
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+pytestmark = pytest.mark.slow
 
 WITHOUT_RICH = "import sys; sys.modules['rich'] = sys.modules['rich.live'] = None; "
 RUN_DEMO = "sys.argv[1:] = ['demo']; from sf_actors.cli.command import run; run()"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 DEMO = ROOT / "sf_actors" / "demo"
 PRICE = Decimal("100.00")
 CENT = Decimal("0.01")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     #: Writes `svc.py` and runs the command line with its flags: exit status, output, errors.
     Run = Callable[..., tuple[int, list[str], list[str]]]
 
+pytestmark = pytest.mark.slow
+
 
 # as a process
 

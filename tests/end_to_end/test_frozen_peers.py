@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 PUBLISHER_FILE = """
 state_models = {'out': {'book': {
     'state_type': 'delta_update_out',

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from sf_actors import Service
 
+pytestmark = pytest.mark.slow
+
 #: Frames that hypothesis makes, and how many messages are made of them.
 FRAMES_MADE = 2_000
 MESSAGES = 20_000

@@ -12,12 +12,16 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from benchmarks.ports import free_port
 from tests.support.models import until
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
 CLIENTS = 20 if IS_LONG else 3

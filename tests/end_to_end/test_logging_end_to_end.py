@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+pytestmark = pytest.mark.slow
+
 WAIT_S = 20.0
 
 #: A logger of a module that several services use.

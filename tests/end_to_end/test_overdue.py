@@ -6,9 +6,10 @@ import contextlib
 import json
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+import pytest
 import zmq
 
 from sf_actors import Service, ServiceStopped, StopOverdue
@@ -28,8 +29,7 @@ from tests.support.services import (
     wait_until,
 )
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.slow
 
 
 # over the deadline

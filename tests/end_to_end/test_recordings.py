@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.replicas.fault_proxy import Judge
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(os.environ.get("SF_ACTORS_DATA", ROOT.parent / "shared" / "data"))
 SERVICES = Path(__file__).parent.parent / "recordings"
 

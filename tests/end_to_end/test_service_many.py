@@ -8,6 +8,8 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sf_actors import ServiceFailed
 from tests.support.processes import Process
 from tests.support.services import (
@@ -24,6 +26,8 @@ from tests.support.services import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 
 # many

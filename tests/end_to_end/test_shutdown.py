@@ -6,6 +6,7 @@ import signal
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import pytest
 import zmq
 
 from tests.support.bare_sockets import bare, packed, unpacked
@@ -13,6 +14,8 @@ from tests.support.processes import Process
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 REQUESTS = 100
 DEADLINE_S = 10

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+pytestmark = pytest.mark.slow
+
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
 CYCLES = 1_000 if IS_LONG else 40
 SERVICES = 1_000 if IS_LONG else 60

@@ -35,6 +35,8 @@ from tests.support.services import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 
 # what was read
 

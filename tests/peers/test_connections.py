@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 ASKED = {"required_arguments": {"n": int}, "required_return_arguments": {"n": int}}
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 ROWS = {"state": {str: int}}
 
 #: How its in-state says what it holds: it calls no handler, so a replyer is asked.

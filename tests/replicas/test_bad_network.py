@@ -25,6 +25,8 @@ from tests.support.state_pair import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 OUT, IN = "delta_update_out", "delta_update_in"
 HEARTBEAT_S = 1.0
 SLOW: dict[str, Any] = {"heartbeat_s": HEARTBEAT_S}

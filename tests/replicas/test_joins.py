@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sf_actors.replication.status import Phase
 from tests.replicas.ledger import FIELDS, Ledger
 from tests.replicas.sides import bound_by, publishing
@@ -11,6 +13,8 @@ from tests.support.state_pair import following, model, towards
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 JOINS = 200
 

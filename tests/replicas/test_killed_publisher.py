@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.support.state_pair import Follower, Update
 
+pytestmark = pytest.mark.slow
+
 FOLLOWING = model("delta_update_in", FIELDS, heartbeat_s=0.2, high_water_mark=1_000_000)
 COUNT = 300
 

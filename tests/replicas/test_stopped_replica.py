@@ -6,6 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.replicas.ledger import FIELDS, OPTIONAL, Ledger
 from tests.replicas.sides import Replica
 from tests.support.bare_peers import subscribed
@@ -13,6 +15,8 @@ from tests.support.state_pair import leading, model, towards
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 #: More than both kernels' buffers hold, with what libzmq keeps.
 UPDATES, BYTES = 1_500, 20_000

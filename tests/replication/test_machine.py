@@ -17,6 +17,8 @@ from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("SF_ACTORS_EXAMPLES", "2000"))
 SHARDS = 4
 PROFILE = settings(

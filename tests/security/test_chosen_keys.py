@@ -23,6 +23,8 @@ from tests.support.models import ANY_PORT, endpoint_of, replyer
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("decimals", "uuids", "pairs")
 
 #: How much longer another's call may take during an attack, and the computing of one message of

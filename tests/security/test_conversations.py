@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.security.conversations import Conversation
     from tests.security.keyrings import Keyring
 
+pytestmark = pytest.mark.slow
+
 CONVERSATIONS = int(os.environ.get("SF_ACTORS_CONVERSATIONS", "20000"))
 SEED = os.environ.get("SF_ACTORS_SEED") or str(random.SystemRandom().randrange(2**32))
 

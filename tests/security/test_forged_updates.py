@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.bare_sockets import Socket
     from tests.support.state_pair import Follower, Leader
 
+pytestmark = pytest.mark.slow
+
 FAR = 2**63
 FALSE = "false"
 FIELDS = {"title": str}

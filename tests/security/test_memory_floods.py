@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 #: Bytes of a flood, and by how much the memory of the process may grow at most while it is read:
 #: what libzmq holds of it, and a copy or two. Unpacked it takes eighty times its bytes.
 SIZE = 16_000_000

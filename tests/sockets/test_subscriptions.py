@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from tests.support.bare_sockets import Socket
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "prices"
 SEED = random.SystemRandom().randrange(2**32)
 

@@ -39,6 +39,8 @@ from tests.support.questions import asking
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 
 def serving(address: Any, name: str = "served", **arguments: Any) -> Any:
     model = replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int})

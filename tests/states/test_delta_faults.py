@@ -25,6 +25,8 @@ from tests.support.state_pair import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
 

@@ -39,6 +39,8 @@ from tests.support.state_pair import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 OUT, IN = "delta_update_out", "delta_update_in"
 MANY = 20 * RUN
 LARGE = {"title": "large", "bids": {Decimal(n): Decimal(n) / 2 for n in range(MANY)}}

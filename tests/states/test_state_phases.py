@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.support.state_pair import Follower, leading, lose, model, towards, wait_until
@@ -14,6 +16,8 @@ from tests.support.state_pair import Follower, leading, lose, model, towards, wa
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
