@@ -189,12 +189,14 @@ class Run:
         state = self.state
         sigint, sigterm = state.definition.sigint, state.definition.sigterm
         hook = sigint if signum == signal.SIGINT else sigterm
-        if hook is not None and state.was_ready:
-            with state.world.scope.entered():
-                SignalHook(state, hook, with_interrupts=self._stopping.with_interrupts).run(
-                    signum, frame
-                )
-        self.stop()
+        try:
+            if hook is not None and state.was_ready:
+                with state.world.scope.entered():
+                    SignalHook(state, hook, with_interrupts=self._stopping.with_interrupts).run(
+                        signum, frame
+                    )
+        finally:
+            self.stop()
 
     def fail(self, error: BaseException) -> None:
         """Stop the service because of an error; any thread, returns at once."""

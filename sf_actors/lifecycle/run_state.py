@@ -161,4 +161,9 @@ class RunState:
             target=function, args=arguments, name=f"{self.world.name}/{name}", daemon=True
         )
         self.threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # there is none to wait for
+            self.threads.remove(thread)
+            raise

@@ -94,7 +94,12 @@ class Stop:
     def in_background(self) -> None:
         """Stop in a thread of its own; returns at once."""
         if self._take():
-            self._start_thread()
+            try:
+                self._state.start_thread(self._stop, name="stop")
+            except RuntimeError:
+                # the system has no thread left: whoever stops it next does it in a thread it has
+                self._is_taken = False
+                raise
 
     def run(self) -> None:
         """Stop, or wait for the stop that runs; returns at once where that would wait for itself.
@@ -123,9 +128,6 @@ class Stop:
         with self._lock:
             taken, self._is_taken = self._is_taken, True
         return not taken
-
-    def _start_thread(self) -> None:
-        self._state.start_thread(self._stop, name="stop")
 
     def _is_waited_for(self) -> bool:
         """Return whether the end of the run waits for the calling thread."""

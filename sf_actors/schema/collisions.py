@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_
 
 import msgspec
 
-from sf_actors.schema.limits import is_open
+from sf_actors.schema.limits import holds_set, is_open
 from sf_actors.schema.scalars import is_enum
 from sf_actors.schema.types import NOTHING, fields_of, members_of
 from sf_actors.sync.work import Work
@@ -108,20 +108,13 @@ def guard_of(type_: Any) -> Guard | None:
     if guard is None:
         return None
     # sets come as arrays
-    arrays = _holds_set(type_)
+    arrays = holds_set(type_)
 
     def look(packed: Any) -> None:
         if has_many(packed, FEW, arrays=arrays):
             guard(packed)
 
     return look
-
-
-def _holds_set(type_: Any) -> bool:
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return any(map(_holds_set, (*required.values(), *optional.values())))
-    return get_origin(type_) in (set, frozenset) or any(map(_holds_set, get_args(type_)))
 
 
 def _guard_of(type_: Any) -> Guard | None:

@@ -36,18 +36,19 @@ def bytes_per_container(type_: Any) -> int:
         return max(map(bytes_per_container, members), default=0)
     if not members:
         return 0
-    if any(map(_holds_set, members)):
+    if any(map(holds_set, members)):
         return BYTES_PER_SET
     if get_origin(type_) in KINDS:
         return BYTES_PER_CONTAINER if any(map(_is_container, members)) else 0
     return max(map(bytes_per_container, members))
 
 
-def _holds_set(type_: Any) -> bool:
+def holds_set(type_: Any) -> bool:
+    """Return whether a canonical type has a set in it."""
     if is_typeddict(type_):
         required, optional = fields_of(type_)
-        return any(map(_holds_set, (*required.values(), *optional.values())))
-    return get_origin(type_) in (set, frozenset) or any(map(_holds_set, get_args(type_)))
+        return any(map(holds_set, (*required.values(), *optional.values())))
+    return get_origin(type_) in (set, frozenset) or any(map(holds_set, get_args(type_)))
 
 
 def _is_container(type_: Any) -> bool:

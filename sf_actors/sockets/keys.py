@@ -13,6 +13,7 @@ root, and nobody else may write to them: who can change a key decides who gets i
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
@@ -44,6 +45,10 @@ SETTLED_NS = 3_000_000_000
 TOLD_AGAIN_S = 5.0
 
 _KEY = re.compile(rb"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+#: Z85 writes four bytes as five of these digits (rfc.zeromq.org/spec/32), which could say more.
+_DIGITS = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+_IN_ORDER = bytes.maketrans(_DIGITS, bytes(range(85)))
+_MOST = b"%nSc0".translate(_IN_ORDER)
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -356,7 +361,7 @@ def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
 
 def _parse(path: Path, content: bytes) -> tuple[bytes, bytes | None]:
     found: dict[bytes, bytes] = {}
-    for line in content.splitlines():
+    for line in content.removeprefix(codecs.BOM_UTF8).splitlines():
         name, _, value = line.partition(b"=")
         if (half := name.strip()) in (b"public-key", b"secret-key"):
             if half in found:
@@ -364,9 +369,16 @@ def _parse(path: Path, content: bytes) -> tuple[bytes, bytes | None]:
             found[half] = value.strip(b" \t'\"")
     if b"public-key" not in found:
         raise KeysError(f"keys: {_shown(path)} has no line with a public-key; expected a key file")
-    if not all(_KEY.fullmatch(key) for key in found.values()):
+    if not all(map(_is_key, found.values())):
         raise KeysError(f"keys: {_shown(path)} has a key that is not 40 characters of Z85")
     return found[b"public-key"], found.get(b"secret-key")
+
+
+def _is_key(text: bytes) -> bool:
+    if not _KEY.fullmatch(text):
+        return False
+    digits = text.translate(_IN_ORDER)
+    return all(digits[at : at + 5] <= _MOST for at in range(0, 40, 5))
 
 
 def _unread(path: Path, fault: Exception) -> str:

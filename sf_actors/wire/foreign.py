@@ -11,6 +11,7 @@ from msgspec import Raw
 from sf_actors.errors import Undecodable
 from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep
 from sf_actors.wire.msgpack import TEXTS, count_of, is_map, items_of, map_header
+from sf_actors.wire.tokens import MANY, has_many
 from sf_actors.wording import cut
 
 MAX_KEYS: Final = 1_000
@@ -94,6 +95,9 @@ def _id_of(raw: Raw) -> object:
     except msgspec.MsgspecError as error:
         if memoryview(raw)[0] in TEXTS:
             raise Undecodable(f"expected a workflow id, got {error}") from None
+    if has_many(raw):
+        # its keys may be chosen so that to decode it, for a log line say, takes long
+        raise Undecodable(f"expected a workflow id whose dicts have at most {MANY} items")
     _require_shallow(raw)
     return PackedId(raw)
 

@@ -286,3 +286,33 @@ def test_a_server_key_that_leads_nowhere_does_not_fall_back_to_the_default(folde
 
     with pytest.raises(KeysError, match=r"orders\.key"):
         load(folder).server_key("orders")
+
+
+@pytest.mark.parametrize("half", ["public", "secret"])
+@pytest.mark.parametrize("digits", ["#####", "%nSc1"])
+def test_five_digits_that_say_more_than_four_bytes_are_no_key(
+    folder: Path, half: str, digits: str
+) -> None:
+    path = folder / "own.key_secret"
+    content = path.read_text()
+    key = load_certificate(path)[half == "secret"]
+    assert key is not None
+    path.write_text(content.replace(key.decode(), digits * 8))
+    with pytest.raises(KeysError) as raised:
+        load(folder)
+    assert "40 characters of Z85" in one_line(raised)
+    assert str(path) in one_line(raised)
+
+
+def test_a_byte_order_mark_before_the_first_key_is_none_of_it(folder: Path) -> None:
+    path = folder / "own.key_secret"
+    public, secret = load_certificate(path)
+    assert secret is not None
+    path.write_bytes(b'\xef\xbb\xbfpublic-key="%b"\r\nsecret-key="%b"\r\n' % (public, secret))
+    assert load(folder).own_public == public
+
+
+def test_the_largest_number_of_five_digits_is_a_key(folder: Path) -> None:
+    path = folder / "servers" / "default.key"
+    path.write_text('public-key = "' + "%nSc0" * 8 + '"\n')
+    assert load(folder).server_key("prices") == b"%nSc0" * 8

@@ -217,6 +217,16 @@ def test_a_workflow_id_that_nests_too_deep_is_refused(depth: int) -> None:
         envelope.decode_request(frame)
 
 
+@pytest.mark.parametrize("beside", [[], [[]] * 100], ids=["flat", "with lists"])
+def test_a_workflow_id_with_a_dict_of_keys_that_may_be_chosen_to_collide_is_refused(
+    beside: list[Any],
+) -> None:
+    large = dict.fromkeys(range(256))
+    frame = msgpack.packb({"args": {}, "workflow_id": [large, beside]})
+    with pytest.raises(Undecodable, match="at most 255 items"):
+        envelope.decode_request(frame)
+
+
 def test_args_may_nest_as_they_like_until_their_model_reads_them() -> None:
     frame = b"\x82\xa4args" + b"\x91" * 100 + b"\xc0\xabworkflow_id\x91\xc0"
     assert repr(envelope.decode_request(frame).workflow_id) == "[None]"
