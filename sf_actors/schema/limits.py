@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin, is_typeddict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_typeddict
 
-from sf_actors.schema.types import fields_of, members_of
+from sf_actors.schema.types import NOTHING, fields_of
 from sf_actors.wire.limits import KINDS
+from sf_actors.wire.memory import Prices
 
-BYTES_PER_CONTAINER = 4
-BYTES_PER_SET = 12
-"""What a message with more of them must have for each: an empty list takes 80 bytes of memory, a
-set 240, and nobody is to take more than some twenty times the bytes that were sent."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Stands for a record among the kinds of values.
+_RECORD: Final = object()
 
 
 def depth_of(type_: Any) -> int:
@@ -22,25 +25,42 @@ def depth_of(type_: Any) -> int:
     return 1 + max(map(depth_of, members)) if members else 0
 
 
-def bytes_per_container(type_: Any) -> int:
-    """Return what `require_sparse` is to ask of values of a canonical type; 0: nothing.
+def prices_of(type_: Any) -> Prices | None:
+    """Return what the values may become that a canonical type can have many of, if it has such."""
+    many = frozenset(_many(type_, within=False))
+    if not many:
+        return None
+    return Prices(
+        decimals=Decimal in many,
+        floats=float in many,
+        texts=not many <= _WITHOUT_TEXTS,
+        sets=holds_set(type_),
+    )
 
-    Containers that cannot be many need not be counted: a field's own, and those of its own fields.
-    """
-    members = get_args(type_)
+
+#: What has no texts but the names of fields.
+_WITHOUT_TEXTS = frozenset({int, float, bool, NOTHING, list, tuple, _RECORD})
+
+
+def _many(type_: Any, *, within: bool) -> Iterator[Any]:
+    """Give the kinds of values that stand in lists, tuples, sets and mappings of a type."""
     if type_ is Any:
-        return BYTES_PER_CONTAINER
-    if is_typeddict(type_):
+        yield Any
+    elif is_typeddict(type_):
+        if within:
+            yield _RECORD
         required, optional = fields_of(type_)
-        members = (*required.values(), *optional.values())
-        return max(map(bytes_per_container, members), default=0)
-    if not members:
-        return 0
-    if any(map(holds_set, members)):
-        return BYTES_PER_SET
-    if get_origin(type_) in KINDS:
-        return BYTES_PER_CONTAINER if any(map(_is_container, members)) else 0
-    return max(map(bytes_per_container, members))
+        for part in (required | optional).values():
+            yield from _many(part, within=within)
+    else:
+        origin, members = get_origin(type_), get_args(type_)
+        is_container = origin in KINDS
+        if within and (is_container or not members):
+            yield origin if is_container else type_
+        if origin is not Literal:
+            for member in members:
+                if member is not ...:
+                    yield from _many(member, within=within or is_container)
 
 
 def holds_set(type_: Any) -> bool:
@@ -49,13 +69,6 @@ def holds_set(type_: Any) -> bool:
         required, optional = fields_of(type_)
         return any(map(holds_set, (*required.values(), *optional.values())))
     return get_origin(type_) in (set, frozenset) or any(map(holds_set, get_args(type_)))
-
-
-def _is_container(type_: Any) -> bool:
-    return is_typeddict(type_) or any(
-        member is Any or is_typeddict(member) or get_origin(member) in KINDS
-        for member in members_of(type_)
-    )
 
 
 def refuse_extension(code: int, data: memoryview) -> object:

@@ -14,7 +14,7 @@ from sf_actors.schema.check import fields_checker
 from sf_actors.schema.collisions import FREE_BYTES, guard_of
 from sf_actors.schema.explain import reason_for
 from sf_actors.schema.generated_check import compiled, copied_fields
-from sf_actors.schema.limits import bytes_per_container, depth_of, is_open, refuse_extension
+from sf_actors.schema.limits import depth_of, is_open, prices_of, refuse_extension
 from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.shape import Record, record_of
 from sf_actors.schema.types import (
@@ -27,7 +27,8 @@ from sf_actors.schema.types import (
     record,
     union_of,
 )
-from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep, require_sparse
+from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep
+from sf_actors.wire.memory import at_most_of, require_affordable
 from sf_actors.wire.msgpack import FIXMAP, SHORT, count_of
 from sf_actors.wording import cut, shown
 
@@ -54,7 +55,7 @@ class Schema:
     is_flat: bool
     #: to decode its types and to count the fields is all that is to be done with what comes in
     is_plain: bool
-    #: no bytes of a message can make its fields take long or far more memory than they have
+    #: no keys of its fields can be chosen so that they take long
     is_harmless: bool
     #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
     #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
@@ -84,9 +85,9 @@ class Schema:
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
         self._decode_strictly = _strict_decoder(self._type, where)
         self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
-        self._bytes_per_container = bytes_per_container(self._type)
+        self._prices = prices_of(self._type)
         self._guard = guard_of(self._type)
-        self.is_harmless = self._guard is None and not self._bytes_per_container
+        self.is_harmless = self._guard is None
         self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Schema:
         :raises InvalidMessage: it is not MessagePack, or does not fit
         """
         try:
-            if not self.is_harmless and len(raw) > FREE_BYTES:
+            if len(raw) > FREE_BYTES:
                 self._require_harmless(raw)
             fields: dict[str, Any] = self._decode(raw)
             if self._decode_strictly is not None:
@@ -112,9 +113,13 @@ class Schema:
             )
         return fields
 
+    def memory_at_most(self, raw: bytes | memoryview | msgspec.Raw) -> int:
+        """Return a bound of the memory that fields take when they are decoded, in bytes."""
+        return at_most_of(raw, self._prices) if self._prices is not None else 0
+
     def _require_harmless(self, raw: bytes | memoryview | msgspec.Raw) -> None:
-        if self._bytes_per_container:
-            require_sparse(raw, self._bytes_per_container)
+        if self._prices is not None:
+            require_affordable(raw, self._prices)
         if self._guard is not None:
             self._guard(raw)
 

@@ -11,8 +11,6 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.wire.msgpack import CONTAINERS
-
 if TYPE_CHECKING:
     import msgspec
 
@@ -27,9 +25,9 @@ def _byte(byte: int) -> bytes:
 
 
 #: Values of one byte: small numbers, None, bools, the empty text; short maps and arrays.
-_ONE_BYTE: Final = rb"[\x00-\xa0\xc0\xc2\xc3\xe0-\xff]"
+ONE_BYTE: Final = rb"[\x00-\xa0\xc0\xc2\xc3\xe0-\xff]"
 #: Values of more bytes that are no containers: numbers, short texts, short extensions.
-_LONGER: Final = b"|".join(
+LONGER: Final = b"|".join(
     (
         rb"[\xcb\xcf\xd3].{8}",
         rb"[\xcc\xd0].",
@@ -47,10 +45,6 @@ _LONGER: Final = b"|".join(
         *(rb"[\xc6\xdb]\x00\x00\x00" + _byte(size) + b".{%d}" % size for size in range(0x20)),
     )
 )
-#: Longer headers than their few items need: at most 255, at most 65,535.
-_WASTEFUL: Final = rb"[\xdc\xde]\x00.|[\xdd\xdf]\x00\x00.."
-_WASTEFUL_STARTS: Final = (b"\xdc\x00", b"\xde\x00", b"\xdd\x00\x00", b"\xdf\x00\x00")
-_HEADERS: Final = rb"[\xdc\xde]..|[\xdd\xdf].{4}"
 
 
 def _short_headers(firsts: bytes, most: int) -> bytes:
@@ -60,7 +54,8 @@ def _short_headers(firsts: bytes, most: int) -> bytes:
     return medium + rb"\x00" + few + b"|" + long + rb"\x00\x00\x00" + few
 
 
-def _run(*parts: bytes) -> re.Pattern[bytes]:
+def run_of(*parts: bytes) -> re.Pattern[bytes]:
+    """Return what walks over values of these kinds for as long as they come."""
     return re.compile(b"(?:" + b"|".join(parts) + b")*+", re.DOTALL)
 
 
@@ -68,19 +63,13 @@ class _Patterns:
     """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
 
     def __init__(self) -> None:
-        one_byte = _ONE_BYTE + b"++"
+        one_byte = ONE_BYTE + b"++"
         maps, arrays = b"\xde\xdf", rb"\xdc..|\xdd.{4}"
-        self.without_headers = _run(one_byte, _LONGER, _WASTEFUL)
         self.without_many = {
-            (FEW, False): _run(one_byte, _LONGER, _short_headers(maps, FEW), arrays),
-            (FEW, True): _run(one_byte, _LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
-            (MANY, False): _run(one_byte, _LONGER, _short_headers(maps, MANY), arrays),
+            (FEW, False): run_of(one_byte, LONGER, _short_headers(maps, FEW), arrays),
+            (FEW, True): run_of(one_byte, LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
+            (MANY, False): run_of(one_byte, LONGER, _short_headers(maps, MANY), arrays),
         }
-        # to see at once that there is none takes a tenth of the time that trying each kind takes
-        self.longer = re.compile(
-            b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
-        )
-        self.header = re.compile(_HEADERS, re.DOTALL)
 
 
 @cache
@@ -90,11 +79,8 @@ def _patterns() -> _Patterns:
 
 #: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
 #: extension has besides.
-_SIZES: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+SIZES: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
-
-#: Bytes that a container has at least whose header is not wasteful: it has 256 items.
-LARGE_BYTES: Final = 256
 
 #: Bytes that are looked at in one go: some milliseconds at most.
 _AT_ONCE: Final = 65_536
@@ -116,55 +102,22 @@ def has_many(
     at, end = 0, len(whole)
     while at < end:
         begin = at
-        at = _behind_run(run, whole, begin)
-        if at < end and whole[at] in _SIZES:
-            at = _behind_text(whole, at)
+        at = behind_run(run, whole, begin)
+        if at < end and whole[at] in SIZES:
+            at = behind_text(whole, at)
         if at == begin:
             return True
     return False
 
 
-def count_containers(packed: bytes | memoryview | msgspec.Raw, at_most: int) -> int:
-    """Return how many maps and arrays packed bytes hold; where there are more, some of them.
-
-    :param at_most: with more than so many the rest is not looked at
-    """
-    whole = bytes(packed)
-    count = len(whole) - len(whole.translate(None, CONTAINERS))
-    if count <= at_most:
-        # as many bytes could be headers, most of them in texts and numbers
-        return count
-    patterns = _patterns()
-    count, headers, at, end = 0, 0, 0, len(whole)
-    while at < end and count <= at_most:
-        begin = at
-        at = _behind_run(patterns.without_headers, whole, begin)
-        values = whole[begin:at]
-        short = patterns.longer.sub(b"", values)
-        count += len(short) - len(short.translate(None, CONTAINERS))
-        # bytes within short values look like one now and then
-        count += sum(map(values.count, _WASTEFUL_STARTS))
-        found = patterns.header.match(whole, at)
-        if found is not None:
-            headers, at = headers + 1, found.end()
-            if headers > 1_000 + end // LARGE_BYTES:
-                # they lie about their items, of which each would take a byte at least
-                return at_most + 1
-        elif at < end and whole[at] in _SIZES:
-            at = _behind_text(whole, at)
-        if at == begin:
-            # malformed: the decoder says what is wrong
-            break
-    return count + headers
-
-
-def _behind_run(run: re.Pattern[bytes], whole: bytes, at: int) -> int:
+def behind_run(run: re.Pattern[bytes], whole: bytes, at: int) -> int:
+    """Return where the values end that a run walks over, or its turn does."""
     found = run.match(whole, at, at + _AT_ONCE)
     return found.end() if found is not None else at
 
 
-def _behind_text(whole: bytes, at: int) -> int:
+def behind_text(whole: bytes, at: int) -> int:
     """Return where the value behind a text, bytes or an extension begins."""
     first = whole[at]
-    begin = at + 1 + _SIZES[first]
+    begin = at + 1 + SIZES[first]
     return begin + int.from_bytes(whole[at + 1 : begin], "big") + (first in _EXTENSIONS)

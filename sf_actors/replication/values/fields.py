@@ -18,6 +18,7 @@ from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
+from sf_actors.wire.memory import BYTES_PER_BYTE_IN_PIECES, FREE_MEMORY
 from sf_actors.wording import cut, shown
 
 if TYPE_CHECKING:
@@ -163,14 +164,22 @@ class StateFields:
         """
         whole = memoryview(raw)
         schema = self._patch if is_patch else self._piece
-        end = 0
+        allowed = max(FREE_MEMORY, BYTES_PER_BYTE_IN_PIECES * len(whole))
+        end, memory = 0, 0
         for run in cuts:
             try:
                 piece = piece_of(whole, run, after=end)
             except ValueError as error:
                 raise InvalidMessage(f"{self._where}: {error}") from None
             end = run.end
-            yield schema.decoded(self._packed(piece))
+            packed = self._packed(piece)
+            memory += schema.memory_at_most(packed)
+            if memory > allowed:
+                raise InvalidMessage(
+                    f"{self._where}: expected a value that takes at most {allowed // 2**20} MiB of "
+                    f"memory in {len(whole)} bytes, got more"
+                )
+            yield schema.decoded(packed)
 
     def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
         """Refuse a value put together from pieces if a field is missing that must be there.

@@ -1,0 +1,319 @@
+"""How much memory packed bytes take when they are decoded, estimated before they are.
+
+A number of one byte takes up to 40 bytes in a list, a Decimal of one digit 120, an empty set 224.
+So each value is priced by the bytes it has and by what its place may make of it. Values of one kind
+and size that follow each other are counted together; where kinds alternate each takes a step, which
+is why only large messages are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sf_actors.wire.msgpack import SHORT
+from sf_actors.wire.tokens import LONGER, ONE_BYTE, SIZES, behind_run, behind_text, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import msgspec
+
+FREE_MEMORY: Final = 48 * 2**20
+"""Bytes of memory that a message may take however small it is."""
+
+BYTES_PER_BYTE: Final = 20
+"""Bytes of memory that a larger one may take for each of its own."""
+
+BYTES_PER_BYTE_IN_PIECES: Final = 30
+"""The same of a state's value that is read in pieces, whose memory is estimated less exactly."""
+
+FREE_BYTES: Final = 196_608
+"""Bytes of a message that take no more than FREE_MEMORY, whatever they are."""
+
+#: A place in a list; objects and an empty list as CPython's allocator rounds them; maps of few.
+_PLACE: Final = 8
+_NUMBER: Final = 32
+_TEXT: Final = 64
+_DECIMAL: Final = 112
+_LIST: Final = 64
+_SMALL_MAPS: Final = {0: 64} | dict.fromkeys(range(1, 6), 224) | dict.fromkeys(range(6, 11), 352)
+
+
+class Prices(NamedTuple):
+    """What values may become.
+
+    :ivar decimals: numbers and texts become Decimals
+    :ivar floats: numbers become floats
+    :ivar texts: texts become new ones, and not known names of fields alone
+    :ivar sets: arrays become sets
+    """
+
+    decimals: bool = False
+    floats: bool = False
+    texts: bool = True
+    sets: bool = False
+
+
+def require_affordable(raw: bytes | memoryview | msgspec.Raw, prices: Prices) -> None:
+    """Refuse bytes that would take far more memory than they are.
+
+    :raises ValueError: they would
+    """
+    size = len(raw)
+    if size <= FREE_BYTES:
+        return
+    allowed = max(FREE_MEMORY, BYTES_PER_BYTE * size)
+    if at_most_of(raw, prices) > allowed and memory_of(raw, prices, allowed) > allowed:
+        raise ValueError(
+            f"expected values that take at most {allowed // 2**20} MiB of memory in {size} bytes, "
+            "got more: they are many and very short; send fewer at once"
+        )
+
+
+def at_most_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices) -> int:
+    """Return a bound of the memory that packed bytes take, found in one quick pass.
+
+    The headers of maps and arrays say how many values there are in all; those of more than a byte
+    count as the dearest.
+    """
+    whole = bytes(packed)
+    walk, price_list = _walk(), _price_list(prices)
+    memory, left, at, end = 0, 1, 0, len(whole)
+    while at < end:
+        begin = at
+        at = behind_run(walk.all, whole, begin)
+        if at > begin:
+            values = whole[begin:at]
+            ones = walk.longer.sub(b"", values)
+            memory += price_list.of_one_byte(ones)
+            left += _announced(ones) - len(ones)
+            if any(map(values.__contains__, _WASTEFUL_STARTS)):
+                for first, count, times in _wasteful(walk.alike.findall(values)):
+                    memory += times * price_list.container(first, count)
+                    left += times * (_items(first, count) - 1)
+        found = walk.header.match(whole, at)
+        if found is not None:
+            at = found.end()
+            first, count = (
+                whole[found.start()],
+                int.from_bytes(whole[found.start() + 1 : at], "big"),
+            )
+            memory += price_list.container(first, count)
+            left += _items(first, count) - 1
+        while at < end and whole[at] in SIZES:
+            at = behind_text(whole, at)
+        if at == begin:
+            # malformed: the decoder says what is wrong
+            break
+    return memory + max(0, left) * price_list.dearest + end
+
+
+def _announced(values: bytes) -> int:
+    """Return how many items short maps and arrays have among values of one byte."""
+    counts = Counter(values.translate(None, _NO_SHORT_HEADERS))
+    return sum(times * _items(first, first & SHORT) for first, times in counts.items())
+
+
+def _items(first: int, count: int) -> int:
+    """Return how many values stand in a map or an array of so many items."""
+    return 2 * count if first in _MAPS else count
+
+
+def _wasteful(runs: list[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Give the headers that are longer than their few items need: first byte, items, how often."""
+    for first in _LONG_HEADERS:
+        headers = b"".join([run for run in runs if run[0] == first])
+        if first in (0xDC, 0xDE):
+            for count, times in Counter(headers[2::3]).items():
+                yield first, count, times
+        else:
+            counts = zip(headers[3::5], headers[4::5], strict=True)
+            for (high, low), times in Counter(counts).items():
+                yield first, 256 * high + low, times
+
+
+def memory_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices, at_most: int) -> int:
+    """Return about how many bytes of memory packed bytes take, rather too many than too few.
+
+    :param at_most: with more than so many the rest is not looked at
+    """
+    whole = bytes(packed)
+    walk, price_list = _walk(), _price_list(prices)
+    memory, headers, at, end = 0, 0, 0, len(whole)
+    while at < end and memory <= at_most:
+        begin = at
+        at = behind_run(walk.all, whole, begin)
+        if at > begin:
+            values = whole[begin:at]
+            memory += price_list.of_one_byte(walk.longer.sub(b"", values))
+            memory += price_list.of_runs(walk.alike.findall(values))
+        while at < end and whole[at] in SIZES:
+            text = at
+            at = behind_text(whole, text)
+            memory += price_list.other(at - text)
+        found = walk.header.match(whole, at)
+        if found is not None:
+            headers, at = headers + 1, found.end()
+            count = int.from_bytes(whole[found.start() + 1 : at], "big")
+            memory += price_list.container(whole[found.start()], count)
+            if headers > 1_000 + end // _LEAST_LONG:
+                # they lie about their items, of which each would take a byte at least
+                return at_most + 1
+        if at == begin:
+            # malformed: the decoder says what is wrong
+            break
+    return memory
+
+
+#: Headers of maps and arrays that are longer than their few items need, and all long ones.
+_WASTEFUL: Final = (rb"\xdc\x00.", rb"\xde\x00.", rb"\xdd\x00\x00..", rb"\xdf\x00\x00..")
+_WASTEFUL_STARTS: Final = (b"\xdc\x00", b"\xde\x00", b"\xdd\x00\x00", b"\xdf\x00\x00")
+_HEADERS: Final = rb"[\xdc\xde]..|[\xdd\xdf].{4}"
+_NO_SHORT_HEADERS: Final = bytes((*range(0x80), *range(0xA0, 0x100)))
+_LONG_HEADERS: Final = range(0xDC, 0xE0)
+_MAPS: Final = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
+
+#: Bytes that a container has at least whose header is not wasteful: it has 256 items.
+_LEAST_LONG: Final = 256
+
+
+class _Kind(NamedTuple):
+    """Values that are counted together.
+
+    :ivar firsts: the bytes that they begin with
+    :ivar sizes: how many bytes each has, one number for each of `firsts` or one for all
+    :ivar is_text: texts are among them that are no known names
+    :ivar is_number: numbers are among them
+    """
+
+    firsts: bytes
+    sizes: range
+    is_text: bool = False
+    is_number: bool = False
+
+
+_KINDS: Final = (
+    # texts of one character exist already
+    _Kind(b"\xa1\xcc\xd0", range(2, 3), is_number=True),
+    _Kind(b"\xa2\xcd\xd1", range(3, 4), is_text=True, is_number=True),
+    _Kind(b"\xa3", range(4, 5), is_text=True),
+    _Kind(b"\xa4\xca\xce\xd2", range(5, 6), is_text=True, is_number=True),
+    _Kind(b"\xcb\xcf\xd3", range(9, 10), is_number=True),
+    # timestamps
+    _Kind(b"\xd6", range(6, 7)),
+    _Kind(b"\xd7", range(10, 11)),
+    _Kind(bytes(range(0xA5, 0xAA)), range(6, 11), is_text=True),
+    _Kind(bytes(range(0xAA, 0xB4)), range(11, 21), is_text=True),
+    _Kind(bytes(range(0xB4, 0xC0)), range(21, 33), is_text=True),
+)
+
+
+def _pattern(kind: _Kind) -> bytes:
+    if len(kind.sizes) == 1:
+        return b"(?:[%b].{%d})++" % (kind.firsts, kind.sizes[0] - 1)
+    each = zip(kind.firsts, kind.sizes, strict=True)
+    return b"(?:%b)++" % b"|".join(b"[%c].{%d}" % (first, size - 1) for first, size in each)
+
+
+class _Walk:
+    """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
+
+    def __init__(self) -> None:
+        one_byte = ONE_BYTE + b"++"
+        alike = (*map(_pattern, _KINDS), *(b"(?:%b)++" % header for header in _WASTEFUL), LONGER)
+        self.all = run_of(one_byte, *_WASTEFUL, LONGER)
+        # to see at once that there is none takes a tenth of the time that trying each kind takes
+        longer = b"(?:(?!" + ONE_BYTE + b")(?:" + b"|".join((*_WASTEFUL, LONGER)) + b"))++"
+        self.longer = re.compile(longer, re.DOTALL)
+        self.alike = re.compile(b"|".join((one_byte, *alike)), re.DOTALL)
+        self.header = re.compile(_HEADERS, re.DOTALL)
+
+
+@cache
+def _walk() -> _Walk:
+    return _Walk()
+
+
+class _PriceList:
+    """What each kind of values takes."""
+
+    def __init__(self, prices: Prices) -> None:
+        #: the dearest value that is no container
+        self.dearest = _PLACE + max(
+            _DECIMAL if prices.decimals else 0, _TEXT if prices.texts else _NUMBER
+        )
+        self._has_sets = prices.sets
+        self._number = _DECIMAL if prices.decimals else _NUMBER
+        self._text = _DECIMAL if prices.decimals else _TEXT if prices.texts else 0
+        self._of_kind = {
+            first: (kind.sizes[0], self._price_of(kind)) for kind in _KINDS for first in kind.firsts
+        }
+        by_price: dict[int, list[int]] = {}
+        for first in range(0x100):
+            by_price.setdefault(self._price_of_byte(first, prices), []).append(first)
+        everything = bytes(range(0x100))
+        #: for each price of values of one byte those that have another one
+        self._of_one_byte = [
+            (price, everything.translate(None, bytes(firsts))) for price, firsts in by_price.items()
+        ]
+
+    def of_one_byte(self, values: bytes) -> int:
+        """Return what values of one byte take."""
+        return sum(
+            len(values.translate(None, others)) * price for price, others in self._of_one_byte
+        )
+
+    def of_runs(self, runs: list[bytes]) -> int:
+        """Return what the longer values take among runs of one kind each."""
+        memory, has_wasteful = 0, False
+        # there may be millions: none takes a step of Python
+        for (first, size), times in Counter(
+            zip(map(itemgetter(0), runs), map(len, runs), strict=True)
+        ).items():
+            if first in self._of_kind:
+                unit, price = self._of_kind[first]
+                memory += times * size * price // unit
+            elif 0xC4 <= first <= 0xDB:
+                memory += times * self.other(size)
+            elif first in _LONG_HEADERS:
+                has_wasteful = True
+        if has_wasteful:
+            for first, count, times in _wasteful(runs):
+                memory += times * self.container(first, count)
+        return memory
+
+    def other(self, size: int) -> int:
+        """Return what a longer text, bytes or an extension takes."""
+        return _PLACE + max(_TEXT, self._text) + size
+
+    def container(self, first: int, count: int) -> int:
+        """Return what a map or an array of so many items takes without these."""
+        if first in _MAPS:
+            return _PLACE + _SMALL_MAPS.get(count, 60 * count)
+        if self._has_sets:
+            return _PLACE + (224 if count < 5 else 736 if count < 20 else 115 * count)
+        return _PLACE + _LIST
+
+    def _price_of(self, kind: _Kind) -> int:
+        number = self._number if kind.is_number else 0
+        text = self._text if kind.is_text or self._text == _DECIMAL else 0
+        return _PLACE + max(number, text, 0 if kind.is_text or kind.is_number else _TEXT)
+
+    def _price_of_byte(self, first: int, prices: Prices) -> int:
+        if 0x80 <= first <= 0x9F:
+            return self.container(first, first & SHORT)
+        if 0xA0 <= first <= 0xDF:
+            return _PLACE
+        is_there = first <= 0x7F or first >= 0xFB
+        if is_there and not (prices.decimals or prices.floats):
+            return _PLACE
+        return _PLACE + self._number
+
+
+@cache
+def _price_list(prices: Prices) -> _PriceList:
+    return _PriceList(prices)
