@@ -156,7 +156,7 @@ class Service:
     def run_service_as_main_blocking(self) -> None:
         """Run `main` in this thread until it ends; in the main thread signals stop it.
 
-        :raises BaseException: what kept it from being READY, what main raised, or what made the
+        :raises BaseException: what kept it from being READY, an exception of main, or what made the
             service fail
         """
         self._run_blocking(main_mode=True)

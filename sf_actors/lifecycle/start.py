@@ -109,9 +109,9 @@ class Start:
             raise trimmed(call.error)
 
     def _begin_to_read(self) -> None:
-        """Let actors read, unless the stop has begun.
+        """Let all actors read.
 
-        :raises ServiceStopped: it has
+        :raises ServiceStopped: the stop has begun
         """
         state = self._state
         with state.lock:

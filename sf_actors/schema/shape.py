@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that is replaced whole: a scalar, list, tuple, set, or a union of such."""
+    """A value that is replaced whole: a scalar, list, tuple, set, or a union of these."""
 
 
 @dataclass(frozen=True, slots=True)

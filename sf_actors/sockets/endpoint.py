@@ -1,6 +1,6 @@
 """One address: `host:port`, `tcp://`, `ipc://` or `inproc://`.
 
-A host name is looked up only when its socket binds: `Endpoint.bindable`.
+A host name is resolved only for a socket that binds, by `Endpoint.bindable`.
 """
 
 from __future__ import annotations
