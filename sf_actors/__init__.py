@@ -1,6 +1,6 @@
 """Services as one plain Python file, run over ZeroMQ by threaded actors.
 
-`Service` runs a service file; `get_logger` gives its logger; every error of the package is a
+`Service` runs a service file, `get_logger` returns a logger, and every error of the package is an
 `SfActorsError`.
 """
 

@@ -1,8 +1,8 @@
-"""What is counted while a service runs, as plain numbers without a lock.
+"""The counters of a running service: plain numbers without a lock.
 
-Each field is written by one thread at a time: by the actor that owns the socket, by whoever has
-the turn to run user code, or under the lock of an outbound socket. Readers see a number that may
-be one message old.
+Each field is written by one thread at a time: the actor that owns the socket, the thread that has
+the turn to run user code, or a caller under the lock of an outbound socket. Readers may see a
+number that is one message old.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHORTEST_S = BOUNDS_S[0]
 
 
 class Durations:
-    """How long the handlers of one model took, in seconds."""
+    """The durations of one model's handler calls, in seconds."""
 
     __slots__ = ("_buckets", "max", "sum")
 
@@ -33,7 +33,7 @@ class Durations:
         self.sum += seconds
         if seconds > self.max:  # noqa: PLR1730 - half the price of max()
             self.max = seconds
-        # most are in the first: to look at it costs less than to search
+        # most are in the first bucket: checking it costs less than a search
         self._buckets[0 if seconds <= SHORTEST_S else bisect_left(BOUNDS_S, seconds)] += 1
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,15 +48,15 @@ class Durations:
 
 
 class Backlog:
-    """How many calls of one actor wait at the router, or for their answer to be sent.
+    """The number of an actor's calls that wait at the router, or for their reply to be sent.
 
-    Each number has one thread that counts, so that none needs a lock.
+    Each field is written by one thread, so none needs a lock.
     """
 
     __slots__ = ("_cancelled", "brought", "finished")
 
     def __init__(self) -> None:
-        #: where the two are equal, none waits
+        #: no call waits if the two are equal
         self.brought = 0
         self.finished = 0
         self._cancelled = 0
@@ -65,11 +65,11 @@ class Backlog:
         return max(0, self.brought - self.finished - self._cancelled)
 
     def bring(self) -> None:
-        """Count a call that waits now; runs in the actor's thread."""
+        """Count a call that begins to wait; runs in the actor's thread."""
         self.brought += 1
 
     def finish(self) -> None:
-        """Count a call that waits no longer; always runs in the same thread."""
+        """Count a call that waits no longer; always called in the same thread."""
         self.finished += 1
 
     def cancel(self) -> None:
@@ -110,7 +110,7 @@ class Counters:
         self.failed = 0
         self.dropped: dict[str, int] = {}
         self.missed = 0
-        #: 1 when the publisher that is connected to answers, else 0; None where that is not known
+        #: of a connecting subscriber: 1 while its publisher answers, else 0; None if unknown
         self.peers: int | None = 0
         self.in_flight = 0
         #: of the newest actor of the model
@@ -124,7 +124,7 @@ class Counters:
 
     @property
     def last_error(self) -> str | None:
-        """The last error in one text, cut: what it quotes may come from outside."""
+        """The last error as a text, cut, since it may quote texts of peers."""
         return self._last_error
 
     @last_error.setter
@@ -156,7 +156,7 @@ class Counters:
 
 
 def summary(error: BaseException) -> str:
-    """Return the type and the whole text of an error, however long; never raises."""
+    """Return the type and the whole text of an error; never raises."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - a user's exception may fail to print itself

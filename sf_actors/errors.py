@@ -3,24 +3,24 @@
 ::
 
     SfActorsError
-    ├── UserError                 told in one line, without a traceback
+    ├── UserError                 shown in one line, without a traceback
     │   ├── UsageError            a flag, a path or an argument of Service
     │   ├── DefinitionError       the service file, its hooks and their signatures
     │   │   └── ModelError        a connection model or a state model
     │   ├── ConfigError           the config, against its model
     │   ├── AddressError          the addresses, against the models
-    │   ├── BindError             a socket that could not be opened where it should
+    │   ├── BindError             a socket that could not be opened at its address
     │   └── KeysError             the folder of CURVE keys
     ├── InvalidArguments          to_send: the arguments or the reply fail their model
     │   └── MessageTooLarge       … or are larger than max_message_bytes
     ├── RequestTimeout            no reply within the deadline
     ├── RemoteError               the other side answered with an error
     ├── ServiceStopped            the service stops, or has stopped
-    ├── ServiceRunning            a second run of a Service that runs
+    ├── ServiceRunning            `run_…` was called while the Service runs
     ├── ServiceFailed             the service ended by a fault of its own
     │   ├── ActorDied             an actor died more often than it may be restarted
     │   └── StopOverdue           user code did not end within the deadline of the stop
-    └── MessageError              an inbound message that cannot be taken; never leaves the package
+    └── MessageError              an inbound message is refused; never leaves the package
         ├── Undecodable           it is not MessagePack, or not our envelope
         ├── InvalidMessage        its fields fail the model
         └── OversizedMessage      it is larger than max_message_bytes
@@ -32,11 +32,11 @@ from typing import ClassVar
 
 
 class SfActorsError(Exception):
-    """The root of the tree: catches everything that the package raises on purpose."""
+    """The base of all errors that the package raises on purpose."""
 
 
 class UserError(SfActorsError):
-    """Something the user wrote or typed cannot be used; the message says all there is to say."""
+    """The user's file, config or arguments are wrong; the message alone explains it."""
 
 
 class UsageError(UserError):
@@ -56,7 +56,7 @@ class ConfigError(UserError):
 
 
 class AddressError(UserError):
-    """An address is missing or cannot be one."""
+    """An address is missing or invalid."""
 
 
 class BindError(UserError):
@@ -64,13 +64,13 @@ class BindError(UserError):
 
 
 class KeysError(UserError):
-    """The folder of CURVE keys lacks something or cannot be read."""
+    """The folder of CURVE keys lacks a key, or a file is unreadable or unsafe."""
 
 
 class InvalidArguments(SfActorsError):
-    """Arguments or a reply fail their model, or a name is none of the service's.
+    """Arguments or a reply fail their model, or the service has no model of this name.
 
-    If it is the arguments or the name, nothing was sent.
+    If the arguments or the name are wrong, nothing was sent.
     """
 
 
@@ -85,8 +85,8 @@ class RequestTimeout(SfActorsError):
 class RemoteError(SfActorsError):
     """The other side answered with an error.
 
-    `type` is the name of the error over there, `message` its text; '' where the other side keeps
-    that to itself (`error_details`).
+    `type` is the name of the error on the other side, `message` its text, or '' if the other side
+    does not send it (`error_details`).
     """
 
     def __init__(self, type_: str, message: str, *, connection: str) -> None:
@@ -117,7 +117,7 @@ class StopOverdue(ServiceFailed):
 
 
 class MessageError(SfActorsError):
-    """An inbound message cannot be taken; `reason` is the counter it belongs to."""
+    """An inbound message is refused; `reason` is its key in the counter `dropped`."""
 
     reason: ClassVar[str] = "undecodable"
 

@@ -1,4 +1,4 @@
-"""`Service`: a service file that can be run, stopped, and run again."""
+"""`Service`: runs a service file, stops it, and can run it again."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _services: weakref.WeakSet[Service] = weakref.WeakSet()
 
 
 def _stop_all() -> None:
-    """Stop what runs when the process ends; the deadlines of all run at once.
+    """Stop all running services at the end of the process; their deadlines run in parallel.
 
-    No thread is started for it: from Python 3.12 on there are none to be had this late.
+    It starts no thread: from Python 3.12 on that is impossible this late.
     """
     running = [service for service in _services if service.is_running]
     for service in running:
@@ -47,12 +47,12 @@ def _stop_all() -> None:
         service.stop_service()
 
 
-# before the interpreter waits for threads that user code started and that wait for ServiceStopped
+# before the interpreter joins threads of user code, which may be waiting for ServiceStopped
 getattr(threading, "_register_atexit", atexit.register)(_stop_all)
 
 
 class Service:
-    """One service: its own config, log, state and failure, whatever else the process does.
+    """One service of the process, with its own config, log, state and failure.
 
     Every method may be called in any thread.
 
@@ -60,18 +60,18 @@ class Service:
     :param service_module: a module, instead of the path
     :param config: flat, or with `required` and `optional`
     :param addresses: ``{'connections': {'in': {name: {socket: address}}, 'out': …}, 'states': …}``
-    :param console_loglevel: what goes to standard error; None or 'NONE': nothing
+    :param console_loglevel: lowest level for standard error; None or 'NONE': no lines
     :param log_path: the log file; its folder is made
-    :param file_loglevel: what goes to the file
-    :param backup_count: hourly files that are kept
+    :param file_loglevel: lowest level for the file
+    :param backup_count: hourly files to keep
     :param service_loop_min_wait_time_s: least time between two handler calls, in seconds
-    :param name: as it stands in the log; by default that of the file or module
+    :param name: its name in the log; by default that of the file or module
     :param allow_inbound: serve inbound models in main mode as well
     :param stop_timeout_s: deadline of a stop, in seconds
     :param keys: folder with the CURVE keys; without one nothing is encrypted
-    :param error_details: what callers are told of a handler's error: 'full', its text as well, or
-        'type'; None: 'full', but beyond loopback without keys 'type'
-    :raises UsageError: an argument is none of these
+    :param error_details: what requesters get of a handler's error: 'full' is type and text, 'type'
+        the type alone; None: 'full', but 'type' for sockets beyond loopback without keys
+    :raises UsageError: an argument is invalid
     """
 
     def __init__(  # noqa: PLR0917 - the order of service_framework
@@ -124,7 +124,7 @@ class Service:
         self._ended = LightEvent(is_set=True)
         self._is_stop_asked = False
         self._signals: SignalHandlers | None = None
-        #: called once at the end of a stop that left user code behind; for the command line
+        #: called once, after a stop that left user code behind; for the command line
         self.on_overdue: Callable[[], None] | None = None
         self._failure: BaseException | None = None
         self._addresses: dict[str, Any] = _copied(addresses or {})
@@ -135,14 +135,14 @@ class Service:
     def run_service(self) -> None:
         """Serve in the background; the service is READY when this returns.
 
-        :raises BaseException: what kept it from being READY, with everything closed again
+        :raises BaseException: what kept it from being READY; everything is closed again
         """
         self._start(main_mode=False)
 
     def run_service_as_main(self) -> None:
         """Run `main` in a thread of its own; the service is READY when this returns.
 
-        :raises BaseException: what kept it from being READY, with everything closed again
+        :raises BaseException: what kept it from being READY; everything is closed again
         """
         self._start(main_mode=True).start_main()
 
@@ -156,15 +156,15 @@ class Service:
     def run_service_as_main_blocking(self) -> None:
         """Run `main` in this thread until it ends; in the main thread signals stop it.
 
-        :raises BaseException: what kept it from being READY, what main raised, or what made the
+        :raises BaseException: what kept it from being READY, an exception of main, or what made the
             service fail
         """
         self._run_blocking(main_mode=True)
 
     def stop_service(self) -> None:
-        """Stop, within the deadline; does nothing when the service does not run.
+        """Stop the service within the deadline; does nothing if it does not run.
 
-        In the service's own user code it returns at once, and the service stops behind it.
+        Called by the service's own user code it returns at once, and the stop goes on behind it.
         """
         if os.getpid() != self._pid:
             return
@@ -178,7 +178,7 @@ class Service:
             run.stop()
 
     def begin_stop(self) -> None:
-        """Let the deadline of a stop run from now on, without waiting; `stop_service` follows."""
+        """Begin a stop and its deadline without waiting; call `stop_service` afterwards."""
         with self._lock:
             self._is_stop_asked = True
             run = self._run
@@ -188,10 +188,10 @@ class Service:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the service has ended.
 
-        :param timeout: in seconds; None: for ever
-        :returns: False when the time is over and the service still runs
+        :param timeout: in seconds; None waits for ever
+        :returns: False if the service still runs after `timeout`
         """
-        # beyond TIMEOUT_MAX, infinity included, waiting is an OverflowError
+        # more than TIMEOUT_MAX, such as infinity, would be an OverflowError
         longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         has_ended = self._ended.wait(longest)
         run = self._run
@@ -216,23 +216,23 @@ class Service:
 
     @property
     def is_running(self) -> bool:
-        """Whether a run has begun and not ended."""
+        """True from the start of a run to its end."""
         return os.getpid() == self._pid and not self._ended.is_set()
 
     @property
     def failure(self) -> BaseException | None:
-        """What made the last run fail, or None."""
+        """The exception that made the last run fail, or None."""
         run = self._run
         return self._failure if run is None else run.state.failure
 
     @property
     def was_ready(self) -> bool:
-        """Whether the current or last run got as far as READY."""
+        """True if the current or last run was READY at some time."""
         return self._run is not None and self._run.state.was_ready
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """The addresses as they were given, with the ports that were taken for port 0."""
+        """The given addresses, with the actual ports in place of port 0."""
         with self._lock:
             addresses: dict[str, Any] = _copied(self._addresses)
         return addresses
@@ -347,7 +347,7 @@ class Service:
             raise
 
     def _leave_behind(self, loading: Loading) -> None:
-        """Take that the service file has not let itself be interrupted within the deadline."""
+        """Note that the service file could not be interrupted within the deadline."""
         name = self._name or default_name(self._source)
         with self._lock:
             if self._failure is None:
@@ -394,7 +394,7 @@ def _seconds(name: str, value: object) -> float:
 
 
 def _copied(addresses: Any) -> Any:
-    """Return dicts of our own, however deep."""
+    """Return a copy of the dicts, at every depth."""
     if isinstance(addresses, Mapping):
         return {key: _copied(value) for key, value in addresses.items()}
     return addresses

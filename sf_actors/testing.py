@@ -1,4 +1,4 @@
-"""Running services inside a test, without files and without guessing what has happened when."""
+"""Runs services inside a test, without files and without sleeps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def module_of(name: str = "service_under_test", **definitions: object) -> ModuleType:
-    """Return a module that can be run as a service, made of what would stand in its file.
+    """Return a module that can be run as a service, made of the definitions of its file.
 
-    Its functions may be closures of the test, which can so hand what they got to a queue that the
-    test waits on.
+    Its functions may be closures of the test, for example to put what they receive into a queue
+    that the test waits on.
 
     :param definitions: `connection_models`, `state_models`, `main`, `init_function`, …
     """
@@ -36,7 +36,7 @@ def running(
 ) -> Iterator[Service]:
     """Run a service in the background while the block runs, and stop it afterwards.
 
-    :param source: what `Service` takes: a path or a module
+    :param source: a path or a module, as for `Service`
     :param as_main: run `main` in a thread of its own
     :param arguments: further arguments of `Service`
     :raises BaseException: what kept the service from being READY

@@ -1,7 +1,7 @@
-"""Values in the words of messages: short, one line, never an error of their own.
+"""Formats values for messages: short, on one line, without raising.
 
-Texts from outside may be long and may hold what moves a cursor or reorders a line: `bounded` cuts
-them, `escaped` makes all of it visible.
+Texts from outside may be long, and may contain characters that move the cursor or reorder a line:
+`bounded` cuts them, `escaped` makes such characters visible.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _LENGTH = 60
 
-#: What a text from outside is cut to where it is kept or logged, in characters.
+#: Longest text from outside that is kept or logged, in characters.
 LONGEST_TEXT = 2048
 
-#: What moves a cursor, begins a line, reorders or hides text, or cannot be written at all.
+#: Characters that move the cursor, begin a line, reorder or hide text, or cannot be encoded.
 UNSAFE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
@@ -28,12 +28,12 @@ UNSAFE = re.compile(
 
 
 class _Short(reprlib.Repr):
-    """The repr of any value, at the price of what is shown of it.
+    """The shortened repr of any value, at a cost of only the part that is shown.
 
-    The standard library's own sorts all of a mapping or set to show four of it.
+    The standard library's own sorts a whole mapping or set to show four items.
 
-    :param items: shown of each list, mapping or set
-    :param length: of each text, in characters
+    :param items: most items shown of each list, mapping or set
+    :param length: most characters of each text
     """
 
     def __init__(self, *, items: int, length: int) -> None:
@@ -43,7 +43,7 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxlong = self.maxother = length
 
     def repr_bytes(self, value: bytes, level: int) -> str:
-        """Cut before it is shown: a megabyte of bytes is four of text."""
+        """Cut before the repr: a megabyte of bytes is four of text."""
         del level
         return repr(value[: self.maxstring])
 
@@ -62,7 +62,7 @@ class _Short(reprlib.Repr):
         )
 
     def repr_set(self, value: set[Any] | frozenset[Any], level: int) -> str:
-        """Show any items."""
+        """Show some items."""
         if not value:
             return "set()"
         if level <= 0:
@@ -71,7 +71,7 @@ class _Short(reprlib.Repr):
         return self._joined("{", items, "}", len(value))
 
     def repr_frozenset(self, value: frozenset[Any], level: int) -> str:
-        """Show any items."""
+        """Show some items."""
         return f"frozenset({self.repr_set(value, level)})" if value else "frozenset()"
 
     def _joined(self, begin: str, items: Iterable[str], end: str, count: int) -> str:
@@ -88,18 +88,18 @@ def shown(value: object) -> str:
     if value is None:
         return "None"
     kind = type(value)
-    if hasattr(kind, "__plain__"):  # its repr would be the whole state's
+    if hasattr(kind, "__plain__"):  # its repr would be the whole state
         return f"{kind.__name__} of a state"
     try:
         text = _SHORT.repr(value)
-    except Exception:  # noqa: BLE001 - a repr of user code; the message must be made all the same
+    except Exception:  # noqa: BLE001 - user code's repr may raise; the message is made nevertheless
         text = "whose repr raises"
     return f"{kind.__name__} {cut(text)}"
 
 
 def named(key: object) -> str:
     """Return a key as a step of a path: short, without quotes."""
-    if isinstance(key, bytes | tuple | frozenset):  # the whole of it may be megabytes of text
+    if isinstance(key, bytes | tuple | frozenset):  # its str may be megabytes long
         return shown(key).partition(" ")[2]
     try:
         return cut(str(key))
@@ -108,13 +108,13 @@ def named(key: object) -> str:
 
 
 def cut(text: str, length: int = _LENGTH) -> str:
-    """Return at most so many characters, printable and on one line."""
+    """Return a text cut to `length` characters, printable and on one line."""
     short = text if len(text) <= length else text[: length - 1] + "…"
     return short if short.isprintable() else repr(short)[1:-1]
 
 
 def bounded(text: str, length: int = LONGEST_TEXT) -> str:
-    """Return at most so many characters, with a note of how many were left out."""
+    """Return a text cut to `length` characters, with a note of how many were left out."""
     if len(text) <= length:
         return text
     note = "… ({:,} characters left out)"
@@ -123,15 +123,15 @@ def bounded(text: str, length: int = LONGEST_TEXT) -> str:
 
 
 def bounded_repr(value: object, length: int = LONGEST_TEXT) -> str:
-    """Return a repr of at most so many characters, at the price of what is shown of it.
+    """Return a repr of at most `length` characters, at a cost of only the part that is shown.
 
-    :raises Exception: what the repr of user code raises
+    :raises Exception: an exception of user code's repr
     """
     return bounded(_LONGER.repr(value), length)
 
 
 def escaped(text: str) -> str:
-    """Return a text on one line in which all that a terminal would act on is visible."""
+    """Return a text on one line with all unsafe characters escaped."""
     return text if text.isprintable() else UNSAFE.sub(_escape, text)
 
 
@@ -140,10 +140,10 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def nearest(name: object, names: Iterable[str]) -> str:
-    """Return a hint to append to a message: the name that may have been meant, or nothing.
+    """Return a hint to append to a message: the name that was probably meant.
 
-    :param name: what was written
-    :param names: what could have been written
+    :param name: the unknown name
+    :param names: the known names
     :returns: ``"; did you mean 'x'?"`` or ``""``
     """
     close = get_close_matches(str(name), list(names), n=1)

@@ -1,13 +1,13 @@
-"""The authenticator: says who may connect to the sockets of a service with CURVE keys.
+"""The authenticator: it decides which peers may connect to a service with CURVE keys.
 
-libzmq asks it for each connection to a bound socket, before anything else passes, over
-`inproc://zeromq.zap.01` of the service's own context (ZAP, ZeroMQ's RFC 27). It admits the keys
-that `authorized/` holds at that moment and nobody else. What it cannot understand or look up it
-denies. Where it is not there (before the start, after the stop, between its death and its
-successor) libzmq denies by itself, since the sockets name a domain and enforce it.
+libzmq asks it about each connection to a bound socket, before any message passes, over
+`inproc://zeromq.zap.01` of the service's own context (ZAP, ZeroMQ's RFC 27). It admits only the
+keys that are in `authorized/` at that moment, and denies requests that it cannot decode or check.
+Without an authenticator (before the start, after the stop, between its death and its restart)
+libzmq itself denies, since the sockets enforce a domain.
 
-Whom it admits it gives a routing id, in place of the one that the peer claims: by a claimed one a
-peer could take another's place, or, with one that a ROUTER is about to give, end the process.
+It assigns a routing id to each admitted peer in place of the one that the peer claims. A claimed id
+could replace another peer or, if a ROUTER is about to assign the same one, abort the process.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _VERSION = b"1.0"
 _CURVE = b"CURVE"
 _KEY_BYTES = 32
 
-#: The part of the time that looks at `authorized/` may take: strangers cause them, and each of them
-#: holds up the rest of the process. But nobody waits long, be there thousands of files.
+#: The share of time for reading `authorized/`: strangers can cause reads, and each one delays the
+#: rest of the process. The pause between reads is limited, even with thousands of files.
 _LOOKING = 0.1
 _LONGEST_PAUSE_S = 0.1
 
-#: Of what a line shows, in characters.
+#: Longest text in a log line, in characters.
 _SHOWN = 300
 
-#: The numbers of routing ids: they begin where nobody can know, and none comes twice.
+#: The numbers of routing ids: they start at random, and none repeats.
 _numbers = itertools.count(int.from_bytes(os.urandom(8)))
 
 
 class Verdict(NamedTuple):
-    """Whether a connection is let in, and why not; the key is who it is, as far as it is known."""
+    """The decision about a connection, its key if known, and the reason of a refusal."""
 
     is_admitted: bool
     key: bytes
@@ -63,20 +63,20 @@ class Verdict(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What libzmq is told."""
+    """The reply to libzmq."""
 
     is_admitted: bool
     frames: list[bytes]
 
 
 class Authenticator(pykka.ThreadingActor):
-    """Answers libzmq's questions; all hooks run in its own thread.
+    """Answers libzmq's requests; all hooks run in its own thread.
 
-    It starts before any other socket is bound and ends after all of them are closed. A fault costs
-    one connection; one of its socket or of its wait ends it, and the supervisor starts another.
+    It starts before any other socket is bound and ends after all are closed. A fault in a decision
+    denies one connection; a fault of its socket or wait ends it, and the supervisor restarts it.
 
-    :param keys: the folder that says who is authorized; it is looked at after the questions were
-        read that it answers, so that a change counts from the next connection on
+    :param keys: the folder with `authorized/`, read after the requests that it decides, so that a
+        change counts from the next connection on
     """
 
     use_daemon_thread = True
@@ -86,7 +86,7 @@ class Authenticator(pykka.ThreadingActor):
         self.name = "authenticator"
         self.thread: threading.Thread | None = None
         self.counters = Counters()
-        #: what `start` takes to make a successor
+        #: the arguments of `start` for a restart
         self.restart_arguments = (world, keys)
         self._world = world
         self._keys = keys
@@ -102,7 +102,7 @@ class Authenticator(pykka.ThreadingActor):
         return SocketInbox()
 
     def on_start(self) -> None:
-        """Open the socket and begin at once: others bind theirs when this one is there."""
+        """Open the socket and begin at once: other sockets are bound only after this one."""
         self.thread = threading.current_thread()
         self.thread.name = f"{self._world.name}/{self.name}"
         self._world.scope.adopt()
@@ -110,14 +110,14 @@ class Authenticator(pykka.ThreadingActor):
             self._source = SocketSource(self._world.transport.questions())
             self._fence = Fence(self._world.transport.context)
             self._inbox.watch(self._source)
-        except BaseException as error:  # noqa: BLE001 - told to who waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting start
             self.stop()
             self._world.supervisor.opened(self, error)
         else:
             self._world.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
-        """Read questions until there is none, or a batch is done."""
+        """Read requests until there is none, or a batch is done."""
         if self._source is None:
             return
         try:
@@ -131,7 +131,7 @@ class Authenticator(pykka.ThreadingActor):
             self._world.supervisor.died(self, error)
 
     def on_stop(self) -> None:
-        """Close the socket; from now on libzmq denies."""
+        """Close the socket; from now on libzmq denies all connections."""
         self._close()
         self._inbox.close()
 
@@ -145,7 +145,7 @@ class Authenticator(pykka.ThreadingActor):
             self._world.transport.close_questions(source.socket)
 
     def _read(self, source: SocketSource) -> None:
-        # Before the read: what comes meanwhile is answered by the same look.
+        # before reading: requests that arrive during the pause share one read of the folder
         pause = self._next_look - monotonic()
         if pause > 0:
             sleep(pause)
@@ -167,8 +167,8 @@ class Authenticator(pykka.ThreadingActor):
             else:
                 source.socket.send_multipart(answer.frames, zmq.NOBLOCK)
         if admitted and self._fence is not None:
-            # After a question libzmq's thread looks once whether the answer is there already, and
-            # if so, the id that the peer claims replaces ours. Later it is the other way round.
+            # Right after a request libzmq's thread checks once for an early answer; the id that the
+            # peer claims then replaces ours. A later answer replaces the claimed id.
             self._fence.wait()
             for frames in admitted:
                 source.socket.send_multipart(frames, zmq.NOBLOCK)
@@ -190,12 +190,12 @@ class Authenticator(pykka.ThreadingActor):
             question = frames[start:]
             request_id = question[1]
         except (ValueError, IndexError):
-            # without these nobody can be answered; libzmq gives up on the connection by itself
+            # without these no answer is possible; libzmq gives up the connection by itself
             self._warn("a question without an empty frame and an id", b"")
             return None
         try:
             verdict = judge(question, authorized)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody gets in by it
+        except Exception as error:  # noqa: BLE001 - any fault denies
             verdict = Verdict(
                 is_admitted=False, key=b"", reason=f"it could not be judged: {error!r}"
             )
@@ -207,7 +207,7 @@ class Authenticator(pykka.ThreadingActor):
         return Answer(verdict.is_admitted, [*frames[:start], _VERSION, request_id, *answer])
 
     def _warn(self, reason: str, key: bytes, question: Sequence[bytes] = ()) -> None:
-        """Log a refusal, but once in a while: strangers can cause as many as they like."""
+        """Log a refusal at a limited rate: strangers can cause any number of them."""
         left_out = self._throttle.admit("refused", monotonic())
         if left_out is None:
             return
@@ -225,13 +225,13 @@ class Authenticator(pykka.ThreadingActor):
 def new_routing_id() -> bytes:
     """Return a routing id that no peer had before; any thread.
 
-    It never begins with a zero byte, as those that a ROUTER gives do.
+    It never begins with a zero byte, as a ROUTER's own ids do.
     """
     return b"\x01" + (next(_numbers) % 2**64).to_bytes(8)
 
 
 def metadata(**properties: bytes) -> bytes:
-    """Return properties as ZAP and ZMTP write them: each a name and a value after their lengths."""
+    """Return properties in the form of ZAP and ZMTP: names and values after their lengths."""
     return b"".join(
         struct.pack(f"!B{len(name)}sI", len(name), name.encode(), len(value)) + value
         for name, value in properties.items()
@@ -239,10 +239,10 @@ def metadata(**properties: bytes) -> bytes:
 
 
 def judge(question: Sequence[bytes], authorized: Callable[[], frozenset[bytes]]) -> Verdict:
-    """Return whether a connection may be let in.
+    """Return the decision about a connection.
 
     :param question: version, request id, domain, address, identity, mechanism, credentials (RFC 27)
-    :param authorized: gives the keys that may, Z85
+    :param authorized: returns the keys that are admitted, Z85
     """
     version, _, domain, _, _, mechanism, *credentials = question
     refusal = ""

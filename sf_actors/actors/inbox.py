@@ -1,9 +1,8 @@
-"""Inboxes: the one place where an actor waits. The only file that touches pykka's inner hooks.
+"""Inboxes: the one place where an actor waits, and the only file that uses pykka's internals.
 
-pykka's loop calls `get()` for the next envelope. An `Inbox` waits for messages of other actors; a
-`SocketInbox` waits for these, for its sockets and for its deadline at once, in one `zmq_poll`, so
-that there is no polling interval and no second thread. `get()` never raises: pykka would end the
-thread without a word.
+pykka's loop calls `get()` for the next envelope. An `Inbox` waits for messages of other actors. A
+`SocketInbox` waits for these, its sockets and its deadline in one `zmq_poll`, without a polling
+interval or a second thread. `get()` never raises, since pykka would silently end the thread.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ _POLLIN: Final = int(zmq.POLLIN)
 #: A poll that took at least this long really waited, so nothing was queued before it.
 _LEAST_WAIT_S: Final = 0.00002
 
-#: What `zmq_poll` takes, a C int on some platforms.
+#: The longest wait of `zmq_poll`, which takes a C int on some platforms.
 _LONGEST_POLL_MS: Final = 2**31 - 1
 
 
 class Step:
-    """Nothing more urgent waits: time for a piece of the work that the actor has."""
+    """It is time for a piece of the actor's own work."""
 
 
 STEP: Final = Step()
@@ -48,20 +47,20 @@ _STEP: Final = Envelope(STEP)
 
 
 class WaitFailed:
-    """The wait itself failed; the actor raises what is inside."""
+    """The wait itself failed; the actor raises `error`."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class Pollable:
-    """What an inbox waits for, and that arrives as a message when it may be readable.
+    """A source that an inbox waits for; when it may be readable, its message arrives.
 
-    Whoever gets the message reads until nothing is there and then says so with `drained`.
+    The receiver of the message reads until nothing is left and then calls `drained`.
 
-    :param item: what `zmq_poll` waits for: a socket or a descriptor
-    :param message: what arrives
-    :ivar came_alone: the poll had to wait, so there is probably just one message
+    :param item: a socket or a descriptor, for `zmq_poll`
+    :param message: the message that arrives
+    :ivar is_probably_single: the poll had to wait, so there is probably just one message
     """
 
     __slots__ = ("envelope", "is_probably_single", "item", "may_be_readable", "paused")
@@ -74,19 +73,19 @@ class Pollable:
         self.paused = False
 
     def drained(self) -> None:
-        """Say that a read found nothing, or would; runs in the thread of the actor.
+        """Note that nothing is left to read; in the thread of the actor.
 
-        Where it would find something, `zmq_poll` says so at once; with a shared socket it does not.
+        If something is left, `zmq_poll` reports it again, except for a shared socket.
         """
         self.may_be_readable = False
 
 
 class SocketSource(Pollable):
-    """A socket of ZeroMQ, which arrives itself.
+    """A ZeroMQ socket; the source itself is the message that arrives.
 
-    :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
-        not know: it waits for libzmq's descriptor alone, which signals a change, not a state, and
-        whose signal another thread may eat (see `touched`)
+    :param is_shared: other threads use the socket too, under a lock unknown to the inbox, which
+        therefore polls libzmq's descriptor. That signals a change, not a state, and another
+        thread may consume the signal (see `touched`)
     """
 
     __slots__ = ("_asked", "socket")
@@ -98,20 +97,20 @@ class SocketSource(Pollable):
         self.may_be_readable = True
 
     def has_more(self) -> bool:
-        """Return whether there is something to read; only where the socket is not shared.
+        """Return True if there is something to read; not for a shared socket.
 
-        To ask so costs half of asking for the socket's events, and a fifth of the exception that a
-        read raises when nothing is there.
+        This costs half as much as reading the socket's events, and a fifth of the exception that an
+        empty read raises.
         """
         return bool(zmq_poll(self._asked, 0))
 
     def touched(self) -> None:
-        """Say that the socket was used otherwise, which may have eaten the signal of a read."""
+        """Note that the socket was used elsewhere, which may have consumed its read signal."""
         self.may_be_readable = True
 
 
 class Inbox:
-    """Messages for an actor without a socket, first come first served; any thread may put."""
+    """Messages for an actor without a socket, in order; any thread may put."""
 
     def __init__(self) -> None:
         self._messages: deque[Envelope[Any]] = deque()
@@ -129,11 +128,11 @@ class Inbox:
                 self._gate.release()
 
     def add(self, message: object) -> None:
-        """Add a message whether or not its actor lives; any thread."""
+        """Add a message even if the actor has ended; any thread."""
         self.put(Envelope(message))
 
     def get(self) -> Envelope[Any]:
-        """Return the next message; waits for it, in the thread of the actor."""
+        """Wait for the next message and return it; in the thread of the actor."""
         while True:
             try:
                 with self._lock:
@@ -145,11 +144,11 @@ class Inbox:
                 return Envelope(WaitFailed(error))
 
     def empty(self) -> bool:
-        """Return whether no message waits."""
+        """Return True if no message waits."""
         return not self._messages
 
     def take_all(self) -> list[Any]:
-        """Take every message that waits but pykka's own; any thread."""
+        """Remove and return all messages but pykka's own; any thread."""
         with self._lock:
             return _take_all(self._messages)
 
@@ -166,7 +165,7 @@ class Wakeup:
             os.set_blocking(self._in, False)
 
     def set(self) -> None:
-        """Make it readable; any thread. A full counter or pipe is readable already."""
+        """Make it readable; any thread. If the write would block, it is readable already."""
         try:
             os.write(self._in, (1).to_bytes(8, "little"))
         except BlockingIOError:
@@ -194,7 +193,7 @@ class SocketInbox:
     """
 
     def __init__(self) -> None:
-        #: the messages; HOT: only to see whether there are any
+        #: the messages; HOT: others may only test if it is empty
         self.waiting: deque[Envelope[Any]] = deque()
         self._lock = threading.Lock()
         self._is_idle = False
@@ -202,10 +201,10 @@ class SocketInbox:
         self._wakeup = Wakeup()
         self._sources: dict[Any, Pollable] = {}
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
-        #: When `get` is to return a `Tick`, in seconds of `time.monotonic`; None: never.
+        #: When `get` returns a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
-        #: Whether the actor has work to do in pieces: `get` returns a `Step` in turn with readable
-        #: sources, and waits for nothing.
+        #: True if the actor has work to do in pieces: `get` does not wait, and returns a `Step` in
+        #: turn with readable sources.
         self.has_work = False
         self._is_works_turn = False
 
@@ -218,18 +217,18 @@ class SocketInbox:
                 self._wakeup.set()
 
     def get(self) -> Envelope[Any]:
-        """Return the next message, readable source or tick; waits for it."""
+        """Wait for the next message, readable source or tick and return it."""
         try:
             return self._next()
         except BaseException as error:  # noqa: BLE001 - see the top of the file
             return Envelope(WaitFailed(error))
 
     def empty(self) -> bool:
-        """Return whether no message waits."""
+        """Return True if no message waits."""
         return not self.waiting
 
     def watch(self, source: Pollable) -> None:
-        """Wait for a socket or descriptor from now on."""
+        """Begin to wait for a socket or descriptor."""
         self._sources[source.item] = source
         self._polled.append((source.item, _POLLIN))
 
@@ -247,14 +246,14 @@ class SocketInbox:
             self._polled.append((source.item, _POLLIN))
 
     def forget(self, source: Pollable) -> None:
-        """Wait for a socket no longer, before it is closed."""
+        """Stop waiting for a socket, before it is closed."""
         if self._sources.pop(source.item, None) is not None and not source.paused:
             self._polled.remove((source.item, _POLLIN))
 
     def close(self) -> list[Any]:
-        """Free the descriptor of the wake-up; messages may still be put, and nobody waits.
+        """Free the wake-up's descriptor; messages may still be put, but wake no thread.
 
-        :returns: the messages that nobody will read, without pykka's own
+        :returns: the unread messages, without pykka's own
         """
         with self._lock:
             self._is_closed = True
@@ -282,7 +281,7 @@ class SocketInbox:
                 timeout_ms = 0
                 self._is_works_turn = True
             elif self.deadline is not None:
-                # rounded up: zero until the deadline would be a busy loop
+                # rounded up: waiting zero until the deadline would be a busy loop
                 remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
                 timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)
             asked_at = monotonic()
@@ -294,7 +293,7 @@ class SocketInbox:
                     source = self._sources[item]
                     source.may_be_readable = True
                     if len(ready) == 1:
-                        # no message has come, and no other source: without another round
+                        # no message and no other source is ready: skip another round
                         source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
                         return self._turn_of(source)
             self._is_idle = False
@@ -303,20 +302,20 @@ class SocketInbox:
         self._is_idle = False
         self._is_works_turn = True
         if len(self._sources) > 1:
-            # to the end of the line, so that a busy socket does not starve another
+            # move it to the end, so that a busy socket does not starve another
             self._sources[source.item] = self._sources.pop(source.item)
         return source.envelope
 
 
 def last_inbox() -> Inbox:
-    """Return an inbox that holds the end of its actor and nothing else."""
+    """Return an inbox that contains only the order to stop."""
     inbox = Inbox()
     inbox.add(_ActorStop())
     return inbox
 
 
 def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:
-    """Take every message but those that somebody waits for; pykka answers these itself."""
+    """Remove and return the messages that expect no reply; pykka answers the others itself."""
     waiting = [envelope.message for envelope in messages if envelope.reply_to is None]
     kept = [envelope for envelope in messages if envelope.reply_to is not None]
     messages.clear()

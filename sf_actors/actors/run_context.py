@@ -1,4 +1,4 @@
-"""What the actors of one run share: each service is its own world."""
+"""The objects that the actors of one run share."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ class Supervised(Protocol):
 
 
 class Supervisor(Protocol):
-    """Who starts the actors, stops them and decides what their faults mean.
+    """Restarts actors that die, and fails the run if they die too often.
 
-    Every method may be called in any thread and returns soon.
+    Any thread may call the methods; they return soon.
     """
 
     def created(self, actor: Supervised) -> None:
-        """Take that there is an actor, the newest of its name; it is not open yet."""
+        """Note a new actor, which replaces the last of its name and is not open yet."""
 
     def opened(self, actor: Supervised, error: BaseException | None) -> None:
-        """Take that an actor is ready, or why it cannot be."""
+        """Note that an actor is open, or why it cannot be."""
 
     def bound(self, model: Model, socket: str, address: str) -> None:
-        """Take the address that a socket is bound to."""
+        """Note the address that a socket is bound to."""
 
     def died(self, actor: Supervised, error: BaseException) -> None:
-        """Take that an actor died, with its sockets closed."""
+        """Note that an actor died; its sockets are closed."""
 
     def router_faulted(self, error: BaseException) -> None:
-        """Take that the router lost a call by a fault of its own."""
+        """Note that the router lost a call by a fault of its own."""
 
 
 class CallQueue(Protocol):
-    """Runs calls that cannot run at once, one after the other; any thread."""
+    """Runs calls one after another; any thread."""
 
     def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; whether it ran."""
+        """Run a call at once or queue it; return True if it ran."""
 
     def enqueue(self, call: Call) -> None:
-        """Queue a call, whoever has the turn."""
+        """Queue a call even if it could run at once."""
 
 
 @dataclass
 class RunContext:
-    """What the actors of one run share.
+    """The objects that the actors of one run share.
 
-    `turn` and `router` are filled in before the first actor with sockets starts.
+    `turn` and `router` are set before the first actor with sockets starts.
     """
 
     name: str
@@ -78,20 +78,20 @@ class RunContext:
     shield: InterruptGuard = field(default_factory=InterruptGuard)
     turn: HandlerLock = field(init=False)
     router: CallQueue = field(init=False)
-    #: the addresses that sockets took where the port was left open, by model and socket
+    #: the actual addresses of sockets bound to port 0, by model and socket
     taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
-    #: what the user chose that callers are told of errors; None: each socket decides
+    #: the user's choice of error details in replies; None: each socket decides
     error_details: ErrorDetails | None = None
-    #: set when outbound calls that wait must give up
+    #: set when waiting outbound calls must give up
     closing: LightEvent = field(default_factory=LightEvent)
-    #: called right after that, in the thread of the stop
+    #: called right after `closing` is set, in the thread of the stop
     when_closing: list[Callable[[], None]] = field(default_factory=list)
     #: readable once `closing` is set; created by the first requester
     closing_wakeup: Wakeup | None = None
-    #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
+    #: returns the id of a workflow that begins here: unique, cheap and short; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 
 
 def _workflow_ids() -> Iterator[str]:
-    """Give ids, all in C: a random start tells the runs of services apart, counting the rest."""
+    """Yield ids, made in C: a random start distinguishes runs, counting the ids of one run."""
     return map(hex, itertools.count(secrets.randbits(60)))

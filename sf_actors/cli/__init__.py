@@ -1,1 +1,1 @@
-"""The command line: its arguments, and the exit status that each end becomes."""
+"""The command line: its arguments and its exit status."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from sf_actors.service import Service
 
-#: The service failed while it ran; it could not start.
+#: Exit status of a service that failed while it ran, and of one that could not start.
 FAILED, NOT_READY = 1, 2
 
 
-#: How long the main thread may take to leave user code once the stop is over, in seconds.
+#: How long the main thread may stay in user code after the stop, in seconds.
 LEAVING_S = 1.0
 
 
@@ -33,17 +33,17 @@ def run() -> None:
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
-        # before there was a service to stop
+        # it came before there was a service to stop
         status = 128 + signal.SIGINT
     sys.stdout.flush()
     sys.exit(status)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the command line asks for.
+    """Run a command line.
 
     :param argv: without the program's name
-    :returns: the exit status: 0, 1 when the service failed, 2 when it could not start
+    :returns: the exit status: 0, 1 if the service failed, 2 if it could not start
     """
     try:
         arguments = parse(argv)
@@ -63,7 +63,7 @@ def _write_keys(arguments: KeysArguments) -> int:
     from sf_actors.sockets.keys import new_pair  # noqa: PLC0415 - not needed to run a service
 
     for path in new_pair(arguments.name, arguments.dir):
-        print(path)  # noqa: T201 - what was asked for
+        print(path)  # noqa: T201 - the command's output
     return 0
 
 
@@ -113,12 +113,12 @@ def _run(service: Service, arguments: Arguments) -> int:
 
 
 def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
-    """End the process if the main thread stays in user code that nothing could interrupt."""
+    """End the process if the main thread is stuck in user code that cannot be interrupted."""
     if has_returned.wait(LEAVING_S):
         return
     if service.failure is not None:
         _tell(service.failure)
-    # what keeps the main thread may keep the stream as well
+    # the stuck main thread may hold the lock of the stream
     flushing = threading.Thread(target=sys.stdout.flush, daemon=True)
     flushing.start()
     flushing.join(LEAVING_S)
@@ -150,17 +150,17 @@ def _tell(error: BaseException) -> int:
 
 
 def _print(message: str) -> None:
-    """Print an error; what it quotes, such as a file's name or a peer's text, moves no cursor."""
+    """Print an error; control characters in it, such as from a file's name, are escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
-    print(lines, file=sys.stderr)  # noqa: T201 - standard error is the place
+    print(lines, file=sys.stderr)  # noqa: T201 - errors go to standard error
 
 
 def _raise_descriptor_limit() -> None:
-    """Allow as many descriptors as the system lets us: each service needs a few."""
+    """Raise the limit of descriptors to the hard limit: each service needs a few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # some systems name a hard limit that they do not grant
+            # some systems report a hard limit that they do not grant
             os.write(2, b"sf_actors: the limit of descriptors could not be raised\n")

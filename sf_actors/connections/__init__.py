@@ -1,1 +1,1 @@
-"""What serves the models of connections: replyers, requesters, publishers, subscribers, targets."""
+"""The connections: replyers, requesters, publishers, subscribers, external targets."""

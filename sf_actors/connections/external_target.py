@@ -1,4 +1,4 @@
-"""The external target: a callable outside the package, with its arguments and reply checked."""
+"""The external target: any callable, with its arguments and result checked."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Overdue(Exception):
-    """Our own deadline has passed; a RequestTimeout may also be what the target itself raised."""
+    """Our own deadline has passed, as opposed to a RequestTimeout raised by the target itself."""
 
 
 class Outcome:
-    """What a call that runs in a thread of its own came to.
+    """The outcome of a call that runs in a thread of its own.
 
-    :ivar done: set when it came to an end, or when nobody is to wait for that any more
-    :ivar is_over: it came to an end
+    :ivar done: set when the call has ended, or when its caller must give up
+    :ivar is_over: the call has ended
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Outcome:
         self.error: BaseException | None = None
 
     def run(self, target: Callable[..., Any], args: dict[str, Any]) -> None:
-        """Call the target; what it raises is kept for the caller."""
+        """Call the target and keep its result or exception for the caller."""
         try:
             self.result = target(**args)
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -58,12 +58,12 @@ class ExternalTarget:
         world.when_closing.append(self._give_up)
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
-        """Check the arguments, call the target by keyword, check what it returns; any thread.
+        """Check the arguments, call the target by keyword, check the result; any thread.
 
         :raises InvalidArguments: the arguments or the result fail the model
-        :raises RequestTimeout: the target still runs after `timeout_s`; it runs on
-        :raises ServiceStopped: our own service stops while it runs, and it has a `timeout_s`
-        :raises BaseException: what the target raised, as it is
+        :raises RequestTimeout: the target still runs after `timeout_s`; it is not stopped
+        :raises ServiceStopped: our own service stops while a target with `timeout_s` runs
+        :raises BaseException: an exception of the target, as it is
         """
         checked = self.model.arguments.checked(args)
         with self._count_lock:
@@ -87,16 +87,16 @@ class ExternalTarget:
         return reply
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002
-        """Close nothing: there is no socket."""
+        """Do nothing: there is no socket."""
         return True
 
     def _give_up(self) -> None:
-        """Wait for no target any more; in the thread of the stop, after `closing` is set."""
+        """Wake all waiting callers; in the thread of the stop, after `closing` is set."""
         for outcome in self._waited_for.copy():
             outcome.done.set()
 
     def _call_here(self, args: dict[str, Any]) -> Any:
-        """Call the target as what it is, user code: an interrupt may reach it at any place."""
+        """Call the target as user code, which an interrupt may reach anywhere."""
         shield, here = self._world.shield, threading.get_ident()
         try:
             shield.inside.discard(here)

@@ -1,24 +1,24 @@
-"""Whether the publisher of a subscriber lives: silence is normal there, so it is asked for.
+"""Finds out if a subscriber's publisher is alive, since its silence may be normal.
 
-A subscriber that has read nothing for a while probes the address of its publisher (see `Probe`).
-ZeroMQ's own heartbeats cannot be used (see `transport`), and whatever else a subscriber hears of a
-publisher that is frozen or gone is nothing. Whoever listens there is asked: of publishers behind a
-bus nothing is known, and one that refuses our keys greets all the same.
+A subscriber that has read nothing for some time probes its publisher's address (see `Probe`).
+ZeroMQ's own heartbeats cannot be used (see `transport`), and a publisher that is frozen or gone
+sends nothing. The probe tests the peer at the address: behind a bus it says nothing about the
+publishers, and a peer that would refuse our keys greets as well.
 
 =========================== ======================================================================
-what comes                  what is done
+event                       result
 =========================== ======================================================================
-a tick, something was read  it lives; the next look is in `HEARTBEAT_S`
-a tick, nothing was read    a probe is opened, for which `ANSWER_S` are given
-the probe is greeted        it lives
-the probe is refused        it does not; another probe at the next tick
-nobody greets in time       it does not; a probe that is connected stays open, so that a publisher
-                            that is thawed is noticed at once, and one that is not does not collect
-                            connections that it has to accept some day
+a tick, something was read  alive; the next check is in `HEARTBEAT_S`
+a tick, nothing was read    a probe is opened, with `ANSWER_S` to be greeted
+the probe is greeted        alive
+the probe is refused        not alive; another probe at the next tick
+no greeting in time         not alive; a connected probe stays open, so that a publisher that thaws
+                            is noticed at once, and a frozen one does not collect connections that
+                            it must accept later
 =========================== ======================================================================
 
-Each change is logged. After a sign of life nothing is looked at for `HEARTBEAT_S`, so no publisher
-can cause more than one warning in that time, however often it comes and goes.
+Each change is logged. After a sign of life there is no check for `HEARTBEAT_S`, so a publisher that
+comes and goes causes at most one warning in that time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from sf_actors.log import Logger
     from sf_actors.sockets.endpoint import Endpoint
 
-#: After how long a silence a publisher is asked for, in seconds: often enough to be of use to who
-#: watches, seldom enough that a thousand subscribers take 2 % of one core.
+#: Silence after which a publisher is probed, in seconds: short enough to be useful, long enough for
+#: a thousand subscribers to take 2 % of one core.
 HEARTBEAT_S = 5.0
 
 #: How long a publisher may take to greet, in seconds.
@@ -48,13 +48,13 @@ class Greeting:
 
 
 class PublisherLiveness:
-    """Shows in the `peers` of a subscriber whether its publisher answers, and logs each change.
+    """Sets a subscriber's `peers` to 1 while its publisher answers, else 0, and logs each change.
 
-    Runs in the thread of the subscriber; `end` may also run in one that has taken it over.
+    Runs in the subscriber's thread; `end` may also run in a thread that has taken it over.
 
-    :param inbox: whose deadline is used for nothing else
-    :param endpoint: of the publisher
-    :param counters: of the subscriber: `received` is read, `peers` is written
+    :param inbox: the subscriber's; its deadline must not be used for anything else
+    :param endpoint: the publisher's
+    :param counters: the subscriber's: `received` is read, `peers` is written
     :param where: the model, for the log
     """
 
@@ -70,18 +70,18 @@ class PublisherLiveness:
         self._received = counters.received
         self._probe: Probe | None = None
         self._awaited: Pollable | None = None
-        #: a publisher may be started after its subscribers: the first time is not told
+        #: a publisher may start after its subscribers, so the first failure is not logged
         self._may_come_later = True
         self._is_told = False
         counters.peers = None if self._target is None else 0
 
     def begin(self) -> None:
-        """Ask for the first time."""
+        """Probe for the first time."""
         if self._target is not None:
             self._ask(self._target)
 
     def on_tick(self) -> None:
-        """See what was heard since the last time, and ask if that is nothing."""
+        """Check what was read since the last tick, and probe if that is nothing."""
         if self._target is None:
             return
         if self._counters.received != self._received:
@@ -92,12 +92,12 @@ class PublisherLiveness:
             self._see(self._probe, is_time_over=True)
 
     def on_greeting(self) -> None:
-        """See what the probe was told."""
+        """Read the probe, which may have been greeted."""
         if self._probe is not None:
             self._see(self._probe, is_time_over=False)
 
     def end(self) -> None:
-        """Ask no more, and close what is open; may be called twice."""
+        """Stop checking and close the probe; may be called twice."""
         self._drop_probe()
         self._inbox.deadline = None
 
@@ -105,7 +105,7 @@ class PublisherLiveness:
         try:
             self._probe = Probe(target)
         except CannotAsk:
-            # what is missing is logged by who looks for it at each tick (see `descriptors`)
+            # missing descriptors are logged by the check at each tick (see `descriptors`)
             self._look_again(HEARTBEAT_S)
         except NoPeer as error:
             self._is_lost(str(error))
@@ -116,7 +116,7 @@ class PublisherLiveness:
 
     def _see(self, probe: Probe, *, is_time_over: bool) -> None:
         try:
-            # first of all: who was frozen itself finds the greeting behind a deadline long past
+            # before the deadline: if this process was frozen itself, the greeting may have come
             if probe.has_greeted():
                 self._lives()
             elif is_time_over:

@@ -1,4 +1,4 @@
-"""Replies kept for a while, so that a repeated request is not handled twice."""
+"""A cache of replies, so that a repeated request is not handled twice."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import NamedTuple
 
-#: Replies kept, and the bytes that they may have together.
+#: Most replies kept, and most bytes of all together.
 MAX_REPLIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
 
-#: Repeated requests that wait for one reply.
+#: Most repeated requests that wait for one reply.
 MAX_WAITING = 16
 
 _SECRET = secrets.token_bytes(16)
 
 
 def key_of(request_id: str | int, args: bytes | memoryview) -> bytes:
-    """Return what a request is known by: its id and its packed arguments.
+    """Return the key of a request: a hash of its id and its packed arguments.
 
-    Two clients may well count their requests alike, and neither is to get the other's reply.
+    The id alone does not suffice: two clients may number their requests alike, and neither must get
+    the other's reply.
     """
     told = blake2b(args, digest_size=16, key=_SECRET)
     told.update(repr(request_id).encode("utf-8", "surrogatepass"))
@@ -28,18 +29,16 @@ def key_of(request_id: str | int, args: bytes | memoryview) -> bytes:
 
 
 class Repetition(NamedTuple):
-    """A request that came before: the way back to who repeats it, and the id that it has now."""
+    """A repeated request: its sender's address, and its current workflow id."""
 
     address: list[bytes]
     workflow_id: object
 
 
 class ReplyCache:
-    """Requests, by what `key_of` returns, with their replies; the oldest is forgotten first.
+    """The replies to requests, by `key_of`; the oldest is dropped first. For one thread.
 
-    For one thread.
-
-    It lives in memory: after a restart of the process every request is new.
+    It is kept in memory: after a restart of the process every request is new.
     """
 
     def __init__(self, *, max_replies: int = MAX_REPLIES, max_bytes: int = MAX_BYTES) -> None:
@@ -50,27 +49,27 @@ class ReplyCache:
         self._running: dict[bytes, list[Repetition]] = {}
 
     def reply_to(self, key: bytes) -> bytes | None:
-        """Return the reply that this request got, or None."""
+        """Return the reply to an earlier attempt, or None."""
         return self._replies.get(key)
 
     def is_running(self, key: bytes, repetition: Repetition) -> bool:
-        """Return whether the request is being handled; who repeats it then gets the reply too."""
+        """Return True if the request is being handled; the repetition then gets the reply too."""
         waiting = self._running.get(key)
         if waiting is None:
             return False
         waiting.append(repetition)
-        # whoever asks once more has given up its earlier attempts
+        # a further repetition means that the oldest ones have been given up
         del waiting[:-MAX_WAITING]
         return True
 
     def begin(self, key: bytes) -> None:
-        """Note that a request is being handled from now on."""
+        """Note that the handling of a request begins."""
         self._running[key] = []
 
     def finish(self, key: bytes, reply: bytes) -> list[Repetition]:
         """Keep a reply.
 
-        :returns: who asked for it again meanwhile
+        :returns: the repetitions that came meanwhile
         """
         waiting = self._running.pop(key, [])
         if len(reply) > self._max_bytes:

@@ -1,27 +1,26 @@
 """One connection shared by concurrent calls: whichever caller is waiting reads the replies of all.
 
-Each request carries an id in its envelope, as that of a REQ socket with ZMQ_REQ_CORRELATE does: a
-REP or ROUTER socket hands everything back up to the empty frame (ZeroMQ RFC 28). A reply with an id
-that nobody waits for is late, and dropped.
+Each request has an id in its address frames, as with ZMQ_REQ_CORRELATE of a REQ socket: a REP or
+ROUTER socket returns everything up to the empty frame (ZeroMQ RFC 28). A reply whose id no call
+waits for is late, and dropped.
 
-No thread belongs to it. Who does what is decided under one lock, by these rules:
+It has no thread of its own. The callers share the work by these rules, under one lock:
 
-1. A call is waiting until its reply was read, and then ready until it may go.
-2. One call at most has the turn, and one has it whenever a call is waiting or ready. Only who has
-   it gives it away.
-3. Who has the turn and may not go yet leads: it sends what is held back, reads all there is, and
-   waits for libzmq's descriptor, the others for their gates.
-4. Replies that were read let their callers go one after the other: each takes the turn with it and
-   passes it on when it leaves, so that one thread at a time runs instead of all of them against
-   each other. After the last of them a waiting call leads.
-5. Meanwhile requests are held back, so that they leave with one wake-up of libzmq's thread: with
-   the next who leads, or with the one that makes them too many.
-6. Who comes through its gate late lets all others go at once, without the turn.
-7. An open gate says only: look again. To open one too often costs a round, and nothing else.
-8. Who leaves without a reply, for whatever reason, is forgotten, and passes on the turn as well.
-   That needs no socket; what is wrong with the socket is met by the next who leads.
-9. Only a leader waits for the descriptor, which signals a change, not a state. Who sends meanwhile
-   may eat the signal, and nudges it when there is something to be read.
+1. A call is waiting until its reply is read, and then ready until it may go.
+2. At most one call has the turn, and one has it whenever a call is waiting or ready. Only the call
+   that has the turn passes it on.
+3. A call that has the turn and may not go yet leads: it sends the held-back requests, reads all
+   replies, and waits for libzmq's descriptor. The others wait for their gates.
+4. Ready calls go one after another. Each gets the turn and passes it on when it leaves, so that one
+   thread at a time runs instead of all competing. After the last one, a waiting call leads.
+5. Meanwhile new requests are held back, so that they are sent with one wake-up of libzmq's thread:
+   by the next leader, or by the request that makes them too many.
+6. A call that comes through its gate late lets all ready ones go at once, without the turn.
+7. An open gate only means: look again. Opening one too often costs a round, and nothing else.
+8. A call that leaves without a reply, for any reason, is forgotten, and passes on the turn too.
+   That needs no socket; the next leader meets any error of the socket.
+9. Only a leader waits for the descriptor, which signals a change, not a state. A call that sends
+   meanwhile may consume the signal, so it nudges the leader if there is something to read.
 """
 
 from __future__ import annotations
@@ -51,25 +50,25 @@ from sf_actors.sockets.frames import (
 if TYPE_CHECKING:
     from sf_actors.sockets.transport import Socket
 
-#: How many requests are held back at most.
+#: Most requests that are held back.
 MAX_HELD_BACK = 32
 
-#: How many messages are read at most before the caller looks at its deadline.
+#: Most messages read before the leader checks its deadline.
 MAX_READ = 1_000
 
-#: A caller that needs longer to come through its gate, in seconds, opens all others at once: the
-#: processors have other work, and threads that wait for them in turn would wait in vain.
+#: If a caller takes longer than this to come through its gate, in seconds, it lets all ready ones
+#: go at once: the processors are busy, and each in turn would have to wait for one.
 LATE_S = 0.001
 
-#: One wait; a longer deadline takes several, since the kernel counts in 32 bits.
+#: Longest single wait, in seconds; a longer deadline takes several, since poll(2) has 32 bits.
 LONGEST_WAIT_S = 3_600.0
 
 
 class Call:
-    """A request that is under way, and its caller.
+    """A request under way, and its caller.
 
-    :ivar gate: locked until the caller is to look again
-    :ivar may_go: set for good, by who hands out what has come of it: `reply` or `error`
+    :ivar gate: locked until the caller must look again
+    :ivar may_go: set once, when `reply` or `error` is set
     """
 
     __slots__ = ("error", "gate", "id", "may_go", "opened_at", "reply")
@@ -85,12 +84,12 @@ class Call:
 
 
 class SharedConnection:
-    """A DEALER socket and the calls that are under way through it; any thread.
+    """A DEALER socket and the calls under way through it; any thread.
 
-    :param socket: connected with ZMQ_IMMEDIATE, so that nothing is sent while nobody is there
-    :param closing_fd: readable when calls are to give up
+    :param socket: connected with ZMQ_IMMEDIATE, so that nothing is sent without a connection
+    :param closing_fd: readable when calls must give up
     :param where: the model, for messages
-    :ivar users: how many callers have it; counted by the requester, which closes it after the last
+    :ivar users: number of callers; counted by the requester, which closes it after the last one
     """
 
     def __init__(self, socket: Socket, closing_fd: int, *, where: str) -> None:
@@ -98,7 +97,7 @@ class SharedConnection:
         self.users = 0
         self._where = where
         self._lock = threading.Lock()
-        # no other frame is an id by chance
+        # random, so that no other frame equals an id by chance
         self._prefix = secrets.token_bytes(8)
         self._next_number = count(1).__next__
         self._waiting: dict[bytes, Call] = {}
@@ -117,8 +116,8 @@ class SharedConnection:
         """Send a request and wait for the reply.
 
         :param deadline: in seconds of `time.monotonic`
-        :returns: the reply; None when the time is over
-        :raises zmq.Again: it was not sent: nobody is there, or reads
+        :returns: the reply; None after the deadline
+        :raises zmq.Again: it was not sent, since no peer is connected or its queue is full
         :raises ServiceStopped: our own service stops
         """
         call = Call(self._prefix + self._next_number().to_bytes(8, "big"))
@@ -134,7 +133,7 @@ class SharedConnection:
                     self._lead(wait_s)
                 else:
                     call.gate.acquire(timeout=wait_s)
-            # who may go without the turn was forgotten before
+            # a call that may go without the turn was removed already
             if not call.may_go or self._turn is call:
                 self._leave(call)
         except BaseException:
@@ -145,7 +144,7 @@ class SharedConnection:
         return call.reply
 
     def close(self) -> None:
-        """Free the descriptor that is its own; after the last caller has left."""
+        """Free its own descriptor; after the last caller has left."""
         self._nudge.close()
 
     def _begin(self, call: Call, frame: bytes) -> None:
@@ -161,7 +160,7 @@ class SharedConnection:
             try:
                 self._send(call.id, frame)
             finally:
-                # also a send that was refused may have eaten the signal that the leader waits for
+                # even a refused send may have consumed the signal that the leader waits for
                 if self._turn is not call and zmq_poll(self._polled, 0):
                     self._nudge.set()
 
@@ -170,7 +169,7 @@ class SharedConnection:
         try:
             send_frame(self.socket, b"", NOBLOCK_SNDMORE)
         except zmq.Again:
-            # the peer left in between, and libzmq drops all up to the end of a message: of this one
+            # the peer left in between; libzmq drops the rest of the message, so complete it
             send_frame(self.socket, frame, NOBLOCK)
             raise
         send_frame(self.socket, frame, NOBLOCK)
@@ -187,17 +186,17 @@ class SharedConnection:
                 self._ready.append(call)
 
     def _lead(self, wait_s: float) -> None:
-        """Wait for replies, and hand them out if there are some."""
+        """Wait for replies, and pass on the turn if some came."""
         with self._lock:
             self._send_held_back()
-            # what came while somebody used the socket is not signalled again
+            # messages that came while another call used the socket are not signalled again
             is_all = self._read()
             if self._ready:
                 self._pass_on()
                 return
             if not is_all:
                 return
-        # rounded up: zero would be a busy loop
+        # rounded up: waiting zero would be a busy loop
         readable = [fd for fd, _ in self._poll.poll(int(wait_s * 1000) + 1)]
         with self._lock:
             if self._nudge.fd in readable:
@@ -211,9 +210,9 @@ class SharedConnection:
                 self._pass_on()
 
     def _read(self) -> bool:
-        """Read what is there.
+        """Read replies.
 
-        :returns: whether all of it was read
+        :returns: True if none is left
         """
         for _ in range(MAX_READ):
             if not zmq_poll(self._polled, 0):
@@ -226,7 +225,7 @@ class SharedConnection:
                 call = self._waiting.get(frames[0])
                 if call is not None and call not in self._held_back:
                     del self._waiting[call.id]
-                    # of several frames the last is the reply, as of a REP socket that sent them
+                    # a REP socket may send several frames: the last one is the reply
                     call.reply = frames[-1]
                     if call is self._turn:
                         self._ready.appendleft(call)
@@ -235,11 +234,11 @@ class SharedConnection:
         return False
 
     def _pass_on(self) -> None:
-        """Let the first that is ready go, with the turn; without any, let one lead."""
+        """Give the turn to the first ready call, which may go; else to a waiting one, to lead."""
         if self._ready:
             self._turn = call = self._ready.popleft()
             call.opened_at = monotonic()
-            # only now: who may go asks whether it has the turn
+            # after setting the turn: a call that may go checks if it has it
             call.may_go = True
             _open(call)
             return
@@ -248,7 +247,7 @@ class SharedConnection:
             _open(self._turn)
 
     def _leave(self, call: Call) -> None:
-        """Forget a call, and pass on the turn if it has it."""
+        """Remove a call, and pass on the turn if it has it."""
         with self._lock:
             if not call.may_go:
                 self._waiting.pop(call.id, None)
@@ -263,11 +262,11 @@ class SharedConnection:
                         _open(other)
                 self._pass_on()
             elif self._turn is not None:
-                # an interrupt may have come after the turn was passed on, and before this
+                # an interrupt may have come between passing on the turn and opening the gate
                 _open(self._turn)
 
 
 def _open(call: Call) -> None:
-    """Let a caller look again; its gate may be open still."""
+    """Let a caller look again; its gate may be open already."""
     if call.gate.locked():
         call.gate.release()

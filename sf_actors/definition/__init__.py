@@ -1,6 +1,6 @@
-"""From a service file to what a run needs to know: its config, addresses, models and functions.
+"""Turns a service file into what a run needs: config, addresses, models and functions.
 
-`service_file` puts it together: it has the file executed (`source`), its functions bound to what
-they can be called with (`hooks`, `signature`), and its models read (`models`, and there
+`service_file` puts it together: it executes the file (`source`), binds the functions to the
+arguments that they can take (`hooks`, `signature`), and reads the models (`models`, with
 `model_types`, `creation`, `fields`, `target`).
 """

@@ -1,4 +1,4 @@
-"""Which address each socket of each model has, by a file or a dict."""
+"""Finds the address of each socket of each model in a file or a dict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Addressed(Protocol):
-    """What `resolve` needs of a model."""
+    """A model as `resolve` needs it."""
 
     @property
     def kind(self) -> str:
@@ -32,11 +32,11 @@ class Addressed(Protocol):
 
     @property
     def sockets(self) -> tuple[str, ...]:
-        """The names of its sockets; none of an external target."""
+        """The names of its sockets; an external target has none."""
 
     @property
     def binds(self) -> Mapping[str, bool]:
-        """Whether each socket binds, else it connects."""
+        """By socket name: True if it binds, False if it connects."""
 
     @property
     def where(self) -> str:
@@ -49,7 +49,7 @@ Resolved = dict[tuple[str, str, str], dict[str, Endpoint]]
 def read_addresses_file(path: str | PathLike[str]) -> dict[str, object]:
     """Read the addresses file.
 
-    :raises AddressError: it cannot be read, is not JSON, or is not an object
+    :raises AddressError: it is unreadable, not JSON, or not an object
     """
     return json_file.read_object(path, what="addresses file", error=AddressError)
 
@@ -57,14 +57,14 @@ def read_addresses_file(path: str | PathLike[str]) -> dict[str, object]:
 def resolve(
     addresses: object, models: Sequence[Addressed], *, where: str = "addresses"
 ) -> Resolved:
-    """Give each socket of each model its address; addresses of other names are left alone.
+    """Return the address of each socket of each model; addresses of other models are ignored.
 
     :param addresses: `{"connections": {"in": {name: {socket: address}}, "out": …}, "states": …}`;
-        None for a side or the whole is {}; a single-socket model takes any one socket name, or
-        the address alone
-    :param where: what the addresses are called in messages
-    :returns: `{(kind, side, name): {socket: Endpoint}}`, all models in it
-    :raises AddressError: one is missing, is none, or is one that its socket cannot connect to
+        None means {} for each dict; a single-socket model takes any one socket name, or the
+        address alone
+    :param where: the name of the addresses in messages
+    :returns: `{(kind, side, name): {socket: Endpoint}}` for all models
+    :raises AddressError: an address is missing, invalid, or not one that can be connected to
     """
     whole = _mapping(addresses, where=where)
     resolved: Resolved = {}
@@ -81,7 +81,7 @@ def resolve(
 
 
 def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) -> tuple[object, str]:
-    """Return what the addresses have for the model, and its place."""
+    """Return the model's entry in the addresses, and its place."""
     entry: object = whole
     place = where
     for step in (model.kind, model.side, model.name):
@@ -100,7 +100,7 @@ def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) ->
 def _find_address(
     model: Addressed, socket_name: str, entry: object, *, where: str
 ) -> tuple[object, str]:
-    """Return the address of one socket as it was given, and its place."""
+    """Return the given address of one socket, and its place."""
     is_single = len(model.sockets) == 1
     if isinstance(entry, str) and is_single:
         return entry, where
@@ -120,7 +120,7 @@ def _find_address(
 
 
 def _elsewhere(model: Addressed, whole: Mapping[str, object], *, where: str) -> str:
-    """Return a hint if the model's name stands in another place of the addresses."""
+    """Return a hint if another place of the addresses has the model's name, else ''."""
     for kind, sides in whole.items():
         for side, names in sides.items() if isinstance(sides, Mapping) else ():
             if isinstance(names, Mapping) and model.name in names:

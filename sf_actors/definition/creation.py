@@ -1,4 +1,4 @@
-"""The creation arguments of a model: which there are, what they may be, what they default to."""
+"""The creation arguments of models: names, allowed values and defaults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WITH_SOCKETS = ("replyer", "requester", *_PUBLISHERS, *_SUBSCRIBERS)
 
 @dataclass(frozen=True)
 class _Expected:
-    """What a value must be; where the default is None, None is taken as well."""
+    """What a value must be; None is also accepted if it is the default."""
 
     text: str
     accepts: Callable[[Any], bool]
@@ -35,14 +35,14 @@ class _Expected:
 
 @dataclass(frozen=True)
 class Given:
-    """A value that was given for a creation argument, and where it stands."""
+    """The given value of a creation argument, and its place for messages."""
 
     value: Any
     where: str
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is text that UTF-8 can carry: without lone surrogates."""
+    """Return True for a text that UTF-8 can encode: one without lone surrogates."""
     return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
@@ -86,7 +86,7 @@ _MUST_HAVE_HANDLER = ("replyer", "subscriber")
 
 
 def takes(type_: ModelType, name: object, value: object) -> bool:
-    """Whether a model of this type has a use for the argument: it is in the table, or a handler."""
+    """Return True if models of this type take the argument, from the table or as a handler."""
     if not isinstance(name, str):
         return False
     known = _SPELLINGS.get(name, name)
@@ -96,9 +96,9 @@ def takes(type_: ModelType, name: object, value: object) -> bool:
 
 
 def named(given: Mapping[Any, Any], *, where: str) -> dict[str, Given]:
-    """Return what stands in one dict of creation arguments, by the names of the table.
+    """Return one dict of creation arguments, by the names of the table.
 
-    :raises ModelError: a key is no text, or two spellings of one name are given
+    :raises ModelError: a key is not a text, or two spellings of one name are given
     """
     found: dict[str, Given] = {}
     for written, value in given.items():
@@ -114,12 +114,12 @@ def named(given: Mapping[Any, Any], *, where: str) -> dict[str, Given]:
 def checked(
     type_: ModelType, given: Mapping[str, Given], names: Mapping[str, object], *, where: str
 ) -> tuple[dict[str, Any], Callable[..., Any] | None]:
-    """Return the creation arguments, complete with their defaults, and the handler.
+    """Return the creation arguments, with their defaults, and the handler.
 
     :param given: by the names of the table (`named`)
-    :param names: what the service file defines, for a target that is a text
-    :raises ModelError: an argument that the type lacks, a value that it cannot have, two handlers,
-        none where there must be one, a target that is not found
+    :param names: the names defined in the service file, for a target given as text
+    :raises ModelError: an argument unknown to the type, an invalid value, several handlers, a
+        missing handler, or a target that is not found
     """
     handlers = [name for name, item in given.items() if name not in _TABLE and callable(item.value)]
     for name, item in given.items():

@@ -1,4 +1,4 @@
-"""The fields of a model's messages, read from the dicts in which the model declares them."""
+"""Reads the fields of a model's messages from the dicts that declare them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SINGLE = "state"
 
 @dataclass(frozen=True)
 class Fields:
-    """What the messages of one model hold.
+    """The fields of one model's messages.
 
-    :param numbered_by_caller: a delta state whose updates bring `current_num` and `is_snapshot`
-        of their own; these two are in neither schema
-    :param single_state: a delta state whose one field is `state`: its content is the value
+    :param numbered_by_caller: a delta state whose caller gives `current_num` and `is_snapshot`
+        with each update; these two are in neither schema
+    :param single_state: a delta state whose only field is `state`: its content is the value
     """
 
     arguments: Schema
@@ -46,8 +46,8 @@ def read_fields(model: Mapping[str, object], type_: ModelType, *, where: str) ->
     """Return the fields that a model declares.
 
     :param where: file and model, for messages
-    :raises ModelError: a dict is none, a field is declared twice, is no type, or has a name or a
-        type that a state cannot have
+    :raises ModelError: something is not a dict or a type, a field is declared twice, or has a name
+        or a type that a state cannot have
     """
     own_part = _own_part(type_)
     numbered_by_caller = _is_numbered_by_caller(model, type_, where)
@@ -80,7 +80,7 @@ def read_fields(model: Mapping[str, object], type_: ModelType, *, where: str) ->
 
 
 def mapping_of(raw: object, *, where: str) -> Mapping[Any, object]:
-    """Return a dict as it stands in a model, None being an empty one.
+    """Return a dict of a model, for None an empty one.
 
     :raises ModelError: it is something else
     """

@@ -1,4 +1,4 @@
-"""The functions of a service file that are called by name, and what the setup hooks answer."""
+"""The functions of a service file that are called by name, and the results of setup hooks."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _ROLES = {
 
 
 class Hooks:
-    """The functions of one service file, each bound to what it is called with.
+    """The functions of one service file, each bound to the arguments of its role.
 
-    :param names: what the file defines
+    :param names: the names defined in the file
     :param where: the file, for messages
-    :raises DefinitionError: a name that should be a function is none, cannot be called with what
-        there is, or both spellings of one hook are there
+    :raises DefinitionError: a hook is not a function or has a wrong signature, or both spellings of
+        one hook are there
     """
 
     def __init__(self, names: Mapping[str, object], *, where: str) -> None:
@@ -62,19 +62,19 @@ class Hooks:
             )
 
     def get(self, name: str) -> Callable[..., Any] | None:
-        """Return a function, which takes all that its role offers by position, or None."""
+        """Return a function that takes all arguments of its role by position, or None."""
         return self._bound.get(name)
 
     def place(self, name: str) -> str:
-        """Return how messages call what a hook answers: ``"svc.py: setup_states()"``."""
+        """Return the name of a hook's result for messages: ``"svc.py: setup_states()"``."""
         return f"{self._where}: {name}()"
 
     def answer(self, name: str, *arguments: object) -> Mapping[Any, Any] | None:
-        """Call a setup hook and return its dict; None where it answers None or is not there.
+        """Call a setup hook and return its dict; None if it returns None or is not defined.
 
-        It gets copies of dicts and lists: a hook changes something by its answer alone.
+        It gets copies of dicts and lists, so only its result can change something.
 
-        :raises DefinitionError: it answers with something else
+        :raises DefinitionError: it returns something else
         """
         hook = self._bound.get(name)
         if hook is None:
@@ -87,9 +87,9 @@ class Hooks:
     def creation_arguments(
         self, name: str, config: Mapping[str, Any]
     ) -> dict[str, Mapping[Any, Any]]:
-        """Call ``setup_connections`` or ``setup_states`` and return what it says for each model.
+        """Call ``setup_connections`` or ``setup_states``; return creation arguments by model name.
 
-        :raises DefinitionError: it answers with something else than dicts by the names of models
+        :raises DefinitionError: it returns something else than dicts by the names of models
         """
         found: dict[str, Mapping[Any, Any]] = {}
         for model, arguments in (self.answer(name, config) or {}).items():

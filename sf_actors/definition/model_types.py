@@ -1,4 +1,4 @@
-"""The types that a connection model or a state model can have, and the sockets each one needs."""
+"""The types of connection models and state models, and the sockets of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDES: tuple[Side, ...] = ("in", "out")
 class ModelType:
     """One type of model.
 
-    :param sockets: the names of its sockets, as the addresses give them
+    :param sockets: the names of its sockets, as used in the addresses
     """
 
     name: str
@@ -32,7 +32,7 @@ class ModelType:
 
     @property
     def is_delta(self) -> bool:
-        """Whether it is a state that is updated by merge patches."""
+        """True for a state whose updates are merge patches."""
         return self.name.startswith("delta_update")
 
 
@@ -68,10 +68,10 @@ def names_of_types(kind: Kind, side: Side) -> list[str]:
 
 
 def model_type(written: object, kind: Kind, side: Side, *, where: str) -> ModelType:
-    """Return the type that a model means by what it wrote.
+    """Return the type that a model names.
 
-    :param written: what stands under ``connection_type`` or ``state_type``
-    :raises ModelError: no such type, or one of the other side or kind
+    :param written: the value of ``connection_type`` or ``state_type``
+    :raises ModelError: it is no type, or one of the other side or kind
     """
     names = [
         known.name for known in MODEL_TYPES.values() if (known.kind, known.side) == (kind, side)
@@ -92,7 +92,7 @@ def model_type(written: object, kind: Kind, side: Side, *, where: str) -> ModelT
 
 
 def binds(type_: ModelType, creation: Mapping[str, object]) -> dict[str, bool]:
-    """Return for each socket whether it binds; one that does not connects.
+    """Return True for each socket that binds, False for each that connects.
 
     :param creation: the creation arguments, with their defaults
     """

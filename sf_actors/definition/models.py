@@ -1,4 +1,4 @@
-"""Connection models and state models, read from the dicts of a service file and checked."""
+"""Reads and checks the connection models and state models of a service file."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Model:
     """One connection or state of a service.
 
     :param type: the canonical name of its type, such as ``"replyer"`` or ``"delta_update_in"``
-    :param creation: its creation arguments by their canonical names, defaults filled in; a
-        `target` is the callable that its text names
-    :param handler: the user's function as it is, not yet bound; None where there is none
-    :param on_status: the user's function as it is, of in-states
-    :param arguments: the fields of the message that goes in the model's direction
+    :param creation: its creation arguments by their canonical names, with defaults; `target` is
+        always a callable
+    :param handler: the user's function, not yet bound, or None
+    :param on_status: an in-state's user function, not yet bound, or None
+    :param arguments: the fields of messages in the model's direction
     :param return_arguments: the fields of the reply
     :param numbered_by_caller: see `sf_actors.definition.fields.Fields`
     :param single_state: see `sf_actors.definition.fields.Fields`
-    :param sockets: the names of its sockets, as the addresses give them
-    :param binds: for each of these whether it binds; else it connects
+    :param sockets: the names of its sockets, as used in the addresses
+    :param binds: by socket name: True if it binds, False if it connects
     :param where: file and model, for messages: ``"svc.py: connection_models['in']['orders']"``
     """
 
@@ -62,7 +62,7 @@ class Model:
 
     @property
     def key(self) -> tuple[Kind, Side, str]:
-        """What is unique to the model within its service: kind, side and name."""
+        """The model's key within its service: kind, side and name."""
         return self.kind, self.side, self.name
 
 
@@ -77,11 +77,11 @@ def build_models(
 ) -> tuple[Model, ...]:
     """Return the models of one kind, inbound ones first, each in the order of its dict.
 
-    :param raw: ``{'in': {name: model}, 'out': {name: model}}``; None for either stands for ``{}``
-    :param overrides: what ``setup_connections`` or ``setup_states`` answered: name -> creation
-        argument -> value. Where a name stands on both sides, each argument goes to the models
-        of that name which know it.
-    :param names: what the service file defines, for targets that are texts
+    :param raw: ``{'in': {name: model}, 'out': {name: model}}``; None means ``{}`` for each dict
+    :param overrides: the result of ``setup_connections`` or ``setup_states``: name -> creation
+        argument -> value. If both sides have a name, each argument goes to the models of that
+        name that know it.
+    :param names: the names defined in the service file, for targets given as text
     :param where: the place of `raw`, for messages: ``"svc.py: connection_models"``
     :param overrides_where: the place of `overrides`: ``"svc.py: setup_connections()"``
     :raises ModelError: a model is wrong
@@ -169,7 +169,7 @@ def _override(
                 f"{nearest(name, (draft.name for draft in drafts))}"
             )
         for argument, item in named(arguments, where=place).items():
-            # One that no model knows goes to the first, whose check will refuse it.
+            # an argument that no model knows goes to the first, whose check will refuse it
             knowing = [draft for draft in called if takes(draft.type, argument, item.value)]
             for draft in knowing or called[:1]:
                 draft.given[argument] = item

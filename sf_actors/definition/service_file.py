@@ -1,4 +1,4 @@
-"""A service file, read: what it defines, checked, and its functions ready to be called.
+"""Loads a service file: checks its definitions and makes its functions ready to be called.
 
 `load` executes the file, `ServiceFile.prepare` runs its setup hooks. The order of a start::
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """All that one run of a service needs to know of its file.
+    """The content of a service file, for one run.
 
-    :param given_addresses: the addresses as they were given, or as `setup_addresses` answered
-    :param addresses: for each model's key the `Endpoint` of each of its sockets
+    :param given_addresses: the addresses as given, or as returned by `setup_addresses`
+    :param addresses: model key -> socket name -> `Endpoint`
     :param models: connections, then states, inbound ones first
-    :param handlers: for the key of each model that has one: takes (args, to_send, states, config)
-    :param status_handlers: likewise: takes (status, to_send, states, config)
+    :param handlers: by model key; they take (args, to_send, states, config)
+    :param status_handlers: by model key; they take (status, to_send, states, config)
     :param init: takes (to_send, states, config), as does `main`, which is None in service mode
     :param sigint: takes (signum, frame, to_send, states, config), as does `sigterm`
     """
@@ -64,12 +64,12 @@ class Definition:
 
 
 def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
-    """Execute a service file afresh, or take a module as it is, and check what can be checked.
+    """Execute a service file afresh, or take a module as it is, and check its hooks and config.
 
     Runs user code: the file.
 
-    :raises DefinitionError: there is no such file, it is no Python, one of its hooks cannot be
-        called or its `config_model` is none; what the file itself raises is raised as it is
+    :raises DefinitionError: the file is missing or not valid Python, or one of its hooks or its
+        `config_model` is invalid; other exceptions of the file are raised as they are
     """
     if isinstance(source, ModuleType):
         return ServiceFile(source, name=_name_of(source), where=_file_name(source))
@@ -92,16 +92,16 @@ def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
 
 
 def default_name(source: str | os.PathLike[str] | ModuleType) -> str:
-    """Return the name that a service has unless it is given one: that of its file or module."""
+    """Return the default name of a service: that of its file or module."""
     if isinstance(source, ModuleType):
         return _name_of(source)
     return _path_of(source).name.removesuffix(".py")
 
 
 class ServiceFile:
-    """A service file that was executed, or a module that was given.
+    """An executed service file, or a given module.
 
-    :param name: the name that the service has by default
+    :param name: the default name of the service
     :param where: the file, for messages
     """
 
@@ -119,9 +119,9 @@ class ServiceFile:
         )
 
     def unload(self) -> None:
-        """Take the module out of ``sys.modules`` and its folder out of ``sys.path``; idempotent.
+        """Remove the module from ``sys.modules`` and its folder from ``sys.path``; idempotent.
 
-        A module that was given stays where it is.
+        A given module is left alone.
         """
         if self._executed is not None:
             self._executed.unload()
@@ -134,16 +134,16 @@ class ServiceFile:
         main_mode: bool = False,
         allow_inbound: bool = False,
     ) -> Definition:
-        """Run the setup hooks, check everything, and return what the service is made of.
+        """Run the setup hooks, check everything, and return the definition of a run.
 
-        Runs user code, in the caller's thread; what it raises is raised as it is.
+        Runs user code in the caller's thread; its exceptions are raised as they are.
 
-        :param addresses: as the user gave them; None stands for none
-        :param main_mode: `main` is required, and inbound models are refused
-        :param allow_inbound: except if this is True
-        :raises DefinitionError: a hook's answer, a model or a signature is wrong
+        :param addresses: as given by the user; None means none
+        :param main_mode: require `main`, and refuse inbound models
+        :param allow_inbound: accept inbound models in main mode
+        :raises DefinitionError: a hook's result, a model or a signature is wrong
         :raises ConfigError: the config does not fit its model
-        :raises AddressError: an address is missing or is none
+        :raises AddressError: an address is missing or invalid
         """
         main = self._hooks.get("main")
         if main_mode and main is None:

@@ -1,4 +1,4 @@
-"""Executing a service file: each time afresh, in a module of its own, beside the others."""
+"""Executes a service file, each time afresh and in a new module."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _numbers: Final = itertools.count(1)
 
-#: How many compiled files are kept for services to come.
+#: Compiled files kept for later services.
 MAX_COMPILED = 64
 
 
 class ImportPath:
-    """Folders at the head of ``sys.path`` for as long as somebody needs them; thread-safe.
+    """Folders at the head of ``sys.path``, each while it has holders; thread-safe.
 
-    Many services share the one ``sys.path``: a folder leaves it with the last of them. One that
-    stood there before is left as it is.
+    Services share ``sys.path``, so a folder is removed with its last holder. One that was there
+    before is left alone.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class ImportPath:
         self._holders: dict[str, int] = {}
 
     def hold(self, folder: str) -> Callable[[], None]:
-        """Make a folder importable; what is returned gives it back, once."""
+        """Make a folder importable; call the result, once, to end that."""
         with self._lock:
             if folder not in self._holders:
                 if folder in sys.path:
@@ -53,7 +53,7 @@ class ImportPath:
             if self._holders[folder]:
                 return
             del self._holders[folder]
-            if folder in sys.path:  # user code may have taken it out
+            if folder in sys.path:  # user code may have removed it
                 sys.path.remove(folder)
 
 
@@ -61,15 +61,15 @@ _import_path: Final = ImportPath()
 
 
 class ExecutedFile:
-    """A service file that was executed: its module, until `unload`.
+    """An executed service file and its module, until `unload`.
 
-    The module stands in ``sys.modules`` under a name of its own meanwhile, since pickle,
-    dataclasses and typing look there; it is never ``__main__``. The folder of the file and the
-    working directory can be imported from.
+    The module is in ``sys.modules`` under a unique name, since pickle, dataclasses and typing look
+    there; it is never ``__main__``. The file can import from its own folder and from the working
+    directory.
 
     :param path: the file, relative to the working directory or absolute, with any suffix
-    :raises DefinitionError: there is no such file, it cannot be read, or it or a module that it
-        imports is no Python; what else the file raises is raised as it is
+    :raises DefinitionError: the file is missing or unreadable, or it or a module that it imports is
+        not valid Python; other exceptions of the file are raised as they are
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,7 +89,7 @@ class ExecutedFile:
             raise
 
     def unload(self) -> None:
-        """Take back what importing needed; idempotent, from any thread. The module lives on."""
+        """Undo the changes to ``sys``; idempotent, any thread. The module stays usable."""
         with self._lock:
             undo, self._undo = self._undo, []
         for step in reversed(undo):
@@ -127,7 +127,7 @@ def _require_file(path: Path) -> None:
 
 
 def _compiled(path: Path) -> CodeType:
-    """Compile the file as it is now: cached bytecode may be that of an older one."""
+    """Compile the file's current content; cached bytecode might be out of date."""
     try:
         return _code_of(path.read_bytes(), str(path))
     except OSError as exc:
@@ -140,14 +140,14 @@ def _compiled(path: Path) -> CodeType:
 
 @lru_cache(MAX_COMPILED)
 def _code_of(source: bytes, path: str) -> CodeType:
-    """Compile a text, or return what came of the very same one: code does not change."""
+    """Compile a text; the same text gives the cached code, which is immutable."""
     code: CodeType = compile(source, path, "exec", dont_inherit=True)
     return code
 
 
 def _new_module(name: str, path: str) -> ModuleType:
     module = module_from_spec(ModuleSpec(name, SourceFileLoader(name, path), origin=path))
-    # a spec with a location would bring that of bytecode as well, which is never written
+    # a spec with a location would also set that of bytecode, which is never written
     module.__file__ = path
     return module
 
@@ -157,7 +157,7 @@ def _execute(code: CodeType, module: ModuleType) -> None:
         exec(code, module.__dict__)  # noqa: S102 - running the user's file is what this is for
     except SyntaxError as exc:
         if exc.filename is None or exc.filename.startswith("<"):
-            raise  # of a text that the file itself evaluates
+            raise  # from a text that the file itself evaluates
         raise DefinitionError(_told(exc)) from exc
 
 

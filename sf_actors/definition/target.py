@@ -1,4 +1,4 @@
-"""The target of an external_target: a callable, or the text that says where one is."""
+"""The target of an external_target: a callable, or its path as text."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def resolve_target(
 ) -> Callable[..., Any]:
     """Return the callable that a target is or names.
 
-    A text is looked up among the names of the service file first, then as a module. What a module
-    raises while it is imported is raised as it is.
+    A text is looked up first among the names of the service file, then as a module. Exceptions of
+    an imported module are raised as they are.
 
     :param target: a callable, ``'package.module.Class.method'`` or ``'name_in_the_file.method'``
-    :param names: what the service file defines
-    :raises ModelError: a part of the text is not found, or what it names cannot be called
+    :param names: the names defined in the service file
+    :raises ModelError: a part of the text is not found, or the target is not callable
     """
     found = _look_up(target, names, where) if isinstance(target, str) else target
     if not callable(found):
@@ -66,7 +66,7 @@ def _look_up(text: str, names: Mapping[str, object], where: str) -> object:
 
 
 def _imported(name: str) -> object:
-    """Return the module, or that it is absent; a module that it lacks itself is its own error."""
+    """Return the module or `_ABSENT`; a missing import of the module itself is raised."""
     if not all(name.split(".")):
         return _ABSENT
     try:

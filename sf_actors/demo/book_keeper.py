@@ -1,4 +1,4 @@
-"""The book keeper: follows the exchange's order book and answers questions about it.
+"""The book keeper: follows the exchange's order book and answers requests about it.
 
 Alone, in the folder of this file::
 
@@ -32,12 +32,12 @@ def on_update(states: Mapping[str, Any]) -> None:
 
 
 def on_phase(status: Status) -> None:
-    """Say how far the replica can be trusted, when that changes."""
+    """Log how far the replica can be trusted, when that changes."""
     LOG.info("order book is now", phase=status.phase, number=status.number)
 
 
 def on_best(states: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer with the best prices, as far as there are any, and how much waits on each side."""
+    """Return the best prices, if there are any, and the quantity that waits on each side."""
     COUNTS["questions"] += 1
     book = states["order_book"]
     bids, asks = book.get("bids", {}), book.get("asks", {})
@@ -54,7 +54,7 @@ def on_best(states: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def on_replica(args: dict[str, Any]) -> dict[str, Any]:
-    """Answer with the book as it was right after an update, if it came by and is still known."""
+    """Return the book as it was right after an update, if it is among the last ones kept."""
     for book in reversed(PAST):
         if book["update"] == args["update"]:
             return {"is_known": True, "bids": book["bids"], "asks": book["asks"]}

@@ -1,4 +1,4 @@
-"""How the market is shown: as a live table on a terminal, else line by line."""
+"""Shows the market: as a live table on a terminal, else line by line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _VERDICTS = {True: "equal", False: "DIFFERS", None: "not yet there"}
 class Figures:
     """The market at one moment.
 
-    :param depth: the quantity that waits at the bid side, and at the ask side
-    :param updates: how many updates the exchange has published
+    :param depth: the quantity that waits on the bid side, and on the ask side
+    :param updates: number of updates that the exchange has published
     :param requests_per_s: requests answered by exchange and book keeper since the last figures
-    :param phase: of the replica: SYNCING, LIVE or STALE
-    :param is_equal: whether the replica equals the exchange's book; None: it lags behind
+    :param phase: the replica's: SYNCING, LIVE or STALE
+    :param is_equal: True if the replica equals the exchange's book; None if it lags behind
     """
 
     bid: Decimal | None
@@ -40,15 +40,15 @@ class Figures:
 
 @contextmanager
 def open_display() -> Iterator[Callable[[Figures], None]]:
-    """Give a function that shows figures, in place on a terminal, else as further lines."""
-    # On a terminal alone: importing rich takes longer than all the rest.
+    """Yield a function that shows figures: in place on a terminal, else each on a line."""
+    # only for a terminal: importing rich takes longer than everything else
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
             from rich.live import Live  # noqa: PLC0415
-        except ImportError:  # an extra: the demonstration works without
+        except ImportError:  # rich is optional
             yield _print_line
             return
-        # What is logged meanwhile goes above the table, not through it.
+        # Live prints log lines above the table, not through it
         with Live(auto_refresh=False) as live:
             yield lambda figures: live.update(_table(figures), refresh=True)
     else:
@@ -56,18 +56,18 @@ def open_display() -> Iterator[Callable[[Figures], None]]:
 
 
 def restore_terminal() -> None:
-    """Make the cursor visible again, for an end that leaves no time for more."""
+    """Make the cursor visible again before the process is ended at once."""
     if sys.stdout.isatty():
         os.write(sys.stdout.fileno(), f"{SHOW_CURSOR}\r\n".encode())
 
 
 def _print_line(figures: Figures) -> None:
-    """Print one line; ends `main` when nobody reads any more, as with ``| head``."""
+    """Print one line; end `main` if the reader has gone, as with ``| head``."""
     line = "   ".join(f"{name} {value}" for name, value in _texts(figures).items())
     try:
-        print(line, flush=True)  # noqa: T201 - what was asked for
+        print(line, flush=True)  # noqa: T201 - the demonstration's output
     except BrokenPipeError:
-        # What is left in the buffer must go somewhere when the interpreter flushes it.
+        # the interpreter will flush the rest of the buffer: let it go to the null device
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-#: Price levels that are kept on each side; further ones are cancelled, the worst price first.
+#: Price levels kept on each side; the worst ones beyond are cancelled.
 MAX_LEVELS = 20
 
 # A service file is executed afresh for each run, so its globals are the run's own. Handlers never
@@ -20,9 +20,9 @@ COUNTS = {"orders": 0}
 
 
 def on_order(args: dict[str, Any], to_send: Any) -> dict[str, Any]:
-    """Match an order, publish the levels it changed, and answer how much was filled."""
+    """Match an order, publish the changed levels, and return the quantity filled."""
     changes, filled = match(args["side"], args["price"], args["quantity"])
-    # Only what changed goes out: a merge patch, in which None deletes a level.
+    # Only changes are sent, as a merge patch in which None deletes a level.
     to_send("state", "order_book", {"update": COUNTS["orders"], **changes})
     for side, levels in changes.items():
         for price, quantity in levels.items():
@@ -35,14 +35,14 @@ def on_order(args: dict[str, Any], to_send: Any) -> dict[str, Any]:
 
 
 def on_book() -> dict[str, Any]:
-    """Answer with the whole book, for those who want to compare theirs."""
+    """Return the whole book, for comparison with a replica."""
     return {"update": COUNTS["orders"] - 1, **BOOK}
 
 
 def match(
     side: str, limit: Decimal, quantity: int
 ) -> tuple[dict[str, dict[Decimal, int | None]], int]:
-    """Return the levels that an order changes, None for those that go, and how much it fills."""
+    """Return the levels that an order changes, None for deleted ones, and the quantity filled."""
     changes: dict[str, dict[Decimal, int | None]] = {"bids": {}, "asks": {}}
     is_buy = side == "buy"
     own, other = ("bids", "asks") if is_buy else ("asks", "bids")

@@ -1,4 +1,4 @@
-"""The whole market in one process: what `python -m sf_actors demo` runs."""
+"""Runs the whole market in one process, for `python -m sf_actors demo`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SERVING, MAIN = ("exchange.py", "book_keeper.py"), ("trader.py", "screen.py")
 
 
 def show(seconds: float) -> int:
-    """Run the market and show it, until the time is over or the first SIGINT or SIGTERM.
+    """Run the market and show it until the time is over, or until the first SIGINT or SIGTERM.
 
-    For the main thread of a process that ends afterwards: its signal handlers stay, since a Ctrl-C
-    may come as late as in the interpreter's own end. A second signal ends the process at once.
+    For the main thread of a process that ends afterwards: the signal handlers stay installed, since
+    a Ctrl-C may come even while the interpreter exits. A second signal ends the process at once.
 
-    :param seconds: how long the screen shows the market
-    :returns: the exit status: 1 when a service failed or the replica ever differed, else 0
+    :param seconds: how long the market runs
+    :returns: the exit status: 1 if a service failed or the replica ever differed, else 0
     """
     interrupts = Interrupts()
     from sf_actors.service import Service  # noqa: PLC0415 - a Ctrl-C counts already
@@ -48,7 +48,7 @@ def show(seconds: float) -> int:
                 service.run_service_as_main()
             else:
                 service.run_service()
-            # stopped in reverse: who asks before who answers
+            # stopped in reverse order: requesters before replyers
             running.callback(service.stop_service)
             services.append(service)
             addresses = _with_known_ports(service.addresses)
@@ -58,9 +58,9 @@ def show(seconds: float) -> int:
 
 
 class Interrupts:
-    """Counts SIGINT and SIGTERM from now on, and ends the process at the second.
+    """Counts SIGINT and SIGTERM from now on, and ends the process at the second one.
 
-    The handler takes no lock: its own thread may hold any of them.
+    The handler takes no lock, since the interrupted thread may hold any of them.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Interrupts:
 
 
 def _with_free_ports(addresses: dict[str, Any]) -> dict[str, Any]:
-    """Return the addresses with port 0 wherever one is bound: the market runs beside any other."""
+    """Return the addresses with port 0 for all binders, so that markets can run side by side."""
     for models in (addresses["connections"]["in"], addresses["states"]["out"]):
         for sockets in models.values():
             sockets.update(dict.fromkeys(sockets, "127.0.0.1:0"))
@@ -84,7 +84,7 @@ def _with_free_ports(addresses: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_known_ports(addresses: dict[str, Any]) -> dict[str, Any]:
-    """Return the addresses with those that are bound by now wherever one connects."""
+    """Return the addresses with those bound so far filled in for the connectors."""
     connections, states = addresses["connections"], addresses["states"]
     for name, bound in connections["in"].items():
         connections["out"][name] = {"requester": bound["replyer"]}

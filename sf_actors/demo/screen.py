@@ -1,6 +1,6 @@
-"""The screen: shows the market, and whether the book keeper's replica equals the exchange's book.
+"""The screen: shows the market, and compares the book keeper's replica with the exchange's book.
 
-Alone, in the folder of this file; without `--seconds` until it is stopped::
+Alone, in the folder of this file; without `--seconds` it runs until it is stopped::
 
     python -m sf_actors -s screen.py -a addresses.json -m -cl WARNING --seconds 10
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 from sf_actors.demo.display import Figures, open_display
 
-#: How often the figures are taken, and how long the replica may need to come to the exchange's
-#: update, in seconds.
+#: Pause between two figures, and how long the replica may take to reach the exchange's update, in
+#: seconds.
 INTERVAL_S = 0.25
 PATIENCE_S = 1.0
 
@@ -23,7 +23,7 @@ config_model = {"optional": {"seconds": float}}
 
 
 def main(to_send: Any, config: dict[str, Any]) -> None:
-    """Show figures until the time is over; the exit status is 1 if the replica ever differed."""
+    """Show figures until the time is over; exit with status 1 if the replica ever differed."""
     started = last_time = time.monotonic()
     last_requests = differed = 0
     with open_display() as show:
@@ -52,7 +52,7 @@ def main(to_send: Any, config: dict[str, Any]) -> None:
 def compare(to_send: Any, book: dict[str, Any]) -> bool | None:
     """Compare a book of the exchange with the replica at the same update.
 
-    :returns: None when the replica does not come to that update in time
+    :returns: None if the replica does not reach that update in time
     """
     if book["update"] < 0:
         return None

@@ -1,4 +1,4 @@
-"""The trader: asks the book keeper for the best prices and sends orders to the exchange.
+"""The trader: gets the best prices from the book keeper and sends orders to the exchange.
 
 Alone, in the folder of this file; `-m` runs `main`::
 
@@ -21,12 +21,12 @@ config_model = {"optional": {"seed": int, "pause_s": float}}
 
 
 def setup_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what was not given."""
+    """Fill in defaults."""
     return {"seed": 7, "pause_s": 0.001, **config}
 
 
 def main(to_send: Any, config: dict[str, Any]) -> None:
-    """Trade until the service stops: then `to_send` raises ServiceStopped, a clean end of main."""
+    """Trade until the service stops: `to_send` then raises ServiceStopped, which ends main."""
     random = Random(config["seed"])  # noqa: S311 - prices, not secrets
     sent = filled = 0
     while True:
@@ -44,7 +44,7 @@ def main(to_send: Any, config: dict[str, Any]) -> None:
 
 
 def choose(random: Random, best: dict[str, Any]) -> dict[str, Any]:
-    """Return an order a few cents around the best price of the side that it goes to."""
+    """Return an order within a few cents of the best price on its own side."""
     side = random.choice(["buy", "sell"])
     start = best.get("bid" if side == "buy" else "ask", Decimal(100))
     cents = round(random.gauss(1, 6)) * (1 if side == "buy" else -1)

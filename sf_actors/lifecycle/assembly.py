@@ -1,4 +1,4 @@
-"""From models to what serves them: outlets for what goes out, actors for the rest."""
+"""Builds the run's parts from its models: outlets for outbound ones, actors for the rest."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _OUT: dict[str, type[DeltaOut | FullOut]] = {
 
 
 class Assembly:
-    """What serves the models of one run.
+    """The connections, publications and actors of one run.
 
-    :param endpoints: the addresses of each model's sockets
-    :param handlers: bound handlers of the inbound models that have one
-    :param on_status: bound status functions of the in-states that have one
+    :param endpoints: model key -> socket name -> address
+    :param handlers: bound handlers by model key
+    :param on_status: bound status functions by model key
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Assembly:
 
     @property
     def outlets(self) -> dict[tuple[str, str], Outbound]:
-        """What `to_send` sends to, by ('connection' or 'state', name)."""
+        """The outlets of `to_send`, by ('connection' or 'state', name)."""
         found: dict[tuple[str, str], Outbound] = {}
         found.update({("connection", name): outlet for name, outlet in self.connections.items()})
         found.update({("state", name): outlet for name, outlet in self.publications.items()})
@@ -91,10 +91,10 @@ class Assembly:
         }
 
     def brings_calls_that_wait(self) -> bool:
-        """Return whether a call may have to wait for another, or always goes to the router.
+        """Return True if calls may have to queue at the router.
 
-        One connection alone brings each of its calls when the one before is over, and an in-state
-        lets its calls queue.
+        Two inbound models may call at the same time, and an in-state always queues its calls. A
+        single connection makes each call after the previous one has ended.
         """
         inbound = [model.kind for model in self._models if model.side == "in"]
         return len(inbound) > 1 or "states" in inbound
@@ -109,7 +109,7 @@ class Assembly:
                 self._start_out_state(model)
 
     def ready_at(self) -> float:
-        """Return when subscribers have had the time to join, in seconds of `time.monotonic`."""
+        """Return when the pause for subscribers to join ends, in seconds of `time.monotonic`."""
         waits = [o.ready_at for o in self.connections.values() if isinstance(o, Publisher)]
         waits += [publication.ready_at for publication in self.publications.values()]
         return max(waits, default=0.0)

@@ -1,4 +1,4 @@
-"""The execution of a service file and its setup hooks, as far as it can be stopped."""
+"""Runs a service file and its setup hooks in a way that a stop can interrupt."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Loading:
-    """User code that runs before there are actors: a stop can only wait for it or interrupt it.
+    """User code that runs before any actor exists: a stop waits for it and interrupts it.
 
     :param label: what is loaded, for messages
-    :param stop_timeout_s: how long a stop may take, in seconds
-    :param nudge: makes a blocking call in the loading thread look for what is raised there
+    :param stop_timeout_s: deadline of a stop, in seconds
+    :param nudge: wakes a blocking call in the loading thread so that an exception can be raised
     """
 
     def __init__(self, label: str, *, stop_timeout_s: float, nudge: Callable[[], None]) -> None:
@@ -33,7 +33,7 @@ class Loading:
     def run(self, function: Callable[[], T]) -> T:
         """Load; in the thread that starts the service.
 
-        :raises BaseException: what the function raised
+        :raises BaseException: the function's exception
         """
         result, error = self._code.run(self.label, function)
         self._done.set()
@@ -43,10 +43,10 @@ class Loading:
         return loaded
 
     def stop(self) -> bool:
-        """Wait until it has ended, interrupting it like all user code; any thread.
+        """Wait until it has ended, and interrupt it like all user code; any thread.
 
-        :returns: False when it has not ended within the deadline; True at once in the thread that
-            loads
+        :returns: False if it has not ended within the deadline; in the loading thread always True,
+            at once
         """
         if self._code.runs_here():
             return True

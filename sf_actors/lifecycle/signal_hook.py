@@ -1,4 +1,4 @@
-"""The hook that a service has for a signal: user code that runs in its turn, before the stop."""
+"""Runs a service's signal hook, in turn with other user code, before the stop."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class SignalHook:
     """Runs one hook of one run.
 
-    :param hook: takes the number of the signal, the frame, to_send, states, config
-    :param with_interrupts: tries something within the deadline of the stop, which it begins
+    :param hook: takes the signal's number, the frame, to_send, states, config
+    :param with_interrupts: begins the stop, and calls a wait until its deadline
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class SignalHook:
         self._with_interrupts = with_interrupts
 
     def run(self, signum: int, frame: FrameType | None) -> None:
-        """Run the hook, within the deadline of the stop, which begins now; in the main thread.
+        """Run the hook and begin the stop, within one deadline; in the main thread.
 
-        What it raised makes the service fail.
+        An exception of the hook makes the service fail.
         """
         state = self._state
         call = OneOffCall(
@@ -48,7 +48,7 @@ class SignalHook:
         )
         state.hook_ended.clear()
         try:
-            # in a thread of its own, so that the deadline holds for the hook as well
+            # in a thread of its own, so that the deadline also limits the hook
             state.start_thread(self._run_in_turn, call, name="signal hook")
             self._with_interrupts(call.done.wait)
         finally:

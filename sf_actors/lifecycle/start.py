@@ -1,4 +1,4 @@
-"""The start of a run: sockets open, `init_function` runs, and then everything is READY at once."""
+"""The start of a run: sockets open, `init_function` runs, then all actors begin to read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Start:
     def run(self) -> None:
         """Open everything, run `init_function` and begin to read; in the caller's thread.
 
-        :raises BaseException: what kept the service from being READY; it is to be stopped then
+        :raises BaseException: what kept the service from being READY; the caller must stop it
         """
         state = self._state
         with state.world.scope.entered():
@@ -48,7 +48,7 @@ class Start:
             self._tell_ready()
 
     def arrive(self, name: str, error: BaseException | None) -> None:
-        """Take that an actor is ready, or why it cannot be; any thread."""
+        """Note that an actor is open, or why it cannot be; any thread."""
         opening = self._opening
         if opening is not None:
             opening.arrive(name, error)
@@ -65,11 +65,11 @@ class Start:
         self._opening = Latch(names)
         Router.start(state.world)
         if has_queue and state.router is not None:
-            # now, while the system has threads
+            # now, while a thread can be started
             state.router.begin()
         if keys is not None:
             Authenticator.start(state.world, keys)
-            # before any other socket is bound
+            # it must be there before any other socket is bound
             self._opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
         state.assembly.open_connections()
         state.assembly.start_actors()
@@ -84,11 +84,11 @@ class Start:
             state.world.turn.constant_arguments = state.offered(None)
         pause_s = state.assembly.ready_at() - monotonic()
         if pause_s > 0:
-            # the pause for subscribers to join (wait_after_creation_s); ended early by a stop
+            # the pause for subscribers to join (wait_after_creation_s); a stop ends it
             state.stop_begun.wait(pause_s)
 
     def _finish_opening(self) -> None:
-        """Wait for actors that still open their sockets, whatever became of the others."""
+        """Wait for actors that are still opening their sockets, even if others have failed."""
         state = self._state
         if self._opening is not None:
             self._opening.wait_for(set(state.actors), OPEN_TIMEOUT_S)
@@ -109,9 +109,9 @@ class Start:
             raise trimmed(call.error)
 
     def _begin_to_read(self) -> None:
-        """Let actors read, unless the stop has begun.
+        """Let all actors read.
 
-        :raises ServiceStopped: it has
+        :raises ServiceStopped: the stop has begun
         """
         state = self._state
         with state.lock:

@@ -24,7 +24,7 @@ def stats_before(name: str) -> dict[str, Any]:
 
 
 def stats_of(state: RunState) -> dict[str, Any]:
-    """Return the numbers of a run, which may be over; any thread."""
+    """Return the numbers of a current or ended run; any thread."""
     world = state.world
     if state.ended_at is None:
         with world.scope.entered():
@@ -43,7 +43,7 @@ def stats_of(state: RunState) -> dict[str, Any]:
         numbers = counters.as_dict()
         listener = state.listeners.get((kind, side, name))
         if listener is not None:
-            # when the run is over another socket may have the address
+            # after the run, another socket may have the address
             numbers["peers"] = listener.peers() if ended_at is None else 0
         if kind == "states" and side == "in":
             numbers["status"] = world.states.status(name).as_dict()

@@ -1,4 +1,4 @@
-"""The supervision of actors: who is open, who died, and who is started again."""
+"""The supervision of actors: it notes when they open and restarts them when they die."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.lifecycle.run_state import RunState
 
-#: An actor may be restarted so often within so many seconds.
+#: An actor may be restarted MAX_RESTARTS times within RESTART_WINDOW_S seconds.
 MAX_RESTARTS = 3
 RESTART_WINDOW_S = 5.0
 
 
 class Supervision:
-    """Supervises the actors of one run; every method may be called in any thread.
+    """Supervises the actors of one run; any thread.
 
     :param fail: stops the run because of an error; returns at once
-    :param on_opened: told, until the run is READY, which actor is open, or why it cannot be
-    :param on_bound: told the address of each bound socket
+    :param on_opened: called, until the run is READY, with each opened actor's name and its error
+    :param on_bound: called with the model, name and address of each bound socket
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Supervision:
         self._state: RunState
 
     def supervise(self, state: RunState) -> None:
-        """Supervise the actors of this run from now on, before the first of them starts."""
+        """Set the run to supervise, before its first actor starts."""
         self._state = state
 
     def created(self, actor: Any) -> None:
-        """Take that there is an actor, the newest of its name; it is not open yet."""
+        """Note a new actor, which replaces the last of its name and is not open yet."""
         if isinstance(actor, SocketActor):
             self._state.actors[actor.name] = actor
         elif isinstance(actor, Router):
@@ -59,7 +59,7 @@ class Supervision:
             self._state.authenticator = actor
 
     def opened(self, actor: Any, error: BaseException | None) -> None:
-        """Take that an actor is ready, or why it cannot be."""
+        """Note that an actor is open, or why it cannot be."""
         state = self._state
         with state.lock:
             if not state.was_ready:
@@ -73,7 +73,7 @@ class Supervision:
             self.died(actor, error)
 
     def bound(self, model: Model, socket: str, address: str) -> None:
-        """Take the address that a socket is bound to."""
+        """Note the address that a socket is bound to."""
         state = self._state
         listener = Listener.at(address)
         state.bound_to.append((f"{model.name}.{socket}", address, listener))
@@ -83,10 +83,10 @@ class Supervision:
         self._on_bound(model, socket, address)
 
     def died(self, actor: Any, error: BaseException) -> None:
-        """Start another actor in the place of one that died, unless it died too often."""
+        """Restart an actor that died, unless it died too often."""
         if not self._record_death(actor.name, error):
             return
-        # with the lock held: a stop that begins now sees the new one
+        # with the lock held, so that a stop that begins now sees the new actor
         with self._state.lock:
             if self._state.phase in (Phase.STARTING, Phase.READY):
                 actor.counters.restarts += 1
@@ -94,12 +94,12 @@ class Supervision:
                 type(actor).start(*actor.restart_arguments)
 
     def router_faulted(self, error: BaseException) -> None:
-        """Count a fault of the router, whose thread goes on."""
+        """Count a fault of the router, which keeps running."""
         if self._record_death("router", error):
             self._state.router_restarts += 1
 
     def _record_death(self, name: str, error: BaseException) -> bool:
-        """Return whether an actor that died may be started again; if not the run fails."""
+        """Return True if the actor may be restarted; if it died too often, fail the run."""
         world = self._state.world
         world.log.error("actor died", actor=name, exc_info=error)
         with self._state.lock:

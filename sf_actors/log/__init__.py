@@ -1,26 +1,26 @@
-"""Logs: structlog's loggers and processors, and what it lacks: which service a line belongs to.
+"""Logs: structlog's loggers and processors, and the service that each line belongs to.
 
 =============  ==================================================================
 module         what it holds
 =============  ==================================================================
 logger.py      `Logger`: checks the level, then runs structlog's pipeline
-line.py        the processors of that pipeline, structlog's and ours
+line.py        the processors of that pipeline, structlog's and our own
 scope.py       `LogScope`: the levels and the file of one run of a service
-current.py     which scope a context or thread is in, and its workflow id
+current.py     the scope of a context or thread, and its workflow id
 rendering.py   a line as JSON, and as text for a terminal
 tracebacks.py  an exception as text
-throttle.py    how often the same thing is logged
+throttle.py    limits how often the same thing is logged
 console.py     standard error
 file.py        a file, rotated hourly
 level.py       levels and their names
 =============  ==================================================================
 
-A logger holds no service; at each call it looks for the scope:
+A logger belongs to no service; at each call it looks for the scope:
 
 1. the one entered in the current context, else
-2. that of the thread: it belongs to the service that started it, else
-3. that in which `get_logger` was called: a service file's globals are its own, else
-4. none: the line goes to the console alone, from INFO on, its `service` being None.
+2. that of the thread, which belongs to the service that started it, else
+3. the one in which `get_logger` was called, as in the globals of a service file, else
+4. none: the line goes to the console alone, from INFO on, with `service` None.
 
 Nothing is configured globally: neither `structlog.configure` nor the root logger is touched.
 """

@@ -1,4 +1,4 @@
-"""The console: whatever is standard error at the moment of the write."""
+"""The console: standard error as it is at the moment of the write."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ os.register_at_fork(after_in_child=_renew_console_lock)
 
 
 def write_to_console(line: dict[str, Any], encoded: str | None) -> None:
-    """Write one line to what is standard error now: coloured text on a terminal, else JSON.
+    """Write one line to the current standard error: coloured text on a terminal, else JSON.
 
-    :param encoded: the line as JSON if the caller has it already
+    :param encoded: the line as JSON, if the caller has it already
     """
     stream = sys.stderr
     try:
@@ -42,5 +42,5 @@ def write_to_console(line: dict[str, Any], encoded: str | None) -> None:
             stream.flush()
     except ServiceStopped:
         raise
-    except Exception:  # noqa: BLE001 - closed, broken or replaced: nobody is left to be told
+    except Exception:  # noqa: BLE001 - closed, broken or replaced: there is nowhere to report it
         return

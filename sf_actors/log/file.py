@@ -1,7 +1,7 @@
-"""A log file: rotated hourly, shared by those in this process who name the same path.
+"""A log file, rotated hourly; services of the process that name the same path share it.
 
-Other users of the machine decide nothing about it: no symlink of theirs is followed, and none of
-them may write to what we create, nor read it without our group.
+Other users of the machine have no influence on it: their symlinks are not followed, and files we
+create are writable for nobody else and readable only for our group.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sf_actors.errors import UsageError
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-#: What a new file and a new folder may have of what the umask leaves.
+#: Modes of new files and folders, further restricted by the umask.
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 
-#: Symlinks that one path may lead through, as in Linux.
+#: Most symlinks that one path may lead through, as in Linux.
 MAX_LINKS = 40
 
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}", re.ASCII)
@@ -38,7 +38,7 @@ _lock = threading.RLock()
 
 
 class LogFile:
-    """One file that is being written, by as many as opened it; any thread may write."""
+    """One open log file, shared by all that opened it; any thread may write."""
 
     def __init__(self, path: str, backup_count: int) -> None:
         self._path = path
@@ -47,12 +47,12 @@ class LogFile:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], backup_count: int) -> LogFile:
-        """Open the file at `path` to append to it, its folder made; pair it with `close`.
+        """Open the file at `path` to append to it and make its folder; pair with `close`.
 
-        :param backup_count: how many rotated files are kept; 0 keeps all, as in `logging`. Of those
-            who share a file, the one who wants most gets it.
-        :raises UsageError: it cannot be opened, is neither a file nor a character device, or
-            another user put a symlink there
+        :param backup_count: rotated files to keep; 0 keeps all, as in `logging`. The largest
+            number of all services that share the file counts.
+        :raises UsageError: it cannot be opened, is neither a file nor a character device, or its
+            path has a symlink of another user
         """
         try:
             real = str(_resolved(path))
@@ -75,22 +75,22 @@ class LogFile:
         self._handler.backupCount = 0 if 0 in (kept, backup_count) else max(kept, backup_count)
 
     def write(self, line: str) -> OSError | None:
-        """Append one line, and return what went wrong if something did."""
+        """Append one line; return the error, or None."""
         return self._handler.append(line)
 
     def close(self) -> None:
-        """Give up one `open`; the last one closes the descriptor."""
+        """End one `open`; the last one closes the descriptor."""
         with _lock:
             self._users -= 1
             if self._users == 0:
                 del _open_files[self._path]
-                # Every line was flushed; what could not be written was told then.
+                # Every line was flushed, and errors were reported at that time.
                 with suppress(OSError):
                     self._handler.finish()
 
 
 class _HourlyFile(TimedRotatingFileHandler):
-    """The standard library's rotating file, written to directly: no logger knows of it."""
+    """The standard library's rotating file handler, written to directly, without a logger."""
 
     def __init__(self, path: str, backup_count: int) -> None:
         super().__init__(path, when="h", utc=True, backupCount=backup_count, encoding="utf-8")
@@ -104,21 +104,21 @@ class _HourlyFile(TimedRotatingFileHandler):
     def finish(self) -> None:
         self.acquire()
         try:
-            # A line that comes too late must not open the file again.
+            # A late line must not reopen the file.
             self._finished = True
             self.close()
         finally:
             self.release()
 
     def append(self, line: str) -> OSError | None:
-        # One lock for the check, the rotation and the write; it is renewed after a fork.
+        # One lock for the check, the rotation and the write; `logging` renews it after a fork.
         self.acquire()
         try:
             if self._finished:
                 return None
             trouble = self._rotate_when_due()
             if self.stream is None:
-                # Closed by a rotation that failed, or by logging.config, which closes all handlers.
+                # Closed by a failed rotation, or by logging.config, which closes all handlers.
                 self.stream = self._open()
             self.stream.write(line + "\n")
             self.stream.flush()
@@ -134,13 +134,13 @@ class _HourlyFile(TimedRotatingFileHandler):
         try:
             self.doRollover()
         except OSError as fault:
-            # Go on in the same file for another hour rather than try again at each line.
+            # Stay with the same file for another hour rather than retry at each line.
             self.rolloverAt = self.computeRollover(int(time.time()))
             return fault
         return None
 
     def getFilesToDelete(self) -> list[str]:  # noqa: N802 - the name is the standard library's
-        # The standard library's own takes a neighbour's too: for `svc` those of `svc.err`.
+        # The standard library's own would also match those of a neighbour: of `svc.err` for `svc`.
         own = Path(self.baseFilename)
         prefix = f"{own.name}."
         rotated = sorted(
@@ -152,9 +152,9 @@ class _HourlyFile(TimedRotatingFileHandler):
 
 
 def _resolved(path: str | os.PathLike[str]) -> Path:
-    """Return the path without symlinks; what is not there yet stays as it is written.
+    """Return the path with symlinks resolved; parts that do not exist yet stay as they are.
 
-    :raises OSError: one of the symlinks is another user's, or there are too many
+    :raises OSError: a symlink belongs to another user, or there are too many
     """
     real, links = Path("/"), 0
     ahead = [*reversed(Path(Path.cwd(), os.fspath(path)).parts)]
@@ -192,12 +192,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def _opened(path: str, flags: int) -> int:
-    """Open a log file, and return its descriptor; neither the open nor a symlink can be a trap.
+    """Open a log file and return its descriptor, without blocking or following foreign symlinks.
 
-    :raises OSError: it is neither a regular file nor a character device, or another user's
+    :raises OSError: it is no regular file or character device, or another user's in a public folder
     """
     real = _resolved(path)
-    # Nobody may read from a named pipe: an open that waits would wait for ever.
+    # Without O_NONBLOCK, opening a named pipe that has no reader would block for ever.
     flags |= os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
     with suppress(FileNotFoundError):
         _require_file(real.stat())
@@ -210,7 +210,7 @@ def _opened(path: str, flags: int) -> int:
                 errno.EPERM,
                 f"another user (uid {status.st_uid}) put a file there, where all may write",
             )
-        # for a terminal; to wait for its next line loses none
+        # for a terminal: blocking writes lose no line
         os.set_blocking(descriptor, True)
     except BaseException:
         os.close(descriptor)

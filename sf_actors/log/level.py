@@ -15,11 +15,11 @@ _ALIASES = {**_LEVELS, "NONE": OFF, "NOTSET": 0, "WARN": WARNING, "FATAL": CRITI
 
 
 def parse_level(level: str | int | None, *, where: str) -> int:
-    """Return a level as a number; a line is written when its own is at least that.
+    """Return a level as a number; lines of at least this level are written.
 
     :param level: a name in any case, a number as in `logging`, None or ``'NONE'`` for no line
     :param where: the argument or flag it comes from, for the message
-    :raises UsageError: it is no level
+    :raises UsageError: it is not a level
     """
     if level is None:
         return OFF
@@ -37,5 +37,5 @@ def parse_level(level: str | int | None, *, where: str) -> int:
 
 
 def level_name(level: int) -> str:
-    """Return how a level is called in a line."""
+    """Return the name of a level as written in a line."""
     return _NAMES.get(level) or f"level {level}"

@@ -1,4 +1,4 @@
-"""From a call to the fields of a line: structlog's processors, and ours where it has none.
+"""From a call to the fields of a line: structlog's processors, and our own where it has none.
 
 A processor takes the wrapped logger, the name of the level and the fields so far, and returns the
 fields.
@@ -34,7 +34,7 @@ _stamp = TimeStamper("iso")
 
 
 def take_standard_arguments(_home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Take `extra` and `stacklevel` as the standard library does; a given key replaces an extra."""
+    """Accept `extra` and `stacklevel` of the standard library; keys of the call override extras."""
     fields.pop("stacklevel", None)
     extra = fields.pop("extra", None)
     if isinstance(extra, Mapping):
@@ -45,7 +45,7 @@ def take_standard_arguments(_home: Any, _level: str, fields: EventDict) -> Event
 
 
 def keep_names_of_ours(_home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Append an underscore to a key of the user that bears the name of a field of ours."""
+    """Append an underscore to a user's key that is named like one of our fields."""
     for name in _OURS:
         if name in fields and name != "event":
             fields[f"{name}_"] = fields.pop(name)
@@ -53,20 +53,20 @@ def keep_names_of_ours(_home: Any, _level: str, fields: EventDict) -> EventDict:
 
 
 def interpolate(home: Any, level: str, fields: EventDict) -> EventDict:
-    """Put positional arguments into the event; what does not fit stands beside it as `args`."""
+    """Format positional arguments into the event; if they do not fit, keep them as `args`."""
     if not isinstance(fields["event"], str):
         fields["event"] = guarded(str, fields["event"])
     try:
         return _format_positional_args(home, level, fields)
     except ServiceStopped:
         raise
-    except Exception:  # noqa: BLE001 - a line that does not fit its arguments is shown with them
+    except Exception:  # noqa: BLE001 - an event that does not fit its arguments is shown with them
         fields["args"] = fields.pop("positional_args")
         return fields
 
 
 def tell_whose(home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Add the service and the workflow id, and put first what every line has."""
+    """Add the service and the workflow id, and put the fields of every line first."""
     line = {key: fields.pop(key) for key in ("timestamp", "level", "event")}
     line["service"] = home.scope.name
     line["workflow_id"] = bounded_id(WORKFLOW_ID.get())
@@ -75,7 +75,7 @@ def tell_whose(home: Any, _level: str, fields: EventDict) -> EventDict:
 
 
 def bounded_id(value: object) -> object:
-    """Return a workflow id, which came from outside, or its beginning as text if it is large."""
+    """Return a workflow id, cut to its beginning as text if it is large: peers choose it."""
     if value is None or (type(value) is str and len(value) <= LONGEST_TEXT):
         return value
     if isinstance(value, str):
@@ -87,7 +87,7 @@ def bounded_id(value: object) -> object:
 
 
 def _room_beside(value: object, room: int) -> int:
-    """Return how much room is left, less than 0 as soon as there is none; JSON has its types."""
+    """Return the room left after a value, below 0 if it does not fit or is no JSON type."""
     if value is None or isinstance(value, bool | float):
         return room - 8
     if isinstance(value, str):
@@ -96,7 +96,7 @@ def _room_beside(value: object, room: int) -> int:
         return room - value.bit_length()
     if not isinstance(value, dict | list | tuple):
         return -1
-    # a level costs more than an item: few of them use up the room, before the stack ends
+    # a level costs more than an item, so that deep nesting ends before the stack does
     room -= 32
     if room < 0:
         return room
@@ -109,7 +109,7 @@ def _room_beside(value: object, room: int) -> int:
 
 
 def cut_texts(_home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Cut the texts of a line of the package: they may come from outside."""
+    """Cut the texts of the package's own lines, since they may come from peers."""
     for key, value in fields.items():
         if type(value) is str and len(value) > LONGEST_TEXT:
             fields[key] = bounded(value)
@@ -130,7 +130,7 @@ _WHOLE: tuple[Processor, ...] = (
 )
 
 PROCESSORS: tuple[Processor, ...] = (*_FROM_A_CALL, ExceptionRenderer(whole_traceback), *_WHOLE)
-"""The pipeline of every logger of a user."""
+"""The pipeline of users' loggers."""
 
 PROCESSORS_OF_THE_PACKAGE: tuple[Processor, ...] = (
     *_FROM_A_CALL,
@@ -138,11 +138,11 @@ PROCESSORS_OF_THE_PACKAGE: tuple[Processor, ...] = (
     ExceptionRenderer(bounded_traceback),
     *_WHOLE,
 )
-"""The pipeline of the package's own lines, which tell of what others sent."""
+"""The pipeline of the package's own lines, which may contain texts of peers."""
 
 
 def bare_line(level: str, service: str | None, event: object, **fields: object) -> dict[str, Any]:
-    """Return a line that passes by the pipeline, which could not make it or is not to."""
+    """Return a line made without the pipeline, which failed or must not be used."""
     line = {"level": level, "event": guarded(str, event), "service": service}
     return {
         **_stamp(None, level, {}),

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def get_logger(*names: object, **initial_values: object) -> Logger:
-    """Return a logger, anywhere and at any time, also before there is a service.
+    """Return a logger; any thread, at any time, even before there is a service.
 
-    :param names: a first one is bound as `logger`, as is usual with ``get_logger(__name__)``
-    :param initial_values: keys that all its lines have
+    :param names: the first one is bound as `logger`, as usual with ``get_logger(__name__)``
+    :param initial_values: fields of all its lines
     """
     return _logger_with({"logger": names[0], **initial_values} if names else initial_values)
 
 
 def package_logger() -> Logger:
-    """Return a logger for the package's own lines: it cuts texts, since others may have sent them.
+    """Return a logger for the package's own lines; it cuts texts, since peers may have sent them.
 
-    What peers can cause again and again also needs a `Throttle`.
+    Lines that peers can cause repeatedly also need a `Throttle`.
     """
     return Logger(ScopeLookup(), PROCESSORS_OF_THE_PACKAGE, {})
 
@@ -40,7 +40,7 @@ def _logger_with(context: dict[str, Any]) -> Logger:
 
 
 class ScopeLookup:
-    """What a logger wraps: it finds the scope that the line of the moment belongs to."""
+    """The object that a logger wraps; it finds the scope of the current line."""
 
     __slots__ = ("_made_in",)
 
@@ -50,7 +50,7 @@ class ScopeLookup:
 
     @property
     def scope(self) -> Scope:
-        """The scope of the context, of the thread, that in which the logger was made, or none."""
+        """The scope of the context, else of the thread, else where the logger was made, or none."""
         made_in = self._made_in
         return current_scope() or (made_in and made_in()) or NOT_A_SERVICE
 
@@ -72,11 +72,11 @@ def _awaitable(method: Callable[..., None]) -> Callable[..., Coroutine[Any, Any,
 
 
 class Logger(BoundLoggerBase):
-    """A structlog logger that also takes the standard library's calls; immutable, for any thread.
+    """A structlog logger that also takes the standard library's calls; immutable, any thread.
 
     ``LOG.info('got', price=x)`` and ``LOG.info('got %s', x)`` both work, as do `exc_info`,
-    `stack_info` and `extra`. A line below the levels of the service is not formatted. `bind`,
-    `unbind` and `try_unbind` are structlog's.
+    `stack_info` and `extra`. A line below the service's levels is not formatted. `bind`, `unbind`
+    and `try_unbind` are structlog's.
     """
 
     _logger: ScopeLookup
@@ -85,7 +85,7 @@ class Logger(BoundLoggerBase):
         return _logger_with, (self._context,)
 
     def new(self, **new_values: Any) -> Logger:
-        """Return a logger with these keys alone; structlog's own would clear this one's."""
+        """Return a logger with only these fields; structlog's own `new` would clear this one's."""
         return Logger(self._logger, self._processors, new_values)
 
     debug = _writing(DEBUG)
@@ -95,14 +95,14 @@ class Logger(BoundLoggerBase):
     critical = fatal = _writing(CRITICAL)
 
     def exception(self, /, event: object = None, *args: object, **fields: object) -> None:
-        """Write a line of level error with the traceback of the exception being handled."""
+        """Write a line of level error with the traceback of the current exception."""
         fields.setdefault("exc_info", True)
         self.error(event, *args, **fields)
 
     def log(
         self, /, level: int | str, event: object = None, *args: object, **fields: object
     ) -> None:
-        """Write a line of that level, a number as in `logging` or a name."""
+        """Write a line of a level given as a number, as in `logging`, or a name."""
         number = parse_level(level, where="level")
         if self.get_effective_level() <= number < OFF:
             self._write(number, event, args, fields)
@@ -116,11 +116,11 @@ class Logger(BoundLoggerBase):
     alog = _awaitable(log)
 
     def is_enabled_for(self, level: int | str) -> bool:
-        """Whether a line of that level is written anywhere, in the service of the caller."""
+        """Return True if the caller's service writes lines of this level anywhere."""
         return self.get_effective_level() <= parse_level(level, where="level")
 
     def get_effective_level(self) -> int:
-        """Return the lowest level that is written anywhere, as a number."""
+        """Return the lowest level that the caller's service writes anywhere, as a number."""
         return self._logger.scope.threshold
 
     isEnabledFor = is_enabled_for  # noqa: N815 - the name is the standard library's
@@ -133,11 +133,11 @@ class Logger(BoundLoggerBase):
         if args:
             fields["positional_args"] = args
         try:
-            # not _proxy_to_logger: a key of the user may be called as its own parameters are
+            # not _proxy_to_logger: a user's field may be named like one of its parameters
             line: Any = self._process_event(name, "" if event is None else event, fields)[1]  # type: ignore[arg-type]
         except ServiceStopped:
             raise
-        except Exception as fault:  # noqa: BLE001 - to log never raises in user code
+        except Exception as fault:  # noqa: BLE001 - logging never raises in user code
             service = self._logger.scope.name
             line = bare_line(name, service, event, log_error=guarded(repr, fault))
         self._logger.scope.write(level, line)

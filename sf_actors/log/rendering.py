@@ -1,9 +1,8 @@
 """A line as JSON and as text for a terminal.
 
-Nothing here raises for what a user logs: a value that JSON lacks stands there as its repr, one that
-cannot even be shown as a note that says so. Whatever a line holds is one line, apart from its
-traceback, and moves no cursor: a terminal gets what it would act on escaped, and so does a file of
-JSON lines that is shown on one.
+No logged value makes this raise: a value that JSON lacks is written as its repr, one whose repr
+fails as a note. The result is always one line, apart from a traceback. Control characters are
+escaped, in JSON files too, since a file may be shown on a terminal.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_DEPTH = 32
-"""What is nested deeper is left out of a line, with a note."""
+"""Values nested deeper are replaced by a note."""
 
 MAX_LINE_BYTES = 2**20
-"""Values of a longer line are cut, with notes."""
+"""The values of a longer line are cut, with notes."""
 
 MAX_FIELDS = 100
-"""Fields that such a line keeps."""
+"""Most fields that such a line keeps."""
 
 
 def to_json(line: dict[str, Any], *, ascii_only: bool = False) -> str:
-    """Return the line as one JSON object, without the end of the line."""
+    """Return the line as one JSON object, without a newline."""
     return _fitted(_as_ascii if ascii_only else _as_json, line)
 
 
 def to_text(line: dict[str, Any], *, colours: bool) -> str:
-    """Return the line as text for a person, without the end of the line."""
+    """Return the line as readable text, without a newline."""
     try:
         return _fitted(partial(_as_text, _terminal(colours)), line)
     except ServiceStopped:
@@ -70,7 +69,7 @@ def _size(text: str) -> int:
 
 
 def _shortened(line: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Return the line with its first fields, their values cut to so many characters."""
+    """Return the line with its first fields, names and values cut to `limit` characters."""
     short = {
         bounded(_name(key), limit): _cut(value, limit)
         for key, value in islice(line.items(), MAX_FIELDS)
@@ -102,14 +101,14 @@ def _encoded(encode: Callable[[Any], str], value: Any) -> str:
         raise
     except Exception:  # noqa: BLE001 - keys, depth, cycles, NaN, a value that changes meanwhile
         text = encode(_plain(value, MAX_DEPTH))
-    # JSON escapes the controls below the space by itself; what else does harm stands in texts alone
+    # JSON itself escapes controls below the space; other harmful characters occur only in texts
     if ("\x7f" not in text) if text.isascii() else text.isprintable():
         return text
     return UNSAFE.sub(_json_escape, text)
 
 
 def _json_escape(found: re.Match[str]) -> str:
-    # what lies beyond 16 bits takes two, which the encoder knows; it leaves 0x7f as it is
+    # beyond 16 bits the encoder makes a surrogate pair; it does not escape 0x7f itself
     return f"\\u{ord(found[0]):04x}" if found[0] <= "\uffff" else _ASCII(found[0])[1:-1]
 
 
@@ -120,7 +119,7 @@ def _as_text(render: ConsoleRenderer, line: dict[str, Any]) -> str:
 
 
 def _is_visible(line: dict[str, Any]) -> bool:
-    """Return whether a line is of the usual kind, with which nothing needs to be done."""
+    """Return True if nothing in a line needs escaping, as usual."""
     for key, value in line.items():
         if type(key) is not str or not key.isprintable() or key in _BLOCKS:
             return False
@@ -137,7 +136,7 @@ def _name(key: object) -> str:
 
 
 def _visible(key: str, value: Any) -> Any:
-    """Return what makes structlog show the value of a field with all that it holds visible."""
+    """Return a value that structlog shows without control characters."""
     if key in _BLOCKS:
         return _block(value)
     if key in _BARE:
@@ -155,7 +154,7 @@ _BLOCKS = ("exception", "stack")
 
 
 class _Shown:
-    """A value of which structlog shows this text as it is."""
+    """A value that structlog shows as this very text."""
 
     __slots__ = ("_text",)
 
@@ -167,7 +166,7 @@ class _Shown:
 
 
 def _block(value: Any) -> str | None:
-    """Return lines of which none could be taken for a log line."""
+    """Return a block none of whose lines looks like a log line."""
     if value is None:
         return None
     text = value if isinstance(value, str) else guarded(str, value)
@@ -181,12 +180,12 @@ _OF_A_BLOCK = (" ", "Stack (most recent call last):")
 
 
 def guarded(show: Callable[[Any], str], value: object) -> str:
-    """Return what `show` makes of a value, or a note that it raised."""
+    """Return `show(value)`, or a note that it raised."""
     try:
         return show(value)
     except ServiceStopped:
         raise
-    except Exception as fault:  # noqa: BLE001 - anything may stand in a user's __repr__
+    except Exception as fault:  # noqa: BLE001 - a user's __repr__ may raise anything
         return f"<{type(value).__name__}: showing it raised {type(fault).__name__}>"
 
 
@@ -210,7 +209,7 @@ def _plain(value: object, depth: int) -> Any:
     if depth == 0:
         return f"<{type(value).__name__}: nested more than {MAX_DEPTH} deep>"
     if isinstance(value, dict):
-        # list(): a copy in one step, since another thread may change the mapping meanwhile.
+        # list() copies in one step: another thread may change the mapping meanwhile.
         return {
             key if isinstance(key, str) else guarded(repr, key): _plain(item, depth - 1)
             for key, item in list(value.items())

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class LogScope:
-    """Where the lines of one run of a service go; made in its starting, closed at its end.
+    """Where the lines of one run of a service go; made at its start, closed at its end.
 
-    :param name: the service, as it stands in each line; None for what belongs to none
-    :param console_level: from which level on lines go to standard error
+    :param name: the service's name in each line; None for lines outside any service
+    :param console_level: lowest level that goes to standard error
     :param log_path: the file to write to; its folder is made
-    :param file_level: from which level on lines go to the file
-    :param backup_count: how many hourly files are kept; 0 keeps all
+    :param file_level: lowest level that goes to the file
+    :param backup_count: hourly files to keep; 0 keeps all
     :raises UsageError: an unknown level, or a file that cannot be opened
     """
 
@@ -77,7 +77,7 @@ class LogScope:
 
     @contextmanager
     def entered(self) -> Iterator[LogScope]:
-        """Make the lines of the current context belong to this service while the block runs."""
+        """Assign lines of the current context to this service while the block runs."""
         token = self.enter()
         try:
             yield self
@@ -85,7 +85,7 @@ class LogScope:
             self.leave(token)
 
     def enter(self) -> Token[Scope | None]:
-        """Do as `entered` does, without a block; give the token to `leave`."""
+        """Do the same as `entered` without a block; pass the token to `leave`."""
         return SCOPE.set(self)
 
     def leave(self, token: Token[Scope | None]) -> None:
@@ -93,11 +93,11 @@ class LogScope:
         SCOPE.reset(token)
 
     def adopt(self) -> None:
-        """Make the lines of the current thread belong to this service for good."""
+        """Assign all further lines of the current thread to this service."""
         SCOPE.set(self)
 
     def write(self, level: int, line: dict[str, Any]) -> None:
-        """Write one line of that level to where it is wanted; loggers call it, in any thread."""
+        """Write a line to the console and the file as their levels say; any thread."""
         encoded = None
         file = self._file
         if file is not None and level >= self._file_level:

@@ -1,4 +1,4 @@
-"""How often the same thing is logged: peers can cause as many lines as they like."""
+"""Limits how often the same thing is logged: peers could cause any number of lines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 #: Least time between two warnings for the same reason, in seconds.
 WARNING_INTERVAL_S = 5.0
 
-#: Reasons that are told apart; all others share one place.
+#: Most reasons that are kept apart; all others share one window.
 MAX_REASONS = 64
 
 
 class _Window:
-    """What was logged for one reason since a moment."""
+    """The lines of one reason in one interval."""
 
     __slots__ = ("began", "left_out", "logged")
 
@@ -26,28 +26,28 @@ class _Window:
 
 
 class Throttle:
-    """Lets a few lines of each reason through in every interval, and counts the others.
+    """Admits a few lines of each reason in every interval, and counts the others.
 
-    It is told the time and holds no lock: of two threads that ask at once for the same reason both
-    may be let through, or one not be counted.
+    The caller passes the time. There is no lock: if two threads ask at once for the same reason,
+    both may be admitted, or one not counted.
 
-    :param interval_s: an interval begins with the first line after the end of the one before
-    :param burst: lines of one reason in one interval
+    :param interval_s: an interval begins with the first line after the previous one has ended
+    :param burst: most lines of one reason in one interval
     """
 
     def __init__(self, interval_s: float = WARNING_INTERVAL_S, *, burst: int = 1) -> None:
         self._interval_s = interval_s
         self._burst = burst
         self._windows: dict[Hashable, _Window] = {}
-        #: of reasons whose window was given up, to be told by the next line of any reason
+        #: lines left out in dropped windows, to be reported with the next line of any reason
         self._left_out = 0
 
     def admit(self, reason: Hashable, now: float) -> int | None:
-        """Say whether a line may be logged now.
+        """Decide if a line may be logged now.
 
-        :param reason: what lines are told apart by; of more than `MAX_REASONS` in an interval, the
-            rest count as one
-        :returns: how many lines were left out before it; None when it is to be left out itself
+        :param reason: lines are counted by reason; beyond `MAX_REASONS` in an interval, all further
+            reasons count as one
+        :returns: how many lines were left out before this one; None to leave this one out
         """
         window = self._windows.get(reason)
         if window is None and len(self._windows) >= MAX_REASONS:
@@ -73,4 +73,4 @@ class Throttle:
 
 
 class _Others:
-    """The reason of all that find no place of their own."""
+    """The reason shared by all reasons beyond `MAX_REASONS`."""

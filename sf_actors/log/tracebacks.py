@@ -1,7 +1,7 @@
-"""An exception as text: its traceback, in which no text of an exception passes for a line.
+"""Tracebacks as text, in which the text of an exception cannot look like a log line.
 
-The first line of an exception's text stands at the margin, as Python shows it; its further lines
-and its notes are indented. A log line begins at the margin, so none can be forged by an exception.
+The first line of an exception's text is at the margin, as Python shows it; its further lines and
+notes are indented. A log line begins at the margin, so an exception cannot forge one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sf_actors.wording import LONGEST_TEXT, bounded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: What the traceback of a line of the package is cut to, in characters.
+#: Longest traceback in a line of the package, in characters.
 LONGEST_TRACEBACK = 2**14
 
 _HEADER = "Traceback (most recent call last):"
@@ -24,7 +24,7 @@ _INDENT = "    "
 
 
 class Traceback(str):
-    """A text whose lines were made here: what stands at the margin belongs there."""
+    """A text made here: its lines at the margin are safe."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ def whole_traceback(exc_info: Any) -> Traceback:
 def bounded_traceback(exc_info: Any) -> Traceback:
     """Return the traceback of an exception whose texts may come from outside, cut.
 
-    Each text keeps its beginning, the whole its first and its last frames.
+    Each text keeps its beginning, the traceback its first and last frames.
 
     :param exc_info: type, exception and traceback
     """
@@ -48,31 +48,31 @@ def bounded_traceback(exc_info: Any) -> Traceback:
 
 
 def _pieces(exc_info: Any, longest: int) -> Iterator[str]:
-    """Give headers, frames and texts, of at most so many characters, without their ends of line."""
+    """Yield headers, frames and texts of at most `longest` characters, without final newlines."""
     _, error, frames = exc_info
     made = traceback.TracebackException(type(error), error, frames, compact=True)
     is_text_told = False
     for whole in made.format():
         piece = whole.removesuffix("\n")
         if whole.startswith("\n") and piece:
-            # between an exception and the one that it caused
+            # the sentence between an exception and the one that it caused
             is_text_told = False
             yield piece
         elif piece == _HEADER and not is_text_told:
             yield piece
         elif piece.startswith(" "):
-            # a frame; within a group of exceptions anything, behind a margin of its own
+            # a frame, or anything within an exception group, which has a margin of its own
             lines = bounded(piece, longest).split("\n")
             yield "\n".join(line if line.startswith(" ") else _INDENT + line for line in lines)
         else:
             text = bounded(piece, longest).replace("\n", f"\n{_INDENT}")
-            # what comes after the text is a note, which has no other mark
+            # a piece after the text must be a note, which has no mark of its own
             yield _INDENT + text if is_text_told else text
             is_text_told = True
 
 
 def _ends(pieces: list[str]) -> list[str]:
-    """Return the first and the last pieces, as many as there is room for."""
+    """Return as many of the first and last pieces as fit."""
     if sum(map(len, pieces)) <= LONGEST_TRACEBACK:
         return pieces
     first = _fitting(pieces)

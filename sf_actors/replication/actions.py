@@ -1,4 +1,4 @@
-"""What a replica wants done, in the order in which it wants it done."""
+"""The actions that a replica asks its owner for, to be done in the order given."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 
-# msgspec's structs instead of dataclasses: one is made for each update, at a fifth of the cost.
+# Structs of msgspec, since one is made for each update: a fifth of the cost of a dataclass.
 class Updated(msgspec.Struct, frozen=True):
-    """The value is another one now.
+    """The value has changed.
 
-    :ivar number: number of the last update in it; -1 when the publisher has published none yet,
-        and then there is no update that a handler could be called for
-    :ivar fields: the update's fields as they were given; with `is_resync` all fields of the value,
-        frozen where they came so
+    :ivar number: number of the last update in it; -1 if the publisher has not published yet, so
+        that there is no update to call a handler for
+    :ivar fields: the update's fields as given; with `is_resync` all fields of the value, frozen if
+        they were given frozen
     :ivar value: the value right after this update
-    :ivar is_resync: the value was replaced whole, with updates in between that were not seen
+    :ivar is_resync: the whole value was replaced, and updates in between were not seen
     """
 
     number: int
@@ -35,8 +35,8 @@ class Updated(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True):
     """Send a request for a snapshot.
 
-    :ivar token: to be given back with the answer
-    :ivar epoch: None, or with `after`: the updates after that number of that epoch would do
+    :ivar token: to be passed back with the answer
+    :ivar epoch: None, or with `after`: the updates of this epoch after that number suffice
     :ivar after: see `epoch`
     """
 
@@ -46,14 +46,14 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class PhaseChanged(msgspec.Struct, frozen=True):
-    """The phase is another one now; `reason` is a text for the log."""
+    """The phase has changed; `reason` is a text for the log."""
 
     status: Status
     reason: str
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """An update cannot be taken: it is to be counted and told of."""
+    """An update was refused: count and log it."""
 
     problem: MessageError
 

@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     #: number, is_snapshot, fields
     Delta = tuple[int, bool, Fields]
 
-#: Bytes of packed deltas that are kept at most.
+#: Largest sum of the sizes of packed deltas, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
 
 
 class Buffer(dict[int, "tuple[bool, Fields]"]):
     """Deltas by their number: `is_snapshot` and fields.
 
-    What is too much empties it: the replica then asks for a newer snapshot.
+    When it is full it is emptied, and the replica asks for a newer snapshot.
 
-    :param longest: deltas that are kept at most
-    :param max_bytes: bytes that fields with a `size` may have together
+    :param longest: most deltas kept
+    :param max_bytes: largest sum of the fields' `size`; fields without one count 0
     """
 
     def __init__(self, longest: int, max_bytes: int = MAX_BYTES) -> None:
@@ -31,7 +31,7 @@ class Buffer(dict[int, "tuple[bool, Fields]"]):
         self._bytes = 0
 
     def keep(self, number: int, is_snapshot: bool, fields: Fields) -> None:
-        """Keep a delta, alone if there is no room for it beside the others."""
+        """Keep a delta; if there is no room for it, drop all others first."""
         size = getattr(fields, "size", 0)
         if len(self) >= self._longest or self._bytes + size > self._max_bytes:
             self.clear()
@@ -39,11 +39,11 @@ class Buffer(dict[int, "tuple[bool, Fields]"]):
         self[number] = (is_snapshot, fields)
 
     def drop_up_to(self, number: int) -> None:
-        """Drop what a value of this number has already."""
+        """Drop the deltas that a value of this number already contains."""
         for kept in [kept for kept in self if kept <= number]:
             del self[kept]
 
     def clear(self) -> None:
-        """Drop all; what was taken out one by one counts until then."""
+        """Drop all. The bytes of deltas removed one by one count until then."""
         super().clear()
         self._bytes = 0

@@ -1,4 +1,4 @@
-"""The digests that heartbeats bring, compared with that of the replica's value."""
+"""Compares the digests of heartbeats with that of the replica's value."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class DigestCheck:
-    """The digest of a value, kept from the first heartbeat on that carries one.
+    """The digest of a value, kept up to date once a heartbeat has carried one.
 
-    Two differences in a row, with a snapshot taken in between, are no accident that another
-    snapshot could repair: then nothing is compared any more until `reset`.
+    Two mismatches in a row, with a snapshot in between, cannot be repaired by another snapshot:
+    then nothing is compared until `reset`.
 
     :ivar digest: the digest of the value last seen; None until it is needed
-    :ivar mismatches: how often a digest was another
-    :ivar disagreement: why nothing is compared any more; None while it is
+    :ivar mismatches: how often digests differed
+    :ivar disagreement: why digests are no longer compared; None while they are
     """
 
     def __init__(self) -> None:
@@ -31,24 +31,24 @@ class DigestCheck:
         self._value: Map[Any, Any] | None = None
 
     def forget(self) -> None:
-        """Let go of the value: another one has taken its place."""
+        """Drop the value and its digest: another value has replaced it."""
         self.digest = self._value = None
 
     def follow(self, old: Map[Any, Any], new: Map[Any, Any], patch: Mapping[Any, Any]) -> None:
-        """Take note of a merge; only while `digest` is not None."""
+        """Update the digest after a merge; does nothing while `digest` is None."""
         if self.digest is not None and self._value is old:
             self.digest = digest_after(self.digest, old, new, patch)
             self._value = new
 
     def differs(self, value: Map[Any, Any], number: int, digest: bytes | None) -> bool:
-        """Say whether the value must be fetched again because its digest is another one.
+        """Return True if the digests differ and the value must be fetched again.
 
-        :param digest: that of the heartbeat; None says nothing
+        :param digest: that of the heartbeat, or None if it carried none
         """
         if digest is None or self.disagreement is not None:
             return False
         if self.digest is None or self._value is not value:
-            # not the value that was followed: it came as a snapshot, or by a fault
+            # not the value that was followed: it came from a snapshot, or from a fault
             self.digest = digest_of(value)
             self._value = value
         if packed(self.digest) == digest:
@@ -65,6 +65,6 @@ class DigestCheck:
         return True
 
     def reset(self) -> None:
-        """Compare again: another epoch is followed."""
+        """Start comparing again, for another epoch."""
         self.disagreement = None
         self._is_suspected = False

@@ -1,16 +1,16 @@
-"""What could not be applied, and what to do about it."""
+"""Updates and snapshots that could not be applied, and when to ask again."""
 
 from __future__ import annotations
 
 
 class ApplyFailures:
-    """Updates and snapshots that could not be applied, since the value was last in step.
+    """Updates and snapshots that could not be applied since the value was last in step.
 
-    The first failure asks for a snapshot. If the same number fails again after one, asking on
-    would not help: it is an error, and only a higher number is reason to ask again.
+    The first failure leads to a snapshot. If the same number fails again after it, another one
+    would not help: `error` is set, and only a higher number is a reason to ask again.
 
     :ivar needs_whole: deltas alone cannot repair the value
-    :ivar error: why the replica cannot follow; None while there is hope
+    :ivar error: why the replica cannot follow, or None
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class ApplyFailures:
         self._held_at: int | None = None
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
-        """Note that the update or the snapshot of this number cannot be applied; return why."""
+        """Note that this update or snapshot cannot be applied; return the reason as text."""
         reason = f"number {number} cannot be applied: {problem}"
         if number == self._failed and self._is_retried:
             self.error = reason
@@ -32,37 +32,37 @@ class ApplyFailures:
         return reason
 
     def refuse(self, number: int, head: int, problem: Exception) -> str:
-        """Note that a snapshot cannot be taken; return why."""
+        """Note that a snapshot cannot be applied; return the reason as text."""
         self._refused_snapshots += 1
         reason = self.fail(number, head, problem)
         self.error = reason
         return reason
 
     def turn_down(self, problem: str) -> None:
-        """Note an answer that is of no use: the next request waits longer after each."""
+        """Note a useless answer; after each the next request waits longer."""
         self._useless_answers += 1
         self.error = problem
 
     def retry(self, heard: int) -> None:
-        """Note that a snapshot has come, asked for when `heard` was the highest number heard."""
+        """Note that a snapshot arrived; `heard` was the highest number when it was requested."""
         self._is_retried = self._failed is not None and heard >= self._failed
 
     def is_hopeless(self, head: int) -> bool:
-        """Say whether asking again is of no use before a number above `head` is heard."""
+        """Return True if asking again is useless until a number above `head` is heard."""
         if self._held_at is not None and head > self._held_at:
             self._held_at = None
         return self._held_at is not None
 
     def pause_s(self, heartbeat_s: float) -> float:
-        """Return how long to wait at least before asking: longer for each useless answer."""
-        # an error may have been an accident, a value that fails the model is none
+        """Return the least wait before the next request; it grows with each useless answer."""
+        # a value that fails the model will fail again: it waits longer than a passing error
         doublings = [min(self._refused_snapshots, 12) - 1, min(self._useless_answers, 12) - 5]
         counted = [self._refused_snapshots, self._useless_answers]
         pauses = [2.0**n for n, count in zip(doublings, counted, strict=True) if count]
         return heartbeat_s * max(pauses, default=0.0)
 
     def clear(self) -> None:
-        """Forget it all: the value is in step, or another epoch is followed."""
+        """Forget all failures: the value is in step, or another epoch is followed."""
         self.needs_whole = False
         self.error = self._failed = self._held_at = None
         self._is_retried = False

@@ -1,4 +1,4 @@
-"""A state of which every update is the whole value: the publisher's last one, and its replica."""
+"""A state whose every update is the whole value: the publisher's side and the replica."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PUBLISHERS = 1024
 
 
 class LastValue:
-    """What the publisher of a full state knows: its last value, which heartbeats repeat.
+    """The publisher's side of a full state: its last value, which heartbeats repeat.
 
     :ivar number: the last update's number, -1 before the first
     :ivar epoch: the random number of this run
-    :ivar frame: the last update as it is sent, None before the first; opaque here
+    :ivar frame: the last update as sent, None before the first; opaque here
     """
 
     def __init__(self, *, epoch: int) -> None:
@@ -36,24 +36,24 @@ class LastValue:
         self.frame: bytes | None = None
 
     def next_number(self) -> int:
-        """Return the number that the next update gets: its frame is packed with it."""
+        """Return the next update's number, to be packed in its frame."""
         return self.number + 1
 
     def publish(self, frame: bytes) -> int:
-        """Keep the frame of an update and return the update's number."""
+        """Keep the frame of an update and return its number."""
         self.number += 1
         self.frame = frame
         return self.number
 
 
 class FullReplica:
-    """Takes the last value of one publisher, or of many publishers in turn.
+    """Follows the value of one publisher, or of many publishers.
 
-    The same update may come again and again, as heartbeat or as duplicate: it counts as a sign
-    of life and is taken once. With one publisher, another epoch means that it was started again,
-    and what comes late from the one before is dropped; should that one alone be heard for
-    `stale_after_s`, it was the newer after all. With `many`, epochs are told apart and the value
-    is whichever came last. Messages without an epoch, the original's, are taken as they come.
+    The same update may arrive many times, as a heartbeat or a duplicate: each counts as a sign of
+    life, but it is taken once. With one publisher, another epoch means that it was restarted, and
+    late messages of the old epoch are dropped. If only the old one is heard for `stale_after_s`,
+    it is followed again. With `many`, each epoch is a publisher of its own, and the value is the
+    one that came last. Messages without an epoch (the original's) are all taken.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
@@ -62,7 +62,7 @@ class FullReplica:
     :ivar epoch: the run of the publisher that it comes from
     :ivar phase: LIVE with the value heard last, SYNCING before the first one and while the last one
         was refused, STALE after silence
-    :ivar duplicates: messages dropped because they were taken before, heartbeats included
+    :ivar duplicates: messages dropped as already taken, heartbeats included
     """
 
     def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
@@ -83,11 +83,11 @@ class FullReplica:
     def on_value(
         self, now: float, epoch: int | None, number: int | None, fields: Fields
     ) -> Sequence[Action]:
-        """Take an update, or a heartbeat that repeats one; HOT.
+        """Process an update, or a heartbeat that repeats one; HOT.
 
         :param number: None for a peer that does not number its messages
-        :param fields: typed values, or a callable that gives them, called for a new update only; a
-            `MessageError` that it raises refuses the update, and the value stays what it was
+        :param fields: typed values, or a callable that returns them, called for new updates only;
+            if it raises `MessageError`, the update is refused and the value unchanged
         """
         if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
             return ()
@@ -114,12 +114,12 @@ class FullReplica:
             if self.phase is not Phase.LIVE:
                 self._enter(Phase.LIVE, now, actions, f"a value at number {self.number}")
         elif self.phase is not Phase.SYNCING:
-            # also by a heartbeat, which repeats the value that was refused
+            # a heartbeat can lead here too: it repeats the refused value
             self._enter(Phase.SYNCING, now, actions, f"the last value was refused: {self._error}")
         return actions
 
     def on_tick(self, now: float) -> Sequence[Action]:
-        """Take note of the time; to be called at `next_deadline` at the latest."""
+        """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
         if self._can_be_stale() and self._heard.is_silent(now, self._stale_after_s):
             self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
@@ -127,20 +127,20 @@ class FullReplica:
 
     @property
     def next_deadline(self) -> float | None:
-        """The time when `on_tick` is due; None when only a message can change anything."""
+        """When `on_tick` is due; None if only a message can change anything."""
         if self._heard.at is None or not self._can_be_stale():
             return None
         return self._heard.at + self._stale_after_s
 
     @property
     def late(self) -> int:
-        """Messages of an epoch that is over, and values older than the one taken."""
+        """Messages of an epoch that is over, and values older than the current one."""
         return self._heard.late + self._older
 
     def status(self, now: float) -> Status:
-        """Return what there is to say about the replica at this moment.
+        """Return the replica's status.
 
-        There are no resyncs, and duplicates cannot be told from heartbeats.
+        A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
         return Status(
             phase=self.phase,

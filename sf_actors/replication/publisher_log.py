@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class PublisherLog:
-    """What a publisher knows: its value after each update, and the last updates themselves.
+    """The publisher's current value and its last updates.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :param value: the value before the first update
     :ivar number: the last update's number, -1 before the first
     :ivar epoch: the random number of this run
-    :param log_size: how many of the last updates are kept at most
-    :param log_bytes: how many bytes their frames may have together; the last one is always kept
-    :ivar skipped: updates numbered by the caller at or below `number`; replicas skip them, so the
-        value lacks them too
+    :param log_size: most updates kept
+    :param log_bytes: most bytes of their frames together; the last one is always kept
+    :ivar skipped: updates that the caller numbered at or below `number`; replicas skip them, so
+        this value skips them too
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PublisherLog:
         self.skipped = 0
         self._shape = shape
         self._held = PendingPatches(shape, value)
-        #: the frames of the last updates, which end with that of `_logged`
+        #: the frames of the last updates, up to that of number `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1
         self._log_size = log_size
@@ -63,11 +63,11 @@ class PublisherLog:
 
     @property
     def digest(self) -> bytes | None:
-        """The digest of the value as a heartbeat carries it; None when digests are off."""
+        """The value's digest as sent in a heartbeat; None when digests are off."""
         return None if self._digest is None else packed(self._digest)
 
     def digest_of(self, value: Map[str, Any]) -> int | None:
-        """Return the digest of a whole value, None when digests are off; any thread."""
+        """Return the digest of a value, None when digests are off; any thread."""
         return None if self._digest is None else digest_of(value)
 
     def publish(
@@ -80,12 +80,12 @@ class PublisherLog:
     ) -> int:
         """Apply an update and return its number; HOT.
 
-        :param fields: a merge patch, or the whole value with `is_snapshot`, which `snapshot` may
-            have frozen already; checked and typed, and nobody changes it from now on
-        :param number: the caller's own number; one at or below the last is counted in `skipped`
-            and changes nothing, since every replica skips it
-        :param frame: the update as `since` shall give it
-        :param digest: of a whole value, where `digest_of` has made it already
+        :param fields: a merge patch, or with `is_snapshot` the whole value, which `snapshot` may
+            have frozen already; checked and typed; must not be changed afterwards
+        :param number: the caller's own number; at or below the last it is counted in `skipped` and
+            changes nothing, since every replica skips it
+        :param frame: the update as `since` is to return it
+        :param digest: of a whole value, if `digest_of` has computed it already
         :raises PatchRefused: the update does not fit; nothing has changed
         """
         if number is None:
@@ -124,8 +124,8 @@ class PublisherLog:
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a number, oldest first.
 
-        None means that the log cannot tell them all: another epoch, too long ago, or numbers that
-        the caller has left out. A snapshot is due then.
+        None means that the log lacks some: another epoch, too long ago, or the caller has left
+        numbers out. A snapshot is needed then.
         """
         if epoch != self.epoch or after is None or after > self.number:
             return None

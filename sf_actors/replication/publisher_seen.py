@@ -1,25 +1,25 @@
-"""What has been heard of a publisher: which run of it, how far it has got, and when."""
+"""What a replica has heard of its publisher: its epoch, its last number, and when."""
 
 from __future__ import annotations
 
 _PAST_EPOCHS = 32
 
 _OUT_OF_REACH = 2**32
-"""Updates that nobody misses while the publisher's run goes on."""
+"""A gap of this many updates cannot be real within one run of a publisher."""
 
 
 class Unheard:
-    """Stands for the epoch of a publisher of which nothing was heard yet; it equals no other."""
+    """The epoch of a publisher not heard yet; it equals no other."""
 
 
 class PublisherProgress:
     """The publisher as its messages show it.
 
-    :ivar epoch: the epoch that is followed: the one heard last, unless it was over already
-    :ivar head: the highest number heard of in that epoch
+    :ivar epoch: the followed epoch: the one heard last, unless it was over already
+    :ivar head: the highest number heard in that epoch
     :ivar at: the time of the last sign of life, None before the first
-    :ivar gaps: how often a message was missing before another
-    :ivar late: messages of an epoch that is over, and of numbers that were proved false
+    :ivar gaps: how often messages were missing before another
+    :ivar late: messages of an epoch that is over, and of numbers proved false
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class PublisherProgress:
         self._is_doubted = self._was_lied_to = False
         self._unbelieved: int | None = None
         self._anything_at: float | None = None
-        # With the highest number heard of each: an epoch may turn out not to be over.
+        # the highest number heard of each, since an epoch may turn out not to be over
         self._past: dict[int | Unheard | None, int] = {}
 
     def is_over(self, now: float, epoch: int | None, number: int) -> bool:
-        """Say whether a message comes from an epoch before the one followed, and count it."""
+        """Return True, and count it, if a message is of an epoch before the followed one."""
         if epoch not in self._past:
             return False
         self.late += 1
@@ -45,7 +45,7 @@ class PublisherProgress:
         return True
 
     def follow(self, epoch: int | None) -> None:
-        """Follow another epoch; the one before it is over."""
+        """Follow another epoch; the previous one is over."""
         self._past[self.epoch] = self.head
         if len(self._past) > _PAST_EPOCHS:
             del self._past[next(iter(self._past))]
@@ -60,14 +60,14 @@ class PublisherProgress:
         self._is_head_known = True
 
     def doubt(self, number: int, heard: int) -> bool:
-        """Say whether what was heard is false: two answers in a row do not bear it out.
+        """Return True if the head was false: two answers in a row end below it.
 
-        One alone may be slow; where it happened before, one will do. A peer without epochs numbers
-        its answers as it likes. What lies so far beyond the answers that no publisher gets there by
-        counting is not believed any more, however often it is said.
+        A single answer may just be slow; after a first proof, a single one suffices. Peers without
+        epochs are exempt, since they number answers as they like. Numbers too far beyond the
+        answers for any publisher to reach by counting are ignored from then on.
 
-        :param number: up to which the answer goes
-        :param heard: the highest number heard of when it was asked for
+        :param number: the last number in the answer
+        :param heard: the highest number heard when it was requested
         """
         if number >= heard or self.epoch is None:
             self._is_doubted = False
@@ -82,16 +82,16 @@ class PublisherProgress:
         return True
 
     def is_unbelievable(self, number: int) -> bool:
-        """Say whether a number is so high that answers have proved it false, and count it."""
+        """Return True, and count it, if a number is one that answers have proved false."""
         if self._unbelieved is None or number < self._unbelieved:
             return False
         self.late += 1
         return True
 
     def note(self, before: int, head: int) -> str | None:
-        """Note a number and return a text if there is a gap before it.
+        """Note a number; return a text if there is a gap before it.
 
-        :param before: all numbers up to this one should have been heard before
+        :param before: the number up to which all should have been heard
         :param head: the number itself
         """
         gap = None
@@ -102,11 +102,11 @@ class PublisherProgress:
         return gap
 
     def is_silent(self, now: float, longest_s: float) -> bool:
-        """Say whether there was no sign of life for so long, or never one."""
-        # Summed as whoever sets a timer for it sums: a difference might be rounded to less.
+        """Return True if there was no sign of life within `longest_s`, or ever."""
+        # The same sum that sets the timer: a difference could be rounded to a smaller value.
         return self.at is None or now >= self.at + longest_s
 
     def is_quiet(self, now: float, longest_s: float) -> bool:
-        """Say whether nothing came for so long, not even a message of an epoch that is over."""
+        """Return True if nothing came within `longest_s`, not even of an epoch that is over."""
         is_nothing = self._anything_at is None or now >= self._anything_at + longest_s
         return is_nothing and self.is_silent(now, longest_s)

@@ -1,4 +1,4 @@
-"""The replica's side of a replicated state, as a machine of events in and actions out."""
+"""The replica's side of a state, as a state machine: events in, actions out."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 class Replica:
     """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
 
-    Each `on_…` takes an event with its time (monotonic, seconds) and returns what to do about
-    it. Fields are typed values, or a callable that gives them and may raise `MessageError`: then
-    they are decoded only when they are needed. Whatever is decoded is handed on in `Updated` and
-    not kept, so its receiver may change it.
+    Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
+    Fields are typed values, or a callable that decodes them on demand and may raise
+    `MessageError`. Decoded fields are passed on in `Updated` and not kept, so the receiver may
+    change them.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
-    :param tells_all: whether each update is told of with the value right after it; without, the
-        next in a row come to no action, and cost less
+    :param tells_all: return an `Updated` for each update, with the value right after it; if False,
+        updates that are next in order return none, which is cheaper
     :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the publisher's run that the value comes from; None for a peer without epochs
+    :ivar epoch: epoch of the value; None for a peer without epochs
     :ivar phase: how far the value can be relied on
     :ivar resyncs: snapshots taken after the first synchronisation
     :ivar duplicates: deltas skipped because the value had them already
@@ -70,7 +70,7 @@ class Replica:
     def on_delta(
         self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
     ) -> Sequence[Action]:
-        """Take a delta from the subscription; HOT where it is the next one."""
+        """Process a delta of the subscription; HOT if it is the next one."""
         if number != self.number + 1 or self.phase is not Phase.LIVE or epoch != self.epoch:
             return self._on_other_delta(now, epoch, number, is_snapshot, fields)
         self._heard.at, self._heard.head = now, number
@@ -91,7 +91,7 @@ class Replica:
     def on_heartbeat(
         self, now: float, epoch: int | None, head: int, digest: bytes | None = None
     ) -> Sequence[Action]:
-        """Take a heartbeat from the subscription: the number of the publisher's last update."""
+        """Process a heartbeat; `head` is the number of the publisher's last update."""
         actions: list[Action] = []
         if not self._hear(now, epoch, head):
             return actions
@@ -106,14 +106,14 @@ class Replica:
     def on_snapshot(
         self, now: float, token: int, epoch: int | None, number: int, fields: Fields
     ) -> Sequence[Action]:
-        """Take the answer to `Ask`: the whole value as of a number; it may be frozen already."""
+        """Process the answer to `Ask`: the whole value at a number, perhaps frozen already."""
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
         if heard is None:
             return actions
         if epoch is None:
-            # Numbered 0 for ever by the original. What had been heard when the request went out is
-            # in it all the same, and merging an update twice does no harm.
+            # The original numbers all snapshots 0. This one contains what was heard before the
+            # request anyway, and merging an update twice does no harm.
             number = max(number, heard)
         if self._heard.doubt(number, heard):
             self._buffer.clear()
@@ -134,7 +134,7 @@ class Replica:
     def on_fill(
         self, now: float, token: int, epoch: int | None, deltas: Iterable[Delta]
     ) -> Sequence[Action]:
-        """Take the answer to `Ask` with `after`: number, is_snapshot, fields of each, in order."""
+        """Process the answer to `Ask` with `after`: deltas in order."""
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
         if heard is None:
@@ -160,11 +160,11 @@ class Replica:
         return actions
 
     def on_progress(self, now: float, token: int) -> bool:
-        """Take that an answer is being read, piece by piece; whether it is still of use."""
+        """Note that an answer is being read in pieces; return False if it is no longer needed."""
         return self._asking.extend(token, now)
 
     def on_failure(self, now: float, token: int, problem: str) -> Sequence[Action]:
-        """Take an answer to `Ask` that is an error or cannot be read: it is asked again later."""
+        """Process an answer to `Ask` that is unreadable or an error: ask again later."""
         actions: list[Action] = []
         if self._asking.end(token) is not None:
             self._trouble.turn_down(problem)
@@ -173,7 +173,7 @@ class Replica:
         return actions
 
     def on_tick(self, now: float) -> Sequence[Action]:
-        """Take note of the time; to be called at `next_deadline` at the latest."""
+        """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
         if self._asking.expire(now):
             self._want(now)
@@ -185,12 +185,12 @@ class Replica:
 
     @property
     def value(self) -> Map[str, Any]:
-        """The value, a fold of the publisher's updates up to `number` of `epoch`."""
+        """The value: the result of the publisher's updates up to `number` of `epoch`."""
         return self._held.value
 
     @property
     def next_deadline(self) -> float | None:
-        """The time when `on_tick` is due; None when nothing but an event can change anything."""
+        """When `on_tick` is due; None if only a message can change anything."""
         dues = [self._asking.next_deadline]
         if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
             dues.append(self._heard.at + self._stale_after_s)
@@ -198,11 +198,11 @@ class Replica:
 
     @property
     def error(self) -> str | None:
-        """Why the publisher cannot be followed; None while it can."""
+        """Why the publisher cannot be followed, or None."""
         return self._trouble.error or self._comparison.disagreement
 
     def status(self, now: float) -> Status:
-        """Return what there is to say about the replica now."""
+        """Return the replica's status."""
         return Status(
             phase=self.phase,
             number=self.number,
@@ -217,7 +217,7 @@ class Replica:
         )
 
     def _hear(self, now: float, epoch: int | None, number: int) -> bool:
-        """Take a sign of life from the subscription, unless it is of an epoch that is over."""
+        """Note a sign of life; return False if its epoch is over or its number false."""
         if self._heard.is_quiet(now, self._stale_after_s):
             self._asking.hurry(now)
         if epoch != self._heard.epoch:
@@ -237,9 +237,9 @@ class Replica:
         self._comparison.reset()
 
     def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
-        """Return what had been heard when the request went out; None if the answer is no use.
+        """Return the head as it was when the request was sent; None if the answer is useless.
 
-        Requests are forgotten when another epoch is followed: an answer of another is the newer.
+        Following another epoch drops all requests, so an answer of a different epoch is newer.
         """
         heard = self._asking.end(token)
         if heard is None:
@@ -280,17 +280,17 @@ class Replica:
         return actions
 
     def _is_taken_again(self, epoch: int | None, number: int, is_snapshot: bool) -> bool:
-        """Say whether a peer without epochs means a number that was there before.
+        """Return True if an old number of a peer without epochs is a new update.
 
-        Its first snapshot may have been numbered too high by one, and a whole value with a lower
-        number is how it starts again.
+        Its first snapshot may have been numbered one too high, and it restarts with a whole value
+        of a lower number.
         """
         if epoch is not None:
             return False
         return number == self._unsure_at == self.number or (is_snapshot and number < self.number)
 
     def _start_over(self, number: int) -> str:
-        """Doubt the value of a peer without epochs: it may have been started again, or not."""
+        """Doubt the value of a peer without epochs, which may have been restarted."""
         self._follow(None)
         self._heard.head = number
         self.number, self._is_sound = -1, False
@@ -322,7 +322,7 @@ class Replica:
         *,
         is_resync: bool = False,
     ) -> str | None:
-        """Apply a delta; if it cannot be, keep it for after the resync and return why."""
+        """Apply a delta; if that fails, keep it for after the resync and return the reason."""
         try:
             actions.append(self._advance(number, is_snapshot, fields, is_resync))
         except (PatchRefused, MessageError) as problem:
@@ -332,7 +332,7 @@ class Replica:
         return None
 
     def _drain(self, actions: list[Action]) -> str | None:
-        """Apply the deltas kept that follow the value, and drop those that it has already."""
+        """Apply the buffered deltas that follow the value; drop those it already contains."""
         if self._is_followed():
             self._buffer.drop_up_to(self.number)
             while (delta := self._buffer.pop(self.number + 1, None)) is not None:
@@ -364,7 +364,7 @@ class Replica:
         return not self._is_followed() or self.number < self._heard.head
 
     def _settle(self, now: float, actions: list[Action], reason: str | None) -> None:
-        """After a sign of life: LIVE if the value is the publisher's, else see that it gets so."""
+        """Enter LIVE if the value is up to date, else SYNCING, and request what is missing."""
         if not self._is_behind():
             self._asking.cease(now)
             self._buffer.clear()

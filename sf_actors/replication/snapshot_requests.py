@@ -1,4 +1,4 @@
-"""When to ask for a snapshot: one request at a time, with a deadline, back-off and jitter."""
+"""When to request a snapshot: one request at a time, with a deadline, back-off and jitter."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class SnapshotRequests:
-    """The request that may be under way, the next one that may be due, and how long to pause.
+    """The request under way, if any, when the next is due, and the pause between them.
 
-    The first request of a calm time goes out at once. Further ones pause, twice as long each
-    time, up to half a heartbeat as long as the publisher is heard: so two heartbeats suffice to
-    repair a loss, and a replica that loses all the time asks at a bounded rate.
+    After a calm time the first request goes out at once. Further ones wait, twice as long each
+    time, up to half a heartbeat while the publisher is heard. So two heartbeats suffice to repair
+    a loss, and a replica that keeps losing updates asks at a bounded rate.
 
-    :ivar deadline: when the request under way counts as lost; None when there is none
-    :ivar due: when the next request goes out; None when none is wanted
+    :ivar deadline: when the request under way counts as lost; None if there is none
+    :ivar due: when the next request goes out; None if none is wanted
     """
 
     def __init__(self, rng: random.Random, *, heartbeat_s: float, first_due: float) -> None:
@@ -34,10 +34,10 @@ class SnapshotRequests:
         self._calm_since: float | None = None
 
     def want(self, now: float, *, pause_s: float = 0.0, is_silent: bool = False) -> None:
-        """Have a request sent unless one is under way or due already.
+        """Schedule a request unless one is under way or due already.
 
-        :param pause_s: pause at least about so long
-        :param is_silent: the publisher is not heard, so that a pause may grow longer
+        :param pause_s: least pause, before jitter
+        :param is_silent: the publisher is not heard, so the pause may grow longer
         """
         if self.deadline is not None or self.due is not None:
             return
@@ -50,7 +50,7 @@ class SnapshotRequests:
         self.due = now + min(pause_s, _LONGEST_PAUSE_S) * self._rng.uniform(0.5, 1.0)
 
     def hurry(self, now: float) -> None:
-        """Have a request that is waiting for its time sent now: the publisher is heard again."""
+        """Make a scheduled request due now: the publisher is heard again."""
         self._attempts = 0
         if self.due is not None and self.due > now:
             self.due = now
@@ -58,7 +58,7 @@ class SnapshotRequests:
     def send(self, now: float, heard: int) -> int:
         """Note that a request goes out and return its token.
 
-        :param heard: the highest number heard of so far; the answer cannot be older than that
+        :param heard: the highest number heard so far
         """
         self._token += 1
         self._asked[self._token] = heard
@@ -69,41 +69,41 @@ class SnapshotRequests:
         return self._token
 
     def extend(self, token: int, now: float) -> bool:
-        """Note that an answer is being read, so that none is asked for; whether it is of use."""
+        """Postpone the deadline while an answer is read; return False if it is not wanted."""
         is_of_use = token in self._asked
         if is_of_use:
             self.deadline, self.due = now + self._timeout_s, None
         return is_of_use
 
     def end(self, token: int) -> int | None:
-        """Note that a request was answered and return what `send` was told.
+        """Note that a request was answered; return its `heard`, or None if it was dropped.
 
-        A request that is over its deadline can still be answered, so that a publisher that is
-        always slower than that gets through; None when the answer is of no use any more.
+        An answer after the deadline still counts, so that a publisher that is always slower than
+        the deadline can be followed.
         """
         if token == self._token:
             self.deadline = None
         return self._asked.pop(token, None)
 
     def expire(self, now: float) -> bool:
-        """Say whether the request under way is over its deadline, and give up waiting if so."""
+        """Return True, and stop waiting, if the request under way is past its deadline."""
         if self.deadline is None or now < self.deadline:
             return False
         self.deadline = None
         return True
 
     def forget(self) -> None:
-        """Take no answer to any request sent so far."""
+        """Drop all requests sent so far; their answers no longer count."""
         self.deadline = self.due = None
         self._asked.clear()
 
     def cease(self, now: float) -> None:
-        """Nothing is wanted any more."""
+        """Drop all requests: nothing is missing, and the calm time begins."""
         self.forget()
         if self._calm_since is None:
             self._calm_since = now
 
     @property
     def next_deadline(self) -> float | None:
-        """When `expire` or a due request needs a tick."""
+        """When `expire` or a due request needs a tick, or None."""
         return self.due if self.deadline is None else self.deadline

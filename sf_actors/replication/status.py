@@ -1,4 +1,4 @@
-"""What a replica says about itself."""
+"""The status of a replica."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 
 class Phase(enum.StrEnum):
-    """How far the replica's value can be relied on."""
+    """How far the replica's value can be trusted."""
 
     SYNCING = "SYNCING"
-    """The value is an earlier one, or none yet; the current one is being fetched."""
+    """The current value is being fetched; until then it is an earlier one or none."""
 
     LIVE = "LIVE"
     """The value is the publisher's, up to the last update heard."""
@@ -23,18 +23,18 @@ class Phase(enum.StrEnum):
 class Status(msgspec.Struct, frozen=True):
     """The state of a replica at one moment.
 
-    :ivar phase: how far the value can be relied on
+    :ivar phase: how far the value can be trusted
     :ivar number: number of the last update in the value; -1 before the first
     :ivar epoch: random number of the publisher's run that the value comes from; None before the
         first value and for publishers that have no epochs
     :ivar age_s: seconds since the publisher's last sign of life; None before the first
-    :ivar gaps: how often updates were seen to be missing
+    :ivar gaps: how often updates were missing
     :ivar resyncs: snapshots taken after the first synchronisation
-    :ivar error: why the replica cannot follow its publisher; None while it can
+    :ivar error: why the replica cannot follow its publisher, or None
     :ivar duplicates: updates dropped because the value had them already
-    :ivar late: what came when it was over: messages of an earlier run of the publisher, answers
-        that nobody waited for any more; of a full state also values older than the one taken
-    :ivar mismatches: how often a heartbeat's digest was not that of the value
+    :ivar late: messages of an earlier run of the publisher and answers to dropped requests; of a
+        full state also values older than the current one
+    :ivar mismatches: how often a heartbeat's digest differed from the value's
     """
 
     phase: Phase
@@ -49,5 +49,5 @@ class Status(msgspec.Struct, frozen=True):
     mismatches: int = 0
 
     def as_dict(self) -> dict[str, str | int | float | None]:
-        """Return the same as plain texts and numbers."""
+        """Return the fields as plain texts and numbers."""
         return {**msgspec.structs.asdict(self), "phase": str(self.phase)}

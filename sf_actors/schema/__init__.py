@@ -1,6 +1,6 @@
-"""The fields of messages: types as a model declares them, and values held to these types.
+"""The fields of messages: declared types, and checks of values against them.
 
-`types` turns what a model declares into one typing expression, `check` holds values to it before
-they are sent, `schema` does both for the fields of a message, `shape` says how such fields merge.
+`types` turns a declaration into one typing expression, `check` checks values before they are sent,
+`schema` does both for the fields of a message, `shape` describes how such fields merge.
 Pure: without threads, sockets or clocks.
 """

@@ -1,12 +1,11 @@
-"""Keys that were chosen to meet in one place of a hash table, refused before they are in one.
+"""Refuses keys chosen to collide in a hash table, before a dict or set is made of them.
 
-CPython hashes texts and bytes by a secret of the process, numbers, UUIDs, times and tuples of them
-by what they are: whoever knows the formula can send keys that all meet (all Decimals that are
+CPython hashes texts and bytes with a secret of the process, but numbers, UUIDs, times and tuples of
+them by their value alone. An attacker can send keys that all collide (all Decimals that are
 multiples of 2**61 - 1 hash to 0), and a dict of n such keys takes n * n steps, during which nothing
-else in the process runs. So the keys of a large message's mappings and sets are looked at first:
-whether many have one hash, and, where there are very many, whether to put them into a table takes
-far longer than it takes with keys that nobody chose. (A key of 64 bits can be chosen so that it
-meets others on its whole way through the table although their hashes differ.)
+else in the process runs. So the keys in a large message are checked first: how many share a hash
+and, if there are very many, if a table of them takes far longer than one of ordinary keys. (64-bit
+keys can also be chosen to collide along the whole probe sequence although their hashes differ.)
 """
 
 from __future__ import annotations
@@ -29,48 +28,48 @@ from sf_actors.wire.tokens import FEW, MANY, has_many
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    #: Looks into a packed value and raises ValueError where it holds chosen keys.
+    #: Checks a packed value and raises ValueError if it holds chosen keys.
     Guard = Callable[[Any], None]
 
 FREE_BYTES: Final = 4_096
-"""Bytes of a message in which no keys can be that would be dear."""
+"""Messages up to this many bytes cannot hold enough keys to do harm."""
 
 ALIKE: Final = 36
-"""Keys that may have one hash: powers of two as floats are so many, others hardly ever two."""
+"""Most keys with the same hash: powers of two as floats reach it, others hardly ever two."""
 
 _MEASURED: Final = 8_192
-"""Keys from which on their table is measured: as many that differ in their hashes take 10 ms."""
+"""Above this many keys their table is timed; fewer with different hashes take at most 10 ms."""
 
 _FIRST: Final = 1_000
-"""Keys that are looked at before all are."""
+"""Keys that are checked before all are."""
 
 _RUN: Final = 256
-"""Keys between two looks at the work done."""
+"""Keys between two looks at the time used."""
 
 _ALLOWED_S: Final = 0.02
 _ALLOWED_PER_KEY_S: Final = 3e-6
-"""Processor time that keys may take. Usual ones take a tenth of it, UUIDs a fifth."""
+"""Processor time allowed for keys. Ordinary ones take a tenth of it, UUIDs a fifth."""
 
 MOST_ITEMS: Final = 4_000_000
 MOST_UNDECLARED: Final = 1_000_000
-"""Items of one container that are looked at one by one; each takes some 60 bytes for that time."""
+"""Most items of one container; each uses some 60 bytes while it is checked."""
 
 _COPIES: Final = 16
-"""How many times the bytes of an undeclared place may be copied to look into it."""
+"""How many times the bytes of an undeclared place may be copied to check them."""
 
 _SECRET: Final = frozenset({str, bytes, bool, NOTHING})
-"""Types whose hashes nobody can know, or of which there are too few values."""
+"""Types whose hashes cannot be predicted, or which have too few values."""
 
 
 class ChosenKeys(ValueError):
-    """Keys that meet in one place of a hash table."""
+    """Keys that collide in a hash table."""
 
 
 def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
-    """Refuse keys that would make a dict, or a set, slow.
+    """Refuse keys that would make a dict or a set slow.
 
-    :raises ChosenKeys: they would
-    :raises TypeError: one cannot be hashed
+    :raises ChosenKeys: the keys collide
+    :raises TypeError: a key cannot be hashed
     """
     if len(keys) <= FEW:
         return
@@ -85,7 +84,7 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
 
 
 def _is_slow(keys: Collection[Any], *, is_set: bool) -> bool:
-    """Put keys into a table one after the other, as whoever builds the real one does."""
+    """Build a table of the keys, as the decoder would; return True if that takes too long."""
     work, left, count = Work(), iter(keys), 0
     table: Any = set() if is_set else {}
     while run := list(islice(left, _RUN)):
@@ -99,10 +98,10 @@ def _is_slow(keys: Collection[Any], *, is_set: bool) -> bool:
 
 
 def guard_of(type_: Any) -> Guard | None:
-    """Return what looks for chosen keys in the packed fields of a canonical type.
+    """Return a guard against chosen keys in the packed fields of a canonical type.
 
-    None where there can be none. It raises `ChosenKeys`, or another ValueError or TypeError for
-    what does not decode to the type either.
+    None if the type cannot hold any. The guard raises `ChosenKeys`, or another ValueError or
+    TypeError for bytes that would not decode to the type either.
     """
     guard = _guard_of(type_)
     if guard is None:
@@ -139,7 +138,7 @@ def _guard_of(type_: Any) -> Guard | None:
 
 
 def _is_known(type_: Any) -> bool:
-    """Return whether others can know the hashes of a type's values, of which there are many."""
+    """Return True if a type has many values and their hashes are predictable."""
     return any(
         member not in _SECRET and not is_enum(member) and get_origin(member) is not Literal
         for member in members_of(type_)
@@ -166,7 +165,7 @@ def _guard_of_record(fields: Mapping[str, Any]) -> Guard | None:
 
 
 def _as_text(packed: msgspec.Raw) -> bytes:
-    """Return a packed name as we pack it, however it was packed."""
+    """Return a packed name repacked as we pack it."""
     if memoryview(packed)[0] not in TEXTS:
         return b""
     return msgspec.msgpack.encode(_TEXT.decode(packed))
@@ -193,7 +192,7 @@ def _guard_of_set(item: Any) -> Guard | None:
 
 
 def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None] | None:
-    """Return what looks at the packed keys of a mapping, or the items of a set."""
+    """Return a guard for the packed keys of a mapping, or the packed items of a set."""
     if not _is_known(key):
         return None
     decode = msgspec.msgpack.Decoder(list[key]).decode
@@ -203,7 +202,7 @@ def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None
         if has_open:
             _each(_refuse_maps, keys)
         if guard is not None:
-            # a key that holds keys: a frozenset, or a tuple of them
+            # a key may hold keys itself: a frozenset, or a tuple of them
             _each(guard, keys)
         for some in _first_and_all(keys, FEW):
             read: Any = decode(_array(some))
@@ -213,9 +212,9 @@ def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None
 
 
 def _first_and_all(keys: list[msgspec.Raw], most: int) -> Iterator[list[msgspec.Raw]]:
-    """Give the first keys, and then all of them, unless there are too few to be dear.
+    """Yield the first keys and then all of them; nothing if there are too few to do harm.
 
-    Where all were chosen, the first tell it.
+    If all are chosen, the first ones already show it.
     """
     if len(keys) > most:
         yield keys[:_FIRST]
@@ -249,7 +248,7 @@ def _guard_of_union(members: tuple[Any, ...]) -> Guard | None:
 
 
 def _only(guards: Iterable[Guard | None]) -> Guard | None:
-    """Return the guard among some; a union that MessagePack can tell apart has one of each kind."""
+    """Return the first guard; a decodable union has at most one of each kind."""
     return next(filter(None, guards), None)
 
 
@@ -265,15 +264,15 @@ def _few_items_of(packed: Any, most: int = MOST_ITEMS) -> list[msgspec.Raw]:
 
 
 def _look_into_anything(packed: Any) -> None:
-    """Look into a value of an undeclared place."""
+    """Check a value of an undeclared place."""
     if len(packed) > FREE_BYTES and has_many(packed):
         _look_deeper(packed, MAX_DEPTH, [_COPIES * len(packed)])
 
 
 def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
-    """Look into a container that holds a large map somewhere.
+    """Check a container that has a large map somewhere.
 
-    :param depth: how many containers may still be in each other
+    :param depth: levels of containers still allowed
     :param spare: bytes that may still be copied
     """
     first = memoryview(packed)[0]
@@ -298,7 +297,7 @@ def _is_container(packed: Any) -> bool:
 
 
 def _refuse_maps(key: Any) -> None:
-    """Refuse a map within a key before it is decoded: it could not be hashed anyway."""
+    """Refuse a map within a key before decoding; it could not be hashed anyway."""
     if not _is_container(key):
         return
     if has_many(key, FEW) or is_map(memoryview(key)[0]):
@@ -306,7 +305,7 @@ def _refuse_maps(key: Any) -> None:
 
 
 def _as_key(value: Any) -> Any:
-    """Return what a list becomes where it is a key, or within one."""
+    """Return a value as it is decoded in a key: lists become tuples."""
     return tuple(map(_as_key, value)) if type(value) in (list, tuple) else value
 
 

@@ -1,8 +1,8 @@
-"""Fields as a model declares them, and the schema that equal declarations share.
+"""Shares one schema among equal declarations of fields.
 
-To read a declaration costs more than the rest of a model, and many services of one process come
-from one file. Shared is only what holds no class of a user, such as an Enum or a TypedDict: a
-service file makes these anew in each run, and they would keep its module alive.
+Reading a declaration costs more than the rest of a model, and many services of a process may come
+from one file. Declarations with a user's class, such as an Enum or a TypedDict, are not shared: a
+service file makes such classes anew in each run, and they would keep its module alive.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from sf_actors.wire.limits import MAX_DEPTH
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-#: How many schemas are kept for services to come.
+#: Schemas kept for later services.
 MAX_SHARED = 256
 
 
 class _OfItsOwnError(Exception):
-    """A declaration that only its own service has."""
+    """The declaration cannot be shared."""
 
 
 def schema_of(
     required: Mapping[str, object], optional: Mapping[str, object], *, where: str
 ) -> Schema:
-    """Return the schema of these fields, the same one for equal fields in an equal place.
+    """Return the schema of these fields; equal fields with an equal `where` share one.
 
     :param required, optional, where: see `Schema`
     :raises ModelError: a type or a name cannot be used
@@ -43,9 +43,9 @@ def schema_of(
 
 @dataclass(frozen=True, slots=True)
 class _Declaration:
-    """Fields in their place.
+    """The fields of one place in a model.
 
-    :param spelled: what is equal for equal fields, and only for these
+    :param spelled: the key: equal for equal fields, and only for those
     """
 
     spelled: Hashable
@@ -60,9 +60,9 @@ def _shared(declared: _Declaration) -> Schema:
 
 
 def _spelled(declared: Any, depth: int) -> Hashable:
-    """Return how a type is written: lists and dicts as tuples, in their order.
+    """Return a hashable form of a declaration: lists and dicts as tuples, in order.
 
-    :raises _OfItsOwnError: it holds what may be a class of a user, or is no type
+    :raises _OfItsOwnError: it may contain a user's class, or is not a type
     """
     if depth == 0:
         raise _OfItsOwnError
@@ -77,12 +77,12 @@ def _spelled(declared: Any, depth: int) -> Hashable:
         return kind, *[_spelled(part, depth) for part in declared]
     origin = get_origin(declared)
     if origin is Literal:
-        # a bool is equal to an int, and a member of an Enum can be
+        # exact types: a bool equals an int, and a member of an Enum may
         values = get_args(declared)
         if all(type(value) in (str, int, NOTHING) for value in values):
             return "of", origin, *values
     elif origin is not None:
-        # apart from a list: [] is no type, but typing.List is
+        # marked "of" to differ from a list: [] is not a type, but typing.List is
         return "of", origin, *[_spelled(part, depth) for part in get_args(declared)]
     elif isinstance(declared, type) and declared in OF_NOBODY:
         return declared

@@ -1,4 +1,4 @@
-"""Why a message does not fit: the slow path, taken only after the fast decoder has refused."""
+"""Explains why a message fails its model: the slow path, after the decoder has refused it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXPLAINED_BYTES = 4_096
-"""Larger messages are not taken apart: whoever sends rubbish shall not buy much work with it."""
+"""Larger messages are not explained, so that garbage cannot cause much work."""
 
 
 @lru_cache(maxsize=256)
@@ -33,15 +33,15 @@ def _fields(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @lru_cache(maxsize=256)
 def _fits(type_: Any) -> Callable[[Any], bool]:
-    """Return a quick test for the many parts of a message that are sound."""
+    """Return a quick test for the many parts of a message that are valid."""
     decode = _decoder(type_)
     if holds_record(type_):
-        return lambda _: False  # the decoder overlooks unknown fields
+        return lambda _: False  # the decoder ignores unknown fields
 
     def fits(raw: Any) -> bool:
         try:
             decode(raw)
-        except Exception:  # noqa: BLE001 - whatever it is, it is the peer's message
+        except Exception:  # noqa: BLE001 - a peer's bytes may provoke any error
             return False
         return True
 
@@ -49,9 +49,9 @@ def _fits(type_: Any) -> Callable[[Any], bool]:
 
 
 def reason_for(raw: bytes | memoryview | msgspec.Raw, type_: Any, error: Exception) -> Mismatch:
-    """Return what is wrong with bytes that do not decode to a canonical type, and where.
+    """Return what is wrong, and where, in bytes that do not decode to a canonical type.
 
-    :param error: what the decoder raised, for the rest of the cases
+    :param error: the decoder's error, used if nothing better is found
     """
     plain = cut(str(error), 200) or type(error).__name__
     if len(raw) > EXPLAINED_BYTES:
@@ -60,13 +60,13 @@ def reason_for(raw: bytes | memoryview | msgspec.Raw, type_: Any, error: Excepti
         _explain(raw, type_)
     except Mismatch as found:
         return found
-    except Exception:  # noqa: BLE001 - not even MessagePack: what the decoder said is all there is
+    except Exception:  # noqa: BLE001 - not even MessagePack: the decoder's error has to do
         return Mismatch(plain)
     return Mismatch(plain)
 
 
 def _explain(raw: Any, type_: Any) -> None:
-    """Raise a Mismatch for the innermost part that does not decode, if there is one."""
+    """Raise a Mismatch for the innermost part that does not decode, if any."""
     header = bytes(memoryview(raw)[:1])[0]
     for member in members_of(type_):
         origin, args = get_origin(member), get_args(member)
@@ -82,7 +82,7 @@ def _explain(raw: Any, type_: Any) -> None:
 def _explain_whole(raw: Any, type_: Any) -> None:
     try:
         _decoder(type_)(raw)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the peer's message
+    except Exception as error:  # noqa: BLE001 - a peer's bytes may provoke any error
         try:
             got = shown(_decoder(Any)(raw))
         except Exception:  # noqa: BLE001 - no value to show

@@ -1,4 +1,4 @@
-"""The fields of one message: checked before they are sent, decoded when they arrive."""
+"""The fields of one message: checked before sending, decoded on arrival."""
 
 from __future__ import annotations
 
@@ -39,29 +39,28 @@ if TYPE_CHECKING:
 class Schema:
     """The fields of one message.
 
-    :param required: name -> type as declared in the model, for fields that must be there
-    :param optional: the same for fields that may be there
-    :param where: file, model and kind of fields; every message begins with it
+    :param required: name -> type as declared in the model, for required fields
+    :param optional: the same for optional fields
+    :param where: file, model and kind of fields; every error message begins with it
     :raises ModelError: a type or a name cannot be used
 
-    `required` and `optional` hold the canonical types, `shape` how the fields merge. Instances do
-    not change and may be used from any thread.
+    `required` and `optional` hold the canonical types, `shape` how the fields merge. Instances are
+    immutable; any thread.
     """
 
     required: dict[str, Any]
     optional: dict[str, Any]
     shape: Record
-    #: every field is a scalar that comes back as it was sent, or a mapping of such
+    #: every field is a scalar that arrives as it was sent, or a mapping of such
     is_flat: bool
-    #: to decode its types and to count the fields is all that is to be done with what comes in
+    #: messages need no check beyond decoding their types and counting the fields
     is_plain: bool
     #: no keys of its fields can be chosen so that they take long
     is_harmless: bool
-    #: Returns the fields to send of a dict or a state's read-only mapping, where None counts as no
-    #: fields, or raises InvalidArguments: one is missing, unknown or of another type; HOT, runs in
-    #: the caller's thread. Containers that need no change are passed through, so encode or freeze
-    #: before anyone else can change them; where `is_flat`, only tables of more than `COPIED` items
-    #: are.
+    #: Returns the fields to send from a dict or a state's read-only mapping; None means no fields.
+    #: Raises InvalidArguments if one is missing, unknown or of another type; HOT, runs in the
+    #: caller's thread. Containers that need no change are passed through, so encode or freeze them
+    #: before anyone can change them; if `is_flat`, only tables of more than `COPIED` items are.
     checked: Callable[[object], dict[str, Any]]
 
     def __init__(
@@ -91,9 +90,9 @@ class Schema:
         self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
-        """Return the fields of a message, of exactly the declared types, all fresh; HOT.
+        """Return the fields of a message, of exactly the declared types, as new objects; HOT.
 
-        :raises InvalidMessage: it is not MessagePack, or does not fit
+        :raises InvalidMessage: it is not MessagePack, or fails the model
         """
         try:
             if len(raw) > FREE_BYTES:
@@ -101,7 +100,7 @@ class Schema:
             fields: dict[str, Any] = self._decode(raw)
             if self._decode_strictly is not None:
                 self._decode_strictly(raw)
-        except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
+        except Exception as error:  # noqa: BLE001 - a peer's bytes may provoke any error
             raise self._invalid(raw, error) from None
         count = len(fields)
         if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != count_of(raw):
@@ -124,17 +123,17 @@ class Schema:
             self._guard(raw)
 
     def patch(self) -> Schema:
-        """Return the same fields as an RFC 7396 merge patch.
+        """Return the schema of RFC 7396 merge patches to these fields.
 
-        No field must be there; None deletes an optional field or an entry of a table; a record is
-        partial at every depth outside lists, tuples and sets. Its `shape` is that of the whole.
+        All fields are optional. None deletes an optional field or an entry of a table. Records are
+        partial at every depth outside lists, tuples and sets. `shape` is that of the whole value.
         """
         required = {name: _patched(type_) for name, type_ in self.required.items()}
         optional = {name: _deletable(type_) for name, type_ in self.optional.items()}
         return self._derived(required | optional)
 
     def partial(self) -> Schema:
-        """Return the same fields where none must be there: a state that deltas still build up."""
+        """Return the schema with all fields optional, for a state that deltas still build up."""
         return self._derived(self.required | self.optional)
 
     def _derived(self, optional: Mapping[str, Any]) -> Schema:
@@ -149,7 +148,7 @@ class Schema:
 def _in_full(
     check: Callable[[Any], Any], where: str, *, is_copied: bool
 ) -> Callable[[object], Any]:
-    """Return a check that tells users why a value is refused."""
+    """Return a check whose errors explain why a value is refused."""
 
     def checked(args: object) -> Any:
         try:
@@ -167,7 +166,7 @@ def _in_full(
 
 
 def _is_flat(type_: Any) -> bool:
-    """Return whether values of a type are scalars that come back as they were sent, or of such."""
+    """Return True for scalars that arrive as they were sent, and for mappings of such."""
     for member in members_of(type_):
         inside = get_args(member) if get_origin(member) is dict else (member,)
         if not all(part in _FLAT for one in inside for part in members_of(one)):
@@ -181,9 +180,9 @@ _FLAT = frozenset({bool, int, float, str, bytes, Decimal, UUID, NOTHING})
 def require_no_null_fields(schema: Schema) -> None:
     """Refuse `T | None` as the type of a delta's field, since None deletes it.
 
-    Inside lists, tuples and sets, which are replaced whole, None may stand.
+    None is allowed inside lists, tuples and sets, which are replaced whole.
 
-    :raises ModelError: naming the field
+    :raises ModelError: it names the field
     """
     for name, type_ in (schema.required | schema.optional).items():
         _require_no_null(type_, f"{schema.where}: field {name!r}")
@@ -227,7 +226,7 @@ def _deletable(type_: Any) -> Any:
 
 
 def _patched(type_: Any) -> Any:
-    """Return the type of a merge patch to a value of a type."""
+    """Return the type of merge patches to values of a type."""
     if is_typeddict(type_):
         required, optional = fields_of(type_)
         parts = {name: _patched(part) for name, part in required.items()}
@@ -240,10 +239,10 @@ def _patched(type_: Any) -> Any:
 
 
 def _strict_decoder(type_: Any, where: str) -> Callable[[Any], Any] | None:
-    """Return a decoder that refuses unknown fields in nested records, if there are any.
+    """Return a decoder that refuses unknown fields in nested records; None if there are none.
 
-    A TypedDict ignores them, and a Struct cannot be had as a dict for its price. The outermost
-    record is held to its fields by their count.
+    A TypedDict ignores unknown fields; a Struct refuses them, but turning one into a dict costs too
+    much. Unknown fields of the outermost record are found by counting.
     """
     required, optional = fields_of(type_)
     nested = {name: part for name, part in (required | optional).items() if holds_record(part)}
@@ -268,7 +267,7 @@ def _struct(required: Mapping[str, Any], optional: Mapping[str, Any], **options:
 
 
 def _strict(type_: Any) -> Any:
-    """Return a type with records as Structs that refuse unknown fields, the rest unread."""
+    """Return a type whose records are Structs that refuse unknown fields; the rest is undecoded."""
     if not holds_record(type_):
         return msgspec.Raw
     if is_typeddict(type_):

@@ -1,4 +1,4 @@
-"""The structure of a state's fields, as far as merging needs to know it."""
+"""The structure of a state's fields, as far as merging needs it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that is replaced whole: a scalar, list, tuple, set, or a union of such."""
+    """A value that is replaced whole: a scalar, list, tuple, set, or a union of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A place that may hold a mapping of unknown structure: RFC 7396 on whatever comes."""
+    """An undeclared place: any value, merged by RFC 7396 alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Table:
 class Record:
     """A mapping of known fields: the message itself, or a nested ``{'field': T}``.
 
-    :ivar tables: the fields that are tables of values replaced whole, which most deltas change
+    :ivar tables: the fields that are tables of leaves, the ones that most deltas change
     """
 
     required: Mapping[str, Shape]

@@ -1,4 +1,4 @@
-"""Types as a model declares them, read into one typing expression each."""
+"""Reads a type as declared in a model into one typing expression."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LISTS = frozenset(
 _SETS = frozenset({set, collections.abc.Set, collections.abc.MutableSet})
 _DICTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
 OF_NOBODY = SCALARS | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
-"""Classes that a model can name as a type and that no user has made."""
+"""Classes that a model can name as a type and that are not a user's own."""
 
 _NOTATIONS: dict[type, str] = {
     list: "[T] with the one type of all items, or list for a list of anything",
@@ -61,15 +61,15 @@ _KNOWN = (
 
 
 def canonical(declared: object, *, where: str) -> Any:
-    """Return the one typing expression that stands for a type as written in a model.
+    """Return the canonical typing expression of a type as written in a model.
 
     ``[T]`` becomes ``list[T]``, ``(T, U)`` ``tuple[T, U]``, ``{T}`` ``set[T]``, ``{K: V}``
-    ``dict[K, V]``, ``{'field': T}`` a TypedDict with all fields required, ``object`` `Any`; typing
-    expressions are read inside. What it returns may be passed in again.
+    ``dict[K, V]``, ``{'field': T}`` a TypedDict with all fields required, ``object`` `Any`. The
+    parts of typing expressions are read likewise. The result may be passed in again.
 
-    :param declared: what the model says
+    :param declared: the type as the model has it
     :param where: file, model and field, for messages
-    :raises ModelError: it is no type, or one that MessagePack cannot bring back
+    :raises ModelError: it is not a type, or one that MessagePack cannot restore
     """
     type_ = _read(declared, where, MAX_DEPTH)
     try:
@@ -84,7 +84,7 @@ def canonical(declared: object, *, where: str) -> Any:
 
 
 def record(required: dict[str, Any], optional: dict[str, Any]) -> Any:
-    """Return the TypedDict of these canonical types."""
+    """Return a TypedDict with these canonical types."""
     fields = required | {name: NotRequired[type_] for name, type_ in optional.items()}
     make: Any = TypedDict
     return make("Record", fields)
@@ -95,7 +95,7 @@ def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     required: dict[str, Any] = {}
     optional: dict[str, Any] = {}
     for name, hint in typing.get_type_hints(type_, include_extras=True).items():
-        # what the class itself says of a field is wrong where its annotations were postponed
+        # __required_keys__ is wrong for wrapped fields if the annotations were postponed
         wrapped = get_origin(hint) in (Required, NotRequired)
         must = get_origin(hint) is Required if wrapped else name in type_.__required_keys__
         (required if must else optional)[name] = get_args(hint)[0] if wrapped else hint
@@ -103,12 +103,12 @@ def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def holds_record(type_: Any) -> bool:
-    """Return whether a canonical type is or contains a record."""
+    """Return True if a canonical type is or contains a record."""
     return is_typeddict(type_) or any(map(holds_record, get_args(type_)))
 
 
 def members_of(type_: Any) -> tuple[Any, ...]:
-    """Return the members of a union; any other type is its own one member."""
+    """Return the members of a union; any other type is its own only member."""
     return get_args(type_) if get_origin(type_) in (Union, types.UnionType) else (type_,)
 
 
@@ -192,7 +192,7 @@ def _read_expression(declared: Any, where: str, depth: int) -> Any:
 
 
 def _require_parameters(declared: Any, count: int, where: str) -> None:
-    """Refuse what Python lets pass: ``dict[int]``, ``list[int, str]``."""
+    """Refuse a wrong number of parameters, which Python accepts: ``dict[int]``."""
     got = len(get_args(declared))
     if got not in (0, count):
         raise ModelError(
@@ -241,7 +241,7 @@ def _read_typeddict(declared: Any, where: str, depth: int) -> Any:
 
 
 def _hashable(type_: Any, where: str) -> Any:
-    """Return a type that can stand in a set or as a key; others are a ModelError."""
+    """Return a type that is usable in a set or as a key; raise ModelError for others."""
     origin = get_origin(type_)
     if origin in (list, set, dict) or is_typeddict(type_):
         raise ModelError(

@@ -1,7 +1,7 @@
-"""Values in undeclared places (`object`, `dict`, `list`), before they are sent.
+"""Checks values in undeclared places (`object`, `dict`, `list`) before they are sent.
 
-They must come back equal and of the same type although nothing on the other side says what they
-were, so only what MessagePack itself tells apart is let through.
+They must arrive equal and of the same type although the receiver has no declaration, so only types
+that MessagePack itself distinguishes are allowed.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _KEYS = f"str, int, float, bool, bytes or None as a key{_ADVICE}"
 
 
 def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return what to send for a value in an undeclared place.
+    """Return the value to send for one in an undeclared place.
 
-    :param depth: how many containers may still be in each other, the value itself included
-    :raises Mismatch: it would come back as something else, or nests too deep (in itself, maybe)
+    :param depth: levels of containers still allowed, the value itself included
+    :raises Mismatch: it would arrive as something else, or nests too deep (or contains itself)
     """
     kind = type(value)
     if kind in _OPEN_SCALARS:
@@ -47,9 +47,9 @@ def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def check_key(key: Any) -> Any:
-    """Return a key of a mapping whose keys are undeclared.
+    """Return the key to send for one of a mapping whose keys are undeclared.
 
-    :raises Mismatch: it would come back as something else
+    :raises Mismatch: it would arrive as something else
     """
     if type(key) in _OPEN_KEYS:
         return check_anything(key)

@@ -1,1 +1,1 @@
-"""ZeroMQ's sockets: contexts, options, addresses, keys, frames, and who is at the other end."""
+"""ZeroMQ sockets: contexts, options, addresses, keys, frames, and their peers."""

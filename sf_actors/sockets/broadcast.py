@@ -1,7 +1,7 @@
-"""Sending to whoever subscribes, with what is lost by a full queue counted.
+"""Sends to all subscribers, and counts messages that a full queue loses.
 
-A publishing socket has XPUB_NODROP set: a full queue fails a send, instead of losing the message
-without a word.
+A publishing socket has XPUB_NODROP set, so that a full queue fails a send instead of losing the
+message silently.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NODROP: Final = int(zmq.XPUB_NODROP)
 
 
 def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> None:
-    """Send what a full queue has refused, and count it if one is still full.
+    """Send a frame that a full queue has refused; if it is still full, count it and skip the queue.
 
-    Runs in the thread that may use the socket. libzmq asks no full queue again before it has room,
-    so this counts the first message that one lacks.
+    Runs in the thread that may use the socket. libzmq skips a full queue until it has room again,
+    so this counts only the first message that a subscriber loses.
     """
-    # a queue may have been emptied: libzmq takes such news in once in a while, or when asked
+    # a queue may have room again: reading EVENTS makes libzmq notice it now
     socket.getsockopt(zmq.EVENTS)
     try:
         socket.send(frame, NOBLOCK)

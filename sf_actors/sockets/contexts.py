@@ -1,9 +1,9 @@
-"""The ZeroMQ contexts: for all services of the process, there while any of them needs one.
+"""The ZeroMQ contexts that the services of a process share; each exists while it has users.
 
-`inproc://` joins the sockets of one context, and a context costs two threads, so services share
-them: one for calls and all that is inproc, another one for what is published, whose threads give
-way (see `giving_way`). A service with CURVE keys has a context of its own, since a context has one
-authenticator and `inproc://` would walk around it.
+`inproc://` connects only sockets of one context, and a context costs two threads, so services share
+contexts: one for requests and all of inproc, one for published messages, whose threads yield (see
+`giving_way`). A service with CURVE keys has a context of its own, since a context has only one
+authenticator and `inproc://` would bypass it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-#: Sockets that one context can hold; libzmq's own default of 1,023 is too low for 1,000 services.
+#: Most sockets of one context; libzmq's default of 1,023 is too low for 1,000 services.
 MAX_SOCKETS = 65_535
 
-#: Descriptors that a context takes for itself, and some to spare for its first sockets.
+#: Descriptors that a context needs for itself, and some for its first sockets.
 OWN_DESCRIPTORS = 16
 
 
 class _Shared:
-    """A context that services share, counted by those who use it."""
+    """A shared context and the number of its users."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -40,13 +40,13 @@ class _Shared:
         self.users = 0
 
 
-#: by whether its threads give way
+#: key: True for the context whose threads yield
 _shared = {False: _Shared(), True: _Shared()}
 
 
 def _forget() -> None:
-    """Start anew in the child of a fork: the parent's sockets and threads are not there."""
-    # a fork copies the parent's, whose locks may be held
+    """Start anew in the child of a fork, which has none of the parent's sockets and threads."""
+    # the copied locks may be held
     _shared.update({False: _Shared(), True: _Shared()})
 
 
@@ -54,7 +54,7 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def no_descriptor_left(where: str) -> BindError:
-    """Return the error for a socket that the process has no descriptor for."""
+    """Return the error for a socket when no descriptor is left."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return BindError(
         f"{where}: no descriptor is left for another socket: the process may hold {soft}; "
@@ -64,13 +64,13 @@ def no_descriptor_left(where: str) -> BindError:
 
 @contextmanager
 def giving_way() -> Iterator[None]:
-    """Have threads that start here give way: they do not interrupt who runs when they wake up.
+    """Make threads that start in this block yield: on waking they do not preempt a running thread.
 
-    libzmq's thread is woken by each message that is sent while it waits. One that interrupts the
-    sender every time writes each message to the network alone, which takes longer than all that the
-    sender does itself; one that gives way finds several. When all processors are busy with other
-    work it waits for them like the other work does. Only where the system can do it (Linux: see
-    SCHED_BATCH in sched(7)), and where nobody has chosen otherwise for this thread.
+    Each message sent while libzmq's thread waits wakes it. If it preempts the sender every time, it
+    writes each message to the network alone, which takes longer than all of the sender's own work.
+    If it yields, it finds several messages at once. When all processors are busy, it has to wait
+    for its turn. Needs SCHED_BATCH (Linux, sched(7)); does nothing if this thread already has
+    another scheduling policy.
     """
     policy = None
     if hasattr(os, "SCHED_BATCH"):
@@ -80,7 +80,7 @@ def giving_way() -> Iterator[None]:
         yield
         return
     try:
-        # threads inherit it; libzmq's own option would abort the process where it is refused
+        # threads inherit it; libzmq's own option would abort the process if it is refused
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         yield
@@ -93,25 +93,25 @@ def _new(*, gives_way: bool = False) -> zmq.Context[zmq.Socket[bytes]]:
     require_descriptors(OWN_DESCRIPTORS, where="the ZeroMQ context")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
-    # its threads start with its first socket: now, while there are descriptors for them
+    # its threads start with its first socket: open one while descriptors are left for them
     with giving_way() if gives_way else nullcontext():
         context.socket(zmq.PAIR).close(linger=0)
     return context
 
 
 def require_descriptors(count: int, *, where: str) -> None:
-    """Refuse to go on where libzmq would abort the process for want of a descriptor.
+    """Fail before libzmq can abort the process for lack of descriptors.
 
-    It does so when it starts its threads, and when it looks up the host of an address.
+    It would do so when it starts its threads or looks up a host.
 
     :raises BindError: fewer than `count` are left
     """
     taken: list[int] = []
     try:
-        # by `extend`: user code that is interrupted here must not lose one between two lines
+        # `extend`, so that an exception raised here from outside cannot lose one between two lines
         flags = os.O_RDONLY | os.O_CLOEXEC
         taken.extend(map(os.open, (os.devnull,), (flags,)))
-        # a copy takes a third of the time
+        # dup takes a third of the time of open
         taken.extend(map(os.dup, repeat(taken[0], count - 1)))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
@@ -123,10 +123,10 @@ def require_descriptors(count: int, *, where: str) -> None:
 
 
 class ContextLease:
-    """The right to use a context until it is given back.
+    """The right to use a context until `give_back`.
 
     :param private: a context of its own instead of a shared one
-    :param gives_way: the shared one for what is published
+    :param gives_way: the shared one for published messages
     """
 
     def __init__(self, *, private: bool = False, gives_way: bool = False) -> None:
@@ -143,9 +143,9 @@ class ContextLease:
             self.context = self._home.context
 
     def give_back(self) -> None:
-        """Terminate the context when nobody uses it any more; may be called twice.
+        """End the use; the last user terminates the context. May be called twice.
 
-        Every socket that was opened with it must be closed: to terminate waits for them.
+        All sockets opened with it must be closed, since terminating waits for them.
         """
         if self._given_back:
             return

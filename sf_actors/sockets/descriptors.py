@@ -1,11 +1,11 @@
-"""Whether the process has descriptors left, which libzmq does not tell of.
+"""Warns when the process has no descriptors left, which libzmq does not report.
 
-When there are none, libzmq accepts no connection, says nothing and tries again for ever. To be told
-by its event ACCEPT_FAILED costs two descriptors for each socket, and the event comes as often as it
-can be read, some 30,000 times a second, while libzmq's thread stands still when nobody reads. So
-the process looks for itself, on occasions that come anyway: an actor reads or gives a sign of life,
-a publisher sends, a subscriber has heard nothing for a while, somebody asks for the numbers. A
-service that only listens and is idle has no such occasion, and loses nothing but the early warning.
+Without descriptors libzmq accepts no connection, and retries silently for ever. Its event
+ACCEPT_FAILED would cost two descriptors for each socket. It comes as often as it is read, some
+30,000 times a second, and blocks libzmq's thread when nobody reads it. So the process checks by
+itself on occasions that occur anyway: an actor reads or sends a heartbeat, a publisher sends, a
+subscriber has heard nothing for some time, `stats()` is called. An idle service that only listens
+has no such occasion; it loses nothing but the early warning.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sf_actors.log.throttle import WARNING_INTERVAL_S, Throttle
 if TYPE_CHECKING:
     from sf_actors.log import Logger
 
-#: Least time between two looks of the whole process, in seconds; a look takes some microseconds.
+#: Least time between two checks in the process, in seconds; a check takes some microseconds.
 LOOK_PAUSE_S = 1.0
 
 
 class Descriptors:
-    """What is known of the descriptors of this process; any thread.
+    """Checks the descriptors of this process; any thread.
 
-    Two threads that look at once cost a second look or a second line, so there is no lock.
+    There is no lock: two threads at once only cost a second check or a second line.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Descriptors:
         self._is_told = False
 
     def look(self, log: Logger, now: float) -> None:
-        """Warn if none is left, once in a while, and tell when there are some again.
+        """Log when none is left, at a limited rate, and when some are left again.
 
-        Who takes and gives back the last ones over and over causes no more lines.
+        A peer that takes and frees the last ones over and over causes no more lines.
         """
         self.look_at = now + LOOK_PAUSE_S
         if _is_one_left():
@@ -70,7 +70,7 @@ DESCRIPTORS = Descriptors()
 
 
 def look_for_descriptors(log: Logger) -> None:
-    """See whether the process has descriptors left, if nobody has looked just now; any thread."""
+    """Check the descriptors of the process unless that was done just now; any thread."""
     now = monotonic()
     if now >= DESCRIPTORS.look_at:
         DESCRIPTORS.look(log, now)

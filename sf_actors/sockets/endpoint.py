@@ -1,6 +1,6 @@
 """One address: `host:port`, `tcp://`, `ipc://` or `inproc://`.
 
-A host name is looked up only when its socket binds: `Endpoint.bindable`.
+A host name is resolved only for a socket that binds, by `Endpoint.bindable`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ALL_HOSTS = "*"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One address, as it was given.
+    """One address, and its text as given.
 
-    `host` and `port` are of tcp, IPv6 without its brackets; `path` is the path of ipc or the name
-    of inproc. `where` names its place for messages.
+    `host` and `port` are set for tcp, an IPv6 host without brackets; `path` is the path of ipc or
+    the name of inproc. `where` names its place for messages.
     """
 
     scheme: Scheme
@@ -47,21 +47,21 @@ class Endpoint:
 
     @property
     def is_ipv6(self) -> bool:
-        """Whether its socket needs the option IPV6."""
+        """True if its socket needs the option IPV6."""
         return ":" in self.host
 
     @property
     def zmq_endpoint(self) -> str:
-        """The address as ZeroMQ takes it, the host as it was given."""
+        """The address in ZeroMQ's form, the host as given."""
         if self.scheme != "tcp":
             return f"{self.scheme}://{self.path}"
         host = f"[{self.host}]" if self.is_ipv6 else self.host
         return f"tcp://{host}:{self.port}"
 
     def bindable(self) -> Endpoint:
-        """Return the address to bind: a host name is what it resolves to, IPv4 first.
+        """Return the address to bind, with a host name resolved, to IPv4 if possible.
 
-        Blocks while the name is looked up.
+        Blocks during the look-up.
 
         :raises AddressError: the name cannot be resolved
         """
@@ -75,14 +75,14 @@ class Endpoint:
             raise AddressError(
                 f"{self.where}: cannot resolve the host {self.host!r} of {self.text!r}: {exc}"
             ) from exc
-        # A socket listens to IPv4 alone unless its option IPV6 says otherwise.
+        # a socket is IPv4 only, unless its option IPV6 is set
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return replace(self, host=str(found[0][4][0]))
 
     def require_connectable(self) -> Endpoint:
         """Return the address itself if something can connect to it.
 
-        :raises AddressError: it says "every host" or "a free port", which only a binder can mean
+        :raises AddressError: it names all hosts or port 0, which only a binder can use
         """
         if self.scheme != "tcp":
             return self
@@ -100,7 +100,7 @@ class Endpoint:
         return self
 
     def shown(self, bound_endpoint: str) -> str:
-        """Return the address in the shape in which it was given, port 0 as the port that it took.
+        """Return the address in the form given, with port 0 replaced by the actual port.
 
         :param bound_endpoint: the socket's `LAST_ENDPOINT`: "tcp://127.0.0.1:40213"
         """
@@ -110,10 +110,10 @@ class Endpoint:
 
 
 def parse(text: object, *, where: str) -> Endpoint:
-    """Read one address.
+    """Parse one address.
 
     :param where: its place, for messages: "addresses['connections']['in']['orders']['replyer']"
-    :raises AddressError: it is none; the message says what came and what is expected
+    :raises AddressError: it is not an address
     """
     if not isinstance(text, str) or not text.isprintable():
         raise AddressError(f"{where}: {_EXPECTED}, got {shown(text)}")
@@ -160,7 +160,7 @@ def _parse_host(text: str, host: str, *, where: str) -> str:
 
 
 def _parse_ipc(text: str, path: str, *, where: str) -> Endpoint:
-    # ZeroMQ takes * for a path of its own choice, which nobody could connect to.
+    # for * ZeroMQ would choose a path itself, which no peer could know
     if path in {"", "*"}:
         raise AddressError(f"{where}: expected ipc://path, got {text!r}")
     size = len(os.fsencode(path))

@@ -1,7 +1,7 @@
-"""What a caller is told of an error of the handler: its type and text, or its type alone.
+"""Decides if a requester gets the text of a handler's error or its type alone.
 
-The text of an exception may hold anything that the handler knew, and a reply that fails its model
-shows values of it. So where anybody who reaches the port can ask, callers get the type alone.
+The text of an exception may contain anything that the handler knew, and the error of a reply that
+fails its model shows values of it. So a port that anyone can reach sends the type alone.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ErrorDetails = Literal["full", "type"]
 
 
 def checked_details(value: Any) -> ErrorDetails | None:
-    """Return the choice of the user.
+    """Return the user's choice.
 
-    :raises UsageError: it is none
+    :raises UsageError: it is invalid
     """
     if value is None or (isinstance(value, str) and value in ("full", "type")):
         return cast("ErrorDetails | None", value)
@@ -34,9 +34,9 @@ def checked_details(value: Any) -> ErrorDetails | None:
 
 
 def tells_texts(chosen: ErrorDetails | None, socket: Socket, *, is_secured: bool) -> bool:
-    """Return whether those who ask at a bound socket are told the texts of errors.
+    """Return True if replies of a bound socket carry the texts of errors.
 
-    Unless the user has chosen, they are if they are of this machine, or let in by a key.
+    Unless the user has chosen, they do if the socket is local or requires keys.
     """
     if chosen is not None:
         return chosen == "full"
@@ -44,9 +44,9 @@ def tells_texts(chosen: ErrorDetails | None, socket: Socket, *, is_secured: bool
 
 
 def _is_local(endpoint: str) -> bool:
-    """Return whether this machine alone reaches a bound socket; False where that is not sure.
+    """Return True if a bound socket is certain to be reachable from this machine alone.
 
-    :param endpoint: as libzmq gives it, a host name looked up
+    :param endpoint: the socket's `LAST_ENDPOINT`, with the host name resolved
     """
     if endpoint.startswith(("ipc:", "inproc:")):
         return True

@@ -1,4 +1,4 @@
-"""A fence: proof that libzmq's own thread has ended what it was doing."""
+"""A fence: it proves that libzmq's own thread has finished its current work."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import zmq
 
 from sf_actors.sockets.contexts import require_descriptors
 
-#: A place that nobody can be at: to connect to it fails at once.
+#: An impossible path: connecting to it fails at once.
 _NOWHERE = "ipc:///dev/null/nowhere"
 
-#: How long a failed attempt is not repeated, in milliseconds: longer than any fence takes.
+#: Pause before libzmq repeats a failed attempt, in milliseconds: longer than any fence lasts.
 _REPEAT_MS = 3_600_000
 
-#: How long libzmq's thread may take, in seconds; it takes some 50 µs.
+#: How long libzmq's thread may take, in seconds; it usually takes some 50 µs.
 TIMEOUT_S = 10
 
 _DESCRIPTORS = 8
 
 
 class Fence:
-    """Makes one thread wait for another, the only one of a context that serves connections.
+    """Makes the calling thread wait for a context's only I/O thread.
 
-    That thread does one thing after the other. What it is given to do here, an attempt to connect
-    that fails, is therefore done after all that it had begun before. It needs no descriptor that
-    stays, and no peer takes part in it.
+    The I/O thread works through its commands in order. The fence gives it one that fails, an
+    attempt to connect, so that its failure proves that all earlier commands are done. No descriptor
+    stays open, and no peer is involved.
 
-    :param context: one with a single thread for its connections
+    :param context: one with a single I/O thread
     :raises BindError: no descriptor is left
     """
 
@@ -42,9 +42,9 @@ class Fence:
             raise
 
     def wait(self) -> None:
-        """Return when libzmq's thread has ended what it was doing when this was called.
+        """Wait until libzmq's thread has finished all work it had before this call.
 
-        :raises TimeoutError: it takes too long; the fence cannot be used any more
+        :raises TimeoutError: it takes too long; the fence can no longer be used
         """
         self._socket.connect(_NOWHERE)
         if not self._events.poll(TIMEOUT_S * 1_000):

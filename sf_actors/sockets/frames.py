@@ -1,4 +1,4 @@
-"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28)."""
+"""Frames: reading them, and the address that a reply goes to (ZeroMQ RFC 28)."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from sf_actors.errors import Undecodable
 if TYPE_CHECKING:
     from sf_actors.sockets.transport import Socket
 
-# Plain integers and libzmq's own calls: pyzmq's enums and its wrappers cost more than the calls.
+# Plain integers and libzmq's calls: pyzmq's enums and wrappers cost more than the calls.
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
-#: Sends one frame: of a socket, the bytes, and flags.
+#: Sends one frame; arguments: socket, bytes, flags.
 send_frame: Final = zmq.backend.Socket.send
-#: Reads one frame: of a socket, flags, and whether it is copied at once.
+#: Reads one frame; arguments: socket, flags, copy.
 receive_frame: Final = zmq.backend.Socket.recv
 
-#: Messages that are read before an actor looks at its inbox again.
+#: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200
 
-#: Frames that proxies may put before the empty one, the sender's own address included.
+#: Most address frames before the empty one: the sender's, and those of proxies.
 MAX_ADDRESS_FRAMES = 16
 
-#: Bytes of the id by which a ROUTER knows a peer (ZMTP 3.1, "identity").
+#: Longest routing id of a peer, in bytes (ZMTP 3.1, "identity").
 MAX_ROUTING_ID = 255
 
-#: Frames of one message that are kept; more than any that can be taken.
+#: Frames kept of one message: more than any valid one has.
 MAX_FRAMES = 2 * MAX_ADDRESS_FRAMES
 
 
 def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
-    """Read one message, of one with far too many frames the first ones; HOT.
+    """Read one message, truncated if it has far too many frames; HOT.
 
-    A frame that is not copied at once knows whether another follows; to ask the socket costs more.
+    Frames are read uncopied since they know if more follow; asking the socket costs more.
 
     :param has_address: it is a ROUTER socket, which puts an address before each message
-    :raises zmq.Again: there is none
+    :raises zmq.Again: no message is there
     """
     frames = [receive_frame(socket, NOBLOCK)] if has_address else []
     while True:
@@ -52,9 +52,9 @@ def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
 
 
 def require_short_id(routing_id: bytes) -> None:
-    """Refuse a peer that names itself longer than ZMTP allows: each of its messages has the name.
+    """Refuse a routing id longer than ZMTP allows, since every message of the peer carries it.
 
-    :raises Undecodable: it does
+    :raises Undecodable: the id is too long
     """
     if len(routing_id) > MAX_ROUTING_ID:
         raise Undecodable(
@@ -63,9 +63,9 @@ def require_short_id(routing_id: bytes) -> None:
 
 
 def split_address(frames: list[bytes]) -> tuple[list[bytes], bytes]:
-    """Part the address, up to and with the empty frame, from the one frame behind it.
+    """Split the address, including the empty frame, from the one frame after it.
 
-    :raises Undecodable: there is no empty frame, or not one frame behind it
+    :raises Undecodable: there is no empty frame, or not exactly one frame after it
     """
     if b"" not in frames[1:MAX_ADDRESS_FRAMES]:
         raise Undecodable("expected an empty frame before the request, there is none")

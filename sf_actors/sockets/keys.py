@@ -2,13 +2,13 @@
 
 ::
 
-    DIR/own.key_secret          who we are; readable by its owner alone
-    DIR/authorized/*.key        who may connect to us
-    DIR/servers/<model>.key     whom the model connects to, else
+    DIR/own.key_secret          the service's own pair; readable by its owner alone
+    DIR/authorized/*.key        public keys of peers that may connect
+    DIR/servers/<model>.key     public key of the server that the model connects to, else
     DIR/servers/default.key
 
-Every key is 40 characters of Z85, the form of ZeroMQ's RFC 32. Folders and files belong to us or to
-root, and nobody else may write to them: who can change a key decides who gets in.
+Every key is 40 characters of Z85 (ZeroMQ's RFC 32). Folders and files must belong to us or to root
+and be writable for nobody else: write access to a key is the power to let peers in.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from sf_actors.log import package_logger
 
 LOG = package_logger()
 
-#: What a key file may hold at most; one that pyzmq writes has some 400 bytes.
+#: Largest key file, in bytes; pyzmq's files have some 400.
 MAX_FILE_BYTES = 16_384
 
-#: How old the last change of a file must be for its key to be kept, in nanoseconds. Two changes
-#: within a tick of the file system's clock leave the same times: after a younger one another may
-#: follow that could not be seen. Clocks of network file systems tick every second or two.
+#: Age of a file's last change from which on its key is cached, in nanoseconds. Two changes within
+#: one tick of the file system's clock leave the same times, so a second change soon after the first
+#: would go unnoticed. Clocks of network file systems tick every second or two.
 SETTLED_NS = 3_000_000_000
 
-#: How long a fault that came and went is not told again, in seconds.
+#: How long a fault that has gone is remembered, so as not to be logged again, in seconds.
 TOLD_AGAIN_S = 5.0
 
 _KEY = re.compile(rb"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
-#: Z85 writes four bytes as five of these digits (rfc.zeromq.org/spec/32), which could say more.
+#: Z85 writes four bytes as five of these digits (rfc.zeromq.org/spec/32): 85**5 exceeds 2**32.
 _DIGITS = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _IN_ORDER = bytes.maketrans(_DIGITS, bytes(range(85)))
 _MOST = b"%nSc0".translate(_IN_ORDER)
@@ -56,10 +56,10 @@ _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Write a new pair of keys, NAME.key and NAME.key_secret, and return their paths.
 
-    The secret half has mode 0600 from the first moment on.
+    The secret file is created with mode 0600.
 
-    :param folder: where to; it is made, with mode 0700, if it is not there
-    :raises KeysError: the name cannot be one, a file is there already, or cannot be written
+    :param folder: the target; it is made with mode 0700 if it does not exist
+    :raises KeysError: the name is invalid, or a file exists already or cannot be written
     """
     if not isinstance(name, str) or name.strip() != name or not name or name.startswith("."):
         raise KeysError(f"keys new: expected a name such as 'own', got {name!r}")
@@ -69,7 +69,7 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     pair = (target / f"{name}.key", target / f"{name}.key_secret")
     try:
         _make_folder(target)
-        # pyzmq writes with the umask's mode; into this folder (0700) nobody else can look.
+        # pyzmq's files have the umask's mode, so it writes them in a folder of mode 0700
         with TemporaryDirectory(prefix=".new-", dir=target) as private:
             made = [Path(path).read_bytes() for path in create_certificates(private, name)]
         _create(pair[1], made[1], 0o600)
@@ -89,49 +89,49 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
 
 
 def _make_folder(folder: Path) -> None:
-    # Whatever the umask is: into a folder that others may write to no key would be taken.
+    # explicit mode: with a lax umask others could write to the folder, and its keys be refused
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:
-    # The mode is given with the creation: a chmod after it would come too late.
+    # the mode is set on creation, since a later chmod would leave the file readable for a moment
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
 
 
 class _Seen(NamedTuple):
-    """What a file held: a public key, or why it has none."""
+    """The content of a file: a public key, or why it has none."""
 
-    #: what another content of the file, or another file in its place, would change
+    #: attributes of which one changes when the file is changed or replaced
     version: tuple[int, ...]
     key: bytes
     fault: str
 
 
 class Authorized:
-    """Who may connect: the keys of a folder, each file parsed again only when it has changed.
+    """The public keys of peers that may connect; files are parsed again only when changed.
 
-    Every look is at each file's own status, since that of a folder may lag behind its content. One
+    Each call checks every file's own status, since a folder's mtime may lag behind its content. One
     thread at a time may use it.
 
-    :param root: the folder of all keys, which holds the one that is read
+    :param root: the folder of all keys, the parent of the one that is read
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folder = root / "authorized"
         self._seen: dict[str, _Seen] = {}
-        #: what was told of a place, and when that was last so
+        #: by path: the fault that was logged, and when it was last there
         self._told: dict[str, tuple[str, float]] = {}
 
     def keys(self) -> frozenset[bytes]:
-        """Return the public keys as the folder has them now, Z85.
+        """Return the public keys that are in the folder now, Z85.
 
-        What cannot be read, or can be changed by others, admits nobody. A WARNING tells it once,
-        since strangers can cause calls of this as often as they like.
+        Files that are unreadable, or that others can change, admit nobody. One WARNING is logged
+        for each, since strangers can cause any number of calls.
         """
         trouble: dict[str, str] = {}
         try:
@@ -145,13 +145,13 @@ class Authorized:
         return frozenset(found.values())
 
     def _look(self, trouble: dict[str, str]) -> dict[str, bytes]:
-        """Return the keys by file; what admits nobody is added to `trouble`, by path."""
+        """Return the keys by file name; faults are added to `trouble` by path."""
         found: dict[str, bytes] = {}
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             _require_ours(self._folder, os.fstat(folder))
             before, self._seen = self._seen, {}
-            # by the descriptor: what is listed is what was checked, and files are found faster
+            # by descriptor: the listed folder is the checked one, and look-ups are faster
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if not entry.name.endswith(".key"):
@@ -159,7 +159,7 @@ class Authorized:
                     try:
                         found[entry.name] = self._key_of(entry, before.get(entry.name))
                     except FileNotFoundError as fault:
-                        if entry.is_symlink():  # else it was removed after it was listed
+                        if entry.is_symlink():  # else it was removed since
                             trouble[entry.name] = _unread(self._folder / entry.name, fault)
                     except OSError as fault:
                         trouble[entry.name] = _unread(self._folder / entry.name, fault)
@@ -204,7 +204,7 @@ class Authorized:
             if self._told.get(place, ("", 0.0))[0] != reason:
                 LOG.warning("keys left out", reason=reason)
             self._told[place] = (reason, now)
-        # Kept for a while: a flood that takes all descriptors makes a fault come and go.
+        # kept for a while: a flood that takes all descriptors makes faults come and go
         for place, (_, last) in list(self._told.items()):
             if place not in trouble and now - last > TOLD_AGAIN_S:
                 del self._told[place]
@@ -227,18 +227,18 @@ class Keys:
         object.__setattr__(self, "_authorized", Authorized(self.folder))
 
     def authorized(self) -> frozenset[bytes]:
-        """Return the public keys of those who may connect to us, as the folder has them now.
+        """Return the public keys of peers that may connect, as the folder has them now.
 
-        What cannot be read, or can be changed by others, admits nobody, and is one WARNING. One
-        thread at a time may call it.
+        Files that are unreadable, or that others can change, admit nobody and cause one WARNING.
+        One thread at a time may call it.
         """
         return self._authorized.keys()
 
     def server_key(self, model_name: str) -> bytes:
         """Return the public key of the server that a model connects to, Z85.
 
-        :raises KeysError: the folder has no key for it, or one that cannot be read or that others
-            may change
+        :raises KeysError: the folder has no key for it, or one that is unreadable or that others
+            can change
         """
         servers = self.folder / "servers"
         own, default = servers / f"{model_name}.key", servers / "default.key"
@@ -256,9 +256,8 @@ class Keys:
 def load(folder: str | os.PathLike[str]) -> Keys:
     """Return the keys of a folder.
 
-    :raises KeysError: the folder or its own.key_secret is missing or cannot be used, own.key_secret
-        can be read by others than its owner, or one of the folders and files can be changed by
-        others
+    :raises KeysError: the folder or its own.key_secret is missing or unusable, own.key_secret is
+        readable for others, or one of the folders and files is writable for others
     """
     root = Path(folder)
     path = root / "own.key_secret"
@@ -284,12 +283,12 @@ def load(folder: str | os.PathLike[str]) -> Keys:
 
 
 def _require_content(folder: Path) -> None:
-    """Raise KeysError where a folder or a key file in it can be changed by others."""
+    """Raise KeysError if others can change the folder or a key file in it."""
     _require_folder(folder)
     try:
         for path in sorted(folder.iterdir()):
             if path.suffix == ".key":
-                # What is missing or unreadable is told when it is wanted.
+                # a missing key is reported when a model needs it
                 with suppress(FileNotFoundError):
                     _require_ours(path, path.stat())
     except OSError as fault:
@@ -304,7 +303,7 @@ def _require_folder(folder: Path) -> None:
 
 
 def _require_ours(path: Path, status: os.stat_result) -> None:
-    """Raise KeysError where others than we and root can change what has this status."""
+    """Raise KeysError if others than we and root can change the file of this status."""
     mode = status.st_mode
     if status.st_uid not in (0, os.geteuid()):
         raise KeysError(
@@ -329,12 +328,12 @@ def _is_there(path: Path) -> bool:
 
 
 def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
-    """Return the public key of a file, and its secret one if it has one.
+    """Return the public key of a file, and its secret key or None.
 
-    :raises KeysError: it cannot be read, is no key file, or others can change it
+    :raises KeysError: it is unreadable, is no key file, or others can change it
     """
     try:
-        # Nobody may be at the other end of a named pipe: an open that waits would wait for ever.
+        # without O_NONBLOCK, opening a named pipe that has no writer would block for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         try:
             status = os.fstat(descriptor)
@@ -390,6 +389,6 @@ def _reason(fault: Exception) -> str:
 
 
 def _shown(path: Path) -> str:
-    """Return a path on one line, quoted where a shell needs it."""
+    """Return a path on one line, quoted if a shell needs that."""
     text = str(path)
     return shlex.quote(text) if text.isprintable() else repr(text)

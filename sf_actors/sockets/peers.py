@@ -1,9 +1,9 @@
-"""How many peers are connected to an address that we are bound to, as the kernel counts them.
+"""Counts the peers connected to a bound address, from the kernel's tables.
 
-ZeroMQ tells of connections only by events on one more socket for each that is watched: two more
-descriptors, where a whole service needs three, and its I/O thread, which all services share, stands
-still once nobody has read some 2,000 of them. Linux lists the connections of a port or path for
-whoever asks, which costs nothing until then; elsewhere, and for inproc, the number is not known.
+ZeroMQ reports connections only by events on a monitor socket. That costs two more descriptors for
+each socket, where a whole service needs three, and blocks the shared I/O thread once some 2,000
+events are unread. Linux lists the connections of a port or path at no cost until asked. Elsewhere,
+and for inproc, the number is unknown.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
-#: the state of a connection in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
+#: states of connections in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
 _ESTABLISHED, _CONNECTED = "01", "03"
 
 
 class Listener(NamedTuple):
-    """An address that a socket of ours is bound to.
+    """An address that a socket is bound to.
 
     :param host: None for all hosts
-    :param port: 0 for what is not tcp
-    :param path: of an ipc socket; '' for what is not ipc
+    :param port: 0 unless tcp
+    :param path: of an ipc socket, else ''
     """
 
     host: Address | None
@@ -40,11 +40,11 @@ class Listener(NamedTuple):
 
     @classmethod
     def at(cls, address: str) -> Listener:
-        """Return the listener at an address as `Service.addresses` shows it; looks up a name."""
+        """Return the listener of an address in the form of `Service.addresses`; resolves names."""
         try:
             endpoint = parse(address, where="a bound address").bindable()
         except AddressError:
-            return cls(None, 0, "")  # a name that could be looked up a moment ago
+            return cls(None, 0, "")  # a name that could be resolved a moment ago
         if endpoint.scheme != "tcp":
             return cls(None, 0, endpoint.path if endpoint.scheme == "ipc" else "")
         host = None if endpoint.host == "*" else ip_address(endpoint.host)
@@ -52,11 +52,11 @@ class Listener(NamedTuple):
 
     @property
     def is_beyond_loopback(self) -> bool:
-        """Whether it can be reached from other machines."""
+        """True if other machines can reach it."""
         return bool(self.port) and not (self.host is not None and self.host.is_loopback)
 
     def peers(self) -> int | None:
-        """Return how many are connected now, or None where that is not known."""
+        """Return the number of connections now, or None if unknown."""
         try:
             if self.port:
                 return sum(self.host in (None, host) for host in _hosts_connected_to(self.port))
@@ -66,11 +66,11 @@ class Listener(NamedTuple):
 
 
 def _hosts_connected_to(port: int) -> Iterator[Address]:
-    """Yield our own side of each connection to a port."""
+    """Yield the local host of each connection to a port."""
     ending = f":{port:04X}"
     for table in ("tcp", "tcp6"):
         for line in _lines(table):
-            # a table may be long: look before taking a line apart
+            # a table may be long: check the text before splitting the line
             if ending in line:
                 columns = line.split(maxsplit=4)
                 if columns[3] == _ESTABLISHED and columns[1].endswith(ending):

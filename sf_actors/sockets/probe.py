@@ -1,9 +1,8 @@
-"""A probe: one plain connection that finds out whether a ZeroMQ peer lives at an address.
+"""A probe: a plain connection that finds out if a live ZeroMQ peer is at an address.
 
-Every peer sends the first byte of its greeting as soon as it takes a connection (RFC 23, ZMTP 3.0;
-RFC 15 for those before). The kernel takes connections for a process that is frozen as well, but
-nobody greets then. It needs nothing of the peer but that, sends it nothing, and is over before a
-mechanism or an authenticator is asked.
+Every peer sends the first byte of its greeting as soon as it accepts a connection (RFC 23, ZMTP
+3.0; RFC 15 for older ones). For a frozen process the kernel still accepts connections, but no
+greeting comes. The probe sends nothing, and ends before any security handshake.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 #: Family and address as `socket.connect` takes them.
 Target = tuple[int, str | tuple[str, int]]
 
-#: First byte of a greeting, and how long that part of it is which comes unasked.
+#: First byte of a greeting, and the length of the part that a peer sends first.
 _SIGNATURE: Final = 0xFF
 _SIGNATURE_BYTES: Final = 10
 
@@ -32,7 +31,7 @@ _KEEPALIVE: Final = {
     "TCP_KEEPCNT": KEEPALIVE_COUNT,
 }
 
-#: What keeps us from asking, and says nothing of the peer.
+#: Errors of our own side, which say nothing about the peer.
 _OURS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 
 _REASONS: Final = {
@@ -47,18 +46,18 @@ _FOREIGN: Final = "what answers there speaks no ZMTP"
 
 
 class CannotAsk(Exception):
-    """Something of ours is missing, such as a descriptor: nothing is known of the peer."""
+    """The probe failed on our side, for example without a descriptor; the peer is unknown."""
 
 
 class NoPeer(Exception):
-    """Nobody greets there; the text says why."""
+    """No live peer is there; the text says why."""
 
 
 def target_of(endpoint: Endpoint) -> Target | None:
-    """Return where to probe, None where that is not known without waiting.
+    """Return where to probe, or None if that is unknown.
 
-    To look up a name may take long, and libzmq may have found another host by it: only an address
-    that was given as one is probed, and `localhost`, which for libzmq is IPv4 like every name.
+    Resolving a name may block, and libzmq may have resolved it to another host. So only numeric
+    addresses are probed, and `localhost`, which libzmq resolves to IPv4 like every name.
     """
     if endpoint.scheme == "ipc":
         path = endpoint.path
@@ -74,9 +73,9 @@ def target_of(endpoint: Endpoint) -> Target | None:
 
 
 class Probe:
-    """A connection that waits for a greeting; used by one thread, which is never blocked.
+    """A connection that waits for a greeting; used by one thread, never blocks it.
 
-    :raises CannotAsk: there is no descriptor or port left for it
+    :raises CannotAsk: no descriptor or port is left for it
     :raises NoPeer: it is refused at once
     """
 
@@ -101,15 +100,15 @@ class Probe:
 
     @property
     def fd(self) -> int:
-        """The descriptor, which is readable when `has_greeted` has something to tell."""
+        """The descriptor; when it is readable, `has_greeted` has a result."""
         return self._socket.fileno()
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is there, greeting or not, and another is at its end.
+        """True if the socket is connected, with or without a greeting, and not to itself.
 
-        Where nobody listens on a port, TCP may connect a socket to itself by giving it that port,
-        which must not be held: the publisher could not have it any more.
+        If nobody listens on a port, TCP may give it to the probe and connect that to itself. Such a
+        probe must not be kept: the publisher could no longer bind the port.
         """
         try:
             return bool(self._socket.getpeername() != self._socket.getsockname())
@@ -117,13 +116,13 @@ class Probe:
             return False
 
     def has_greeted(self) -> bool:
-        """Return whether the peer has greeted by now.
+        """Return True if the greeting has arrived, False if not yet.
 
-        :raises NoPeer: nobody will
-        :raises CannotAsk: it cannot be told, for want of memory
+        :raises NoPeer: none will come
+        :raises CannotAsk: reading failed on our side, for lack of memory
         """
         try:
-            # all that came is read: to close with something unread would be a reset for the peer
+            # read all that came: closing with unread bytes would send the peer a reset
             came = self._socket.recv(_SIGNATURE_BYTES)
         except BlockingIOError:
             return False
@@ -136,7 +135,7 @@ class Probe:
         return True
 
     def silence(self) -> str:
-        """Return what it means that no greeting has come."""
+        """Return the reason, as text, why no greeting has come."""
         return _FROZEN if self.is_connected else _UNREACHABLE
 
     def close(self) -> None:
@@ -144,7 +143,7 @@ class Probe:
         self._socket.close()
 
     def _keep_alive(self) -> None:
-        """Have the kernel notice when the host of a peer that is waited for long is gone."""
+        """Let the kernel notice a dead host during a long wait."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE.items():
             option = getattr(socket, name, None)
@@ -153,7 +152,7 @@ class Probe:
 
 
 def _read(error: OSError) -> CannotAsk | NoPeer:
-    """Return what an error of the system says of the peer."""
+    """Return what an error of the system says about the peer."""
     number = error.errno or 0
     if number in _OURS:
         return CannotAsk(os.strerror(number))

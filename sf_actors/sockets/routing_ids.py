@@ -1,10 +1,10 @@
-"""The routing ids that ROUTER sockets give, kept from being guessed.
+"""Makes the routing ids that ROUTER sockets assign unpredictable.
 
-A ROUTER gives each peer that names none an id of a zero byte and four bytes that count up from a
-random number, and the process is aborted when that id is taken: by a peer that named itself so. In
-libzmq 4.3.5 the random number comes from C's `rand`, which nobody seeds, so that it is the same in
-each process. Seeded from the system's randomness it cannot be known, and one peer meets another's
-id in one of 2**32 cases. (Where keys are used, ids are given by our authenticator instead.)
+A ROUTER assigns an id to each peer that has none: a zero byte, and four bytes that count up from a
+random number. If a peer has chosen that id for itself, libzmq aborts the process. In libzmq 4.3.5
+the number comes from C's `rand`, which is never seeded and so the same in every process. Seeded
+from the system's randomness it is unknown, and a peer guesses an id in one of 2**32 cases. (With
+keys, our authenticator assigns the ids instead.)
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def seed() -> None:
-    """Make the ids of the ROUTER that is opened next unpredictable; any thread.
+    """Make the ids of the next opened ROUTER unpredictable; any thread.
 
-    Before each of them, not once a process: whoever uses C's `rand` as well may seed it with a
-    number that is known, and a fork copies its state.
+    To be called before each one: other code may seed C's `rand` with a known number, and a fork
+    copies its state.
     """
     _srand()(int.from_bytes(os.urandom(4), "little"))
 
 
 @cache
 def _srand() -> Callable[[int], object]:
-    # imported here since most programs need it for nothing else, and it takes some milliseconds
+    # imported late: it takes some milliseconds, and many programs need no ROUTER
     from ctypes import CDLL, c_uint  # noqa: PLC0415
 
     srand = CDLL(None).srand

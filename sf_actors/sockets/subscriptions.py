@@ -1,10 +1,9 @@
-"""What the subscribers of a publishing socket ask for, held within bounds.
+"""Bounds the topics that peers subscribe to at a publishing socket.
 
-libzmq keeps every topic that anybody asks for, some 60 bytes for each byte of it, and refuses none.
-Those that can match our own topic are few and always welcome. What else a peer asks for is counted
-when it arrives; a peer that asks for more than is sensible loses its connection, and with it libzmq
-forgets its topics. What arrives is read where the socket is used anyway: until then no more than
-SUBSCRIPTIONS_QUEUED of them wait for each peer.
+libzmq stores every topic of a subscription, at some 60 bytes for each of its bytes, and refuses
+none. Prefixes of the model's own topic are few and always allowed. Other topics are counted on
+arrival; a peer with too many is disconnected, which makes libzmq drop its topics. Subscriptions are
+read where the socket is used anyway. Until then no more than SUBSCRIPTIONS_QUEUED wait per peer.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
     from sf_actors.log import Logger
     from sf_actors.sockets.transport import Socket
 
-#: What one peer, and all together, may ask for beyond our own topic, in bytes of topics.
+#: Bytes of other topics that one peer, and all peers together, may subscribe to.
 PEER_BYTES = 2**17
 ALL_BYTES = 2**19
 
-#: What a topic counts besides its bytes.
+#: Added to the bytes of each topic.
 TOPIC_BYTES = 16
 
-#: How long a reader waits for the next of several subscriptions, in milliseconds, and how long it
-#: reads at most, in seconds: the topics of a bus come in one after another.
+#: How long to wait for the next of several subscriptions, in milliseconds, and how long to read at
+#: most, in seconds: the topics of a bus arrive one after another.
 NEXT_MS = 1
 LONGEST_READ_S = 0.05
 
@@ -41,7 +40,7 @@ _CANCEL: Final = 0
 
 
 class _Peer:
-    """A connection by which topics came that nobody else had asked for."""
+    """A connection that was the first to subscribe to some topics."""
 
     __slots__ = ("descriptor", "held", "is_cut_off")
 
@@ -52,12 +51,12 @@ class _Peer:
 
 
 class Subscriptions:
-    """The topics that one XPUB socket is asked for, by the peer that asked first.
+    """The topics subscribed to at one XPUB socket, by the peer that was first.
 
-    :param topic: our own, packed
+    :param topic: the model's own, packed
     :param where: the model, for messages
-    :param is_of_bus: the socket is connected to a bus, which is the operator's own and brings the
-        topics of all behind it
+    :param is_of_bus: the socket is connected to a bus, which is trusted and brings the topics of
+        all its subscribers
     """
 
     def __init__(
@@ -76,17 +75,17 @@ class Subscriptions:
         self._topic = topic
         self._counters = counters
         self._peer_bytes = ALL_BYTES if is_of_bus else PEER_BYTES
-        #: by what connection a topic came first; None: from within the process
+        #: the connection that each topic came from first; None: from within the process
         self._topics: dict[bytes, _Peer | None] = {}
         self._peers: dict[int, _Peer] = {}
-        #: of all that are not cut off
+        #: bytes of all peers that are not cut off
         self._bytes = 0
         self._throttle = Throttle()
 
     def read(self, at_most: int) -> tuple[int, bool]:
-        """Read what subscribers said; in the thread that may use the socket.
+        """Read subscriptions; in the thread that may use the socket.
 
-        :returns: how many subscribed, and whether nothing is left to read
+        :returns: how many subscribed, and True if nothing is left to read
         """
         joined = 0
         for _ in range(at_most):
@@ -107,7 +106,7 @@ class Subscriptions:
         return joined, False
 
     def read_all(self) -> None:
-        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        """Read subscriptions until none arrives; in the thread that may use the socket."""
         if not self._is_readable():
             return
         until = monotonic() + LONGEST_READ_S
@@ -134,7 +133,7 @@ class Subscriptions:
             self._cut_off(max(self._peers.values(), key=lambda peer: peer.held))
 
     def _forget(self, topic: bytes) -> None:
-        """Take that nobody asks for a topic any more."""
+        """Drop a topic that no peer subscribes to any longer."""
         peer = self._topics.pop(topic)
         if peer is None or peer.is_cut_off:
             return
@@ -145,9 +144,9 @@ class Subscriptions:
             del self._peers[peer.descriptor]
 
     def _cut_off(self, peer: _Peer) -> None:
-        """End a connection; libzmq tells topic by topic when it has forgotten them.
+        """End a connection; libzmq then cancels its topics one by one.
 
-        Another connection may get its descriptor before that, and is not charged for them.
+        If another connection gets its descriptor before that, it is not charged for them.
         """
         peer.is_cut_off = True
         del self._peers[peer.descriptor]
@@ -168,7 +167,7 @@ class Subscriptions:
 
 
 def _descriptor(frame: zmq.Frame) -> int | None:
-    """Return the descriptor of the connection that a frame came by, None within the process."""
+    """Return the descriptor of the connection that a frame came from; None for inproc."""
     try:
         return int(frame.get(zmq.SRCFD))
     except zmq.ZMQError:
@@ -176,12 +175,12 @@ def _descriptor(frame: zmq.Frame) -> int | None:
 
 
 def _disconnect(descriptor: int, endpoint: str) -> str:
-    """End a connection of an endpoint of ours.
+    """End a connection of our endpoint.
 
     libzmq may have closed the descriptor and the kernel reused it. A duplicate cannot change while
-    we inspect it: what is no connection of this endpoint is left alone.
+    we inspect it; a connection of another endpoint is left alone.
 
-    :returns: whose connection it was, '' if it was left alone
+    :returns: the peer's host, or the endpoint if it has none; '' if it was left alone
     """
     copy = -1
     try:

@@ -1,4 +1,4 @@
-"""Opening and closing sockets: every option that a socket of ours has is set here."""
+"""Opens and closes sockets; every socket option is set here."""
 
 from __future__ import annotations
 
@@ -28,63 +28,63 @@ if TYPE_CHECKING:
 
 Socket = zmq.Socket[bytes]
 
-#: Kinds of socket whose context is the one for what is published.
+#: Kinds of socket that use the context for published messages.
 PUBLISHING = frozenset({int(zmq.XPUB), int(zmq.SUB)})
 
-#: When the kernel asks whether the host of a silent peer is still there, how often and how many
-#: times in vain, in seconds. ZeroMQ's own heartbeats stay off: libzmq 4.3.5 aborts the process when
-#: one is due for a peer that left while our queue for it was full, which anybody can bring about,
-#: and cuts off who is only waiting for us to read.
+#: TCP keep-alive: seconds until the first probe of a silent host, seconds between probes, and how
+#: many may fail. ZeroMQ's own heartbeats stay off: libzmq 4.3.5 aborts the process when one is due
+#: for a peer that left while our queue for it was full, which any peer can provoke, and it
+#: disconnects peers that only wait for us to read.
 KEEPALIVE_IDLE_S = 15
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 
-#: First and longest pause before a lost connection is tried again, in milliseconds.
+#: First and longest pause before reconnecting, in milliseconds.
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1_000
 
-#: How long what was sent may still leave after its socket was closed, in milliseconds.
+#: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
-#: What a publishing socket reads at most in one frame, its own topic apart: topics are all that is
-#: sent to it, and libzmq takes some 60 bytes for each byte of one.
+#: Longest frame that a publishing socket reads, besides its own topic. It receives topics only, and
+#: libzmq uses some 60 bytes for each byte of one.
 MAX_SUBSCRIPTION_BYTES = 512
 
-#: Subscriptions that wait for each peer of a publishing socket. libzmq takes them in until none
-#: waits; where more may, it comes to no end while a peer goes on to send.
+#: Subscriptions queued for each peer of a publishing socket. libzmq reads them until none waits; if
+#: more could wait, a peer that keeps sending would keep it busy for ever.
 SUBSCRIPTIONS_QUEUED = 1
 
-#: What of them waits in the kernel, in bytes: it is read though the connection is ended meanwhile.
+#: Kernel buffer for them, in bytes: its content is read even after the connection is ended.
 SUBSCRIPTIONS_BUFFER = 32_768
 
-#: Descriptors that must be left for a socket: its own, a listener's, those of a host's look-up.
+#: Descriptors needed to open a socket: its own, a listener's, those of a host look-up.
 SOCKET_DESCRIPTORS = 6
 
 #: How long a closed socket may take to free its address, in milliseconds.
 UNBIND_MS = 1_000
 
-#: Numbers the monitors of sockets that close. By pyzmq's custom each is named after the descriptor
-#: of its socket, which in libzmq 4.3.5 another socket may have before the monitor of the first is
-#: gone: there would be none for it, and nobody would wait.
+#: Numbers the monitors of closing sockets. pyzmq names a monitor after its socket's descriptor. In
+#: libzmq 4.3.5 another socket may get that descriptor before the first monitor is gone, and would
+#: then get no monitor to wait for.
 _monitors = itertools.count()
 
 #: How long a probe of an ipc path waits for an answer, in seconds.
 PROBE_S = 1.0
 
-#: The domain that our sockets ask the authenticator for (RFC 27).
+#: The domain of our sockets in requests to the authenticator (RFC 27).
 ZAP_DOMAIN = b"sf_actors"
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
 
 
 class Transport:
-    """Where the sockets of one run come from.
+    """Opens and closes the sockets of one run.
 
     :param keys: the CURVE keys of the service, or None
     """
 
     def __init__(self, keys: Keys | None = None) -> None:
         self._lease = ContextLease(private=keys is not None)
-        #: of the context for what is published, once there is a socket for it
+        #: for the context for published messages, once a socket needs it
         self._publishing_lease: ContextLease | None = None
         self._keys = keys
         self._count_lock = threading.Lock()
@@ -93,17 +93,17 @@ class Transport:
 
     @property
     def context(self) -> zmq.Context[Socket]:
-        """The context for calls and all that is inproc."""
+        """The context for requests and for all of inproc."""
         return self._lease.context
 
     @property
     def keys(self) -> Keys | None:
-        """The CURVE keys of the service, or None when its sockets speak without."""
+        """The CURVE keys of the service, or None."""
         return self._keys
 
     @property
     def is_secured(self) -> bool:
-        """Whether the sockets speak CURVE."""
+        """True if the sockets use CURVE."""
         return self._keys is not None
 
     def bound(
@@ -120,8 +120,8 @@ class Transport:
         :param kind: `zmq.ROUTER`, …
         :param creation: the creation arguments of the model
         :param where: the model, for messages
-        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
-        :returns: the socket, to be used by the calling thread, and its address in the shape given
+        :param send_queue: messages queued for one peer, if not `high_water_mark`
+        :returns: the socket, to be used by the calling thread, and its address in the form given
         :raises BindError: the address is taken, is not of this machine, or cannot be used
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -135,9 +135,9 @@ class Transport:
                 opened.curve_publickey = self._keys.own_public
                 opened.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
             if endpoint.scheme == "ipc":
-                # Its mode is what the umask leaves: who finds the path can connect, as to a port,
-                # and keys decide. A narrower one could only be had by changing the umask, which is
-                # the whole process's, or by a chmod that comes after the first who connects.
+                # Its mode is left to the umask: anyone who reaches the path can connect, as to a
+                # port, and keys decide. To narrow it would take a change of the umask, which is
+                # global to the process, or a chmod, which would come after the first connection.
                 _refuse_live_ipc_path(endpoint.path)
             resolved = endpoint.bindable()
             opened.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
@@ -161,11 +161,11 @@ class Transport:
         subscription: bytes | None = None,
         is_immediate: bool = False,
     ) -> Socket:
-        """Open a socket and connect it; the peer need not be there yet.
+        """Open a socket and connect it; the peer need not exist yet.
 
-        :param server: the model whose server key the peer must hold, when keys are used
-        :param subscription: the prefix to subscribe to, before the connection is there
-        :param is_immediate: refuse to send while nobody is connected, instead of queueing
+        :param server: with keys, the model whose server key the peer must have
+        :param subscription: the prefix to subscribe to before connecting
+        :param is_immediate: refuse to send while not connected, instead of queueing
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -192,7 +192,7 @@ class Transport:
         return opened
 
     def questions(self) -> Socket:
-        """Open the socket on which libzmq asks who may connect to the sockets of this context."""
+        """Open the authenticator's socket, on which libzmq asks which peers may connect."""
         opened = self.context.socket(zmq.ROUTER)
         self._count(1)
         opened.linger = 0
@@ -204,17 +204,17 @@ class Transport:
         return opened
 
     def close_questions(self, closing: Socket) -> None:
-        """Close the socket of `questions`; a successor can take its address at once."""
+        """Close the socket of `questions`; a successor can bind its address at once."""
         try:
-            # at once, while a close is done later, by a thread of libzmq
+            # unbind acts at once, while a close is done later by libzmq's thread
             closing.unbind(ZAP_ADDRESS)
         finally:
             self.close(closing, linger_ms=0)
 
     def close(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
-        """Close a socket; runs in the thread that owns it.
+        """Close a socket; in the thread that owns it.
 
-        Subscriptions and requests for a snapshot are not waited for: nobody is to answer them.
+        Queued subscriptions and snapshot requests are dropped: their answers are not needed.
         """
         if not closing.closed:
             _close(closing, linger_ms)
@@ -223,8 +223,8 @@ class Transport:
     def unbind(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
         """Close a bound socket and wait until its address is free again.
 
-        To close a socket only asks libzmq's own thread to do it, and a socket that is bound to the
-        same address at once may still find it taken.
+        Closing only asks libzmq's thread to do it, so a socket bound to the same address right
+        afterwards might find it taken.
         """
         if closing.closed:
             return
@@ -234,17 +234,17 @@ class Transport:
         address = f"inproc://closed-{next(_monitors)}"
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
-            # a bare one: pyzmq would stop its own before that has told anything
+            # a bare socket: pyzmq would stop its own monitor before any event came
             monitor = zmq.backend.Socket(closing.context, zmq.PAIR)
         except zmq.ZMQError:
-            # no descriptor is left: to close is all the more urgent than to know when it is done
+            # no descriptor is left: closing matters more than knowing when it is done
             self.close(closing, linger_ms=linger_ms)
             return
         try:
             monitor.set(zmq.RCVTIMEO, UNBIND_MS)
             monitor.connect(address)
             _close(closing, linger_ms)
-            # whatever is told: that it is closed, or that nothing will be told
+            # any event will do: the socket is closed, or the monitor has ended
             with contextlib.suppress(zmq.Again):
                 monitor.recv()
         finally:
@@ -254,10 +254,10 @@ class Transport:
     def shut(self, when_closed: Callable[[], None]) -> None:
         """Give the context back once every socket of the run is closed.
 
-        That is now, or when user code that is stuck lets go of its socket: to terminate a context
-        waits for each of its sockets.
+        That may be later, if stuck user code still has a socket: terminating a context waits for
+        all its sockets.
 
-        :param when_closed: called then; in the thread that closes the last socket
+        :param when_closed: called then, in the thread that closes the last socket
         """
         with self._count_lock:
             self._when_closed = when_closed
@@ -307,8 +307,8 @@ class Transport:
             zmq.LINGER: LINGER_MS,
             zmq.SNDHWM: creation["high_water_mark"],
             zmq.RCVHWM: creation["high_water_mark"],
-            # what is a little too large is read, counted and answered; libzmq itself would only cut
-            # the connection, which is for what must not even be read
+            # twice the limit: a slightly too large message is read, counted and answered, while
+            # libzmq would only disconnect the peer, as it does for those beyond
             zmq.MAXMSGSIZE: min(2 * creation["max_message_bytes"], 2**63 - 1),
             zmq.TCP_KEEPALIVE: 1,
             zmq.TCP_KEEPALIVE_IDLE: KEEPALIVE_IDLE_S,
@@ -316,9 +316,9 @@ class Transport:
             zmq.TCP_KEEPALIVE_CNT: KEEPALIVE_COUNT,
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            # With a domain, and be there no authenticator to ask, libzmq speaks with nobody who has
-            # not ZMTP 3. Without, it takes any stream that does not begin with 0xFF for ZMTP 1.0:
-            # the POST of a web page as well.
+            # With a domain, even without an authenticator, libzmq accepts only ZMTP 3. Without one
+            # it takes any stream that does not begin with 0xFF for ZMTP 1.0, even a web page's
+            # POST.
             zmq.ZAP_DOMAIN: ZAP_DOMAIN,
         }
         if kind == zmq.XPUB:
@@ -326,11 +326,11 @@ class Transport:
             options[zmq.RCVHWM] = SUBSCRIPTIONS_QUEUED
             options[zmq.RCVBUF] = SUBSCRIPTIONS_BUFFER
         if self._keys is not None and options[zmq.RCVHWM]:
-            # libzmq writes the credentials of a peer into its queue and never counts them as read:
-            # a queue for one message would hold these alone, for ever
+            # libzmq queues a peer's credentials and never counts them as read: a queue for one
+            # message would stay full for ever
             options[zmq.RCVHWM] += 1
         for option, value in options.items():
-            # an attribute of the socket would cost four times as much
+            # setting an attribute of the socket would cost four times as much
             opened.setsockopt(option, value)
         return opened
 
@@ -341,7 +341,7 @@ def _close(closing: Socket, linger_ms: int) -> None:
 
 
 def _refuse_live_ipc_path(path: str) -> None:
-    """Refuse a path that a live socket answers on: libzmq would take it away without a word."""
+    """Refuse a path in use by a live socket, which libzmq would silently take over."""
     if path.startswith("@"):
         return
     try:
@@ -350,7 +350,7 @@ def _refuse_live_ipc_path(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # who does not answer because it is busy or frozen is there all the same
+        # a socket that is too busy or frozen to answer is live all the same
         probe.settimeout(PROBE_S)
         try:
             probe.connect(path)

@@ -1,1 +1,1 @@
-"""What threads wait for: an event, a latch."""
+"""Synchronisation of threads: an event, a latch, times."""

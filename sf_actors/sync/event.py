@@ -1,4 +1,4 @@
-"""A flag that threads wait for, for the many of which most are never waited for."""
+"""A cheap event, for uses in which most events are never waited for."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import threading
 
 
 class LightEvent:
-    """Does what a `threading.Event` does, at a tenth of its time and memory until somebody waits.
+    """Like `threading.Event`, at a tenth of its time and memory until a thread waits.
 
-    It has no lock of its own: a signal handler or an exception that is raised in a thread from
-    outside may come at any place and leaves nothing locked.
+    It has no lock of its own, so a signal handler, or an exception raised in the thread from
+    outside, can interrupt it anywhere and leaves nothing locked.
     """
 
     __slots__ = ("_is_set", "_waiting")
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._is_set = is_set
-        #: one lock for each thread that waits, held until it may go on
+        #: one lock for each waiting thread, held until it may go on
         self._waiting: list[threading.Lock] = []
 
     def is_set(self) -> bool:
-        """Return whether it is set."""
+        """Return True if it is set."""
         return self._is_set
 
     def set(self) -> None:
-        """Set it and let all go on who wait; any thread."""
-        # before it looks who waits: who comes later looks whether it is set
+        """Set it and wake all waiting threads; any thread."""
+        # before waking: a thread that begins to wait afterwards sees the flag
         self._is_set = True
         while self._waiting:
             try:
                 gate = self._waiting.pop()
             except IndexError:
-                return  # another thread sets it as well
+                return  # another thread is setting it too
             gate.release()
 
     def clear(self) -> None:
-        """Let it be unset again; any thread."""
+        """Clear it; any thread."""
         self._is_set = False
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it is set; any thread.
 
-        :param timeout_s: None: for ever
-        :returns: False when the time is over and it is not set
+        :param timeout_s: None waits for ever
+        :returns: False if it was not set in time
         """
         if self._is_set:
             return True
@@ -54,5 +54,5 @@ class LightEvent:
         try:
             self._waiting.remove(gate)
         except ValueError:
-            return True  # it was set right now
+            return True  # it was set just now
         return False

@@ -1,4 +1,4 @@
-"""A latch: one thread waits until each of several others has said that it got there."""
+"""A latch: a thread waits until several others have arrived."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 class Latch:
     """Waits for names; any thread may arrive.
 
-    :param names: who is expected
+    :param names: the expected names
     """
 
     def __init__(self, names: set[str]) -> None:
@@ -17,7 +17,7 @@ class Latch:
         self._changed = threading.Condition()
 
     def arrive(self, name: str, error: BaseException | None = None) -> None:
-        """Say that `name` got there, or what kept it; a second time counts for nothing."""
+        """Note that `name` has arrived, or failed with `error`; a second call does nothing."""
         with self._changed:
             if name not in self._pending:
                 return
@@ -27,15 +27,15 @@ class Latch:
             self._changed.notify_all()
 
     def wait_for(self, names: set[str], timeout_s: float) -> None:
-        """Wait until these have arrived, whatever kept them."""
+        """Wait until these names have arrived or failed, or the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: not self._pending & names, timeout_s)
 
     def wait(self, timeout_s: float) -> set[str]:
-        """Wait until all have arrived or one was kept.
+        """Wait until all have arrived or one has failed.
 
-        :returns: the names that have not arrived when the time is over
-        :raises BaseException: what kept the first one that was kept
+        :returns: the names that have not arrived in time
+        :raises BaseException: the error of the first one that failed
         """
         with self._changed:
             self._changed.wait_for(lambda: self._errors or not self._pending, timeout_s)

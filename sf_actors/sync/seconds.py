@@ -1,4 +1,4 @@
-"""Seconds as users give them: how long something may take or lie apart."""
+"""Checks durations that users give, in seconds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 import threading
 from typing import Final, TypeGuard
 
-#: The most that a thread can wait, in seconds.
+#: The longest time that a thread can wait, in seconds.
 LONGEST_S: Final = threading.TIMEOUT_MAX
 
 EXPECTED: Final = f"seconds from 0 to {LONGEST_S:.0f}"
 
 
 def is_seconds(value: object) -> TypeGuard[float]:
-    """Return whether a value is a number of seconds that a thread can wait."""
+    """Return True if a value is a number of seconds that a thread can wait."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return math.isfinite(value) and 0 <= value <= LONGEST_S

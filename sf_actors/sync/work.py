@@ -1,4 +1,4 @@
-"""How much work a thread has done: processor time, which stands still while others run."""
+"""Measures a thread's work in processor time, which excludes the time of other threads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from time import thread_time
 
 
 class Work:
-    """What the thread that makes it does from then on; for that thread."""
+    """The work of the current thread from now on; for use in that thread."""
 
     def __init__(self) -> None:
         self._begun = thread_time()
 
     @property
     def spent_s(self) -> float:
-        """Its processor time until now, in seconds."""
+        """The processor time so far, in seconds."""
         return thread_time() - self._begun

@@ -1,4 +1,4 @@
-"""Messages packed and read: their envelope, not their fields (see `messages`)."""
+"""Packs and decodes the envelopes of messages, not their fields (see `messages`)."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 NAME_LENGTH = 200
 
 MESSAGE_LENGTH = 10_000
-"""What an error's name and text are cut to before they travel."""
+"""Longest text of an error on the wire, in characters; its name is cut to `NAME_LENGTH`."""
 
 MAX_REQUEST_ID = 1_024
-"""Characters of a request id: a replyer that deduplicates remembers thousands of them."""
+"""Longest request id, in characters: a replyer that deduplicates remembers thousands of them."""
 
 MAX_FILL = 1_024
-"""Deltas that a snapshot reply may hold; a publisher keeps so many to fill gaps with."""
+"""Most deltas in a snapshot reply; a publisher keeps as many to fill gaps."""
 
 BYTES_PER_CUT = 500
-"""Bytes of a value that there are for each of its cuts at least, but for the first few."""
+"""Least bytes of a value for each of its cuts, apart from the first `MAX_FILL`."""
 
 _PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
-"""Where packed bytes go that are too many to be packed around."""
+"""A placeholder for packed bytes that are too large to be copied by the encoder."""
 
 
 class _ArgsAlone(Struct, gc=False):
-    """Of a published delta what a snapshot reply takes over."""
+    """The part of a published delta that a snapshot reply contains."""
 
     args: Raw
 
@@ -79,9 +79,9 @@ _encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
 
 def encode(message: object) -> bytes:
-    """Return any message as MessagePack, a state's read-only mapping as a map; HOT.
+    """Return a message as MessagePack, with a state's read-only mapping as a map; HOT.
 
-    :raises InvalidArguments: something in it cannot be packed
+    :raises InvalidArguments: a value in it cannot be packed
     """
     try:
         return _encode(message)
@@ -106,7 +106,7 @@ def encode_reply(return_args: object, workflow_id: object) -> bytes:
 
 
 def encode_failure(type_: str, message: str, workflow_id: object) -> bytes:
-    """Return a packed reply that is an error, whatever characters its long text may hold."""
+    """Return a packed error reply; long texts are cut, lone surrogates escaped."""
     failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH))
     return encode(Reply(UNSET, failure, workflow_id))
 
@@ -131,7 +131,7 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
 ) -> bytes:
     """Return a packed delta, without its topic; HOT.
 
-    :param state: its fields, packed (with `cuts` always) or not
+    :param state: its fields, packed or not; with `cuts` always packed
     """
     if type(state) is bytes:
         if cuts:
@@ -146,7 +146,7 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
 
 
 def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:
-    """Return the packed sign of life of a delta state whose last number is `head`."""
+    """Return a packed heartbeat of a delta state whose last number is `head`."""
     args = DeltaArgs(HEARTBEAT_NUMBER, is_snapshot=False, state=NO_FIELDS)
     return encode(DeltaMessage(args, None, epoch, head, digest))
 
@@ -154,7 +154,7 @@ def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> byte
 def encode_snapshot_request(
     workflow_id: object = None, *, epoch: int | None = None, after: int | None = None
 ) -> bytes:
-    """Return a packed wish for a snapshot, or for the deltas of `epoch` that follow `after`."""
+    """Return a packed request for a snapshot, or for the deltas of `epoch` after `after`."""
     return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after))
 
 
@@ -183,7 +183,7 @@ def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> 
 def decode_fill(raw: Raw) -> list[DeltaArgs]:
     """Return the packed deltas of a `SnapshotReply`.
 
-    :raises Undecodable: they are none, or more than anybody asks for
+    :raises Undecodable: they are invalid, or more than `MAX_FILL`
     """
     try:
         count = count_of(raw)
@@ -197,7 +197,7 @@ def decode_fill(raw: Raw) -> list[DeltaArgs]:
 
 
 def _around(state_raw: bytes, message: object) -> bytes:
-    """Return a packed message with packed bytes at `_PLACE`, copied once however many they are."""
+    """Return a packed message with packed bytes in place of `_PLACE`, copied only once."""
     before, _, after = encode(message).partition(_PLACE)
     return b"".join((before, state_raw, after))
 
@@ -207,13 +207,13 @@ def _sound(text: str, length: int) -> str:
 
 
 def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
-    """Return the function that decodes one kind of message; HOT, raises Undecodable alone."""
+    """Return the decoder of one kind of message; HOT, it raises only Undecodable."""
     decode_frame = msgspec.msgpack.Decoder(kind).decode
 
     def decode(frame: bytes | memoryview) -> Message:
         try:
             message = decode_frame(frame)
-        except Exception as error:  # noqa: BLE001 - whatever a peer's bytes provoke is its message
+        except Exception as error:  # noqa: BLE001 - a peer's bytes may provoke any error
             return look_again(frame, f"expected a {noun}, got {cut(str(error), 200)}")
         id_ = message.workflow_id
         if type(id_) is str and len(id_) > MAX_ID_BYTES:
@@ -228,7 +228,7 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
             message = decode_frame(rest)
         except Undecodable:
             raise
-        except Exception:  # noqa: BLE001 - as above; what went wrong at first is what to tell
+        except Exception:  # noqa: BLE001 - as above; the first error is the one to report
             raise Undecodable(problem) from None
         message.workflow_id = id_
         return message
@@ -250,7 +250,7 @@ decode_snapshot_request = _decoder(SnapshotRequest, "snapshot request")
 def decode_request(frame: bytes | memoryview) -> Request:
     """Return a request.
 
-    :raises Undecodable: it is none
+    :raises Undecodable: it is not a request
     """
     request = _decode_request(frame)
     id_ = request.request_id
@@ -264,7 +264,7 @@ def decode_request(frame: bytes | memoryview) -> Request:
 def decode_delta(frame: bytes | memoryview) -> DeltaMessage:
     """Return a delta or heartbeat.
 
-    :raises Undecodable: it is none
+    :raises Undecodable: it is neither
     """
     message = _decode_delta(frame)
     _require_few(message.cuts, message.args.state)
@@ -274,7 +274,7 @@ def decode_delta(frame: bytes | memoryview) -> DeltaMessage:
 def decode_reply(frame: bytes | memoryview) -> Reply:
     """Return a reply that has `return_args`, `error` or both.
 
-    :raises Undecodable: it is no reply
+    :raises Undecodable: it is not a reply
     """
     reply = _decode_reply(frame)
     if reply.return_args is UNSET and reply.error is None:
@@ -285,7 +285,7 @@ def decode_reply(frame: bytes | memoryview) -> Reply:
 def decode_snapshot_reply(frame: bytes | memoryview) -> SnapshotReply:
     """Return a snapshot reply that has `return_args`, `deltas` or `error`.
 
-    :raises Undecodable: it is no snapshot reply
+    :raises Undecodable: it is not a snapshot reply
     """
     reply = _decode_snapshot_reply(frame)
     if reply.return_args is UNSET and reply.deltas is UNSET and reply.error is None:
@@ -296,14 +296,14 @@ def decode_snapshot_reply(frame: bytes | memoryview) -> SnapshotReply:
 
 
 def with_workflow_id(frame: bytes, workflow_id: object) -> bytes:
-    """Return a packed reply of ours under another workflow id."""
+    """Return one of our packed replies with another workflow id."""
     reply = decode_reply(frame)
     reply.workflow_id = workflow_id
     return encode(reply)
 
 
 def _require_few(cuts: list[Cut] | None, state: Raw) -> None:
-    """Refuse more cuts than a publisher makes: each of them is a step for who reads the value."""
+    """Refuse more cuts than a publisher makes, since each costs the reader a step."""
     if cuts is not None:
         size = memoryview(state).nbytes
         if len(cuts) > MAX_FILL + size // BYTES_PER_CUT:

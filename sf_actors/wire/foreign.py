@@ -1,4 +1,4 @@
-"""What other writers of MessagePack put into an envelope, and a typed decoder refuses or rounds."""
+"""Reads envelopes of foreign encoders that a typed decoder would refuse or round."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sf_actors.wire.tokens import MANY, has_many
 from sf_actors.wording import cut
 
 MAX_KEYS: Final = 1_000
-"""An envelope with more keys is not looked at a second time: it is a flood, not a dialect."""
+"""An envelope with more keys is not decoded a second time: it is a flood, not a dialect."""
 
 MAX_ID_BYTES: Final = 65_536
-"""Bytes of a workflow id."""
+"""Most bytes of a workflow id."""
 
 _SHOWN_BYTES: Final = 2_048
-"""Bytes of a packed workflow id that is read to be shown: not much comes of them."""
+"""Most bytes of a packed workflow id that is decoded to be shown, so that little memory is used."""
 
 
 class PackedId:
-    """A workflow id as the bytes it came in, which travel on unchanged.
+    """A workflow id as the bytes in which it came; they are sent on unchanged.
 
-    What Python reads from them may be less: MessagePack's timestamps count nanoseconds and reach
-    beyond the years that `datetime` has. And it may be far more: an empty list is one byte here and
-    eighty in memory.
+    Decoding could lose information: MessagePack's timestamps have nanoseconds, and years that
+    `datetime` lacks. It could also use far more memory: an empty list is one byte here and eighty
+    in Python.
     """
 
     __slots__ = ("raw",)
@@ -38,7 +38,7 @@ class PackedId:
         self.raw = bytes(raw)
 
     def __packed__(self) -> Raw:
-        """Return what is sent on."""
+        """Return the bytes to send on."""
         return Raw(self.raw)
 
     def __eq__(self, other: object) -> bool:
@@ -48,7 +48,7 @@ class PackedId:
         return hash(self.raw)
 
     def __plain__(self) -> object:
-        """Return what a log line shows: what was read, as far as it is small and can be."""
+        """Return the value for a log line, decoded if it is small and decodable."""
         if len(self.raw) <= _SHOWN_BYTES:
             try:
                 read = _ANYTHING.decode(self.raw)
@@ -64,10 +64,10 @@ class PackedId:
 
 
 def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
-    """Return an envelope without the keys that are no text, and apart from it its workflow id.
+    """Return an envelope with only its text keys and without the workflow id, and that id.
 
-    :raises Undecodable: the workflow id is too large
-    :raises Exception: it is no envelope, or nothing that this could mend
+    :raises Undecodable: the workflow id is too large, too deep or no valid text
+    :raises Exception: it is not an envelope
     """
     if not is_map(frame[0]) or count_of(frame) > MAX_KEYS:
         raise ValueError("no map, or too many keys")
@@ -96,14 +96,14 @@ def _id_of(raw: Raw) -> object:
         if memoryview(raw)[0] in TEXTS:
             raise Undecodable(f"expected a workflow id, got {error}") from None
     if has_many(raw):
-        # its keys may be chosen so that to decode it, for a log line say, takes long
+        # its keys may be chosen to make decoding it slow, for example for a log line
         raise Undecodable(f"expected a workflow id whose dicts have at most {MANY} items")
     _require_shallow(raw)
     return PackedId(raw)
 
 
 def _require_shallow(raw: Raw) -> None:
-    """Refuse an id that others, to whom it travels on, could not read for its depth."""
+    """Refuse an id too deep for the next services that receive it to decode."""
     if not may_be_deep(raw):
         return
     try:
@@ -115,7 +115,7 @@ def _require_shallow(raw: Raw) -> None:
 
 
 def _as_packed(code: int, data: memoryview) -> msgspec.msgpack.Ext:
-    """Return an extension type as what it is packed to again."""
+    """Return an extension type as an object that packs to the same bytes."""
     return msgspec.msgpack.Ext(code, bytes(data))
 
 

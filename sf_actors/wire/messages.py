@@ -1,4 +1,4 @@
-"""What travels around the fields: one MessagePack map per message, readable by any language.
+"""The envelopes around the fields: one MessagePack map per message, readable by any language.
 
 ===============  ==============================================================================
 request          ``args``, ``workflow_id``; ours: ``request_id``
@@ -6,19 +6,19 @@ reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflo
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
                  ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`)
-heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, long past for peers that know no
-                 heartbeats; ours: ``epoch``, ``head`` (the last number), ``digest``
-snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (what the replica
-                 has, if deltas would do)
+heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, which other peers skip as outdated;
+                 ours: ``epoch``, ``head`` (the last number), ``digest``
+snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (the replica's
+                 number, if deltas suffice)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
                  ``cuts``, or ``deltas`` (packed args to follow ``after``) in place of
                  ``return_args``
 ===============  ==============================================================================
 
-Keys that are not listed are ignored, also those that are no text; those of ours may be absent. The
-fields themselves stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the frame
-they came in. A workflow id that is no plain value stays packed as well (`PackedId`): it may be
-anything, and nobody here looks into it.
+Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
+optional. The fields stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the
+frame they came in. A workflow id that is no plain value stays packed as well (`PackedId`): it may
+be anything, and its content is never used.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ HEARTBEAT_NUMBER = -2
 NO_FIELDS = Raw(b"\x80")
 
 if TYPE_CHECKING:
-    #: what a message is given as its id may also be a `PackedId`, for which msgspec has no name
+    #: an outgoing message's id may also be a `PackedId`, which msgspec's types cannot express
     PlainId = Any
 else:
     PlainId = str | int | float | bool | None
-"""Workflow ids that are read as what they are; all others stay packed."""
+"""Workflow ids that are decoded; all others stay packed."""
 
 
 def _written() -> Any:
-    """Return a default of None that is written all the same: the original looks its key up.
+    """Return a default of None that is written nevertheless, since the original needs the key.
 
-    `omit_defaults` leaves out what equals a default, but not what a factory made.
+    `omit_defaults` leaves out fields equal to a default, but not the results of a factory.
     """
     return msgspec.field(default_factory=type(None))
 
 
 class Failure(Struct, gc=False):
-    """Why the other side has no reply: the name of the error over there, and its text."""
+    """An error in place of a reply: the name of the error on the other side, and its text."""
 
     type: str = "Error"
     message: str = ""
 
 
 class Request(Struct, gc=False, omit_defaults=True):
-    """A question to a replyer; `request_id` is the same for each attempt at it."""
+    """A request to a replyer; `request_id` is the same in all its attempts."""
 
     args: Raw
     workflow_id: PlainId = _written()
@@ -71,7 +71,7 @@ class Reply(Struct, gc=False, omit_defaults=True):
 
 
 class Published(Struct, gc=False, omit_defaults=True):
-    """A published message or a full update, numbered by its publisher's epoch."""
+    """A published message or a full update; `number` counts within the publisher's epoch."""
 
     args: Raw
     workflow_id: PlainId = _written()
@@ -80,12 +80,12 @@ class Published(Struct, gc=False, omit_defaults=True):
 
 
 class Cut(Struct, gc=False, array_like=True):
-    """Where a run of items lies in the bytes of a packed mapping.
+    """The position of a run of items in the bytes of a packed mapping.
 
-    :ivar path: the packed keys that lead to the mapping that the run is of
-    :ivar start: of the first key, in bytes from the start of the whole
-    :ivar end: behind the last value
-    :ivar count: items between the two
+    :ivar path: the packed keys that lead to the mapping of the run
+    :ivar start: position of the first key, in bytes
+    :ivar end: position after the last value, in bytes
+    :ivar count: number of items
     """
 
     path: tuple[bytes, ...]
@@ -114,7 +114,7 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
 
 
 class SnapshotRequest(Struct, gc=False, omit_defaults=True):
-    """A replica's wish for the value, or for the deltas of `epoch` that follow `after`."""
+    """A replica's request for the value, or for the deltas of `epoch` after `after`."""
 
     args: Raw = msgspec.field(default_factory=lambda: NO_FIELDS)  # as in `_written`
     workflow_id: PlainId = _written()
@@ -130,7 +130,7 @@ class SnapshotArgs(Struct, gc=False):
 
 
 class SnapshotReply(Struct, gc=False, omit_defaults=True):
-    """The value (`return_args`), or the packed `DeltaArgs` that were asked for (`deltas`)."""
+    """The value (`return_args`), or the requested `DeltaArgs`, packed (`deltas`)."""
 
     return_args: SnapshotArgs | UnsetType = UNSET
     workflow_id: PlainId = _written()

@@ -1,4 +1,4 @@
-"""MessagePack's headers, for what is looked at before it is decoded ("map" and "array format")."""
+"""MessagePack's headers ("map" and "array format"), for checks before decoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-#: The first byte of a map or array of no items; up to so many more are added to it.
+#: The first byte of an empty map and array; a count of up to `SHORT` is added to it.
 FIXMAP: Final = 0x80
 FIXARRAY: Final = 0x90
 SHORT: Final = 0x0F
@@ -20,19 +20,19 @@ CONTAINERS: Final = bytes((*range(0x80, 0xA0), _ARRAY16, _ARRAY32, _MAP16, _MAP3
 
 
 def is_map(first: int) -> bool:
-    """Return whether a value that begins with this byte is a map."""
+    """Return True if a value with this first byte is a map."""
     return FIXMAP <= first <= FIXMAP + SHORT or first in (_MAP16, _MAP32)
 
 
 def is_array(first: int) -> bool:
-    """Return whether a value that begins with this byte is an array."""
+    """Return True if a value with this first byte is an array."""
     return FIXARRAY <= first <= FIXARRAY + SHORT or first in (_ARRAY16, _ARRAY32)
 
 
 def count_of(packed: bytes | memoryview | Raw) -> int:
-    """Return how many items the header of a map or array announces.
+    """Return the item count in the header of a map or array.
 
-    :raises ValueError: it begins with another header, or with half a one
+    :raises ValueError: it has another header, or a truncated one
     """
     start = bytes(memoryview(packed)[:5])
     first = start[0] if start else 0
@@ -46,19 +46,19 @@ def count_of(packed: bytes | memoryview | Raw) -> int:
 
 
 def map_header(count: int) -> bytes:
-    """Return how a map of so many items begins."""
+    """Return the header of a map of `count` items."""
     return _header(count, FIXMAP, _MAP16, _MAP32)
 
 
 def array_header(count: int) -> bytes:
-    """Return how an array of so many items begins."""
+    """Return the header of an array of `count` items."""
     return _header(count, FIXARRAY, _ARRAY16, _ARRAY32)
 
 
 def items_of(packed: bytes | memoryview | Raw) -> list[Raw]:
-    """Return what is in an array, or the keys and values of a map in turn, all packed.
+    """Return the packed items of an array, or the packed keys and values of a map in turn.
 
-    No key is hashed, and none that stands twice is lost.
+    Keys are not hashed, and repeated ones are kept.
 
     :raises ValueError: it is neither, or malformed
     """

@@ -1,7 +1,7 @@
 """The topic in front of a published message: one MessagePack text, or nothing.
 
-The text is packed with its length in front, so a subscription to the packed topic takes this topic
-alone, not those that begin like it.
+The packed text begins with its length, so a subscription to a packed topic matches this topic
+alone, not longer ones with the same beginning.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 
 
 def pack(topic: str | None) -> bytes:
-    """Return the bytes to subscribe to and to put in front; none for no topic or an empty one.
+    """Return the bytes to subscribe to and to prepend; b'' without a topic or for an empty one.
 
-    :raises InvalidArguments: it is no text, or one with lone surrogates
+    :raises InvalidArguments: it is not a text, or has lone surrogates
     """
     if topic is not None and not isinstance(topic, str):
         raise InvalidArguments(f"expected a text as topic, got {shown(topic)}")
@@ -31,7 +31,7 @@ def pack(topic: str | None) -> bytes:
 
 
 def payload(frame: bytes | memoryview) -> bytes | memoryview:
-    """Return what follows the topic, without copying it; the frame itself if there is none.
+    """Return the part after the topic, uncopied; the frame itself if it has no topic.
 
     :raises Undecodable: the frame is empty, or ends within the topic
     """

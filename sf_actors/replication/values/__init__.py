@@ -1,1 +1,1 @@
-"""Values that never change: how they are kept, merged, packed, compared."""
+"""Immutable values: how they are kept, merged, packed and compared."""

@@ -1,10 +1,10 @@
-"""A digest of a frozen value that follows it at the cost of what changes.
+"""A digest of a frozen value; to update it costs as much as the change.
 
 The digest is the sum, modulo 2**128, of one BLAKE2b hash (RFC 7693) per mapping and per value in
-it, each over its path and its content. A sum has no order, and what a change replaces can be
-subtracted from it. Values are told apart by their type too: ``Decimal('1.0')``,
-``Decimal('1.00')`` and ``1`` differ. Keys that are equal in Python are the same key and count as
-one. It finds faults, not forgeries: whoever can choose values can find two with one digest.
+it, each over its path and its content. A sum has no order, and replaced parts can be subtracted.
+Values of different types differ: ``Decimal('1.0')``, ``Decimal('1.00')`` and ``1`` have three
+hashes. Keys that are equal in Python are one key. The digest finds faults, not forgeries: an
+attacker that chooses values can find two with one digest.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _LONGEST_PATH = 64
 
 
 def digest_of(value: Map[Any, Any]) -> int:
-    """Return the digest of a whole value, below 2**128; it costs what the value holds."""
+    """Return the digest of a whole value, below 2**128, in time linear in its size."""
     return _sum(_ROOT, value) & _MASK
 
 
 def digest_after(digest: int, old: Map[Any, Any], new: Map[Any, Any], patch: Any) -> int:
     """Return the digest of `new`, given that of `old`. HOT where digests are on.
 
-    :param patch: the merge patch that made `new` from `old`; nothing outside it is looked at
+    :param patch: the merge patch from `old` to `new`; nothing outside it is read
     """
     return (digest + _change(_ROOT, old, new, patch)) & _MASK
 
@@ -80,9 +80,9 @@ def _hash(path: bytes, content: bytes) -> int:
 
 
 def _within(path: bytes, key: Any) -> bytes:
-    """Return the path to what is under a key; a long one is told by its hash.
+    """Return the path of a key; a long one is replaced by its hash.
 
-    It is hashed again for each value below it.
+    Every value below it hashes the path again, so it must stay short.
     """
     inner = path + _key(key)
     return inner if len(inner) <= _LONGEST_PATH else blake2b(inner, digest_size=_SIZE).digest()
@@ -93,7 +93,7 @@ def _framed(tag: bytes, text: bytes) -> bytes:
 
 
 def _key(key: Any) -> bytes:
-    # Equal numbers are one key whatever their type, and hash() is the same in every process.
+    # Equal numbers of any type are one key, and their hash() is the same in every process.
     if isinstance(key, int | float | Decimal):
         return _framed(b"#", b"%d" % hash(key))
     if isinstance(key, str):
@@ -115,7 +115,7 @@ def _content(value: Any) -> bytes:
 
 
 def _moment(value: datetime) -> bytes:
-    # One instant is one value: on its way a zone becomes UTC.
+    # One instant is one value: on the wire every zone becomes UTC.
     known = value if value.tzinfo is None else value.astimezone(UTC)
     return _framed(b"d", known.isoformat().encode())
 

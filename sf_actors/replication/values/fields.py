@@ -1,4 +1,4 @@
-"""The fields of a delta state: between what users write and read and what goes over the wire."""
+"""Translates the fields of a delta state between users and the wire."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
     from sf_actors.wire.messages import Cut
 
-#: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
+#: The start of ``{'state': …}`` as MessagePack, for models whose only field is `state`.
 _STATE_PREFIX = b"\x81\xa5state"
 
 _NO_FIELDS = b"\x80"
@@ -36,12 +36,12 @@ _MISSING: Any = object()
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """An update as it goes out.
+    """An outgoing update.
 
-    :ivar content: that of `state` on the wire, packed unless it is flat
-    :ivar typed: the fields as a replica will decode them, frozen where they are large and whole
+    :ivar content: the content of `state` on the wire, packed unless it is flat
+    :ivar typed: the fields as a replica decodes them, frozen if they are a large whole value
     :ivar number: the caller's own number, or None
-    :ivar cuts: the runs of `content` where it is large
+    :ivar cuts: the runs of a large `content`, else None
     """
 
     content: bytes | Mapping[str, Any]
@@ -54,12 +54,12 @@ class Update(msgspec.Struct, frozen=True, gc=False):
 class StateFields:
     """Checks, encodes and decodes the updates of one delta state; any thread.
 
-    In a model whose one field is `state`, the content of that field is the state's value, on the
-    wire and for the reader; inside it stands under its name like any other field.
+    In a model whose only field is `state`, the content of that field is the state's value, on the
+    wire and for readers. Internally it is a field like any other.
 
     :param arguments: the fields of the state
     :param where: the model, for messages
-    :param is_single: the model's one field is `state`
+    :param is_single: the model's only field is `state`
     :param is_numbered_by_caller: the caller numbers the updates
     """
 
@@ -72,15 +72,15 @@ class StateFields:
         self._partial = arguments.partial()
         self._is_single = is_single
         shape = arguments.shape
-        #: of what stands on the wire
+        #: shape of the content on the wire
         self._shape: Shape = shape
         if self._is_single:
             self._shape = {**shape.required, **shape.optional}["state"]
         self._is_record = self._is_single and isinstance(self._shape, Record)
         self._piece = self._schema_of_pieces()
-        #: `decoded` of a patch in one piece; HOT
+        #: `decoded` for a patch in one piece; HOT
         self.decoded_patch: Callable[[msgspec.Raw], Mapping[str, Any]] = self._patch.decoded
-        #: a delta that is as usual, in one pass; HOT
+        #: decodes the usual form of a delta in one pass; HOT
         self.delta_at_once: Callable[[bytes | memoryview], Any] = delta_decoder(self._patch)
         if self._is_single:
             self.decoded_patch = partial(self.decoded, is_snapshot=False)
@@ -93,12 +93,12 @@ class StateFields:
         self._checks_flat = self._patch.is_flat and not (is_single or is_numbered_by_caller)
 
     def flat_patch(self, args: Any) -> dict[str, Any] | None:
-        """Return the fields of a usual patch, checked and copied; HOT.
+        """Return the fields of a simple patch, checked and copied; HOT.
 
-        They are what stands on the wire and what a replica decodes. None for what is not usual, of
-        which `checked` tells more.
+        The same fields go on the wire and come out of a replica's decoder. None means that
+        `checked` must take the arguments.
 
-        :raises InvalidArguments: it fails the model
+        :raises InvalidArguments: the arguments fail the model
         """
         if not self._checks_flat or type(args) is not dict or "is_snapshot" in args:
             return None
@@ -109,13 +109,12 @@ class StateFields:
         return fields
 
     def checked(self, args: Any) -> Update:
-        """Check what a caller of `to_send` gives.
+        """Check the arguments of a `to_send`.
 
-        What is published and what is kept are the same bytes and what they decode to, or of flat
-        fields the copy that their check made: what the caller later does to its dicts changes
-        neither.
+        The published and the kept value are bytes and what they decode to, or for flat fields the
+        copy made by their check. So the caller may change its dicts later.
 
-        :raises InvalidArguments: it fails the model
+        :raises InvalidArguments: the arguments fail the model
         """
         is_snapshot, number, schema = False, None, self._patch
         if self._is_numbered_by_caller or (isinstance(args, dict) and "is_snapshot" in args):
@@ -140,7 +139,7 @@ class StateFields:
     def decoded(
         self, raw: msgspec.Raw, *, is_snapshot: bool, cuts: list[Cut] | None = None
     ) -> Mapping[str, Any]:
-        """Return the fields of an update that came in, frozen where they are large and whole.
+        """Return the fields of a received update, frozen if they are a large whole value.
 
         :raises InvalidMessage: they fail the model
         """
@@ -149,7 +148,7 @@ class StateFields:
         return (self._whole if is_snapshot else self._patch).decoded(self._packed(raw))
 
     def decoded_value(self, raw: msgspec.Raw) -> dict[str, Any]:
-        """Return the fields of a snapshot; deltas may not have built all of them yet.
+        """Return the fields of a snapshot, which may lack required ones.
 
         :raises InvalidMessage: they fail the model
         """
@@ -158,9 +157,9 @@ class StateFields:
     def decoded_pieces(
         self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_patch: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Give the fields of a large value or patch, a run of items at a time.
+        """Yield the fields of a large value or patch, one run of items at a time.
 
-        :raises InvalidMessage: one of them fails the model, or is no part of the value
+        :raises InvalidMessage: a run fails the model, or its cut is invalid
         """
         whole = memoryview(raw)
         schema = self._patch if is_patch else self._piece
@@ -182,10 +181,10 @@ class StateFields:
             yield schema.decoded(packed)
 
     def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
-        """Refuse a value put together from pieces if a field is missing that must be there.
+        """Refuse a value assembled from pieces that lacks a required field.
 
-        :param is_snapshot: it was sent as a whole value, not as what deltas may be building up
-        :raises InvalidMessage: naming what is missing
+        :param is_snapshot: it was sent as a whole value; False: deltas may still be building it
+        :raises InvalidMessage: it names the missing fields
         """
         missing = [name for name in self._whole.required if is_snapshot and name not in value]
         if self._is_record and "state" in value:
@@ -197,11 +196,11 @@ class StateFields:
             raise InvalidMessage(f"{self._where}: missing field {', '.join(map(repr, missing))}")
 
     def packing(self, value: Map[str, Any]) -> Packing:
-        """Return what packs a whole value as it stands in a snapshot."""
+        """Return a packer for a whole value as a snapshot contains it."""
         return Packing(self.content(value), self._shape)
 
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
-        """Return what readers see of a value: its fields, or the content of the one field."""
+        """Return the value as readers see it: its fields, or the content of the only field."""
         if self._is_single:
             found: Map[str, Any] = value.get("state", EMPTY)
             return found
@@ -210,7 +209,7 @@ class StateFields:
     def _joined(
         self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_snapshot: bool
     ) -> Mapping[str, Any]:
-        """Return the fields of a large update, decoded a run at a time."""
+        """Return the fields of a large update, decoded one run at a time."""
         pieces = self.decoded_pieces(raw, cuts, is_patch=not is_snapshot)
         if is_snapshot:
             value: Map[str, Any] = EMPTY
@@ -246,15 +245,15 @@ class StateFields:
         return packing
 
     def _packed(self, raw: msgspec.Raw | bytes) -> msgspec.Raw | bytes:
-        """Return what is on the wire as the fields of the model."""
+        """Return the content on the wire as packed fields of the model."""
         if not self._is_single:
             return raw
         content = bytes(raw)
-        # a record is there or it is not: an empty one stands for none
+        # a record is complete or absent, so an empty one means absent
         return content if self._is_record and content == _NO_FIELDS else _STATE_PREFIX + content
 
     def _parted(self, args: Any) -> tuple[dict[Any, Any], bool, int | None]:
-        """Return the fields without those that are not the value's, and these."""
+        """Return the value's fields, `is_snapshot`, and the caller's number if there is one."""
         fields = dict(args) if isinstance(args, Mapping) else {}
         is_snapshot: bool = self._taken(fields, "is_snapshot", bool)
         if not self._is_numbered_by_caller:
@@ -277,7 +276,7 @@ class StateFields:
 
 
 def _has_long(fields: dict[str, Any]) -> bool:
-    """Return whether a table among the fields has more items than one run; HOT."""
+    """Return True if a table among the fields has more items than one run; HOT."""
     for item in fields.values():
         if (type(item) is dict or type(item) is View) and len(item) > RUN:
             return True
@@ -285,7 +284,7 @@ def _has_long(fields: dict[str, Any]) -> bool:
 
 
 def _join(fields: dict[Any, Any], piece: dict[Any, Any]) -> None:
-    """Add a part of a value to another."""
+    """Merge a piece of a patch into the fields decoded so far."""
     for key, item in piece.items():
         held = fields.get(key)
         if type(held) is dict and type(item) is dict:

@@ -1,9 +1,9 @@
-"""Persistent, deeply frozen values, and the read-only mapping that users see of them.
+"""Persistent, deeply frozen values, and the read-only mapping through which users see them.
 
-A frozen value shares structure with the one it was made from, so a change costs what changed and
-not what there is; it can be held by any thread for as long as one likes. Mappings become `Map`
-(whose order of iteration is that of hashes where it is large, not of insertion), lists become
-`FrozenList`, sets `frozenset`; scalars are what they were.
+A frozen value shares structure with the one it was made from, so that the cost of a change depends
+on the change and not on the value. Any thread may keep it. Mappings become `Map` (a large one
+iterates in order of hashes, not of insertion), lists `FrozenList`, sets `frozenset`; scalars stay
+as they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FrozenList(tuple[Any, ...]):
-    """A list that cannot change; unlike a tuple it equals only another one of its kind."""
+    """An immutable list; it equals only another `FrozenList`, never a tuple."""
 
     __slots__ = ()
 
@@ -36,12 +36,12 @@ class FrozenList(tuple[Any, ...]):
 
 
 class View(Mapping[Any, Any]):
-    """A read-only mapping over a frozen one, taken in O(1) however large that is.
+    """A read-only mapping over a frozen one, made in O(1) for any size.
 
     It compares equal to a plain dict of equal content, in both directions and at every depth.
-    A mapping inside comes out as a `View`, a list or a set as a fresh copy, so nothing done to
-    what it gives changes the value. Copying, deep copying and pickling make plain dicts. Usable
-    from any thread. The order of iteration is not that of insertion.
+    A mapping inside is returned as a `View`, a list or a set as a fresh copy, so that no change to
+    them reaches the value. Copying, deep copying and pickling make plain dicts. Usable from any
+    thread. It does not iterate in order of insertion.
     """
 
     __slots__ = ("_map",)
@@ -63,7 +63,7 @@ class View(Mapping[Any, Any]):
         return key in self._map
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """Return what stands under the key, or the default."""
+        """Return the value of a key, or the default."""
         found = self._map.get(key, _ABSENT)
         return default if found is _ABSENT else shown(found)
 
@@ -76,12 +76,12 @@ class View(Mapping[Any, Any]):
         return repr(thaw(self._map))
 
     def __plain__(self) -> dict[Any, Any]:
-        """Return a plain dict, fresh at every depth: what is sent when a view is an argument."""
+        """Return a plain dict, fresh at every depth; it is sent in place of the view."""
         plain: dict[Any, Any] = thaw(self._map)
         return plain
 
     def __frozen__(self) -> Map[Any, Any]:
-        """Return the frozen mapping underneath: freezing a view costs nothing."""
+        """Return the frozen mapping underneath, so that freezing a view is free."""
         return self._map
 
     def __copy__(self) -> dict[Any, Any]:
@@ -95,9 +95,9 @@ class View(Mapping[Any, Any]):
 
 
 def freeze(value: Any) -> Any:
-    """Return the value deeply frozen; what is frozen already is returned as it is.
+    """Return the value deeply frozen; a frozen one is returned as it is.
 
-    HOT. Any thread. What is none of the containers above counts as a scalar.
+    HOT. Any thread. Anything but the containers above counts as a scalar.
     """
     kind = type(value)
     if kind in SCALARS:
@@ -107,7 +107,7 @@ def freeze(value: Any) -> Any:
 
 
 def thaw(frozen: Any) -> Any:
-    """Return the plain value that a frozen one stands for, fresh at every depth."""
+    """Return a frozen value as a plain one, fresh at every depth."""
     kind = type(frozen)
     if kind in SCALARS:
         return frozen
@@ -116,12 +116,12 @@ def thaw(frozen: Any) -> Any:
 
 
 def shown(frozen: Any) -> Any:
-    """Return what a user sees of a frozen value: a `View`, a fresh list or set, or the scalar."""
+    """Return a frozen value as users see it: a `View`, a fresh list or set, or the scalar."""
     return View(frozen) if type(frozen) is Map else thaw(frozen)
 
 
 def same(frozen: Any, other: Any) -> bool:
-    """Say whether a frozen value equals a plain one, or another frozen one, as plain ones would."""
+    """Return True if a frozen value equals a plain or frozen one, compared as plain values."""
     return _same(frozen, other)
 
 

@@ -1,8 +1,8 @@
 """Merge patches (RFC 7396) over frozen values, within the shape of a state's fields.
 
 A patch is a mapping: mappings in it merge, None deletes, anything else replaces, arrays whole.
-Merging costs what the patch changes, not what the value holds, and either succeeds or leaves
-nothing behind: the old value is never touched.
+The cost of a merge depends on the patch, not on the value. The old value is never touched, so a
+merge that fails changes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PatchRefused(ValueError):
-    """A patch, or a whole value, does not fit the shape; the text names the field by its path."""
+    """A patch or a whole value does not fit the shape; the text names the path of the field."""
 
     def __init__(self, problem: str, *path: object) -> None:
         super().__init__(problem, *path)
@@ -29,7 +29,7 @@ class PatchRefused(ValueError):
         self.path = path
 
     def under(self, key: object) -> PatchRefused:
-        """Return the same refusal as seen from one level further out."""
+        """Return the same error with the path extended by the enclosing key."""
         return PatchRefused(self.problem, key, *self.path)
 
     def __str__(self) -> str:
@@ -42,11 +42,11 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
     """Return the value with the patch applied. HOT.
 
     The result has the shape, except that required fields of the state itself may still be absent:
-    deltas may build a value up from nothing.
+    deltas may build up a value from nothing.
 
-    :raises PatchRefused: a required field would be deleted, a record that is not there yet comes
-        incomplete, a field is unknown, something else stands where a mapping belongs, or too many
-        keys of a mapping have one hash
+    :raises PatchRefused: the patch deletes a required field, adds an incomplete record, has an
+        unknown field, has something else in place of a mapping, or gives too many keys of a
+        mapping the same hash
     """
     try:
         return _merged(value, patch, shape)
@@ -58,7 +58,7 @@ def _merged(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Ma
     if len(patch) == 1:
         [(name, change)] = patch.items()
         if name in shape.tables and type(change) is dict and len(change) == 1:
-            # what most deltas are: one item of one table
+            # the most common delta: one item of one table
             [(key, item)] = change.items()
             held = value.get(name)
             if type(held) is not Map:
@@ -70,7 +70,7 @@ def _merged(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Ma
 
 
 def merge_open(value: Any, patch: Any) -> Any:
-    """Return a frozen value with any patch applied, by RFC 7396 alone (section 2)."""
+    """Return a frozen value with a patch applied, without a shape (RFC 7396, section 2)."""
     if not isinstance(patch, Mapping):
         return freeze(patch)
     held = value if type(value) is Map else EMPTY
@@ -87,10 +87,10 @@ def merge_open(value: Any, patch: Any) -> Any:
 
 
 def with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
-    """Return a frozen value with a further part of itself; here None is a value like any other.
+    """Return a frozen value with a further part of itself; None is a value like any other.
 
-    :param part: items that are not there yet, under mappings that may be there in part
-    :raises PatchRefused: too many keys of a mapping have one hash
+    :param part: new items, within mappings that may exist already
+    :raises PatchRefused: too many keys of a mapping have the same hash
     """
     try:
         return _with_part(value, part)
@@ -108,12 +108,12 @@ def _with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
 
 
 def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) -> Map[str, Any]:
-    """Return a whole value frozen; here None is a value like any other.
+    """Return a whole value frozen; None is a value like any other.
 
-    :param value: one that is frozen already is taken as it is
-    :param partial: required fields of the state itself may be absent, as in the snapshot of a
-        value that deltas are still building up
-    :raises PatchRefused: it does not have the shape
+    :param value: a frozen one is returned as it is, unchecked
+    :param partial: required fields of the state itself may be absent, since deltas may still be
+        building up the value
+    :raises PatchRefused: the value does not have the shape
     """
     given: Any = value
     if type(given) is Map:

@@ -1,7 +1,7 @@
-"""A value with changes of it that are merged when somebody looks at it, or when they are many.
+"""A value whose patches are merged only when it is read, or when there are many.
 
-What has to be copied for one change is copied once for all that are merged together, and a value
-is looked at far less often than it changes.
+Patches that are merged together copy each node once, and a value changes far more often than it is
+read.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 KEPT: Final = 256
-"""Patches that are kept before they are merged: a value can be looked at within 1 ms."""
+"""Patches that are kept before they are merged; with so many, a read still takes at most 1 ms."""
 
 FEW: Final = 8
-"""Items that such a patch may change."""
+"""Most items that a kept patch may change."""
 
 
 class PendingPatches:
-    """A value of a shape, and the patches that are not merged into it yet.
+    """A value and the patches that are not merged into it yet.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
@@ -41,33 +41,33 @@ class PendingPatches:
 
     @property
     def value(self) -> Map[str, Any]:
-        """The value with every patch in it."""
+        """The value with all patches merged."""
         if self._count:
             self._merge()
         return self._value
 
     def replace(self, value: Map[str, Any]) -> None:
-        """Hold another value, with nothing to be merged into it."""
+        """Replace the value; pending patches are dropped."""
         self._value = value
         if self._count:
             self._forget_changes()
 
     def _forget_changes(self) -> None:
-        #: what is to be merged, by table, and of how many patches
+        #: pending changes by table, and the number of patches they come from
         self._changes: dict[str, dict[Any, Any]] = {name: {} for name in self._shape.tables}
         self._count = 0
-        #: the keys deleted by that
+        #: the keys that they delete
         self._gone: set[Any] = set()
 
     def keep(self, patch: Mapping[str, Any]) -> bool:
-        """Keep a patch if it is one of a few items of one table, which is never refused; HOT.
+        """Keep a patch of a few items of one table, which cannot fail; HOT.
 
-        :returns: False when it is to be merged at once
+        :returns: False if the caller must merge the patch at once
         """
         if len(patch) != 1:
             return False
         if not self._count:
-            # what is kept must be sure to be taken, and a crowd may become too large
+            # a kept patch must not fail later, and a crowd might become too large
             self._is_crowded = any(
                 type(held) is Map and held.crowd for held in self._value.values()
             )
@@ -78,7 +78,7 @@ class PendingPatches:
         if changes is None or type(change) is not dict or not 0 < len(change) <= FEW:
             return False
         if self._gone and not self._gone.isdisjoint(change):
-            # what was deleted comes back, perhaps as an equal key of another spelling
+            # a deleted key comes back, perhaps as an equal key of another type: merge in order
             self._merge()
             changes = self._changes[name]
         for key, item in change.items():

@@ -1,17 +1,17 @@
-"""A persistent map that the garbage collector does not see.
+"""A persistent map that costs the garbage collector almost nothing.
 
-Up to `WIDTH` items lie in one dict. Above that, a node is a list of `FAN_OUT` nodes, of which the
-hash of a key chooses one by five bits a level, and the leaves are dicts again. To change one key
-copies the leaf and the nodes above it: O(log n), and all the rest is shared with the map before.
+Up to `WIDTH` items are one dict. Above that, a node is a list of `FAN_OUT` nodes, indexed by five
+bits of the key's hash per level, and the leaves are dicts again. Changing a key copies its leaf and
+the nodes above it, O(log n); all other nodes are shared with the old map.
 
-The leaves are wide because CPython's collector stops the whole process while it looks at what it
-tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself, so that at a
-million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
-few items, has 650,000 nodes, and a collection takes some 0.3 s. (From Python 3.13 on, each Decimal
-is tracked itself, wherever it is.)
+The leaves are wide because CPython's garbage collector stops the whole process while it traverses
+the objects it tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself.
+So a million keys make only a thousand lists to traverse. `immutables.Map`, a tree with a node for
+every few items, has 650,000 nodes, and a collection takes some 0.3 s. (From Python 3.13 on, each
+Decimal is tracked itself.)
 
-Keys with one hash stay together in one leaf however many they are (a crowd), and each change of it
-copies it. Nobody has many such keys who did not choose them: a crowd that is too large is refused.
+Keys with the same hash stay together in one leaf (a crowd), and each change copies all of it. Many
+such keys do not occur by chance but in attacks: a crowd that is too large is refused.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 WIDTH: Final = 64
-"""Items that a leaf holds before it is divided."""
+"""Most items of a leaf before it is split."""
 
 FAN_OUT: Final = 32
 MANY: Final = 1_000
-"""Items that are set by going down the tree with all of them at once, not with each."""
+"""From this many items on, an update descends the tree with all of them at once."""
 
 _BITS: Final = 5
 _LOW: Final = FAN_OUT - 1
 _DEEPEST: Final = 60
-"""Leaves are divided by so many bits of the hash: what is still together then has one hash."""
+"""Leaves are split by this many bits of the hash; keys still together then share their hash."""
 
 LARGEST_CROWD: Final = 2_400
-"""Keys that may have one hash: more than come to an empty leaf before `pending` is merged."""
+"""Most keys with the same hash: more than pending patches can add before they are merged."""
 
 _NOTHING: Final[dict[Any, Any]] = {}
 _ABSENT: Final = object()
 
-#: A dict, or a list of FAN_OUT nodes; nobody changes one that is in a map.
+#: A dict, or a list of FAN_OUT nodes; once in a map it is never changed.
 _Node = Any
 
 
 class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
-    """A mapping that never changes, made by `map_of`; any thread.
+    """An immutable mapping, made by `map_of`; any thread.
 
-    It cannot be part of a cycle, since what is in it was there before.
+    It cannot be part of a reference cycle, since its items existed before it.
     """
 
     root: _Node = _NOTHING
     count: int = 0
-    #: keys of the largest crowd there was; 0 where there was none
+    #: keys of the largest crowd so far, or 0
     crowd: int = 0
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         return key in _leaf(self.root, key)
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """Return what stands under the key, or the default; HOT."""
+        """Return the value of a key, or the default; HOT."""
         node = self.root
         if type(node) is list:
             bits = hash(key)
@@ -84,27 +84,27 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
             yield from leaf
 
     def keys(self) -> Iterator[K]:
-        """Give every key."""
+        """Yield every key."""
         return iter(self)
 
     def items(self) -> Iterator[tuple[K, V]]:
-        """Give every key with its value."""
+        """Yield every key with its value."""
         for leaf in self.leaves():
             yield from leaf.items()
 
     def values(self) -> Iterator[V]:
-        """Give every value."""
+        """Yield every value."""
         for leaf in self.leaves():
             yield from leaf.values()
 
     def leaves(self) -> Iterator[dict[K, V]]:
-        """Give the dicts that the items lie in, which are not to be changed; none is empty."""
+        """Yield the leaves, none of them empty; they must not be changed."""
         return _leaves(self.root)
 
     def set(self, key: K, value: V) -> Map[K, V]:
         """Return the map with one item set; HOT.
 
-        :raises ChosenKeys: there are too many keys with this hash
+        :raises ChosenKeys: too many keys have this hash
         """
         root = self.root
         if type(root) is dict:
@@ -112,7 +112,7 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
             leaf[key] = value
             count = len(leaf)
             return Map(leaf, count) if count <= WIDTH else map_of(leaf)
-        # down the way to the leaf, with a copy of each node
+        # descend to the leaf and copy each node on the way
         bits, depth = hash(key), _BITS
         node = copy = root.copy()
         place = bits & _LOW
@@ -134,7 +134,7 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         return Map(copy, count, max(crowds))
 
     def without(self, key: K) -> Map[K, V]:
-        """Return the map with one item less, or as many if it is not there; HOT."""
+        """Return the map without a key; the same map if it lacks the key; HOT."""
         root = self.root
         path, leaf = _way_to(root, key)
         if key not in leaf:
@@ -144,10 +144,10 @@ class Map(msgspec.Struct, Generic[K, V], frozen=True, eq=False, gc=False):
         return Map(_rebuilt(path, copy or _NOTHING), self.count - 1, self.crowd)
 
     def updated(self, changes: dict[K, V], gone: Collection[K] = ()) -> Map[K, V]:
-        """Return the map with items set, and then without those that are gone; HOT.
+        """Return the map with items set, then keys removed; HOT.
 
-        :param changes: may be kept, as by `map_of`
-        :raises ChosenKeys: there are too many keys with one hash
+        :param changes: may become part of the map; must not be changed afterwards
+        :raises ChosenKeys: too many keys have the same hash
         """
         if len(changes) == 1 and not gone:
             [(key, value)] = changes.items()
@@ -187,9 +187,9 @@ EMPTY: Final[Map[Any, Any]] = Map()
 
 
 def map_of(items: dict[K, V]) -> Map[K, V]:
-    """Return a map of the items of a dict, which it may keep: nobody is to change it afterwards.
+    """Return a map of a dict's items; it may keep the dict, which must not be changed afterwards.
 
-    :raises ChosenKeys: there are too many keys with one hash
+    :raises ChosenKeys: too many keys have the same hash
     """
     count = len(items)
     if count <= WIDTH:
@@ -199,23 +199,23 @@ def map_of(items: dict[K, V]) -> Map[K, V]:
 
 
 def free_gradually(held: list[Map[Any, Any]]) -> None:
-    """Free what only these maps hold, bit by bit: to free a million items at once stops all else.
+    """Free these maps bit by bit: freeing a million items at once would stop the process.
 
-    :param held: emptied; the caller keeps no other reference
+    :param held: emptied; the caller must keep no other reference
     """
     leaves: list[dict[Any, Any]] = []
     while held:
         for leaf in held.pop().leaves():
             leaves.append(leaf)
             held.extend(item for item in leaf.values() if type(item) is Map and item.count > WIDTH)
-    # from the outermost on: as long as it is there, it holds all that is in it
+    # outermost leaves first: a leaf keeps the maps inside it alive
     leaves.reverse()
     while leaves:
         del leaves[-FAN_OUT:]
 
 
 def _leaf(node: _Node, key: object) -> dict[Any, Any]:
-    """Return the leaf that a key belongs to; HOT."""
+    """Return the leaf of a key; HOT."""
     if type(node) is list:
         bits = hash(key)
         while type(node) is list:
@@ -237,7 +237,7 @@ def _leaves(node: _Node) -> Iterator[dict[Any, Any]]:
 
 
 def _way_to(node: _Node, key: object) -> tuple[list[tuple[list[_Node], int]], dict[Any, Any]]:
-    """Return the nodes above a leaf with the place taken in each, and the leaf; HOT."""
+    """Return the nodes above a key's leaf, with the index in each, and the leaf; HOT."""
     path: list[tuple[list[_Node], int]] = []
     bits = hash(key)
     while type(node) is list:
@@ -249,19 +249,19 @@ def _way_to(node: _Node, key: object) -> tuple[list[tuple[list[_Node], int]], di
 
 
 def _rebuilt(path: list[tuple[list[_Node], int]], node: _Node) -> _Node:
-    """Return the copy of a tree that has another node at the end of a path; HOT."""
+    """Return a copy of a tree with the node at the end of a path replaced; HOT."""
     for above, place in reversed(path):
         beside = above.copy()
         beside[place] = node
-        # a node with nothing below it goes as well: a map that has shrunk is walked no longer
+        # drop empty nodes too, so that iterating a map that has shrunk stays fast
         node = beside if node or any(beside) else _NOTHING
     return node or _NOTHING
 
 
 def _with_each(root: list[_Node], items: dict[Any, Any], crowds: list[int]) -> tuple[_Node, int]:
-    """Return the copy of a tree with items set, and by how much it has grown; HOT.
+    """Return a copy of a tree with items set one by one, and the number of new keys; HOT.
 
-    Each node above them is copied once: the copies are known by their ids.
+    Each node is copied once; the copies are recognised by their ids.
     """
     copy = root.copy()
     copies = {id(copy)}
@@ -293,7 +293,7 @@ def _with_each(root: list[_Node], items: dict[Any, Any], crowds: list[int]) -> t
 def _with_all(
     node: _Node, items: dict[Any, Any], depth: int, crowds: list[int]
 ) -> tuple[_Node, int]:
-    """Return the copy of a tree with items set, and by how much it has grown."""
+    """Return a copy of a tree with all items set at once, and the number of new keys."""
     if type(node) is dict:
         leaf = {**node, **items}
         grown = len(leaf) - len(node)
@@ -307,9 +307,9 @@ def _with_all(
 
 
 def _divided(items: dict[Any, Any], depth: int, crowds: list[int]) -> _Node:
-    """Return what takes the place of a leaf that has become too large.
+    """Return the replacement of a leaf that has become too large.
 
-    :param crowds: the sizes of crowds are added to it
+    :param crowds: the sizes of crowds are appended to it
     """
     if depth >= _DEEPEST:
         if len(items) > LARGEST_CROWD:
@@ -324,7 +324,7 @@ def _divided(items: dict[Any, Any], depth: int, crowds: list[int]) -> _Node:
 
 
 def _parts(items: dict[Any, Any], depth: int) -> list[_Node]:
-    """Return the items as they belong to the nodes below one of this depth."""
+    """Return the items divided among the nodes below one of this depth."""
     parts: list[_Node] = [_NOTHING] * FAN_OUT
     for key, value in items.items():
         place = (hash(key) >> depth) & _LOW

@@ -1,8 +1,8 @@
-"""A large value as bytes, piece by piece, so that nothing stands still while it is packed or read.
+"""Packs a large value in pieces, so that the process stays responsive meanwhile.
 
-The bytes are one MessagePack map like any other. Beside them stand cuts: where runs of items lie in
-them, so that a reader can decode one run after the other. Each run, put behind its path and a
-header, is a map of its own that holds a part of the value.
+The bytes are one ordinary MessagePack map. Cuts beside them give the positions of runs of items, so
+that a reader can decode one run after another. A run with its path and a header in front is a map
+of its own that holds a part of the value.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
 
 RUN: Final = 1_000
-"""Items of a run, however deep they lie; to pack or read so many takes about a millisecond."""
+"""Items of a run, at any depth; packing or reading them takes about a millisecond."""
 
 LARGE: Final = 10_000
-"""Items of an update, however deep they lie, from which on it is packed and read in pieces."""
+"""Items of an update, at any depth, from which on it is packed and read in pieces."""
 
 RUNS_AT_ONCE: Final = 10
-"""Runs that are packed or read before somebody else has a turn."""
+"""Runs that are packed or read before other work has a turn."""
 
 _MAPPINGS: Final = frozenset({dict, Map, View})
 
@@ -36,13 +36,13 @@ _MAPPINGS: Final = frozenset({dict, Map, View})
 class Packing:
     """Packs one mapping, step by step.
 
-    A table is cut wherever there are items enough; a record in it, whose fields belong together, is
-    not, nor is what is in no mapping.
+    A table is cut wherever a run is full. A record within it is never cut, since its fields belong
+    together, nor is anything else but a mapping.
 
     :param content: a `Map`, `View` or dict
     :param shape: its shape
-    :ivar raw: the bytes, when `step` has said that it is done
-    :ivar cuts: the runs in them, in order; empty where one run is all there is
+    :ivar raw: the bytes, once `step` has returned True
+    :ivar cuts: the runs in them, in order; empty if one run holds all
     """
 
     def __init__(self, content: Any, shape: Shape) -> None:
@@ -53,7 +53,7 @@ class Packing:
         self._steps = self._pack(content, (), shape)
 
     def step(self) -> bool:
-        """Pack some more runs; whether there is none left."""
+        """Pack some more runs; return True when all are packed."""
         for count, _ in enumerate(self._steps, 1):
             if count == RUNS_AT_ONCE:
                 return False
@@ -64,7 +64,7 @@ class Packing:
         return True
 
     def finish(self) -> None:
-        """Pack all that is left."""
+        """Pack the rest."""
         while not self.step():
             pass
 
@@ -106,7 +106,7 @@ class Packing:
 
 
 def weight_of(mapping: Any, limit: int) -> int:
-    """Return how many items a mapping holds, however deep; as soon as it is clear, `limit`."""
+    """Return how many items a mapping holds at any depth, counted up to `limit`."""
     weight = 1
     for item in mapping.values():
         weight += weight_of(item, limit) if type(item) in _MAPPINGS else 1
@@ -124,10 +124,10 @@ def _shape_within(shape: Shape, key: Any) -> Shape | None:
 def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
     """Return a run as a map of its own.
 
-    :param after: where the run before it ends: runs that overlap would have bytes read again and
-        again, which few bytes suffice to ask for
-    :raises ValueError: the cut lies outside the bytes or before that, or has not the bytes that so
-        many items need
+    :param after: the end of the previous run; with overlapping runs a short message could make the
+        reader decode the same bytes again and again
+    :raises ValueError: the cut lies outside the bytes, begins before `after`, or has fewer bytes
+        than items
     """
     if not after <= cut.start <= cut.end <= len(raw):
         raise ValueError(
