@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_
 import msgspec
 
 from sf_actors.schema.limits import holds_set, is_open
-from sf_actors.schema.scalars import is_enum
-from sf_actors.schema.types import NOTHING, fields_of, members_of
+from sf_actors.schema.scalars import NOTHING, is_enum
+from sf_actors.schema.types import fields_of, members_of
 from sf_actors.sync.work import Work
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wire.msgpack import TEXTS, array_header, count_of, is_array, is_map, items_of

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
-from uuid import UUID
 
 import msgspec
 
@@ -16,9 +14,9 @@ from sf_actors.schema.explain import reason_for
 from sf_actors.schema.generated_check import compiled, copied_fields
 from sf_actors.schema.limits import bytes_per_container, depth_of, is_open, refuse_extension
 from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.scalars import NOTHING, scalar_of
 from sf_actors.schema.shape import Record, record_of
 from sf_actors.schema.types import (
-    NOTHING,
     canonical,
     describe,
     fields_of,
@@ -165,12 +163,10 @@ def _is_flat(type_: Any) -> bool:
     """Return whether values of a type are scalars that come back as they were sent, or of such."""
     for member in members_of(type_):
         inside = get_args(member) if get_origin(member) is dict else (member,)
-        if not all(part in _FLAT for one in inside for part in members_of(one)):
+        scalars = [scalar_of(part) for one in inside for part in members_of(one)]
+        if not all(scalar is not None and scalar.is_flat for scalar in scalars):
             return False
     return True
-
-
-_FLAT = frozenset({bool, int, float, str, bytes, Decimal, UUID, NOTHING})
 
 
 def require_no_null_fields(schema: Schema) -> None:

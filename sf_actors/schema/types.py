@@ -6,8 +6,6 @@ import collections.abc
 import enum
 import types
 import typing
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import (
     Any,
     Literal,
@@ -19,19 +17,14 @@ from typing import (
     get_origin,
     is_typeddict,
 )
-from uuid import UUID
 
 import msgspec
 
 from sf_actors.errors import ModelError
+from sf_actors.schema.scalars import NOTHING, SCALARS
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import shown
 
-NOTHING = type(None)
-
-SCALARS = frozenset(
-    {int, float, str, bytes, bool, NOTHING, Decimal, UUID, datetime, date, time, timedelta}
-)
 _LISTS = frozenset(
     {
         list,
@@ -43,7 +36,7 @@ _LISTS = frozenset(
 )
 _SETS = frozenset({set, collections.abc.Set, collections.abc.MutableSet})
 _DICTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
-OF_NOBODY = SCALARS | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
+OF_NOBODY = SCALARS.keys() | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
 """Classes that a model can name as a type and that no user has made."""
 
 _NOTATIONS: dict[type, str] = {

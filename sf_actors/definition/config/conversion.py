@@ -14,13 +14,13 @@ Types are canonical ones (`sf_actors.schema.types`).
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 from sf_actors.definition.config import scalars
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
 from sf_actors.schema.collisions import ChosenKeys, require_spread
-from sf_actors.schema.types import NOTHING, describe, fields_of, members_of
+from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
+from sf_actors.schema.types import describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def from_text(text: str | bool, type_: Any) -> Any:
         last = {str: 1, NOTHING: 2}
         members = tuple(sorted(members, key=lambda member: last.get(member, 0)))
         return _first(lambda member: from_text(text, member), members, text, type_)
-    if type_ in scalars.TEXT_TYPES:
+    if type_ in SCALARS:
         return _read(text, type_)
     if get_origin(type_) is Literal:
         return _match(lambda kind: from_text(text, kind), get_args(type_), text, type_)
-    if _is_enum(type_):
+    if is_enum(type_):
         values = [member.value for member in type_]
         return type_(_match(lambda kind: from_text(text, kind), values, text, type_))
     try:
@@ -207,7 +207,7 @@ def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
 
 def _read_lacking(value: Any, type_: Any) -> Any:
     """Read a scalar that JSON lacks from one that it has."""
-    if _is_enum(type_):
+    if is_enum(type_):
         values = [member.value for member in type_]
         return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
     kind = type(value)
@@ -254,10 +254,6 @@ def _mismatch(value: Any, type_: Any) -> Mismatch:
 
 
 def _expected(type_: Any) -> str:
-    if _is_enum(type_):
+    if is_enum(type_):
         return f"{describe(type_)} ({' or '.join(repr(member.value) for member in type_)})"
     return scalars.FORMS.get(type_) or describe(type_)
-
-
-def _is_enum(type_: Any) -> bool:
-    return isinstance(type_, type) and issubclass(type_, Enum)

@@ -9,12 +9,10 @@ not what there is; it can be held by any thread for as long as one likes. Mappin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sf_actors.replication.values.persistent_map import Map, map_of
+from sf_actors.schema.scalars import SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,10 +124,6 @@ def same(frozen: Any, other: Any) -> bool:
 
 
 _ABSENT = object()
-
-SCALARS = frozenset(
-    {type(None), bool, int, float, str, bytes, Decimal, UUID, datetime, date, time, timedelta}
-)
 
 
 def _freeze_mapping(value: Mapping[Any, Any]) -> Map[Any, Any]:
