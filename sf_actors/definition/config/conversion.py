@@ -8,7 +8,9 @@ Three ways in, by where the value comes from:
 - `confirm`, a hook, and everything at the end: the value has the type already, save that an int
   may stand for a float.
 
-Types are canonical ones (`sf_actors.schema.types`).
+Types are canonical ones (`sf_actors.schema.types`). `msgspec.convert` has other rules: a text is
+bytes in base64, a field that a nested record does not declare is dropped, and a number in a text
+may have spaces and underscores.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddi
 from sf_actors.definition.config import scalars
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
 from sf_actors.schema.collisions import ChosenKeys, require_spread
+from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
 from sf_actors.schema.types import describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
@@ -32,18 +35,6 @@ _SOURCES: dict[Any, tuple[type, ...]] = {
     set: (list, tuple, frozenset),
     frozenset: (list, tuple, set),
 }
-
-
-class Mismatch(ValueError):
-    """A value is not of the declared type; the text says where in the value, what came and why."""
-
-    def __init__(self, reason: str, path: tuple[str, ...] = ()) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"at {'.'.join(self.path)!r}: {self.reason}" if self.path else self.reason
 
 
 def from_text(text: str | bool, type_: Any) -> Any:
@@ -170,7 +161,7 @@ def _read_key(key: Any, key_type: Any, *, exact: bool) -> Any:
     try:
         return from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
     except Mismatch as exc:
-        raise Mismatch(f"key {shown(key)}: {exc.reason}") from exc
+        raise Mismatch(f"key {shown(key)}: {exc.text}") from exc
 
 
 def _require_spread(keys: Collection[Any]) -> None:
@@ -201,8 +192,9 @@ def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
 def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
     try:
         return _walk(value, type_, exact=exact)
-    except Mismatch as exc:
-        raise Mismatch(exc.reason, (named(step), *exc.path)) from exc
+    except Mismatch as error:
+        error.under(f".{named(step)}")
+        raise
 
 
 def _read_lacking(value: Any, type_: Any) -> Any:
