@@ -44,7 +44,7 @@ MAX_FILL = 1_024
 BYTES_PER_CUT = 500
 """Bytes of a value that there are for each of its cuts at least, but for the first few."""
 
-_PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
+_PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
 """Where packed bytes go that are too many to be packed around."""
 
 

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.wire.msgpack import CONTAINERS
+from sf_actors.wire.msgpack import CONTAINERS, TEXT_LENGTHS
 
 if TYPE_CHECKING:
     import msgspec
@@ -90,7 +90,7 @@ def _patterns() -> _Patterns:
 
 #: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
 #: extension has besides.
-_SIZES: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+_SIZES: Final = TEXT_LENGTHS | {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
 
 #: Bytes that a container has at least whose header is not wasteful: it has 256 items.

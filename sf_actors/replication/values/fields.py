@@ -18,6 +18,7 @@ from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
+from sf_actors.wire.msgpack import EMPTY_MAP, map_header
 from sf_actors.wording import cut, shown
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut
 
 #: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
-_STATE_PREFIX = b"\x81\xa5state"
-
-_NO_FIELDS = b"\x80"
+_STATE_PREFIX = map_header(1) + encode("state")
 
 _MISSING: Any = object()
 
@@ -133,7 +132,7 @@ class StateFields:
         raw = encode(fields)
         typed = schema.decoded(raw)
         if self._is_single:
-            raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
+            raw = raw[len(_STATE_PREFIX) :] if fields else EMPTY_MAP
         return Update(raw, typed, is_snapshot, number, None)
 
     def decoded(
@@ -242,7 +241,7 @@ class StateFields:
             return raw
         content = bytes(raw)
         # a record is there or it is not: an empty one stands for none
-        return content if self._is_record and content == _NO_FIELDS else _STATE_PREFIX + content
+        return content if self._is_record and content == EMPTY_MAP else _STATE_PREFIX + content
 
     def _parted(self, args: Any) -> tuple[dict[Any, Any], bool, int | None]:
         """Return the fields without those that are not the value's, and these."""

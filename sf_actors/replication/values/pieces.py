@@ -138,5 +138,5 @@ def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
         raise ValueError(f"expected {cut.count} items in {cut.end - cut.start} bytes")
     parts: list[bytes | memoryview] = []
     for key in cut.path:
-        parts += (b"\x81", key)
+        parts += (map_header(1), key)
     return b"".join((*parts, map_header(cut.count), raw[cut.start : cut.end]))
