@@ -22,7 +22,7 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
-from sf_actors.schema.at_once import reply_decoder
+from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure

@@ -13,7 +13,7 @@ from sf_actors.replication.values.frozen import View
 from sf_actors.replication.values.patch import with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
-from sf_actors.schema.at_once import delta_decoder
+from sf_actors.schema.one_pass import delta_decoder
 from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record

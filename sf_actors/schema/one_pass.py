@@ -1,8 +1,9 @@
-"""A message and its fields decoded in one pass, where both are what they usually are; HOT.
+"""One-pass decoding: an envelope together with its fields, as far as both are usual; HOT.
 
-The fields of an envelope stay packed until a `Schema` decodes them, so that what is wrong with them
-can be told from what is wrong with the envelope. Most messages have nothing wrong. This decodes
-those whole, and leaves the word about all others to the two passes.
+The careful way takes two passes: the envelope, whose fields stay packed, and then the fields, by a
+`Schema`. So what is wrong with the fields can be told from what is wrong with the envelope. Most
+messages have nothing wrong: these are decoded by one typed decoder, at 0.6 of the time (the
+benchmark `shortcuts`). Whatever is unusual gives None here, and is left to the two passes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _BY_BYTES: Final = (
 _BEFORE_NUMBER: Final = _packed("args") + map_header(3) + _packed("current_num")
 _AFTER_NUMBER: Final = _packed("is_snapshot") + _packed(False) + _packed("state")
 #: Bytes of a message that is tried: a larger delta may be a whole value, which is read in pieces,
-#: and what is smaller has no workflow id that is too long. So many take about a millisecond.
+#: and what is smaller has no workflow id that is too long.
 _TRIED: Final = 65_536
 
 
