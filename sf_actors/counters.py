@@ -31,7 +31,7 @@ class Durations:
     def add(self, seconds: float) -> None:
         """Count one call; runs in the thread that has the turn."""
         self.sum += seconds
-        if seconds > self.max:  # noqa: PLR1730 - half the price of max()
+        if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
             self.max = seconds
         # most are in the first: to look at it costs less than to search
         self._buckets[0 if seconds <= SHORTEST_S else bisect_left(BOUNDS_S, seconds)] += 1

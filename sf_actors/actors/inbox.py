@@ -100,8 +100,8 @@ class SocketSource(Pollable):
     def has_more(self) -> bool:
         """Return whether there is something to read; only where the socket is not shared.
 
-        To ask so costs half of asking for the socket's events, and a fifth of the exception that a
-        read raises when nothing is there.
+        To ask so takes less than to ask for the socket's events, and far less than the exception
+        that a read raises when nothing is there (the benchmark `shortcuts`).
         """
         return bool(zmq_poll(self._asked, 0))
 

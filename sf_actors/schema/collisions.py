@@ -39,7 +39,7 @@ ALIKE: Final = 36
 """Keys that may have one hash: powers of two as floats are so many, others hardly ever two."""
 
 _MEASURED: Final = 8_192
-"""Keys from which on their table is measured: as many that differ in their hashes take 10 ms."""
+"""Keys from which on their table is measured: fewer that differ in their hashes are soon in it."""
 
 _FIRST: Final = 1_000
 """Keys that are looked at before all are."""
@@ -49,7 +49,7 @@ _RUN: Final = 256
 
 _ALLOWED_S: Final = 0.02
 _ALLOWED_PER_KEY_S: Final = 3e-6
-"""Processor time that keys may take. Usual ones take a tenth of it, UUIDs a fifth."""
+"""Processor time that keys may take: several times what keys take that nobody chose."""
 
 MOST_ITEMS: Final = 4_000_000
 MOST_UNDECLARED: Final = 1_000_000

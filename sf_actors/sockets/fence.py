@@ -12,7 +12,7 @@ _NOWHERE = "ipc:///dev/null/nowhere"
 #: How long a failed attempt is not repeated, in milliseconds: longer than any fence takes.
 _REPEAT_MS = 3_600_000
 
-#: How long libzmq's thread may take, in seconds; it takes some 50 µs.
+#: How long libzmq's thread may take, in seconds; far longer than it takes.
 TIMEOUT_S = 10
 
 _DESCRIPTORS = 8

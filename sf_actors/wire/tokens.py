@@ -65,7 +65,7 @@ def _run(*parts: bytes) -> re.Pattern[bytes]:
 
 
 class _Patterns:
-    """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
+    """What walks over packed bytes; made when it is needed first, since that takes long."""
 
     def __init__(self) -> None:
         one_byte = _ONE_BYTE + b"++"
@@ -76,7 +76,7 @@ class _Patterns:
             (FEW, True): _run(one_byte, _LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
             (MANY, False): _run(one_byte, _LONGER, _short_headers(maps, MANY), arrays),
         }
-        # to see at once that there is none takes a tenth of the time that trying each kind takes
+        # to see at once that there is none is faster than to try each kind
         self.longer = re.compile(
             b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
         )
@@ -96,7 +96,7 @@ _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
 #: Bytes that a container has at least whose header is not wasteful: it has 256 items.
 LARGE_BYTES: Final = 256
 
-#: Bytes that are looked at in one go: some milliseconds at most.
+#: Bytes that are looked at in one go, during which no other thread runs.
 _AT_ONCE: Final = 65_536
 
 

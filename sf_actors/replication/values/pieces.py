@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
 
 RUN: Final = 1_000
-"""Items of a run, however deep they lie; to pack or read so many takes about a millisecond."""
+"""Items of a run, however deep they lie: so few that nobody waits while they are packed or read."""
 
 LARGE: Final = 10_000
 """Items of an update, however deep they lie, from which on it is packed and read in pieces."""
