@@ -121,11 +121,11 @@ def _things() -> Ways:
         """Do what a `to_send` does."""
         here = threading.get_ident()
         try:
-            guard.inside.add(here)
+            guard.guarded_threads.add(here)
             if guard.has_pending:
                 guard.enter()
         finally:
-            guard.inside.discard(here)
+            guard.guarded_threads.discard(here)
             if guard.has_pending:
                 guard.leave(here)
 

@@ -100,7 +100,7 @@ class ToSend:
             raise ServiceStopped(f"{self._name} stops: nothing more is sent")
         shield, here = self._shield, get_ident()
         try:
-            shield.inside.add(here)
+            shield.guarded_threads.add(here)
             if shield.has_pending:
                 shield.enter()
             try:
@@ -122,7 +122,7 @@ class ToSend:
                 self._counters(send).last_error = summary(error)
                 raise
         finally:
-            shield.inside.discard(here)
+            shield.guarded_threads.discard(here)
             if shield.has_pending:
                 shield.leave(here)
 
