@@ -79,7 +79,7 @@ class RunContext:
     turn: HandlerLock = field(init=False)
     router: CallQueue = field(init=False)
     #: the addresses that sockets took where the port was left open, by model and socket
-    taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
+    assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: what the user chose that callers are told of errors; None: each socket decides
     error_details: ErrorDetails | None = None
     #: set when outbound calls that wait must give up

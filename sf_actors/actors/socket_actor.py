@@ -134,7 +134,7 @@ class SocketActor(pykka.ThreadingActor):
         :param send_queue: messages that may wait for one peer, where not `high_water_mark`
         """
         key = (*self.model.key, name)
-        endpoint = self.world.taken.get(key, self.endpoints[name])
+        endpoint = self.world.assigned_ports.get(key, self.endpoints[name])
         opened, shown = self.world.transport.bound(
             kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
         )
@@ -142,7 +142,7 @@ class SocketActor(pykka.ThreadingActor):
         if endpoint.scheme == "tcp" and endpoint.port == 0:
             # a successor takes the port that peers know by now
             port = int(shown.rpartition(":")[2])
-            self.world.taken[key] = replace(endpoint, port=port, text=shown)
+            self.world.assigned_ports[key] = replace(endpoint, port=port, text=shown)
         self.world.supervisor.bound(self.model, name, shown)
         return opened
 

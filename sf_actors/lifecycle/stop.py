@@ -215,7 +215,7 @@ class Stop:
             running = [state.main_code.label, world.turn.user_code.label]
             overdue = [label for label in running if label is not None]
         state.set_stopping()
-        state.gate.is_closed = True
+        state.permit.is_withdrawn = True
         if state.router is not None:
             state.router.cancel_queued()
         if overdue:

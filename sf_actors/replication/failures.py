@@ -19,14 +19,14 @@ class ApplyFailures:
         self._failed: int | None = None
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0
-        self._held_at: int | None = None
+        self._hopeless_up_to: int | None = None
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
         """Note that the update or the snapshot of this number cannot be applied; return why."""
         reason = f"number {number} cannot be applied: {problem}"
         if number == self._failed and self._is_retried:
             self.error = reason
-            self._held_at = max(number, head)
+            self._hopeless_up_to = max(number, head)
         self._failed = number
         self.needs_whole = True
         return reason
@@ -49,9 +49,9 @@ class ApplyFailures:
 
     def is_hopeless(self, head: int) -> bool:
         """Say whether asking again is of no use before a number above `head` is heard."""
-        if self._held_at is not None and head > self._held_at:
-            self._held_at = None
-        return self._held_at is not None
+        if self._hopeless_up_to is not None and head > self._hopeless_up_to:
+            self._hopeless_up_to = None
+        return self._hopeless_up_to is not None
 
     def pause_s(self, heartbeat_s: float) -> float:
         """Return how long to wait at least before asking: longer for each useless answer."""
@@ -64,6 +64,6 @@ class ApplyFailures:
     def clear(self) -> None:
         """Forget it all: the value is in step, or another epoch is followed."""
         self.needs_whole = False
-        self.error = self._failed = self._held_at = None
+        self.error = self._failed = self._hopeless_up_to = None
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0

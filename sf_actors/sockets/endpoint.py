@@ -99,7 +99,7 @@ class Endpoint:
             )
         return self
 
-    def shown(self, bound_endpoint: str) -> str:
+    def as_bound(self, bound_endpoint: str) -> str:
         """Return the address in the shape in which it was given, port 0 as the port that it took.
 
         :param bound_endpoint: the socket's `LAST_ENDPOINT`: "tcp://127.0.0.1:40213"

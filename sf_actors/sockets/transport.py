@@ -148,7 +148,7 @@ class Transport:
         except BindError as error:
             self.close(opened, linger_ms=0)
             raise BindError(f"{where}: {error}") from None
-        return opened, endpoint.shown(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+        return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
         self,

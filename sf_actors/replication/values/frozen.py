@@ -49,7 +49,7 @@ class View(Mapping[Any, Any]):
         self._map = frozen
 
     def __getitem__(self, key: Any) -> Any:
-        return shown(self._map[key])
+        return viewed(self._map[key])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._map)
@@ -63,7 +63,7 @@ class View(Mapping[Any, Any]):
     def get(self, key: Any, default: Any = None) -> Any:
         """Return what stands under the key, or the default."""
         found = self._map.get(key, _ABSENT)
-        return default if found is _ABSENT else shown(found)
+        return default if found is _ABSENT else viewed(found)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
@@ -113,7 +113,7 @@ def thaw(frozen: Any) -> Any:
     return thawer(frozen) if thawer is not None else frozen
 
 
-def shown(frozen: Any) -> Any:
+def viewed(frozen: Any) -> Any:
     """Return what a user sees of a frozen value: a `View`, a fresh list or set, or the scalar."""
     return View(frozen) if type(frozen) is Map else thaw(frozen)
 
