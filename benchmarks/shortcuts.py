@@ -157,9 +157,8 @@ def _sockets() -> Ways:
         socket.bind_to_random_port("tcp://127.0.0.1")
     frame = msgspec.msgpack.encode(TRADE)
     asked, poll_in = [(silent, int(zmq.POLLIN))], int(zmq.POLLIN)
-    poll: Any = zmq.backend.zmq_poll
     return {
-        "nothing to read: zmq_poll": lambda: poll(asked, 0),
+        "nothing to read: zmq_poll": lambda: zmq.zmq_poll(asked, 0),
         "nothing to read: the socket's events": lambda: silent.getsockopt(zmq.EVENTS) & poll_in,
         "a frame sent: by the backend": lambda: send_frame(sending, frame, NOBLOCK),
         "a frame sent: by the socket": lambda: sending.send(frame, zmq.NOBLOCK),

@@ -1,4 +1,4 @@
-"""Inboxes: the one place where an actor waits. The only file that touches pykka's inner hooks.
+"""Inboxes: the one place where an actor waits.
 
 pykka's loop calls `get()` for the next envelope. An `Inbox` waits for messages of other actors; a
 `SocketInbox` waits for these, for its sockets and for its deadline at once, in one `zmq_poll`, so
@@ -15,12 +15,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import zmq
-from pykka._envelope import Envelope
-from pykka.messages import _ActorStop
 from zmq import zmq_poll
 
+from sf_actors.actors.pykka_actor import Envelope
+
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 
 class Tick:
@@ -61,7 +61,7 @@ class Pollable:
 
     :param item: what `zmq_poll` waits for: a socket or a descriptor
     :param message: what arrives
-    :ivar came_alone: the poll had to wait, so there is probably just one message
+    :ivar is_probably_single: the poll had to wait, so there is probably just one message
     """
 
     __slots__ = ("envelope", "is_probably_single", "item", "may_be_readable", "paused")
@@ -306,13 +306,6 @@ class SocketInbox:
             # to the end of the line, so that a busy socket does not starve another
             self._sources[source.item] = self._sources.pop(source.item)
         return source.envelope
-
-
-def last_inbox() -> Inbox:
-    """Return an inbox that holds the end of its actor and nothing else."""
-    inbox = Inbox()
-    inbox.add(_ActorStop())
-    return inbox
 
 
 def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
 MAX_IDLE = 64

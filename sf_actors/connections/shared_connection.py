@@ -49,7 +49,7 @@ from sf_actors.sockets.frames import (
 )
 
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: How many requests are held back at most.
 MAX_HELD_BACK = 32

@@ -1,25 +1,29 @@
-"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28)."""
+"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28).
+
+The only file that touches pyzmq's inner parts; a test names each of them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import zmq
 import zmq.backend
 
 from sf_actors.errors import Undecodable
 
-if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+Socket = zmq.Socket[bytes]
 
 # Plain integers and libzmq's own calls: pyzmq's enums and its wrappers cost more than the calls.
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
+#: A socket without what pyzmq puts around libzmq's.
+BareSocket: Final = zmq.backend.Socket
 #: Sends one frame: of a socket, the bytes, and flags.
-send_frame: Final = zmq.backend.Socket.send
+send_frame: Final = BareSocket.send
 #: Reads one frame: of a socket, flags, and whether it is copied at once.
-receive_frame: Final = zmq.backend.Socket.recv
+receive_frame: Final = BareSocket.recv
 
 #: Messages that are read before an actor looks at its inbox again.
 BATCH: Final = 200

@@ -22,7 +22,7 @@ from sf_actors.sockets.frames import BATCH, NOBLOCK
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.log import Logger
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: What one peer, and all together, may ask for beyond our own topic, in bytes of topics.
 PEER_BYTES = 2**17

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
-import zmq.backend
 
 from sf_actors.errors import BindError
 from sf_actors.sockets import routing_ids
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
+from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.keys import Keys
 
-Socket = zmq.Socket[bytes]
 
 #: Kinds of socket whose context is the one for what is published.
 PUBLISHING = frozenset({int(zmq.XPUB), int(zmq.SUB)})
@@ -235,7 +234,7 @@ class Transport:
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
             # a bare one: pyzmq would stop its own before that has told anything
-            monitor = zmq.backend.Socket(closing.context, zmq.PAIR)
+            monitor = BareSocket(closing.context, zmq.PAIR)
         except zmq.ZMQError:
             # no descriptor is left: to close is all the more urgent than to know when it is done
             self.close(closing, linger_ms=linger_ms)
