@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin, is_typeddict
+from typing import Any, get_origin, is_typeddict
 
-from sf_actors.schema.types import fields_of, members_of
+from sf_actors.schema.types import holds, members_of, parts_of
 from sf_actors.wire.limits import KINDS
 
 BYTES_PER_CONTAINER = 4
@@ -15,11 +15,8 @@ set 240, and nobody is to take more than some twenty times the bytes that were s
 
 def depth_of(type_: Any) -> int:
     """Return how many containers a canonical type itself puts in each other."""
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return 1 + max(map(depth_of, (*required.values(), *optional.values())), default=0)
-    members = get_args(type_)
-    return 1 + max(map(depth_of, members)) if members else 0
+    parts = parts_of(type_)
+    return 1 + max(map(depth_of, parts), default=0) if parts or is_typeddict(type_) else 0
 
 
 def bytes_per_container(type_: Any) -> int:
@@ -27,28 +24,20 @@ def bytes_per_container(type_: Any) -> int:
 
     Containers that cannot be many need not be counted: a field's own, and those of its own fields.
     """
-    members = get_args(type_)
     if type_ is Any:
         return BYTES_PER_CONTAINER
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        members = (*required.values(), *optional.values())
-        return max(map(bytes_per_container, members), default=0)
-    if not members:
-        return 0
-    if any(map(holds_set, members)):
-        return BYTES_PER_SET
-    if get_origin(type_) in KINDS:
-        return BYTES_PER_CONTAINER if any(map(_is_container, members)) else 0
-    return max(map(bytes_per_container, members))
+    parts = parts_of(type_)
+    if not is_typeddict(type_):
+        if any(map(holds_set, parts)):
+            return BYTES_PER_SET
+        if get_origin(type_) in KINDS:
+            return BYTES_PER_CONTAINER if any(map(_is_container, parts)) else 0
+    return max(map(bytes_per_container, parts), default=0)
 
 
 def holds_set(type_: Any) -> bool:
     """Return whether a canonical type has a set in it."""
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return any(map(holds_set, (*required.values(), *optional.values())))
-    return get_origin(type_) in (set, frozenset) or any(map(holds_set, get_args(type_)))
+    return holds(type_, lambda part: get_origin(part) in (set, frozenset))
 
 
 def _is_container(type_: Any) -> bool:
@@ -65,9 +54,4 @@ def refuse_extension(code: int, data: memoryview) -> object:
 
 def is_open(type_: Any) -> bool:
     """Return whether a canonical type has an undeclared place in it."""
-    if type_ is Any:
-        return True
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return any(map(is_open, (*required.values(), *optional.values())))
-    return any(map(is_open, get_args(type_)))
+    return holds(type_, lambda part: part is Any)

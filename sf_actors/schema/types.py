@@ -7,6 +7,7 @@ import enum
 import types
 import typing
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     NotRequired,
@@ -24,6 +25,9 @@ from sf_actors.errors import ModelError
 from sf_actors.schema.scalars import NOTHING, SCALARS
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LISTS = frozenset(
     {
@@ -95,9 +99,22 @@ def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return required, optional
 
 
+def parts_of(type_: Any) -> tuple[Any, ...]:
+    """Return the types right inside a canonical type: of a record's fields, else its arguments."""
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return (*required.values(), *optional.values())
+    return get_args(type_)
+
+
+def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
+    """Return whether a canonical type is, or contains, one that is sought."""
+    return is_sought(type_) or any(holds(part, is_sought) for part in parts_of(type_))
+
+
 def holds_record(type_: Any) -> bool:
     """Return whether a canonical type is or contains a record."""
-    return is_typeddict(type_) or any(map(holds_record, get_args(type_)))
+    return holds(type_, is_typeddict)
 
 
 def members_of(type_: Any) -> tuple[Any, ...]:
