@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -62,6 +63,12 @@ INNER_PARTS = {
     ),
 }
 PYZMQ_INSIDE = {"backend", "sugar"}
+
+#: What a comment says of a price: a tenth of the time, 2 us.
+PRICE = re.compile(
+    r"\b(half|third|quarter|fifth|tenth)\b.*\b(time|costs?|price|takes?)\b"
+    r"|\b[0-9.]+ ?(ns|us|µs|ms)\b|\btimes as (much|long)\b"
+)
 
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
@@ -159,6 +166,14 @@ def test_no_file_is_two(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
 
     assert lines <= MAX_LINES, f"{named(path)} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_price_is_stated_next_to_the_benchmark_that_prints_it(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        around = " ".join(lines[max(0, number - 3) : number + 4])
+        assert not PRICE.search(line) or "`shortcuts`" in around, f"{named(path)}:{number + 1}"
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from sf_actors.definition.config import scalars as config_scalars
+from sf_actors.definition.config import scalar_texts
 from sf_actors.replication.values.digest import digest_of
 from sf_actors.replication.values.frozen import freeze
 from sf_actors.schema.scalars import SCALARS
@@ -43,7 +43,7 @@ def test_a_scalar_can_be_sent_kept_in_a_state_and_read_from_the_command_line(kin
     assert Schema({"it": kind}, {}, where="here").checked({"it": value}) == {"it": value}
     assert freeze(value) is value
     assert digest_of(freeze({"it": value}))
-    assert config_scalars.read(text, kind) == value
+    assert scalar_texts.read(text, kind) == value
 
 
 @pytest.mark.parametrize("kind", SCALARS, ids=lambda kind: str(kind.__name__))

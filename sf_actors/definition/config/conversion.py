@@ -18,7 +18,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
-from sf_actors.definition.config import scalars
+from sf_actors.definition.config import scalar_texts
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
 from sf_actors.schema.collisions import ChosenKeys, require_spread
 from sf_actors.schema.mismatch import Mismatch
@@ -204,14 +204,14 @@ def _read_lacking(value: Any, type_: Any) -> Any:
         return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
     kind = type(value)
     is_number = type_ is Decimal and kind in (int, float, WrittenFloat)
-    if is_number or (kind is str and type_ in scalars.LACKING):
+    if is_number or (kind is str and type_ in scalar_texts.LACKING):
         return _read(value, type_)
     raise _mismatch(value, type_)
 
 
 def _read(value: Any, type_: Any) -> Any:
     try:
-        return scalars.read(value if isinstance(value, str) else _written(value), type_)
+        return scalar_texts.read(value if isinstance(value, str) else _written(value), type_)
     except ValueError as exc:
         raise _mismatch(value, type_) from exc
 
@@ -248,4 +248,4 @@ def _mismatch(value: Any, type_: Any) -> Mismatch:
 def _expected(type_: Any) -> str:
     if is_enum(type_):
         return f"{describe(type_)} ({' or '.join(repr(member.value) for member in type_)})"
-    return scalars.FORMS.get(type_) or describe(type_)
+    return scalar_texts.FORMS.get(type_) or describe(type_)
