@@ -65,7 +65,7 @@ def measure(link: Link) -> None:
         measured = {RAW: _raw(), **_parts(given["to_send"])}
         for command in link.commands():
             seconds = command["seconds"] / len(measured)
-            link.answer(**{part: _best(call, seconds) for part, call in measured.items()})
+            link.answer(**{part: best(call, seconds) for part, call in measured.items()})
 
 
 def _raw() -> Callable[[], object]:
@@ -110,7 +110,7 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
     }
 
 
-def _best(call: Callable[[], object], seconds: float) -> float:
+def best(call: Callable[[], object], seconds: float) -> float:
     """Return the nanoseconds of one call."""
     best = float("inf")
     until = perf_counter() + seconds

@@ -31,7 +31,7 @@ class Durations:
     def add(self, seconds: float) -> None:
         """Count one call; runs in the thread that has the turn."""
         self.sum += seconds
-        if seconds > self.max:  # noqa: PLR1730 - half the price of max()
+        if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
             self.max = seconds
         # most are in the first bucket: checking it costs less than a search
         self._buckets[0 if seconds <= SHORTEST_S else bisect_left(BOUNDS_S, seconds)] += 1
@@ -80,12 +80,12 @@ class Backlog:
 class Counters:
     """The numbers of one connection or state.
 
-    :param shown: names of the counters that apply to this kind of model, in the order shown
+    :param names: of the counters that apply to this kind of model, in the order shown
     """
 
     __slots__ = (
         "_last_error",
-        "_shown",
+        "_names",
         "deduplicated",
         "dropped",
         "failed",
@@ -102,8 +102,8 @@ class Counters:
         "timeouts",
     )
 
-    def __init__(self, *shown: str) -> None:
-        self._shown = shown
+    def __init__(self, *names: str) -> None:
+        self._names = names
         self.received = 0
         self.sent = 0
         self.handled = 0
@@ -142,8 +142,8 @@ class Counters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters that apply, as plain numbers, texts and dicts."""
-        shown: dict[str, Any] = {}
-        for name in self._shown:
+        numbers: dict[str, Any] = {}
+        for name in self._names:
             number = getattr(self, name)
             if isinstance(number, Durations):
                 number = number.as_dict()
@@ -151,8 +151,8 @@ class Counters:
                 number = dict(number)
             elif isinstance(number, Backlog):
                 number = len(number)
-            shown[name] = number
-        return shown
+            numbers[name] = number
+        return numbers
 
 
 def summary(error: BaseException) -> str:

@@ -20,11 +20,11 @@ from functools import cache
 from time import monotonic, sleep, thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import pykka
 import zmq
 from zmq.utils import z85
 
 from sf_actors.actors.inbox import SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import Counters
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.fence import Fence
@@ -69,8 +69,8 @@ class Answer(NamedTuple):
     frames: list[bytes]
 
 
-class Authenticator(pykka.ThreadingActor):
-    """Answers libzmq's requests; all hooks run in its own thread.
+class Authenticator(Actor):
+    """Answers libzmq's questions; all hooks run in its own thread.
 
     It starts before any other socket is bound and ends after all are closed. A fault in a decision
     denies one connection; a fault of its socket or wait ends it, and the supervisor restarts it.
@@ -79,7 +79,7 @@ class Authenticator(pykka.ThreadingActor):
         change counts from the next connection on
     """
 
-    use_daemon_thread = True
+    inbox_type = SocketInbox
 
     def __init__(self, world: RunContext, keys: Keys) -> None:
         super().__init__()
@@ -96,10 +96,6 @@ class Authenticator(pykka.ThreadingActor):
         self._next_look = 0.0
         self._throttle = Throttle()
         world.supervisor.created(self)
-
-    @staticmethod
-    def _create_actor_inbox() -> SocketInbox:
-        return SocketInbox()
 
     def on_start(self) -> None:
         """Open the socket and begin at once: other sockets are bound only after this one."""

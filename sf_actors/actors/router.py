@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
-import pykka
-
-from sf_actors.actors.inbox import Inbox, WaitFailed, last_inbox
+from sf_actors.actors.inbox import Inbox, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
 from sf_actors.user_code.interruptible import LeftBehind
 from sf_actors.user_code.turn import Call
 
@@ -27,7 +26,7 @@ class Fence:
         self.passed = passed
 
 
-class Router(pykka.ThreadingActor):
+class Router(Actor):
     """Runs queued calls one by one, each in its turn.
 
     Its thread starts with `begin`, at the latest when a call queues: where one connection alone
@@ -37,7 +36,8 @@ class Router(pykka.ThreadingActor):
     supervisor counts it as a restart.
     """
 
-    use_daemon_thread = True
+    inbox_type = Inbox
+    begins_late = True
 
     def __init__(self, world: RunContext) -> None:
         super().__init__()
@@ -57,18 +57,11 @@ class Router(pykka.ThreadingActor):
         self._has_begun = False
         self._has_ended = False
 
-    @staticmethod
-    def _create_actor_inbox() -> Inbox:
-        return Inbox()
-
-    def _start_actor_loop(self) -> None:
-        """Start no thread, unlike other actors of pykka: `begin` does."""
-
     def begin(self) -> None:
         """Start the thread, unless there is one or the actor was stopped; any thread."""
         with self._life_lock:
             if not self._has_begun and not self._has_ended:
-                super()._start_actor_loop()
+                self.begin_loop()
                 self._has_begun = True
 
     def stop(self) -> None:
@@ -78,7 +71,7 @@ class Router(pykka.ThreadingActor):
         if self._has_begun:
             super().stop()
         else:
-            self._stop()
+            self.end_unbegun()
 
     def on_start(self) -> None:
         """Name the thread and let it belong to its service."""
@@ -97,7 +90,7 @@ class Router(pykka.ThreadingActor):
             elif isinstance(message, WaitFailed):
                 raise message.error
         except LeftBehind:
-            self.actor_inbox = last_inbox()
+            self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._world.supervisor.router_faulted(error)
 

@@ -78,9 +78,9 @@ class RunContext:
     shield: InterruptGuard = field(default_factory=InterruptGuard)
     turn: HandlerLock = field(init=False)
     router: CallQueue = field(init=False)
-    #: the actual addresses of sockets bound to port 0, by model and socket
-    taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
-    #: the user's choice of error details in replies; None: each socket decides
+    #: the addresses that sockets took where the port was left open, by model and socket
+    assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
+    #: what the user chose that callers are told of errors; None: each socket decides
     error_details: ErrorDetails | None = None
     #: set when waiting outbound calls must give up
     closing: LightEvent = field(default_factory=LightEvent)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 
-from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed, last_inbox
+from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
 from sf_actors.user_code.interruptible import LeftBehind
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
     from sf_actors.sync.latch import Latch
 
 
@@ -41,7 +42,7 @@ class Drain:
         self.latch = latch
 
 
-class SocketActor(pykka.ThreadingActor):
+class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
     Subclasses override `open`, `on_readable` and what else they need. An exception in one of
@@ -54,7 +55,7 @@ class SocketActor(pykka.ThreadingActor):
     :param handler: takes args, to_send, states, config; None where the model has none
     """
 
-    use_daemon_thread = True
+    inbox_type = SocketInbox
     counted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -86,10 +87,6 @@ class SocketActor(pykka.ThreadingActor):
         self._is_taken_over = False
         #: of what peers cause, by its kind
         self.throttle = Throttle()
-
-    @staticmethod
-    def _create_actor_inbox() -> SocketInbox:
-        return SocketInbox()
 
     # what subclasses fill in
 
@@ -134,7 +131,7 @@ class SocketActor(pykka.ThreadingActor):
         :param send_queue: messages that may wait for one peer, where not `high_water_mark`
         """
         key = (*self.model.key, name)
-        endpoint = self.world.taken.get(key, self.endpoints[name])
+        endpoint = self.world.assigned_ports.get(key, self.endpoints[name])
         opened, shown = self.world.transport.bound(
             kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
         )
@@ -142,7 +139,7 @@ class SocketActor(pykka.ThreadingActor):
         if endpoint.scheme == "tcp" and endpoint.port == 0:
             # a successor takes the port that peers know by now
             port = int(shown.rpartition(":")[2])
-            self.world.taken[key] = replace(endpoint, port=port, text=shown)
+            self.world.assigned_ports[key] = replace(endpoint, port=port, text=shown)
         self.world.supervisor.bound(self.model, name, shown)
         return opened
 
@@ -253,7 +250,7 @@ class SocketActor(pykka.ThreadingActor):
         except LeftBehind:
             # what still waits in the inbox is for who takes the actor over
             self._is_taken_over = True
-            self.actor_inbox = last_inbox()
+            self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()

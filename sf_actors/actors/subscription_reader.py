@@ -12,6 +12,7 @@ from sf_actors.counters import Backlog
 from sf_actors.errors import MessageError, OversizedMessage
 from sf_actors.sockets.frames import BATCH, NOBLOCK, receive_frame
 from sf_actors.user_code.turn import Call
+from sf_actors.wire.msgpack import SHORT_MAPS
 from sf_actors.wire.topic import pack, payload
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
 
 
-#: First bytes of a message without a topic: a MessagePack map of at most 15 entries.
-_NO_TOPIC: Final = frozenset(bytes((first,)) for first in range(0x80, 0x90))
+#: First bytes of a message without a topic, as long as it has few entries.
+_NO_TOPIC: Final = frozenset(bytes((first,)) for first in SHORT_MAPS)
 
 #: Bytes of a message that takes long to read, far longer than to take the turn again.
 LONG: Final = 10_000

@@ -70,7 +70,7 @@ class ExternalTarget:
             self.counters.sent += 1
         try:
             if self._timeout_s is None:
-                result = self._call_here(checked)
+                result = self._world.shield.call_outside(self._target, checked)
             else:
                 result = self._call_in_time(checked, self._timeout_s)
             reply = self.model.return_arguments.checked(result)
@@ -94,19 +94,6 @@ class ExternalTarget:
         """Wake all waiting callers; in the thread of the stop, after `closing` is set."""
         for outcome in self._waited_for.copy():
             outcome.done.set()
-
-    def _call_here(self, args: dict[str, Any]) -> Any:
-        """Call the target as user code, which an interrupt may reach anywhere."""
-        shield, here = self._world.shield, threading.get_ident()
-        try:
-            shield.inside.discard(here)
-            if shield.has_pending:
-                shield.leave(here)
-            return self._target(**args)
-        finally:
-            shield.inside.add(here)
-            if shield.has_pending:
-                shield.enter()
 
     def _call_in_time(self, args: dict[str, Any], timeout_s: float) -> Any:
         outcome = Outcome()

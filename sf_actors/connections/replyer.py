@@ -11,7 +11,7 @@ from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.counters import Backlog, summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
-from sf_actors.schema.at_once import request_decoder
+from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
     BATCH,

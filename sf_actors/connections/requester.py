@@ -22,7 +22,7 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
-from sf_actors.schema.at_once import reply_decoder
+from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
 MAX_IDLE = 64
 
 #: So many calls at once have a socket each; further ones share a connection.
-ALONE = 8
+MAX_PRIVATE_SOCKETS = 8
 
 #: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
 LONGEST_POLL_MS = 3_600_000
@@ -45,10 +45,10 @@ LONGEST_POLL_MS = 3_600_000
 
 #: Why a socket of an earlier call cannot send: over inproc a replyer that stopped takes the
 #: connection with it for good, or the reply to that call had frames that nobody has read.
-_UNFIT = frozenset({zmq.EAGAIN, zmq.EFSM})
+UNUSABLE_ERRNOS = frozenset({zmq.EAGAIN, zmq.EFSM})
 
 if TYPE_CHECKING:
-    Way = Socket | SharedConnection
+    Channel = Socket | SharedConnection
 
 
 class Requester:
@@ -128,33 +128,33 @@ class Requester:
     def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
         """Send once and wait; None when the time is over."""
         reply: bytes | None = None
-        way = self._take()
+        channel = self._take()
         try:
-            if isinstance(way, SharedConnection):
+            if isinstance(channel, SharedConnection):
                 self._count(is_retry=is_retry)
                 deadline = monotonic() + self._timeout_s
                 try:
-                    reply = way.ask(frame, deadline)
+                    reply = channel.ask(frame, deadline)
                 except zmq.Again:
                     # nobody is there, or reads: the request waits in a socket of its own
-                    way = self._sent_through_another(way, frame)
-                    if self._wait(way, deadline):
-                        reply = receive_frames(way)[-1]
+                    channel = self._sent_through_another(channel, frame)
+                    if self._wait(channel, deadline):
+                        reply = receive_frames(channel)[-1]
             else:
                 try:
                     # not under the lock: libzmq lets other threads run, which would queue for it
-                    send_frame(way, frame, NOBLOCK)
+                    send_frame(channel, frame, NOBLOCK)
                 except zmq.ZMQError as error:
-                    if error.errno not in _UNFIT:
+                    if error.errno not in UNUSABLE_ERRNOS:
                         raise
-                    way = self._sent_through_another(way, frame)
+                    channel = self._sent_through_another(channel, frame)
                 # only now: the other side is at work meanwhile
                 self._count(is_retry=is_retry)
-                if self._wait(way, monotonic() + self._timeout_s):
+                if self._wait(channel, monotonic() + self._timeout_s):
                     # whether it has further frames, which nobody sends, shows when it is used again
-                    reply = receive_frame(way, NOBLOCK)
+                    reply = receive_frame(channel, NOBLOCK)
         finally:
-            self._give_back(way, is_clean=reply is not None)
+            self._give_back(channel, is_clean=reply is not None)
         if reply is None:
             with self._changed:
                 self.counters.timeouts += 1
@@ -211,20 +211,20 @@ class Requester:
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
 
-    def _take(self) -> Way:
+    def _take(self) -> Channel:
         """Return what the request is to be sent through, until it is given back."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            if self._in_use < ALONE or not self._can_share:
-                way: Way = self._idle.pop() if self._idle else self._connect()
+            if self._in_use < MAX_PRIVATE_SOCKETS or not self._can_share:
+                channel: Channel = self._idle.pop() if self._idle else self._connect()
             else:
                 if self._shared is None:
                     self._shared = self._connect_shared()
-                way = self._shared
-                way.users += 1
+                channel = self._shared
+                channel.users += 1
             self._in_use += 1
-            return way
+            return channel
 
     def _count(self, *, is_retry: bool) -> None:
         with self._lock:
@@ -232,8 +232,8 @@ class Requester:
             self.counters.sent += 1
             self.counters.retries += is_retry
 
-    def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
-        """Return a socket that has sent what another way could not."""
+    def _sent_through_another(self, refusing: Channel, frame: bytes) -> Socket:
+        """Return a socket that has sent what another channel could not."""
         with self._lock:
             if not isinstance(refusing, SharedConnection):
                 self._world.transport.close(refusing, linger_ms=0)
@@ -243,7 +243,7 @@ class Requester:
                     send_frame(socket, frame, NOBLOCK)
                 except zmq.ZMQError as error:
                     self._world.transport.close(socket, linger_ms=0)
-                    if error.errno not in _UNFIT:
+                    if error.errno not in UNUSABLE_ERRNOS:
                         raise
                 else:
                     break
@@ -254,18 +254,18 @@ class Requester:
                 self._leave(refusing)
             return socket
 
-    def _give_back(self, way: Way, *, is_clean: bool) -> None:
+    def _give_back(self, channel: Channel, *, is_clean: bool) -> None:
         with self._lock:
             self.counters.received += is_clean
-            if isinstance(way, SharedConnection):
-                if not is_clean and self._shared is way:
+            if isinstance(channel, SharedConnection):
+                if not is_clean and self._shared is channel:
                     # its peer may be gone without a word, and what it has not sent is to be dropped
                     self._shared = None
-                self._leave(way)
+                self._leave(channel)
             elif is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(way)
+                self._idle.append(channel)
             else:
-                self._world.transport.close(way, linger_ms=0)
+                self._world.transport.close(channel, linger_ms=0)
             self._in_use -= 1
             self.counters.in_flight = self._in_use
             if self._is_closed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
-from sf_actors.schema.at_once import published_decoder
+from sf_actors.schema.one_pass import published_decoder
 from sf_actors.wire.envelope import decode_published
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ import functools
 import inspect
 from dataclasses import dataclass
 from inspect import Parameter
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import DefinitionError
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_SUSPENDING_OR_VARIADIC = (
-    inspect.CO_VARARGS
-    | inspect.CO_VARKEYWORDS
-    | inspect.CO_GENERATOR
-    | inspect.CO_COROUTINE
-    | inspect.CO_ASYNC_GENERATOR
-)
 
 
 @dataclass(frozen=True)
@@ -74,11 +66,11 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
         coroutine or generator function
     """
-    if _is_plain(function, role):
-        return function
     refuse_suspending(function, where=where)
-    signature = _signature_of(function)
-    if signature is None:
+    try:
+        own = inspect.signature(function, follow_wrapped=False)
+        signature = _signature_of(function, own)
+    except (ValueError, TypeError):
         return function
     parameters = list(signature.parameters.values())
     names = _names(function, role)
@@ -86,7 +78,7 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
         call = _call_by_name(parameters, names, role)
     else:
         call = _call_by_position(parameters, names, role)
-    if call is None or not _is_possible(function, call):
+    if call is None or not _is_possible(own, call):
         raise DefinitionError(_refusal(function, signature, names, role, where))
     return _closure(function, call, len(role.offered))
 
@@ -125,26 +117,10 @@ class _Call:
     keywords: tuple[tuple[str, int], ...] = ()
 
 
-def _is_plain(function: Callable[..., Any], role: Role) -> bool:
-    """Whether it is a function of just what is offered, as most are: no more needs to be asked."""
-    if type(function) is not FunctionType or vars(function):
-        return False  # a wrapper or a decorator may have left a signature there
-    code = function.__code__
-    return (
-        code.co_varnames[: code.co_argcount] == role.offered
-        and not code.co_kwonlyargcount
-        and not code.co_flags & _SUSPENDING_OR_VARIADIC
-    )
-
-
-def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+def _signature_of(function: Callable[..., Any], own: inspect.Signature) -> inspect.Signature:
     """Return the signature of what is called; a wrapper's ``*args`` stands for what it wraps."""
-    try:
-        own = inspect.signature(function, follow_wrapped=False)
-        if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
-            return inspect.signature(function)
-    except (ValueError, TypeError):
-        return None
+    if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
+        return inspect.signature(function)
     return own
 
 
@@ -219,10 +195,9 @@ def _call_by_position(
     return None if required else _Call()
 
 
-def _is_possible(function: Callable[..., Any], call: _Call) -> bool:
-    """Whether Python can call the function so: a wrapper may take less than what it wraps."""
+def _is_possible(own: inspect.Signature, call: _Call) -> bool:
+    """Return whether Python can make the call: a wrapper may take less than what it wraps."""
     try:
-        own = inspect.signature(function, follow_wrapped=False)
         own.bind(*call.positions, **dict(call.keywords))
     except TypeError:
         return False

@@ -144,7 +144,7 @@ class Run:
         if main is None:
             raise ServiceFailed(f"{world.name}: there is no main to run")
         with world.scope.entered():
-            to_send = state.to_send_with(state.main_gate)
+            to_send = state.to_send_with(state.main_permit)
             error: BaseException | None = None
             if not state.stop_begun.is_set():
                 offered = (to_send, world.states, state.definition.config)

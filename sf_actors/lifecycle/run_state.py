@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sf_actors.user_code.interruptible import UserCode
 
 
-class Phase(enum.StrEnum):
+class RunPhase(enum.StrEnum):
     """How far a run has come; see the top of the file."""
 
     STARTING = "STARTING"
@@ -62,7 +62,7 @@ class RunState:
     stop_timeout_s: float
     ended: LightEvent
     failure: BaseException | None = None
-    phase: Phase = Phase.STARTING
+    phase: RunPhase = RunPhase.STARTING
     #: whether the run has been READY
     was_ready: bool = False
     started_at: float = field(default_factory=monotonic)
@@ -75,8 +75,8 @@ class RunState:
     #: cleared while the hook of a signal runs, which comes before the stop
     hook_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
     #: closed when `main`, and when all other user code, may send no more
-    main_gate: SendPermit = field(default_factory=SendPermit)
-    gate: SendPermit = field(default_factory=SendPermit)
+    main_permit: SendPermit = field(default_factory=SendPermit)
+    permit: SendPermit = field(default_factory=SendPermit)
     #: what handlers send with, from the end of the opening on
     to_send: Callable[..., Any] | None = None
     #: the newest actor under each name
@@ -97,7 +97,7 @@ class RunState:
     def blame(self, error: BaseException) -> None:
         """Let this be the failure, unless something else was first."""
         with self.lock:
-            if self.failure is None and self.phase is not Phase.STOPPED:
+            if self.failure is None and self.phase is not RunPhase.STOPPED:
                 self.failure = error
 
     def set_ready(self) -> None:
@@ -107,7 +107,7 @@ class RunState:
         """
         if self.stop_begun.is_set():
             raise self.failure or ServiceStopped(f"{self.world.name}: stopped before it was ready")
-        self.phase = Phase.READY
+        self.phase = RunPhase.READY
         self.was_ready = True
         if self.definition.main is not None:
             self.main_ended.clear()
@@ -115,34 +115,34 @@ class RunState:
     def begin_stop(self) -> None:
         """Let user code that is to end send no more; nothing becomes READY from now on."""
         with self.lock:
-            self.main_gate.is_closed = True
+            self.main_permit.is_withdrawn = True
             if not self.was_ready:
                 # nothing was read that may have to be answered: only init_function could send
-                self.gate.is_closed = True
+                self.permit.is_withdrawn = True
             self.stop_begun.set()
 
     def set_stopping(self) -> None:
         """Let no actor be restarted any more."""
         with self.lock:
-            self.phase = Phase.STOPPING
+            self.phase = RunPhase.STOPPING
 
     def set_stopped(self) -> None:
         """Take that everything is closed."""
         with self.lock:
             self.ended_at = monotonic()
-            self.phase = Phase.STOPPED
+            self.phase = RunPhase.STOPPED
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """Return what a handler may get besides its args."""
         return self.to_send, self.world.states.pinned(pinned), self.definition.config
 
-    def to_send_with(self, gate: SendPermit) -> Callable[..., Any]:
-        """Return what user code sends with as long as the gate is open."""
+    def to_send_with(self, permit: SendPermit) -> Callable[..., Any]:
+        """Return what user code sends with as long as the permit holds."""
         world = self.world
         return ToSend(
             world.name,
             self.assembly.outlets,
-            gate,
+            permit,
             shield=world.shield,
             new_workflow_id=world.new_workflow_id,
         ).__call__

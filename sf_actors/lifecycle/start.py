@@ -79,7 +79,7 @@ class Start:
                 f"{state.world.name}: {', '.join(sorted(late))} did not open within "
                 f"{OPEN_TIMEOUT_S:g} s"
             )
-        state.to_send = state.to_send_with(state.gate)
+        state.to_send = state.to_send_with(state.permit)
         if not state.world.states:
             state.world.turn.constant_arguments = state.offered(None)
         pause_s = state.assembly.ready_at() - monotonic()

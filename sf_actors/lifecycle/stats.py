@@ -29,11 +29,11 @@ def stats_of(state: RunState) -> dict[str, Any]:
     if state.ended_at is None:
         with world.scope.entered():
             look_for_descriptors(world.log)
-    shown = stats_before(world.name)
-    shown["phase"] = str(state.phase)
+    whole = stats_before(world.name)
+    whole["phase"] = str(state.phase)
     ended_at = state.ended_at
-    shown["uptime_s"] = (monotonic() if ended_at is None else ended_at) - state.started_at
-    shown["router"] = {
+    whole["uptime_s"] = (monotonic() if ended_at is None else ended_at) - state.started_at
+    whole["router"] = {
         "queued": world.turn.queued,
         "handled": world.turn.handled,
         "failed": world.turn.failed,
@@ -47,5 +47,5 @@ def stats_of(state: RunState) -> dict[str, Any]:
             numbers["peers"] = listener.peers() if ended_at is None else 0
         if kind == "states" and side == "in":
             numbers["status"] = world.states.status(name).as_dict()
-        shown[kind][side][name] = numbers
-    return shown
+        whole[kind][side][name] = numbers
+    return whole

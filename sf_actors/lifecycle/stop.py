@@ -95,7 +95,7 @@ class Stop:
         """Stop in a thread of its own; returns at once."""
         if self._take():
             try:
-                self._state.start_thread(self._stop, name="stop")
+                self._state.start_thread(self._run, name="stop")
             except RuntimeError:
                 # the system has no thread left: whoever stops it next does it in a thread it has
                 self._is_taken = False
@@ -109,7 +109,7 @@ class Stop:
         if self._is_waited_for():
             self.in_background()
         elif self._take():
-            self._stop()
+            self._run()
         else:
             self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
 
@@ -163,7 +163,7 @@ class Stop:
                 if world.closing_wakeup is not None:
                     world.closing_wakeup.set()
 
-    def _stop(self) -> None:
+    def _run(self) -> None:
         state = self._state
         overdue: list[str] = []
         with state.world.scope.entered():
@@ -215,7 +215,7 @@ class Stop:
             running = [state.main_code.label, world.turn.user_code.label]
             overdue = [label for label in running if label is not None]
         state.set_stopping()
-        state.gate.is_closed = True
+        state.permit.is_withdrawn = True
         if state.router is not None:
             state.router.cancel_queued()
         if overdue:

@@ -10,7 +10,7 @@ from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin, SocketActor
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied
-from sf_actors.lifecycle.run_state import Phase
+from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.sockets.peers import Listener
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Supervision:
             if not state.was_ready:
                 self._on_opened(actor.name, error)
                 return
-            if state.phase is not Phase.READY or isinstance(actor, Router):
+            if state.phase is not RunPhase.READY or isinstance(actor, Router):
                 return
         if error is None:
             actor.actor_ref.tell(Begin())
@@ -88,7 +88,7 @@ class Supervision:
             return
         # with the lock held, so that a stop that begins now sees the new actor
         with self._state.lock:
-            if self._state.phase in (Phase.STARTING, Phase.READY):
+            if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
                 actor.counters.restarts += 1
                 actor.counters.last_error = summary(error)
                 type(actor).start(*actor.restart_arguments)

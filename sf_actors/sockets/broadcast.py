@@ -14,7 +14,7 @@ from sf_actors.sockets.frames import NOBLOCK
 
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 _NODROP: Final = int(zmq.XPUB_NODROP)
 

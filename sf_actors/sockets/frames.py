@@ -1,25 +1,29 @@
-"""Frames: reading them, and the address that a reply goes to (ZeroMQ RFC 28)."""
+"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28).
+
+The only file that touches pyzmq's inner parts; a test names each of them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import zmq
 import zmq.backend
 
 from sf_actors.errors import Undecodable
 
-if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+Socket = zmq.Socket[bytes]
 
 # Plain integers and libzmq's calls: pyzmq's enums and wrappers cost more than the calls.
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
-#: Sends one frame; arguments: socket, bytes, flags.
-send_frame: Final = zmq.backend.Socket.send
-#: Reads one frame; arguments: socket, flags, copy.
-receive_frame: Final = zmq.backend.Socket.recv
+#: A socket without what pyzmq puts around libzmq's.
+BareSocket: Final = zmq.backend.Socket
+#: Sends one frame: of a socket, the bytes, and flags.
+send_frame: Final = BareSocket.send
+#: Reads one frame: of a socket, flags, and whether it is copied at once.
+receive_frame: Final = BareSocket.recv
 
 #: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200

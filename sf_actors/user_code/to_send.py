@@ -34,10 +34,10 @@ class Outbound(Protocol):
 class SendPermit:
     """Whether one kind of user code may still send."""
 
-    __slots__ = ("is_closed",)
+    __slots__ = ("is_withdrawn",)
 
     def __init__(self) -> None:
-        self.is_closed = False
+        self.is_withdrawn = False
 
 
 class ToSend:
@@ -49,7 +49,7 @@ class ToSend:
 
     :param name: of the service, for messages
     :param outlets: by ('connection' or 'state', name)
-    :param gate: closed when the user code that has this function is to end
+    :param permit: withdrawn when the user code that has this function is to end
     :param shield: holds interrupts back while a call is in here
     :param new_workflow_id: gives an id to what begins here
     """
@@ -57,10 +57,10 @@ class ToSend:
     __slots__ = (
         "_by_kind",
         "_by_name",
-        "_gate",
         "_name",
         "_new_workflow_id",
         "_outlets",
+        "_permit",
         "_shield",
     )
 
@@ -68,7 +68,7 @@ class ToSend:
         self,
         name: str,
         outlets: Mapping[tuple[str, str], Outbound],
-        gate: SendPermit,
+        permit: SendPermit,
         *,
         shield: InterruptGuard,
         new_workflow_id: Callable[[], str],
@@ -76,7 +76,7 @@ class ToSend:
         self._name = name
         self._new_workflow_id = new_workflow_id
         self._shield = shield
-        self._gate = gate
+        self._permit = permit
         self._outlets = dict(outlets)
         self._by_kind: dict[str, dict[Any, Send]] = {kind: {} for kind in _KINDS}
         names = [output for _, output in outlets]
@@ -96,11 +96,11 @@ class ToSend:
         :raises RemoteError: the other side answered with an error
         :raises ServiceStopped: the service stops
         """
-        if self._gate.is_closed:
+        if self._permit.is_withdrawn:
             raise ServiceStopped(f"{self._name} stops: nothing more is sent")
         shield, here = self._shield, get_ident()
         try:
-            shield.inside.add(here)
+            shield.guarded_threads.add(here)
             if shield.has_pending:
                 shield.enter()
             try:
@@ -122,7 +122,7 @@ class ToSend:
                 self._counters(send).last_error = summary(error)
                 raise
         finally:
-            shield.inside.discard(here)
+            shield.guarded_threads.discard(here)
             if shield.has_pending:
                 shield.leave(here)
 

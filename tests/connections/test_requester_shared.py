@@ -12,7 +12,7 @@ import zmq
 
 from benchmarks.ports import free_port
 from sf_actors import RequestTimeout, ServiceStopped
-from sf_actors.connections.requester import ALONE
+from sf_actors.connections.requester import MAX_PRIVATE_SOCKETS
 from tests.support.bare_sockets import bare, packed, unpacked
 from tests.support.models import PATIENCE_S, until
 from tests.support.questions import asking, doubling
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.bare_sockets import Socket
 
-MANY = 3 * ALONE
+MANY = 3 * MAX_PRIVATE_SOCKETS
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -72,7 +72,7 @@ class Crowd:
 
         def shared() -> list[list[bytes]] | None:
             requests = self.start(range(MANY))
-            if len({request[0] for request in requests}) == ALONE + 1:
+            if len({request[0] for request in requests}) == MAX_PRIVATE_SOCKETS + 1:
                 return requests
             self.answer(requests)  # it was not connected yet
             self.ended(MANY)

@@ -159,7 +159,7 @@ def test_a_wrong_value_that_no_handler_is_called_with_is_found_by_the_digest_as_
         replica = follower.actor._replica
         wait_until(lambda: replica._comparison.digest is not None)
         wrong = replica.value.set("title", "wrong")
-        replica._held.replace(wrong)
+        replica._pending.replace(wrong)
         follower.actor._cell.value = wrong
         wait_until(lambda: follower.value == ONE)
         assert follower.status.resyncs == 1
@@ -177,7 +177,7 @@ def test_a_replica_whose_value_is_wrong_is_found_by_the_digest_within_two_heartb
         follower.wait_for(right)
         replica = follower.actor._replica
         wait_until(lambda: replica._comparison.digest is not None)
-        replica._held.replace(replica.value.set("title", "wrong"))
+        replica._pending.replace(replica.value.set("title", "wrong"))
         flipped = monotonic()
         args, value = follower.next_update()
         assert monotonic() - flipped < 2 * 0.5

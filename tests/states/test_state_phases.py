@@ -108,7 +108,7 @@ def flip(follower: Follower) -> None:
     """Change a value in a replica, as a fault of its memory would."""
     replica = follower.actor._replica
     bids = replica.value["bids"].set(Decimal(7), Decimal(7))
-    replica._held.replace(replica.value.set("bids", bids))
+    replica._pending.replace(replica.value.set("bids", bids))
 
 
 def test_a_value_that_was_flipped_is_counted_logged_and_fetched_again(tmp_path: Path) -> None:

@@ -147,9 +147,9 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
 
     def user_code() -> None:
         here = threading.get_ident()
-        shield.inside.add(here)
+        shield.guarded_threads.add(here)
         outlet.send({}, None)
-        shield.inside.discard(here)  # and does not look for what has waited
+        shield.guarded_threads.discard(here)  # and does not look for what has waited
 
     faults: list[BaseException] = []
 
@@ -242,7 +242,7 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
     thread.join(PATIENCE_S)
     [(_, error)] = outcome
     assert isinstance(error, ServiceStopped)
-    assert not world.shield.inside
+    assert not world.shield.guarded_threads
 
 
 def test_user_code_that_was_left_behind_ends_and_does_nothing_else() -> None:
@@ -268,8 +268,8 @@ def test_a_shield_that_was_left_is_open(count: int) -> None:
     shield = InterruptGuard()
     here = threading.get_ident()
     for _ in range(count):
-        shield.inside.add(here)
+        shield.guarded_threads.add(here)
         shield.enter()
-        shield.inside.discard(here)
+        shield.guarded_threads.discard(here)
         shield.leave(here)
     assert not shield.has_pending

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.values.frozen import SCALARS, freeze
+from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY, Map, map_of
 from sf_actors.schema.collisions import ChosenKeys
+from sf_actors.schema.scalars import SCALARS
 from sf_actors.schema.shape import Leaf, Open, Record, Table
 from sf_actors.wording import cut, named, nearest, shown
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 KEPT: Final = 256
-"""Patches that are kept before they are merged; with so many, a read still takes at most 1 ms."""
+"""Patches that are kept before they are merged: so few that who looks at a value hardly waits."""
 
 FEW: Final = 8
 """Most items that a kept patch may change."""
