@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, get_origin, is_typeddict
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_origin, is_typeddict
 
-from sf_actors.schema.types import holds, members_of, parts_of
+from sf_actors.schema.scalars import NOTHING
+from sf_actors.schema.types import holds, parts_of
 from sf_actors.wire.limits import KINDS
 from sf_actors.wire.memory import Prices
 
@@ -33,17 +35,25 @@ def prices_of(type_: Any) -> Prices | None:
         sets=holds_set(type_),
     )
 
-    Containers that cannot be many need not be counted: a field's own, and those of its own fields.
-    """
+
+#: What has no texts but the names of fields.
+_WITHOUT_TEXTS = frozenset({int, float, bool, NOTHING, list, tuple, _RECORD})
+
+
+def _many(type_: Any, *, within: bool) -> Iterator[Any]:
+    """Give the kinds of values that stand in lists, tuples, sets and mappings of a type."""
     if type_ is Any:
-        return BYTES_PER_CONTAINER
-    parts = parts_of(type_)
-    if not is_typeddict(type_):
-        if any(map(holds_set, parts)):
-            return BYTES_PER_SET
-        if get_origin(type_) in KINDS:
-            return BYTES_PER_CONTAINER if any(map(_is_container, parts)) else 0
-    return max(map(bytes_per_container, parts), default=0)
+        yield Any
+        return
+    origin = get_origin(type_)
+    parts = () if origin is Literal else [part for part in parts_of(type_) if part is not ...]
+    is_container = origin in KINDS
+    if within and (is_container or not parts):
+        yield origin if is_container else type_
+    if within and is_typeddict(type_):
+        yield _RECORD
+    for part in parts:
+        yield from _many(part, within=within or is_container)
 
 
 def holds_set(type_: Any) -> bool:

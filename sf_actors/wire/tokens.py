@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.wire.msgpack import CONTAINERS, TEXT_LENGTHS
+from sf_actors.wire.msgpack import TEXT_LENGTHS
 
 if TYPE_CHECKING:
     import msgspec
@@ -72,11 +72,6 @@ class _Patterns:
             (FEW, True): run_of(one_byte, LONGER, _short_headers(b"\xdc\xdd\xde\xdf", FEW)),
             (MANY, False): run_of(one_byte, LONGER, _short_headers(maps, MANY), arrays),
         }
-        # to see at once that there is none is faster than to try each kind
-        self.longer = re.compile(
-            b"(?:(?!" + _ONE_BYTE + b")(?:" + _LONGER + b"|" + _WASTEFUL + b"))++", re.DOTALL
-        )
-        self.header = re.compile(_HEADERS, re.DOTALL)
 
 
 @cache
@@ -86,11 +81,8 @@ def _patterns() -> _Patterns:
 
 #: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
 #: extension has besides.
-_SIZES: Final = TEXT_LENGTHS | {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+SIZES: Final = TEXT_LENGTHS | {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
-
-#: Bytes that a container has at least whose header is not wasteful: it has 256 items.
-LARGE_BYTES: Final = 256
 
 #: Bytes that are looked at in one go, during which no other thread runs.
 _AT_ONCE: Final = 65_536

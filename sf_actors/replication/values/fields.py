@@ -18,6 +18,7 @@ from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
+from sf_actors.wire.memory import BYTES_PER_BYTE_IN_PIECES, FREE_MEMORY
 from sf_actors.wire.msgpack import EMPTY_MAP, map_header
 from sf_actors.wording import cut, shown
 
