@@ -13,6 +13,7 @@ from sf_actors.errors import MessageError, OversizedMessage
 from sf_actors.sockets.frames import BATCH, NOBLOCK, receive_frame
 from sf_actors.user_code.turn import Call
 from sf_actors.wire.topic import pack, payload
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -149,9 +150,7 @@ class Reader(SocketActor):
         # others have the turn while it is read
         self.let_go_of_turn()
         if size > self._max_bytes:
-            raise OversizedMessage(
-                f"the message has {size} bytes, max_message_bytes allows {self._max_bytes}"
-            )
+            raise OversizedMessage(over_limit("the message", size, self._max_bytes))
 
     def refuse(self, error: MessageError) -> None:
         """Count a message that cannot be taken, and warn of it."""

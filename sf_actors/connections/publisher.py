@@ -17,6 +17,7 @@ from sf_actors.sockets.frames import NOBLOCK, send_frame
 from sf_actors.sockets.subscriptions import Subscriptions
 from sf_actors.wire.envelope import encode_published
 from sf_actors.wire.topic import pack
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
@@ -85,8 +86,7 @@ class Publisher:
             frame = self._topic + encode_published(checked, workflow_id, self._epoch, number)
             if len(frame) > self._max_bytes:
                 raise MessageTooLarge(
-                    f"{self.model.where}: the message has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
+                    over_limit(f"{self.model.where}: the message", len(frame), self._max_bytes)
                 )
             try:
                 send_frame(self._socket, frame, NOBLOCK)

@@ -25,6 +25,7 @@ from sf_actors.sockets.frames import (
 )
 from sf_actors.user_code.turn import Call
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
@@ -185,8 +186,7 @@ class Replyer(SocketActor):
                 if len(frame) <= self._max_bytes:
                     return frame
                 error = InvalidArguments(
-                    f"{self.model.where}: the reply has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
+                    over_limit(f"{self.model.where}: the reply", len(frame), self._max_bytes)
                 )
             except InvalidArguments as invalid:
                 error = invalid
@@ -217,10 +217,7 @@ class Replyer(SocketActor):
             else:
                 address, payload = split_address(frames)
             if len(payload) > self._max_bytes:
-                raise OversizedMessage(
-                    f"the request has {len(payload)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
-                )
+                raise OversizedMessage(over_limit("the request", len(payload), self._max_bytes))
             usual = self._decoded_at_once(payload)
             envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id

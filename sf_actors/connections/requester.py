@@ -26,6 +26,7 @@ from sf_actors.schema.at_once import reply_decoder
 from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
@@ -101,8 +102,7 @@ class Requester:
         frame = encode_request(checked, workflow_id, request_id)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
-                f"{self.model.where}: the request has {len(frame)} bytes, "
-                f"max_message_bytes allows {self._max_bytes}"
+                over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
         for attempt in range(self._attempts):
             reply = self._ask(frame, is_retry=attempt > 0)
@@ -184,8 +184,7 @@ class Requester:
         try:
             if len(frame) > self._max_bytes:
                 raise OversizedMessage(
-                    f"{where}: the reply has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
+                    over_limit(f"{where}: the reply", len(frame), self._max_bytes)
                 )
             reply = decode_reply(frame)
             if reply.error is not None or isinstance(reply.return_args, UnsetType):

@@ -21,6 +21,7 @@ from sf_actors.wire.envelope import (
     encode_heartbeat,
     encode_snapshot_reply,
 )
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -284,7 +285,7 @@ class DeltaOut(OutState[DeltaPublication]):
         )
         if len(reply) <= self._max_bytes:
             return reply
-        problem = f"the snapshot has {len(reply)} bytes, max_message_bytes allows {self._max_bytes}"
+        problem = over_limit("the snapshot", len(reply), self._max_bytes)
         self.counters.drop("too_large")
         self.warn("too_large", problem)
         return encode_failure(MessageTooLarge.__name__, problem, workflow_id)

@@ -16,6 +16,7 @@ from sf_actors.sockets.broadcast import send_to_who_has_room
 from sf_actors.sockets.frames import BATCH, NOBLOCK, send_frame
 from sf_actors.sockets.subscriptions import Subscriptions
 from sf_actors.wire.topic import pack
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,8 +134,7 @@ class Publication(ABC):
     def too_large(self, frame: bytes) -> MessageTooLarge:
         """Return the error for a frame of more than `max_bytes`."""
         return MessageTooLarge(
-            f"{self.model.where}: the update has {len(frame)} bytes, "
-            f"max_message_bytes allows {self.max_bytes}"
+            over_limit(f"{self.model.where}: the update", len(frame), self.max_bytes)
         )
 
     def open_socket(self) -> Socket | None:
