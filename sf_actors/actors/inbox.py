@@ -247,9 +247,9 @@ class SocketInbox:
             self._polled.append((source.item, _POLLIN))
 
     def forget(self, source: Pollable) -> None:
-        """Wait for a socket no longer, before it is closed."""
-        if self._sources.pop(source.item, None) is not None and not source.paused:
-            self._polled.remove((source.item, _POLLIN))
+        """Wait for a socket no longer, and read it no further, before it is closed."""
+        self.pause(source)
+        self._sources.pop(source.item, None)
 
     def close(self) -> list[Any]:
         """Free the descriptor of the wake-up; messages may still be put, and nobody waits.

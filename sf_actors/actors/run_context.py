@@ -54,9 +54,6 @@ class Supervisor(Protocol):
 class CallQueue(Protocol):
     """Runs calls that cannot run at once, one after the other; any thread."""
 
-    def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; whether it ran."""
-
     def enqueue(self, call: Call) -> None:
         """Queue a call, whoever has the turn."""
 

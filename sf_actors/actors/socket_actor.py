@@ -7,13 +7,16 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import pykka
+import zmq
 
 from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed, last_inbox
+from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.frames import BATCH
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.transport import Socket
     from sf_actors.sync.latch import Latch
+
+T = TypeVar("T")
 
 
 class Begin:
@@ -172,6 +177,38 @@ class SocketActor(pykka.ThreadingActor):
         self.sources.append(source)
         self.inbox.watch(source)
         return source
+
+    def read(
+        self, source: SocketSource, receive: Callable[[], T], take: Callable[[T], None]
+    ) -> None:
+        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
+
+        :param receive: reads one message, or raises `zmq.Again`
+        :param take: acts on it, or raises why it cannot be taken: then it is refused
+        """
+        waiting = self.inbox.waiting
+        for count in range(BATCH):
+            # the stop must not wait for slow handlers of what is not read yet
+            if source.paused or (waiting and count):
+                return
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
+            if count == 1 and (source.is_probably_single or not source.has_more()):
+                source.drained()
+                return
+            try:
+                message = receive()
+            except zmq.Again:
+                source.drained()
+                return
+            try:
+                take(message)
+            except MessageError as error:
+                self.refuse(error)
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.counters.drop(error.reason)
+        self.warn(error.reason, str(error))
 
     def tell(self, message: object) -> bool:
         """Bring a message to the actor; any thread.

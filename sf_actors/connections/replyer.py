@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
-from sf_actors.counters import Backlog, summary
+from sf_actors.counters import summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
 from sf_actors.schema.at_once import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
-    BATCH,
     MAX_ROUTING_ID,
     NOBLOCK,
     NOBLOCK_SNDMORE,
@@ -120,7 +121,6 @@ class Replyer(SocketActor):
         self._tells_texts = tells_texts(
             self.world.error_details, self._socket, is_secured=self.world.transport.is_secured
         )
-        self._max_queued: int = creation["high_water_mark"]
         self._max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
         self._decoded_at_once = request_decoder(self.model.arguments)
@@ -128,47 +128,29 @@ class Replyer(SocketActor):
             # the packed arguments tell a repeated request from another one under its id
             self._decoded_at_once = lambda _frame: None
         self._return_arguments = self.model.return_arguments
-        self._turn = self.world.turn
         self._cache = ReplyCache() if creation["deduplicate"] else None
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
-        self._backlog = self.counters.queued = Backlog()
+        self._deliveries = Deliveries(self)
 
     def on_begin(self) -> None:
         """Start reading."""
-        self._source = self.watch(self._socket)
+        self._receive = partial(receive_frames, self._socket, has_address=True)
+        self._deliveries.source = self.watch(self._socket)
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read until nothing is there, the batch is done, a message comes or too many wait."""
-        socket, waiting = self._socket, self.inbox.waiting
-        for count in range(BATCH):
-            if waiting and count:
-                # the stop must not wait for slow handlers of what is not read yet
-                return
-            # from the second message on, to read until EAGAIN is cheaper than to poll each time
-            if count == 1 and (source.is_probably_single or not source.has_more()):
-                source.drained()
-                return
-            backlog = self._backlog
-            if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
-                self.inbox.pause(source)
-                return
-            try:
-                frames = receive_frames(socket, has_address=True)
-            except zmq.Again:
-                source.drained()
-                return
-            self._take(frames)
+        """Read requests."""
+        self.read(source, self._receive, self._take)
 
     def on_message(self, message: Any) -> None:
-        """Send an answer that the router's thread brought."""
+        """Send an answer that the router's thread brought, or read on when there is room."""
         if isinstance(message, Request):
-            self._backlog.finish()
+            self._deliveries.finish()
             self._answer(message)
             for source in self.sources:
                 source.touched()
-                if source.paused and not self.is_draining:
-                    self.inbox.resume(source)
+        elif isinstance(message, ResumeReading):
+            self._deliveries.resume()
 
     def on_late(self, message: Any) -> None:
         """Count an answer that came when the socket was closed already."""
@@ -223,8 +205,7 @@ class Replyer(SocketActor):
             workflow_id = envelope.workflow_id
             args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
-            self.counters.drop(error.reason)
-            self.warn(error.reason, str(error))
+            self.refuse(error)
             if address:
                 self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
             return
@@ -238,16 +219,8 @@ class Replyer(SocketActor):
             workflow_id = self.world.new_workflow_id()
         request = Request(self, args, address, workflow_id, key)
         self.counters.in_flight += 1
-        turn = self._turn
-        if turn.try_acquire():
-            try:
-                turn.run(request)
-            finally:
-                turn.release()
+        if self._deliveries.run_or_queue(request):
             self._answer(request)
-        else:
-            self.world.router.enqueue(request)
-            self._backlog.bring()
 
     def _answer(self, request: Request) -> None:
         self.counters.in_flight -= 1

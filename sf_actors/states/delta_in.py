@@ -139,11 +139,12 @@ class DeltaIn(InState):
 
     def on_readable(self, source: SocketSource) -> None:
         """Read deltas, or the answer to a request."""
-        if source is self.subscription:
+        if source is self.deliveries.source:
             self.read_subscription(source)
             self._show_kept()
         else:
-            self._read_answers(source)
+            self.read(source, partial(receive_frames, source.socket), self._take_answer)
+            self._tell_error()
         self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:
@@ -190,7 +191,7 @@ class DeltaIn(InState):
         if replaced is not None:
             del actions
             # this takes long: others have the turn meanwhile
-            self.let_go_of_turn()
+            self.deliveries.let_go()
             free_gradually(replaced)
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:
@@ -245,7 +246,7 @@ class DeltaIn(InState):
             self._error = error
             left_out = None if error is None else self.throttle.admit("not followed", monotonic())
             if left_out is not None:
-                self.let_go_of_turn()
+                self.deliveries.let_go()
                 self.world.log.warning(
                     "state cannot be followed",
                     state=self.model.name,
@@ -286,20 +287,8 @@ class DeltaIn(InState):
             self.disconnect(self._requests)
             self._requests = None
 
-    def _read_answers(self, source: SocketSource) -> None:
-        while self._requests is source:
-            try:
-                frames = receive_frames(source.socket)
-            except zmq.Again:
-                source.drained()
-                return
-            try:
-                self._take_answer(decode_snapshot_reply(frames[-1]))
-            except MessageError as error:
-                self.refuse(error)
-            self._tell_error()
-
-    def _take_answer(self, reply: SnapshotReply) -> None:
+    def _take_answer(self, frames: list[bytes]) -> None:
+        reply = decode_snapshot_reply(frames[-1])
         token, now, replica = reply.workflow_id, monotonic(), self._replica
         if not isinstance(token, int):
             raise Undecodable(f"expected our own workflow id in the snapshot, got {token!r}")

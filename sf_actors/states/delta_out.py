@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import zmq
@@ -11,7 +12,7 @@ from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.persistent_map import free_gradually
-from sf_actors.sockets.frames import BATCH, receive_frames, require_short_id, split_address
+from sf_actors.sockets.frames import receive_frames, require_short_id, split_address
 from sf_actors.states.out_state import OutState, Publication
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
@@ -193,16 +194,7 @@ class DeltaOut(OutState[DeltaPublication]):
         if source is not self._requests:
             super().on_readable(source)
             return
-        for _ in range(BATCH):
-            if self._count_asking() >= self._max_asking:
-                self.inbox.pause(source)
-                break
-            try:
-                frames = receive_frames(source.socket, has_address=True)
-            except zmq.Again:
-                source.drained()
-                break
-            self._take_request(frames)
+        self.read(source, partial(receive_frames, source.socket, has_address=True), self._take)
         self._pack_for_those_who_ask()
 
     def on_step(self) -> None:
@@ -236,7 +228,7 @@ class DeltaOut(OutState[DeltaPublication]):
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
         self.inbox.has_work = True
 
-    def _take_request(self, frames: list[bytes]) -> None:
+    def _take(self, frames: list[bytes]) -> None:
         self.counters.received += 1
         address: list[bytes] = []
         try:
@@ -244,8 +236,7 @@ class DeltaOut(OutState[DeltaPublication]):
             address, payload = split_address(frames)
             request = decode_snapshot_request(payload)
         except MessageError as error:
-            self.counters.drop(error.reason)
-            self.warn(error.reason, str(error))
+            self.refuse(error)
             if address:
                 self._send(address, encode_failure(type(error).__name__, str(error), None))
             return
@@ -256,6 +247,8 @@ class DeltaOut(OutState[DeltaPublication]):
             # who grew impatient gets what it asked for at first
             asking = self._asking if tuple(address) in self._asking else self._asking_next
             asking.setdefault(tuple(address), request.workflow_id)
+            if self._count_asking() >= self._max_asking:
+                self.inbox.pause(self._requests)
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
         requests = self._requests
