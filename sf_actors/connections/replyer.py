@@ -17,11 +17,9 @@ from sf_actors.schema.at_once import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
     MAX_ROUTING_ID,
-    NOBLOCK,
-    NOBLOCK_SNDMORE,
     receive_frames,
     require_short_id,
-    send_frame,
+    send_answer,
     split_address,
 )
 from sf_actors.user_code.turn import Call
@@ -246,16 +244,4 @@ class Replyer(SocketActor):
         self._send(repetition.address, reply)
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
-        socket = self._socket
-        try:
-            for part in address:
-                send_frame(socket, part, NOBLOCK_SNDMORE)
-            send_frame(socket, frame, NOBLOCK)
-        except zmq.Again:
-            self.counters.drop("queue_full")
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counters.drop("peer_gone")
-        else:
-            self.counters.sent += 1
+        self.counters.sent += send_answer(self._socket, address, frame, self.counters)

@@ -10,6 +10,9 @@ import zmq.backend
 from sf_actors.errors import Undecodable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.counters import Counters
     from sf_actors.sockets.transport import Socket
 
 # Plain integers and libzmq's own calls: pyzmq's enums and its wrappers cost more than the calls.
@@ -49,6 +52,29 @@ def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
             frames.append(frame.bytes)
         if not frame.more:
             return frames
+
+
+def send_answer(
+    socket: Socket, address: Sequence[bytes], answer: bytes, counters: Counters
+) -> bool:
+    """Send an answer through a ROUTER socket, or count that nobody can take it; HOT.
+
+    :param address: the frames that lead back to who asked, up to the empty one
+    :returns: whether it was sent
+    """
+    try:
+        for part in address:
+            send_frame(socket, part, NOBLOCK_SNDMORE)
+        send_frame(socket, answer, NOBLOCK)
+    except zmq.Again:
+        counters.drop("queue_full")
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EHOSTUNREACH:
+            raise
+        counters.drop("peer_gone")
+    else:
+        return True
+    return False
 
 
 def require_short_id(routing_id: bytes) -> None:

@@ -12,7 +12,7 @@ from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.persistent_map import free_gradually
-from sf_actors.sockets.frames import receive_frames, require_short_id, split_address
+from sf_actors.sockets.frames import receive_frames, require_short_id, send_answer, split_address
 from sf_actors.states.out_state import OutState, Publication
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
@@ -251,16 +251,8 @@ class DeltaOut(OutState[DeltaPublication]):
                 self.inbox.pause(self._requests)
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
-        requests = self._requests
-        try:
-            requests.socket.send_multipart([*address, reply], zmq.NOBLOCK)
-        except zmq.Again:
-            self.counters.drop("queue_full")
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counters.drop("peer_gone")
-        requests.touched()
+        send_answer(self._requests.socket, address, reply, self.counters)
+        self._requests.touched()
 
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
