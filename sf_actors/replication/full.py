@@ -26,13 +26,11 @@ class LastValue:
     """What the publisher of a full state knows: its last value, which heartbeats repeat.
 
     :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the random number of this run
     :ivar frame: the last update as it is sent, None before the first; opaque here
     """
 
-    def __init__(self, *, epoch: int) -> None:
+    def __init__(self) -> None:
         self.number = -1
-        self.epoch = epoch
         self.frame: bytes | None = None
 
     def next_number(self) -> int:

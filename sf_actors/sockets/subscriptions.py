@@ -108,13 +108,14 @@ class Subscriptions:
 
     def read_all(self) -> None:
         """Read what subscribers said and go on to say; in the thread that may use the socket."""
-        if not self._is_readable():
+        if not self.is_readable():
             return
         until = monotonic() + LONGEST_READ_S
         while self._socket.poll(NEXT_MS) and monotonic() < until:
             self.read(BATCH)
 
-    def _is_readable(self) -> bool:
+    def is_readable(self) -> bool:
+        """Return whether subscribers said something; in the thread that may use the socket."""
         return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def _take(self, topic: bytes, descriptor: int | None) -> None:

@@ -58,14 +58,13 @@ class DeltaPublication(Publication):
         self._shape = model.arguments.shape
         self.log = PublisherLog(
             model.arguments.shape,
-            epoch=self.epoch,
+            epoch=self.out.epoch,
             digest=model.creation["digest"],
             value=self.fields.initial,
         )
 
     def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
-        super().take_epoch(epoch)
         self.log.epoch = epoch
 
     def send(self, args: Any, workflow_id: object) -> None:
@@ -78,7 +77,7 @@ class DeltaPublication(Publication):
             if fields is None:
                 self._send_any(self.fields.checked(args), workflow_id)
                 return
-            with self.lock:
+            with self.out.lock:
                 self._publish_next(fields, fields, workflow_id)
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
@@ -86,13 +85,13 @@ class DeltaPublication(Publication):
     def _send_any(self, update: Update, workflow_id: object) -> None:
         content, number, cuts = update.content, update.number, update.cuts
         if not update.is_snapshot:
-            with self.lock:
+            with self.out.lock:
                 self._publish_next(content, update.typed, workflow_id, number, cuts)
             return
         # before the lock is held, since it costs what the value holds
         whole = snapshot(update.typed, self._shape)
         digest = self.log.digest_of(whole)
-        with self.lock:
+        with self.out.lock:
             # a patch shares with the value before it what it does not change, a whole value nothing
             replaced = [self.log.value] if cuts else []
             fields = cast("Mapping[str, Any]", whole)
@@ -119,28 +118,27 @@ class DeltaPublication(Publication):
         :param fields: as a replica will decode them
         :param given: the caller's own number
         """
-        log = self.log
+        log, out = self.log, self.out
         number = log.number + 1 if given is None else given
         packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts)
-        frame = self.topic + packed
-        if len(frame) > self.max_bytes:
-            raise self.too_large(frame)
-        socket = self._socket if self._socket is not None else self.open_socket()
+        frame = out.topic + packed
+        if len(frame) > out.max_bytes:
+            raise out.too_large("update", frame)
+        if out.socket is None:
+            self.require_not_stopped()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
         log.publish(fields, is_snapshot, given, kept, digest)
-        if socket is not None:
-            self.publish(socket, frame)
+        if out.socket is not None:
+            out.send(frame)
             self.counters.sent += 1
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""
-        with self.lock:
+        with self.out.lock:
             log = self.log
-            beat = self.topic + encode_heartbeat(log.epoch, log.number, log.digest)
-            socket = self.open_socket()
-            if socket is not None:
-                self.publish(socket, beat)
+            beat = encode_heartbeat(log.epoch, log.number, log.digest)
+            self.out.send(self.out.topic + beat)
 
 
 class PackedSnapshot:
@@ -194,6 +192,8 @@ class DeltaOut(OutState[DeltaPublication]):
         if source is not self._requests:
             super().on_readable(source)
             return
+        # the more requests are read at once, the fewer snapshots are packed
+        source.is_probably_single = False
         self.read(source, partial(receive_frames, source.socket, has_address=True), self._take)
         self._pack_for_those_who_ask()
 
@@ -221,7 +221,7 @@ class DeltaOut(OutState[DeltaPublication]):
         if self.inbox.has_work or not self._asking_next:
             return
         self._asking, self._asking_next = self._asking_next, {}
-        with self.publication.lock:
+        with self.publication.out.lock:
             log = self.publication.log
             now, value = (log.epoch, log.number), log.value
         if self._snapshot is None or self._snapshot.now != now:
@@ -256,7 +256,7 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
-        with self.publication.lock:
+        with self.publication.out.lock:
             deltas = self.publication.log.since(request.epoch, request.after)
         if deltas is None or request.epoch is None:
             return None

@@ -18,11 +18,11 @@ def taken(actions: Any) -> list[int]:
 
 
 def test_the_publisher_numbers_from_0_and_keeps_its_last_frame() -> None:
-    last = LastValue(epoch=OLD)
+    last = LastValue()
     assert (last.number, last.frame, last.next_number()) == (-1, None, 0)
     assert last.publish(b"a") == 0
     assert last.publish(b"b") == 1
-    assert (last.number, last.frame, last.next_number(), last.epoch) == (1, b"b", 2, OLD)
+    assert (last.number, last.frame, last.next_number()) == (1, b"b", 2)
 
 
 def test_the_first_value_makes_a_replica_live() -> None:
