@@ -7,13 +7,12 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sf_actors.actors.inbox import Wakeup
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
     from sf_actors.sockets.endpoint import Endpoint
@@ -80,11 +79,7 @@ class RunContext:
     #: what the user chose that callers are told of errors; None: each socket decides
     error_details: ErrorDetails | None = None
     #: set when outbound calls that wait must give up
-    closing: LightEvent = field(default_factory=LightEvent)
-    #: called right after that, in the thread of the stop
-    when_closing: list[Callable[[], None]] = field(default_factory=list)
-    #: readable once `closing` is set; created by the first requester
-    closing_wakeup: Wakeup | None = None
+    closing: Closing = field(default_factory=Closing)
     #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 

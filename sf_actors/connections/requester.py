@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.connections.shared_connection import SharedConnection
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -83,9 +82,7 @@ class Requester:
         self._can_share = endpoint.scheme != "inproc"
         self._shared: SharedConnection | None = None
         self._is_closed = False
-        if world.closing_wakeup is None:
-            world.closing_wakeup = Wakeup()
-        self._closing_fd = world.closing_wakeup.fd
+        self._closing_fd = world.closing.fd
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
