@@ -21,6 +21,8 @@ from zmq import zmq_poll
 from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sf_actors.sockets.transport import Socket
 
 
@@ -88,13 +90,24 @@ class SocketSource(Pollable):
     :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
         not know: it waits for libzmq's descriptor alone, which signals a change, not a state, and
         whose signal another thread may eat (see `touched`)
+    :param receive: reads one message, or raises `zmq.Again`
+    :param take: acts on a message
     """
 
-    __slots__ = ("_asked", "socket")
+    __slots__ = ("_asked", "receive", "socket", "take")
 
-    def __init__(self, socket: Socket, *, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        is_shared: bool = False,
+        receive: Callable[[], Any] | None = None,
+        take: Callable[[Any], None] | None = None,
+    ) -> None:
         super().__init__(int(socket.getsockopt(zmq.FD)) if is_shared else socket, self)
         self.socket = socket
+        self.receive: Any = receive
+        self.take: Any = take
         self._asked = [(socket, _POLLIN)]
         self.may_be_readable = True
 
@@ -186,9 +199,37 @@ class SocketInbox:
                 self._wakeup.set()
 
     def get(self) -> Envelope[Any]:
-        """Return the next message, readable source or tick; waits for it."""
+        """Return the next message, readable source or tick; waits for it. HOT."""
         try:
-            return self._next()
+            while True:
+                with self._lock:
+                    if self.waiting:
+                        return self.waiting.popleft()
+                    self._is_idle = True
+                if self.deadline is not None and monotonic() >= self.deadline:
+                    self.deadline = None
+                    self._is_idle = False
+                    return _TICK
+                if self.has_work and self._is_works_turn:
+                    self._is_works_turn = self._is_idle = False
+                    return _STEP
+                for source in self._sources.values():
+                    if source.may_be_readable and not source.paused:
+                        return self._turn_of(source)
+                self._is_works_turn = self._is_works_turn or self.has_work
+                asked_at = monotonic()
+                ready = zmq_poll(self._polled, self._longest_wait_ms(asked_at))
+                for item, _ in ready:
+                    if item == self._wakeup.fd:
+                        self._wakeup.clear()
+                    else:
+                        source = self._sources[item]
+                        source.may_be_readable = True
+                        if len(ready) == 1:
+                            # no message has come, and no other source: without another round
+                            source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
+                            return self._turn_of(source)
+                self._is_idle = False
         except BaseException as error:  # noqa: BLE001 - see the top of the file
             return Envelope(WaitFailed(error))
 
@@ -229,43 +270,13 @@ class SocketInbox:
             self._wakeup.close()
             return _take_all(self.waiting)
 
-    def _next(self) -> Envelope[Any]:
-        while True:
-            with self._lock:
-                if self.waiting:
-                    return self.waiting.popleft()
-                self._is_idle = True
-            if self.deadline is not None and monotonic() >= self.deadline:
-                self.deadline = None
-                self._is_idle = False
-                return _TICK
-            if self.has_work and self._is_works_turn:
-                self._is_works_turn = self._is_idle = False
-                return _STEP
-            for source in self._sources.values():
-                if source.may_be_readable and not source.paused:
-                    return self._turn_of(source)
-            timeout_ms = -1
-            if self.has_work:
-                timeout_ms = 0
-                self._is_works_turn = True
-            elif self.deadline is not None:
-                # rounded up: zero until the deadline would be a busy loop
-                remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
-                timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)
-            asked_at = monotonic()
-            ready = zmq_poll(self._polled, timeout_ms)
-            for item, _ in ready:
-                if item == self._wakeup.fd:
-                    self._wakeup.clear()
-                else:
-                    source = self._sources[item]
-                    source.may_be_readable = True
-                    if len(ready) == 1:
-                        # no message has come, and no other source: without another round
-                        source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
-                        return self._turn_of(source)
-            self._is_idle = False
+    def _longest_wait_ms(self, now: float) -> int:
+        if self.has_work:
+            return 0
+        if self.deadline is None:
+            return -1
+        # rounded up: zero until the deadline would be a busy loop
+        return min(int(max(0.0, self.deadline - now) * 1000) + 1, _LONGEST_POLL_MS)
 
     def _turn_of(self, source: Pollable) -> Envelope[Any]:
         self._is_idle = False

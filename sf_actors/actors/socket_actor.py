@@ -7,7 +7,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 import zmq
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.transport import Socket
     from sf_actors.sync.latch import Latch
-
-T = TypeVar("T")
 
 
 class Begin:
@@ -106,7 +104,29 @@ class SocketActor(pykka.ThreadingActor):
         """Act before the sockets are closed."""
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read a socket until nothing is there, or a batch is done."""
+        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
+
+        A message whose `take` raises a `MessageError` is refused.
+        """
+        waiting, receive, take = self.inbox.waiting, source.receive, source.take
+        for count in range(BATCH):
+            # the stop must not wait for slow handlers of what is not read yet
+            if source.paused or (waiting and count):
+                return
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
+            if count == 1 and (source.is_probably_single or not source.has_more()):
+                break
+            try:
+                message = receive()
+            except zmq.Again:
+                break
+            try:
+                take(message)
+            except MessageError as error:
+                self.refuse(error)
+        else:
+            return
+        source.drained()
 
     def on_tick(self) -> None:
         """Act on the deadline of the inbox."""
@@ -171,39 +191,12 @@ class SocketActor(pykka.ThreadingActor):
         self._connected.remove(source.socket)
         self.world.transport.close(source.socket, linger_ms=0)
 
-    def watch(self, socket: Socket, *, is_shared: bool = False) -> SocketSource:
-        """Wait for a socket from now on; see `SocketSource` for shared ones."""
-        source = SocketSource(socket, is_shared=is_shared)
+    def watch(self, socket: Socket, **reading: Any) -> SocketSource:
+        """Wait for a socket from now on; `SocketSource` takes how it is read."""
+        source = SocketSource(socket, **reading)
         self.sources.append(source)
         self.inbox.watch(source)
         return source
-
-    def read(
-        self, source: SocketSource, receive: Callable[[], T], take: Callable[[T], None]
-    ) -> None:
-        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
-
-        :param receive: reads one message, or raises `zmq.Again`
-        :param take: acts on it, or raises why it cannot be taken: then it is refused
-        """
-        waiting = self.inbox.waiting
-        for count in range(BATCH):
-            # the stop must not wait for slow handlers of what is not read yet
-            if source.paused or (waiting and count):
-                return
-            # from the second message on, to read until EAGAIN is cheaper than to poll each time
-            if count == 1 and (source.is_probably_single or not source.has_more()):
-                source.drained()
-                return
-            try:
-                message = receive()
-            except zmq.Again:
-                source.drained()
-                return
-            try:
-                take(message)
-            except MessageError as error:
-                self.refuse(error)
 
     def refuse(self, error: MessageError) -> None:
         """Count a message that cannot be taken, and warn of it."""

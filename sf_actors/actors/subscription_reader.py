@@ -54,8 +54,8 @@ class Reader(SocketActor):
 
     def follow_subscription(self) -> None:
         """Wait for messages from now on."""
-        self._receive = partial(receive_frame, self.socket, NOBLOCK)
-        self.deliveries.source = self.watch(self.socket)
+        receive = partial(receive_frame, self.socket, NOBLOCK)
+        self.deliveries.source = self.watch(self.socket, receive=receive, take=self._take_frame)
 
     def subscribe_again(self) -> None:
         """Replace a connected socket by another one; what it had not read is lost."""
@@ -65,12 +65,12 @@ class Reader(SocketActor):
         self.socket = self.connect(zmq.SUB, "subscriber", self._topic)
         self.follow_subscription()
 
-    def read_subscription(self, source: SocketSource) -> None:
+    def on_readable(self, source: SocketSource) -> None:
         """Read a batch; the turn that the handler of one message had is kept for the next; HOT."""
         deliveries = self.deliveries
-        deliveries.keeps_turn = True
+        deliveries.keeps_turn = source is deliveries.source
         try:
-            self.read(source, self._receive, self._take_frame)
+            super().on_readable(source)
         finally:
             deliveries.keeps_turn = False
             deliveries.let_go()

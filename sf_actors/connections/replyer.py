@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
@@ -25,9 +25,6 @@ from sf_actors.sockets.frames import (
 from sf_actors.user_code.turn import Call
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
 from sf_actors.wording import over_limit
-
-if TYPE_CHECKING:
-    from sf_actors.actors.inbox import SocketSource
 
 
 class Request(Call):
@@ -60,7 +57,20 @@ class Request(Call):
 
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Encode the reply while nobody can change what the handler returned."""
-        self.frame = self.replyer.encode(result, error, self.workflow_id)
+        replyer = self.replyer
+        if error is None:
+            try:
+                frame = encode_reply(replyer.checked_reply(result), self.workflow_id)
+                if len(frame) <= replyer.max_bytes:
+                    self.frame = frame
+                    return
+                problem = over_limit(f"{self.label}: the reply", len(frame), replyer.max_bytes)
+                error = InvalidArguments(problem)
+            except InvalidArguments as invalid:
+                error = invalid
+            replyer.note_invalid(error)
+        text = summary(error).partition(": ")[2] if replyer.tells_texts else ""
+        self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
 
     def settle(self) -> None:
         """Bring the answer to the thread that owns the socket."""
@@ -116,16 +126,16 @@ class Replyer(SocketActor):
         self._socket = self.bind(zmq.ROUTER, "replyer")
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._tells_texts = tells_texts(
+        self.tells_texts = tells_texts(
             self.world.error_details, self._socket, is_secured=self.world.transport.is_secured
         )
-        self._max_bytes: int = creation["max_message_bytes"]
+        self.max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
         self._decoded_at_once = request_decoder(self.model.arguments)
         if creation["deduplicate"]:
             # the packed arguments tell a repeated request from another one under its id
             self._decoded_at_once = lambda _frame: None
-        self._return_arguments = self.model.return_arguments
+        self.checked_reply = self.model.return_arguments.checked
         self._cache = ReplyCache() if creation["deduplicate"] else None
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
@@ -133,12 +143,8 @@ class Replyer(SocketActor):
 
     def on_begin(self) -> None:
         """Start reading."""
-        self._receive = partial(receive_frames, self._socket, has_address=True)
-        self._deliveries.source = self.watch(self._socket)
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read requests."""
-        self.read(source, self._receive, self._take)
+        receive = partial(receive_frames, self._socket, has_address=True)
+        self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought, or read on when there is room."""
@@ -157,32 +163,19 @@ class Replyer(SocketActor):
         else:
             super().on_late(message)
 
-    def encode(self, result: Any, error: BaseException | None, workflow_id: object) -> bytes:
-        """Return the frame that answers a request; runs in the turn."""
-        if error is None:
-            try:
-                reply = self._return_arguments.checked(result)
-                frame = encode_reply(reply, workflow_id)
-                if len(frame) <= self._max_bytes:
-                    return frame
-                error = InvalidArguments(
-                    over_limit(f"{self.model.where}: the reply", len(frame), self._max_bytes)
-                )
-            except InvalidArguments as invalid:
-                error = invalid
-            self.counters.handled -= 1
-            self.counters.fail(error)
-            # whoever asks can bring it about as often as he likes
-            left_out = self.throttle.admit("reply fails its model", monotonic())
-            if left_out is not None:
-                self.world.log.error(
-                    "reply fails its model",
-                    model=self.model.where,
-                    error=str(error),
-                    left_out=left_out,
-                )
-        text = summary(error).partition(": ")[2] if self._tells_texts else ""
-        return encode_failure(type(error).__name__, text, workflow_id)
+    def note_invalid(self, error: BaseException) -> None:
+        """Count and log that what a handler returned is no reply; runs in the turn."""
+        self.counters.handled -= 1
+        self.counters.fail(error)
+        # whoever asks can bring it about as often as he likes
+        left_out = self.throttle.admit("reply fails its model", monotonic())
+        if left_out is not None:
+            self.world.log.error(
+                "reply fails its model",
+                model=self.model.where,
+                error=str(error),
+                left_out=left_out,
+            )
 
     def _take(self, frames: list[bytes]) -> None:
         self.counters.received += 1
@@ -196,8 +189,8 @@ class Replyer(SocketActor):
                 address = frames
             else:
                 address, payload = split_address(frames)
-            if len(payload) > self._max_bytes:
-                raise OversizedMessage(over_limit("the request", len(payload), self._max_bytes))
+            if len(payload) > self.max_bytes:
+                raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
             envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id
@@ -205,7 +198,8 @@ class Replyer(SocketActor):
         except MessageError as error:
             self.refuse(error)
             if address:
-                self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
+                failure = encode_failure(type(error).__name__, str(error), workflow_id)
+                self._send(address, failure)
             return
         key: bytes | None = None
         if self._cache is not None and envelope.request_id is not None:
@@ -221,11 +215,13 @@ class Replyer(SocketActor):
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
+        """Send a reply; HOT."""
         self.counters.in_flight -= 1
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        self._send(request.address, request.frame)
+        counters, address = self.counters, request.address
+        counters.sent += send_answer(self._socket, address, request.frame, counters)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
         """Answer a request that came before without the handler, now or when it is done."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sf_actors.actors.deliveries import Deliveries
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.schema.at_once import published_decoder
 from sf_actors.wire.envelope import decode_published
-
-if TYPE_CHECKING:
-    from sf_actors.actors.inbox import SocketSource
 
 #: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
 MAX_PUBLISHERS = 1_000
@@ -89,10 +86,6 @@ class Subscriber(Reader):
         if self._pulse is not None:
             self._pulse.end()
             self.counters.peers = 0
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read messages."""
-        self.read_subscription(source)
 
     def take(self, message: bytes | memoryview) -> None:
         """Decode a message and have it handled."""

@@ -139,11 +139,10 @@ class DeltaIn(InState):
 
     def on_readable(self, source: SocketSource) -> None:
         """Read deltas, or the answer to a request."""
+        super().on_readable(source)
         if source is self.deliveries.source:
-            self.read_subscription(source)
             self._show_kept()
         else:
-            self.read(source, partial(receive_frames, source.socket), self._take_answer)
             self._tell_error()
         self.wait_until(self._replica.next_deadline)
 
@@ -269,7 +268,9 @@ class DeltaIn(InState):
             self._drop_requests()
         self._was_heard = is_heard
         if self._requests is None:
-            self._requests = self.watch(self.connect(zmq.DEALER, "requester"))
+            socket = self.connect(zmq.DEALER, "requester")
+            receive = partial(receive_frames, socket)
+            self._requests = self.watch(socket, receive=receive, take=self._take_answer)
         self._is_answered = False
         request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
         try:

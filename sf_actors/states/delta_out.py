@@ -185,16 +185,14 @@ class DeltaOut(OutState[DeltaPublication]):
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         super().open()
-        self._requests = self.watch(requests)
+        receive = partial(receive_frames, requests, has_address=True)
+        self._requests = self.watch(requests, receive=receive, take=self._take)
 
     def on_readable(self, source: SocketSource) -> None:
         """Greet subscribers, read requests for snapshots."""
-        if source is not self._requests:
-            super().on_readable(source)
-            return
         # the more requests are read at once, the fewer snapshots are packed
         source.is_probably_single = False
-        self.read(source, partial(receive_frames, source.socket, has_address=True), self._take)
+        super().on_readable(source)
         self._pack_for_those_who_ask()
 
     def on_step(self) -> None:

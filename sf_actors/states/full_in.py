@@ -34,7 +34,7 @@ class FullIn(InState):
 
     def on_readable(self, source: SocketSource) -> None:
         """Read values."""
-        self.read_subscription(source)
+        super().on_readable(source)
         self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:

@@ -165,7 +165,10 @@ class OutState(SocketActor, Generic[P]):
         self._beat_at = self.inbox.deadline = self._greeted_at + self._heartbeat_s
 
     def on_readable(self, source: SocketSource) -> None:
-        """Greet who subscribes, so that it knows that it is heard."""
+        """Greet who subscribes, so that it knows that it is heard; read other sockets."""
+        if source is not self._publisher:
+            super().on_readable(source)
+            return
         if self.publication.read_subscriptions(source):
             self._someone_waits = True
         if self._someone_waits:
