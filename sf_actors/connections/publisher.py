@@ -72,8 +72,8 @@ class Publisher:
             out.send(frame)
             self._number = self.counters.sent = number + 1
 
-    def _listen(self) -> None:
-        self.out.look_at = monotonic() + LISTENING_PAUSE_S
+    def _listen(self, now: float) -> None:
+        self.out.look_at = now + LISTENING_PAUSE_S
         if self.out.subscriptions is not None:
             self.out.subscriptions.read_all()
         look_for_descriptors(self._world.log)

@@ -36,7 +36,7 @@ class PublishingSocket:
     :param creation: the creation arguments of the model
     :param where: the model, for messages
     :param look: looks at what subscribers said, which comes in only where the socket is used, and
-        sets `look_at`; called after a send
+        sets `look_at`; called after a send, with the time
     :ivar epoch: a random number that no other start will have, another one for each socket
     :ivar socket: None while there is none
     :ivar look_at: when `look` is due, in seconds of `time.monotonic`
@@ -49,7 +49,7 @@ class PublishingSocket:
         log: Logger,
         *,
         where: str,
-        look: Callable[[], None],
+        look: Callable[[float], None],
     ) -> None:
         self.lock = threading.Lock()
         self.topic = pack(creation["topic"])
@@ -87,8 +87,8 @@ class PublishingSocket:
             send_frame(self.socket, frame, NOBLOCK)
         except zmq.Again:
             send_to_who_has_room(self.socket, frame, self._counters)
-        if monotonic() >= self.look_at:
-            self._look()
+        if (now := monotonic()) >= self.look_at:
+            self._look(now)
 
     def too_large(self, noun: str, frame: bytes) -> MessageTooLarge:
         """Return the error for a frame of more than `max_bytes`."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from sf_actors.log.throttle import Throttle
-from sf_actors.sockets.frames import BATCH, NOBLOCK
+from sf_actors.sockets.frames import BATCH, NOBLOCK, POLLIN
 
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
@@ -35,6 +35,9 @@ TOPIC_BYTES = 16
 #: reads at most, in seconds: the topics of a bus come in one after another.
 NEXT_MS = 1
 LONGEST_READ_S = 0.05
+
+# A plain integer: pyzmq's enums cost more than its calls.
+_EVENTS: Final = int(zmq.EVENTS)
 
 _SUBSCRIBE: Final = 1
 _CANCEL: Final = 0
@@ -116,7 +119,7 @@ class Subscriptions:
 
     def is_readable(self) -> bool:
         """Return whether subscribers said something; in the thread that may use the socket."""
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return bool(int(self._socket.getsockopt(_EVENTS)) & POLLIN)
 
     def _take(self, topic: bytes, descriptor: int | None) -> None:
         size = len(topic) + TOPIC_BYTES

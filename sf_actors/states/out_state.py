@@ -103,10 +103,10 @@ class Publication(ABC):
         if self.out.socket is None and self._world.closing.is_set():
             raise ServiceStopped(f"{self.model.where}: {self._world.name} has stopped")
 
-    def _look(self) -> None:
+    def _look(self, now: float) -> None:
         """Tell the actor to look for subscriptions: a send may eat the signal of one."""
         out = self.out
-        out.look_at = monotonic() + self.look_pause_s
+        out.look_at = now + self.look_pause_s
         if self.actor is None or out.subscriptions is None or not out.subscriptions.is_readable():
             return
         if self.actor.tell(SubscriptionWaits()):

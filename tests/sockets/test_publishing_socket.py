@@ -103,14 +103,14 @@ def came(sub: Any) -> bytes | None:
         return None
 
 
-def socket_that_looks(look: Callable[[], None]) -> PublishingSocket:
+def socket_that_looks(look: Callable[[float], None]) -> PublishingSocket:
     creation = {"topic": None, "max_message_bytes": 10, "is_x_pub": False}
     log: Any = None
     return PublishingSocket(creation, Counters("dropped"), log, where="here", look=look)
 
 
 def test_each_socket_is_another_epoch() -> None:
-    out = socket_that_looks(lambda: None)
+    out = socket_that_looks(lambda now: None)
     epochs = [out.epoch]
     for _ in range(2):
         with bare(zmq.XPUB) as socket:
@@ -122,7 +122,7 @@ def test_each_socket_is_another_epoch() -> None:
 
 def test_a_send_looks_for_subscriptions_when_that_is_due() -> None:
     looks: list[str] = []
-    out = socket_that_looks(lambda: looks.append("look"))
+    out = socket_that_looks(lambda now: looks.append("look"))
     out.send(b"no socket is there")
     assert looks == []
     with bare(zmq.XPUB) as socket:
