@@ -218,7 +218,9 @@ class SocketInbox:
                         return self._turn_of(source)
                 self._is_works_turn = self._is_works_turn or self.has_work
                 asked_at = monotonic()
-                ready = zmq_poll(self._polled, self._longest_wait_ms(asked_at))
+                is_endless = self.deadline is None and not self.has_work
+                timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
+                ready = zmq_poll(self._polled, timeout_ms)
                 for item, _ in ready:
                     if item == self._wakeup.fd:
                         self._wakeup.clear()
@@ -271,10 +273,8 @@ class SocketInbox:
             return _take_all(self.waiting)
 
     def _longest_wait_ms(self, now: float) -> int:
-        if self.has_work:
+        if self.has_work or self.deadline is None:
             return 0
-        if self.deadline is None:
-            return -1
         # rounded up: zero until the deadline would be a busy loop
         return min(int(max(0.0, self.deadline - now) * 1000) + 1, _LONGEST_POLL_MS)
 

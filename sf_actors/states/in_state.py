@@ -91,7 +91,7 @@ class InState(Reader):
         phase = self._followed.phase if is_last else self._shown[2]
         self._shown = (self._followed.epoch, number, phase)
         if self.handler is not None and number >= 0:
-            plain = thaw(fields)
+            plain = fields if type(fields) is dict else thaw(fields)
             self.deliveries.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 
     def start_to_follow(self) -> None:
