@@ -10,7 +10,7 @@ the caller of to_send   check, encode, send, wait for the reply            an ou
 ======================  =================================================  =======================
 
 A message comes in on the socket of an inbound actor. Its thread decodes it and hands a `Call` to
-the `HandlerLock`: when no user code runs and none waits, the handler runs at once in that thread;
+its `Deliveries`: when no user code runs and none waits, the handler runs at once in that thread;
 else the call queues at the router and runs in the router's thread, and its answer comes back to the
 actor as a message. Either way one handler runs at a time, and each connection keeps its order.
 Where one connection alone brings calls, the router has no thread until one of them has to wait.

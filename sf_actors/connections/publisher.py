@@ -38,7 +38,6 @@ class Publisher:
         self.counters = Counters("sent", "dropped", "last_error")
         self._world = world
         self._checked = model.arguments.checked
-        self._number = 0
         self.out = PublishingSocket(
             model.creation, self.counters, world.log, where=model.where, look=self._listen
         )
@@ -61,16 +60,17 @@ class Publisher:
         :raises InvalidArguments: the arguments fail the model
         """
         checked = self._checked(args)
-        out = self.out
+        out, counters = self.out, self.counters
         with out.lock:
             if out.socket is None:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            number = self._number
-            frame = out.topic + encode_published(checked, workflow_id, out.epoch, number)
+            # the number of a message is how many went out before it
+            packed = encode_published(checked, workflow_id, out.epoch, counters.sent)
+            frame = out.topic + packed
             if len(frame) > out.max_bytes:
                 raise out.too_large("message", frame)
             out.send(frame)
-            self._number = self.counters.sent = number + 1
+            counters.sent += 1
 
     def _listen(self, now: float) -> None:
         self.out.look_at = now + LISTENING_PAUSE_S

@@ -42,6 +42,21 @@ class PublishingSocket:
     :ivar look_at: when `look` is due, in seconds of `time.monotonic`
     """
 
+    __slots__ = (
+        "_counters",
+        "_is_of_bus",
+        "_log",
+        "_look",
+        "_where",
+        "epoch",
+        "lock",
+        "look_at",
+        "max_bytes",
+        "socket",
+        "subscriptions",
+        "topic",
+    )
+
     def __init__(
         self,
         creation: Mapping[str, Any],
@@ -81,12 +96,13 @@ class PublishingSocket:
 
     def send(self, frame: bytes) -> None:
         """Send to whoever subscribes, if there is a socket; HOT."""
-        if self.socket is None:
+        socket = self.socket
+        if socket is None:
             return
         try:
-            send_frame(self.socket, frame, NOBLOCK)
+            send_frame(socket, frame, NOBLOCK)
         except zmq.Again:
-            send_to_who_has_room(self.socket, frame, self._counters)
+            send_to_who_has_room(socket, frame, self._counters)
         if (now := monotonic()) >= self.look_at:
             self._look(now)
 
