@@ -143,7 +143,7 @@ class Replyer(SocketActor):
 
     def on_begin(self) -> None:
         """Start reading."""
-        receive = partial(receive_frames, self._socket, has_address=True)
+        receive = partial(receive_frames, self._socket, 1)
         self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
 
     def on_message(self, message: Any) -> None:

@@ -37,15 +37,15 @@ MAX_ROUTING_ID = 255
 MAX_FRAMES = 2 * MAX_ADDRESS_FRAMES
 
 
-def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
+def receive_frames(socket: Socket, addresses: int = 0) -> list[bytes]:
     """Read one message, of one with far too many frames the first ones; HOT.
 
     A frame that is not copied at once knows whether another follows; to ask the socket costs more.
 
-    :param has_address: it is a ROUTER socket, which puts an address before each message
+    :param addresses: how many the socket puts before each message: one if it is a ROUTER
     :raises zmq.Again: there is none
     """
-    frames = [receive_frame(socket, NOBLOCK)] if has_address else []
+    frames = [receive_frame(socket, NOBLOCK)] if addresses else []
     while True:
         frame = receive_frame(socket, NOBLOCK, False)
         if len(frames) <= MAX_FRAMES:

@@ -185,7 +185,7 @@ class DeltaOut(OutState[DeltaPublication]):
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         super().open()
-        receive = partial(receive_frames, requests, has_address=True)
+        receive = partial(receive_frames, requests, 1)
         self._requests = self.watch(requests, receive=receive, take=self._take)
 
     def on_readable(self, source: SocketSource) -> None:

@@ -20,7 +20,7 @@ def test_an_answer_goes_back_to_who_asked(tmp_path: Path) -> None:
     with bare(zmq.ROUTER, bind=address) as router, bare(zmq.REQ, connect=address) as asking:
         asking.send(b"question")
         assert router.poll(PATIENCE_MS)
-        way_back, question = split_address(receive_frames(router, has_address=True))
+        way_back, question = split_address(receive_frames(router, addresses=1))
         assert send_answer(router, way_back, b"answer to " + question, counters)
 
         assert asking.recv() == b"answer to question"
@@ -46,7 +46,7 @@ def test_an_answer_for_who_reads_none_is_counted(tmp_path: Path) -> None:
         asking.connect(address)
         asking.send_multipart([b"", b"question"])
         assert router.poll(PATIENCE_MS)
-        way_back, _ = split_address(receive_frames(router, has_address=True))
+        way_back, _ = split_address(receive_frames(router, addresses=1))
         while send_answer(router, way_back, b"x" * 100_000, counters):
             pass
     assert counters.dropped == {"queue_full": 1}
