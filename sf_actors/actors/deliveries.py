@@ -55,22 +55,6 @@ class Deliveries:
     :ivar keeps_turn: the turn that one call had is kept for the next, until `let_go`
     """
 
-    __slots__ = (
-        "_actor",
-        "_delivery",
-        "_early",
-        "_has_turn",
-        "_max_queued",
-        "_new_workflow_id",
-        "_router",
-        "_turn",
-        "_waits_for_room",
-        "backlog",
-        "counters",
-        "keeps_turn",
-        "source",
-    )
-
     def __init__(
         self, actor: SocketActor, source: SocketSource | None = None, *, is_ready: bool = True
     ) -> None:

@@ -59,9 +59,8 @@ class Reader(SocketActor):
 
     def subscribe_again(self) -> None:
         """Replace a connected socket by another one; what it had not read is lost."""
-        for source in list(self.sources):
-            if source.socket is self.socket:
-                self.disconnect(source)
+        if self.deliveries.source is not None:
+            self.disconnect(self.deliveries.source)
         self.socket = self.connect(zmq.SUB, "subscriber", self._topic)
         self.follow_subscription()
 

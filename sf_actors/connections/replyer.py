@@ -83,19 +83,14 @@ class Request(Call):
 
     def cancel(self) -> None:
         """Answer that the service stopped before the handler was called."""
-        self.frame = encode_failure(
-            "ServiceStopped", "the service stopped before it came to this request", self.workflow_id
-        )
-        self.counters.drop("stopped")
-        self.settle()
+        self._give_up("the service stopped before it came to this request")
 
     def leave_behind(self) -> None:
         """Answer that the service stopped before the handler returned."""
-        self.frame = encode_failure(
-            "ServiceStopped",
-            "the service stopped before its handler came to an end",
-            self.workflow_id,
-        )
+        self._give_up("the service stopped before its handler came to an end")
+
+    def _give_up(self, problem: str) -> None:
+        self.frame = encode_failure("ServiceStopped", problem, self.workflow_id)
         self.counters.drop("stopped")
         self.settle()
 

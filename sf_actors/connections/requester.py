@@ -277,26 +277,20 @@ class Requester:
         shared.close()
 
     def _connect_shared(self) -> SharedConnection:
-        socket = self._world.transport.connected(
-            zmq.DEALER,
-            self._endpoint,
-            self.model.creation,
-            where=self.model.where,
-            server=self.model.name,
-            # no request is to be carried out when its time has long been over
-            is_immediate=True,
-        )
+        # no request is to be carried out when its time has long been over
+        socket = self._connect(zmq.DEALER, is_immediate=True)
         try:
             return SharedConnection(socket, self._closing_fd, where=self.model.where)
         except BaseException:
             self._world.transport.close(socket, linger_ms=0)
             raise
 
-    def _connect(self) -> Socket:
+    def _connect(self, kind: int = zmq.REQ, *, is_immediate: bool = False) -> Socket:
         return self._world.transport.connected(
-            zmq.REQ,
+            kind,
             self._endpoint,
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
+            is_immediate=is_immediate,
         )

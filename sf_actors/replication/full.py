@@ -1,4 +1,4 @@
-"""A state of which every update is the whole value: the publisher's last one, and its replica."""
+"""The replica of a state of which every update is the whole value."""
 
 from __future__ import annotations
 
@@ -20,28 +20,6 @@ if TYPE_CHECKING:
     Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 _PUBLISHERS = 1024
-
-
-class LastValue:
-    """What the publisher of a full state knows: its last value, which heartbeats repeat.
-
-    :ivar number: the last update's number, -1 before the first
-    :ivar frame: the last update as it is sent, None before the first; opaque here
-    """
-
-    def __init__(self) -> None:
-        self.number = -1
-        self.frame: bytes | None = None
-
-    def next_number(self) -> int:
-        """Return the number that the next update gets: its frame is packed with it."""
-        return self.number + 1
-
-    def publish(self, frame: bytes) -> int:
-        """Keep the frame of an update and return the update's number."""
-        self.number += 1
-        self.frame = frame
-        return self.number
 
 
 class FullReplica:

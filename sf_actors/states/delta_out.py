@@ -163,13 +163,7 @@ class DeltaOut(OutState[DeltaPublication]):
     """Owns the XPUB socket of the deltas and the ROUTER socket of the snapshots."""
 
     counted = ("sent", "received", "dropped", "restarts", "last_error")
-
-    @classmethod
-    def publication_of(
-        cls, world: RunContext, model: Model, counters: Counters
-    ) -> DeltaPublication:
-        """Return what callers use, which outlives a restart of the actor."""
-        return DeltaPublication(world, model, counters)
+    publication_type = DeltaPublication
 
     def open(self) -> None:
         """Open both sockets."""

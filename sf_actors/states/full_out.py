@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.full import LastValue
 from sf_actors.states.out_state import OutState, Publication
 from sf_actors.wire.envelope import encode_published
 
@@ -22,7 +21,9 @@ class FullPublication(Publication):
 
     def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
         super().__init__(world, model, counters)
-        self._last = LastValue()
+        self._number = -1
+        #: the last update as it was sent
+        self._frame: bytes | None = None
 
     def send(self, args: Any, workflow_id: object) -> None:
         """Check a value, number it and publish it; any thread.
@@ -34,11 +35,11 @@ class FullPublication(Publication):
         with out.lock:
             if out.socket is None:
                 self.require_not_stopped()
-            number = self._last.next_number()
+            number = self._number + 1
             frame = out.topic + encode_published(checked, workflow_id, out.epoch, number)
             if len(frame) > out.max_bytes:
                 raise out.too_large("update", frame)
-            self._last.publish(frame)
+            self._number, self._frame = number, frame
             if out.socket is not None:
                 out.send(frame)
                 self.counters.sent += 1
@@ -46,16 +47,12 @@ class FullPublication(Publication):
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""
         with self.out.lock:
-            if self._last.frame is not None:
-                self.out.send(self._last.frame)
+            if self._frame is not None:
+                self.out.send(self._frame)
 
 
 class FullOut(OutState[FullPublication]):
     """Owns the XPUB socket of a full update state."""
 
     counted = ("sent", "dropped", "restarts", "last_error")
-
-    @classmethod
-    def publication_of(cls, world: RunContext, model: Model, counters: Counters) -> FullPublication:
-        """Return what callers use, which outlives a restart of the actor."""
-        return FullPublication(world, model, counters)
+    publication_type = FullPublication
