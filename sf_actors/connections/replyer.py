@@ -146,8 +146,6 @@ class Replyer(SocketActor):
         if isinstance(message, Request):
             self._deliveries.finish()
             self._answer(message)
-            for source in self.sources:
-                source.touched()
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
 

@@ -277,7 +277,6 @@ class DeltaIn(InState):
             self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
-        self._requests.touched()
 
     def _is_heard(self) -> bool:
         age_s = self._replica.status(monotonic()).age_s

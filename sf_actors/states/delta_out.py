@@ -167,7 +167,6 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def open(self) -> None:
         """Open both sockets."""
-        self._max_bytes: int = self.model.creation["max_message_bytes"]
         self._max_asking: int = self.model.creation["high_water_mark"]
         #: who waits for the snapshot that is being packed, and who asked after that was begun:
         #: where the reply goes, and the workflow id of the request
@@ -244,7 +243,6 @@ class DeltaOut(OutState[DeltaPublication]):
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
         send_answer(self._requests.socket, address, reply, self.counters)
-        self._requests.touched()
 
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
@@ -253,16 +251,16 @@ class DeltaOut(OutState[DeltaPublication]):
         if deltas is None or request.epoch is None:
             return None
         reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
-        return reply if len(reply) <= self._max_bytes else None
+        return reply if len(reply) <= self.publication.out.max_bytes else None
 
     def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
         epoch, number = packed.now
         reply = encode_snapshot_reply(
             packed.packing.raw, number, workflow_id, epoch=epoch, cuts=packed.packing.cuts
         )
-        if len(reply) <= self._max_bytes:
+        if len(reply) <= self.publication.out.max_bytes:
             return reply
-        problem = over_limit("the snapshot", len(reply), self._max_bytes)
+        problem = over_limit("the snapshot", len(reply), self.publication.out.max_bytes)
         self.counters.drop("too_large")
         self.warn("too_large", problem)
         return encode_failure(MessageTooLarge.__name__, problem, workflow_id)
