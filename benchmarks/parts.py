@@ -85,7 +85,7 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
     outlets = to_send.__self__._outlets  # noqa: SLF001
     trades, book = outlets["connection", "trades"], outlets["state", "book"]
     trade_fields = trades.model.arguments
-    socket, lock = trades._socket, threading.Lock()  # noqa: SLF001
+    socket, lock = trades.out.socket, threading.Lock()
     frame = encode_published(TRADE, "0x123456789abcdef", 2**60, 5)
     change = {"levels": {"777": 0.5}}
     update = book.fields.checked(change)

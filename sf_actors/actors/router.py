@@ -94,18 +94,8 @@ class Router(Actor):
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._world.supervisor.router_faulted(error)
 
-    def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; any thread.
-
-        :returns: True when it ran, False when it waits and `Call.settle` will tell
-        """
-        if self._turn.try_run(call):
-            return True
-        self.enqueue(call)
-        return False
-
     def enqueue(self, call: Call) -> None:
-        """Queue a call, whoever has the turn; any thread."""
+        """Queue a call, whoever has the turn; any thread. `Call.settle` tells that it is over."""
         self._turn.enqueue()
         self.queue.add(call)
         if not self._has_begun:

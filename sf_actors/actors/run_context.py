@@ -7,13 +7,12 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sf_actors.actors.inbox import Wakeup
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
     from sf_actors.sockets.endpoint import Endpoint
@@ -54,9 +53,6 @@ class Supervisor(Protocol):
 class CallQueue(Protocol):
     """Runs calls one after another; any thread."""
 
-    def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; return True if it ran."""
-
     def enqueue(self, call: Call) -> None:
         """Queue a call even if it could run at once."""
 
@@ -82,13 +78,9 @@ class RunContext:
     assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: what the user chose that callers are told of errors; None: each socket decides
     error_details: ErrorDetails | None = None
-    #: set when waiting outbound calls must give up
-    closing: LightEvent = field(default_factory=LightEvent)
-    #: called right after `closing` is set, in the thread of the stop
-    when_closing: list[Callable[[], None]] = field(default_factory=list)
-    #: readable once `closing` is set; created by the first requester
-    closing_wakeup: Wakeup | None = None
-    #: returns the id of a workflow that begins here: unique, cheap and short; HOT
+    #: set when outbound calls that wait must give up
+    closing: Closing = field(default_factory=Closing)
+    #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 
 

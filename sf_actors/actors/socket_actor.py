@@ -10,11 +10,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
+import zmq
 
 from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
+from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.frames import BATCH
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -98,7 +101,29 @@ class SocketActor(Actor):
         """Act before the sockets are closed."""
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read a socket until nothing is there, or a batch is done."""
+        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
+
+        A message whose `take` raises a `MessageError` is refused.
+        """
+        waiting, receive, take = self.inbox.waiting, source.receive, source.take
+        for count in range(BATCH):
+            # the stop must not wait for slow handlers of what is not read yet
+            if source.paused or (waiting and count):
+                return
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
+            if count == 1 and (source.is_probably_single or not source.has_more()):
+                break
+            try:
+                message = receive()
+            except zmq.Again:
+                break
+            try:
+                take(message)
+            except MessageError as error:
+                self.refuse(error)
+        else:
+            return
+        source.drained()
 
     def on_tick(self) -> None:
         """Act on the deadline of the inbox."""
@@ -163,12 +188,17 @@ class SocketActor(Actor):
         self._connected.remove(source.socket)
         self.world.transport.close(source.socket, linger_ms=0)
 
-    def watch(self, socket: Socket, *, is_shared: bool = False) -> SocketSource:
-        """Wait for a socket from now on; see `SocketSource` for shared ones."""
-        source = SocketSource(socket, is_shared=is_shared)
+    def watch(self, socket: Socket, **reading: Any) -> SocketSource:
+        """Wait for a socket from now on; `SocketSource` takes how it is read."""
+        source = SocketSource(socket, **reading)
         self.sources.append(source)
         self.inbox.watch(source)
         return source
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.counters.drop(error.reason)
+        self.warn(error.reason, str(error))
 
     def tell(self, message: object) -> bool:
         """Bring a message to the actor; any thread.

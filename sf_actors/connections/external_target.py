@@ -55,7 +55,7 @@ class ExternalTarget:
         self._timeout_s: float | None = model.creation["timeout_s"]
         self._count_lock = threading.Lock()
         self._waited_for: set[Outcome] = set()
-        world.when_closing.append(self._give_up)
+        world.closing.call(self._give_up)
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
         """Check the arguments, call the target by keyword, check the result; any thread.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.connections.shared_connection import SharedConnection
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -26,6 +25,7 @@ from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
@@ -82,9 +82,7 @@ class Requester:
         self._can_share = endpoint.scheme != "inproc"
         self._shared: SharedConnection | None = None
         self._is_closed = False
-        if world.closing_wakeup is None:
-            world.closing_wakeup = Wakeup()
-        self._closing_fd = world.closing_wakeup.fd
+        self._closing_fd = world.closing.fd
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
@@ -101,8 +99,7 @@ class Requester:
         frame = encode_request(checked, workflow_id, request_id)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
-                f"{self.model.where}: the request has {len(frame)} bytes, "
-                f"max_message_bytes allows {self._max_bytes}"
+                over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
         for attempt in range(self._attempts):
             reply = self._ask(frame, is_retry=attempt > 0)
@@ -184,8 +181,7 @@ class Requester:
         try:
             if len(frame) > self._max_bytes:
                 raise OversizedMessage(
-                    f"{where}: the reply has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
+                    over_limit(f"{where}: the reply", len(frame), self._max_bytes)
                 )
             reply = decode_reply(frame)
             if reply.error is not None or isinstance(reply.return_args, UnsetType):
@@ -281,26 +277,20 @@ class Requester:
         shared.close()
 
     def _connect_shared(self) -> SharedConnection:
-        socket = self._world.transport.connected(
-            zmq.DEALER,
-            self._endpoint,
-            self.model.creation,
-            where=self.model.where,
-            server=self.model.name,
-            # no request is to be carried out when its time has long been over
-            is_immediate=True,
-        )
+        # no request is to be carried out when its time has long been over
+        socket = self._connect(zmq.DEALER, is_immediate=True)
         try:
             return SharedConnection(socket, self._closing_fd, where=self.model.where)
         except BaseException:
             self._world.transport.close(socket, linger_ms=0)
             raise
 
-    def _connect(self) -> Socket:
+    def _connect(self, kind: int = zmq.REQ, *, is_immediate: bool = False) -> Socket:
         return self._world.transport.connected(
-            zmq.REQ,
+            kind,
             self._endpoint,
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
+            is_immediate=is_immediate,
         )

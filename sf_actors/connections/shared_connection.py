@@ -37,7 +37,6 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq import zmq_poll
 
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.frames import (
     MAX_FRAMES,
@@ -47,6 +46,7 @@ from sf_actors.sockets.frames import (
     receive_frames,
     send_frame,
 )
+from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from sf_actors.sockets.frames import Socket

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sf_actors.actors.deliveries import Deliveries
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.schema.one_pass import published_decoder
 from sf_actors.wire.envelope import decode_published
-
-if TYPE_CHECKING:
-    from sf_actors.actors.inbox import SocketSource
 
 #: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
 MAX_PUBLISHERS = 1_000
@@ -43,6 +41,7 @@ class Subscriber(Reader):
         #: who binds has its peers counted by the kernel (see `sf_actors.sockets.peers`)
         self._pulse: PublisherLiveness | None = None
         self.open_subscription(is_binder=is_binder)
+        self.deliveries = Deliveries(self)
         if not is_binder:
             self._pulse = PublisherLiveness(
                 self.inbox,
@@ -60,7 +59,7 @@ class Subscriber(Reader):
 
     def on_begin(self) -> None:
         """Start reading."""
-        self.watch(self.socket)
+        self.follow_subscription()
         if self._pulse is not None:
             self._pulse.begin()
 
@@ -77,7 +76,7 @@ class Subscriber(Reader):
             self._pulse.on_greeting()
 
     def on_drain(self) -> None:
-        """Stop to read and to ask for the publisher."""
+        """Stop reading and asking for the publisher."""
         super().on_drain()
         if self._pulse is not None:
             self._pulse.end()
@@ -87,10 +86,6 @@ class Subscriber(Reader):
         if self._pulse is not None:
             self._pulse.end()
             self.counters.peers = 0
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read messages."""
-        self.read_subscription(source)
 
     def take(self, message: bytes | memoryview) -> None:
         """Decode a message and have it handled."""
@@ -105,7 +100,7 @@ class Subscriber(Reader):
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         if self.handler is not None:
-            self.deliver(self.handler, args, envelope.workflow_id)
+            self.deliveries.deliver(self.handler, args, envelope.workflow_id)
 
     def _count_missed(self, epoch: int, number: int) -> None:
         if self._epoch is not None:

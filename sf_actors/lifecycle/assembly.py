@@ -134,6 +134,6 @@ class Assembly:
     def _start_out_state(self, model: Model) -> None:
         actor = _OUT[model.type]
         counters = self.counters[model.key] = Counters(*actor.counted)
-        publication = actor.publication_of(self._world, model, counters)
+        publication = actor.publication_type(self._world, model, counters)
         self.publications[model.name] = publication
         actor.start(self._world, model, self._endpoints[model.key], counters, publication)

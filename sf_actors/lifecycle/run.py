@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sf_actors.actors.run_context import RunContext
 from sf_actors.counters import summary
@@ -26,7 +26,7 @@ from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.user_code.turn import Call, HandlerLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import FrameType
 
     from sf_actors.definition.models import Model
@@ -85,12 +85,6 @@ class Run:
             states=States({}),
             error_details=error_details,
         )
-        world.turn = HandlerLock(
-            offered=self._offered,
-            on_error=self._handler_failed,
-            least_pause_s=least_pause_s,
-            shield=world.shield,
-        )
         self.state = RunState(
             definition=definition,
             world=world,
@@ -104,6 +98,12 @@ class Run:
             main_code=UserCode(world.shield),
             stop_timeout_s=stop_timeout_s,
             ended=ended,
+        )
+        world.turn = HandlerLock(
+            offered=self.state.offered,
+            on_error=self._handler_failed,
+            least_pause_s=least_pause_s,
+            shield=world.shield,
         )
         supervision.supervise(self.state)
         self._starting = Start(self.state)
@@ -159,9 +159,6 @@ class Run:
         self._starting.arrive(name, error)
 
     # user code
-
-    def _offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        return self.state.offered(pinned)
 
     def _handler_failed(self, call: Call, error: BaseException) -> None:
         """Tell of what a handler raised, unless that happens all the time; in the turn."""

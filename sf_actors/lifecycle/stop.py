@@ -80,7 +80,6 @@ class Stop:
         self._on_overdue = on_overdue
         self._lock = threading.Lock()
         self._is_taken = False
-        self._is_closed = False
         self._since = 0.0
 
     def begin(self) -> None:
@@ -139,29 +138,11 @@ class Stop:
 
     def _interrupt(self) -> None:
         """Raise `ServiceStopped` in user code, and in what waits for a reply."""
-        self._give_up_waiting()
+        self._state.world.closing.set()
         self._state.world.turn.user_code.interrupt()
         if not self._state.main_ended.is_set():
             self._state.main_code.interrupt()
         self._nudge()
-
-    def _close_wakeup(self) -> None:
-        wakeup = self._state.world.closing_wakeup
-        with self._lock:
-            self._is_closed = True
-            if wakeup is not None:
-                wakeup.close()
-
-    def _give_up_waiting(self) -> None:
-        """End every outbound call that waits; any thread."""
-        world = self._state.world
-        with self._lock:
-            if not self._is_closed:
-                world.closing.set()
-                for give_up in world.when_closing:
-                    give_up()
-                if world.closing_wakeup is not None:
-                    world.closing_wakeup.set()
 
     def _run(self) -> None:
         state = self._state
@@ -276,7 +257,7 @@ class Stop:
         world = state.world
         deadline = monotonic() + CLOSE_TIMEOUT_S
         stuck = self._stuck_threads()
-        self._give_up_waiting()
+        world.closing.set()
         left_behind: list[str] = []
         for side in ("in", "out"):
             actors = [actor for actor in state.actors.values() if actor.model.side == side]
@@ -287,7 +268,7 @@ class Stop:
         last = [actor for actor in (state.router, state.authenticator) if actor is not None]
         for actor in last:
             left_behind += _end([actor], deadline, stuck)
-        world.transport.shut(self._close_wakeup)
+        world.transport.shut(world.closing.close)
         return left_behind
 
 

@@ -1,4 +1,4 @@
-"""A state whose every update is the whole value: the publisher's side and the replica."""
+"""The replica of a state of which every update is the whole value."""
 
 from __future__ import annotations
 
@@ -19,30 +19,6 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 _PUBLISHERS = 1024
-
-
-class LastValue:
-    """The publisher's side of a full state: its last value, which heartbeats repeat.
-
-    :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the random number of this run
-    :ivar frame: the last update as sent, None before the first; opaque here
-    """
-
-    def __init__(self, *, epoch: int) -> None:
-        self.number = -1
-        self.epoch = epoch
-        self.frame: bytes | None = None
-
-    def next_number(self) -> int:
-        """Return the next update's number, to be packed in its frame."""
-        return self.number + 1
-
-    def publish(self, frame: bytes) -> int:
-        """Keep the frame of an update and return its number."""
-        self.number += 1
-        self.frame = frame
-        return self.number
 
 
 class FullReplica:

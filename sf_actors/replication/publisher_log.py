@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.values.digest import digest_after, digest_of, packed
-from sf_actors.replication.values.patch import merge, snapshot
+from sf_actors.replication.values.patch import snapshot
 from sf_actors.replication.values.pending import PendingPatches
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.wire.envelope import MAX_FILL
@@ -100,8 +100,7 @@ class PublisherLog:
                 self._digest = digest_of(value) if digest is None else digest
         elif self._digest is not None or not self._pending.keep(fields):
             old = self._pending.value
-            value = merge(old, fields, self._shape)
-            self._pending.replace(value)
+            value = self._pending.merge(fields)
             if self._digest is not None:
                 self._digest = digest_after(self._digest, old, value, fields)
         self.number = number

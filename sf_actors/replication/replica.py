@@ -12,7 +12,7 @@ from sf_actors.replication.failures import ApplyFailures
 from sf_actors.replication.publisher_seen import PublisherProgress
 from sf_actors.replication.snapshot_requests import SnapshotRequests
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.pending import PendingPatches
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ class Replica:
             return self._on_other_delta(now, epoch, number, is_snapshot, fields)
         self._heard.at, self._heard.head = now, number
         try:
-            if type(fields) is not dict and callable(fields):
-                fields = fields()
+            fields = fields() if type(fields) is not dict and callable(fields) else fields
             is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
             if is_eager or not self._pending.keep(fields):
                 return (self._advance(number, is_snapshot, fields),)
@@ -190,11 +189,12 @@ class Replica:
 
     @property
     def next_deadline(self) -> float | None:
-        """When `on_tick` is due; None if only a message can change anything."""
-        dues = [self._asking.next_deadline]
-        if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
-            dues.append(self._heard.at + self._stale_after_s)
-        return min((due for due in dues if due is not None), default=None)
+        """The time when `on_tick` is due; None when nothing but an event can change anything."""
+        asked = self._asking.next_deadline
+        if self._heard.at is None or not self._is_synced or self.phase is Phase.STALE:
+            return asked
+        stale_at = self._heard.at + self._stale_after_s
+        return stale_at if asked is None else min(asked, stale_at)
 
     @property
     def error(self) -> str | None:
@@ -299,17 +299,17 @@ class Replica:
     def _advance(
         self, number: int, is_snapshot: bool, fields: UpdateFields, is_resync: bool = False
     ) -> Updated:
-        if type(fields) is not dict and callable(fields):
-            fields = fields()
+        fields = fields() if type(fields) is not dict and callable(fields) else fields
         if is_snapshot:
             value = snapshot(fields, self._shape)
+            self._pending.replace(value)
             self._comparison.forget()
             self._is_sound = True
         else:
-            old = self._pending.value
-            value = merge(old, fields, self._shape)
-            self._comparison.follow(old, value, fields)
-        self._pending.replace(value)
+            old = None if self._comparison.digest is None else self._pending.value
+            value = self._pending.merge(fields)
+            if old is not None:
+                self._comparison.follow(old, value, fields)
         self.number = number
         return Updated(number, fields, value, is_resync)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from sf_actors.log.throttle import Throttle
-from sf_actors.sockets.frames import BATCH, NOBLOCK
+from sf_actors.sockets.frames import BATCH, NOBLOCK, POLLIN
 
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
@@ -34,6 +34,9 @@ TOPIC_BYTES = 16
 #: most, in seconds: the topics of a bus arrive one after another.
 NEXT_MS = 1
 LONGEST_READ_S = 0.05
+
+# A plain integer: pyzmq's enums cost more than its calls.
+_EVENTS: Final = int(zmq.EVENTS)
 
 _SUBSCRIBE: Final = 1
 _CANCEL: Final = 0
@@ -106,15 +109,16 @@ class Subscriptions:
         return joined, False
 
     def read_all(self) -> None:
-        """Read subscriptions until none arrives; in the thread that may use the socket."""
-        if not self._is_readable():
+        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        if not self.is_readable():
             return
         until = monotonic() + LONGEST_READ_S
         while self._socket.poll(NEXT_MS) and monotonic() < until:
             self.read(BATCH)
 
-    def _is_readable(self) -> bool:
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    def is_readable(self) -> bool:
+        """Return whether subscribers said something; in the thread that may use the socket."""
+        return bool(int(self._socket.getsockopt(_EVENTS)) & POLLIN)
 
     def _take(self, topic: bytes, descriptor: int | None) -> None:
         size = len(topic) + TOPIC_BYTES

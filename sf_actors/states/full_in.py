@@ -13,7 +13,6 @@ from sf_actors.wire.envelope import decode_published
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.actors.inbox import SocketSource
     from sf_actors.replication.actions import Action
 
 
@@ -31,11 +30,6 @@ class FullIn(InState):
         self.show(self._replica)
         self.start_to_follow()
         self.wait_until(None)
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read values."""
-        self.read_subscription(source)
-        self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
@@ -61,5 +55,7 @@ class FullIn(InState):
                 self.update(action.number, action.value, action.fields, workflow_id)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
+                # within a phase, the deadline is only put off: to wake up too early costs little
+                self.wait_until(self._replica.next_deadline)
             elif isinstance(action, Refused):
                 self.refuse(action.problem)

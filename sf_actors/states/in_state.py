@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from sf_actors.actors.subscription_reader import Delivery, Reader
+from sf_actors.actors.deliveries import Deliveries
+from sf_actors.actors.subscription_reader import Reader
 from sf_actors.log.throttle import Throttle
 from sf_actors.replication.values.frozen import thaw
 
@@ -56,8 +57,6 @@ class InState(Reader):
         self._on_status = on_status
         self._phase_lines = Throttle(burst=20)
         self._cell: StateSlot | None = None
-        #: calls that came before the service was ready; None from then on
-        self._held: list[Delivery] | None = []
 
     def show(self, replica: Replica | FullReplica) -> None:
         """Show a replica in `states`; a successor of an actor that died keeps the last value."""
@@ -92,31 +91,17 @@ class InState(Reader):
         phase = self._followed.phase if is_last else self._shown[2]
         self._shown = (self._followed.epoch, number, phase)
         if self.handler is not None and number >= 0:
-            plain = thaw(fields)
-            self.deliver(self.handler, plain, workflow_id, {self.model.name: value})
-
-    def deliver(
-        self,
-        handler: Callable[..., Any],
-        args: Any,
-        workflow_id: object,
-        pinned: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Have a handler called, but none before `init_function` has returned."""
-        if self._held is None:
-            super().deliver(handler, args, workflow_id, pinned)
-            return
-        if workflow_id is None:
-            workflow_id = self.world.new_workflow_id()
-        self._held.append(Delivery(self, handler, args, workflow_id, pinned))
-        self.backlog.bring()
+            plain = fields if type(fields) is dict else thaw(fields)
+            self.deliveries.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 
     def start_to_follow(self) -> None:
         """Watch the subscription, and the silence where libzmq does not connect again itself.
 
         A connection within the process is gone for good when the publisher's socket is closed.
         """
-        self.subscription = self.watch(self.socket)
+        # no handler is called before `init_function` has returned
+        self.deliveries = Deliveries(self, is_ready=False)
+        self.follow_subscription()
         is_binder = self.model.creation.get("is_binder", False)
         self._is_renewed = self.endpoints["subscriber"].scheme == "inproc" and not is_binder
         self._longest_silence_s: float = self.model.creation["stale_after_s"]
@@ -137,29 +122,28 @@ class InState(Reader):
         if not self._is_renewed or now < self._renew_at:
             return False
         self._renew_at = now + self._longest_silence_s
-        if self.subscription.paused:
+        source = self.deliveries.source
+        if source is None or source.paused:
             return False
         if age_s is not None and age_s < self._longest_silence_s:
             self._renew_at -= age_s
             return False
-        self.subscription = self.subscribe_again()
+        self.subscribe_again()
         return True
 
     def on_begin(self) -> None:
         """Have the handler called for what came until now."""
-        held, self._held = self._held or [], None
-        for delivery in held:
-            self.world.router.enqueue(delivery)
+        self.deliveries.begin()
 
     def on_drain(self) -> None:
-        """Stop to read, to ask and to watch for silence."""
+        """Stop reading, asking and watching for silence."""
         super().on_drain()
         self.inbox.deadline = None
 
     def tell_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase and call the function that wants to know."""
         self._shown = (status.epoch, status.number, status.phase)
-        self.let_go_of_turn()
+        self.deliveries.let_go()
         # whoever reaches the publisher's bus can make it change as often as he likes
         left_out = self._phase_lines.admit("phase", monotonic())
         if left_out is not None:
@@ -172,4 +156,4 @@ class InState(Reader):
                 **({"left_out": left_out} if left_out else {}),
             )
         if self._on_status is not None:
-            self.deliver(self._on_status, status, None)
+            self.deliveries.deliver(self._on_status, status, None)

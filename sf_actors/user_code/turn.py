@@ -1,8 +1,7 @@
 """Whose turn it is to run user code: one call at a time, in the order in which calls came.
 
-A call runs at once in the thread that brings it when no other runs and none waits, which saves
-the way to another thread and back; else it queues at the router. A counter of what is queued
-decides, so no call overtakes another.
+Who brings a call may take the turn at once when no other call runs and none waits; else the call
+queues at the router. A counter of what is queued decides, so no call overtakes another.
 """
 
 from __future__ import annotations
@@ -132,19 +131,6 @@ class HandlerLock:
         """Let others have the turn and end its calls' workflow; in the thread that has it."""
         WORKFLOW_ID.set(None)
         self._held.release()
-
-    def try_run(self, call: Call) -> bool:
-        """Run a call at once, if none runs and none waits; any thread.
-
-        :returns: False when the call has to queue
-        """
-        if not self.try_acquire():
-            return False
-        try:
-            self.run(call)
-        finally:
-            self.release()
-        return True
 
     def run(self, call: Call) -> None:
         """Run a call; in the thread that has the turn. HOT."""

@@ -63,7 +63,7 @@ def router(tmp_path: Path) -> Iterator[Router]:
 
 def held(router: Router, hold: Hold, told: queue.Queue[Any]) -> threading.Thread:
     """Take the turn in a thread of its own."""
-    thread = threading.Thread(target=router.submit, args=(Noted(-1, hold, told),))
+    thread = threading.Thread(target=router._turn.run_here, args=(Noted(-1, hold, told),))
     thread.start()
     assert hold.inside.wait(PATIENCE_S)
     return thread
@@ -76,7 +76,7 @@ def test_a_service_of_one_connection_has_a_thread_for_its_calls_once_one_waits(
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
     thread = held(router, hold, told)
-    router.submit(Noted(0, nothing, told))
+    router.enqueue(Noted(0, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -128,7 +128,7 @@ def test_when_the_system_has_no_thread_for_it_the_next_call_tries_again(
         patched.setattr(threading.Thread, "start", no_thread)
         with pytest.raises(RuntimeError):
             router.enqueue(Noted(0, nothing, told))
-    assert not router.submit(Noted(1, nothing, told))
+    router.enqueue(Noted(1, nothing, told))
 
     came = [told.get(timeout=PATIENCE_S) for _ in range(4)]
     assert came == [(0, "done"), (0, "settled"), (1, "done"), (1, "settled")]
@@ -139,7 +139,7 @@ def test_calls_that_wait_run_in_their_order(router: Router) -> None:
     hold = Hold()
     thread = held(router, hold, told)
     for number in range(100):
-        assert not router.submit(Noted(number, nothing, told))
+        router.enqueue(Noted(number, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -153,9 +153,9 @@ def test_a_fence_passes_after_what_was_queued_before_it(router: Router) -> None:
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
     thread = held(router, hold, told)
-    router.submit(Noted(0, nothing, told))
+    router.enqueue(Noted(0, nothing, told))
     router.fence(lambda: told.put("fence"))
-    router.submit(Noted(1, nothing, told))
+    router.enqueue(Noted(1, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -168,7 +168,7 @@ def test_cancelling_reaches_every_call_that_waits_also_the_next_one(router: Rout
     hold = Hold()
     thread = held(router, hold, told)
     for number in range(3):
-        router.submit(Noted(number, nothing, told))
+        router.enqueue(Noted(number, nothing, told))
     until(lambda: len(router.queue._messages) == 2, "the router waits with the first")
 
     assert router.cancel_queued() == 3

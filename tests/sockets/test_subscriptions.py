@@ -80,7 +80,7 @@ def a_publisher(address: str, **creation: Any) -> Iterator[Publishing]:
             endpoint_of(served, "it", "out"),
             lambda: sender.connection("it", {"n": 1}),
             lambda: counters(served, "it", "out"),
-            lambda: served._run.state.assembly.outlets["connection", "it"]._subscriptions._bytes,  # type: ignore[union-attr]
+            lambda: served._run.state.assembly.outlets["connection", "it"].out.subscriptions._bytes,  # type: ignore[union-attr]
         )
 
 
@@ -91,7 +91,7 @@ def a_state(kind: str, **creation: Any) -> Iterator[Publishing]:
             f"tcp://{leader.addresses['publisher']}",
             lambda: leader.send(n=1),
             lambda: leader.stats,
-            lambda: leader.actor.publication._subscriptions._bytes,
+            lambda: leader.actor.publication.out.subscriptions._bytes,
         )
 
 

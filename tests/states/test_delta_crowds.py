@@ -167,15 +167,15 @@ def test_subscriptions_are_read_though_they_are_more_than_one_batch() -> None:
         publication = leader.actor.publication
 
         def is_any_unread() -> bool:
-            return bool(publication._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+            return bool(publication.out.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
 
-        with publication.lock:
+        with publication.out.lock:
             subscriber.connect(f"tcp://{leader.addresses['publisher']}")
             wait_until(is_any_unread)
         leader.actor.tell(SubscriptionWaits())  # to look has eaten the signal
 
         def is_all_read() -> bool:
-            with publication.lock:
+            with publication.out.lock:
                 return not is_any_unread()
 
         wait_until(is_all_read)

@@ -285,12 +285,12 @@ def test_updates_while_the_actor_is_replaced_are_kept() -> None:
     with leading(model(OUT)) as leader:
         leader.send(**ONE)
         publication = leader.actor.publication
-        socket = publication._socket
+        socket = publication.out.socket
         publication.detach()
         leader.send(title="kept")
         assert leader.stats["sent"] == 1
-        with publication.lock:
-            publication._socket = socket
+        with publication.out.lock:
+            publication.out.socket = socket
         with following(model(IN), towards(leader.addresses)) as follower:
             follower.wait_for({**ONE, "title": "kept"})
 

@@ -120,11 +120,11 @@ def test_others_have_the_turn_while_a_large_update_is_read_and_replaces_another(
     decoded, let_go = StateFields.decoded, delta_in.free_gradually
 
     def note_and_decode(fields: StateFields, *args: Any, **options: Any) -> Any:
-        is_taken.append(follower.actor._turn._held.locked())
+        is_taken.append(follower.actor.world.turn._held.locked())
         return decoded(fields, *args, **options)
 
     def note_and_let_go(held: Any) -> None:
-        is_taken.append(follower.actor._turn._held.locked())
+        is_taken.append(follower.actor.world.turn._held.locked())
         let_go(held)
 
     def wait_for_the_rest(_args: Any, _states: Any) -> None:
@@ -171,13 +171,13 @@ def test_a_gap_over_a_large_update_is_closed_by_a_snapshot() -> None:
 
 def lose_large(leader: Any) -> None:
     publication = leader.actor.publication
-    socket = publication._socket
+    socket = publication.out.socket
     publication.detach()
     try:
         leader.send(**LARGE, is_snapshot=True)
     finally:
-        with publication.lock:
-            publication._socket = socket
+        with publication.out.lock:
+            publication.out.socket = socket
 
 
 def test_deltas_go_on_while_a_large_value_is_packed_and_read() -> None:
@@ -235,7 +235,7 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
 ) -> None:
     waiting: list[int] = []
     answered: list[object] = []
-    take, reply = DeltaOut._take_request, DeltaOut._snapshot_reply
+    take, reply = DeltaOut._take, DeltaOut._snapshot_reply
 
     def noting(actor: DeltaOut, frames: list[bytes]) -> None:
         take(actor, frames)
@@ -245,7 +245,7 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
         answered.append(workflow_id)
         return reply(actor, workflow_id, packed)
 
-    monkeypatch.setattr(DeltaOut, "_take_request", noting)
+    monkeypatch.setattr(DeltaOut, "_take", noting)
     monkeypatch.setattr(DeltaOut, "_snapshot_reply", noting_too)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)

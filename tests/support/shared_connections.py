@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors import ServiceStopped
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.connections.shared_connection import SharedCall, SharedConnection
+from sf_actors.sync.wakeup import Wakeup
 from tests.support.bare_sockets import PATIENCE_MS, bare
 from tests.support.models import PATIENCE_S
 

@@ -261,12 +261,11 @@ def kill(actor: Any) -> None:
 def lose(leader: Leader, **fields: Any) -> None:
     """Update a delta state as if the message was lost on its way."""
     publication = leader.actor.publication
-    with publication.lock:
+    log = publication.log
+    with publication.out.lock:
         update = publication.fields.checked(fields)
-        packed = encode_delta(
-            publication.log.number + 1, update.is_snapshot, update.content, None, publication.epoch
-        )
-        publication.log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
+        packed = encode_delta(log.number + 1, update.is_snapshot, update.content, None, log.epoch)
+        log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sf_actors import ServiceStopped
 from sf_actors.connections.external_target import ExternalTarget
 from sf_actors.counters import Counters
+from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
 from sf_actors.user_code.to_send import SendPermit, ToSend
@@ -31,7 +32,7 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.shield = InterruptGuard()
-        self.when_closing: list[Callable[[], None]] = []
+        self.closing = Closing()
 
     def new_workflow_id(self) -> str:
         return "w"

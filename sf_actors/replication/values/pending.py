@@ -52,6 +52,16 @@ class PendingPatches:
         if self._count:
             self._forget_changes()
 
+    def merge(self, patch: Mapping[str, Any]) -> Map[str, Any]:
+        """Merge a patch at once, behind those that are kept, and return the value; HOT.
+
+        :raises PatchRefused: it does not fit; nothing has changed
+        """
+        if self._count:
+            self._merge()
+        self._value = merge(self._value, patch, self._shape)
+        return self._value
+
     def _forget_changes(self) -> None:
         #: pending changes by table, and the number of patches they come from
         self._changes: dict[str, dict[Any, Any]] = {name: {} for name in self._shape.tables}
