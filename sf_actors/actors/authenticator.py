@@ -101,6 +101,14 @@ class Authenticator(pykka.ThreadingActor):
     def _create_actor_inbox() -> SocketInbox:
         return SocketInbox()
 
+    def _start_actor_loop(self) -> None:
+        try:
+            super()._start_actor_loop()
+        except RuntimeError as error:
+            # the system has no thread left: the actor ends as one that cannot open
+            self._stop()
+            self._world.supervisor.opened(self, error)
+
     def on_start(self) -> None:
         """Open the socket and begin at once: others bind theirs when this one is there."""
         self.thread = threading.current_thread()

@@ -113,10 +113,17 @@ class Router(pykka.ThreadingActor):
 
     def enqueue(self, call: Call) -> None:
         """Queue a call, whoever has the turn; any thread."""
+        if not self._has_begun:
+            try:
+                self.begin()
+            except RuntimeError:
+                # The system has no thread left. Whoever brings the call waits here for the turn:
+                # where the router has not begun, nobody else brings any.
+                self._turn.run_here(call)
+                call.settle()
+                return
         self._turn.enqueue()
         self.queue.add(call)
-        if not self._has_begun:
-            self.begin()
 
     def fence(self, passed: Callable[[], None]) -> None:
         """Have `passed` called when every call that was queued by now is over; any thread."""

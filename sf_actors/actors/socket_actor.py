@@ -91,6 +91,14 @@ class SocketActor(pykka.ThreadingActor):
     def _create_actor_inbox() -> SocketInbox:
         return SocketInbox()
 
+    def _start_actor_loop(self) -> None:
+        try:
+            super()._start_actor_loop()
+        except RuntimeError as error:
+            # the system has no thread left: the actor ends as one that cannot open
+            self._stop()
+            self.world.supervisor.opened(self, error)
+
     # what subclasses fill in
 
     @abstractmethod

@@ -11,6 +11,7 @@ from sf_actors.actors.run_context import RunContext
 from sf_actors.counters import summary
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.assembly import Assembly
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.run_state import RunState
 from sf_actors.lifecycle.signal_hook import SignalHook
 from sf_actors.lifecycle.signals import ENDING_S
@@ -238,6 +239,9 @@ class Run:
             self._on_end()
             self.state.world.scope.close()
         finally:
+            reserve = RESERVE.need_no_more(self.state)
+            if reserve is not None:
+                self.state.threads.append(reserve)
             self.state.ended.set()
 
 

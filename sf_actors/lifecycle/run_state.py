@@ -15,10 +15,12 @@ from __future__ import annotations
 import enum
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.to_send import SendPermit, ToSend
 
@@ -167,3 +169,11 @@ class RunState:
             # there is none to wait for
             self.threads.remove(thread)
             raise
+
+    def run_for_stop(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        """Run a part of the stop in a thread of its own, or in the one in reserve."""
+        try:
+            self.start_thread(function, *arguments, name=name)
+        except RuntimeError:
+            # the system has no thread left
+            RESERVE.run(partial(function, *arguments))

@@ -48,8 +48,8 @@ class SignalHook:
         )
         state.hook_ended.clear()
         try:
-            # in a thread of its own, so that the deadline holds for the hook as well
-            state.start_thread(self._run_in_turn, call, name="signal hook")
+            # in another thread, so that the deadline holds for the hook as well
+            state.run_for_stop(self._run_in_turn, call, name="signal hook")
             self._with_interrupts(call.done.wait)
         finally:
             state.hook_ended.set()

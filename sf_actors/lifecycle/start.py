@@ -9,6 +9,7 @@ from sf_actors.actors.authenticator import Authenticator
 from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin
 from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.latch import Latch
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.user_code.turn import OneOffCall
@@ -36,6 +37,8 @@ class Start:
         with state.world.scope.entered():
             try:
                 try:
+                    # while the system has threads
+                    RESERVE.need(state)
                     self._open()
                 finally:
                     self._finish_opening()

@@ -85,21 +85,17 @@ class Stop:
 
     def begin(self) -> None:
         """Let the deadline run from now on; what is not there to answer may send no more."""
-        with self._lock:
+        # that of the state: the supervisor holds it when a death makes the run fail
+        with self._state.lock:
             if not self._state.stop_begun.is_set():
                 self._since = monotonic()
                 self._state.begin_stop()
                 self._state.world.turn.hurry()
 
     def in_background(self) -> None:
-        """Stop in a thread of its own; returns at once."""
+        """Stop in another thread; returns at once."""
         if self._take():
-            try:
-                self._state.start_thread(self._stop, name="stop")
-            except RuntimeError:
-                # the system has no thread left: whoever stops it next does it in a thread it has
-                self._is_taken = False
-                raise
+            self._state.run_for_stop(self._stop, name="stop")
 
     def run(self) -> None:
         """Stop, or wait for the stop that runs; returns at once where that would wait for itself.
