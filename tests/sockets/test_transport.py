@@ -249,6 +249,13 @@ def test_one_service_starts_again_where_it_was_with_clients_connected() -> None:
                 assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
 
 
+def test_an_inproc_address_is_free_at_once_while_others_keep_the_context_open() -> None:
+    with serving("127.0.0.1:0"):
+        for _ in range(200):
+            with serving("inproc://it") as served:
+                assert served.is_running
+
+
 def test_a_stop_with_peers_that_read_nothing_is_bounded(tmp_path: Path) -> None:
     """Undelivered replies linger, but not for ever."""
     from tests.support.bare_sockets import packed
