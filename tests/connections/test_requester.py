@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import (
     InvalidArguments,
     MessageTooLarge,
@@ -25,14 +24,15 @@ from tests.support.models import PATIENCE_S, Sender, at, replyer, requester, ser
 from tests.support.questions import N, asking, doubling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    return "inproc://it" if request.param == "inproc" else f"127.0.0.1:{free_port()}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 def test_a_call_returns_the_fields_of_the_reply(address: str) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
@@ -18,16 +17,17 @@ from tests.support.models import PATIENCE_S, at, counters, replyer, service, unt
 from tests.support.questions import N, asking, attempt, doubling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    return "inproc://it" if request.param == "inproc" else f"127.0.0.1:{free_port()}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 def test_nobody_there_is_a_timeout_at_the_deadline_that_names_the_address(address: str) -> None:

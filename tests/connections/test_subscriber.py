@@ -32,18 +32,15 @@ from tests.support.models import (
 from tests.support.news import N, drained, join, numbered, publishing, subscribing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    if request.param == "inproc":
-        return "inproc://it"
-    with bare(zmq.REP) as socket:
-        return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 class Burst:
