@@ -11,7 +11,8 @@ import pytest
 from sf_actors.counters import Counters
 from sf_actors.testing import running
 from sf_actors.user_code.turn import Call
-from tests.support.models import PATIENCE_S, replyer, service, until
+from tests.support.models import replyer, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import zmq
 from sf_actors import RequestTimeout, ServiceStopped
 from sf_actors.connections.requester import ALONE
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import PATIENCE_S, until
 from tests.support.questions import asking, doubling
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,6 @@ from sf_actors.user_code.turn import OneOffCall
 from tests.support.actor_faults import kill
 from tests.support.bare_sockets import bare, packed
 from tests.support.models import (
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -27,9 +26,9 @@ from tests.support.models import (
     replyer,
     service,
     subscriber,
-    until,
 )
 from tests.support.news import N, drained, join, numbered, publishing, subscribing
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,8 +23,9 @@ from sf_actors.testing import running
 from tests.support.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.support.processes import Process
 from tests.support.questions import asking, attempt
-from tests.support.services import PATIENCE_S, REPLYER_FILE, wait_until
+from tests.support.services import REPLYER_FILE
 from tests.support.state_pair import following, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,12 +88,12 @@ def test_a_frozen_replyer_is_a_timeout_that_is_counted_and_answers_when_it_is_th
     address = new_address()
     given = {"connections": {"in": {"echo": {"replyer": address}}}}
     with process_of(tmp_path, REPLYER_FILE, given) as process, asking(address, timeout_s=0.3) as us:
-        wait_until(lambda: attempt(us, 1) == {"n": 1})
+        until(lambda: attempt(us, 1) == {"n": 1})
         before = us.counters["timeouts"]
         with frozen(process), pytest.raises(RequestTimeout):
             us.ask(2)
         assert us.counters["timeouts"] == before + 1
-        wait_until(lambda: attempt(us, 3) == {"n": 3})
+        until(lambda: attempt(us, 3) == {"n": 3})
 
 
 def test_a_frozen_publisher_makes_its_replica_stale_until_it_is_thawed(
@@ -132,10 +133,10 @@ def test_a_frozen_subscriber_costs_its_publisher_counted_messages_and_comes_back
 
         given = {"connections": {"in": {"news": {"subscriber": address}}}}
         with process_of(tmp_path, SUBSCRIBER_FILE, given) as process:
-            wait_until(lambda: counters(served, "news", "out")["peers"] == 1)
+            until(lambda: counters(served, "news", "out")["peers"] == 1)
             with frozen(process):
-                wait_until(lambda: send(last=False) or dropped() > 0)
-            wait_until(lambda: send(last=True) or has_said(process, "last"))
+                until(lambda: send(last=False) or dropped() > 0)
+            until(lambda: send(last=True) or has_said(process, "last"))
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "ipc"])
@@ -158,12 +159,12 @@ def test_a_frozen_publisher_is_missed_by_its_subscriber_until_it_is_thawed(
         def peers() -> Any:
             return counters(served, "news")["peers"]
 
-        wait_until(lambda: peers() == 1)
+        until(lambda: peers() == 1)
         with frozen(process):
-            wait_until(lambda: peers() == 0)
-        wait_until(lambda: peers() == 1)
+            until(lambda: peers() == 0)
+        until(lambda: peers() == 1)
         process.popen.kill()
-        wait_until(lambda: peers() == 0)
+        until(lambda: peers() == 0)
     logged = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     changes = [line for line in logged if line["event"].startswith("publisher")]
     assert [line["level"] for line in changes] == ["warning", "info", "warning"]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.models import until
 from tests.support.processes import Process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

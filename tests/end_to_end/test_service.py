@@ -22,7 +22,6 @@ from sf_actors import (
 from sf_actors.testing import module_of, running
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     REPLYER_FILE,
     Background,
     address_of,
@@ -32,6 +31,7 @@ from tests.support.services import (
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path

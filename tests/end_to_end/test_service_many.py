@@ -14,7 +14,6 @@ from sf_actors import ServiceFailed
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
     address_of,
     ask,
@@ -23,6 +22,7 @@ from tests.support.services import (
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ from sf_actors import ServiceRunning, ServiceStopped
 from sf_actors.testing import module_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
     address_of,
     ask,
@@ -22,6 +21,7 @@ from tests.support.services import (
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

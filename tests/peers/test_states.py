@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +12,8 @@ from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.peers.original import keeping, original
 from tests.support.processes import PATIENCE_S
-from tests.support.state_pair import following, leading, lose, model, towards, wait_until
+from tests.support.state_pair import following, leading, lose, model, towards
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tests.support.state_pair import Follower
 
 pytestmark = pytest.mark.slow
+
+#: As long as another process may take.
+until_peer = partial(until, patience_s=PATIENCE_S)
 
 ROWS = {"state": {str: int}}
 
@@ -189,20 +193,20 @@ def test_its_delta_update_in_follows_our_delta_update_out(
             leader.send(state={"a": sent})
             return bool(look())
 
-        wait_until_peer(is_heard)
-        wait_until_peer(lambda: look() == {"a": sent})
+        until_peer(is_heard)
+        until_peer(lambda: look() == {"a": sent})
         asked = leader.stats["received"]
         leader.send(state={"b": 1})
         leader.send(state={"b": 2, "a": None})
-        wait_until_peer(lambda: look() == {"b": 2})
+        until_peer(lambda: look() == {"b": 2})
         assert leader.stats["received"] == asked
         lose(leader, state={"c": 3})
         leader.send(state={"d": 4})
-        wait_until_peer(lambda: look() == {"b": 2, "c": 3, "d": 4})
+        until_peer(lambda: look() == {"b": 2, "c": 3, "d": 4})
         assert leader.stats["received"] > asked
         asked = leader.stats["received"]
         leader.send(state={"d": None})
-        wait_until_peer(lambda: look() == {"b": 2, "c": 3})
+        until_peer(lambda: look() == {"b": 2, "c": 3})
         assert leader.stats["received"] == asked
         assert leader.stats["dropped"] == {}
         assert peer.popen.poll() is None
@@ -232,10 +236,10 @@ def test_its_delta_update_in_takes_our_whole_updates(
             leader.send(current_num=number, is_snapshot=True, state={"a": number})
             return bool(look())
 
-        wait_until_peer(is_heard)
+        until_peer(is_heard)
         leader.send(current_num=number + 1, is_snapshot=True, state={"z": 1})
         leader.send(current_num=number + 2, is_snapshot=False, state={"y": 2})
-        wait_until_peer(lambda: look() == {"z": 1, "y": 2})
+        until_peer(lambda: look() == {"z": 1, "y": 2})
 
 
 @pytest.mark.parametrize("topic", [None, "book"])
@@ -294,7 +298,7 @@ def test_over_a_gap_our_delta_update_in_asks_it_for_the_snapshot(
             assert max(v for k, v in value.items() if k != "n") == value["n"]
         assert follower.status.gaps >= 1
         assert follower.status.resyncs >= 1
-        wait_until(lambda: follower.status.phase is Phase.LIVE)
+        until(lambda: follower.status.phase is Phase.LIVE)
 
 
 def test_a_peer_that_is_killed_is_stale_and_followed_again_when_it_comes_back(
@@ -309,15 +313,8 @@ def test_a_peer_that_is_killed_is_stale_and_followed_again_when_it_comes_back(
     ) as follower:
         with original(tmp_path, service_file, theirs, main_mode=True):
             follower.updates.get(timeout=PATIENCE_S)
-            wait_until_peer(lambda: follower.status.number > 500)
+            until_peer(lambda: follower.status.number > 500)
         follower.wait_for_phase(Phase.STALE)
         with original(tmp_path, service_file, theirs, main_mode=True):
             # it begins at 0 again, without saying so, and is heard long before it is at 500
-            wait_until_peer(lambda: 0 < follower.value["n"] < 500)
-
-
-def wait_until_peer(is_so: Callable[[], bool]) -> None:
-    """Look until it is so, as long as another process may take."""
-    deadline = monotonic() + PATIENCE_S
-    while not is_so():
-        assert monotonic() < deadline, "it never came to be"
+            until_peer(lambda: 0 < follower.value["n"] < 500)

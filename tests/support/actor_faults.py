@@ -11,7 +11,8 @@ import zmq
 from sf_actors.actors.inbox import TICK
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import ANY_PORT, PATIENCE_S, at, endpoint_of, replyer, service
+from tests.support.models import ANY_PORT, at, endpoint_of, replyer, service
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

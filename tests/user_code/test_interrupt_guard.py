@@ -14,7 +14,7 @@ from sf_actors.counters import Counters
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
 from sf_actors.user_code.to_send import SendPermit, ToSend
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

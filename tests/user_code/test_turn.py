@@ -11,7 +11,7 @@ from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
 from sf_actors.user_code.turn import Call, HandlerLock
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
