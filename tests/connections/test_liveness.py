@@ -22,7 +22,7 @@ from tests.sockets.test_probe import SIGNATURE
 from tests.support.actor_faults import kill
 from tests.support.bare_sockets import bare
 from tests.support.models import at, counters, publisher, service, subscriber
-from tests.support.news import N
+from tests.support.numbered_news import N
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

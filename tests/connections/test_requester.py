@@ -20,8 +20,8 @@ from sf_actors import (
 from sf_actors.connections.requester import MAX_IDLE
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
+from tests.support.doubling_service import N, asking, doubling
 from tests.support.models import Sender, at, replyer, requester, service
-from tests.support.questions import N, asking, doubling
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import zmq
 from sf_actors import RequestTimeout, ServiceStopped
 from sf_actors.connections.requester import ALONE
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.questions import asking, doubling
+from tests.support.doubling_service import asking, doubling
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import zmq
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
+from tests.support.doubling_service import N, asking, attempt, doubling
 from tests.support.models import at, counters, replyer, service
-from tests.support.questions import N, asking, attempt, doubling
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from tests.support.models import (
     service,
     subscriber,
 )
-from tests.support.news import N, drained, join, numbered, publishing, subscribing
+from tests.support.numbered_news import N, drained, join, numbered, publishing, subscribing
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

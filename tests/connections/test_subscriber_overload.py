@@ -13,7 +13,7 @@ from sf_actors.testing import running
 from tests.support.actor_faults import Stubborn
 from tests.support.bare_sockets import bare, packed
 from tests.support.models import Sender, at, counters, into, publisher, service, subscriber
-from tests.support.news import N, drained, numbered, subscribing
+from tests.support.numbered_news import N, drained, numbered, subscribing
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from sf_actors.replication.status import Phase
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
+from tests.support.doubling_service import asking, attempt
 from tests.support.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.support.processes import Process
-from tests.support.questions import asking, attempt
 from tests.support.services import REPLYER_FILE
 from tests.support.state_pair import following, model, towards
 from tests.support.waiting import PATIENCE_S, until

@@ -14,11 +14,11 @@ import zmq
 
 from sf_actors import Service, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
     Gate,
-    address_of,
     ask,
     client_of,
     has_queued,

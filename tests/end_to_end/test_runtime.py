@@ -14,10 +14,10 @@ import pytest
 from sf_actors import ActorDied, BindError, DefinitionError, Service, ServiceFailed
 from sf_actors.connections.replyer import Replyer
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
-    address_of,
     ask,
     client_of,
     looping,

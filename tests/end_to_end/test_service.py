@@ -20,11 +20,11 @@ from sf_actors import (
     UsageError,
 )
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
     REPLYER_FILE,
     Background,
-    address_of,
     ask,
     echo_service,
     looping,

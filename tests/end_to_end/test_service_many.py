@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors import ServiceFailed
+from tests.support.models import address_of
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
-    address_of,
     ask,
     client_of,
     echo_service,

@@ -11,10 +11,10 @@ import pytest
 
 from sf_actors import ServiceRunning, ServiceStopped
 from sf_actors.testing import module_of
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
-    address_of,
     ask,
     echo_service,
     looping,

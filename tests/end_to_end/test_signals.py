@@ -14,10 +14,10 @@ import pytest
 
 from sf_actors import ServiceFailed, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
-    address_of,
     client_of,
     looping,
     main_until_stopped,

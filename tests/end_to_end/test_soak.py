@@ -23,7 +23,8 @@ from sf_actors import Service
 from sf_actors.testing import module_of
 from tests.conftest import open_descriptors
 from tests.support.bare_sockets import ask, bare
-from tests.support.services import Background, address_of, echo_service
+from tests.support.models import address_of
+from tests.support.services import Background, echo_service
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import pytest
 
 from sf_actors.errors import ActorDied, ServiceFailed
 from sf_actors.testing import module_of
+from tests.support.models import address_of
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
     REPLYER_FILE,
-    address_of,
     ask,
     client_of,
     echo_service,

@@ -23,8 +23,8 @@ from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare
+from tests.support.doubling_service import asking
 from tests.support.models import address_of, at, counters, endpoint_of, replyer, service, subscriber
-from tests.support.questions import asking
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

@@ -370,7 +370,7 @@ def test_cuts_that_are_wrong_are_an_error_in_the_status_and_nothing_else(cuts: A
 def test_a_large_snapshot_stops_nothing_else_for_long() -> None:
     # in a process of its own: a collection of garbage looks at all that pytest holds as well
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.pauses", str(KEYS)],
+        [sys.executable, "-m", "tests.support.large_state_pauses", str(KEYS)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -99,7 +99,7 @@ def at(inbound: Fields | None = None, outbound: Fields | None = None) -> Fields:
     return {"connections": {"in": inbound or {}, "out": outbound or {}}}
 
 
-def address_of(running: Service, name: str, side: str = "in") -> str:
+def address_of(running: Service, name: str = "echo", side: str = "in") -> str:
     """Return the address that the one socket of a connection is bound to."""
     entry = running.addresses["connections"][side][name]
     return entry if isinstance(entry, str) else next(iter(entry.values()))

@@ -112,12 +112,6 @@ def looping(main: Callable[..., Any] = main_until_stopped, **definitions: Any) -
     return module_of(main=main, connection_models=models, **definitions)
 
 
-def address_of(service: Any, name: str = "echo") -> str:
-    """Return where a replyer of a running service listens."""
-    address: str = service.addresses["connections"]["in"][name]["replyer"]
-    return address
-
-
 class Client:
     """A plain REQ socket: it asks with `send`, and `receive` waits for what comes back."""
 
