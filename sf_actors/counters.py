@@ -1,7 +1,7 @@
 """The counters of a running service: plain numbers without a lock.
 
 Each field is written by one thread at a time: the actor that owns the socket, the thread that has
-the turn to run user code, or a caller under the lock of an outbound socket. Readers may see a
+the handler lock to run user code, or a caller under the lock of an outbound socket. Readers may see a
 number that is one message old.
 """
 
@@ -29,7 +29,7 @@ class Durations:
         self._buckets = [0] * len(BOUNDS_S)
 
     def add(self, seconds: float) -> None:
-        """Count one call; runs in the thread that has the turn."""
+        """Count one call; runs in the thread that has the handler lock."""
         self.sum += seconds
         if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
             self.max = seconds

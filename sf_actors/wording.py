@@ -153,3 +153,8 @@ def nearest(name: object, names: Iterable[str]) -> str:
 def over_limit(what: str, size: int, allowed: int) -> str:
     """Return what to say of a message of more bytes than its model allows."""
     return f"{what} has {size} bytes, max_message_bytes allows {allowed}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something failed: of the system's errors the words alone, without their number."""
+    return str(getattr(error, "strerror", None) or error)

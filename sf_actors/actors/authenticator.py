@@ -81,36 +81,40 @@ class Authenticator(Actor):
 
     inbox_type = SocketInbox
 
-    def __init__(self, world: RunContext, keys: Keys) -> None:
+    def __init__(self, run_context: RunContext, keys: Keys) -> None:
         super().__init__()
         self.name = "authenticator"
         self.thread: threading.Thread | None = None
         self.counters = Counters()
         #: the arguments of `start` for a restart
-        self.restart_arguments = (world, keys)
-        self._world = world
+        self.restart_arguments = (run_context, keys)
+        self._run_context = run_context
         self._keys = keys
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._source: SocketSource | None = None
         self._fence: Fence | None = None
         self._next_look = 0.0
         self._throttle = Throttle()
-        world.supervisor.created(self)
+        run_context.supervisor.created(self)
+
+    def not_started(self, error: RuntimeError) -> None:
+        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        self._run_context.supervisor.opened(self, error)
 
     def on_start(self) -> None:
         """Open the socket and begin at once: other sockets are bound only after this one."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self._world.name}/{self.name}"
-        self._world.scope.adopt()
+        self.thread.name = f"{self._run_context.name}/{self.name}"
+        self._run_context.scope.adopt()
         try:
-            self._source = SocketSource(self._world.transport.questions())
-            self._fence = Fence(self._world.transport.context)
+            self._source = SocketSource(self._run_context.transport.questions())
+            self._fence = Fence(self._run_context.transport.context)
             self._inbox.watch(self._source)
         except BaseException as error:  # noqa: BLE001 - passed to the waiting start
             self.stop()
-            self._world.supervisor.opened(self, error)
+            self._run_context.supervisor.opened(self, error)
         else:
-            self._world.supervisor.opened(self, None)
+            self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Read requests until there is none, or a batch is done."""
@@ -124,7 +128,7 @@ class Authenticator(Actor):
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()
-            self._world.supervisor.died(self, error)
+            self._run_context.supervisor.died(self, error)
 
     def on_stop(self) -> None:
         """Close the socket; from now on libzmq denies all connections."""
@@ -138,7 +142,7 @@ class Authenticator(Actor):
         source, self._source = self._source, None
         if source is not None:
             self._inbox.forget(source)
-            self._world.transport.close_questions(source.socket)
+            self._run_context.transport.close_questions(source.socket)
 
     def _read(self, source: SocketSource) -> None:
         # before reading: requests that arrive during the pause share one read of the folder
@@ -208,7 +212,7 @@ class Authenticator(Actor):
         if left_out is None:
             return
         address = question[3].decode("ascii", "backslashreplace") if len(question) > 3 else ""
-        self._world.log.warning(
+        self._run_context.log.warning(
             "connection refused",
             reason=cut(reason, _SHOWN),
             address=cut(address, _SHOWN),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import Backlog
-from sf_actors.user_code.turn import Call
+from sf_actors.user_code.handler_lock import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ class Deliveries:
 
     :param source: what is read no further while `high_water_mark` calls wait
     :param is_ready: False: calls are kept until `begin`
-    :ivar keeps_turn: the turn that one call had is kept for the next, until `let_go`
+    :ivar keeps_turn: the handler lock that one call had is kept for the next, until `let_go`
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Deliveries:
         self.backlog = self.counters.queued = Backlog()
         self.keeps_turn = False
         self._actor = actor
-        self._turn = actor.world.turn
-        self._router = actor.world.router
-        self._new_workflow_id = actor.world.new_workflow_id
+        self._handler_lock = actor.run_context.handler_lock
+        self._router = actor.run_context.router
+        self._new_workflow_id = actor.run_context.new_workflow_id
         self._max_queued: int = actor.model.creation["high_water_mark"]
         self._early: list[Call] | None = None if is_ready else []
-        self._has_turn = False
+        self._has_handler_lock = False
         self._waits_for_room = False
         #: the call that runs in this thread, used again for each
         self._delivery = Delivery(self, actor.label)
@@ -96,19 +96,19 @@ class Deliveries:
 
         :returns: whether it ran
         """
-        turn = self._turn
-        if self._has_turn and turn.queued:
+        turn = self._handler_lock
+        if self._has_handler_lock and turn.queued:
             # what has queued since the call before came before this one
             self.let_go()
         if self._early is not None:
             self._early.append(call)
-        elif self._has_turn or turn.try_acquire():
-            self._has_turn = True
+        elif self._has_handler_lock or turn.try_acquire():
+            self._has_handler_lock = True
             try:
                 turn.run(call)
             finally:
                 if not self.keeps_turn:
-                    self._has_turn = False
+                    self._has_handler_lock = False
                     turn.release()
             return True
         else:
@@ -119,10 +119,10 @@ class Deliveries:
         return False
 
     def let_go(self) -> None:
-        """Let others have the turn, if it was kept, and log on one's own behalf from now on."""
-        if self._has_turn:
-            self._has_turn = False
-            self._turn.release()
+        """Let others have the handler lock, if it was kept, and log on one's own behalf from now on."""
+        if self._has_handler_lock:
+            self._has_handler_lock = False
+            self._handler_lock.release()
 
     def begin(self) -> None:
         """Have those calls handled that were kept until now."""

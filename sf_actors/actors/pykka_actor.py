@@ -47,8 +47,18 @@ class Actor(pykka.ThreadingActor):
         return cls.inbox_type()
 
     def _start_actor_loop(self) -> None:
-        if not self.begins_late:
+        if self.begins_late:
+            return
+        try:
             super()._start_actor_loop()
+        except RuntimeError as error:
+            # the system has no thread left
+            self._stop()
+            self.not_started(error)
+
+    def not_started(self, error: RuntimeError) -> None:
+        """Take that the actor has ended before it began; in the thread that starts it."""
+        raise error
 
     def begin_loop(self) -> None:
         """Start the thread of an actor that begins late, once."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sf_actors.actors.inbox import Inbox, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
+from sf_actors.user_code.handler_lock import Call
 from sf_actors.user_code.interruptible import LeftBehind
-from sf_actors.user_code.turn import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ class Fence:
 
 
 class Router(Actor):
-    """Runs queued calls one by one, each in its turn.
+    """Runs queued calls one by one, each under the handler lock.
 
     Its thread starts with `begin`, at the latest when a call queues: where one connection alone
     brings calls, each runs at once in that one's thread, and there is nothing to do.
@@ -39,18 +39,18 @@ class Router(Actor):
     inbox_type = Inbox
     begins_late = True
 
-    def __init__(self, world: RunContext) -> None:
+    def __init__(self, run_context: RunContext) -> None:
         super().__init__()
         self.name = "router"
         self.thread: threading.Thread | None = None
-        self._world = world
-        world.router = self
-        world.supervisor.created(self)
-        self._turn = world.turn
+        self._run_context = run_context
+        run_context.router = self
+        run_context.supervisor.created(self)
+        self._handler_lock = run_context.handler_lock
         #: the calls that wait, in order
         self.queue: Inbox = cast("Inbox", self.actor_inbox)
         self._lock = threading.Lock()
-        #: the call that waits for the turn, until it runs or is cancelled
+        #: the call that waits for the handler lock, until it runs or is cancelled
         self._next: Call | None = None
         self._is_closed = False
         self._life_lock = threading.Lock()
@@ -76,9 +76,9 @@ class Router(Actor):
     def on_start(self) -> None:
         """Name the thread and let it belong to its service."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self._world.name}/router"
-        self._world.scope.adopt()
-        self._world.supervisor.opened(self, None)
+        self.thread.name = f"{self._run_context.name}/router"
+        self._run_context.scope.adopt()
+        self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Run one call, or let a fence pass."""
@@ -92,14 +92,21 @@ class Router(Actor):
         except LeftBehind:
             self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
-            self._world.supervisor.router_faulted(error)
+            self._run_context.supervisor.router_faulted(error)
 
     def enqueue(self, call: Call) -> None:
-        """Queue a call, whoever has the turn; any thread. `Call.settle` tells that it is over."""
-        self._turn.enqueue()
-        self.queue.add(call)
+        """Queue a call, whoever has the handler lock; any thread."""
         if not self._has_begun:
-            self.begin()
+            try:
+                self.begin()
+            except RuntimeError:
+                # The system has no thread left. Whoever brings the call waits here for the handler lock:
+                # where the router has not begun, nobody else brings any.
+                self._handler_lock.run_here(call)
+                call.settle()
+                return
+        self._handler_lock.enqueue()
+        self.queue.add(call)
 
     def fence(self, passed: Callable[[], None]) -> None:
         """Have `passed` called when every call that was queued by now is over; any thread."""
@@ -143,7 +150,7 @@ class Router(Actor):
             return is_claimed
 
         try:
-            self._turn.run_queued(call, claim)
+            self._handler_lock.run_queued(call, claim)
         except LeftBehind:
             # the stop has settled it
             is_claimed = False
@@ -153,5 +160,5 @@ class Router(Actor):
                 call.settle()
 
     def _cancel(self, call: Call) -> None:
-        self._turn.dequeue()
+        self._handler_lock.dequeue()
         call.cancel()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.transport import Transport
+    from sf_actors.user_code.handler_lock import Call, HandlerLock
     from sf_actors.user_code.states_view import States
-    from sf_actors.user_code.turn import Call, HandlerLock
 
 
 class Supervised(Protocol):
@@ -61,7 +61,7 @@ class CallQueue(Protocol):
 class RunContext:
     """The objects that the actors of one run share.
 
-    `turn` and `router` are set before the first actor with sockets starts.
+    `handler_lock` and `router` are set before the first actor with sockets starts.
     """
 
     name: str
@@ -71,8 +71,8 @@ class RunContext:
     supervisor: Supervisor
     states: States
     #: holds interrupts back while user code is inside `to_send`
-    shield: InterruptGuard = field(default_factory=InterruptGuard)
-    turn: HandlerLock = field(init=False)
+    interrupt_guard: InterruptGuard = field(default_factory=InterruptGuard)
+    handler_lock: HandlerLock = field(init=False)
     router: CallQueue = field(init=False)
     #: the addresses that sockets took where the port was left open, by model and socket
     assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)

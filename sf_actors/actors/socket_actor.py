@@ -51,7 +51,7 @@ class SocketActor(Actor):
     Subclasses override `open`, `on_readable` and what else they need. An exception in one of
     them closes the sockets and ends the actor; the supervisor is told and may start another.
 
-    :param world: what the actors of one run share
+    :param run_context: what the actors of one run share
     :param model: the connection or state
     :param endpoints: the address of each of the model's sockets
     :param counters: its numbers, which outlive a restart
@@ -63,14 +63,14 @@ class SocketActor(Actor):
 
     def __init__(
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         handler: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__()
-        self.world = world
+        self.run_context = run_context
         self.model = model
         self.name = f"{model.kind}/{model.side}/{model.name}"
         self.label = f"{model.where}"
@@ -82,14 +82,18 @@ class SocketActor(Actor):
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []
         #: what `start` takes to make a successor
-        self.restart_arguments: tuple[Any, ...] = (world, model, endpoints, counters, handler)
-        world.supervisor.created(self)
+        self.restart_arguments: tuple[Any, ...] = (run_context, model, endpoints, counters, handler)
+        run_context.supervisor.created(self)
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
         self._is_open = False
         self._is_taken_over = False
         #: of what peers cause, by its kind
         self.throttle = Throttle()
+
+    def not_started(self, error: RuntimeError) -> None:
+        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        self.run_context.supervisor.opened(self, error)
 
     # what subclasses fill in
 
@@ -156,21 +160,21 @@ class SocketActor(Actor):
         :param send_queue: messages that may wait for one peer, where not `high_water_mark`
         """
         key = (*self.model.key, name)
-        endpoint = self.world.assigned_ports.get(key, self.endpoints[name])
-        opened, shown = self.world.transport.bound(
+        endpoint = self.run_context.assigned_ports.get(key, self.endpoints[name])
+        opened, shown = self.run_context.transport.bound(
             kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
         )
         self._bound.append(opened)
         if endpoint.scheme == "tcp" and endpoint.port == 0:
             # a successor takes the port that peers know by now
             port = int(shown.rpartition(":")[2])
-            self.world.assigned_ports[key] = replace(endpoint, port=port, text=shown)
-        self.world.supervisor.bound(self.model, name, shown)
+            self.run_context.assigned_ports[key] = replace(endpoint, port=port, text=shown)
+        self.run_context.supervisor.bound(self.model, name, shown)
         return opened
 
     def connect(self, kind: int, name: str, subscription: bytes | None = None) -> Socket:
         """Open one of the model's sockets and connect it."""
-        opened = self.world.transport.connected(
+        opened = self.run_context.transport.connected(
             kind,
             self.endpoints[name],
             self.model.creation,
@@ -186,7 +190,7 @@ class SocketActor(Actor):
         self.inbox.forget(source)
         self.sources.remove(source)
         self._connected.remove(source.socket)
-        self.world.transport.close(source.socket, linger_ms=0)
+        self.run_context.transport.close(source.socket, linger_ms=0)
 
     def watch(self, socket: Socket, **reading: Any) -> SocketSource:
         """Wait for a socket from now on; `SocketSource` takes how it is read."""
@@ -215,7 +219,7 @@ class SocketActor(Actor):
         """Log that a message was dropped, each reason once in a while, with the number left out."""
         left_out = self.throttle.admit(reason, monotonic())
         if left_out is not None:
-            self.world.log.warning(
+            self.run_context.log.warning(
                 "message dropped",
                 model=self.model.where,
                 reason=reason,
@@ -242,17 +246,17 @@ class SocketActor(Actor):
     def on_start(self) -> None:
         """Open the sockets; a failure closes what was opened and is told to who waits."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self.world.name}/{self.name}"
-        self.world.scope.adopt()
+        self.thread.name = f"{self.run_context.name}/{self.name}"
+        self.run_context.scope.adopt()
         self._is_open = True
         try:
             self.open()
         except BaseException as error:  # noqa: BLE001 - told to who waits
             self._close()
             self.stop()
-            self.world.supervisor.opened(self, error)
+            self.run_context.supervisor.opened(self, error)
         else:
-            self.world.supervisor.opened(self, None)
+            self.run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Act on one message, readable socket or deadline."""
@@ -262,9 +266,9 @@ class SocketActor(Actor):
         try:
             if type(message) is SocketSource:
                 self.on_readable(message)
-                look_for_descriptors(self.world.log)
+                look_for_descriptors(self.run_context.log)
             elif message is TICK:
-                look_for_descriptors(self.world.log)
+                look_for_descriptors(self.run_context.log)
                 self.on_tick()
             elif message is STEP:
                 self.on_step()
@@ -284,7 +288,7 @@ class SocketActor(Actor):
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()
-            self.world.supervisor.died(self, error)
+            self.run_context.supervisor.died(self, error)
 
     def on_stop(self) -> None:
         """Close everything, unless the stop has done so in another thread."""
@@ -298,7 +302,7 @@ class SocketActor(Actor):
         if not self._is_open:
             return
         self._is_open = False
-        transport = self.world.transport
+        transport = self.run_context.transport
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
         steps += [partial(transport.close, closing) for closing in self._connected]
@@ -309,4 +313,4 @@ class SocketActor(Actor):
                 step()
             except BaseException:
                 # the rest is to be closed all the same
-                self.world.log.exception("closing failed", actor=self.name)
+                self.run_context.log.exception("closing failed", actor=self.name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: First bytes of a message without a topic, as long as it has few entries.
 _NO_TOPIC: Final = frozenset(bytes((first,)) for first in SHORT_MAPS)
 
-#: Bytes of a message that takes long to read, far longer than to take the turn again.
+#: Bytes of a message that takes long to read, far longer than to take the handler lock again.
 LONG: Final = 10_000
 
 
@@ -66,7 +66,7 @@ class Reader(SocketActor):
         self.follow_subscription()
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read a batch; the turn that the handler of one message had is kept for the next; HOT."""
+        """Read a batch; the handler lock that the handler of one message had is kept for the next; HOT."""
         deliveries = self.deliveries
         deliveries.keeps_turn = source is deliveries.source
         try:
@@ -78,7 +78,7 @@ class Reader(SocketActor):
     def _take_frame(self, frame: bytes) -> None:
         self.counters.received += 1
         if len(frame) > self._longest:
-            # others have the turn while it is read
+            # others have the handler lock while it is read
             self.deliveries.let_go()
             if len(frame) > self._max_bytes:
                 raise OversizedMessage(over_limit("the message", len(frame), self._max_bytes))

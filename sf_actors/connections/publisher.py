@@ -33,23 +33,23 @@ class Publisher:
     :raises BindError: the socket cannot be opened there
     """
 
-    def __init__(self, world: RunContext, model: Model, endpoint: Endpoint) -> None:
+    def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
         self.model = model
         self.counters = Counters("sent", "dropped", "last_error")
-        self._world = world
+        self._run_context = run_context
         self._checked = model.arguments.checked
         self.out = PublishingSocket(
-            model.creation, self.counters, world.log, where=model.where, look=self._listen
+            model.creation, self.counters, run_context.log, where=model.where, look=self._listen
         )
         if model.creation["is_x_pub"]:
-            socket = world.transport.connected(
+            socket = run_context.transport.connected(
                 zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
             )
         else:
-            socket, address = world.transport.bound(
+            socket, address = run_context.transport.bound(
                 zmq.XPUB, endpoint, model.creation, where=model.where
             )
-            world.supervisor.bound(model, "publisher", address)
+            run_context.supervisor.bound(model, "publisher", address)
         self.out.attach(socket)
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
@@ -76,7 +76,7 @@ class Publisher:
         self.out.look_at = now + LISTENING_PAUSE_S
         if self.out.subscriptions is not None:
             self.out.subscriptions.read_all()
-        look_for_descriptors(self._world.log)
+        look_for_descriptors(self._run_context.log)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.
@@ -86,7 +86,7 @@ class Publisher:
         with self.out.lock:
             socket, self.out.socket = self.out.socket, None
             if socket is not None and self.model.creation["is_x_pub"]:
-                self._world.transport.close(socket)
+                self._run_context.transport.close(socket)
             elif socket is not None:
-                self._world.transport.unbind(socket)
+                self._run_context.transport.unbind(socket)
         return True

@@ -22,12 +22,12 @@ from sf_actors.sockets.frames import (
     send_answer,
     split_address,
 )
-from sf_actors.user_code.turn import Call
+from sf_actors.user_code.handler_lock import Call
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
 from sf_actors.wording import over_limit
 
 
-class Request(Call):
+class RequestCall(Call):
     """One request on its way through the handler.
 
     :param address: the frames that lead back to who asked, up to the empty one
@@ -122,7 +122,9 @@ class Replyer(SocketActor):
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.tells_texts = tells_texts(
-            self.world.error_details, self._socket, is_secured=self.world.transport.is_secured
+            self.run_context.error_details,
+            self._socket,
+            is_secured=self.run_context.transport.is_secured,
         )
         self.max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
@@ -143,7 +145,7 @@ class Replyer(SocketActor):
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought, or read on when there is room."""
-        if isinstance(message, Request):
+        if isinstance(message, RequestCall):
             self._deliveries.finish()
             self._answer(message)
         elif isinstance(message, ResumeReading):
@@ -151,19 +153,19 @@ class Replyer(SocketActor):
 
     def on_late(self, message: Any) -> None:
         """Count an answer that came when the socket was closed already."""
-        if isinstance(message, Request):
+        if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
         else:
             super().on_late(message)
 
     def note_invalid(self, error: BaseException) -> None:
-        """Count and log that what a handler returned is no reply; runs in the turn."""
+        """Count and log that what a handler returned is no reply; runs under the handler lock."""
         self.counters.handled -= 1
         self.counters.fail(error)
         # whoever asks can bring it about as often as he likes
         left_out = self.throttle.admit("reply fails its model", monotonic())
         if left_out is not None:
-            self.world.log.error(
+            self.run_context.log.error(
                 "reply fails its model",
                 model=self.model.where,
                 error=str(error),
@@ -201,13 +203,13 @@ class Replyer(SocketActor):
                 return
             self._cache.begin(key)
         if workflow_id is None:
-            workflow_id = self.world.new_workflow_id()
-        request = Request(self, args, address, workflow_id, key)
+            workflow_id = self.run_context.new_workflow_id()
+        request = RequestCall(self, args, address, workflow_id, key)
         self.counters.in_flight += 1
         if self._deliveries.run_or_queue(request):
             self._answer(request)
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""
         self.counters.in_flight -= 1
         if self._cache is not None and request.key is not None:

@@ -61,12 +61,12 @@ class Requester:
     :param endpoint: the replyer; it need not be there yet
     """
 
-    def __init__(self, world: RunContext, model: Model, endpoint: Endpoint) -> None:
+    def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
         self.model = model
         self.counters = Counters(
             "sent", "received", "in_flight", "timeouts", "retries", "dropped", "last_error"
         )
-        self._world = world
+        self._run_context = run_context
         self._endpoint = endpoint
         self._arguments = model.arguments
         self._return_arguments = model.return_arguments
@@ -82,7 +82,7 @@ class Requester:
         self._can_share = endpoint.scheme != "inproc"
         self._shared: SharedConnection | None = None
         self._is_closed = False
-        self._closing_fd = world.closing.fd
+        self._closing_fd = run_context.closing.fd
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
@@ -115,7 +115,7 @@ class Requester:
         with self._changed:
             self._is_closed = True
             for socket in self._idle:
-                self._world.transport.close(socket, linger_ms=0)
+                self._run_context.transport.close(socket, linger_ms=0)
             self._idle.clear()
             shared, self._shared = self._shared, None
             if shared is not None and not shared.users:
@@ -195,7 +195,7 @@ class Requester:
 
     def _timeout(self) -> RequestTimeout:
         tried = f", tried {self._attempts} times" if self._attempts > 1 else ""
-        running = self._world.turn.user_code
+        running = self._run_context.handler_lock.user_code
         suspicion = ""
         if running.runs_here():
             suspicion = (
@@ -232,13 +232,13 @@ class Requester:
         """Return a socket that has sent what another channel could not."""
         with self._lock:
             if not isinstance(refusing, SharedConnection):
-                self._world.transport.close(refusing, linger_ms=0)
+                self._run_context.transport.close(refusing, linger_ms=0)
             while self._idle:
                 socket = self._idle.pop()
                 try:
                     send_frame(socket, frame, NOBLOCK)
                 except zmq.ZMQError as error:
-                    self._world.transport.close(socket, linger_ms=0)
+                    self._run_context.transport.close(socket, linger_ms=0)
                     if error.errno not in UNUSABLE_ERRNOS:
                         raise
                 else:
@@ -261,7 +261,7 @@ class Requester:
             elif is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
                 self._idle.append(channel)
             else:
-                self._world.transport.close(channel, linger_ms=0)
+                self._run_context.transport.close(channel, linger_ms=0)
             self._in_use -= 1
             self.counters.in_flight = self._in_use
             if self._is_closed:
@@ -273,7 +273,7 @@ class Requester:
             self._close_shared(shared)
 
     def _close_shared(self, shared: SharedConnection) -> None:
-        self._world.transport.close(shared.socket, linger_ms=0)
+        self._run_context.transport.close(shared.socket, linger_ms=0)
         shared.close()
 
     def _connect_shared(self) -> SharedConnection:
@@ -282,11 +282,11 @@ class Requester:
         try:
             return SharedConnection(socket, self._closing_fd, where=self.model.where)
         except BaseException:
-            self._world.transport.close(socket, linger_ms=0)
+            self._run_context.transport.close(socket, linger_ms=0)
             raise
 
     def _connect(self, kind: int = zmq.REQ, *, is_immediate: bool = False) -> Socket:
-        return self._world.transport.connected(
+        return self._run_context.transport.connected(
             kind,
             self._endpoint,
             self.model.creation,

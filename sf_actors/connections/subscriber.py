@@ -47,7 +47,7 @@ class Subscriber(Reader):
                 self.inbox,
                 self.endpoints["subscriber"],
                 self.counters,
-                self.world.log,
+                self.run_context.log,
                 where=self.model.where,
             )
         self._arguments = self.model.arguments

@@ -15,10 +15,12 @@ from __future__ import annotations
 import enum
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.to_send import SendPermit, ToSend
 
@@ -56,7 +58,7 @@ class RunState:
     """
 
     definition: Definition
-    world: RunContext
+    run_context: RunContext
     assembly: Assembly
     main_code: UserCode
     stop_timeout_s: float
@@ -106,7 +108,9 @@ class RunState:
         :raises ServiceStopped: it has
         """
         if self.stop_begun.is_set():
-            raise self.failure or ServiceStopped(f"{self.world.name}: stopped before it was ready")
+            raise self.failure or ServiceStopped(
+                f"{self.run_context.name}: stopped before it was ready"
+            )
         self.phase = RunPhase.READY
         self.was_ready = True
         if self.definition.main is not None:
@@ -134,23 +138,23 @@ class RunState:
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """Return what a handler may get besides its args."""
-        return self.to_send, self.world.states.pinned(pinned), self.definition.config
+        return self.to_send, self.run_context.states.pinned(pinned), self.definition.config
 
     def to_send_with(self, permit: SendPermit) -> Callable[..., Any]:
         """Return what user code sends with as long as the permit holds."""
-        world = self.world
+        run_context = self.run_context
         return ToSend(
-            world.name,
+            run_context.name,
             self.assembly.outlets,
             permit,
-            shield=world.shield,
-            new_workflow_id=world.new_workflow_id,
+            interrupt_guard=run_context.interrupt_guard,
+            new_workflow_id=run_context.new_workflow_id,
         ).__call__
 
     def exit_outside_main(self, label: str, error: SystemExit) -> ServiceFailed:
         """Return the failure of a service whose user code may not end it and tried to."""
         failed = ServiceFailed(
-            f"{self.world.name}: {label} called sys.exit({error.code!r}), which only main may"
+            f"{self.run_context.name}: {label} called sys.exit({error.code!r}), which only main may"
         )
         failed.__cause__ = error
         return failed
@@ -158,7 +162,7 @@ class RunState:
     def start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
         """Run a function of the package in a thread that ends with the run."""
         thread = threading.Thread(
-            target=function, args=arguments, name=f"{self.world.name}/{name}", daemon=True
+            target=function, args=arguments, name=f"{self.run_context.name}/{name}", daemon=True
         )
         self.threads.append(thread)
         try:
@@ -167,3 +171,11 @@ class RunState:
             # there is none to wait for
             self.threads.remove(thread)
             raise
+
+    def run_for_stop(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        """Run a part of the stop in a thread of its own, or in the one in reserve."""
+        try:
+            self.start_thread(function, *arguments, name=name)
+        except RuntimeError:
+            # the system has no thread left
+            RESERVE.run(partial(function, *arguments))

@@ -79,7 +79,7 @@ class Supervision:
         state.bound_to.append((f"{model.name}.{socket}", address, listener))
         if socket == model.sockets[0]:
             state.listeners[model.key] = listener
-        state.world.log.info("bound", model=model.name, socket=socket, address=address)
+        state.run_context.log.info("bound", model=model.name, socket=socket, address=address)
         self._on_bound(model, socket, address)
 
     def died(self, actor: Any, error: BaseException) -> None:
@@ -100,15 +100,15 @@ class Supervision:
 
     def _record_death(self, name: str, error: BaseException) -> bool:
         """Return True if the actor may be restarted; if it died too often, fail the run."""
-        world = self._state.world
-        world.log.error("actor died", actor=name, exc_info=error)
+        run_context = self._state.run_context
+        run_context.log.error("actor died", actor=name, exc_info=error)
         with self._state.lock:
             deaths = self._deaths.setdefault(name, deque(maxlen=MAX_RESTARTS + 1))
             deaths.append(monotonic())
             too_often = len(deaths) > MAX_RESTARTS and deaths[-1] - deaths[0] <= RESTART_WINDOW_S
         if too_often:
             died = ActorDied(
-                f"{world.name}: {name} died {MAX_RESTARTS + 1} times within "
+                f"{run_context.name}: {name} died {MAX_RESTARTS + 1} times within "
                 f"{RESTART_WINDOW_S:g} s, at last of {summary(error)}"
             )
             died.__cause__ = error

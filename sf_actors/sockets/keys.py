@@ -29,7 +29,9 @@ from zmq import curve_public
 from zmq.auth import create_certificates
 
 from sf_actors.errors import KeysError
+from sf_actors.folders import make_folder
 from sf_actors.log import package_logger
+from sf_actors.wording import reason_of
 
 LOG = package_logger()
 
@@ -68,8 +70,9 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     target = Path(folder)
     pair = (target / f"{name}.key", target / f"{name}.key_secret")
     try:
-        _make_folder(target)
-        # pyzmq's files have the umask's mode, so it writes them in a folder of mode 0700
+        # from a folder that others may write to no key would be taken
+        make_folder(target, 0o700)
+        # pyzmq writes with the umask's mode; into this folder (0700) nobody else can look.
         with TemporaryDirectory(prefix=".new-", dir=target) as private:
             made = [Path(path).read_bytes() for path in create_certificates(private, name)]
         _create(pair[1], made[1], 0o600)
@@ -84,15 +87,8 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
             " choose another name or remove it"
         ) from fault
     except (OSError, ValueError) as fault:
-        raise KeysError(f"keys new: cannot write {pair[1]}: {_reason(fault)}") from fault
+        raise KeysError(f"keys new: cannot write {pair[1]}: {reason_of(fault)}") from fault
     return pair
-
-
-def _make_folder(folder: Path) -> None:
-    # explicit mode: with a lax umask others could write to the folder, and its keys be refused
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:
@@ -381,11 +377,7 @@ def _is_key(text: bytes) -> bool:
 
 
 def _unread(path: Path, fault: Exception) -> str:
-    return f"keys: cannot read {_named(path)}: {_reason(fault)}"
-
-
-def _reason(fault: Exception) -> str:
-    return str(getattr(fault, "strerror", None) or fault)
+    return f"keys: cannot read {_named(path)}: {reason_of(fault)}"
 
 
 def _named(path: Path) -> str:

@@ -227,8 +227,13 @@ class Transport:
         """
         if closing.closed:
             return
-        if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
-            self.close(closing, linger_ms=linger_ms)
+        bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
+        if bound_to.startswith("inproc:"):
+            try:
+                # nobody tells when it is free after a close; this frees it at once
+                closing.unbind(bound_to)
+            finally:
+                self.close(closing, linger_ms=linger_ms)
             return
         address = f"inproc://closed-{next(_monitors)}"
         try:

@@ -187,7 +187,7 @@ class DeltaIn(InState):
         self._act(actions, envelope.workflow_id)
         if replaced is not None:
             del actions
-            # this takes long: others have the turn meanwhile
+            # this takes long: others have the handler lock meanwhile
             self.deliveries.let_go()
             free_gradually(replaced)
 
@@ -232,7 +232,7 @@ class DeltaIn(InState):
     def _show_kept(self) -> None:
         """Show the value with the updates that the replica did not tell of one by one."""
         replica = self._replica
-        if replica.number != self._shown[1]:
+        if replica.number != self._visible[1]:
             self.update(replica.number, self._fields.content(replica.value), {}, None)
 
     def _tell_error(self) -> None:
@@ -246,7 +246,7 @@ class DeltaIn(InState):
             left_out = None if error is None else self.throttle.admit("not followed", monotonic())
             if left_out is not None:
                 self.deliveries.let_go()
-                self.world.log.warning(
+                self.run_context.log.warning(
                     "state cannot be followed",
                     state=self.model.name,
                     number=self._replica.number,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
     #: The frames that lead back to who asked.
-    Address = tuple[bytes, ...]
+    ReturnPath = tuple[bytes, ...]
 
 
 #: Answers that wait for one peer. A request has a few bytes, its answer the whole value: who asks
@@ -47,8 +47,8 @@ ANSWERS_QUEUED = 1
 class DeltaPublication(Publication):
     """A value, its numbered deltas and a log of the recent ones."""
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
-        super().__init__(world, model, counters)
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
+        super().__init__(run_context, model, counters)
         self.fields = StateFields(
             model.arguments,
             where=model.where,
@@ -170,8 +170,8 @@ class DeltaOut(OutState[DeltaPublication]):
         self._max_asking: int = self.model.creation["high_water_mark"]
         #: who waits for the snapshot that is being packed, and who asked after that was begun:
         #: where the reply goes, and the workflow id of the request
-        self._asking: dict[Address, object] = {}
-        self._asking_next: dict[Address, object] = {}
+        self._asking: dict[ReturnPath, object] = {}
+        self._asking_next: dict[ReturnPath, object] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)

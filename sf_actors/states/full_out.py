@@ -19,8 +19,8 @@ class FullPublication(Publication):
     # each send looks: who joins after the last one is to get it at once
     look_pause_s = 0.0
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
-        super().__init__(world, model, counters)
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
+        super().__init__(run_context, model, counters)
         self._number = -1
         #: the last update as it was sent
         self._frame: bytes | None = None

@@ -45,15 +45,15 @@ class InState(Reader):
 
     def __init__(  # noqa: PLR0917 - as pykka's `start` hands them on
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         handler: Callable[..., Any] | None,
         on_status: Callable[..., Any] | None,
     ) -> None:
-        super().__init__(world, model, endpoints, counters, handler)
-        self.restart_arguments = (world, model, endpoints, counters, handler, on_status)
+        super().__init__(run_context, model, endpoints, counters, handler)
+        self.restart_arguments = (run_context, model, endpoints, counters, handler, on_status)
         self._on_status = on_status
         self._phase_lines = Throttle(burst=20)
         self._cell: StateSlot | None = None
@@ -61,12 +61,12 @@ class InState(Reader):
     def show(self, replica: Replica | FullReplica) -> None:
         """Show a replica in `states`; a successor of an actor that died keeps the last value."""
         self._followed = replica
-        self._shown = (replica.epoch, replica.number, replica.phase)
-        self._cell = self.world.states.cell(self.model.name, replica.value, self.status)
+        self._visible = (replica.epoch, replica.number, replica.phase)
+        self._cell = self.run_context.states.cell(self.model.name, replica.value, self.status)
 
     def status(self) -> Status:
         """Return the status, which is never ahead of the value that `states` shows; any thread."""
-        epoch, number, phase = self._shown
+        epoch, number, phase = self._visible
         status = self._followed.status(monotonic())
         return replace(status, epoch=epoch, number=number, phase=phase)
 
@@ -88,8 +88,8 @@ class InState(Reader):
         """
         if self._cell is not None:
             self._cell.value = value
-        phase = self._followed.phase if is_last else self._shown[2]
-        self._shown = (self._followed.epoch, number, phase)
+        phase = self._followed.phase if is_last else self._visible[2]
+        self._visible = (self._followed.epoch, number, phase)
         if self.handler is not None and number >= 0:
             plain = fields if type(fields) is dict else thaw(fields)
             self.deliveries.deliver(self.handler, plain, workflow_id, {self.model.name: value})
@@ -142,12 +142,12 @@ class InState(Reader):
 
     def tell_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase and call the function that wants to know."""
-        self._shown = (status.epoch, status.number, status.phase)
+        self._visible = (status.epoch, status.number, status.phase)
         self.deliveries.let_go()
         # whoever reaches the publisher's bus can make it change as often as he likes
         left_out = self._phase_lines.admit("phase", monotonic())
         if left_out is not None:
-            self.world.log.info(
+            self.run_context.log.info(
                 "state changed phase",
                 state=self.model.name,
                 phase=str(status.phase),

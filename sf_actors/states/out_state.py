@@ -43,15 +43,15 @@ class Publication(ABC):
     #: How often a caller's send looks for subscriptions that it may have come upon, in seconds.
     look_pause_s: ClassVar[float] = 0.01
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
         self.model = model
         self.counters = counters
         self.out = PublishingSocket(
-            model.creation, counters, world.log, where=model.where, look=self._look
+            model.creation, counters, run_context.log, where=model.where, look=self._look
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
-        self._world = world
+        self._run_context = run_context
         #: told of subscriptions that a caller comes upon
         self.actor: SocketActor | None = None
 
@@ -100,8 +100,8 @@ class Publication(ABC):
 
         :raises ServiceStopped: there is no socket, and will be none any more
         """
-        if self.out.socket is None and self._world.closing.is_set():
-            raise ServiceStopped(f"{self.model.where}: {self._world.name} has stopped")
+        if self.out.socket is None and self._run_context.closing.is_set():
+            raise ServiceStopped(f"{self.model.where}: {self._run_context.name} has stopped")
 
     def _look(self, now: float) -> None:
         """Tell the actor to look for subscriptions: a send may eat the signal of one."""
@@ -125,14 +125,14 @@ class OutState(SocketActor, Generic[P]):
 
     def __init__(
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         publication: P,
     ) -> None:
-        super().__init__(world, model, endpoints, counters)
-        self.restart_arguments = (world, model, endpoints, counters, publication)
+        super().__init__(run_context, model, endpoints, counters)
+        self.restart_arguments = (run_context, model, endpoints, counters, publication)
         self.publication = publication
 
     def open(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.counters import Counters
-from sf_actors.user_code.turn import Call, HandlerLock
+from sf_actors.user_code.handler_lock import Call, HandlerLock
 
 MOST = 4
 
@@ -44,7 +44,9 @@ class FakeActor:
         self.counters = Counters("queued")
         turn = HandlerLock(offered=lambda pinned: (pinned,), on_error=lambda call, error: None)
         self.router = FakeRouter(turn)
-        self.world = SimpleNamespace(turn=turn, router=self.router, new_workflow_id=lambda: "new")
+        self.run_context = SimpleNamespace(
+            turn=turn, router=self.router, new_workflow_id=lambda: "new"
+        )
         self.model = SimpleNamespace(creation={"high_water_mark": MOST})
         self.inbox = SimpleNamespace(
             pause=lambda source: self.changes.append("pause"),
@@ -70,8 +72,8 @@ def deliveries_of(actor: FakeActor, *, is_ready: bool = True) -> Deliveries:
 
 
 def queue(deliveries: Deliveries, actor: FakeActor, count: int) -> None:
-    """Bring calls while another has the turn."""
-    turn = actor.world.turn
+    """Bring calls while another has the handler lock."""
+    turn = actor.run_context.handler_lock
     assert turn.try_acquire()
     for number in range(count):
         deliveries.deliver(actor.handler, number, "w")
@@ -82,7 +84,7 @@ def test_a_call_runs_at_once_when_none_runs_and_none_waits(actor: FakeActor) -> 
     deliveries_of(actor).deliver(actor.handler, 5, "w")
 
     assert actor.handled == [5]
-    assert actor.world.turn.try_acquire()
+    assert actor.run_context.handler_lock.try_acquire()
 
 
 def test_a_call_queues_while_another_has_the_turn(actor: FakeActor) -> None:
@@ -99,12 +101,12 @@ def test_the_turn_is_kept_for_the_next_call_until_it_is_let_go(actor: FakeActor)
     deliveries = deliveries_of(actor)
     deliveries.keeps_turn = True
     deliveries.deliver(actor.handler, 1, "w")
-    assert not actor.world.turn.try_acquire()
+    assert not actor.run_context.handler_lock.try_acquire()
     deliveries.deliver(actor.handler, 2, "w")
     deliveries.let_go()
 
     assert actor.handled == [1, 2]
-    assert actor.world.turn.try_acquire()
+    assert actor.run_context.handler_lock.try_acquire()
 
 
 def test_a_kept_turn_is_let_go_for_what_has_queued_meanwhile(actor: FakeActor) -> None:
@@ -169,7 +171,7 @@ def test_nothing_is_read_on_when_the_actor_drains(actor: FakeActor) -> None:
 
 def test_what_begins_here_gets_a_workflow_id(actor: FakeActor) -> None:
     deliveries = deliveries_of(actor)
-    with_turn = actor.world.turn
+    with_turn = actor.run_context.handler_lock
     assert with_turn.try_acquire()
     deliveries.deliver(actor.handler, 1, None)
 

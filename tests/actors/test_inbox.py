@@ -20,7 +20,7 @@ from sf_actors.actors.inbox import (
     SocketSource,
     WaitFailed,
 )
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import RequestTimeout, ServiceStopped
 from sf_actors.connections.requester import MAX_PRIVATE_SOCKETS
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import PATIENCE_S, until
-from tests.support.questions import asking, doubling
+from tests.support.doubling_service import asking, doubling
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.bare_sockets import Socket
@@ -27,8 +26,8 @@ MANY = 3 * MAX_PRIVATE_SOCKETS
 
 
 @pytest.fixture(params=["ipc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"ipc://{tmp_path}/it" if request.param == "ipc" else f"127.0.0.1:{free_port()}"
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
+    return f"ipc://{tmp_path}/it" if request.param == "ipc" else new_address()
 
 
 def zmq_address(address: str) -> str:

@@ -13,8 +13,8 @@ import zmq
 from sf_actors.connections import shared_connection
 from sf_actors.connections.shared_connection import SharedCall
 from tests.support.bare_sockets import PATIENCE_MS
-from tests.support.models import PATIENCE_S, until
 from tests.support.shared_connections import SHORT_S, Shared, on_its_way
+from tests.support.waiting import PATIENCE_S, until
 
 
 def test_the_others_get_their_replies_after_the_leader_has_left(shared: Shared) -> None:

@@ -20,18 +20,18 @@ from sf_actors import (
     UsageError,
 )
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     REPLYER_FILE,
     Background,
-    address_of,
     ask,
     echo_service,
     looping,
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path

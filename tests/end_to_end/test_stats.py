@@ -12,7 +12,8 @@ import zmq
 from sf_actors import Service
 from sf_actors.testing import module_of
 from tests.security.services import addresses_in, client_addresses, client_module, server_module
-from tests.support.models import external, until
+from tests.support.models import external
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

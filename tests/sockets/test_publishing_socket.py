@@ -12,8 +12,9 @@ from sf_actors.counters import Counters
 from sf_actors.sockets.publishing_socket import PublishingSocket, send_to_who_has_room
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import PATIENCE_S, Sender, at, counters, publisher, service, until
+from tests.support.models import Sender, at, counters, publisher, service
 from tests.support.state_pair import leading, model
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,6 @@ from sf_actors.sockets.transport import MAX_SUBSCRIPTION_BYTES
 from sf_actors.testing import running
 from sf_actors.wire.topic import pack
 from tests.support.models import (
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -31,9 +30,10 @@ from tests.support.models import (
     service,
     subscriber,
 )
-from tests.support.models import until as wait_for
 from tests.support.services import Background
 from tests.support.state_pair import leading, model
+from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import until as wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from sf_actors import ServiceStopped
 from sf_actors.connections.shared_connection import SharedCall, SharedConnection
 from sf_actors.sync.wakeup import Wakeup
 from tests.support.bare_sockets import PATIENCE_MS, bare
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The turn: one call at a time, none overtakes another."""
+"""The handler lock: one call at a time, none overtakes another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.user_code.handler_lock import Call, HandlerLock
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
-from sf_actors.user_code.turn import Call, HandlerLock
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
@@ -31,7 +31,7 @@ def call(handler: Any, workflow_id: object = None) -> Noted:
     return Noted(handler, {}, label="it", counters=Counters(), workflow_id=workflow_id)
 
 
-def turn(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
+def handler_lock(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
     errors: list[BaseException] = []
 
     def note(_call: Call, error: BaseException) -> None:
@@ -64,7 +64,7 @@ def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_the
         def leave_behind(self) -> None:
             told.append(self)
 
-    ours, _ = turn()
+    ours, _ = handler_lock()
     entered, may_return = threading.Event(), threading.Event()
 
     def stuck(_args: Any, _pinned: Any) -> None:
@@ -99,7 +99,7 @@ def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_the
 
 
 def test_a_call_runs_at_once_when_none_runs_and_none_waits() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: 5)
 
     assert try_run(ours, noted)
@@ -108,7 +108,7 @@ def test_a_call_runs_at_once_when_none_runs_and_none_waits() -> None:
 
 
 def test_a_call_does_not_run_within_another() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     inner = call(lambda args, pinned: None)
     outer = call(lambda args, pinned: try_run(ours, inner))
 
@@ -118,7 +118,7 @@ def test_a_call_does_not_run_within_another() -> None:
 
 
 def test_a_call_does_not_overtake_one_that_waits() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     ours.enqueue()
 
     assert not try_run(ours, call(lambda args, pinned: None))
@@ -127,7 +127,7 @@ def test_a_call_does_not_overtake_one_that_waits() -> None:
 
 
 def test_a_queued_call_that_was_cancelled_does_not_run() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: 5)
     ours.run_queued(noted, lambda: False)
 
@@ -136,7 +136,7 @@ def test_a_queued_call_that_was_cancelled_does_not_run() -> None:
 
 
 def test_what_a_handler_raises_is_told_and_the_turn_goes_on() -> None:
-    ours, errors = turn()
+    ours, errors = handler_lock()
     noted = call(lambda args, pinned: 1 / 0)
 
     assert try_run(ours, noted)
@@ -148,7 +148,7 @@ def test_what_a_handler_raises_is_told_and_the_turn_goes_on() -> None:
 
 
 def test_the_workflow_id_is_there_during_the_call_and_gone_afterwards() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: WORKFLOW_ID.get(), workflow_id="w")
     try_run(ours, noted)
 
@@ -158,7 +158,7 @@ def test_the_workflow_id_is_there_during_the_call_and_gone_afterwards() -> None:
 
 def test_a_handler_that_starts_another_service_keeps_its_workflow_id() -> None:
     """The other one's `init_function` runs in the same thread."""
-    ours, others = turn()[0], turn()[0]
+    ours, others = handler_lock()[0], handler_lock()[0]
     init = call(lambda args, pinned: WORKFLOW_ID.get())
 
     def handler(_args: Any, _pinned: Any) -> object:
@@ -172,7 +172,7 @@ def test_a_handler_that_starts_another_service_keeps_its_workflow_id() -> None:
 
 
 def test_calls_keep_their_least_pause() -> None:
-    ours, _ = turn(least_pause_s=0.05)
+    ours, _ = handler_lock(least_pause_s=0.05)
     started = monotonic()
     for _ in range(3):
         try_run(ours, call(lambda args, pinned: None))
@@ -181,7 +181,7 @@ def test_calls_keep_their_least_pause() -> None:
 
 
 def test_a_stop_ends_the_pause() -> None:
-    ours, _ = turn(least_pause_s=60)
+    ours, _ = handler_lock(least_pause_s=60)
     try_run(ours, call(lambda args, pinned: None))
     ours.hurry()
     started = monotonic()
@@ -191,7 +191,7 @@ def test_a_stop_ends_the_pause() -> None:
 
 
 def test_to_wait_for_the_turn_ends_at_the_deadline() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     inside, may_go = threading.Event(), threading.Event()
 
     def hold(args: Any, pinned: Any) -> None:
