@@ -1,8 +1,8 @@
 """The counters of a running service: plain numbers without a lock.
 
 Each field is written by one thread at a time: the actor that owns the socket, the thread that has
-the handler lock to run user code, or a caller under the lock of an outbound socket. Readers may see a
-number that is one message old.
+the handler lock, or a caller under the lock of an outbound socket. Readers may see a number that is
+one message old.
 """
 
 from __future__ import annotations

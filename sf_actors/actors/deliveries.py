@@ -119,7 +119,7 @@ class Deliveries:
         return False
 
     def let_go(self) -> None:
-        """Let others have the handler lock, if it was kept, and log on one's own behalf from now on."""
+        """Release the handler lock, if it was kept, and log on one's own behalf from now on."""
         if self._has_handler_lock:
             self._has_handler_lock = False
             self._handler_lock.release()

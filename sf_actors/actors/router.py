@@ -100,8 +100,8 @@ class Router(Actor):
             try:
                 self.begin()
             except RuntimeError:
-                # The system has no thread left. Whoever brings the call waits here for the handler lock:
-                # where the router has not begun, nobody else brings any.
+                # the system has no thread left: the thread that brings the call waits for the lock,
+                # and where the router has not begun, no other thread brings any
                 self._handler_lock.run_here(call)
                 call.settle()
                 return

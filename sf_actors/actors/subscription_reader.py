@@ -66,7 +66,7 @@ class Reader(SocketActor):
         self.follow_subscription()
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read a batch; the handler lock that the handler of one message had is kept for the next; HOT."""
+        """Read a batch; the handler lock of one message is kept for the next; HOT."""
         deliveries = self.deliveries
         deliveries.keeps_turn = source is deliveries.source
         try:
