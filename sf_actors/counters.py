@@ -8,9 +8,12 @@ one message old.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.wording import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 #: Upper bounds of the buckets of `handler_s`, in seconds; the last bucket has no bound.
 BOUNDS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))
@@ -86,6 +89,7 @@ class Counters:
     __slots__ = (
         "_last_error",
         "_names",
+        "conflated",
         "deduplicated",
         "dropped",
         "failed",
@@ -114,7 +118,9 @@ class Counters:
         self.peers: int | None = 0
         self.in_flight = 0
         #: of the newest actor of the model
-        self.queued = Backlog()
+        self.queued: Sized = Backlog()
+        #: updates of an in-state without a handler call of their own
+        self.conflated = 0
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
@@ -149,7 +155,7 @@ class Counters:
                 number = number.as_dict()
             elif isinstance(number, dict):
                 number = dict(number)
-            elif isinstance(number, Backlog):
+            elif name == "queued":
                 number = len(number)
             numbers[name] = number
         return numbers

@@ -13,7 +13,7 @@ from sf_actors.user_code.interruptible import LeftBehind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.run_context import CallSource, RunContext
 
 
 class Fence:
@@ -24,6 +24,13 @@ class Fence:
 
     def __init__(self, passed: Callable[[], None]) -> None:
         self.passed = passed
+
+
+class _Source:
+    """A source of calls in the queue."""
+
+    def __init__(self, source: CallSource) -> None:
+        self.source = source
 
 
 class Router(Actor):
@@ -85,6 +92,8 @@ class Router(Actor):
         try:
             if isinstance(message, Call):
                 self._run(message)
+            elif isinstance(message, _Source):
+                self._run_source(message)
             elif isinstance(message, Fence):
                 message.passed()
             elif isinstance(message, WaitFailed):
@@ -108,6 +117,19 @@ class Router(Actor):
         self._handler_lock.enqueue()
         self.queue.add(call)
 
+    def enqueue_source(self, source: CallSource) -> None:
+        """Run the calls of a source in turn with others; any thread."""
+        try:
+            self.begin()
+        except RuntimeError:
+            # as above
+            while (call := source.next_call()) is not None:
+                self._handler_lock.dequeue()
+                self._handler_lock.run_here(call)
+                call.settle()
+            return
+        self.queue.add(_Source(source))
+
     def fence(self, passed: Callable[[], None]) -> None:
         """Have `passed` called when every call that was queued by now is over; any thread."""
         if self._has_begun:
@@ -129,9 +151,20 @@ class Router(Actor):
             if isinstance(message, Call):
                 self._cancel(message)
                 cancelled += 1
+            elif isinstance(message, _Source):
+                cancelled += message.source.cancel()
             elif isinstance(message, Fence):
                 message.passed()
         return cancelled
+
+    def _run_source(self, message: _Source) -> None:
+        source = message.source
+        while (call := source.next_call()) is not None:
+            self._run(call)
+            if not (self.queue.empty() or source.is_draining):
+                # others wait: to the end of the line
+                self.queue.add(message)
+                return
 
     def _run(self, call: Call) -> None:
         with self._lock:

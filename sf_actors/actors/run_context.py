@@ -50,11 +50,27 @@ class Supervisor(Protocol):
         """Note that the router lost a call by a fault of its own."""
 
 
+class CallSource(Protocol):
+    """Calls that wait in their own order, each counted by the handler lock already."""
+
+    #: no call yields to those of others any more
+    is_draining: bool
+
+    def next_call(self) -> Call | None:
+        """Take the next call; None: none waits, and the source is to be queued again for more."""
+
+    def cancel(self) -> int:
+        """Drop what waits; returns how many calls that were."""
+
+
 class CallQueue(Protocol):
     """Runs calls one after another; any thread."""
 
     def enqueue(self, call: Call) -> None:
         """Queue a call even if it could run at once."""
+
+    def enqueue_source(self, source: CallSource) -> None:
+        """Queue a source until no call of it waits any more."""
 
 
 @dataclass

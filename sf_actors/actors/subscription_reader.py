@@ -1,16 +1,15 @@
-"""An actor that reads a SUB socket and has handled what comes, no more than may wait."""
+"""An actor that reads a SUB socket."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
-from sf_actors.errors import MessageError, OversizedMessage
+from sf_actors.errors import OversizedMessage
 from sf_actors.sockets.frames import NOBLOCK, receive_frame
 from sf_actors.wire.msgpack import SHORT_MAPS
 from sf_actors.wire.topic import pack, payload
@@ -28,12 +27,12 @@ LONG: Final = 10_000
 
 
 class Reader(SocketActor):
-    """Reads a SUB socket as long as there is room for the calls that this brings.
+    """Reads a SUB socket.
 
     Subclasses override `take`, which gets each message without its topic.
     """
 
-    deliveries: Deliveries
+    subscription: SocketSource | None = None
 
     @abstractmethod
     def take(self, message: bytes | memoryview) -> None:
@@ -56,40 +55,22 @@ class Reader(SocketActor):
     def follow_subscription(self) -> None:
         """Wait for messages from now on."""
         receive = partial(receive_frame, self.socket, NOBLOCK)
-        self.deliveries.source = self.watch(self.socket, receive=receive, take=self._take_frame)
+        self.subscription = self.watch(self.socket, receive=receive, take=self._take_frame)
 
     def subscribe_again(self) -> None:
         """Replace a connected socket by another one; what it had not read is lost."""
-        if self.deliveries.source is not None:
-            self.disconnect(self.deliveries.source)
+        if self.subscription is not None:
+            self.disconnect(self.subscription)
         self.socket = self.connect(zmq.SUB, "subscriber", self._topic)
         self.follow_subscription()
 
-    def on_readable(self, source: SocketSource) -> None:
-        """Read a batch; the handler lock of one message is kept for the next; HOT."""
-        deliveries = self.deliveries
-        deliveries.keeps_turn = source is deliveries.source
-        try:
-            super().on_readable(source)
-        finally:
-            deliveries.keeps_turn = False
-            deliveries.let_go()
+    def before_long_read(self) -> None:
+        """Get ready for a message that takes long to read."""
 
     def _take_frame(self, frame: bytes) -> None:
         self.counters.received += 1
         if len(frame) > self._longest:
-            # others have the handler lock while it is read
-            self.deliveries.let_go()
+            self.before_long_read()
             if len(frame) > self._max_bytes:
                 raise OversizedMessage(over_limit("the message", len(frame), self._max_bytes))
         self.take(frame if frame[:1] in _NO_TOPIC else payload(frame))
-
-    def refuse(self, error: MessageError) -> None:
-        """Count a message that cannot be taken, and warn of it."""
-        self.deliveries.let_go()
-        super().refuse(error)
-
-    def on_message(self, message: Any) -> None:
-        """Read on when there is room."""
-        if isinstance(message, ResumeReading):
-            self.deliveries.resume()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.deliveries import Deliveries
+from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.schema.one_pass import published_decoder
 from sf_actors.wire.envelope import decode_published
+
+if TYPE_CHECKING:
+    from sf_actors.actors.inbox import SocketSource
+    from sf_actors.errors import MessageError
 
 #: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
 MAX_PUBLISHERS = 1_000
@@ -68,9 +72,34 @@ class Subscriber(Reader):
         if self._pulse is not None:
             self._pulse.on_tick()
 
+    def follow_subscription(self) -> None:
+        """Wait for messages from now on."""
+        super().follow_subscription()
+        self.deliveries.source = self.subscription
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read a batch; the handler lock of one message is kept for the next; HOT."""
+        self.deliveries.keeps_turn = source is self.subscription
+        try:
+            super().on_readable(source)
+        finally:
+            self.deliveries.keeps_turn = False
+            self.deliveries.let_go()
+
+    def before_long_read(self) -> None:
+        """Let others have the handler lock meanwhile."""
+        self.deliveries.let_go()
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.deliveries.let_go()
+        super().refuse(error)
+
     def on_message(self, message: Any) -> None:
-        """See what a publisher that was asked for answered."""
-        if type(message) is not Greeting:
+        """Read on when there is room, or see what a publisher that was asked for answered."""
+        if isinstance(message, ResumeReading):
+            self.deliveries.resume()
+        elif type(message) is not Greeting:
             super().on_message(message)
         elif self._pulse is not None:
             self._pulse.on_greeting()

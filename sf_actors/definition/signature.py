@@ -43,6 +43,8 @@ class Role:
 
 
 HANDLER = Role(("args", "to_send", "states", "config"))
+#: What the handler of an in-state may have besides, by its name alone.
+UPDATE = "update"
 STATUS = Role(("status", "to_send", "states", "config"), shorter=(("status",),))
 INIT = Role(("to_send", "states", "config"))
 MAIN = Role(("to_send", "states", "config"), shorter=(("to_send", "config"),))
@@ -53,6 +55,40 @@ SIGNAL = Role(
 SETUP = Role(("config",))
 SETUP_ADDRESSES = Role(("addresses", "config"))
 SETUP_MODELS = Role(("models", "config"))
+
+
+class WithUpdate:
+    """A handler that takes the update as its last argument, behind what every handler gets."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *values: Any) -> Any:
+        """Call it with all of them."""
+        return self.function(*values)
+
+
+def bind_in_state(function: Callable[..., Any], *, where: str) -> Callable[..., Any]:
+    """Return what `bind` does of a handler; a `WithUpdate` if it has a parameter of that name.
+
+    :raises DefinitionError: as `bind`
+    """
+    if not takes(function, UPDATE):
+        return bind(function, HANDLER, where=where)
+    role = Role((*HANDLER.offered, UPDATE))
+    bound = bind(function, role, where=where)
+    return WithUpdate(bound)
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function has a parameter of that very name."""
+    try:
+        parameter = inspect.signature(function, follow_wrapped=False).parameters.get(name)
+    except (ValueError, TypeError):
+        return False
+    return parameter is not None and parameter.kind not in _VARIADIC
 
 
 def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..., Any]:
@@ -67,6 +103,11 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
         coroutine or generator function
     """
     refuse_suspending(function, where=where)
+    if UPDATE not in role.offered and takes(function, UPDATE):
+        raise DefinitionError(
+            f"{where}: expected no parameter 'update', which only handlers of in-states are "
+            f"offered, got {name_of(function)}"
+        )
     try:
         own = inspect.signature(function, follow_wrapped=False)
         signature = _signature_of(function, own)

@@ -135,10 +135,14 @@ class DeltaIn(InState):
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
 
+    def content(self, value: Map[str, Any]) -> Map[str, Any]:
+        """Return what `states` shows of a value: of a single field `state` what is in it."""
+        return self._fields.content(value)
+
     def on_readable(self, source: SocketSource) -> None:
         """Read deltas, or the answer to a request."""
         super().on_readable(source)
-        if source is not self.deliveries.source:
+        if source is not self.subscription:
             self._tell_error()
         elif self.handler is None:
             self._show_kept()
@@ -151,6 +155,7 @@ class DeltaIn(InState):
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
             self._drop_requests()
+        self.calls.flush()
         self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
@@ -164,9 +169,9 @@ class DeltaIn(InState):
             )
             if len(actions) == 1 and type(only := actions[0]) is Updated:
                 # what most deltas come to
-                self.update(only.number, only.value, only.fields, usual.workflow_id)
+                self.update(only, usual.workflow_id, size=len(message))
             elif actions:
-                self._act(actions, usual.workflow_id)
+                self._act(actions, usual.workflow_id, len(message))
         else:
             self._take_any(message)
 
@@ -184,11 +189,9 @@ class DeltaIn(InState):
             args.is_snapshot,
             self._packed(args, envelope.cuts),
         )
-        self._act(actions, envelope.workflow_id)
+        self._act(actions, envelope.workflow_id, len(message))
         if replaced is not None:
             del actions
-            # this takes long: others have the handler lock meanwhile
-            self.deliveries.let_go()
             free_gradually(replaced)
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:
@@ -204,10 +207,11 @@ class DeltaIn(InState):
             decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
         return LazyFields(decode, args.state)
 
-    def _act(self, actions: Sequence[Action], workflow_id: object) -> None:
+    def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
         """Do what the replica wants done.
 
         :param workflow_id: of the message that it wants this for
+        :param size: its bytes
         """
         # while it is in step, an update puts its deadline off: to wake up too early costs little
         is_in_step = self._replica.phase is Phase.LIVE
@@ -218,8 +222,8 @@ class DeltaIn(InState):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
                 # without a handler, only the last value of a batch is published to readers
                 if is_last or self.handler is not None:
-                    value = self._fields.content(action.value)
-                    self.update(action.number, value, action.fields, workflow_id, is_last=is_last)
+                    self.update(action, workflow_id, size=size, is_last=is_last)
+                    size = 0
                 continue
             is_in_step = False
             if isinstance(action, Ask):
@@ -233,7 +237,7 @@ class DeltaIn(InState):
         """Show the value with the updates that the replica did not tell of one by one."""
         replica = self._replica
         if replica.number != self._visible[1]:
-            self.update(replica.number, self._fields.content(replica.value), {}, None)
+            self._show(replica.number, self.content(replica.value))
 
     def _tell_error(self) -> None:
         """Log why the publisher cannot be followed, when that is another reason than before.
@@ -245,7 +249,6 @@ class DeltaIn(InState):
             self._error = error
             left_out = None if error is None else self.throttle.admit("not followed", monotonic())
             if left_out is not None:
-                self.deliveries.let_go()
                 self.run_context.log.warning(
                     "state cannot be followed",
                     state=self.model.name,
@@ -340,5 +343,6 @@ class DeltaIn(InState):
             )
             free_gradually(replaced)
             self._tell_error()
+        self.calls.flush()
         self.inbox.has_work = self._arriving is not None
         self.wait_until(replica.next_deadline)

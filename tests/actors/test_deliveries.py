@@ -45,7 +45,7 @@ class FakeActor:
         turn = HandlerLock(offered=lambda pinned: (pinned,), on_error=lambda call, error: None)
         self.router = FakeRouter(turn)
         self.run_context = SimpleNamespace(
-            turn=turn, router=self.router, new_workflow_id=lambda: "new"
+            handler_lock=turn, router=self.router, new_workflow_id=lambda: "new"
         )
         self.model = SimpleNamespace(creation={"high_water_mark": MOST})
         self.inbox = SimpleNamespace(
