@@ -357,7 +357,7 @@ def test_others_may_have_the_turn_while_a_long_message_of_a_burst_is_read(
     take = Subscriber.take
 
     def note_and_take(reader: Subscriber, message: bytes) -> None:
-        is_taken.append(reader.run_context.handler_lock._held.locked())
+        is_taken.append(reader.run_context.handler_lock._lock.locked())
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", note_and_take)
