@@ -102,7 +102,7 @@ class Deliveries:
             self.let_go()
         if self._early is not None:
             self._early.append(call)
-        elif self._has_handler_lock or turn.try_acquire():
+        elif self._has_handler_lock or (not self._are_waiting() and turn.try_acquire()):
             self._has_handler_lock = True
             try:
                 turn.run(call)
@@ -117,6 +117,10 @@ class Deliveries:
         if len(self.backlog) >= self._max_queued:
             self._wait_for_room()
         return False
+
+    def _are_waiting(self) -> bool:
+        # also those that ran, but whose answers are not sent: they go out in order
+        return self.backlog.brought != self.backlog.finished
 
     def let_go(self) -> None:
         """Release the handler lock, if it was kept, and log on one's own behalf from now on."""

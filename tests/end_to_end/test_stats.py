@@ -63,7 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "timeouts": int,
         "last_error": TEXT,
     },
-    "in_state": READING | {"status": dict},
+    "in_state": READING | {"conflated": int, "status": dict},
     "delta_out": {
         "sent": int,
         "received": int,

@@ -19,7 +19,6 @@ import zmq
 from sf_actors.actors.socket_actor import Drain
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.status import Phase
-from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.pieces import RUN
 from sf_actors.states import delta_in, delta_out
 from sf_actors.states.delta_in import SnapshotInProgress
@@ -103,39 +102,6 @@ def test_a_large_update_reaches_a_replica_that_is_live() -> None:
         leader.send(bids={Decimal(5): None})
         assert len(follower.next_update().value["bids"]) == MANY - 1
         assert (follower.status.resyncs, follower.status.gaps) == (0, 0)
-
-
-def test_others_have_the_turn_while_a_large_update_is_read_and_replaces_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Also where that comes right behind another, whose handler's turn is kept."""
-    all_sent, is_taken = threading.Event(), []
-    decoded, let_go = StateFields.decoded, delta_in.free_gradually
-
-    def note_and_decode(fields: StateFields, *args: Any, **options: Any) -> Any:
-        is_taken.append(follower.actor.run_context.handler_lock._held.locked())
-        return decoded(fields, *args, **options)
-
-    def note_and_let_go(held: Any) -> None:
-        is_taken.append(follower.actor.run_context.handler_lock._held.locked())
-        let_go(held)
-
-    def wait_for_the_rest(_args: Any, _states: Any) -> None:
-        assert all_sent.wait(PATIENCE_S)
-
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses), handler=wait_for_the_rest) as follower,
-    ):
-        follower.wait_for_phase(Phase.LIVE)
-        monkeypatch.setattr(StateFields, "decoded", note_and_decode)
-        monkeypatch.setattr(delta_in, "free_gradually", note_and_let_go)
-        leader.send(title="first", bids={})
-        leader.send(**LARGE, is_snapshot=True)
-        all_sent.set()
-        follower.wait_for(LARGE)
-        until(lambda: len(is_taken) == 2)
-    assert is_taken == [False, False]
 
 
 def test_a_large_value_is_typed_exactly() -> None:
