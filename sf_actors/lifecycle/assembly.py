@@ -136,4 +136,5 @@ class Assembly:
         counters = self.counters[model.key] = Counters(*actor.counted)
         publication = actor.publication_type(self._run_context, model, counters)
         self.publications[model.name] = publication
+        self._run_context.states.show_own(model.name, publication)
         actor.start(self._run_context, model, self._endpoints[model.key], counters, publication)

@@ -19,7 +19,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.to_send import SendPermit, ToSend
@@ -124,6 +124,7 @@ class RunState:
                 # nothing was read that may have to be answered: only init_function could send
                 self.permit.is_withdrawn = True
             self.stop_begun.set()
+            self.run_context.states.changes.end()
 
     def set_stopping(self) -> None:
         """Let no actor be restarted any more."""
@@ -139,6 +140,15 @@ class RunState:
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """Return what a handler may get besides its args."""
         return self.to_send, self.run_context.states.pinned(pinned), self.definition.config
+
+    def to_send_with_all(self) -> Callable[..., Any]:
+        """Return what handlers send with.
+
+        :raises UsageError: nothing is open yet
+        """
+        if self.to_send is None:
+            raise UsageError(f"to_send: {self.run_context.name} is still being opened")
+        return self.to_send
 
     def to_send_with(self, permit: SendPermit) -> Callable[..., Any]:
         """Return what user code sends with as long as the permit holds."""

@@ -83,7 +83,7 @@ class Start:
                 f"{OPEN_TIMEOUT_S:g} s"
             )
         state.to_send = state.to_send_with(state.permit)
-        if not state.run_context.states:
+        if not state.run_context.states.has_inbound:
             state.run_context.handler_lock.constant_arguments = state.offered(None)
         pause_s = state.assembly.ready_at() - monotonic()
         if pause_s > 0:

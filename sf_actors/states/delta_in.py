@@ -155,7 +155,7 @@ class DeltaIn(InState):
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
             self._drop_requests()
-        self.calls.flush()
+        self.read()
         self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
@@ -343,6 +343,6 @@ class DeltaIn(InState):
             )
             free_gradually(replaced)
             self._tell_error()
-        self.calls.flush()
+        self.read()
         self.inbox.has_work = self._arriving is not None
         self.wait_until(replica.next_deadline)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.fields import Update
+    from sf_actors.replication.values.persistent_map import Map
     from sf_actors.replication.values.pieces import Packing
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
@@ -67,27 +68,37 @@ class DeltaPublication(Publication):
         """Let updates belong to another run from now on; with the lock held."""
         self.log.epoch = epoch
 
-    def send(self, args: Any, workflow_id: object) -> None:
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value after the last update."""
+        with self.out.lock:
+            return self.fields.content(self.log.value)
+
+    @property
+    def number(self) -> int:
+        """The number of the last update in the value, -1 before the first."""
+        return self.log.number
+
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check an update, apply it, number it and publish it; any thread.
 
+        :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
         fields = self.fields.flat_patch(args)
         try:
             if fields is None:
-                self._send_any(self.fields.checked(args), workflow_id)
-                return
+                return self._send_any(self.fields.checked(args), workflow_id)
             with self.out.lock:
-                self._publish_next(fields, fields, workflow_id)
+                return self._publish_next(fields, fields, workflow_id)
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
 
-    def _send_any(self, update: Update, workflow_id: object) -> None:
+    def _send_any(self, update: Update, workflow_id: object) -> int | None:
         content, number, cuts = update.content, update.number, update.cuts
         if not update.is_snapshot:
             with self.out.lock:
-                self._publish_next(content, update.typed, workflow_id, number, cuts)
-            return
+                return self._publish_next(content, update.typed, workflow_id, number, cuts)
         # before the lock is held, since it costs what the value holds
         whole = snapshot(update.typed, self._shape)
         digest = self.log.digest_of(whole)
@@ -95,11 +106,12 @@ class DeltaPublication(Publication):
             # a patch shares with the value before it what it does not change, a whole value nothing
             replaced = [self.log.value] if cuts else []
             fields = cast("Mapping[str, Any]", whole)
-            self._publish_next(
+            number = self._publish_next(
                 content, fields, workflow_id, number, cuts, is_snapshot=True, digest=digest
             )
         del whole, fields
         free_gradually(replaced)
+        return number
 
     def _publish_next(
         self,
@@ -111,7 +123,7 @@ class DeltaPublication(Publication):
         *,
         is_snapshot: bool = False,
         digest: int | None = None,
-    ) -> None:
+    ) -> int | None:
         """Give an update its number, apply and send it; with the lock held. HOT.
 
         :param content: of `state` on the wire
@@ -128,10 +140,11 @@ class DeltaPublication(Publication):
             self.require_not_stopped()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
-        log.publish(fields, is_snapshot, given, kept, digest)
+        published = log.publish(fields, is_snapshot, given, kept, digest)
         if out.socket is not None:
             out.send(frame)
             self.counters.sent += 1
+        return published
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""

@@ -35,7 +35,7 @@ class FullIn(InState):
         """Act on a deadline of the replica."""
         now = monotonic()
         self._act(self._replica.on_tick(now), None)
-        self.calls.flush()
+        self.read()
         self.renew_if_silent(self._replica.status(now).age_s)
         self.wait_until(self._replica.next_deadline)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.replication.values.frozen import freeze
+from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.states.out_state import OutState, Publication
-from sf_actors.wire.envelope import encode_published
+from sf_actors.wire.envelope import decode_published, encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.values.persistent_map import Map
 
 
 class FullPublication(Publication):
@@ -24,10 +27,29 @@ class FullPublication(Publication):
         self._number = -1
         #: the last update as it was sent
         self._frame: bytes | None = None
+        #: what `value` has read of it
+        self._read: tuple[bytes | None, Map[str, Any]] = (None, EMPTY)
 
-    def send(self, args: Any, workflow_id: object) -> None:
+    @property
+    def value(self) -> Map[str, Any]:
+        """The last value; it is read from the message when somebody looks first."""
+        frame = self._frame
+        seen, value = self._read
+        if frame is not None and frame is not seen:
+            envelope = decode_published(frame[len(self.out.topic) :])
+            value = freeze(self.model.arguments.decoded(envelope.args))
+            self._read = (frame, value)
+        return value
+
+    @property
+    def number(self) -> int:
+        """The number of the last update, -1 before the first."""
+        return self._number
+
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check a value, number it and publish it; any thread.
 
+        :returns: its number
         :raises InvalidArguments: it fails the model; nothing was sent
         """
         checked = self.model.arguments.checked(args)
@@ -43,6 +65,7 @@ class FullPublication(Publication):
             if out.socket is not None:
                 out.send(frame)
                 self.counters.sent += 1
+        return number
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""

@@ -123,6 +123,11 @@ class InState(Reader):
     def on_readable(self, source: SocketSource) -> None:
         """Read a batch, and have the handler called for it."""
         super().on_readable(source)
+        self.read()
+
+    def read(self) -> None:
+        """Tell of what was read: those who wait for the state, and the handler."""
+        self.run_context.states.changes.notify()
         self.calls.flush()
 
     def start_to_follow(self) -> None:

@@ -10,6 +10,7 @@ import zmq
 
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.errors import ServiceStopped
+from sf_actors.replication.status import Phase, Status
 from sf_actors.sockets.frames import BATCH
 from sf_actors.sockets.publishing_socket import PublishingSocket
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.values.persistent_map import Map
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
 
@@ -56,11 +58,26 @@ class Publication(ABC):
         self.actor: SocketActor | None = None
 
     @abstractmethod
-    def send(self, args: Any, workflow_id: object) -> None:
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check an update and publish it; any thread.
 
+        :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
+
+    @property
+    @abstractmethod
+    def value(self) -> Map[str, Any]:
+        """The value after the last update, as `states` shows it; any thread."""
+
+    @property
+    @abstractmethod
+    def number(self) -> int:
+        """The number of the last update, -1 before the first; any thread."""
+
+    def status(self) -> Status:
+        """Return the status of a value that is nobody's replica; any thread."""
+        return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0)
 
     @abstractmethod
     def send_sign_of_life(self) -> None:

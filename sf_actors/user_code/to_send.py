@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.user_code.interrupt_guard import InterruptGuard
 
-    Send = Callable[[Any, object], dict[str, Any] | None]
+    #: a reply's arguments, the number of a state's update, or None
+    Sent = dict[str, Any] | int | None
+    Send = Callable[[Any, object], Sent]
 
 _MISSING: Final = object()
 _KINDS: Final = ("connection", "state")
@@ -27,7 +29,7 @@ class Outbound(Protocol):
 
     counters: Counters
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
+    def send(self, args: Any, workflow_id: object) -> Sent:
         """Send arguments; any thread."""
 
 
@@ -44,7 +46,8 @@ class ToSend:
     """What user code sends with; any thread of the service.
 
     ``to_send('connection', name, args)`` returns the reply of a requester or external target, else
-    None; ``to_send('state', name, args)`` updates an out-state; ``to_send(name, args)`` works where
+    None; ``to_send('state', name, args)`` updates an out-state and returns the number of the
+    update, None if it was skipped; ``to_send(name, args)`` works where
     the name is unique. User code gets the bound `__call__`, which costs less to call.
 
     :param name: of the service, for messages
@@ -86,9 +89,7 @@ class ToSend:
             if names.count(output) == 1:
                 self._by_name[output] = outlet.send
 
-    def __call__(
-        self, output_type: str, output_name: Any, args: Any = _MISSING
-    ) -> dict[str, Any] | None:
+    def __call__(self, output_type: str, output_name: Any, args: Any = _MISSING) -> Sent:
         """Send; HOT.
 
         :raises InvalidArguments: no such name, or the arguments or the reply fail their model

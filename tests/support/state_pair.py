@@ -43,9 +43,9 @@ class Leader:
         self.service = service
         self.to_send = to_send
 
-    def send(self, **fields: Any) -> None:
-        """Update the state."""
-        self.to_send("state", "book", fields)
+    def send(self, **fields: Any) -> Any:
+        """Update the state; return the number of the update."""
+        return self.to_send("state", "book", fields)
 
     @property
     def addresses(self) -> dict[str, str]:
