@@ -138,12 +138,13 @@ class FullReplica:
         return self._heard.late + self._older
 
     def status(self, now: float) -> Status:
-        """Return the replica's status.
+        """Return the replica's status, with the phase of that time whatever the last event was.
 
         A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
+        is_silent = self._has_value and self._heard.is_silent(now, self._stale_after_s)
         return Status(
-            phase=self.phase,
+            phase=Phase.STALE if is_silent else self.phase,
             number=self.number,
             epoch=self.epoch,
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),

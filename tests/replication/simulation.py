@@ -246,6 +246,9 @@ class Simulation:
                 self._check(replica.epoch, replica.number, replica.value)
             if replica.phase is Phase.LIVE:
                 assert replica.number >= self.heard.get(replica.epoch, -1)
+        for now in (self.now, self.now + STALE_AFTER_S):
+            status = replica.status(now)
+            assert status.phase is not Phase.LIVE or (status.age_s or 0.0) < STALE_AFTER_S
         assert len(replica._buffer) <= BUFFER_SIZE
         assert replica.status(self.now).mismatches == 0
         assert len(self.requests) + len(self.answers) <= 100

@@ -113,6 +113,16 @@ def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
     assert changed.status.phase is Phase.LIVE
 
 
+def test_a_status_is_never_live_after_a_silence_that_no_tick_has_noticed() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    assert replica.status(9.0).phase is Phase.SYNCING
+    replica.on_value(0.0, OLD, 4, {"x": 1})
+    assert replica.status(2.9).phase is Phase.LIVE
+    assert replica.status(3.0).phase is Phase.STALE
+    replica.on_value(6.0, OLD, 5, {"x": 1})
+    assert replica.status(6.0).phase is Phase.LIVE
+
+
 def test_values_left_out_are_counted_as_a_gap() -> None:
     replica = FullReplica(stale_after_s=3.0)
     for number in (4, 5, 8, 9):
