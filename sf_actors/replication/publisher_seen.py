@@ -8,6 +8,10 @@ _OUT_OF_REACH = 2**32
 """A gap of this many updates cannot be real within one run of a publisher."""
 
 
+UNHEARD = -(2**65)
+"""A number below all that a message can carry."""
+
+
 class Unheard:
     """The epoch of a publisher not heard yet; it equals no other."""
 
@@ -16,7 +20,8 @@ class PublisherProgress:
     """The publisher as its messages show it.
 
     :ivar epoch: the followed epoch: the one heard last, unless it was over already
-    :ivar head: the highest number heard in that epoch
+    :ivar head: the highest number heard in that epoch, `UNHEARD` before the first; where callers
+        number, numbers here are the publisher's own counts
     :ivar at: the time of the last sign of life, None before the first
     :ivar gaps: how often messages were missing before another
     :ivar late: messages of an epoch that is over, and of numbers proved false
@@ -24,11 +29,10 @@ class PublisherProgress:
 
     def __init__(self) -> None:
         self.epoch: int | Unheard | None = Unheard()
-        self.head = -1
+        self.head = UNHEARD
         self.at: float | None = None
         self.gaps = 0
         self.late = 0
-        self._is_head_known = False
         self._is_doubted = self._was_lied_to = False
         self._unbelieved: int | None = None
         self._anything_at: float | None = None
@@ -49,27 +53,24 @@ class PublisherProgress:
         self._past[self.epoch] = self.head
         if len(self._past) > _PAST_EPOCHS:
             del self._past[next(iter(self._past))]
-        self._is_head_known = epoch in self._past
-        self.head = self._past.pop(epoch, -1)
+        self.head = self._past.pop(epoch, UNHEARD)
         self.epoch = epoch
         self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
         self.head = max(self.head, head)
-        self._is_head_known = True
 
     def doubt(self, number: int, heard: int) -> bool:
         """Return True if the head was false: two answers in a row end below it.
 
-        A single answer may just be slow; after a first proof, a single one suffices. Peers without
-        epochs are exempt, since they number answers as they like. Numbers too far beyond the
-        answers for any publisher to reach by counting are ignored from then on.
+        A single answer may just be slow; after a first proof, a single one suffices. Numbers too
+        far beyond the answers for any publisher to reach by counting are ignored from then on.
 
         :param number: the last number in the answer
         :param heard: the highest number heard when it was requested
         """
-        if number >= heard or self.epoch is None:
+        if number >= heard:
             self._is_doubted = False
             return False
         if not self._is_doubted and not self._was_lied_to:
@@ -95,7 +96,7 @@ class PublisherProgress:
         :param head: the number itself
         """
         gap = None
-        if self._is_head_known and before > self.head:
+        if UNHEARD < self.head < before:
             self.gaps += 1
             gap = f"a gap: heard of number {head} after {self.head}"
         self.learn(head)

@@ -29,7 +29,6 @@ from sf_actors.wire.envelope import (
     decode_snapshot_reply,
     encode_snapshot_request,
 )
-from sf_actors.wire.messages import HEARTBEAT_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +70,7 @@ class SnapshotInProgress:
         self.token = reply.workflow_id
         self.epoch = reply.epoch
         self.number = snapshot.current_num
+        self.count = reply.count
         self._fields = fields
         self._pieces = fields.decoded_pieces(snapshot.state, cuts)
         self._value: Map[str, Any] = EMPTY
@@ -161,7 +161,7 @@ class DeltaIn(InState):
         replica = self._replica
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
         # one that is not the next may be kept for a while, and then it had better stay packed
-        if usual is not None and usual.args.current_num == replica.number + 1:
+        if usual is not None and usual.args.current_num == replica.count + 1:
             self._workflow_id = usual.workflow_id
             actions = replica.on_delta(
                 monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
@@ -174,7 +174,7 @@ class DeltaIn(InState):
     def _take_any(self, message: bytes | memoryview) -> None:
         envelope = decode_delta(message)
         args = envelope.args
-        if args.current_num == HEARTBEAT_NUMBER:
+        if envelope.is_heartbeat:
             self._take_heartbeat(envelope)
             return
         self._workflow_id = envelope.workflow_id
@@ -185,6 +185,7 @@ class DeltaIn(InState):
             args.current_num,
             args.is_snapshot,
             self._packed(args, envelope.cuts),
+            envelope.count,
         )
         self._act(actions)
         if replaced is not None:
@@ -195,7 +196,7 @@ class DeltaIn(InState):
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:
         if envelope.epoch is None or envelope.head is None:
-            raise Undecodable("expected a heartbeat with epoch and head, got one without")
+            raise Undecodable("expected a heartbeat with an epoch, got one without")
         self._act(
             self._replica.on_heartbeat(monotonic(), envelope.epoch, envelope.head, envelope.digest)
         )
@@ -227,7 +228,14 @@ class DeltaIn(InState):
 
     def _show_update(self, updated: Updated, *, is_last: bool = True) -> None:
         value = self._fields.content(updated.value) if self._is_single else updated.value
-        self.update(updated.number, value, updated.fields, self._workflow_id, is_last=is_last)
+        self.update(
+            updated.number,
+            value,
+            updated.fields,
+            self._workflow_id,
+            is_last=is_last,
+            is_update=not updated.is_empty,
+        )
 
     def _show_kept(self) -> None:
         """Show the value with the updates that the replica did not tell of one by one."""
@@ -316,7 +324,7 @@ class DeltaIn(InState):
                 self._act(replica.on_failure(now, token, str(error)))
                 raise
             filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
-            self._act(replica.on_fill(now, token, reply.epoch, filled))
+            self._act(replica.on_fill(now, token, reply.epoch, filled, count=reply.count))
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
@@ -327,7 +335,12 @@ class DeltaIn(InState):
             decoded, raw = self._fields.decoded_value, snapshot.state
             self._act(
                 replica.on_snapshot(
-                    now, token, reply.epoch, snapshot.current_num, lambda: decoded(raw)
+                    now,
+                    token,
+                    reply.epoch,
+                    snapshot.current_num,
+                    lambda: decoded(raw),
+                    count=reply.count,
                 )
             )
 
@@ -349,7 +362,12 @@ class DeltaIn(InState):
             replaced = [replica.value]
             self._act(
                 replica.on_snapshot(
-                    now, arriving.token, arriving.epoch, arriving.number, arriving.fields
+                    now,
+                    arriving.token,
+                    arriving.epoch,
+                    arriving.number,
+                    arriving.fields,
+                    count=arriving.count,
                 )
             )
             free_gradually(replaced)

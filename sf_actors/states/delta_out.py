@@ -118,8 +118,12 @@ class DeltaPublication(Publication):
         :param given: the caller's own number
         """
         log = self.log
-        number = log.number + 1 if given is None else given
-        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts)
+        if given is None:
+            packed = encode_delta(log.count + 1, is_snapshot, content, workflow_id, log.epoch, cuts)
+        else:
+            packed = encode_delta(
+                given, is_snapshot, content, workflow_id, log.epoch, cuts, log.count + 1
+            )
         frame = self.topic + packed
         if len(frame) > self.max_bytes:
             raise self.too_large(frame)
@@ -132,22 +136,22 @@ class DeltaPublication(Publication):
             self.counters.sent += 1
 
     def send_sign_of_life(self) -> None:
-        """Publish the number of the last update."""
+        """Publish the count of the last update."""
         with self.lock:
             log = self.log
-            beat = self.topic + encode_heartbeat(log.epoch, log.number, log.digest)
+            beat = self.topic + encode_heartbeat(log.epoch, log.count, log.digest)
             socket = self.open_socket()
             if socket is not None:
                 self.publish(socket, beat)
 
 
 class PackedSnapshot:
-    """A packed snapshot and the version (epoch, number) it holds.
+    """A packed snapshot and the version that it holds.
 
-    :ivar now: its epoch and number
+    :ivar now: its epoch, number and count, the last None where the numbers are the counts
     """
 
-    def __init__(self, now: tuple[int, int], packing: Packing) -> None:
+    def __init__(self, now: tuple[int, int, int | None], packing: Packing) -> None:
         self.now = now
         self.packing = packing
         self._is_packed = False
@@ -230,7 +234,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._asking, self._asking_next = self._asking_next, {}
         with self.publication.lock:
             log = self.publication.log
-            now, value = (log.epoch, log.number), log.value
+            now, value = (log.epoch, log.number, log.own_count), log.value
         if self._snapshot is None or self._snapshot.now != now:
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
         self.inbox.has_work = True
@@ -271,16 +275,23 @@ class DeltaOut(OutState[DeltaPublication]):
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
         with self.publication.lock:
-            deltas = self.publication.log.since(request.epoch, request.after)
+            log = self.publication.log
+            deltas = log.since(request.epoch, request.after)
+            count = log.own_count
         if deltas is None or request.epoch is None:
             return None
-        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
+        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch, count=count)
         return reply if len(reply) <= self._max_bytes else None
 
     def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
-        epoch, number = packed.now
+        epoch, number, count = packed.now
         reply = encode_snapshot_reply(
-            packed.packing.raw, number, workflow_id, epoch=epoch, cuts=packed.packing.cuts
+            packed.packing.raw,
+            number,
+            workflow_id,
+            epoch=epoch,
+            cuts=packed.packing.cuts,
+            count=count,
         )
         if len(reply) <= self._max_bytes:
             return reply

@@ -79,11 +79,12 @@ class InState(Reader):
         workflow_id: object,
         *,
         is_last: bool = True,
+        is_update: bool = True,
     ) -> None:
         """Show another value and call the handler for what changed.
 
         :param fields: what the handler gets: a dict that it may change, or all fields, frozen
-        :param number: -1 when the publisher has published nothing yet, and no handler is called
+        :param is_update: False when the publisher has published nothing yet: no handler is called
         :param is_last: it is the last of those that the replica took at once, so that its phase is
             that of this value
         """
@@ -91,7 +92,7 @@ class InState(Reader):
             self._cell.value = value
         phase = self._followed.phase if is_last else self._shown[2]
         self._shown = (self._followed.epoch, number, phase)
-        if self.handler is not None and number >= 0:
+        if self.handler is not None and is_update:
             plain = thaw(fields)
             self.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 

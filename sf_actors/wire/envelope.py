@@ -128,25 +128,27 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     workflow_id: object,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
+    count: int | None = None,
 ) -> bytes:
     """Return a packed delta, without its topic; HOT.
 
     :param state: its fields, packed or not; with `cuts` always packed
+    :param count: the publisher's own, if `number` is its caller's
     """
     if type(state) is bytes:
         if cuts:
             args = DeltaArgs(number, is_snapshot, _PLACE)
-            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts, count))
         state = Raw(state)
     args = DeltaArgs(number, is_snapshot, state)  # type: ignore[arg-type]
     try:
-        return _encode(DeltaMessage(args, workflow_id, epoch))
+        return _encode(DeltaMessage(args, workflow_id, epoch, None, None, None, count))
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
 
 def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:
-    """Return a packed heartbeat of a delta state whose last number is `head`."""
+    """Return a packed heartbeat of a delta state whose last count is `head`."""
     args = DeltaArgs(HEARTBEAT_NUMBER, is_snapshot=False, state=NO_FIELDS)
     return encode(DeltaMessage(args, None, epoch, head, digest))
 
@@ -165,19 +167,28 @@ def encode_snapshot_reply(
     *,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
+    count: int | None = None,
 ) -> bytes:
-    """Return a packed snapshot; `number` is -1 before the first update."""
+    """Return a packed snapshot; `number` is -1 before the first update.
+
+    :param count: the publisher's own of its last update, if `number` is its caller's
+    """
     if cuts:
         args = SnapshotArgs(_PLACE, number)
-        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts))
+        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts, count))
     args = SnapshotArgs(Raw(state_raw), number)
-    return encode(SnapshotReply(args, workflow_id, epoch))
+    return encode(SnapshotReply(args, workflow_id, epoch, count=count))
 
 
-def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
-    """Return a packed snapshot reply with the args of packed deltas in place of the value."""
+def encode_fill(
+    deltas: Sequence[bytes], workflow_id: object, *, epoch: int, count: int | None = None
+) -> bytes:
+    """Return a packed snapshot reply with the args of packed deltas in place of the value.
+
+    :param count: the publisher's own of the last delta, if their numbers are its caller's
+    """
     args = Raw(encode([_ARGS_ALONE.decode(delta).args for delta in deltas]))
-    return encode(SnapshotReply(UNSET, workflow_id, epoch, args))
+    return encode(SnapshotReply(UNSET, workflow_id, epoch, args, count=count))
 
 
 def decode_fill(raw: Raw) -> list[DeltaArgs]:

@@ -25,7 +25,7 @@ def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -
     for _ in range(events):
         if rng.random() < rate:
             fields = rng.choice(({"price": 1}, {"book": {"a": 2}}, {"book": {"a": None}}, {}))
-            world.publish(fields, is_snapshot=False, number=None)
+            world.publish(fields, is_snapshot=False, leap=rng.choice(LEAPS))
         if rng.random() < 0.05:
             world.wait(rng.choice((0.05, 0.5, 1.5)))
         if rng.random() < faults / 20:
@@ -46,6 +46,9 @@ def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) 
     else:
         reply(world, place, rng.choice(("lose", "repeat", "damage")) if is_faulty else "")
 
+
+#: How far the numbers that a caller gives are from the next.
+LEAPS = (0, 0, 0, 0, 0, 0, -1, -2, -100, 1, 3)
 
 FAULTS = ("lose", "repeat", "delay", "damage")
 
@@ -83,7 +86,7 @@ def reply(world: Simulation, place: int, fault: str = "") -> None:
     elif fault != "lose":
         world.deliver_answer(answer)
         if isinstance(answer, Whole):
-            is_stale = (answer.epoch, answer.number) != (log.epoch, log.number)
+            is_stale = (answer.epoch, answer.count) != (log.epoch, log.count)
             world.counts["snapshot"] += 1
             world.counts["snapshot stale"] += is_stale
             world.counts["snapshot late"] += world.late > late
@@ -116,20 +119,20 @@ class Faults(RuleBasedStateMachine):
 
     # the publisher
 
-    @rule(fields=patches)
-    def publish(self, fields: dict[str, Any]) -> None:
+    @rule(fields=patches, leap=st.sampled_from(LEAPS))
+    def publish(self, fields: dict[str, Any], leap: int) -> None:
         with contextlib.suppress(PatchRefused):
-            self.world.publish(fields, is_snapshot=False, number=None)
+            self.world.publish(fields, is_snapshot=False, leap=leap)
 
-    @rule(fields=wholes)
-    def publish_a_whole_value(self, fields: dict[str, Any]) -> None:
-        self.world.publish(fields, is_snapshot=True, number=None)
+    @rule(fields=wholes, leap=st.sampled_from(LEAPS))
+    def publish_a_whole_value(self, fields: dict[str, Any], leap: int) -> None:
+        self.world.publish(fields, is_snapshot=True, leap=leap)
 
     @rule(count=st.integers(2, 2 * BUFFER_SIZE), left_out=st.sampled_from((0, 0, 1, 3)))
     def publish_more_than_a_slow_replica_reads(self, count: int, left_out: int) -> None:
-        number = self.world.publisher.number + 1 + left_out
         for price in range(count):
-            self.world.publish({"price": price}, is_snapshot=False, number=number + price)
+            leap = 0 if price else left_out
+            self.world.publish({"price": price}, is_snapshot=False, leap=leap)
 
     # the subscription
 

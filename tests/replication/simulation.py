@@ -31,10 +31,19 @@ ASKS = 8
 @dataclass(frozen=True)
 class Delta:
     epoch: int
-    number: int
+    count: int
     is_snapshot: bool
     fields: dict[str, Any]
+    given: int | None = None
     is_damaged: bool = False
+
+    @property
+    def number(self) -> int:
+        return self.count if self.given is None else self.given
+
+    @property
+    def own_count(self) -> int | None:
+        return None if self.given is None else self.count
 
     def read(self) -> dict[str, Any]:
         if self.is_damaged:
@@ -54,7 +63,8 @@ class Heartbeat:
 class Whole:
     token: int
     epoch: int
-    number: int
+    count: int
+    given: int | None
     value: dict[str, Any]
 
 
@@ -63,6 +73,7 @@ class Fill:
     token: int
     epoch: int
     deltas: list[Delta]
+    own_count: int | None
 
 
 def thaw_plain(value: Any) -> Any:
@@ -79,6 +90,9 @@ class Simulation:
         self.replica_type = replica_type
         self.now = 100.0
         self.histories: dict[int, dict[int, dict[str, Any]]] = {}
+        #: of each epoch the caller's number after each update, and the updates that are skipped
+        self.numbers: dict[int, dict[int, int]] = {}
+        self.skipped: dict[int, set[int]] = {}
         self.runs: dict[int, int] = {}
         self.published: list[Delta] = []
         self.subscription: list[Delta | Heartbeat] = []
@@ -97,27 +111,40 @@ class Simulation:
         # without a digest it merges the changes of tables later
         has_digest = len(self.runs) % 2 == 0
         self.publisher = PublisherLog(SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest)
-        self.histories[epoch] = {-1: {}}
+        self.is_by_caller = len(self.runs) % 3 == 1
+        self.histories[epoch], self.numbers[epoch] = {-1: {}}, {-1: -1}
+        self.skipped[epoch] = set()
         self.runs[epoch] = len(self.runs)
         self.requests.clear()
         self.heartbeat()
 
-    def publish(self, fields: dict[str, Any], *, is_snapshot: bool, number: int | None) -> None:
-        """Publish, which may raise PatchRefused."""
+    def publish(self, fields: dict[str, Any], *, is_snapshot: bool, leap: int = 0) -> None:
+        """Publish, which may raise PatchRefused.
+
+        :param leap: how far the number is from the next, where the caller gives the numbers
+        """
         self.counts["publish"] += 1
         log = self.publisher
-        before = self.histories[log.epoch][log.number]
+        history, numbers, count = self.histories[log.epoch], self.numbers[log.epoch], log.count + 1
+        given = numbers[count - 1] + 1 + leap if self.is_by_caller else None
         frame = b"%d" % len(self.published)
-        given = log.publish(fields, is_snapshot=is_snapshot, number=number, frame=frame)
-        after = thaw_plain(fields) if is_snapshot else plain_merge(before, thaw_plain(fields))
-        self.histories[log.epoch][given] = after
-        delta = Delta(log.epoch, given, is_snapshot, thaw_plain(fields))
+        log.publish(fields, is_snapshot=is_snapshot, number=given, frame=frame)
+        history[count], numbers[count] = history[count - 1], numbers[count - 1]
+        if given is not None and not is_snapshot and given <= numbers[count - 1]:
+            self.counts["skipped"] += 1
+            self.skipped[log.epoch].add(count)
+        else:
+            plain = thaw_plain(fields)
+            history[count] = plain if is_snapshot else plain_merge(history[count - 1], plain)
+            numbers[count] = count if given is None else given
+            self.counts["numbered anew"] += numbers[count] <= numbers[count - 1]
+        delta = Delta(log.epoch, count, is_snapshot, thaw_plain(fields), given)
         self.published.append(delta)
         self._send(delta)
 
     def heartbeat(self) -> None:
         log = self.publisher
-        self._send(Heartbeat(log.epoch, log.number, log.digest))
+        self._send(Heartbeat(log.epoch, log.count, log.digest))
 
     def _send(self, message: Delta | Heartbeat) -> None:
         if len(self.subscription) < QUEUE_SIZE:
@@ -129,8 +156,10 @@ class Simulation:
         log = self.publisher
         frames = log.since(ask.epoch, ask.after)
         if frames is not None:
-            return Fill(ask.token, log.epoch, [self.published[int(frame)] for frame in frames])
-        return Whole(ask.token, log.epoch, log.number, thaw(log.value))
+            deltas = [self.published[int(frame)] for frame in frames]
+            return Fill(ask.token, log.epoch, deltas, log.own_count)
+        given = None if log.own_count is None else log.number
+        return Whole(ask.token, log.epoch, log.count, given, thaw(log.value))
 
     # the replica
 
@@ -157,23 +186,37 @@ class Simulation:
         self.heartbeat()
 
     def deliver(self, message: Delta | Heartbeat) -> None:
-        head = message.number if isinstance(message, Delta) else message.head
+        head = message.count if isinstance(message, Delta) else message.head
         self.heard[message.epoch] = max(self.heard.get(message.epoch, -1), head)
         if isinstance(message, Heartbeat):
             event = self.replica.on_heartbeat, (message.epoch, message.head, message.digest)
             self._act(*event)
         else:
-            number, is_snapshot = message.number, message.is_snapshot
-            self._act(self.replica.on_delta, (message.epoch, number, is_snapshot, message.read))
+            self._act(
+                self.replica.on_delta,
+                (
+                    message.epoch,
+                    message.number,
+                    message.is_snapshot,
+                    message.read,
+                    message.own_count,
+                ),
+            )
 
     def deliver_answer(self, answer: Whole | Fill) -> None:
         replica = self.replica
         if isinstance(answer, Whole):
-            fields = thaw_plain(answer.value)
-            self._act(replica.on_snapshot, (answer.token, answer.epoch, answer.number, fields))
+            number = answer.count if answer.given is None else answer.given
+            self.in_answer = answer.count
+            self._act(
+                replica.on_snapshot,
+                (answer.token, answer.epoch, number, thaw_plain(answer.value)),
+                count=None if answer.given is None else answer.count,
+            )
         else:
             deltas = [(delta.number, delta.is_snapshot, delta.read) for delta in answer.deltas]
-            self._act(replica.on_fill, (answer.token, answer.epoch, deltas))
+            arguments = answer.token, answer.epoch, deltas
+            self._act(replica.on_fill, arguments, count=answer.own_count)
 
     def fail_answer(self, answer: Whole | Fill) -> None:
         self._act(self.replica.on_failure, (answer.token, "an error"))
@@ -207,10 +250,10 @@ class Simulation:
             while self.answers:
                 self.deliver_answer(self.answers.pop(0))
 
-    def _act(self, event: Any, arguments: tuple[Any, ...]) -> None:
+    def _act(self, event: Any, arguments: tuple[Any, ...], **named: Any) -> None:
         replica = self.replica
-        epoch, number, phase = replica.epoch, replica.number, replica.phase
-        for action in event(self.now, *arguments):
+        epoch, count, phase = replica.epoch, replica.count, replica.phase
+        for action in event(self.now, *arguments, **named):
             match action:
                 case Ask():
                     self.requests.append(action)
@@ -223,18 +266,21 @@ class Simulation:
                 case Updated():
                     if action.is_resync:
                         epoch_is_new = replica.epoch != epoch
-                        assert epoch_is_new or action.number >= number
+                        assert epoch_is_new or self.in_answer >= count
                         assert View(action.value) == action.fields
+                        count = self.in_answer
                     else:
-                        assert action.number == number + 1
-                    epoch, number = replica.epoch, action.number
-                    self._check(replica.epoch, action.number, action.value)
+                        count = self._after_skipped(replica.epoch, count) + 1
+                    epoch = replica.epoch
+                    self._check(epoch, count, action.number, action.value)
                     self._check_run(replica.epoch)
         assert phase is replica.phase
-        if not self.tells_all and (replica.epoch, replica.number) == (epoch, number + 1):
+        if replica.count > count:
+            count = min(self._after_skipped(epoch, count), replica.count)
+        if not self.tells_all and (replica.epoch, replica.count) == (epoch, count + 1):
             self.counts["kept"] += 1
-            number += 1
-        assert number == replica.number
+            count += 1
+        assert count == replica.count
         self.check()
 
     def check(self) -> None:
@@ -243,9 +289,9 @@ class Simulation:
         if replica.epoch is not None:
             # a look merges what was kept, so there is not always one
             if self.tells_all or self.rng.random() < 0.5:
-                self._check(replica.epoch, replica.number, replica.value)
+                self._check(replica.epoch, replica.count, replica.number, replica.value)
             if replica.phase is Phase.LIVE:
-                assert replica.number >= self.heard.get(replica.epoch, -1)
+                assert replica.count >= self.heard.get(replica.epoch, -1)
         for now in (self.now, self.now + STALE_AFTER_S):
             status = replica.status(now)
             assert status.phase is not Phase.LIVE or (status.age_s or 0.0) < STALE_AFTER_S
@@ -257,10 +303,18 @@ class Simulation:
     def late(self) -> int:
         return self.replica.status(self.now).late
 
-    def _check(self, epoch: int | None, number: int, value: Any) -> None:
+    def _after_skipped(self, epoch: int | None, count: int) -> int:
+        """Return the count of the last one of those that are skipped right after an update."""
         assert epoch is not None
-        assert number in self.histories[epoch]
-        assert View(value) == self.histories[epoch][number]
+        while count + 1 in self.skipped[epoch]:
+            count += 1
+        return count
+
+    def _check(self, epoch: int | None, count: int, number: int, value: Any) -> None:
+        assert epoch is not None
+        assert count in self.histories[epoch]
+        assert number == self.numbers[epoch][count]
+        assert View(value) == self.histories[epoch][count]
 
     def _check_run(self, epoch: int | None) -> None:
         """A value of a publisher that is gone never takes the place of its successor's."""
@@ -275,6 +329,7 @@ class Simulation:
         self.wait(2 * HEARTBEAT_S, in_full=True)
         replica, publisher = self.replica, self.publisher
         assert replica.phase is Phase.LIVE
-        assert (replica.epoch, replica.number) == (publisher.epoch, publisher.number)
+        assert (replica.epoch, replica.count) == (publisher.epoch, publisher.count)
+        assert replica.number == publisher.number
         assert replica.value == publisher.value
         assert replica.status(self.now).error is None

@@ -51,6 +51,8 @@ FAULTS = {
     "cannot be applied",
     "replica too slow",
     "kept",
+    "skipped",
+    "numbered anew",
 }
 
 
@@ -71,17 +73,17 @@ def test_the_promises_hold_through_any_faults_and_two_heartbeats_repair_them(sha
 class BlindToGaps(Replica):
     """Takes any later number for the next one."""
 
-    def on_delta(self, now, epoch, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        if epoch == self.epoch and number > self.number:
-            self.number = number - 1
-        return super().on_delta(now, epoch, number, is_snapshot, fields)
+    def on_delta(self, now, epoch, number, *rest):  # type: ignore[no-untyped-def]
+        if epoch == self.epoch and number > self.count and rest[-1] is None:
+            self.count = number - 1
+        return super().on_delta(now, epoch, number, *rest)
 
 
 class BlindToEpochs(Replica):
     """Takes all runs of the publisher for one."""
 
-    def on_delta(self, now, epoch, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        return super().on_delta(now, self._one(epoch), number, is_snapshot, fields)
+    def on_delta(self, now, epoch, *rest):  # type: ignore[no-untyped-def]
+        return super().on_delta(now, self._one(epoch), *rest)
 
     def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
         return super().on_heartbeat(now, self._one(epoch), head)
@@ -101,16 +103,16 @@ class BelievesLateAnswers(Replica):
 class TakesStaleSnapshots(BelievesLateAnswers):
     """Takes a snapshot whenever it comes and however old it is."""
 
-    def _is_news(self, epoch: int | None, number: int) -> bool:
+    def _is_news(self, epoch: int | None, count: int) -> bool:
         return True
 
 
 class TrustsSnapshots(Replica):
     """Says LIVE after any snapshot, whatever else was heard of."""
 
-    def _install(self, epoch, number, fields):  # type: ignore[no-untyped-def]
-        self._heard.head = number
-        return super()._install(epoch, number, fields)
+    def _install(self, epoch, count, fields, given=None):  # type: ignore[no-untyped-def]
+        self._heard.head = count
+        return super()._install(epoch, count, fields, given)
 
 
 class LosesItsBuffer(Replica):
@@ -118,7 +120,7 @@ class LosesItsBuffer(Replica):
 
     def _drain(self, actions):  # type: ignore[no-untyped-def]
         self._buffer.clear()
-        self._heard.head = min(self._heard.head, self.number)
+        self._heard.head = min(self._heard.head, self.count)
         return super()._drain(actions)
 
 
@@ -126,7 +128,7 @@ class AppliesItsBufferAcrossGaps(Replica):
     """Applies whatever is in the buffer in order, holes or not."""
 
     def _drain(self, actions):  # type: ignore[no-untyped-def]
-        for number in sorted(kept for kept in self._buffer if kept > self.number):
+        for number in sorted(kept for kept in self._buffer if kept > self.count):
             if self._is_followed():
                 self._try(actions, number, *self._buffer.pop(number))
         return super()._drain(actions)
@@ -135,8 +137,8 @@ class AppliesItsBufferAcrossGaps(Replica):
 class Endless(Buffer):
     """A buffer with room for all."""
 
-    def keep(self, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        self[number] = (is_snapshot, fields)
+    def keep(self, count, is_snapshot, fields, given=None):  # type: ignore[no-untyped-def]
+        self[count] = (is_snapshot, fields, given)
 
 
 class NeverEmptiesItsBuffer(Replica):
@@ -151,7 +153,7 @@ class DeafToHeads(Replica):
     """Does not look at the number that a heartbeat carries."""
 
     def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
-        return super().on_heartbeat(now, epoch, min(head, self.number))
+        return super().on_heartbeat(now, epoch, min(head, self.count))
 
 
 class WaitsForEver(Replica):
@@ -166,11 +168,35 @@ class WaitsForEver(Replica):
 class LeavesDamageBe(Replica):
     """Skips what it cannot apply."""
 
-    def _advance(self, number, is_snapshot, fields, is_resync=False):  # type: ignore[no-untyped-def]
+    def _advance(self, count, is_snapshot, fields, given=None, is_resync=False):  # type: ignore[no-untyped-def]
         try:
-            return super()._advance(number, is_snapshot, fields, is_resync)
+            return super()._advance(count, is_snapshot, fields, given, is_resync)
         except (PatchRefused, MessageError):
-            return super()._advance(number, False, {}, is_resync)
+            return super()._advance(count, False, {}, given, is_resync)
+
+
+class OrdersByTheCallersNumbers(Replica):
+    """Takes the numbers that a caller gives for the publisher's own."""
+
+    def on_delta(self, now, epoch, *rest):  # type: ignore[no-untyped-def]
+        return super().on_delta(now, epoch, *rest[:-1])
+
+
+class AppliesWhatIsSkipped(Replica):
+    """Applies a delta whatever its caller's number is."""
+
+    def _pass_over(self, count, given):  # type: ignore[no-untyped-def]
+        self._given = given - 1
+
+
+class IgnoresLeaps(Replica):
+    """Goes on where a caller has left out numbers."""
+
+    def _pass_over(self, count, given):  # type: ignore[no-untyped-def]
+        if given > self.number:
+            self.count, self._given = count, given
+            return None
+        return super()._pass_over(count, given)
 
 
 class ShowsThePhaseOfItsLastEvent(Replica):
@@ -192,6 +218,9 @@ BROKEN = [
     DeafToHeads,
     WaitsForEver,
     LeavesDamageBe,
+    OrdersByTheCallersNumbers,
+    AppliesWhatIsSkipped,
+    IgnoresLeaps,
     ShowsThePhaseOfItsLastEvent,
 ]
 
