@@ -297,7 +297,8 @@ class Replica(FollowedValue):
             return actions
         reason = self._heard.note(count - 1, count)
         is_next = self._is_sound and count == self.count + 1
-        if is_ours and count <= self.count:
+        # while the value of a peer without epochs is in doubt, its number says nothing
+        if is_ours and count <= self.count and (self._is_sound or epoch is not None):
             self.duplicates += 1
         elif is_ours and (is_next or (is_snapshot and epoch is None)):
             failure = self._try(actions, count, is_snapshot, fields, given, is_resync=not is_next)
@@ -324,6 +325,7 @@ class Replica(FollowedValue):
         It may have been started again; its whole values count from their own number on.
         """
         if is_ours and self._plain.is_first(number, self.count, self.value):
+            self._plain.begin_at(number)
             failure = self._try(actions, number, is_snapshot, fields)
             self._is_sound = failure is None
             return failure

@@ -220,7 +220,7 @@ def test_the_first_update_of_such_a_peer_is_not_taken_for_its_empty_snapshot(
     fresh.delta(0, {"price": 3}, epoch=None)
     assert (fresh.price, fresh.status.number) == (3, 0)
     fresh.delta(0, {"price": 4}, epoch=None)
-    assert (fresh.price, fresh.replica.duplicates) == (3, 1)
+    assert (fresh.price, fresh.status.skipped) == (3, 1)
 
 
 def test_a_whole_value_with_a_low_number_is_how_such_a_peer_starts_again(fresh: Follower) -> None:
