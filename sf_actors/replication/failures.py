@@ -20,6 +20,7 @@ class ApplyFailures:
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0
         self._held_at: int | None = None
+        self._is_misled = False
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
         """Note that this update or snapshot cannot be applied; return the reason as text."""
@@ -43,6 +44,16 @@ class ApplyFailures:
         self._useless_answers += 1
         self.error = problem
 
+    def mislead(self, epoch: int | None, followed: object) -> None:
+        """Note an answer of another epoch than the updates; the first may just be ahead of them."""
+        self._useless_answers += 1
+        if self._is_misled:
+            self.error = (
+                f"the answers come from another publisher than the updates: epoch {epoch} "
+                f"answers for {followed}"
+            )
+        self._is_misled = True
+
     def retry(self, heard: int) -> None:
         """Note that a snapshot arrived; `heard` was the highest number when it was requested."""
         self._is_retried = self._failed is not None and heard >= self._failed
@@ -65,5 +76,6 @@ class ApplyFailures:
         """Forget all failures: the value is in step, or another epoch is followed."""
         self.needs_whole = False
         self.error = self._failed = self._held_at = None
+        self._is_misled = False
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0

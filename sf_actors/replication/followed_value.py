@@ -28,14 +28,14 @@ class FollowedValue:
     :ivar skipped: deltas that their caller's number keeps out of the value
     """
 
-    def __init__(self, shape: Record, buffer_size: int) -> None:
+    def __init__(self, shape: Record, buffer_size: int, heartbeat_s: float) -> None:
         self.count = -1
         self.epoch: int | None = None
         self.resyncs = self.skipped = 0
         self._given: int | None = None
         self._shape, self._held = shape, PendingPatches(shape)
         self._comparison = DigestCheck()
-        self._heard, self._buffer = PublisherProgress(), Buffer(buffer_size)
+        self._heard, self._buffer = PublisherProgress(heartbeat_s), Buffer(buffer_size)
         self._trouble = ApplyFailures()
         # sound: deltas may follow; not after a digest or a low number has put it in doubt
         self._is_synced, self._is_sound = False, True

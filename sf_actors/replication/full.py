@@ -26,7 +26,7 @@ class LastValue:
     """The publisher's side of a full state: its last value, which heartbeats repeat.
 
     :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the random number of this run
+    :ivar epoch: the number of this run, larger than those of earlier runs
     :ivar frame: the last update as sent, None before the first; opaque here
     """
 
@@ -50,9 +50,9 @@ class FullReplica:
     """Follows the value of one publisher, or of many publishers.
 
     The same update may arrive many times, as a heartbeat or a duplicate: each counts as a sign of
-    life, but it is taken once. With one publisher, another epoch means that it was restarted, and
-    late messages of the old epoch are dropped. If only the old one is heard for `stale_after_s`,
-    it is followed again. With `many`, each epoch is a publisher of its own, and the value is the
+    life, but it is taken once. With one publisher, a larger epoch means that it was restarted, and
+    messages of smaller ones are dropped. If only a smaller one is heard for `stale_after_s`, it is
+    followed. With `many`, each epoch is a publisher of its own, and the value is the
     one that came last. Messages without an epoch (the original's) are all taken.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
@@ -73,7 +73,7 @@ class FullReplica:
         self.duplicates = 0
         self._stale_after_s = stale_after_s
         self._many = many
-        self._heard = PublisherProgress()
+        self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
         self._older = 0
@@ -91,7 +91,7 @@ class FullReplica:
         """
         if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
             return ()
-        self._heard.at = now
+        self._heard.hear(now)
         actions: list[Action] = []
         if epoch is None or number is None or self._is_new(epoch, number):
             try:
@@ -121,6 +121,7 @@ class FullReplica:
     def on_tick(self, now: float) -> Sequence[Action]:
         """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
+        self._heard.forget_second(now, self._stale_after_s)
         if self._can_be_stale() and self._heard.is_silent(now, self._stale_after_s):
             self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
         return actions
@@ -128,9 +129,15 @@ class FullReplica:
     @property
     def next_deadline(self) -> float | None:
         """When `on_tick` is due; None if only a message can change anything."""
-        if self._heard.at is None or not self._can_be_stale():
-            return None
-        return self._heard.at + self._stale_after_s
+        dues = [self._heard.end_of_two(self._stale_after_s)]
+        if self._heard.at is not None and self._can_be_stale():
+            dues.append(self._heard.at + self._stale_after_s)
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
+    def error(self) -> str | None:
+        """Why the last value was refused, or that there are two publishers, or None."""
+        return self._error or self._heard.two
 
     @property
     def late(self) -> int:
@@ -151,17 +158,16 @@ class FullReplica:
             gaps=self._gaps,
             resyncs=0,
             late=self.late,
-            error=self._error,
+            error=self.error,
         )
 
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE
 
     def _turn(self, now: float, epoch: int | None) -> bool:
-        is_silent = self._heard.is_silent(now, self._stale_after_s)
-        if self._heard.is_over(now, epoch, -1) and not is_silent:
+        if self._heard.is_beside(now, epoch, -1, self._stale_after_s):
             return False
-        self._heard.follow(epoch)
+        self._heard.follow(now, epoch)
         self._numbers.pop(epoch, None)
         return True
 

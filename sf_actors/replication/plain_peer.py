@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.publisher_seen import UNHEARD
+from sf_actors.replication.publishers_beside import UNHEARD
 
 if TYPE_CHECKING:
     from sf_actors.replication.publisher_seen import PublisherProgress

@@ -8,7 +8,7 @@ from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, Ask, PhaseChanged
 from sf_actors.replication.followed_value import FollowedValue
 from sf_actors.replication.plain_peer import PlainPeer
-from sf_actors.replication.publisher_seen import UNHEARD
+from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.snapshot_requests import SnapshotRequests
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.patch import PatchRefused
@@ -48,7 +48,7 @@ class Replica(FollowedValue):
         tells_all: bool = True,
         buffer_size: int = 100_000,
     ) -> None:
-        super().__init__(shape, buffer_size)
+        super().__init__(shape, buffer_size, heartbeat_s)
         self.phase = Phase.SYNCING
         self.duplicates = 0
         self._tells_all = tells_all
@@ -202,6 +202,7 @@ class Replica(FollowedValue):
         if self._asking.expire(now):
             self._want(now)
         self._ask_if_due(now, actions)
+        self._heard.forget_second(now, self._stale_after_s)
         is_silent = self._heard.is_silent(now, self._stale_after_s)
         if is_silent and self._is_synced and self.phase is not Phase.STALE:
             self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
@@ -210,7 +211,7 @@ class Replica(FollowedValue):
     @property
     def next_deadline(self) -> float | None:
         """When `on_tick` is due; None if only a message can change anything."""
-        dues = [self._asking.next_deadline]
+        dues = [self._asking.next_deadline, self._heard.end_of_two(self._stale_after_s)]
         if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
             dues.append(self._heard.at + self._stale_after_s)
         return min((due for due in dues if due is not None), default=None)
@@ -218,7 +219,7 @@ class Replica(FollowedValue):
     @property
     def error(self) -> str | None:
         """Why the publisher cannot be followed, or None."""
-        return self._trouble.error or self._comparison.disagreement
+        return self._trouble.error or self._heard.two or self._comparison.disagreement
 
     def status(self, now: float) -> Status:
         """Return the replica's status, with the phase of that time whatever the last event was."""
@@ -238,20 +239,20 @@ class Replica(FollowedValue):
         )
 
     def _hear(self, now: float, epoch: int | None, count: int) -> bool:
-        """Note a sign of life; return False if its epoch is over or its count false."""
+        """Note a sign of life; return False if its epoch is not followed or its count false."""
         if self._heard.is_quiet(now, self._stale_after_s):
             self._asking.hurry(now)
         if epoch != self._heard.epoch:
-            if self._heard.is_over(now, epoch, count):
+            if self._heard.is_beside(now, epoch, count, self._stale_after_s):
                 return False
-            self._follow(epoch)
+            self._follow(now, epoch)
         elif self._heard.is_unbelievable(count):
             return False
-        self._heard.at = now
+        self._heard.hear(now)
         return True
 
-    def _follow(self, epoch: int | None) -> None:
-        self._heard.follow(epoch)
+    def _follow(self, now: float, epoch: int | None, *, is_answer: bool = False) -> None:
+        self._heard.follow(now, epoch, is_answer=is_answer)
         self._plain.begin()
         self._forget()
 
@@ -265,16 +266,21 @@ class Replica(FollowedValue):
     def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
         """Return the head as it was when the request was sent; None if the answer is useless.
 
-        Following another epoch drops all requests, so an answer of a different epoch is newer.
+        Following another epoch drops all requests, so the publisher of a different epoch has
+        answered after the followed one was heard.
         """
         heard = self._asking.end(token)
         if heard is None:
             self._heard.late += 1
             return None
+        if not self._heard.may_answer(now, epoch, self._stale_after_s):
+            self._trouble.mislead(epoch, self._heard.epoch)
+            self._want(now)
+            return None
         if epoch != self._heard.epoch:
-            self._follow(epoch)
+            self._follow(now, epoch, is_answer=True)
             heard = UNHEARD
-        self._heard.at = now
+        self._heard.answered(now)
         return heard
 
     def _on_other_delta(  # noqa: PLR0917 - as `on_delta`

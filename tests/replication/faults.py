@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sf_actors.replication.actions import Ask
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.shapes import patches, wholes
@@ -29,7 +30,9 @@ def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -
         if rng.random() < 0.05:
             world.wait(rng.choice((0.05, 0.5, 1.5)))
         if rng.random() < faults / 20:
-            world.start_publisher()
+            world.start_publisher(is_clock_set_back=rng.random() < 0.3)
+        if rng.random() < faults / 20:
+            world.intrude(is_larger=rng.random() < 0.5, head=rng.randrange(20))
         [side] = rng.choices(sides, speeds)
         if side:
             move(world, rng, side, faults)
@@ -43,6 +46,10 @@ def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) 
         carry(world, place, rng.choice(FAULTS) if is_faulty else "")
     elif side is world.requests:
         ask(world, place, is_lost=is_faulty)
+    elif is_faulty and rng.random() < 0.2:
+        world.answers[place] = world.answer_of_a_stranger(
+            Ask(world.answers[place].token, None, None)
+        )
     else:
         reply(world, place, rng.choice(("lose", "repeat", "damage")) if is_faulty else "")
 
@@ -186,6 +193,15 @@ class Faults(RuleBasedStateMachine):
         """Another one than the oldest makes those before it late."""
         reply(self.world, 0 if is_oldest else -1)
 
+    @precondition(lambda self: self.world.requests)
+    @rule()
+    def ask_a_stranger(self) -> None:
+        self.world.answers.append(self.world.answer_of_a_stranger(self.world.requests.pop(0)))
+
+    @rule(is_larger=st.booleans(), head=st.integers(-1, 20))
+    def publish_as_somebody_else(self, is_larger: bool, head: int) -> None:
+        self.world.intrude(is_larger=is_larger, head=head)
+
     @precondition(lambda self: self.world.answers)
     @rule(fault=st.sampled_from(("lose", "repeat", "damage")))
     def lose_repeat_or_damage_a_snapshot(self, fault: str) -> None:
@@ -205,11 +221,11 @@ class Faults(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.world.wait(seconds)
 
-    @rule(kind=st.sampled_from(("restart the publisher", "join late", "catch up")))
+    @rule(kind=st.sampled_from(("restart", "restart with a clock set back", "join", "catch up")))
     def turn(self, kind: str) -> None:
-        if kind == "restart the publisher":
-            self.world.start_publisher()
-        elif kind == "join late":
+        if kind.startswith("restart"):
+            self.world.start_publisher(is_clock_set_back=kind != "restart")
+        elif kind == "join":
             self.world.join()
         else:
             self.world.end_faults()

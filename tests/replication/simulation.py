@@ -94,6 +94,8 @@ class Simulation:
         self.numbers: dict[int, dict[int, int]] = {}
         self.skipped: dict[int, set[int]] = {}
         self.runs: dict[int, int] = {}
+        #: when a message of each epoch was last delivered
+        self.aired: dict[int, float] = {}
         self.published: list[Delta] = []
         self.subscription: list[Delta | Heartbeat] = []
         self.requests: list[Ask] = []
@@ -105,9 +107,12 @@ class Simulation:
 
     # the publisher
 
-    def start_publisher(self) -> None:
+    def start_publisher(self, *, is_clock_set_back: bool = False) -> None:
         self.counts["start"] += 1
-        epoch = self.rng.randrange(1, 2**63)
+        self.counts["clock set back"] += is_clock_set_back
+        newest = max(self.runs, default=10**6)
+        oldest = min(self.runs, default=10**6)
+        epoch = oldest - 1 if is_clock_set_back else newest + self.rng.randrange(1, 1000)
         # without a digest it merges the changes of tables later
         has_digest = len(self.runs) % 2 == 0
         self.publisher = PublisherLog(SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest)
@@ -146,6 +151,12 @@ class Simulation:
         log = self.publisher
         self._send(Heartbeat(log.epoch, log.count, log.digest))
 
+    def intrude(self, *, is_larger: bool, head: int) -> None:
+        """Have somebody else publish on the same bus, for whom nobody answers."""
+        self.counts["intruder"] += 1
+        epoch = max(self.runs) + 10**9 if is_larger else min(self.runs) - 10**5
+        self._send(Heartbeat(epoch, head, None))
+
     def _send(self, message: Delta | Heartbeat) -> None:
         if len(self.subscription) < QUEUE_SIZE:
             self.subscription.append(message)
@@ -161,6 +172,14 @@ class Simulation:
         given = None if log.own_count is None else log.number
         return Whole(ask.token, log.epoch, log.count, given, thaw(log.value))
 
+    def answer_of_a_stranger(self, ask: Ask) -> Whole:
+        """Have a publisher answer that publishes elsewhere."""
+        self.counts["stranger"] += 1
+        epoch = max(self.runs) + 10**6
+        self.histories[epoch], self.numbers[epoch] = {3: {"price": -1}}, {3: 3}
+        self.skipped[epoch] = set()
+        return Whole(ask.token, epoch, 3, None, {"price": -1})
+
     # the replica
 
     def join(self) -> None:
@@ -170,10 +189,11 @@ class Simulation:
         self.requests.clear()
         self.answers.clear()
         self.heard: dict[int, int] = {}
+        self.aired.clear()
         self.newest_run = -1
         self.asked_at: deque[float] = deque(maxlen=ASKS + 1)
         # one without a handler merges the changes of tables later
-        self.tells_all = self.rng.random() < 0.5
+        self.tells_all = self.counts["join"] % 2 == 0
         self.replica = self.replica_type(
             SHAPE,
             now=self.now,
@@ -188,6 +208,15 @@ class Simulation:
     def deliver(self, message: Delta | Heartbeat) -> None:
         head = message.count if isinstance(message, Delta) else message.head
         self.heard[message.epoch] = max(self.heard.get(message.epoch, -1), head)
+        replica, epoch = self.replica, self.replica.epoch
+        was_live = replica.phase is Phase.LIVE
+        self._deliver(message)
+        if was_live and epoch is not None and self.now < self.aired.get(epoch, -9.0) + 3:
+            # of two on air, the smaller one changes nothing
+            assert message.epoch >= epoch or replica.phase is Phase.LIVE
+        self.aired[message.epoch] = self.now
+
+    def _deliver(self, message: Delta | Heartbeat) -> None:
         if isinstance(message, Heartbeat):
             event = self.replica.on_heartbeat, (message.epoch, message.head, message.digest)
             self._act(*event)
@@ -317,8 +346,14 @@ class Simulation:
         assert View(value) == self.histories[epoch][count]
 
     def _check_run(self, epoch: int | None) -> None:
-        """A value of a publisher that is gone never takes the place of its successor's."""
+        """A value of a publisher that is gone never takes the place of its successor's.
+
+        Nor does that of a stranger while a publisher is on air.
+        """
         assert epoch is not None
+        if epoch not in self.runs:
+            assert all(self.now >= at + STALE_AFTER_S for at in self.aired.values())
+            return
         assert self.runs[epoch] >= self.newest_run
         self.newest_run = self.runs[epoch]
 
@@ -326,10 +361,16 @@ class Simulation:
         """Requests and answers under way are lost; the rest comes, and all goes well from now."""
         self.requests.clear()
         self.answers.clear()
-        self.wait(2 * HEARTBEAT_S, in_full=True)
+        self.deliver_everything()
         replica, publisher = self.replica, self.publisher
+        if any(epoch > publisher.epoch for epoch in self.aired):
+            # a larger one that is gone, or is none, is still waited for
+            self.wait(STALE_AFTER_S, in_full=True)
+        self.wait(2 * HEARTBEAT_S, in_full=True)
         assert replica.phase is Phase.LIVE
         assert (replica.epoch, replica.count) == (publisher.epoch, publisher.count)
         assert replica.number == publisher.number
         assert replica.value == publisher.value
+        self.wait(STALE_AFTER_S, in_full=True)
+        assert replica.phase is Phase.LIVE
         assert replica.status(self.now).error is None

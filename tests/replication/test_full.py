@@ -138,14 +138,15 @@ def test_a_publisher_that_was_started_again_is_followed_and_its_past_dropped() -
     assert (thaw(replica.value), replica.epoch, replica.late) == ({"x": 0}, NEW, 1)
 
 
-def test_the_epoch_that_goes_on_was_the_newer_after_all() -> None:
+def test_a_smaller_epoch_is_followed_when_the_larger_one_is_silent() -> None:
     replica = FullReplica(stale_after_s=3.0)
     replica.on_value(0.0, NEW, 0, {"x": 0})
-    replica.on_value(0.1, OLD, 9, {"x": 9})
-    assert replica.on_value(1.0, NEW, 0, {"x": 0}) == ()
-    replica.on_tick(3.2)
-    assert taken(replica.on_value(3.2, NEW, 0, {"x": 0})) == [0]
-    assert (thaw(replica.value), replica.phase) == ({"x": 0}, Phase.LIVE)
+    replica.on_value(1.0, NEW, 0, {"x": 0})
+    for now in (0.1, 2.0, 3.9):
+        assert replica.on_value(now, OLD, 9, {"x": 9}) == ()
+    assert taken(replica.on_value(4.0, OLD, 9, {"x": 9})) == [9]
+    assert (thaw(replica.value), replica.phase, replica.late) == ({"x": 9}, Phase.LIVE, 3)
+    assert taken(replica.on_value(4.1, NEW, 0, {"x": 0})) == [0]
 
 
 def test_of_many_publishers_the_value_that_came_last_stands() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.buffer import Buffer
+from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
@@ -51,6 +52,9 @@ FAULTS = {
     "cannot be applied",
     "replica too slow",
     "kept",
+    "clock set back",
+    "intruder",
+    "stranger",
     "skipped",
     "numbered anew",
 }
@@ -199,6 +203,35 @@ class IgnoresLeaps(Replica):
         return super()._pass_over(count, given)
 
 
+class FollowsWhomItHeardLast(Replica):
+    """Knows no order of epochs."""
+
+    def _hear(self, now, epoch, count):  # type: ignore[no-untyped-def]
+        if epoch != self._heard.epoch:
+            self._follow(now, epoch)
+        return super()._hear(now, epoch, count)
+
+
+class NeverFollowsASmallerEpoch(Replica):
+    """Waits for ever for the largest epoch."""
+
+    def _hear(self, now, epoch, count):  # type: ignore[no-untyped-def]
+        followed = self._heard.epoch
+        if isinstance(followed, int) and epoch < followed:
+            return False
+        return super()._hear(now, epoch, count)
+
+
+class TakesAnswersOfAnybody(Replica):
+    """Follows whoever answers."""
+
+    def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
+        if epoch != self._heard.epoch and token in self._asking._asked:
+            self._follow(now, epoch, is_answer=True)
+            self._asking._asked[token] = UNHEARD
+        return super()._take_answer(now, token, epoch)
+
+
 class ShowsThePhaseOfItsLastEvent(Replica):
     """Says LIVE until it notices that nothing is heard."""
 
@@ -218,6 +251,9 @@ BROKEN = [
     DeafToHeads,
     WaitsForEver,
     LeavesDamageBe,
+    FollowsWhomItHeardLast,
+    NeverFollowsASmallerEpoch,
+    TakesAnswersOfAnybody,
     OrdersByTheCallersNumbers,
     AppliesWhatIsSkipped,
     IgnoresLeaps,
