@@ -14,6 +14,8 @@ from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.values.pending import PendingPatches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sf_actors.replication.buffer import Fields
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.schema.shape import Record
@@ -139,3 +141,8 @@ class FollowedValue:
 
     def _is_followed(self) -> bool:
         return self._is_synced and self._is_sound and self._heard.epoch == self.epoch
+
+    def _lacking(self, names: Sequence[str] | None) -> list[str]:
+        """Return the required fields that are not among those of the publisher's model."""
+        known = self._shape.required if names is None else frozenset(names)
+        return [name for name in self._shape.required if name not in known]

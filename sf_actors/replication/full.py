@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
 from sf_actors.replication.publisher_seen import PublisherProgress
+from sf_actors.replication.reasons import Reason
+from sf_actors.replication.silence import Silence
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -71,7 +73,7 @@ class FullReplica:
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.duplicates = 0
-        self._stale_after_s = stale_after_s
+        self._silence = Silence(stale_after_s)
         self._many = many
         self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
@@ -81,17 +83,25 @@ class FullReplica:
         self._has_value = False
 
     def on_value(
-        self, now: float, epoch: int | None, number: int | None, fields: Fields
+        self,
+        now: float,
+        epoch: int | None,
+        number: int | None,
+        fields: Fields,
+        *,
+        interval_s: float | None = None,
     ) -> Sequence[Action]:
         """Process an update, or a heartbeat that repeats one; HOT.
 
         :param number: None for a peer that does not number its messages
         :param fields: typed values, or a callable that returns them, called for new updates only;
             if it raises `MessageError`, the update is refused and the value unchanged
+        :param interval_s: the time between the publisher's heartbeats, as it says
         """
         if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
             return ()
         self._heard.hear(now)
+        self._silence.hear(interval_s)
         actions: list[Action] = []
         if epoch is None or number is None or self._is_new(epoch, number):
             try:
@@ -106,7 +116,7 @@ class FullReplica:
                 self.value = freeze(fields)
                 self.number = self.number + 1 if number is None else number
                 self.epoch = epoch
-                actions.append(Updated(self.number, fields, self.value, False))
+                actions.append(Updated(self.number, fields, self.value, False, True))
         else:
             self.duplicates += 1
             self._older += number < self._numbers[epoch]
@@ -121,23 +131,40 @@ class FullReplica:
     def on_tick(self, now: float) -> Sequence[Action]:
         """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
-        self._heard.forget_second(now, self._stale_after_s)
-        if self._can_be_stale() and self._heard.is_silent(now, self._stale_after_s):
-            self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
+        self._heard.forget_second(now, self.stale_after_s)
+        if self._can_be_stale() and self._heard.is_silent(now, self.stale_after_s):
+            self._enter(Phase.STALE, now, actions, f"nothing heard for {self.stale_after_s} s")
         return actions
 
     @property
     def next_deadline(self) -> float | None:
         """When `on_tick` is due; None if only a message can change anything."""
-        dues = [self._heard.end_of_two(self._stale_after_s)]
+        dues = [self._heard.end_of_two(self.stale_after_s)]
         if self._heard.at is not None and self._can_be_stale():
-            dues.append(self._heard.at + self._stale_after_s)
+            dues.append(self._heard.at + self.stale_after_s)
         return min((due for due in dues if due is not None), default=None)
 
     @property
-    def error(self) -> str | None:
+    def stale_after_s(self) -> float:
+        """The silence that makes the replica STALE: at least two of the publisher's intervals."""
+        return self._silence.longest_s
+
+    @property
+    def is_stale_after_raised(self) -> bool:
+        """Whether `stale_after_s` is more than the model asks for."""
+        return self._silence.is_raised
+
+    @property
+    def trouble(self) -> tuple[Reason, str] | None:
         """Why the last value was refused, or that there are two publishers, or None."""
-        return self._error or self._heard.two
+        if self._error is not None:
+            return Reason.INVALID, self._error
+        return None if self._heard.two is None else (Reason.TWO_PUBLISHERS, self._heard.two)
+
+    @property
+    def error(self) -> str | None:
+        """The text of `trouble`, or None."""
+        return None if self.trouble is None else self.trouble[1]
 
     @property
     def late(self) -> int:
@@ -149,7 +176,7 @@ class FullReplica:
 
         A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
-        is_silent = self._has_value and self._heard.is_silent(now, self._stale_after_s)
+        is_silent = self._has_value and self._heard.is_silent(now, self.stale_after_s)
         return Status(
             phase=Phase.STALE if is_silent else self.phase,
             number=self.number,
@@ -165,7 +192,7 @@ class FullReplica:
         return self._has_value and self.phase is not Phase.STALE
 
     def _turn(self, now: float, epoch: int | None) -> bool:
-        if self._heard.is_beside(now, epoch, -1, self._stale_after_s):
+        if self._heard.is_beside(now, epoch, -1, self.stale_after_s):
             return False
         self._heard.follow(now, epoch)
         self._numbers.pop(epoch, None)

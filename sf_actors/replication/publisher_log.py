@@ -30,6 +30,7 @@ class PublisherLog:
     :ivar epoch: the number of this run, larger than those of earlier runs
     :param log_size: most updates kept
     :param log_bytes: most bytes of their frames together; the last one is always kept
+    :param is_loading: replicas are to wait until `loaded` is called or an update is published
     :ivar skipped: deltas that the caller numbered at or below `number`: neither this value nor a
         replica's contains them, but they count
     """
@@ -43,10 +44,12 @@ class PublisherLog:
         log_bytes: int = 16 * 1024 * 1024,
         digest: bool = False,
         value: Map[str, Any] = EMPTY,
+        is_loading: bool = False,
     ) -> None:
         self.count = -1
         self.epoch = epoch
         self.skipped = 0
+        self._loads_at = self.count if is_loading else None
         self._given: int | None = None
         self._shape = shape
         self._held = PendingPatches(shape, value)
@@ -72,6 +75,15 @@ class PublisherLog:
     def own_count(self) -> int | None:
         """The count as messages carry it: None where the numbers are the counts."""
         return None if self._given is None else self.count
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether replicas are to wait: the value before the first update is not the real one."""
+        return self._loads_at == self.count
+
+    def loaded(self) -> None:
+        """Take the value for the real one although no update has been published."""
+        self._loads_at = None
 
     def skips(self, is_snapshot: bool, number: int | None) -> bool:
         """Return True if an update that the caller has numbered so will change nothing."""

@@ -22,6 +22,7 @@ class PublisherProgress:
         number, numbers here are the publisher's own counts
     :ivar at: the time of the last sign of life, None before the first
     :ivar gaps: how often messages were missing before another
+    :ivar is_loading: it says that it has not published since its start, and will
     :ivar late: messages of other epochs, and of numbers proved false
     """
 
@@ -31,6 +32,7 @@ class PublisherProgress:
         self.at: float | None = None
         self.gaps = 0
         self.late = 0
+        self.is_loading = self._has_loaded = False
         #: another publisher on air beside the followed one, and when it was last heard
         self._second: tuple[int | None, float] | None = None
         self._late_s = late_s
@@ -86,10 +88,21 @@ class PublisherProgress:
         self.head, self._aired_at = self._beside.take(epoch)
         self._answered_at = self.at
         self.epoch = epoch
+        self.is_loading = self._has_loaded = False
         if self._second is not None and self._second[0] == epoch:
             self._second = None
         self._since = now
         self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
+
+    def load(self, *, is_loading: bool, is_answer: bool = False) -> bool:
+        """Note whether it is loading, as its messages say; return True if that ends now.
+
+        Once it has loaded in this run, only answers are believed that it has not.
+        """
+        ends = self.is_loading and not is_loading
+        self.is_loading = is_loading and (is_answer or not self._has_loaded)
+        self._has_loaded = not self.is_loading
+        return ends
 
     @property
     def two(self) -> str | None:

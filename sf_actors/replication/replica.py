@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import MessageError
-from sf_actors.replication.actions import Action, Ask, PhaseChanged
-from sf_actors.replication.followed_value import FollowedValue
+from sf_actors.replication.actions import Action, Ask
 from sf_actors.replication.plain_peer import PlainPeer
 from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.snapshot_requests import SnapshotRequests
-from sf_actors.replication.status import Phase, Status
+from sf_actors.replication.standing import Standing
+from sf_actors.replication.status import Phase
 from sf_actors.replication.values.patch import PatchRefused
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 
-class Replica(FollowedValue):
+class Replica(Standing):
     """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
 
     Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
@@ -33,8 +33,6 @@ class Replica(FollowedValue):
 
     :param tells_all: return an `Updated` for each update, with the value right after it; if False,
         updates that are next in order return none, which is cheaper
-    :ivar phase: how far the value can be relied on
-    :ivar duplicates: deltas dropped because the value had them already
     """
 
     def __init__(
@@ -48,12 +46,10 @@ class Replica(FollowedValue):
         tells_all: bool = True,
         buffer_size: int = 100_000,
     ) -> None:
-        super().__init__(shape, buffer_size, heartbeat_s)
-        self.phase = Phase.SYNCING
-        self.duplicates = 0
+        asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
+        super().__init__(shape, buffer_size, heartbeat_s, stale_after_s, asking)
         self._tells_all = tells_all
-        self._heartbeat_s, self._stale_after_s = heartbeat_s, stale_after_s
-        self._asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
+        self._heartbeat_s = heartbeat_s
         self._plain = PlainPeer(self._heard, heartbeat_s)
 
     def on_delta(  # noqa: PLR0917 - in the order of the message
@@ -92,12 +88,27 @@ class Replica(FollowedValue):
         return ()
 
     def on_heartbeat(
-        self, now: float, epoch: int | None, head: int, digest: bytes | None = None
+        self,
+        now: float,
+        epoch: int | None,
+        head: int,
+        digest: bytes | None = None,
+        *,
+        is_loading: bool = False,
+        interval_s: float | None = None,
     ) -> Sequence[Action]:
-        """Process a heartbeat; `head` is the count of the publisher's last update."""
+        """Process a heartbeat.
+
+        :param head: the count of the publisher's last update
+        :param is_loading: it has not published since its start, and will: its value is none yet
+        :param interval_s: the time between its heartbeats, as it says
+        """
         actions: list[Action] = []
         if not self._hear(now, epoch, head):
             return actions
+        self._silence.hear(interval_s)
+        if self._heard.load(is_loading=is_loading):
+            self._asking.hurry(now)
         reason = self._heard.note(head, head)
         is_level = head == self.count and not self._is_behind()
         if is_level and self._comparison.differs(self.value, head, digest):
@@ -115,14 +126,25 @@ class Replica(FollowedValue):
         fields: Fields,
         *,
         count: int | None = None,
+        is_loading: bool = False,
+        interval_s: float | None = None,
+        names: Sequence[str] | None = None,
     ) -> Sequence[Action]:
         """Process the answer to `Ask`: the whole value at a number, perhaps frozen already.
 
         :param count: as in `on_delta`
+        :param is_loading: as in `on_heartbeat`; the answer has no value then
+        :param interval_s: as in `on_heartbeat`
+        :param names: the fields of the publisher's model, None if it does not tell
         """
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
         if heard is None:
+            return actions
+        self._silence.hear(interval_s, is_answer=True)
+        self._heard.load(is_loading=is_loading, is_answer=True)
+        if is_loading or (lacking := self._lacking(names)):
+            self._settle(now, actions, None if is_loading else self._trouble.lack(lacking))
             return actions
         given, count = _parted(epoch, number, count)
         if epoch is None:
@@ -152,15 +174,19 @@ class Replica(FollowedValue):
         deltas: Iterable[Delta],
         *,
         count: int | None = None,
+        interval_s: float | None = None,
     ) -> Sequence[Action]:
         """Process the answer to `Ask` with `after`: deltas in order.
 
         :param count: the publisher's own of the last one, where their numbers are its caller's
+        :param interval_s: as in `on_heartbeat`
         """
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
         if heard is None:
             return actions
+        self._silence.hear(interval_s, is_answer=True)
+        self._heard.load(is_loading=False, is_answer=True)
         reason = None
         deltas = list(deltas)
         if self._is_followed():
@@ -190,6 +216,7 @@ class Replica(FollowedValue):
     def on_failure(self, now: float, token: int, problem: str) -> Sequence[Action]:
         """Process an answer to `Ask` that is unreadable or an error: ask again later."""
         actions: list[Action] = []
+        self._is_unanswered = False
         if self._asking.end(token) is not None:
             self._trouble.turn_down(problem)
             self._want(now)
@@ -202,48 +229,20 @@ class Replica(FollowedValue):
         if self._asking.expire(now):
             self._want(now)
         self._ask_if_due(now, actions)
-        self._heard.forget_second(now, self._stale_after_s)
-        is_silent = self._heard.is_silent(now, self._stale_after_s)
+        self._heard.forget_second(now, self.stale_after_s)
+        due = self._end_of_patience
+        self._is_unanswered = self._is_unanswered or (due is not None and now >= due)
+        is_silent = self._heard.is_silent(now, self.stale_after_s)
         if is_silent and self._is_synced and self.phase is not Phase.STALE:
-            self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
+            self._enter(Phase.STALE, now, actions, f"nothing heard for {self.stale_after_s} s")
         return actions
-
-    @property
-    def next_deadline(self) -> float | None:
-        """When `on_tick` is due; None if only a message can change anything."""
-        dues = [self._asking.next_deadline, self._heard.end_of_two(self._stale_after_s)]
-        if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
-            dues.append(self._heard.at + self._stale_after_s)
-        return min((due for due in dues if due is not None), default=None)
-
-    @property
-    def error(self) -> str | None:
-        """Why the publisher cannot be followed, or None."""
-        return self._trouble.error or self._heard.two or self._comparison.disagreement
-
-    def status(self, now: float) -> Status:
-        """Return the replica's status, with the phase of that time whatever the last event was."""
-        is_silent = self._is_synced and self._heard.is_silent(now, self._stale_after_s)
-        return Status(
-            phase=Phase.STALE if is_silent else self.phase,
-            number=self.number,
-            epoch=self.epoch,
-            age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
-            gaps=self._heard.gaps,
-            resyncs=self.resyncs,
-            duplicates=self.duplicates,
-            late=self._heard.late,
-            mismatches=self._comparison.mismatches,
-            skipped=self.skipped,
-            error=self.error,
-        )
 
     def _hear(self, now: float, epoch: int | None, count: int) -> bool:
         """Note a sign of life; return False if its epoch is not followed or its count false."""
-        if self._heard.is_quiet(now, self._stale_after_s):
+        if self._heard.is_quiet(now, self.stale_after_s):
             self._asking.hurry(now)
         if epoch != self._heard.epoch:
-            if self._heard.is_beside(now, epoch, count, self._stale_after_s):
+            if self._heard.is_beside(now, epoch, count, self.stale_after_s):
                 return False
             self._follow(now, epoch)
         elif self._heard.is_unbelievable(count):
@@ -253,6 +252,7 @@ class Replica(FollowedValue):
 
     def _follow(self, now: float, epoch: int | None, *, is_answer: bool = False) -> None:
         self._heard.follow(now, epoch, is_answer=is_answer)
+        self._silence.follow()
         self._plain.begin()
         self._forget()
 
@@ -270,10 +270,11 @@ class Replica(FollowedValue):
         answered after the followed one was heard.
         """
         heard = self._asking.end(token)
+        self._is_unanswered = False
         if heard is None:
             self._heard.late += 1
             return None
-        if not self._heard.may_answer(now, epoch, self._stale_after_s):
+        if not self._heard.may_answer(now, epoch, self.stale_after_s):
             self._trouble.mislead(epoch, self._heard.epoch)
             self._want(now)
             return None
@@ -301,6 +302,8 @@ class Replica(FollowedValue):
             reason = self._take_low(now, actions, count, is_snapshot, fields, is_ours=is_ours)
             self._settle(now, actions, reason)
             return actions
+        if self._heard.load(is_loading=False):
+            self._asking.hurry(now)
         reason = self._heard.note(count - 1, count)
         is_next = self._is_sound and count == self.count + 1
         # while the value of a peer without epochs is in doubt, its number says nothing
@@ -348,7 +351,8 @@ class Replica(FollowedValue):
         return f"number {number} is a low one: the publisher may have been started again"
 
     def _is_behind(self) -> bool:
-        return not self._is_followed() or self.count < self._heard.head
+        is_followed = self._is_followed() and not self._heard.is_loading
+        return not is_followed or self.count < self._heard.head
 
     def _settle(self, now: float, actions: list[Action], reason: str | None) -> None:
         """Enter LIVE if the value is up to date, else SYNCING, and request what is missing."""
@@ -356,22 +360,27 @@ class Replica(FollowedValue):
             self._asking.cease(now)
             self._buffer.clear()
             self._trouble.clear()
+            self._is_unanswered = False
             if self.phase is not Phase.LIVE:
                 self._enter(Phase.LIVE, now, actions, f"in step at number {self.number}")
             return
         if self.phase is not Phase.SYNCING:
             if self._heard.epoch != self.epoch:
                 reason = "another epoch: the publisher was started again"
+            elif self._heard.is_loading:
+                reason = "the publisher is loading"
             self._enter(Phase.SYNCING, now, actions, reason or "the value is behind")
         self._want(now)
         self._ask_if_due(now, actions)
 
     def _want(self, now: float) -> None:
+        # jitter shortens it to a heartbeat at least
+        pause_s = 2.0 * self._heartbeat_s if self._heard.is_loading else 0.0
         if not self._trouble.is_hopeless(self._heard.head):
             self._asking.want(
                 now,
-                pause_s=self._trouble.pause_s(self._heartbeat_s),
-                is_silent=self._heard.is_quiet(now, self._stale_after_s),
+                pause_s=max(self._trouble.pause_s(self._heartbeat_s), pause_s),
+                is_silent=self._heard.is_quiet(now, self.stale_after_s),
             )
 
     def _ask_if_due(self, now: float, actions: list[Action]) -> None:
@@ -381,10 +390,6 @@ class Replica(FollowedValue):
         would_deltas_do = self._is_synced and self._is_sound and not self._trouble.needs_whole
         is_fill = would_deltas_do and self.epoch is not None
         actions.append(Ask(token, self.epoch, self.count) if is_fill else Ask(token, None, None))
-
-    def _enter(self, phase: Phase, now: float, actions: list[Action], reason: str) -> None:
-        self.phase = phase
-        actions.append(PhaseChanged(self.status(now), reason))
 
 
 def _parted(epoch: int | None, number: int, count: int | None) -> tuple[int | None, int]:

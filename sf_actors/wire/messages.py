@@ -3,18 +3,21 @@
 ===============  ==============================================================================
 request          ``args``, ``workflow_id``; ours: ``request_id``
 reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
-published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
+published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too, which
+                 are their heartbeats as well and have ``interval_s``
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
                  ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`), ``count`` (the
                  publisher's own, where its caller gives the numbers)
 heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, which other peers skip as outdated;
                  ours: ``epoch``, ``head`` (the last count; it and no ``count`` tell a heartbeat
-                 from a delta that a caller has numbered so), ``digest``
+                 from a delta that a caller has numbered so), ``digest``, ``loading`` (true: it has
+                 not published since its start, and will), ``interval_s`` (of its heartbeats)
 snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (the replica's
                  number, if deltas suffice)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
                  ``cuts``, ``count`` (of the last update in it), or ``deltas`` (packed args to
-                 follow ``after``) in place of ``return_args``
+                 follow ``after``) in place of ``return_args``; ``loading``, ``interval_s``, and
+                 ``fields`` (the names of the publisher's fields)
 ===============  ==============================================================================
 
 Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
@@ -79,6 +82,7 @@ class Published(Struct, gc=False, omit_defaults=True):
     workflow_id: PlainId = _written()
     epoch: int | None = None
     number: int | None = None
+    interval_s: float | None = None
 
 
 class Cut(Struct, gc=False, array_like=True):
@@ -114,6 +118,8 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
     digest: bytes | None = None
     cuts: list[Cut] | None = None
     count: int | None = None
+    loading: bool = False
+    interval_s: float | None = None
 
     @property
     def is_heartbeat(self) -> bool:
@@ -148,3 +154,6 @@ class SnapshotReply(Struct, gc=False, omit_defaults=True):
     error: Failure | None = None
     cuts: list[Cut] | None = None
     count: int | None = None
+    loading: bool = False
+    interval_s: float | None = None
+    fields: Raw | UnsetType = UNSET

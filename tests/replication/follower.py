@@ -64,9 +64,9 @@ class Follower:
         return self._take(self.replica.on_delta(self.now, epoch, number, True, fields, count))
 
     def heartbeat(
-        self, head: int, digest: bytes | None = None, *, epoch: int = OLD
+        self, head: int, digest: bytes | None = None, *, epoch: int = OLD, **named: Any
     ) -> list[Action]:
-        return self._take(self.replica.on_heartbeat(self.now, epoch, head, digest))
+        return self._take(self.replica.on_heartbeat(self.now, epoch, head, digest, **named))
 
     def snapshot(
         self,
