@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sf_actors.replication.actions import Ask
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
+from tests.replication.messages import Delta, Whole
 from tests.replication.shapes import patches, wholes
-from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Delta, Simulation, Whole
+from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Simulation
 
 
 def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -> None:
@@ -140,6 +141,11 @@ class Faults(RuleBasedStateMachine):
         for price in range(count):
             leap = 0 if price else left_out
             self.world.publish({"price": price}, is_snapshot=False, leap=leap)
+
+    @precondition(lambda self: self.world.publisher.is_loading)
+    @rule()
+    def finish_loading(self) -> None:
+        self.world.finish_loading()
 
     # the subscription
 

@@ -8,78 +8,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from dataclasses import dataclass
 from typing import Any
 
-from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View, thaw
+from tests.replication.messages import Delta, Fill, Heartbeat, Whole, thaw_plain
 from tests.replication.shapes import SHAPE, plain_merge
 
 HEARTBEAT_S = 1.0
 STALE_AFTER_S = 3.0
+LONG_INTERVAL_S = 3.5
+"""Of some runs, whose heartbeats are further apart than a replica would wait."""
 BUFFER_SIZE = 12
 LOG_SIZE = 4
 QUEUE_SIZE = 20
 ASKS = 8
 """So many requests a replica may send within a heartbeat, whatever happens."""
-
-
-@dataclass(frozen=True)
-class Delta:
-    epoch: int
-    count: int
-    is_snapshot: bool
-    fields: dict[str, Any]
-    given: int | None = None
-    is_damaged: bool = False
-
-    @property
-    def number(self) -> int:
-        return self.count if self.given is None else self.given
-
-    @property
-    def own_count(self) -> int | None:
-        return None if self.given is None else self.count
-
-    def read(self) -> dict[str, Any]:
-        if self.is_damaged:
-            raise InvalidMessage("damaged on its way")
-        copy: dict[str, Any] = thaw_plain(self.fields)
-        return copy
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    epoch: int
-    head: int
-    digest: bytes | None
-
-
-@dataclass(frozen=True)
-class Whole:
-    token: int
-    epoch: int
-    count: int
-    given: int | None
-    value: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Fill:
-    token: int
-    epoch: int
-    deltas: list[Delta]
-    own_count: int | None
-
-
-def thaw_plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: thaw_plain(item) for key, item in value.items()}
-    return [thaw_plain(item) for item in value] if isinstance(value, list) else value
 
 
 class Simulation:
@@ -115,9 +62,17 @@ class Simulation:
         epoch = oldest - 1 if is_clock_set_back else newest + self.rng.randrange(1, 1000)
         # without a digest it merges the changes of tables later
         has_digest = len(self.runs) % 2 == 0
-        self.publisher = PublisherLog(SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest)
+        is_loading = len(self.runs) % 2 == 1
+        self.publisher = PublisherLog(
+            SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest, is_loading=is_loading
+        )
         self.is_by_caller = len(self.runs) % 3 == 1
-        self.histories[epoch], self.numbers[epoch] = {-1: {}}, {-1: -1}
+        self.interval_s = LONG_INTERVAL_S if len(self.runs) % 4 == 1 else HEARTBEAT_S
+        self.next_heartbeat = self.now + self.interval_s
+        self.numbers[epoch] = {-1: -1}
+        # the empty value of one that loads is never to be seen
+        self.histories[epoch] = {} if is_loading else {-1: {}}
+        self.unpublished: dict[str, Any] = {}
         self.skipped[epoch] = set()
         self.runs[epoch] = len(self.runs)
         self.requests.clear()
@@ -130,17 +85,19 @@ class Simulation:
         """
         self.counts["publish"] += 1
         log = self.publisher
+        self.counts["loading ends"] += log.is_loading
         history, numbers, count = self.histories[log.epoch], self.numbers[log.epoch], log.count + 1
         given = numbers[count - 1] + 1 + leap if self.is_by_caller else None
         frame = b"%d" % len(self.published)
         log.publish(fields, is_snapshot=is_snapshot, number=given, frame=frame)
-        history[count], numbers[count] = history[count - 1], numbers[count - 1]
+        before = history.get(count - 1, self.unpublished)
+        history[count], numbers[count] = before, numbers[count - 1]
         if given is not None and not is_snapshot and given <= numbers[count - 1]:
             self.counts["skipped"] += 1
             self.skipped[log.epoch].add(count)
         else:
             plain = thaw_plain(fields)
-            history[count] = plain if is_snapshot else plain_merge(history[count - 1], plain)
+            history[count] = plain if is_snapshot else plain_merge(before, plain)
             numbers[count] = count if given is None else given
             self.counts["numbered anew"] += numbers[count] <= numbers[count - 1]
         delta = Delta(log.epoch, count, is_snapshot, thaw_plain(fields), given)
@@ -149,7 +106,15 @@ class Simulation:
 
     def heartbeat(self) -> None:
         log = self.publisher
-        self._send(Heartbeat(log.epoch, log.count, log.digest))
+        beat = Heartbeat(log.epoch, log.count, log.digest, log.is_loading, self.interval_s)
+        self._send(beat)
+
+    def finish_loading(self) -> None:
+        log = self.publisher
+        if log.is_loading:
+            self.counts["empty after loading"] += 1
+            log.loaded()
+            self.histories[log.epoch][-1] = self.unpublished
 
     def intrude(self, *, is_larger: bool, head: int) -> None:
         """Have somebody else publish on the same bus, for whom nobody answers."""
@@ -165,6 +130,9 @@ class Simulation:
 
     def answer(self, ask: Ask) -> Whole | Fill:
         log = self.publisher
+        if log.is_loading:
+            self.counts["asked while loading"] += 1
+            return Whole(ask.token, log.epoch, -1, None, {}, is_loading=True)
         frames = log.since(ask.epoch, ask.after)
         if frames is not None:
             deltas = [self.published[int(frame)] for frame in frames]
@@ -190,6 +158,8 @@ class Simulation:
         self.answers.clear()
         self.heard: dict[int, int] = {}
         self.aired.clear()
+        self.unanswered_since: float | None = None
+        self.is_calm = False
         self.newest_run = -1
         self.asked_at: deque[float] = deque(maxlen=ASKS + 1)
         # one without a handler merges the changes of tables later
@@ -218,8 +188,12 @@ class Simulation:
 
     def _deliver(self, message: Delta | Heartbeat) -> None:
         if isinstance(message, Heartbeat):
-            event = self.replica.on_heartbeat, (message.epoch, message.head, message.digest)
-            self._act(*event)
+            self._act(
+                self.replica.on_heartbeat,
+                (message.epoch, message.head, message.digest),
+                is_loading=message.is_loading,
+                interval_s=message.interval_s,
+            )
         else:
             self._act(
                 self.replica.on_delta,
@@ -234,6 +208,7 @@ class Simulation:
 
     def deliver_answer(self, answer: Whole | Fill) -> None:
         replica = self.replica
+        self.unanswered_since = None
         if isinstance(answer, Whole):
             number = answer.count if answer.given is None else answer.given
             self.in_answer = answer.count
@@ -241,6 +216,7 @@ class Simulation:
                 replica.on_snapshot,
                 (answer.token, answer.epoch, number, thaw_plain(answer.value)),
                 count=None if answer.given is None else answer.count,
+                is_loading=answer.is_loading,
             )
         else:
             deltas = [(delta.number, delta.is_snapshot, delta.read) for delta in answer.deltas]
@@ -248,6 +224,7 @@ class Simulation:
             self._act(replica.on_fill, arguments, count=answer.own_count)
 
     def fail_answer(self, answer: Whole | Fill) -> None:
+        self.unanswered_since = None
         self._act(self.replica.on_failure, (answer.token, "an error"))
 
     def wait(self, seconds: float, *, in_full: bool = False) -> None:
@@ -263,7 +240,7 @@ class Simulation:
                 self._act(self.replica.on_tick, ())
                 assert self.replica.next_deadline is None or self.replica.next_deadline > self.now
             if self.now >= self.next_heartbeat:
-                self.next_heartbeat = self.now + HEARTBEAT_S
+                self.next_heartbeat = self.now + self.interval_s
                 self.heartbeat()
             elif self.now >= end:
                 break
@@ -286,12 +263,15 @@ class Simulation:
             match action:
                 case Ask():
                     self.requests.append(action)
+                    if self.unanswered_since is None:
+                        self.unanswered_since = self.now
                     self.asked_at.append(self.now)
                     assert len(self.asked_at) <= ASKS or self.now - self.asked_at[0] > HEARTBEAT_S
                 case PhaseChanged():
                     assert action.status.phase is not phase
                     assert action.reason
                     phase = action.status.phase
+                    assert not self.is_calm or phase is Phase.LIVE
                 case Updated():
                     if action.is_resync:
                         epoch_is_new = replica.epoch != epoch
@@ -321,9 +301,19 @@ class Simulation:
                 self._check(replica.epoch, replica.count, replica.number, replica.value)
             if replica.phase is Phase.LIVE:
                 assert replica.count >= self.heard.get(replica.epoch, -1)
-        for now in (self.now, self.now + STALE_AFTER_S):
+        longest_s = replica.stale_after_s
+        assert longest_s in {STALE_AFTER_S, 2 * LONG_INTERVAL_S}
+        for now in (self.now, self.now + longest_s):
             status = replica.status(now)
-            assert status.phase is not Phase.LIVE or (status.age_s or 0.0) < STALE_AFTER_S
+            assert status.phase is not Phase.LIVE or (status.age_s or 0.0) < longest_s
+        if replica.phase is Phase.LIVE:
+            self.unanswered_since = None
+        elif self.unanswered_since is not None and self.now >= self.unanswered_since + longest_s:
+            due = replica.next_deadline
+            if due is not None and due <= self.now:
+                return  # the tick that notices it comes next
+            self.counts["unanswered"] += 1
+            assert replica.error is not None
         assert len(replica._buffer) <= BUFFER_SIZE
         assert replica.status(self.now).mismatches == 0
         assert len(self.requests) + len(self.answers) <= 100
@@ -363,14 +353,18 @@ class Simulation:
         self.answers.clear()
         self.deliver_everything()
         replica, publisher = self.replica, self.publisher
+        self.finish_loading()
+        longest_s = 2 * LONG_INTERVAL_S
         if any(epoch > publisher.epoch for epoch in self.aired):
             # a larger one that is gone, or is none, is still waited for
-            self.wait(STALE_AFTER_S, in_full=True)
-        self.wait(2 * HEARTBEAT_S, in_full=True)
+            self.wait(longest_s, in_full=True)
+        self.wait(2 * self.interval_s, in_full=True)
         assert replica.phase is Phase.LIVE
         assert (replica.epoch, replica.count) == (publisher.epoch, publisher.count)
         assert replica.number == publisher.number
         assert replica.value == publisher.value
-        self.wait(STALE_AFTER_S, in_full=True)
+        self.is_calm = True
+        self.wait(longest_s + self.interval_s, in_full=True)
+        self.is_calm = False
         assert replica.phase is Phase.LIVE
         assert replica.status(self.now).error is None

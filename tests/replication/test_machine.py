@@ -55,6 +55,10 @@ FAULTS = {
     "clock set back",
     "intruder",
     "stranger",
+    "loading ends",
+    "empty after loading",
+    "asked while loading",
+    "unanswered",
     "skipped",
     "numbered anew",
 }
@@ -89,8 +93,8 @@ class BlindToEpochs(Replica):
     def on_delta(self, now, epoch, *rest):  # type: ignore[no-untyped-def]
         return super().on_delta(now, self._one(epoch), *rest)
 
-    def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
-        return super().on_heartbeat(now, self._one(epoch), head)
+    def on_heartbeat(self, now, epoch, head, digest=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(now, self._one(epoch), head, **named)
 
     def _one(self, epoch: int | None) -> int | None:
         return epoch if self.epoch is None else self.epoch
@@ -156,8 +160,8 @@ class NeverEmptiesItsBuffer(Replica):
 class DeafToHeads(Replica):
     """Does not look at the number that a heartbeat carries."""
 
-    def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
-        return super().on_heartbeat(now, epoch, min(head, self.count))
+    def on_heartbeat(self, now, epoch, head, digest=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(now, epoch, min(head, self.count), **named)
 
 
 class WaitsForEver(Replica):
@@ -232,6 +236,31 @@ class TakesAnswersOfAnybody(Replica):
         return super()._take_answer(now, token, epoch)
 
 
+class WaitsForNoPublisher(Replica):
+    """Takes a publisher that loads for an empty one."""
+
+    def on_heartbeat(self, *arguments, is_loading=False, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(*arguments, **named)
+
+    def on_snapshot(self, *arguments, is_loading=False, **named):  # type: ignore[no-untyped-def]
+        return super().on_snapshot(*arguments, **named)
+
+
+class IsStaleBetweenTwoHeartbeats(Replica):
+    """Does not know how far apart its publisher's heartbeats are."""
+
+    def on_heartbeat(self, *arguments, interval_s=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(*arguments, **named)
+
+
+class DoesNotSayThatNobodyAnswers(Replica):
+    """Asks for ever without a word."""
+
+    @property
+    def _end_of_patience(self) -> float | None:
+        return None
+
+
 class ShowsThePhaseOfItsLastEvent(Replica):
     """Says LIVE until it notices that nothing is heard."""
 
@@ -254,6 +283,9 @@ BROKEN = [
     FollowsWhomItHeardLast,
     NeverFollowsASmallerEpoch,
     TakesAnswersOfAnybody,
+    WaitsForNoPublisher,
+    IsStaleBetweenTwoHeartbeats,
+    DoesNotSayThatNobodyAnswers,
     OrdersByTheCallersNumbers,
     AppliesWhatIsSkipped,
     IgnoresLeaps,
