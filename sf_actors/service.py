@@ -16,7 +16,7 @@ from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.run import Run
-from sf_actors.lifecycle.run_state import Phase
+from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.lifecycle.signals import SignalHandlers
 from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log import LogScope
@@ -382,7 +382,7 @@ class Service:
         with self._lock:
             self._is_stop_asked = True
             run = self._run
-        if run is not None and run.state.phase in (Phase.STARTING, Phase.READY):
+        if run is not None and run.state.phase in (RunPhase.STARTING, RunPhase.READY):
             run.stop_by_signal(signum, frame)
         self.stop_service()
 

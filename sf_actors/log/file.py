@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import UsageError
+from sf_actors.folders import make_folder
+from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -59,13 +61,13 @@ class LogFile:
             with _lock:
                 file = _open_files.get(real)
                 if file is None:
-                    _make_folder(Path(real).parent)
+                    make_folder(Path(real).parent, FOLDER_MODE)
                     file = _open_files[real] = cls(real, backup_count)
                 file._add_user(backup_count)
         except (OSError, ValueError, TypeError) as fault:
-            reason = getattr(fault, "strerror", None) or fault
             raise UsageError(
-                f"log_path: expected a file that can be written, got {str(path)!r}: {reason}"
+                f"log_path: expected a file that can be written, got {str(path)!r}: "
+                f"{reason_of(fault)}"
             ) from fault
         return file
 
@@ -183,12 +185,6 @@ def _resolved(path: str | os.PathLike[str]) -> Path:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         ahead += reversed(place.readlink().parts)
     return real
-
-
-def _make_folder(folder: Path) -> None:
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 def _opened(path: str, flags: int) -> int:

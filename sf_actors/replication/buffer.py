@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    UpdateFields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
     #: number, is_snapshot, fields
-    Delta = tuple[int, bool, Fields]
+    Delta = tuple[int, bool, UpdateFields]
     #: is_snapshot, fields, the caller's number
-    Kept = tuple[bool, Fields, int | None]
+    Kept = tuple[bool, UpdateFields, int | None]
 
 #: Largest sum of the sizes of packed deltas, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
@@ -32,7 +32,9 @@ class Buffer(dict[int, "Kept"]):
         self._max_bytes = max_bytes
         self._bytes = 0
 
-    def keep(self, count: int, is_snapshot: bool, fields: Fields, given: int | None = None) -> None:
+    def keep(
+        self, count: int, is_snapshot: bool, fields: UpdateFields, given: int | None = None
+    ) -> None:
         """Keep a delta; if there is no room for it, drop all others first."""
         size = getattr(fields, "size", 0)
         if len(self) >= self._longest or self._bytes + size > self._max_bytes:

@@ -10,13 +10,13 @@ from sf_actors.replication.buffer import Buffer
 from sf_actors.replication.digest_check import DigestCheck
 from sf_actors.replication.failures import ApplyFailures
 from sf_actors.replication.publisher_seen import PublisherProgress
-from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.pending import PendingPatches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.replication.buffer import Fields
+    from sf_actors.replication.buffer import UpdateFields
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.schema.shape import Record
 
@@ -35,7 +35,7 @@ class FollowedValue:
         self.epoch: int | None = None
         self.resyncs = self.skipped = 0
         self._given: int | None = None
-        self._shape, self._held = shape, PendingPatches(shape)
+        self._shape, self._pending = shape, PendingPatches(shape)
         self._comparison = DigestCheck()
         self._heard, self._buffer = PublisherProgress(heartbeat_s), Buffer(buffer_size)
         self._trouble = ApplyFailures()
@@ -45,7 +45,7 @@ class FollowedValue:
     @property
     def value(self) -> Map[str, Any]:
         """The value: the result of the publisher's updates up to `count` of `epoch`."""
-        return self._held.value
+        return self._pending.value
 
     @property
     def number(self) -> int:
@@ -56,7 +56,7 @@ class FollowedValue:
         self,
         count: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         given: int | None = None,
         is_resync: bool = False,
     ) -> Updated:
@@ -64,23 +64,24 @@ class FollowedValue:
             fields = fields()
         if is_snapshot:
             value = snapshot(fields, self._shape)
+            self._pending.replace(value)
             self._comparison.forget()
             self._is_sound = True
         else:
-            old = self._held.value
-            value = merge(old, fields, self._shape)
-            self._comparison.follow(old, value, fields)
-        self._held.replace(value)
+            old = None if self._comparison.digest is None else self._pending.value
+            value = self._pending.merge(fields)
+            if old is not None:
+                self._comparison.follow(old, value, fields)
         self.count, self._given = count, given
         number = count if given is None else given
         return Updated(number, fields, value, is_resync, is_snapshot)
 
     def _install(
-        self, epoch: int | None, count: int, fields: Fields, given: int | None = None
+        self, epoch: int | None, count: int, fields: UpdateFields, given: int | None = None
     ) -> Updated:
         fields = fields() if callable(fields) else fields
         value = snapshot(fields, self._shape, partial=True)
-        self._held.replace(value)
+        self._pending.replace(value)
         self.resyncs += self._is_synced
         self.epoch, self.count, self._given = epoch, count, given
         self._is_synced = self._is_sound = True
@@ -94,7 +95,7 @@ class FollowedValue:
         actions: list[Action],
         count: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         given: int | None = None,
         *,
         is_resync: bool = False,

@@ -1,4 +1,4 @@
-"""A state whose every update is the whole value: the publisher's side and the replica."""
+"""The replica of a state of which every update is the whole value."""
 
 from __future__ import annotations
 
@@ -15,37 +15,13 @@ from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from sf_actors.replication.buffer import UpdateFields
     from sf_actors.replication.values.persistent_map import Map
 
-    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 _PUBLISHERS = 1024
-
-
-class LastValue:
-    """The publisher's side of a full state: its last value, which heartbeats repeat.
-
-    :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the number of this run, larger than those of earlier runs
-    :ivar frame: the last update as sent, None before the first; opaque here
-    """
-
-    def __init__(self, *, epoch: int) -> None:
-        self.number = -1
-        self.epoch = epoch
-        self.frame: bytes | None = None
-
-    def next_number(self) -> int:
-        """Return the next update's number, to be packed in its frame."""
-        return self.number + 1
-
-    def publish(self, frame: bytes) -> int:
-        """Keep the frame of an update and return its number."""
-        self.number += 1
-        self.frame = frame
-        return self.number
 
 
 class FullReplica:
@@ -87,7 +63,7 @@ class FullReplica:
         now: float,
         epoch: int | None,
         number: int | None,
-        fields: Fields,
+        fields: UpdateFields,
         *,
         interval_s: float | None = None,
     ) -> Sequence[Action]:
@@ -98,7 +74,7 @@ class FullReplica:
             if it raises `MessageError`, the update is refused and the value unchanged
         :param interval_s: the time between the publisher's heartbeats, as it says
         """
-        if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
+        if epoch != self._heard.epoch and not self._many and not self._follows(now, epoch):
             return ()
         self._heard.hear(now)
         self._silence.hear(interval_s)
@@ -191,7 +167,7 @@ class FullReplica:
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE
 
-    def _turn(self, now: float, epoch: int | None) -> bool:
+    def _follows(self, now: float, epoch: int | None) -> bool:
         if self._heard.is_beside(now, epoch, -1, self.stale_after_s):
             return False
         self._heard.follow(now, epoch)

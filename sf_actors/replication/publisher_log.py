@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.values.digest import digest_after, digest_of, packed
-from sf_actors.replication.values.patch import merge, snapshot
+from sf_actors.replication.values.patch import snapshot
 from sf_actors.replication.values.pending import PendingPatches
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.wire.envelope import MAX_FILL
@@ -52,7 +52,7 @@ class PublisherLog:
         self._loads_at = self.count if is_loading else None
         self._given: int | None = None
         self._shape = shape
-        self._held = PendingPatches(shape, value)
+        self._pending = PendingPatches(shape, value)
         #: the frames of the last updates, up to that of count `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1
@@ -64,7 +64,7 @@ class PublisherLog:
     @property
     def value(self) -> Map[str, Any]:
         """The value after the last update."""
-        return self._held.value
+        return self._pending.value
 
     @property
     def number(self) -> int:
@@ -125,13 +125,12 @@ class PublisherLog:
             self._given = self.number
         elif is_snapshot:
             value = snapshot(fields, self._shape)
-            self._held.replace(value)
+            self._pending.replace(value)
             if self._digest is not None:
                 self._digest = digest_of(value) if digest is None else digest
-        elif self._digest is not None or not self._held.keep(fields):
-            old = self._held.value
-            value = merge(old, fields, self._shape)
-            self._held.replace(value)
+        elif self._digest is not None or not self._pending.keep(fields):
+            old = self._pending.value
+            value = self._pending.merge(fields)
             if self._digest is not None:
                 self._digest = digest_after(self._digest, old, value, fields)
         self.count = count

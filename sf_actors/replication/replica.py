@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
-    from sf_actors.replication.buffer import Delta, Fields
+    from sf_actors.replication.buffer import Delta, UpdateFields
     from sf_actors.schema.shape import Record
 
 
@@ -25,7 +25,7 @@ class Replica(Standing):
     """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
 
     Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
-    Fields are typed values, or a callable that decodes them on demand and may raise
+    UpdateFields are typed values, or a callable that decodes them on demand and may raise
     `MessageError`. Decoded fields are passed on in `Updated` and not kept, so the receiver may
     change them.
 
@@ -58,7 +58,7 @@ class Replica(Standing):
         epoch: int | None,
         number: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         count: int | None = None,
     ) -> Sequence[Action]:
         """Process a delta of the subscription; HOT if it is the next one.
@@ -77,7 +77,7 @@ class Replica(Standing):
             if type(fields) is not dict and callable(fields):
                 fields = fields()
             is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
-            if is_eager or not self._held.keep(fields):
+            if is_eager or not self._pending.keep(fields):
                 return (self._advance(number, is_snapshot, fields),)
         except (PatchRefused, MessageError) as problem:
             actions: list[Action] = []
@@ -123,7 +123,7 @@ class Replica(Standing):
         token: int,
         epoch: int | None,
         number: int,
-        fields: Fields,
+        fields: UpdateFields,
         *,
         count: int | None = None,
         is_loading: bool = False,
@@ -290,7 +290,7 @@ class Replica(Standing):
         epoch: int | None,
         number: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         count: int | None,
     ) -> Sequence[Action]:
         actions: list[Action] = []
@@ -325,7 +325,7 @@ class Replica(Standing):
         actions: list[Action],
         number: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         *,
         is_ours: bool,
     ) -> str | None:

@@ -94,8 +94,12 @@ class PinnedStates(States):
     __slots__ = ("_values",)
 
     def __init__(self, cells: dict[str, StateSlot], instead: Mapping[str, Any]) -> None:
-        super().__init__(cells)
-        self._values = {name: instead.get(name, cell.value) for name, cell in cells.items()}
+        self._cells = cells
+        #: HOT: made for each handler that is called
+        self._values = values = dict(instead)
+        for name, cell in cells.items():
+            if name not in values:
+                values[name] = cell.value
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return the value that an in-state had at that moment."""

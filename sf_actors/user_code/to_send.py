@@ -34,10 +34,10 @@ class Outbound(Protocol):
 class SendPermit:
     """Whether one kind of user code may still send."""
 
-    __slots__ = ("is_closed",)
+    __slots__ = ("is_withdrawn",)
 
     def __init__(self) -> None:
-        self.is_closed = False
+        self.is_withdrawn = False
 
 
 class ToSend:
@@ -49,34 +49,34 @@ class ToSend:
 
     :param name: of the service, for messages
     :param outlets: by ('connection' or 'state', name)
-    :param gate: closed when the user code that has this function is to end
-    :param shield: holds interrupts back while a call is in here
+    :param permit: withdrawn when the user code that has this function is to end
+    :param interrupt_guard: holds interrupts back while a call is in here
     :param new_workflow_id: gives an id to what begins here
     """
 
     __slots__ = (
         "_by_kind",
         "_by_name",
-        "_gate",
+        "_interrupt_guard",
         "_name",
         "_new_workflow_id",
         "_outlets",
-        "_shield",
+        "_permit",
     )
 
     def __init__(
         self,
         name: str,
         outlets: Mapping[tuple[str, str], Outbound],
-        gate: SendPermit,
+        permit: SendPermit,
         *,
-        shield: InterruptGuard,
+        interrupt_guard: InterruptGuard,
         new_workflow_id: Callable[[], str],
     ) -> None:
         self._name = name
         self._new_workflow_id = new_workflow_id
-        self._shield = shield
-        self._gate = gate
+        self._interrupt_guard = interrupt_guard
+        self._permit = permit
         self._outlets = dict(outlets)
         self._by_kind: dict[str, dict[Any, Send]] = {kind: {} for kind in _KINDS}
         names = [output for _, output in outlets]
@@ -96,13 +96,13 @@ class ToSend:
         :raises RemoteError: the other side answered with an error
         :raises ServiceStopped: the service stops
         """
-        if self._gate.is_closed:
+        if self._permit.is_withdrawn:
             raise ServiceStopped(f"{self._name} stops: nothing more is sent")
-        shield, here = self._shield, get_ident()
+        interrupt_guard, here = self._interrupt_guard, get_ident()
         try:
-            shield.inside.add(here)
-            if shield.has_pending:
-                shield.enter()
+            interrupt_guard.guarded_threads.add(here)
+            if interrupt_guard.has_pending:
+                interrupt_guard.enter()
             try:
                 if args is not _MISSING:
                     send = self._by_kind[output_type][output_name]
@@ -122,9 +122,9 @@ class ToSend:
                 self._counters(send).last_error = summary(error)
                 raise
         finally:
-            shield.inside.discard(here)
-            if shield.has_pending:
-                shield.leave(here)
+            interrupt_guard.guarded_threads.discard(here)
+            if interrupt_guard.has_pending:
+                interrupt_guard.leave(here)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)

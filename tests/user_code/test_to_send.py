@@ -15,7 +15,6 @@ from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare, packed
 from tests.support.models import (
     ANY_PORT,
-    PATIENCE_S,
     Sender,
     at,
     external,
@@ -24,8 +23,8 @@ from tests.support.models import (
     requester,
     service,
     subscriber,
-    until,
 )
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
