@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 class Updated(msgspec.Struct, frozen=True):
     """The value has changed.
 
-    :ivar number: number of the last update in it; -1 if the publisher has not published yet, so
-        that there is no update to call a handler for
+    :ivar number: number of the last update in it, the caller's own where he numbers
     :ivar fields: the update's fields as given; with `is_resync` all fields of the value, frozen if
         they were given frozen
     :ivar value: the value right after this update
     :ivar is_resync: the whole value was replaced, and updates in between were not seen
+    :ivar is_whole: `fields` are the whole value
+    :ivar is_empty: the publisher has not published yet: the number is -1, and there is no update
     """
 
     number: int
     fields: Mapping[str, Any]
     value: Map[str, Any]
     is_resync: bool
+    is_whole: bool = False
+    is_empty: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     UpdateFields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
     #: number, is_snapshot, fields
     Delta = tuple[int, bool, UpdateFields]
+    #: is_snapshot, fields, the caller's number
+    Kept = tuple[bool, UpdateFields, int | None]
 
 #: Largest sum of the sizes of packed deltas, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
 
 
-class Buffer(dict[int, "tuple[bool, UpdateFields]"]):
-    """Deltas by their number: `is_snapshot` and fields.
+class Buffer(dict[int, "Kept"]):
+    """Deltas by their count: `is_snapshot`, fields and the caller's number, None if there is none.
 
     When it is full it is emptied, and the replica asks for a newer snapshot.
 
@@ -30,17 +32,19 @@ class Buffer(dict[int, "tuple[bool, UpdateFields]"]):
         self._max_bytes = max_bytes
         self._bytes = 0
 
-    def keep(self, number: int, is_snapshot: bool, fields: UpdateFields) -> None:
-        """Keep a delta, alone if there is no room for it beside the others."""
+    def keep(
+        self, count: int, is_snapshot: bool, fields: UpdateFields, given: int | None = None
+    ) -> None:
+        """Keep a delta; if there is no room for it, drop all others first."""
         size = getattr(fields, "size", 0)
         if len(self) >= self._longest or self._bytes + size > self._max_bytes:
             self.clear()
         self._bytes += size
-        self[number] = (is_snapshot, fields)
+        self[count] = (is_snapshot, fields, given)
 
-    def drop_up_to(self, number: int) -> None:
-        """Drop the deltas that a value of this number already contains."""
-        for kept in [kept for kept in self if kept <= number]:
+    def drop_up_to(self, count: int) -> None:
+        """Drop the deltas that a value of this count already contains."""
+        for kept in [kept for kept in self if kept <= count]:
             del self[kept]
 
     def clear(self) -> None:

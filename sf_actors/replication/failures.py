@@ -1,32 +1,40 @@
-"""Updates and snapshots that could not be applied, and when to ask again."""
+"""Updates and answers that were of no use, and when to ask again."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from sf_actors.replication.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ApplyFailures:
-    """Updates and snapshots that could not be applied since the value was last in step.
+    """Updates and answers that were of no use since the value was last in step.
 
-    The first failure leads to a snapshot. If the same number fails again after it, another one
-    would not help: `error` is set, and only a higher number is a reason to ask again.
+    The first update that cannot be applied leads to a snapshot. If the same number fails again
+    after it, another one would not help: `error` is set, and only a higher number is a reason to
+    ask again.
 
     :ivar needs_whole: deltas alone cannot repair the value
-    :ivar error: why the replica cannot follow, or None
+    :ivar error: why the replica cannot follow, as kind and text, or None
     """
 
     def __init__(self) -> None:
         self.needs_whole = False
-        self.error: str | None = None
+        self.error: tuple[Reason, str] | None = None
         self._failed: int | None = None
-        self._is_retried = False
+        self._held_at: int | None = None
+        self._is_retried = self._is_misled = False
         self._refused_snapshots = self._useless_answers = 0
-        self._hopeless_up_to: int | None = None
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
         """Note that this update or snapshot cannot be applied; return the reason as text."""
         reason = f"number {number} cannot be applied: {problem}"
         if number == self._failed and self._is_retried:
-            self.error = reason
-            self._hopeless_up_to = max(number, head)
+            self.error = Reason.INVALID, reason
+            self._held_at = max(number, head)
         self._failed = number
         self.needs_whole = True
         return reason
@@ -35,23 +43,42 @@ class ApplyFailures:
         """Note that a snapshot cannot be applied; return the reason as text."""
         self._refused_snapshots += 1
         reason = self.fail(number, head, problem)
-        self.error = reason
+        self.error = Reason.INVALID, reason
+        return reason
+
+    def lack(self, fields: Sequence[str]) -> str:
+        """Note that the publisher's model lacks required fields; return the reason as text."""
+        self._refused_snapshots += 1
+        names = ", ".join(repr(name) for name in fields[:5])
+        reason = f"the publisher's model lacks what is required here: {names}"
+        self.error = Reason.LACKING, reason
         return reason
 
     def turn_down(self, problem: str) -> None:
         """Note a useless answer; after each the next request waits longer."""
         self._useless_answers += 1
-        self.error = problem
+        self.error = Reason.REFUSED, problem
+
+    def mislead(self, epoch: int | None, followed: object) -> None:
+        """Note an answer of another epoch than the updates; the first may just be ahead of them."""
+        self._useless_answers += 1
+        if self._is_misled:
+            problem = (
+                f"the answers come from another publisher than the updates: epoch {epoch} "
+                f"answers for {followed}"
+            )
+            self.error = Reason.OTHER_ANSWERS, problem
+        self._is_misled = True
 
     def retry(self, heard: int) -> None:
         """Note that a snapshot arrived; `heard` was the highest number when it was requested."""
         self._is_retried = self._failed is not None and heard >= self._failed
 
     def is_hopeless(self, head: int) -> bool:
-        """Say whether asking again is of no use before a number above `head` is heard."""
-        if self._hopeless_up_to is not None and head > self._hopeless_up_to:
-            self._hopeless_up_to = None
-        return self._hopeless_up_to is not None
+        """Return True if asking again is useless until a number above `head` is heard."""
+        if self._held_at is not None and head > self._held_at:
+            self._held_at = None
+        return self._held_at is not None
 
     def pause_s(self, heartbeat_s: float) -> float:
         """Return the least wait before the next request; it grows with each useless answer."""
@@ -64,6 +91,6 @@ class ApplyFailures:
     def clear(self) -> None:
         """Forget all failures: the value is in step, or another epoch is followed."""
         self.needs_whole = False
-        self.error = self._failed = self._hopeless_up_to = None
-        self._is_retried = False
+        self.error = self._failed = self._held_at = None
+        self._is_retried = self._is_misled = False
         self._refused_snapshots = self._useless_answers = 0

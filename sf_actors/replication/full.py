@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
 from sf_actors.replication.publisher_seen import PublisherProgress
+from sf_actors.replication.reasons import Reason
+from sf_actors.replication.silence import Silence
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.replication.buffer import UpdateFields
     from sf_actors.replication.values.persistent_map import Map
 
+
 _PUBLISHERS = 1024
 
 
@@ -25,9 +28,9 @@ class FullReplica:
     """Follows the value of one publisher, or of many publishers.
 
     The same update may arrive many times, as a heartbeat or a duplicate: each counts as a sign of
-    life, but it is taken once. With one publisher, another epoch means that it was restarted, and
-    late messages of the old epoch are dropped. If only the old one is heard for `stale_after_s`,
-    it is followed again. With `many`, each epoch is a publisher of its own, and the value is the
+    life, but it is taken once. With one publisher, a larger epoch means that it was restarted, and
+    messages of smaller ones are dropped. If only a smaller one is heard for `stale_after_s`, it is
+    followed. With `many`, each epoch is a publisher of its own, and the value is the
     one that came last. Messages without an epoch (the original's) are all taken.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
@@ -46,9 +49,9 @@ class FullReplica:
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.duplicates = 0
-        self._stale_after_s = stale_after_s
+        self._silence = Silence(stale_after_s)
         self._many = many
-        self._heard = PublisherProgress()
+        self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
         self._older = 0
@@ -56,17 +59,25 @@ class FullReplica:
         self._has_value = False
 
     def on_value(
-        self, now: float, epoch: int | None, number: int | None, fields: UpdateFields
+        self,
+        now: float,
+        epoch: int | None,
+        number: int | None,
+        fields: UpdateFields,
+        *,
+        interval_s: float | None = None,
     ) -> Sequence[Action]:
         """Process an update, or a heartbeat that repeats one; HOT.
 
         :param number: None for a peer that does not number its messages
         :param fields: typed values, or a callable that returns them, called for new updates only;
             if it raises `MessageError`, the update is refused and the value unchanged
+        :param interval_s: the time between the publisher's heartbeats, as it says
         """
         if epoch != self._heard.epoch and not self._many and not self._follows(now, epoch):
             return ()
-        self._heard.at = now
+        self._heard.hear(now)
+        self._silence.hear(interval_s)
         actions: list[Action] = []
         if epoch is None or number is None or self._is_new(epoch, number):
             try:
@@ -81,7 +92,7 @@ class FullReplica:
                 self.value = freeze(fields)
                 self.number = self.number + 1 if number is None else number
                 self.epoch = epoch
-                actions.append(Updated(self.number, fields, self.value, False))
+                actions.append(Updated(self.number, fields, self.value, False, True))
         else:
             self.duplicates += 1
             self._older += number < self._numbers[epoch]
@@ -96,16 +107,40 @@ class FullReplica:
     def on_tick(self, now: float) -> Sequence[Action]:
         """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
-        if self._can_be_stale() and self._heard.is_silent(now, self._stale_after_s):
-            self._enter(Phase.STALE, now, actions, f"nothing heard for {self._stale_after_s} s")
+        self._heard.forget_second(now, self.stale_after_s)
+        if self._can_be_stale() and self._heard.is_silent(now, self.stale_after_s):
+            self._enter(Phase.STALE, now, actions, f"nothing heard for {self.stale_after_s} s")
         return actions
 
     @property
     def next_deadline(self) -> float | None:
         """When `on_tick` is due; None if only a message can change anything."""
-        if self._heard.at is None or not self._can_be_stale():
-            return None
-        return self._heard.at + self._stale_after_s
+        dues = [self._heard.end_of_two(self.stale_after_s)]
+        if self._heard.at is not None and self._can_be_stale():
+            dues.append(self._heard.at + self.stale_after_s)
+        return min((due for due in dues if due is not None), default=None)
+
+    @property
+    def stale_after_s(self) -> float:
+        """The silence that makes the replica STALE: at least two of the publisher's intervals."""
+        return self._silence.longest_s
+
+    @property
+    def is_stale_after_raised(self) -> bool:
+        """Whether `stale_after_s` is more than the model asks for."""
+        return self._silence.is_raised
+
+    @property
+    def trouble(self) -> tuple[Reason, str] | None:
+        """Why the last value was refused, or that there are two publishers, or None."""
+        if self._error is not None:
+            return Reason.INVALID, self._error
+        return None if self._heard.two is None else (Reason.TWO_PUBLISHERS, self._heard.two)
+
+    @property
+    def error(self) -> str | None:
+        """The text of `trouble`, or None."""
+        return None if self.trouble is None else self.trouble[1]
 
     @property
     def late(self) -> int:
@@ -113,29 +148,29 @@ class FullReplica:
         return self._heard.late + self._older
 
     def status(self, now: float) -> Status:
-        """Return the replica's status.
+        """Return the replica's status, with the phase of that time whatever the last event was.
 
         A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
+        is_silent = self._has_value and self._heard.is_silent(now, self.stale_after_s)
         return Status(
-            phase=self.phase,
+            phase=Phase.STALE if is_silent else self.phase,
             number=self.number,
             epoch=self.epoch,
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
             gaps=self._gaps,
             resyncs=0,
             late=self.late,
-            error=self._error,
+            error=self.error,
         )
 
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE
 
     def _follows(self, now: float, epoch: int | None) -> bool:
-        is_silent = self._heard.is_silent(now, self._stale_after_s)
-        if self._heard.is_over(now, epoch, -1) and not is_silent:
+        if self._heard.is_beside(now, epoch, -1, self.stale_after_s):
             return False
-        self._heard.follow(epoch)
+        self._heard.follow(now, epoch)
         self._numbers.pop(epoch, None)
         return True
 

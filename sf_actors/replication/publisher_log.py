@@ -25,12 +25,14 @@ class PublisherLog:
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :param value: the value before the first update
-    :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the random number of this run
+    :ivar count: the last update's place among all, from 0, by which replicas order them; -1 before
+        the first
+    :ivar epoch: the number of this run, larger than those of earlier runs
     :param log_size: most updates kept
     :param log_bytes: most bytes of their frames together; the last one is always kept
-    :ivar skipped: updates that the caller numbered at or below `number`; replicas skip them, so
-        this value skips them too
+    :param is_loading: replicas are to wait until `loaded` is called or an update is published
+    :ivar skipped: deltas that the caller numbered at or below `number`: neither this value nor a
+        replica's contains them, but they count
     """
 
     def __init__(
@@ -42,13 +44,16 @@ class PublisherLog:
         log_bytes: int = 16 * 1024 * 1024,
         digest: bool = False,
         value: Map[str, Any] = EMPTY,
+        is_loading: bool = False,
     ) -> None:
-        self.number = -1
+        self.count = -1
         self.epoch = epoch
         self.skipped = 0
+        self._loads_at = self.count if is_loading else None
+        self._given: int | None = None
         self._shape = shape
         self._pending = PendingPatches(shape, value)
-        #: the frames of the last updates, which end with that of `_logged`
+        #: the frames of the last updates, up to that of count `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1
         self._log_size = log_size
@@ -60,6 +65,29 @@ class PublisherLog:
     def value(self) -> Map[str, Any]:
         """The value after the last update."""
         return self._pending.value
+
+    @property
+    def number(self) -> int:
+        """The number of the last update in the value: the caller's own where he numbers."""
+        return self.count if self._given is None else self._given
+
+    @property
+    def own_count(self) -> int | None:
+        """The count as messages carry it: None where the numbers are the counts."""
+        return None if self._given is None else self.count
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether replicas are to wait: the value before the first update is not the real one."""
+        return self._loads_at == self.count
+
+    def loaded(self) -> None:
+        """Take the value for the real one although no update has been published."""
+        self._loads_at = None
+
+    def skips(self, is_snapshot: bool, number: int | None) -> bool:
+        """Return True if an update that the caller has numbered so will change nothing."""
+        return number is not None and not is_snapshot and number <= self.number
 
     @property
     def digest(self) -> bytes | None:
@@ -77,23 +105,25 @@ class PublisherLog:
         number: int | None = None,
         frame: bytes | None = None,
         digest: int | None = None,
-    ) -> int:
-        """Apply an update and return its number; HOT.
+    ) -> int | None:
+        """Apply an update and return its number, None if it was skipped; HOT.
+
+        Either way it takes the next count.
 
         :param fields: a merge patch, or with `is_snapshot` the whole value, which `snapshot` may
             have frozen already; checked and typed; must not be changed afterwards
-        :param number: the caller's own number; at or below the last it is counted in `skipped` and
-            changes nothing, since every replica skips it
+        :param number: the caller's own number, any integer: a whole value counts on from it, and a
+            delta that is not above the value's number is skipped
         :param frame: the update as `since` is to return it
         :param digest: of a whole value, if `digest_of` has computed it already
         :raises PatchRefused: the update does not fit; nothing has changed
         """
-        if number is None:
-            number = self.number + 1
-        elif number <= self.number:
+        count = self.count + 1
+        is_skipped = number is not None and self.skips(is_snapshot, number)
+        if is_skipped:
             self.skipped += 1
-            return number
-        if is_snapshot:
+            self._given = self.number
+        elif is_snapshot:
             value = snapshot(fields, self._shape)
             self._pending.replace(value)
             if self._digest is not None:
@@ -103,17 +133,22 @@ class PublisherLog:
             value = self._pending.merge(fields)
             if self._digest is not None:
                 self._digest = digest_after(self._digest, old, value, fields)
-        self.number = number
+        self.count = count
         if frame is not None:
-            self._keep_frame(number, frame)
+            self._keep_frame(count, frame)
+        if number is None:
+            return count
+        if is_skipped:
+            return None
+        self._given = number
         return number
 
-    def _keep_frame(self, number: int, frame: bytes) -> None:
+    def _keep_frame(self, count: int, frame: bytes) -> None:
         log = self._log
-        if self._logged != number - 1:
+        if self._logged != count - 1:
             log.clear()
             self._logged_bytes = 0
-        self._logged = number
+        self._logged = count
         log.append(frame)
         logged_bytes = self._logged_bytes + len(frame)
         while len(log) > self._log_size or (logged_bytes > self._log_bytes and len(log) > 1):
@@ -121,16 +156,16 @@ class PublisherLog:
         self._logged_bytes = logged_bytes
 
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
-        """Return the frames of all updates after a number, oldest first.
+        """Return the frames of all updates after a count, oldest first.
 
-        None means that the log lacks some: another epoch, too long ago, or the caller has left
-        numbers out. A snapshot is needed then.
+        None means that the log lacks some: another epoch, or too long ago. A snapshot is needed
+        then.
         """
-        if epoch != self.epoch or after is None or after > self.number:
+        if epoch != self.epoch or after is None or after > self.count:
             return None
-        missing = self.number - after
+        missing = self.count - after
         if missing == 0:
             return []
-        if missing > len(self._log) or self._logged != self.number:
+        if missing > len(self._log) or self._logged != self.count:
             return None
         return list(islice(self._log, len(self._log) - missing, None))

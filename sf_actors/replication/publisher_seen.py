@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PAST_EPOCHS = 32
+from sf_actors.replication.publishers_beside import UNHEARD, PublishersBeside, is_larger
 
 _OUT_OF_REACH = 2**32
 """A gap of this many updates cannot be real within one run of a publisher."""
@@ -15,61 +15,136 @@ class Unheard:
 class PublisherProgress:
     """The publisher as its messages show it.
 
-    :ivar epoch: the followed epoch: the one heard last, unless it was over already
-    :ivar head: the highest number heard in that epoch
+    :param late_s: how long messages of a publisher that is gone may still come
+    :ivar epoch: the followed epoch: the largest that is on air, unless answers have shown that it
+        is false
+    :ivar head: the highest number heard in that epoch, `UNHEARD` before the first; where callers
+        number, numbers here are the publisher's own counts
     :ivar at: the time of the last sign of life, None before the first
     :ivar gaps: how often messages were missing before another
-    :ivar late: messages of an epoch that is over, and of numbers proved false
+    :ivar is_loading: it says that it has not published since its start, and will
+    :ivar late: messages of other epochs, and of numbers proved false
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late_s: float) -> None:
         self.epoch: int | Unheard | None = Unheard()
-        self.head = -1
+        self.head = UNHEARD
         self.at: float | None = None
         self.gaps = 0
         self.late = 0
-        self._is_head_known = False
+        self.is_loading = self._has_loaded = False
+        #: another publisher on air beside the followed one, and when it was last heard
+        self._second: tuple[int | None, float] | None = None
+        self._late_s = late_s
+        self._since = 0.0
         self._is_doubted = self._was_lied_to = False
         self._unbelieved: int | None = None
         self._anything_at: float | None = None
-        # the highest number heard of each, since an epoch may turn out not to be over
-        self._past: dict[int | Unheard | None, int] = {}
+        # an answer is a sign of life, but does not show who is heard on the subscription
+        self._answered_at: float | None = None
+        self._aired_at: float | None = None
+        self._beside = PublishersBeside()
 
-    def is_over(self, now: float, epoch: int | None, number: int) -> bool:
-        """Return True, and count it, if a message is of an epoch before the followed one."""
-        if epoch not in self._past:
+    def hear(self, now: float) -> None:
+        """Note a message of the subscription; the hot path sets `at` alone."""
+        self.at = self._aired_at = now
+
+    def answered(self, now: float) -> None:
+        """Note an answer of the followed publisher."""
+        self._aired_at = self._last_aired()
+        self.at = self._answered_at = now
+
+    def is_beside(self, now: float, epoch: int | None, number: int, longest_s: float) -> bool:
+        """Return True, and count it, if a message is of another publisher than the one to follow.
+
+        That is the larger of two that are on air, unless the other has answered for it.
+        """
+        if isinstance(self.epoch, Unheard) or not self._is_on_air(now, longest_s):
+            return False
+        if is_larger(epoch, self.epoch) and not self._beside.is_false(epoch):
             return False
         self.late += 1
-        self._past[epoch] = max(self._past[epoch], number)
+        self._beside.hear(now, epoch, number)
         self._anything_at = now
+        if now >= self._since + self._late_s:
+            self._second = (epoch, now)
         return True
 
-    def follow(self, epoch: int | None) -> None:
-        """Follow another epoch; the previous one is over."""
-        self._past[self.epoch] = self.head
-        if len(self._past) > _PAST_EPOCHS:
-            del self._past[next(iter(self._past))]
-        self._is_head_known = epoch in self._past
-        self.head = self._past.pop(epoch, -1)
+    def may_answer(self, now: float, epoch: int | None, longest_s: float) -> bool:
+        """Return True if an answer of an epoch is one of the publisher on the subscription."""
+        if epoch == self.epoch or not self._is_on_air(now, longest_s):
+            return True
+        return self._beside.is_on_air(now, epoch, longest_s)
+
+    def follow(self, now: float, epoch: int | None, *, is_answer: bool = False) -> None:
+        """Follow another epoch.
+
+        :param is_answer: it has answered although the epoch followed until now was asked: if that
+            is the larger one, it is false
+        """
+        if not isinstance(self.epoch, Unheard):
+            is_false = is_answer and is_larger(self.epoch, epoch)
+            self._beside.leave(self.epoch, self.head, self._last_aired(), is_false=is_false)
+        self.head, self._aired_at = self._beside.take(epoch)
+        self._answered_at = self.at
         self.epoch = epoch
+        self.is_loading = self._has_loaded = False
+        if self._second is not None and self._second[0] == epoch:
+            self._second = None
+        self._since = now
         self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
+
+    def load(self, *, is_loading: bool, is_answer: bool = False) -> bool:
+        """Note whether it is loading, as its messages say; return True if that ends now.
+
+        Once it has loaded in this run, only answers are believed that it has not.
+        """
+        ends = self.is_loading and not is_loading
+        self.is_loading = is_loading and (is_answer or not self._has_loaded)
+        self._has_loaded = not self.is_loading
+        return ends
+
+    @property
+    def two(self) -> str | None:
+        """That there are two publishers, as a text; None if there is one."""
+        if self._second is None:
+            return None
+        return (
+            f"there are two publishers: epoch {self.epoch} is followed, "
+            f"epoch {self._second[0]} is heard as well"
+        )
+
+    def end_of_two(self, longest_s: float) -> float | None:
+        """Return when the second publisher will have been silent for so long."""
+        return None if self._second is None else self._second[1] + longest_s
+
+    def forget_second(self, now: float, longest_s: float) -> None:
+        """Forget the second publisher when it has been silent for so long."""
+        end = self.end_of_two(longest_s)
+        if end is not None and now >= end:
+            self._second = None
+
+    def _is_on_air(self, now: float, longest_s: float) -> bool:
+        at = self._last_aired()
+        return at is not None and now < at + longest_s
+
+    def _last_aired(self) -> float | None:
+        return self._aired_at if self.at == self._answered_at else self.at
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
         self.head = max(self.head, head)
-        self._is_head_known = True
 
     def doubt(self, number: int, heard: int) -> bool:
         """Return True if the head was false: two answers in a row end below it.
 
-        A single answer may just be slow; after a first proof, a single one suffices. Peers without
-        epochs are exempt, since they number answers as they like. Numbers too far beyond the
-        answers for any publisher to reach by counting are ignored from then on.
+        A single answer may just be slow; after a first proof, a single one suffices. Numbers too
+        far beyond the answers for any publisher to reach by counting are ignored from then on.
 
         :param number: the last number in the answer
         :param heard: the highest number heard when it was requested
         """
-        if number >= heard or self.epoch is None:
+        if number >= heard:
             self._is_doubted = False
             return False
         if not self._is_doubted and not self._was_lied_to:
@@ -95,7 +170,7 @@ class PublisherProgress:
         :param head: the number itself
         """
         gap = None
-        if self._is_head_known and before > self.head:
+        if UNHEARD < self.head < before:
             self.gaps += 1
             gap = f"a gap: heard of number {head} after {self.head}"
         self.learn(head)

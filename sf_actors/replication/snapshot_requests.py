@@ -19,12 +19,15 @@ class SnapshotRequests:
     a loss, and a replica that keeps losing updates asks at a bounded rate.
 
     :ivar deadline: when the request under way counts as lost; None if there is none
+    :ivar unanswered_since: when a request was sent after which nothing was answered; None if there
+        is none
     :ivar due: when the next request goes out; None if none is wanted
     """
 
     def __init__(self, rng: random.Random, *, heartbeat_s: float, first_due: float) -> None:
         self.deadline: float | None = None
         self.due: float | None = first_due
+        self.unanswered_since: float | None = None
         self._heartbeat_s = heartbeat_s
         self._timeout_s = max(1.0, heartbeat_s)
         self._rng = rng
@@ -65,11 +68,14 @@ class SnapshotRequests:
         while len(self._asked) > _REMEMBERED:
             del self._asked[next(iter(self._asked))]
         self._attempts += 1
+        if self.unanswered_since is None:
+            self.unanswered_since = now
         self.deadline, self.due = now + self._timeout_s, None
         return self._token
 
     def extend(self, token: int, now: float) -> bool:
         """Postpone the deadline while an answer is read; return False if it is not wanted."""
+        self.unanswered_since = None
         is_of_use = token in self._asked
         if is_of_use:
             self.deadline, self.due = now + self._timeout_s, None
@@ -81,6 +87,7 @@ class SnapshotRequests:
         An answer after the deadline still counts, so that a publisher that is always slower than
         the deadline can be followed.
         """
+        self.unanswered_since = None
         if token == self._token:
             self.deadline = None
         return self._asked.pop(token, None)
@@ -100,6 +107,7 @@ class SnapshotRequests:
     def cease(self, now: float) -> None:
         """Drop all requests: nothing is missing, and the calm time begins."""
         self.forget()
+        self.unanswered_since = None
         if self._calm_since is None:
             self._calm_since = now
 

@@ -23,10 +23,11 @@ class Phase(enum.StrEnum):
 class Status(msgspec.Struct, frozen=True):
     """The state of a replica at one moment.
 
-    :ivar phase: how far the value can be trusted
+    :ivar phase: how far the value can be trusted at that moment: never LIVE if `age_s` is above the
+        `stale_after_s` in force, even if the silence has not been noticed yet
     :ivar number: number of the last update in the value; -1 before the first
-    :ivar epoch: random number of the publisher's run that the value comes from; None before the
-        first value and for publishers that have no epochs
+    :ivar epoch: number of the publisher's run that the value comes from, the larger the later;
+        None before the first value and for publishers that have no epochs
     :ivar age_s: seconds since the publisher's last sign of life; None before the first
     :ivar gaps: how often updates were missing
     :ivar resyncs: snapshots taken after the first synchronisation
@@ -35,6 +36,8 @@ class Status(msgspec.Struct, frozen=True):
     :ivar late: messages of an earlier run of the publisher and answers to dropped requests; of a
         full state also values older than the current one
     :ivar mismatches: how often a heartbeat's digest differed from the value's
+    :ivar skipped: deltas whose number, given by the publisher's user, is not above the value's
+    :ivar conflated: updates without a handler call of their own
     """
 
     phase: Phase

@@ -109,6 +109,7 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
                 and len(message.args.state) == frame[start] - FIXMAP <= SHORT
                 and frame.count(b"args") == 1
                 and message.cuts is None
+                and message.count is None
             ):
                 return message
         except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
@@ -190,6 +191,7 @@ def _delta_decoder(
         "head": int | None,
         "digest": bytes | None,
         "cuts": msgspec.Raw,
+        "count": int | None,
     }
     others = [(name, type_, None) for name, type_ in of_ours.items()]
     message: Any = msgspec.defstruct("Delta", [("args", args), *others], gc=False)

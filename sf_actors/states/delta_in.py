@@ -29,7 +29,6 @@ from sf_actors.wire.envelope import (
     decode_snapshot_reply,
     encode_snapshot_request,
 )
-from sf_actors.wire.messages import HEARTBEAT_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +70,7 @@ class SnapshotInProgress:
         self.token = reply.workflow_id
         self.epoch = reply.epoch
         self.number = snapshot.current_num
+        self.count = reply.count
         self._fields = fields
         self._pieces = fields.decoded_pieces(snapshot.state, cuts)
         self._value: Map[str, Any] = EMPTY
@@ -163,7 +163,7 @@ class DeltaIn(InState):
         replica = self._replica
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
         # one that is not the next may be kept for a while, and then it had better stay packed
-        if usual is not None and usual.args.current_num == replica.number + 1:
+        if usual is not None and usual.args.current_num == replica.count + 1:
             actions = replica.on_delta(
                 monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
             )
@@ -178,7 +178,7 @@ class DeltaIn(InState):
     def _take_any(self, message: bytes | memoryview) -> None:
         envelope = decode_delta(message)
         args = envelope.args
-        if args.current_num == HEARTBEAT_NUMBER:
+        if envelope.is_heartbeat:
             self._take_heartbeat(envelope)
             return
         replaced = [self._replica.value] if envelope.cuts else None
@@ -188,6 +188,7 @@ class DeltaIn(InState):
             args.current_num,
             args.is_snapshot,
             self._packed(args, envelope.cuts),
+            envelope.count,
         )
         self._act(actions, envelope.workflow_id, len(message))
         if replaced is not None:
@@ -196,7 +197,7 @@ class DeltaIn(InState):
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:
         if envelope.epoch is None or envelope.head is None:
-            raise Undecodable("expected a heartbeat with epoch and head, got one without")
+            raise Undecodable("expected a heartbeat with an epoch, got one without")
         head, digest = envelope.head, envelope.digest
         self._act(self._replica.on_heartbeat(monotonic(), envelope.epoch, head, digest), None)
         self._tell_error()
@@ -307,7 +308,8 @@ class DeltaIn(InState):
                 self._act(replica.on_failure(now, token, str(error)), None)
                 raise
             filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
-            self._act(replica.on_fill(now, token, reply.epoch, filled), None)
+            filling = replica.on_fill(now, token, reply.epoch, filled, count=reply.count)
+            self._act(filling, None)
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
@@ -316,9 +318,16 @@ class DeltaIn(InState):
                     self.inbox.has_work = True
                 return
             decoded, raw = self._fields.decoded_value, snapshot.state
-            number = snapshot.current_num
             self._act(
-                replica.on_snapshot(now, token, reply.epoch, number, lambda: decoded(raw)), None
+                replica.on_snapshot(
+                    now,
+                    token,
+                    reply.epoch,
+                    snapshot.current_num,
+                    lambda: decoded(raw),
+                    count=reply.count,
+                ),
+                None,
             )
 
     def on_drain(self) -> None:
@@ -337,7 +346,12 @@ class DeltaIn(InState):
             replaced = [replica.value]
             self._act(
                 replica.on_snapshot(
-                    now, arriving.token, arriving.epoch, arriving.number, arriving.fields
+                    now,
+                    arriving.token,
+                    arriving.epoch,
+                    arriving.number,
+                    arriving.fields,
+                    count=arriving.count,
                 ),
                 None,
             )

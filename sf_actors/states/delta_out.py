@@ -131,8 +131,9 @@ class DeltaPublication(Publication):
         :param given: the caller's own number
         """
         log, out = self.log, self.out
-        number = log.number + 1 if given is None else given
-        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts)
+        count = log.count + 1
+        number, own = (count, None) if given is None else (given, count)
+        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts, own)
         frame = out.topic + packed
         if len(frame) > out.max_bytes:
             raise out.too_large("update", frame)
@@ -147,20 +148,20 @@ class DeltaPublication(Publication):
         return published
 
     def send_sign_of_life(self) -> None:
-        """Publish the number of the last update."""
+        """Publish the count of the last update."""
         with self.out.lock:
             log = self.log
-            beat = encode_heartbeat(log.epoch, log.number, log.digest)
+            beat = encode_heartbeat(log.epoch, log.count, log.digest)
             self.out.send(self.out.topic + beat)
 
 
 class PackedSnapshot:
-    """A packed snapshot and the version (epoch, number) it holds.
+    """A packed snapshot and the version that it holds.
 
-    :ivar now: its epoch and number
+    :ivar now: its epoch, number and count, the last None where the numbers are the counts
     """
 
-    def __init__(self, now: tuple[int, int], packing: Packing) -> None:
+    def __init__(self, now: tuple[int, int, int | None], packing: Packing) -> None:
         self.now = now
         self.packing = packing
         self._is_packed = False
@@ -227,7 +228,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._asking, self._asking_next = self._asking_next, {}
         with self.publication.out.lock:
             log = self.publication.log
-            now, value = (log.epoch, log.number), log.value
+            now, value = (log.epoch, log.number, log.own_count), log.value
         if self._snapshot is None or self._snapshot.now != now:
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
         self.inbox.has_work = True
@@ -260,16 +261,22 @@ class DeltaOut(OutState[DeltaPublication]):
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
         with self.publication.out.lock:
-            deltas = self.publication.log.since(request.epoch, request.after)
+            log = self.publication.log
+            deltas, count = log.since(request.epoch, request.after), log.own_count
         if deltas is None or request.epoch is None:
             return None
-        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
+        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch, count=count)
         return reply if len(reply) <= self.publication.out.max_bytes else None
 
     def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
-        epoch, number = packed.now
+        epoch, number, count = packed.now
         reply = encode_snapshot_reply(
-            packed.packing.raw, number, workflow_id, epoch=epoch, cuts=packed.packing.cuts
+            packed.packing.raw,
+            number,
+            workflow_id,
+            epoch=epoch,
+            cuts=packed.packing.cuts,
+            count=count,
         )
         if len(reply) <= self.publication.out.max_bytes:
             return reply

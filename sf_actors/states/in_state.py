@@ -98,9 +98,8 @@ class InState(Reader):
         number, epoch = updated.number, self._followed.epoch
         value = self.content(updated.value)
         self._show(number, value, is_last=is_last)
-        # -1 while the publisher has published nothing yet
-        if self._call is not None and number >= 0:
-            is_whole = updated.is_resync
+        if self._call is not None and not updated.is_empty:
+            is_whole = updated.is_whole
             self.calls.add(
                 UpdateCall(
                     self.calls,

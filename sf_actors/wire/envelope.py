@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
 from sf_actors.wire.foreign import MAX_ID_BYTES, PackedId, sorted_out
@@ -37,6 +37,9 @@ MESSAGE_LENGTH = 10_000
 
 MAX_REQUEST_ID = 1_024
 """Longest request id, in characters: a replyer that deduplicates remembers thousands of them."""
+
+MAX_NAMES = 10_000
+"""Most fields of a model that a snapshot reply names; of a larger model it names none."""
 
 MAX_FILL = 1_024
 """Most deltas in a snapshot reply; a publisher keeps as many to fill gaps."""
@@ -112,11 +115,17 @@ def encode_failure(type_: str, message: str, workflow_id: object) -> bytes:
 
 
 def encode_published(
-    args: object, workflow_id: object, epoch: int | None = None, number: int | None = None
+    args: object,
+    workflow_id: object,
+    epoch: int | None = None,
+    number: int | None = None,
+    interval_s: float | None = None,
 ) -> bytes:
     """Return a packed published message or full update, without its topic; HOT."""
     try:
-        return _encode(Published(args, workflow_id, epoch, number))  # type: ignore[arg-type]
+        return _encode(
+            Published(args, workflow_id, epoch, number, interval_s)  # type: ignore[arg-type]
+        )
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
@@ -128,27 +137,41 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     workflow_id: object,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
+    count: int | None = None,
 ) -> bytes:
     """Return a packed delta, without its topic; HOT.
 
     :param state: its fields, packed or not; with `cuts` always packed
+    :param count: the publisher's own, if `number` is its caller's
     """
     if type(state) is bytes:
         if cuts:
             args = DeltaArgs(number, is_snapshot, _PLACE)
-            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts))
+            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts, count))
         state = Raw(state)
     args = DeltaArgs(number, is_snapshot, state)  # type: ignore[arg-type]
     try:
-        return _encode(DeltaMessage(args, workflow_id, epoch))
+        return _encode(DeltaMessage(args, workflow_id, epoch, None, None, None, count))
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
 
-def encode_heartbeat(epoch: int, head: int, digest: bytes | None = None) -> bytes:
-    """Return a packed heartbeat of a delta state whose last number is `head`."""
+def encode_heartbeat(
+    epoch: int,
+    head: int,
+    digest: bytes | None = None,
+    *,
+    loading: bool = False,
+    interval_s: float | None = None,
+) -> bytes:
+    """Return a packed heartbeat of a delta state whose last count is `head`.
+
+    :param loading: it has not published since its start, and will
+    :param interval_s: the time between heartbeats
+    """
     args = DeltaArgs(HEARTBEAT_NUMBER, is_snapshot=False, state=NO_FIELDS)
-    return encode(DeltaMessage(args, None, epoch, head, digest))
+    beat = DeltaMessage(args, None, epoch, head, digest, loading=loading, interval_s=interval_s)
+    return encode(beat)
 
 
 def encode_snapshot_request(
@@ -165,19 +188,41 @@ def encode_snapshot_reply(
     *,
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
+    count: int | None = None,
+    loading: bool = False,
+    interval_s: float | None = None,
+    fields: Sequence[str] | None = None,
 ) -> bytes:
-    """Return a packed snapshot; `number` is -1 before the first update."""
-    if cuts:
-        args = SnapshotArgs(_PLACE, number)
-        return _around(state_raw, SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts))
-    args = SnapshotArgs(Raw(state_raw), number)
-    return encode(SnapshotReply(args, workflow_id, epoch))
+    """Return a packed snapshot; `number` is -1 before the first update.
+
+    :param count: the publisher's own of its last update, if `number` is its caller's
+    :param loading: as in `encode_heartbeat`: there is no value yet, `state_raw` is empty
+    :param interval_s: as in `encode_heartbeat`
+    :param fields: the names of the fields of the publisher's model
+    """
+    names = UNSET if fields is None or len(fields) > MAX_NAMES else Raw(encode(list(fields)))
+    args = SnapshotArgs(_PLACE if cuts else Raw(state_raw), number)
+    reply = SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts or None, count)
+    reply.loading, reply.interval_s, reply.fields = loading, interval_s, names
+    return _around(state_raw, reply) if cuts else encode(reply)
 
 
-def encode_fill(deltas: Sequence[bytes], workflow_id: object, *, epoch: int) -> bytes:
-    """Return a packed snapshot reply with the args of packed deltas in place of the value."""
+def encode_fill(
+    deltas: Sequence[bytes],
+    workflow_id: object,
+    *,
+    epoch: int,
+    count: int | None = None,
+    interval_s: float | None = None,
+) -> bytes:
+    """Return a packed snapshot reply with the args of packed deltas in place of the value.
+
+    :param count: the publisher's own of the last delta, if their numbers are its caller's
+    :param interval_s: as in `encode_heartbeat`
+    """
     args = Raw(encode([_ARGS_ALONE.decode(delta).args for delta in deltas]))
-    return encode(SnapshotReply(UNSET, workflow_id, epoch, args))
+    reply = SnapshotReply(UNSET, workflow_id, epoch, args, count=count, interval_s=interval_s)
+    return encode(reply)
 
 
 def decode_fill(raw: Raw) -> list[DeltaArgs]:
@@ -194,6 +239,26 @@ def decode_fill(raw: Raw) -> list[DeltaArgs]:
         raise
     except Exception as error:  # noqa: BLE001 - as in `_decoder`
         raise Undecodable(f"expected the args of deltas, got {cut(str(error), 200)}") from None
+
+
+def decode_names(reply: SnapshotReply) -> list[str] | None:
+    """Return the names of the fields of the publisher's model, None if there are none.
+
+    :raises Undecodable: they are no texts, or more than `MAX_NAMES`
+    """
+    raw = reply.fields
+    if isinstance(raw, UnsetType):
+        return None
+    try:
+        # before they are decoded: a name may be a byte here and fifty in Python
+        count = count_of(raw)
+        if count > MAX_NAMES:
+            raise Undecodable(f"expected at most {MAX_NAMES} names of fields, got {count}")
+        return _NAMES.decode(raw)
+    except Undecodable:
+        raise
+    except Exception as error:  # noqa: BLE001 - as in `_decoder`
+        raise Undecodable(f"expected the names of fields, got {cut(str(error), 200)}") from None
 
 
 def _around(state_raw: bytes, message: object) -> bytes:
@@ -236,6 +301,7 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
     return decode
 
 
+_NAMES = msgspec.msgpack.Decoder(list[str])
 _FILL = msgspec.msgpack.Decoder(list[DeltaArgs])
 _ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")

@@ -3,16 +3,21 @@
 ===============  ==============================================================================
 request          ``args``, ``workflow_id``; ours: ``request_id``
 reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
-published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
+published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too, which
+                 are their heartbeats as well and have ``interval_s``
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
-                 ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`)
+                 ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`), ``count`` (the
+                 publisher's own, where its caller gives the numbers)
 heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, which other peers skip as outdated;
-                 ours: ``epoch``, ``head`` (the last number), ``digest``
+                 ours: ``epoch``, ``head`` (the last count; it and no ``count`` tell a heartbeat
+                 from a delta that a caller has numbered so), ``digest``, ``loading`` (true: it has
+                 not published since its start, and will), ``interval_s`` (of its heartbeats)
 snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (the replica's
                  number, if deltas suffice)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
-                 ``cuts``, or ``deltas`` (packed args to follow ``after``) in place of
-                 ``return_args``
+                 ``cuts``, ``count`` (of the last update in it), or ``deltas`` (packed args to
+                 follow ``after``) in place of ``return_args``; ``loading``, ``interval_s``, and
+                 ``fields`` (the names of the publisher's fields)
 ===============  ==============================================================================
 
 Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
@@ -79,6 +84,7 @@ class Published(Struct, gc=False, omit_defaults=True):
     workflow_id: PlainId = _written()
     epoch: int | None = None
     number: int | None = None
+    interval_s: float | None = None
 
 
 class Cut(Struct, gc=False, array_like=True):
@@ -105,7 +111,7 @@ class DeltaArgs(Struct, gc=False):
 
 
 class DeltaMessage(Struct, gc=False, omit_defaults=True):
-    """A published delta; a heartbeat if `args.current_num` is `HEARTBEAT_NUMBER`."""
+    """A published delta or a heartbeat."""
 
     args: DeltaArgs
     workflow_id: PlainId = _written()
@@ -113,6 +119,15 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
     head: int | None = None
     digest: bytes | None = None
     cuts: list[Cut] | None = None
+    count: int | None = None
+    loading: bool = False
+    interval_s: float | None = None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it is a heartbeat: no delta with the number of one has `head` and no `count`."""
+        is_numbered_so = self.args.current_num == HEARTBEAT_NUMBER
+        return is_numbered_so and self.head is not None and self.count is None
 
 
 class SnapshotRequest(Struct, gc=False, omit_defaults=True):
@@ -140,3 +155,7 @@ class SnapshotReply(Struct, gc=False, omit_defaults=True):
     deltas: Raw | UnsetType = UNSET
     error: Failure | None = None
     cuts: list[Cut] | None = None
+    count: int | None = None
+    loading: bool = False
+    interval_s: float | None = None
+    fields: Raw | UnsetType = UNSET

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sf_actors.replication.actions import Ask
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
+from tests.replication.messages import Delta, Whole
 from tests.replication.shapes import patches, wholes
-from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Delta, Simulation, Whole
+from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Simulation
 
 
 def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -> None:
@@ -25,11 +27,13 @@ def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -
     for _ in range(events):
         if rng.random() < rate:
             fields = rng.choice(({"price": 1}, {"book": {"a": 2}}, {"book": {"a": None}}, {}))
-            world.publish(fields, is_snapshot=False, number=None)
+            world.publish(fields, is_snapshot=False, leap=rng.choice(LEAPS))
         if rng.random() < 0.05:
             world.wait(rng.choice((0.05, 0.5, 1.5)))
         if rng.random() < faults / 20:
-            world.start_publisher()
+            world.start_publisher(is_clock_set_back=rng.random() < 0.3)
+        if rng.random() < faults / 20:
+            world.intrude(is_larger=rng.random() < 0.5, head=rng.randrange(20))
         [side] = rng.choices(sides, speeds)
         if side:
             move(world, rng, side, faults)
@@ -43,9 +47,16 @@ def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) 
         carry(world, place, rng.choice(FAULTS) if is_faulty else "")
     elif side is world.requests:
         ask(world, place, is_lost=is_faulty)
+    elif is_faulty and rng.random() < 0.2:
+        world.answers[place] = world.answer_of_a_stranger(
+            Ask(world.answers[place].token, None, None)
+        )
     else:
         reply(world, place, rng.choice(("lose", "repeat", "damage")) if is_faulty else "")
 
+
+#: How far the numbers that a caller gives are from the next.
+LEAPS = (0, 0, 0, 0, 0, 0, -1, -2, -100, 1, 3)
 
 FAULTS = ("lose", "repeat", "delay", "damage")
 
@@ -83,7 +94,7 @@ def reply(world: Simulation, place: int, fault: str = "") -> None:
     elif fault != "lose":
         world.deliver_answer(answer)
         if isinstance(answer, Whole):
-            is_stale = (answer.epoch, answer.number) != (log.epoch, log.number)
+            is_stale = (answer.epoch, answer.count) != (log.epoch, log.count)
             world.counts["snapshot"] += 1
             world.counts["snapshot stale"] += is_stale
             world.counts["snapshot late"] += world.late > late
@@ -116,20 +127,25 @@ class Faults(RuleBasedStateMachine):
 
     # the publisher
 
-    @rule(fields=patches)
-    def publish(self, fields: dict[str, Any]) -> None:
+    @rule(fields=patches, leap=st.sampled_from(LEAPS))
+    def publish(self, fields: dict[str, Any], leap: int) -> None:
         with contextlib.suppress(PatchRefused):
-            self.world.publish(fields, is_snapshot=False, number=None)
+            self.world.publish(fields, is_snapshot=False, leap=leap)
 
-    @rule(fields=wholes)
-    def publish_a_whole_value(self, fields: dict[str, Any]) -> None:
-        self.world.publish(fields, is_snapshot=True, number=None)
+    @rule(fields=wholes, leap=st.sampled_from(LEAPS))
+    def publish_a_whole_value(self, fields: dict[str, Any], leap: int) -> None:
+        self.world.publish(fields, is_snapshot=True, leap=leap)
 
     @rule(count=st.integers(2, 2 * BUFFER_SIZE), left_out=st.sampled_from((0, 0, 1, 3)))
     def publish_more_than_a_slow_replica_reads(self, count: int, left_out: int) -> None:
-        number = self.world.publisher.number + 1 + left_out
         for price in range(count):
-            self.world.publish({"price": price}, is_snapshot=False, number=number + price)
+            leap = 0 if price else left_out
+            self.world.publish({"price": price}, is_snapshot=False, leap=leap)
+
+    @precondition(lambda self: self.world.publisher.is_loading)
+    @rule()
+    def finish_loading(self) -> None:
+        self.world.finish_loading()
 
     # the subscription
 
@@ -183,6 +199,15 @@ class Faults(RuleBasedStateMachine):
         """Another one than the oldest makes those before it late."""
         reply(self.world, 0 if is_oldest else -1)
 
+    @precondition(lambda self: self.world.requests)
+    @rule()
+    def ask_a_stranger(self) -> None:
+        self.world.answers.append(self.world.answer_of_a_stranger(self.world.requests.pop(0)))
+
+    @rule(is_larger=st.booleans(), head=st.integers(-1, 20))
+    def publish_as_somebody_else(self, is_larger: bool, head: int) -> None:
+        self.world.intrude(is_larger=is_larger, head=head)
+
     @precondition(lambda self: self.world.answers)
     @rule(fault=st.sampled_from(("lose", "repeat", "damage")))
     def lose_repeat_or_damage_a_snapshot(self, fault: str) -> None:
@@ -202,11 +227,11 @@ class Faults(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.world.wait(seconds)
 
-    @rule(kind=st.sampled_from(("restart the publisher", "join late", "catch up")))
+    @rule(kind=st.sampled_from(("restart", "restart with a clock set back", "join", "catch up")))
     def turn(self, kind: str) -> None:
-        if kind == "restart the publisher":
-            self.world.start_publisher()
-        elif kind == "join late":
+        if kind.startswith("restart"):
+            self.world.start_publisher(is_clock_set_back=kind != "restart")
+        elif kind == "join":
             self.world.join()
         else:
             self.world.end_faults()

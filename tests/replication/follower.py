@@ -47,28 +47,44 @@ class Follower:
                     self.phases.append((action.status.phase, action.reason))
         return list(actions)
 
-    def delta(self, number: int, fields: Any = None, *, epoch: int | None = OLD) -> list[Action]:
+    def delta(
+        self,
+        number: int,
+        fields: Any = None,
+        *,
+        epoch: int | None = OLD,
+        count: int | None = None,
+    ) -> list[Action]:
         fields = {"price": number} if fields is None else fields
-        return self._take(self.replica.on_delta(self.now, epoch, number, False, fields))
+        return self._take(self.replica.on_delta(self.now, epoch, number, False, fields, count))
 
-    def whole_delta(self, number: int, fields: Any, *, epoch: int | None = OLD) -> list[Action]:
-        return self._take(self.replica.on_delta(self.now, epoch, number, True, fields))
+    def whole_delta(
+        self, number: int, fields: Any, *, epoch: int | None = OLD, count: int | None = None
+    ) -> list[Action]:
+        return self._take(self.replica.on_delta(self.now, epoch, number, True, fields, count))
 
     def heartbeat(
-        self, head: int, digest: bytes | None = None, *, epoch: int = OLD
+        self, head: int, digest: bytes | None = None, *, epoch: int = OLD, **named: Any
     ) -> list[Action]:
-        return self._take(self.replica.on_heartbeat(self.now, epoch, head, digest))
+        return self._take(self.replica.on_heartbeat(self.now, epoch, head, digest, **named))
 
     def snapshot(
-        self, number: int, fields: Any = None, *, epoch: int | None = OLD, ask: int = -1
+        self,
+        number: int,
+        fields: Any = None,
+        *,
+        epoch: int | None = OLD,
+        ask: int = -1,
+        **named: Any,
     ) -> list[Action]:
         fields = {**WHOLE, "price": number} if fields is None else fields
         token = self.asked[ask].token
-        return self._take(self.replica.on_snapshot(self.now, token, epoch, number, fields))
+        return self._take(self.replica.on_snapshot(self.now, token, epoch, number, fields, **named))
 
-    def fill(self, *numbers: int, epoch: int = OLD) -> list[Action]:
+    def fill(self, *numbers: int, epoch: int = OLD, **named: Any) -> list[Action]:
         deltas = [(number, False, {"price": number}) for number in numbers]
-        return self._take(self.replica.on_fill(self.now, self.asked[-1].token, epoch, deltas))
+        token = self.asked[-1].token
+        return self._take(self.replica.on_fill(self.now, token, epoch, deltas, **named))
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds

@@ -8,67 +8,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from dataclasses import dataclass
 from typing import Any
 
-from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View, thaw
+from tests.replication.messages import Delta, Fill, Heartbeat, Whole, thaw_plain
 from tests.replication.shapes import SHAPE, plain_merge
 
 HEARTBEAT_S = 1.0
 STALE_AFTER_S = 3.0
+LONG_INTERVAL_S = 3.5
+"""Of some runs, whose heartbeats are further apart than a replica would wait."""
 BUFFER_SIZE = 12
 LOG_SIZE = 4
 QUEUE_SIZE = 20
 ASKS = 8
 """So many requests a replica may send within a heartbeat, whatever happens."""
-
-
-@dataclass(frozen=True)
-class Delta:
-    epoch: int
-    number: int
-    is_snapshot: bool
-    fields: dict[str, Any]
-    is_damaged: bool = False
-
-    def read(self) -> dict[str, Any]:
-        if self.is_damaged:
-            raise InvalidMessage("damaged on its way")
-        copy: dict[str, Any] = thaw_plain(self.fields)
-        return copy
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    epoch: int
-    head: int
-    digest: bytes | None
-
-
-@dataclass(frozen=True)
-class Whole:
-    token: int
-    epoch: int
-    number: int
-    value: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Fill:
-    token: int
-    epoch: int
-    deltas: list[Delta]
-
-
-def thaw_plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: thaw_plain(item) for key, item in value.items()}
-    return [thaw_plain(item) for item in value] if isinstance(value, list) else value
 
 
 class Simulation:
@@ -79,7 +37,12 @@ class Simulation:
         self.replica_type = replica_type
         self.now = 100.0
         self.histories: dict[int, dict[int, dict[str, Any]]] = {}
+        #: of each epoch the caller's number after each update, and the updates that are skipped
+        self.numbers: dict[int, dict[int, int]] = {}
+        self.skipped: dict[int, set[int]] = {}
         self.runs: dict[int, int] = {}
+        #: when a message of each epoch was last delivered
+        self.aired: dict[int, float] = {}
         self.published: list[Delta] = []
         self.subscription: list[Delta | Heartbeat] = []
         self.requests: list[Ask] = []
@@ -91,33 +54,73 @@ class Simulation:
 
     # the publisher
 
-    def start_publisher(self) -> None:
+    def start_publisher(self, *, is_clock_set_back: bool = False) -> None:
         self.counts["start"] += 1
-        epoch = self.rng.randrange(1, 2**63)
+        self.counts["clock set back"] += is_clock_set_back
+        newest = max(self.runs, default=10**6)
+        oldest = min(self.runs, default=10**6)
+        epoch = oldest - 1 if is_clock_set_back else newest + self.rng.randrange(1, 1000)
         # without a digest it merges the changes of tables later
         has_digest = len(self.runs) % 2 == 0
-        self.publisher = PublisherLog(SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest)
-        self.histories[epoch] = {-1: {}}
+        is_loading = len(self.runs) % 2 == 1
+        self.publisher = PublisherLog(
+            SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest, is_loading=is_loading
+        )
+        self.is_by_caller = len(self.runs) % 3 == 1
+        self.interval_s = LONG_INTERVAL_S if len(self.runs) % 4 == 1 else HEARTBEAT_S
+        self.next_heartbeat = self.now + self.interval_s
+        self.numbers[epoch] = {-1: -1}
+        # the empty value of one that loads is never to be seen
+        self.histories[epoch] = {} if is_loading else {-1: {}}
+        self.unpublished: dict[str, Any] = {}
+        self.skipped[epoch] = set()
         self.runs[epoch] = len(self.runs)
         self.requests.clear()
         self.heartbeat()
 
-    def publish(self, fields: dict[str, Any], *, is_snapshot: bool, number: int | None) -> None:
-        """Publish, which may raise PatchRefused."""
+    def publish(self, fields: dict[str, Any], *, is_snapshot: bool, leap: int = 0) -> None:
+        """Publish, which may raise PatchRefused.
+
+        :param leap: how far the number is from the next, where the caller gives the numbers
+        """
         self.counts["publish"] += 1
         log = self.publisher
-        before = self.histories[log.epoch][log.number]
+        self.counts["loading ends"] += log.is_loading
+        history, numbers, count = self.histories[log.epoch], self.numbers[log.epoch], log.count + 1
+        given = numbers[count - 1] + 1 + leap if self.is_by_caller else None
         frame = b"%d" % len(self.published)
-        given = log.publish(fields, is_snapshot=is_snapshot, number=number, frame=frame)
-        after = thaw_plain(fields) if is_snapshot else plain_merge(before, thaw_plain(fields))
-        self.histories[log.epoch][given] = after
-        delta = Delta(log.epoch, given, is_snapshot, thaw_plain(fields))
+        log.publish(fields, is_snapshot=is_snapshot, number=given, frame=frame)
+        before = history.get(count - 1, self.unpublished)
+        history[count], numbers[count] = before, numbers[count - 1]
+        if given is not None and not is_snapshot and given <= numbers[count - 1]:
+            self.counts["skipped"] += 1
+            self.skipped[log.epoch].add(count)
+        else:
+            plain = thaw_plain(fields)
+            history[count] = plain if is_snapshot else plain_merge(before, plain)
+            numbers[count] = count if given is None else given
+            self.counts["numbered anew"] += numbers[count] <= numbers[count - 1]
+        delta = Delta(log.epoch, count, is_snapshot, thaw_plain(fields), given)
         self.published.append(delta)
         self._send(delta)
 
     def heartbeat(self) -> None:
         log = self.publisher
-        self._send(Heartbeat(log.epoch, log.number, log.digest))
+        beat = Heartbeat(log.epoch, log.count, log.digest, log.is_loading, self.interval_s)
+        self._send(beat)
+
+    def finish_loading(self) -> None:
+        log = self.publisher
+        if log.is_loading:
+            self.counts["empty after loading"] += 1
+            log.loaded()
+            self.histories[log.epoch][-1] = self.unpublished
+
+    def intrude(self, *, is_larger: bool, head: int) -> None:
+        """Have somebody else publish on the same bus, for whom nobody answers."""
+        self.counts["intruder"] += 1
+        epoch = max(self.runs) + 10**9 if is_larger else min(self.runs) - 10**5
+        self._send(Heartbeat(epoch, head, None))
 
     def _send(self, message: Delta | Heartbeat) -> None:
         if len(self.subscription) < QUEUE_SIZE:
@@ -127,10 +130,23 @@ class Simulation:
 
     def answer(self, ask: Ask) -> Whole | Fill:
         log = self.publisher
+        if log.is_loading:
+            self.counts["asked while loading"] += 1
+            return Whole(ask.token, log.epoch, -1, None, {}, is_loading=True)
         frames = log.since(ask.epoch, ask.after)
         if frames is not None:
-            return Fill(ask.token, log.epoch, [self.published[int(frame)] for frame in frames])
-        return Whole(ask.token, log.epoch, log.number, thaw(log.value))
+            deltas = [self.published[int(frame)] for frame in frames]
+            return Fill(ask.token, log.epoch, deltas, log.own_count)
+        given = None if log.own_count is None else log.number
+        return Whole(ask.token, log.epoch, log.count, given, thaw(log.value))
+
+    def answer_of_a_stranger(self, ask: Ask) -> Whole:
+        """Have a publisher answer that publishes elsewhere."""
+        self.counts["stranger"] += 1
+        epoch = max(self.runs) + 10**6
+        self.histories[epoch], self.numbers[epoch] = {3: {"price": -1}}, {3: 3}
+        self.skipped[epoch] = set()
+        return Whole(ask.token, epoch, 3, None, {"price": -1})
 
     # the replica
 
@@ -141,10 +157,13 @@ class Simulation:
         self.requests.clear()
         self.answers.clear()
         self.heard: dict[int, int] = {}
+        self.aired.clear()
+        self.unanswered_since: float | None = None
+        self.is_calm = False
         self.newest_run = -1
         self.asked_at: deque[float] = deque(maxlen=ASKS + 1)
         # one without a handler merges the changes of tables later
-        self.tells_all = self.rng.random() < 0.5
+        self.tells_all = self.counts["join"] % 2 == 0
         self.replica = self.replica_type(
             SHAPE,
             now=self.now,
@@ -157,25 +176,55 @@ class Simulation:
         self.heartbeat()
 
     def deliver(self, message: Delta | Heartbeat) -> None:
-        head = message.number if isinstance(message, Delta) else message.head
+        head = message.count if isinstance(message, Delta) else message.head
         self.heard[message.epoch] = max(self.heard.get(message.epoch, -1), head)
+        replica, epoch = self.replica, self.replica.epoch
+        was_live = replica.phase is Phase.LIVE
+        self._deliver(message)
+        if was_live and epoch is not None and self.now < self.aired.get(epoch, -9.0) + 3:
+            # of two on air, the smaller one changes nothing
+            assert message.epoch >= epoch or replica.phase is Phase.LIVE
+        self.aired[message.epoch] = self.now
+
+    def _deliver(self, message: Delta | Heartbeat) -> None:
         if isinstance(message, Heartbeat):
-            event = self.replica.on_heartbeat, (message.epoch, message.head, message.digest)
-            self._act(*event)
+            self._act(
+                self.replica.on_heartbeat,
+                (message.epoch, message.head, message.digest),
+                is_loading=message.is_loading,
+                interval_s=message.interval_s,
+            )
         else:
-            number, is_snapshot = message.number, message.is_snapshot
-            self._act(self.replica.on_delta, (message.epoch, number, is_snapshot, message.read))
+            self._act(
+                self.replica.on_delta,
+                (
+                    message.epoch,
+                    message.number,
+                    message.is_snapshot,
+                    message.read,
+                    message.own_count,
+                ),
+            )
 
     def deliver_answer(self, answer: Whole | Fill) -> None:
         replica = self.replica
+        self.unanswered_since = None
         if isinstance(answer, Whole):
-            fields = thaw_plain(answer.value)
-            self._act(replica.on_snapshot, (answer.token, answer.epoch, answer.number, fields))
+            number = answer.count if answer.given is None else answer.given
+            self.in_answer = answer.count
+            self._act(
+                replica.on_snapshot,
+                (answer.token, answer.epoch, number, thaw_plain(answer.value)),
+                count=None if answer.given is None else answer.count,
+                is_loading=answer.is_loading,
+            )
         else:
             deltas = [(delta.number, delta.is_snapshot, delta.read) for delta in answer.deltas]
-            self._act(replica.on_fill, (answer.token, answer.epoch, deltas))
+            arguments = answer.token, answer.epoch, deltas
+            self._act(replica.on_fill, arguments, count=answer.own_count)
 
     def fail_answer(self, answer: Whole | Fill) -> None:
+        self.unanswered_since = None
         self._act(self.replica.on_failure, (answer.token, "an error"))
 
     def wait(self, seconds: float, *, in_full: bool = False) -> None:
@@ -191,7 +240,7 @@ class Simulation:
                 self._act(self.replica.on_tick, ())
                 assert self.replica.next_deadline is None or self.replica.next_deadline > self.now
             if self.now >= self.next_heartbeat:
-                self.next_heartbeat = self.now + HEARTBEAT_S
+                self.next_heartbeat = self.now + self.interval_s
                 self.heartbeat()
             elif self.now >= end:
                 break
@@ -207,34 +256,40 @@ class Simulation:
             while self.answers:
                 self.deliver_answer(self.answers.pop(0))
 
-    def _act(self, event: Any, arguments: tuple[Any, ...]) -> None:
+    def _act(self, event: Any, arguments: tuple[Any, ...], **named: Any) -> None:
         replica = self.replica
-        epoch, number, phase = replica.epoch, replica.number, replica.phase
-        for action in event(self.now, *arguments):
+        epoch, count, phase = replica.epoch, replica.count, replica.phase
+        for action in event(self.now, *arguments, **named):
             match action:
                 case Ask():
                     self.requests.append(action)
+                    if self.unanswered_since is None:
+                        self.unanswered_since = self.now
                     self.asked_at.append(self.now)
                     assert len(self.asked_at) <= ASKS or self.now - self.asked_at[0] > HEARTBEAT_S
                 case PhaseChanged():
                     assert action.status.phase is not phase
                     assert action.reason
                     phase = action.status.phase
+                    assert not self.is_calm or phase is Phase.LIVE
                 case Updated():
                     if action.is_resync:
                         epoch_is_new = replica.epoch != epoch
-                        assert epoch_is_new or action.number >= number
+                        assert epoch_is_new or self.in_answer >= count
                         assert View(action.value) == action.fields
+                        count = self.in_answer
                     else:
-                        assert action.number == number + 1
-                    epoch, number = replica.epoch, action.number
-                    self._check(replica.epoch, action.number, action.value)
+                        count = self._after_skipped(replica.epoch, count) + 1
+                    epoch = replica.epoch
+                    self._check(epoch, count, action.number, action.value)
                     self._check_run(replica.epoch)
         assert phase is replica.phase
-        if not self.tells_all and (replica.epoch, replica.number) == (epoch, number + 1):
+        if replica.count > count:
+            count = min(self._after_skipped(epoch, count), replica.count)
+        if not self.tells_all and (replica.epoch, replica.count) == (epoch, count + 1):
             self.counts["kept"] += 1
-            number += 1
-        assert number == replica.number
+            count += 1
+        assert count == replica.count
         self.check()
 
     def check(self) -> None:
@@ -243,9 +298,22 @@ class Simulation:
         if replica.epoch is not None:
             # a look merges what was kept, so there is not always one
             if self.tells_all or self.rng.random() < 0.5:
-                self._check(replica.epoch, replica.number, replica.value)
+                self._check(replica.epoch, replica.count, replica.number, replica.value)
             if replica.phase is Phase.LIVE:
-                assert replica.number >= self.heard.get(replica.epoch, -1)
+                assert replica.count >= self.heard.get(replica.epoch, -1)
+        longest_s = replica.stale_after_s
+        assert longest_s in {STALE_AFTER_S, 2 * LONG_INTERVAL_S}
+        for now in (self.now, self.now + longest_s):
+            status = replica.status(now)
+            assert status.phase is not Phase.LIVE or (status.age_s or 0.0) < longest_s
+        if replica.phase is Phase.LIVE:
+            self.unanswered_since = None
+        elif self.unanswered_since is not None and self.now >= self.unanswered_since + longest_s:
+            due = replica.next_deadline
+            if due is not None and due <= self.now:
+                return  # the tick that notices it comes next
+            self.counts["unanswered"] += 1
+            assert replica.error is not None
         assert len(replica._buffer) <= BUFFER_SIZE
         assert replica.status(self.now).mismatches == 0
         assert len(self.requests) + len(self.answers) <= 100
@@ -254,14 +322,28 @@ class Simulation:
     def late(self) -> int:
         return self.replica.status(self.now).late
 
-    def _check(self, epoch: int | None, number: int, value: Any) -> None:
+    def _after_skipped(self, epoch: int | None, count: int) -> int:
+        """Return the count of the last one of those that are skipped right after an update."""
         assert epoch is not None
-        assert number in self.histories[epoch]
-        assert View(value) == self.histories[epoch][number]
+        while count + 1 in self.skipped[epoch]:
+            count += 1
+        return count
+
+    def _check(self, epoch: int | None, count: int, number: int, value: Any) -> None:
+        assert epoch is not None
+        assert count in self.histories[epoch]
+        assert number == self.numbers[epoch][count]
+        assert View(value) == self.histories[epoch][count]
 
     def _check_run(self, epoch: int | None) -> None:
-        """A value of a publisher that is gone never takes the place of its successor's."""
+        """A value of a publisher that is gone never takes the place of its successor's.
+
+        Nor does that of a stranger while a publisher is on air.
+        """
         assert epoch is not None
+        if epoch not in self.runs:
+            assert all(self.now >= at + STALE_AFTER_S for at in self.aired.values())
+            return
         assert self.runs[epoch] >= self.newest_run
         self.newest_run = self.runs[epoch]
 
@@ -269,9 +351,20 @@ class Simulation:
         """Requests and answers under way are lost; the rest comes, and all goes well from now."""
         self.requests.clear()
         self.answers.clear()
-        self.wait(2 * HEARTBEAT_S, in_full=True)
+        self.deliver_everything()
         replica, publisher = self.replica, self.publisher
+        self.finish_loading()
+        longest_s = 2 * LONG_INTERVAL_S
+        if any(epoch > publisher.epoch for epoch in self.aired):
+            # a larger one that is gone, or is none, is still waited for
+            self.wait(longest_s, in_full=True)
+        self.wait(2 * self.interval_s, in_full=True)
         assert replica.phase is Phase.LIVE
-        assert (replica.epoch, replica.number) == (publisher.epoch, publisher.number)
+        assert (replica.epoch, replica.count) == (publisher.epoch, publisher.count)
+        assert replica.number == publisher.number
         assert replica.value == publisher.value
+        self.is_calm = True
+        self.wait(longest_s + self.interval_s, in_full=True)
+        self.is_calm = False
+        assert replica.phase is Phase.LIVE
         assert replica.status(self.now).error is None

@@ -22,7 +22,7 @@ def test_the_first_value_makes_a_replica_live() -> None:
     assert replica.status(1.0) == Status(Phase.SYNCING, -1, None, None, 0, 0)
     assert replica.next_deadline is None
     updated, changed = replica.on_value(1.0, OLD, 4, {"x": 1})
-    assert updated == Updated(4, {"x": 1}, replica.value, False)
+    assert updated == Updated(4, {"x": 1}, replica.value, False, True)
     assert isinstance(changed, PhaseChanged)
     assert replica.status(2.0) == Status(Phase.LIVE, 4, OLD, 1.0, 0, 0)
     assert View(replica.value) == {"x": 1}
@@ -105,6 +105,16 @@ def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
     assert changed.status.phase is Phase.LIVE
 
 
+def test_a_status_is_never_live_after_a_silence_that_no_tick_has_noticed() -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    assert replica.status(9.0).phase is Phase.SYNCING
+    replica.on_value(0.0, OLD, 4, {"x": 1})
+    assert replica.status(2.9).phase is Phase.LIVE
+    assert replica.status(3.0).phase is Phase.STALE
+    replica.on_value(6.0, OLD, 5, {"x": 1})
+    assert replica.status(6.0).phase is Phase.LIVE
+
+
 def test_values_left_out_are_counted_as_a_gap() -> None:
     replica = FullReplica(stale_after_s=3.0)
     for number in (4, 5, 8, 9):
@@ -120,14 +130,15 @@ def test_a_publisher_that_was_started_again_is_followed_and_its_past_dropped() -
     assert (thaw(replica.value), replica.epoch, replica.late) == ({"x": 0}, NEW, 1)
 
 
-def test_the_epoch_that_goes_on_was_the_newer_after_all() -> None:
+def test_a_smaller_epoch_is_followed_when_the_larger_one_is_silent() -> None:
     replica = FullReplica(stale_after_s=3.0)
     replica.on_value(0.0, NEW, 0, {"x": 0})
-    replica.on_value(0.1, OLD, 9, {"x": 9})
-    assert replica.on_value(1.0, NEW, 0, {"x": 0}) == ()
-    replica.on_tick(3.2)
-    assert taken(replica.on_value(3.2, NEW, 0, {"x": 0})) == [0]
-    assert (thaw(replica.value), replica.phase) == ({"x": 0}, Phase.LIVE)
+    replica.on_value(1.0, NEW, 0, {"x": 0})
+    for now in (0.1, 2.0, 3.9):
+        assert replica.on_value(now, OLD, 9, {"x": 9}) == ()
+    assert taken(replica.on_value(4.0, OLD, 9, {"x": 9})) == [9]
+    assert (thaw(replica.value), replica.phase, replica.late) == ({"x": 9}, Phase.LIVE, 3)
+    assert taken(replica.on_value(4.1, NEW, 0, {"x": 0})) == [0]
 
 
 def test_of_many_publishers_the_value_that_came_last_stands() -> None:

@@ -10,9 +10,11 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.buffer import Buffer
+from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
@@ -50,6 +52,15 @@ FAULTS = {
     "cannot be applied",
     "replica too slow",
     "kept",
+    "clock set back",
+    "intruder",
+    "stranger",
+    "loading ends",
+    "empty after loading",
+    "asked while loading",
+    "unanswered",
+    "skipped",
+    "numbered anew",
 }
 
 
@@ -70,20 +81,20 @@ def test_the_promises_hold_through_any_faults_and_two_heartbeats_repair_them(sha
 class BlindToGaps(Replica):
     """Takes any later number for the next one."""
 
-    def on_delta(self, now, epoch, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        if epoch == self.epoch and number > self.number:
-            self.number = number - 1
-        return super().on_delta(now, epoch, number, is_snapshot, fields)
+    def on_delta(self, now, epoch, number, *rest):  # type: ignore[no-untyped-def]
+        if epoch == self.epoch and number > self.count and rest[-1] is None:
+            self.count = number - 1
+        return super().on_delta(now, epoch, number, *rest)
 
 
 class BlindToEpochs(Replica):
     """Takes all runs of the publisher for one."""
 
-    def on_delta(self, now, epoch, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        return super().on_delta(now, self._one(epoch), number, is_snapshot, fields)
+    def on_delta(self, now, epoch, *rest):  # type: ignore[no-untyped-def]
+        return super().on_delta(now, self._one(epoch), *rest)
 
-    def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
-        return super().on_heartbeat(now, self._one(epoch), head)
+    def on_heartbeat(self, now, epoch, head, digest=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(now, self._one(epoch), head, **named)
 
     def _one(self, epoch: int | None) -> int | None:
         return epoch if self.epoch is None else self.epoch
@@ -100,16 +111,16 @@ class BelievesLateAnswers(Replica):
 class TakesStaleSnapshots(BelievesLateAnswers):
     """Takes a snapshot whenever it comes and however old it is."""
 
-    def _is_news(self, epoch: int | None, number: int) -> bool:
+    def _is_news(self, epoch: int | None, count: int) -> bool:
         return True
 
 
 class TrustsSnapshots(Replica):
     """Says LIVE after any snapshot, whatever else was heard of."""
 
-    def _install(self, epoch, number, fields):  # type: ignore[no-untyped-def]
-        self._heard.head = number
-        return super()._install(epoch, number, fields)
+    def _install(self, epoch, count, fields, given=None):  # type: ignore[no-untyped-def]
+        self._heard.head = count
+        return super()._install(epoch, count, fields, given)
 
 
 class LosesItsBuffer(Replica):
@@ -117,7 +128,7 @@ class LosesItsBuffer(Replica):
 
     def _drain(self, actions):  # type: ignore[no-untyped-def]
         self._buffer.clear()
-        self._heard.head = min(self._heard.head, self.number)
+        self._heard.head = min(self._heard.head, self.count)
         return super()._drain(actions)
 
 
@@ -125,7 +136,7 @@ class AppliesItsBufferAcrossGaps(Replica):
     """Applies whatever is in the buffer in order, holes or not."""
 
     def _drain(self, actions):  # type: ignore[no-untyped-def]
-        for number in sorted(kept for kept in self._buffer if kept > self.number):
+        for number in sorted(kept for kept in self._buffer if kept > self.count):
             if self._is_followed():
                 self._try(actions, number, *self._buffer.pop(number))
         return super()._drain(actions)
@@ -134,8 +145,8 @@ class AppliesItsBufferAcrossGaps(Replica):
 class Endless(Buffer):
     """A buffer with room for all."""
 
-    def keep(self, number, is_snapshot, fields):  # type: ignore[no-untyped-def]
-        self[number] = (is_snapshot, fields)
+    def keep(self, count, is_snapshot, fields, given=None):  # type: ignore[no-untyped-def]
+        self[count] = (is_snapshot, fields, given)
 
 
 class NeverEmptiesItsBuffer(Replica):
@@ -149,8 +160,8 @@ class NeverEmptiesItsBuffer(Replica):
 class DeafToHeads(Replica):
     """Does not look at the number that a heartbeat carries."""
 
-    def on_heartbeat(self, now, epoch, head, digest=None):  # type: ignore[no-untyped-def]
-        return super().on_heartbeat(now, epoch, min(head, self.number))
+    def on_heartbeat(self, now, epoch, head, digest=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(now, epoch, min(head, self.count), **named)
 
 
 class WaitsForEver(Replica):
@@ -165,11 +176,96 @@ class WaitsForEver(Replica):
 class LeavesDamageBe(Replica):
     """Skips what it cannot apply."""
 
-    def _advance(self, number, is_snapshot, fields, is_resync=False):  # type: ignore[no-untyped-def]
+    def _advance(self, count, is_snapshot, fields, given=None, is_resync=False):  # type: ignore[no-untyped-def]
         try:
-            return super()._advance(number, is_snapshot, fields, is_resync)
+            return super()._advance(count, is_snapshot, fields, given, is_resync)
         except (PatchRefused, MessageError):
-            return super()._advance(number, False, {}, is_resync)
+            return super()._advance(count, False, {}, given, is_resync)
+
+
+class OrdersByTheCallersNumbers(Replica):
+    """Takes the numbers that a caller gives for the publisher's own."""
+
+    def on_delta(self, now, epoch, *rest):  # type: ignore[no-untyped-def]
+        return super().on_delta(now, epoch, *rest[:-1])
+
+
+class AppliesWhatIsSkipped(Replica):
+    """Applies a delta whatever its caller's number is."""
+
+    def _pass_over(self, count, given):  # type: ignore[no-untyped-def]
+        self._given = given - 1
+
+
+class IgnoresLeaps(Replica):
+    """Goes on where a caller has left out numbers."""
+
+    def _pass_over(self, count, given):  # type: ignore[no-untyped-def]
+        if given > self.number:
+            self.count, self._given = count, given
+            return None
+        return super()._pass_over(count, given)
+
+
+class FollowsWhomItHeardLast(Replica):
+    """Knows no order of epochs."""
+
+    def _hear(self, now, epoch, count):  # type: ignore[no-untyped-def]
+        if epoch != self._heard.epoch:
+            self._follow(now, epoch)
+        return super()._hear(now, epoch, count)
+
+
+class NeverFollowsASmallerEpoch(Replica):
+    """Waits for ever for the largest epoch."""
+
+    def _hear(self, now, epoch, count):  # type: ignore[no-untyped-def]
+        followed = self._heard.epoch
+        if isinstance(followed, int) and epoch < followed:
+            return False
+        return super()._hear(now, epoch, count)
+
+
+class TakesAnswersOfAnybody(Replica):
+    """Follows whoever answers."""
+
+    def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
+        if epoch != self._heard.epoch and token in self._asking._asked:
+            self._follow(now, epoch, is_answer=True)
+            self._asking._asked[token] = UNHEARD
+        return super()._take_answer(now, token, epoch)
+
+
+class WaitsForNoPublisher(Replica):
+    """Takes a publisher that loads for an empty one."""
+
+    def on_heartbeat(self, *arguments, is_loading=False, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(*arguments, **named)
+
+    def on_snapshot(self, *arguments, is_loading=False, **named):  # type: ignore[no-untyped-def]
+        return super().on_snapshot(*arguments, **named)
+
+
+class IsStaleBetweenTwoHeartbeats(Replica):
+    """Does not know how far apart its publisher's heartbeats are."""
+
+    def on_heartbeat(self, *arguments, interval_s=None, **named):  # type: ignore[no-untyped-def]
+        return super().on_heartbeat(*arguments, **named)
+
+
+class DoesNotSayThatNobodyAnswers(Replica):
+    """Asks for ever without a word."""
+
+    @property
+    def _end_of_patience(self) -> float | None:
+        return None
+
+
+class ShowsThePhaseOfItsLastEvent(Replica):
+    """Says LIVE until it notices that nothing is heard."""
+
+    def status(self, now):  # type: ignore[no-untyped-def]
+        return replace(super().status(now), phase=self.phase)
 
 
 BROKEN = [
@@ -184,6 +280,16 @@ BROKEN = [
     DeafToHeads,
     WaitsForEver,
     LeavesDamageBe,
+    FollowsWhomItHeardLast,
+    NeverFollowsASmallerEpoch,
+    TakesAnswersOfAnybody,
+    WaitsForNoPublisher,
+    IsStaleBetweenTwoHeartbeats,
+    DoesNotSayThatNobodyAnswers,
+    OrdersByTheCallersNumbers,
+    AppliesWhatIsSkipped,
+    IgnoresLeaps,
+    ShowsThePhaseOfItsLastEvent,
 ]
 
 

@@ -69,12 +69,26 @@ def test_the_log_gives_nothing_across_an_update_it_lacks() -> None:
     assert log.since(5, 3) == [b"4"]
 
 
-def test_numbers_left_out_by_the_caller_need_a_snapshot() -> None:
-    log = log_of(2)
+def test_a_number_of_the_caller_may_leave_some_out_and_is_told_beside_the_count() -> None:
+    log = PublisherLog(SHAPE, epoch=5)
+    assert (log.number, log.count, log.own_count) == (-1, -1, None)
+    assert log.publish({"price": 3}, is_snapshot=False, number=3, frame=b"3") == 3
     assert log.publish({"price": 7}, is_snapshot=False, number=7, frame=b"7") == 7
-    assert log.since(5, 1) is None
-    assert log.since(5, 6) == [b"7"]
-    assert log.number == 7
+    assert (log.number, log.count, log.own_count, thaw(log.value)) == (7, 1, 1, {"price": 7})
+    assert log.since(5, 0) == [b"7"]
+    assert log.since(5, 7) is None
+
+
+@pytest.mark.parametrize("number", [-100, -2, -1, 0, 1, 99])
+def test_a_whole_value_counts_from_the_number_that_the_caller_gives_it(number: int) -> None:
+    log = log_of(0)
+    for price in range(5):
+        log.publish({"price": price}, is_snapshot=False, number=price)
+    whole = {"price": 8, "book": {}}
+    assert log.publish(whole, is_snapshot=True, number=number) == number
+    assert (log.number, log.count, log.skipped) == (number, 5, 0)
+    assert log.publish({"price": 9}, is_snapshot=False, number=number + 1) == number + 1
+    assert thaw(log.value) == {"price": 9, "book": {}}
 
 
 @given(st.lists(st.tuples(patches, st.booleans()), max_size=40))
@@ -95,14 +109,24 @@ def test_the_value_is_the_fold_of_all_updates_whenever_it_is_looked_at(
     assert log.value == folded
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_number_the_caller_has_used_before_changes_nothing_as_replicas_skip_it(
+@pytest.mark.parametrize("number", [-100, -1, 0, 1])
+def test_a_delta_that_the_caller_numbers_not_above_the_value_is_skipped_and_counts(
     number: int,
 ) -> None:
-    log = log_of(2)
-    assert log.publish({"price": 9}, is_snapshot=False, number=number, frame=b"9") == number
-    assert (thaw(log.value), log.number, log.skipped) == ({"price": 1}, 1, 1)
-    assert log.since(5, -1) == [b"0", b"1"]
+    log = log_of(0)
+    for price in range(2):
+        log.publish({"price": price}, is_snapshot=False, number=price, frame=b"%d" % price)
+    assert log.skips(False, number)
+    assert not log.skips(True, number)
+    assert log.publish({"price": 9}, is_snapshot=False, number=number, frame=b"9") is None
+    assert (thaw(log.value), log.number, log.count, log.skipped) == ({"price": 1}, 1, 2, 1)
+    assert log.since(5, -1) == [b"0", b"1", b"9"]
+
+
+def test_a_first_delta_that_is_skipped_leaves_the_number_of_no_update() -> None:
+    log = log_of(0)
+    assert log.publish({"price": 9}, is_snapshot=False, number=-1) is None
+    assert (thaw(log.value), log.number, log.count, log.own_count) == ({}, -1, 0, 0)
 
 
 def test_the_digest_is_that_of_the_value_after_deltas_and_whole_values() -> None:

@@ -355,3 +355,20 @@ def test_a_live_replica_needs_a_tick_only_when_it_would_be_stale(live: Follower)
     assert live.replica.next_deadline == live.now + 3.0
     live.wait(3.0)
     assert live.replica.next_deadline is None
+
+
+def test_a_status_is_never_live_after_a_silence_that_no_tick_has_noticed(live: Follower) -> None:
+    live.now += 2.9
+    assert live.status.phase is Phase.LIVE
+    live.now += 0.1
+    assert live.status.phase is Phase.STALE
+    live.delta(6)
+    assert (live.status.phase, live.phases) == (Phase.LIVE, [])
+
+
+def test_a_replica_without_a_value_is_syncing_however_long_nothing_is_heard(
+    fresh: Follower,
+) -> None:
+    fresh.heartbeat(5)
+    fresh.now += 9.0
+    assert fresh.status.phase is Phase.SYNCING

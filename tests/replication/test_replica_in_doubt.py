@@ -37,9 +37,10 @@ def test_late_messages_of_the_old_epoch_are_dropped_and_counted(live: Follower) 
 def test_messages_of_the_old_epoch_are_no_sign_of_life(live: Follower) -> None:
     live.heartbeat(2, epoch=NEW)
     live.snapshot(2, epoch=NEW)
-    for _ in range(4):
+    for _ in range(2):
         live.wait(1.0)
         live.heartbeat(9)
+    live.wait(1.0)
     assert live.status.phase is Phase.STALE
 
 
@@ -74,7 +75,7 @@ def test_what_was_dropped_while_in_doubt_about_the_epoch_is_not_forgotten(live: 
 
 
 def test_requests_grow_no_rarer_while_anything_is_heard(live: Follower) -> None:
-    live.delta(40, epoch=OTHER)
+    live.delta(40)
     for _ in range(20):
         live.wait(1.0)
         live.heartbeat(5)
@@ -83,8 +84,10 @@ def test_requests_grow_no_rarer_while_anything_is_heard(live: Follower) -> None:
 
 def test_an_answer_may_be_the_first_to_come_from_a_new_epoch(live: Follower) -> None:
     live.delta(9)
+    live.wait(3.5)
     live.snapshot(2, epoch=NEW)
     assert (live.status.phase, live.status.epoch, live.price) == (Phase.LIVE, NEW, 2)
+    live.heartbeat(2, epoch=NEW)
     assert live.delta(10) == []
 
 
@@ -220,7 +223,7 @@ def test_the_first_update_of_such_a_peer_is_not_taken_for_its_empty_snapshot(
     fresh.delta(0, {"price": 3}, epoch=None)
     assert (fresh.price, fresh.status.number) == (3, 0)
     fresh.delta(0, {"price": 4}, epoch=None)
-    assert (fresh.price, fresh.replica.duplicates) == (3, 1)
+    assert (fresh.price, fresh.status.skipped) == (3, 1)
 
 
 def test_a_whole_value_with_a_low_number_is_how_such_a_peer_starts_again(fresh: Follower) -> None:

@@ -224,6 +224,8 @@ def of_delta(**changed: Any) -> bytes:
         of_delta(epoch="7"),
         of_delta(cuts=[[[b"levels"], 1, 2, 3]]),
         of_delta(head="x"),
+        of_delta(count=6),
+        of_delta(count="x"),
         of_delta(digest=3),
         encode_heartbeat(7, 5, b"digest"),
         msgspec.msgpack.encode(

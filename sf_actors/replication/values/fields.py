@@ -258,10 +258,6 @@ class StateFields:
         if not self._is_numbered_by_caller:
             return fields, is_snapshot, None
         number: int = self._taken(fields, "current_num", int)
-        if number < 0:
-            raise InvalidArguments(
-                f"{self._where}: field 'current_num': expected 0 or more, got {number}"
-            )
         return fields, is_snapshot, number
 
     def _taken(self, args: dict[str, Any], name: str, expected: type) -> Any:

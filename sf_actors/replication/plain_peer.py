@@ -1,0 +1,78 @@
+"""What a replica makes of the numbers of a publisher without epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.replication.publishers_beside import UNHEARD
+
+if TYPE_CHECKING:
+    from sf_actors.replication.publisher_seen import PublisherProgress
+    from sf_actors.replication.values.persistent_map import Map
+
+
+class PlainPeer:
+    """A publisher without epochs: the original's, or any program with plain sockets.
+
+    That it was started again shows only in a number that is not above those heard, unless the
+    number is in a snapshot that overtook it: such numbers follow the last one heard, or come
+    within a heartbeat of the snapshot.
+
+    :param heard: the publisher as its messages show it
+    """
+
+    def __init__(self, heard: PublisherProgress, heartbeat_s: float) -> None:
+        self._heard = heard
+        self._heartbeat_s = heartbeat_s
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget all: another publisher is followed."""
+        # the highest number heard before the last snapshot, and the number of that snapshot
+        self._said = self._in_snapshot = UNHEARD
+        self._answered_at = 0.0
+        self._first: int | None = None
+
+    def begin_at(self, number: int) -> None:
+        """Take a number for the first of a run: those above it have not been heard."""
+        self.begin()
+        self._heard.head = number
+
+    def count_of_snapshot(self, now: float, number: int, heard: int) -> int:
+        """Return the number that a snapshot is taken at: its own, unless that is 0.
+
+        The original numbers all its snapshots 0. Such a one contains what was heard before the
+        request, and merging an update twice does no harm.
+
+        :param heard: the highest number heard when it was requested
+        """
+        count = number or max(0, heard)
+        self._said = self._last_said()
+        self._in_snapshot, self._answered_at = count, now
+        self._first = count if number == 0 and heard == UNHEARD else None
+        return count
+
+    @staticmethod
+    def is_numbered(epoch: int | None, number: int) -> bool:
+        """Return True if the number of a snapshot says how much it contains."""
+        return epoch is not None or number != 0
+
+    def is_first(self, number: int, count: int, value: Map[str, Any]) -> bool:
+        """Return True if a number is that of an empty snapshot, which the original numbers 0.
+
+        Then it is the number of the first update.
+        """
+        return number == count == self._first and not value
+
+    def is_in_snapshot(self, now: float, number: int) -> bool:
+        """Return True, and note it, if a number is one that the last snapshot has overtaken."""
+        said = self._last_said()
+        is_soon = now < self._answered_at + self._heartbeat_s
+        if not said < number <= self._in_snapshot or not (is_soon or number == said + 1):
+            return False
+        self._said = number
+        return True
+
+    def _last_said(self) -> int:
+        # numbers above that of the snapshot were heard after it
+        return self._heard.head if self._heard.head > self._in_snapshot else self._said

@@ -1,0 +1,55 @@
+"""The publishers that a replica hears beside the one that it follows."""
+
+from __future__ import annotations
+
+UNHEARD = -(2**65)
+"""A number below all that a message can carry."""
+
+_REMEMBERED = 32
+
+#: head, time of the last message of its subscription, whether answers have shown it to be false
+_Known = tuple[int, float | None, bool]
+_UNKNOWN: _Known = (UNHEARD, None, False)
+
+
+def is_larger(epoch: int | None, other: int | None) -> bool:
+    """Return True if an epoch is the larger one; that of a peer without is below all others."""
+    return (UNHEARD if epoch is None else epoch) > (UNHEARD if other is None else other)
+
+
+class PublishersBeside:
+    """What is known of publishers that are not followed: they may be followed again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int | None, _Known] = {}
+
+    def leave(self, epoch: int | None, head: int, at: float | None, *, is_false: bool) -> None:
+        """Note a publisher that is not followed any more.
+
+        :param is_false: another one answers for it
+        """
+        self._keep(epoch, (head, at, is_false))
+
+    def hear(self, now: float, epoch: int | None, number: int) -> None:
+        """Note a message of the subscription."""
+        head, _, is_false = self._known.pop(epoch, _UNKNOWN)
+        self._keep(epoch, (max(head, number), now, is_false))
+
+    def take(self, epoch: int | None) -> tuple[int, float | None]:
+        """Return the head of a publisher that is followed from now on, and when it was heard."""
+        head, at, _ = self._known.pop(epoch, _UNKNOWN)
+        return head, at
+
+    def is_on_air(self, now: float, epoch: int | None, longest_s: float) -> bool:
+        """Return True if a publisher was heard on the subscription within `longest_s`."""
+        _, at, _ = self._known.get(epoch, _UNKNOWN)
+        return at is not None and now < at + longest_s
+
+    def is_false(self, epoch: int | None) -> bool:
+        """Return True if another publisher has answered for this one."""
+        return self._known.get(epoch, _UNKNOWN)[2]
+
+    def _keep(self, epoch: int | None, known: _Known) -> None:
+        self._known[epoch] = known
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
