@@ -44,7 +44,7 @@ class SignalHook:
             lambda _args, to_send, _pinned, config: self._hook(
                 signum, frame, to_send, state.run_context.states, config
             ),
-            label=f"{signal.Signals(signum).name.lower()}_handler",
+            label="sigint_handler" if signum == signal.SIGINT else "sigterm_handler",
         )
         state.hook_ended.clear()
         try:

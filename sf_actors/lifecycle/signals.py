@@ -1,8 +1,9 @@
-"""SIGINT and SIGTERM while a service blocks the main thread: the first stops it, the second ends.
+"""Signals while a service blocks the main thread: the first stops it, the second ends the process.
 
-A signal may come while the main thread holds any lock or is stuck in a C call. So the handler
-itself does nothing: the interpreter writes the number of the signal to a pipe, and a thread that
-waits there acts on it.
+A signal counts when our handler is called, by the interpreter or by a handler of user code. But it
+may come while the main thread is stuck in a C call, and then no handler is called. So the
+interpreter also writes the number of each signal to a pipe, and a thread that waits there counts
+those of a main thread that does not look.
 """
 
 from __future__ import annotations
@@ -14,11 +15,19 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from sf_actors.sync.event import LightEvent
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: Added to the number of a signal for which our handler was called.
+_HANDLED: Final = 0x80
+
+#: How soon a main thread that is not stuck looks for signals, in seconds.
+LOOKING_S = 0.05
 
 #: Makes a blocking call of the main thread look up. Ignored by default, so a late one does no harm.
 NUDGE: Final = signal.SIGURG
@@ -28,7 +37,7 @@ ENDING_S = 1.0
 
 
 class SignalHandlers:
-    """Handles both signals within a `with` block, and puts the old handlers back.
+    """Handles the signals within a `with` block, and puts the old handlers back.
 
     Outside the main thread it does nothing. In the child of a fork the old handlers are back at
     once: the child has no thread that waits at the pipe, and its signals are not the parent's.
@@ -49,6 +58,9 @@ class SignalHandlers:
         self._read_fd = self._write_fd = -1
         self._first: SimpleQueue[tuple[int, FrameType | None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._has_looked = LightEvent()
+        #: signals that count already, though our handler is still to be called
+        self._counted: set[int] = set()
 
     def __enter__(self) -> Self:
         if self._is_active:
@@ -63,9 +75,11 @@ class SignalHandlers:
             _active.append(self)
             self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
             for number in SIGNALS:
-                self._old[number] = signal.signal(number, self._note_frame)
+                # nohup's choice, and that of who starts a service in the background
+                if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                    self._old[number] = signal.signal(number, self._handle)
             if signal.getsignal(NUDGE) is signal.SIG_DFL:
-                self._old[NUDGE] = signal.signal(NUDGE, _look_up)
+                self._old[NUDGE] = signal.signal(NUDGE, self._look_up)
         return self
 
     def __exit__(
@@ -98,20 +112,41 @@ class SignalHandlers:
         if self._is_active and NUDGE in self._old and ident is not None:
             signal.pthread_kill(ident, NUDGE)
 
-    def _note_frame(self, _signum: int, frame: FrameType | None) -> None:
+    def _look_up(self, _signum: int, _frame: FrameType | None) -> None:
+        # an exception that waits for the main thread is raised at its next call
+        self._has_looked.set()
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._frame = frame
+        if signum in self._counted:
+            self._counted.discard(signum)
+        elif self._is_active:
+            os.write(self._write_fd, bytes((_HANDLED | signum,)))
 
     def _watch(self) -> None:
         is_first = True
-        while numbers := os.read(self._read_fd, 64):
-            for number in numbers:
-                if number not in SIGNALS:
+        while came := os.read(self._read_fd, 64):
+            for number in came:
+                signum = number & ~_HANDLED
+                if signum not in SIGNALS or not (number & _HANDLED or self._is_missed(signum)):
                     continue
                 if not is_first:
                     # at once: whatever kept the graceful stop may keep an orderly exit as well
-                    os._exit(128 + number)
+                    os._exit(128 + signum)
                 is_first = False
-                self._first.put((number, self._frame or _main_frame()))
+                self._first.put((signum, self._frame or _main_frame()))
+
+    def _is_missed(self, signum: int) -> bool:
+        """Return whether the main thread is stuck, so that our handler is not called."""
+        if signal.getsignal(signum) != self._handle:
+            return False
+        self._has_looked.clear()
+        self.nudge()
+        if self._has_looked.wait(LOOKING_S):
+            # it has called the handler, ours or that of user code
+            return False
+        self._counted.add(signum)
+        return True
 
     def _act_on_first(self) -> None:
         first = self._first.get()
@@ -165,10 +200,6 @@ os.register_at_fork(
     after_in_parent=lambda: _fork.in_parent(),  # noqa: PLW0108
     after_in_child=lambda: _fork.in_child(),  # noqa: PLW0108
 )
-
-
-def _look_up(_signum: int, _frame: FrameType | None) -> None:
-    """Do nothing: an exception that waits for the main thread is raised at its next call."""
 
 
 def _main_frame() -> FrameType | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
 import threading
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import repeat
@@ -122,6 +123,18 @@ def require_descriptors(count: int, *, where: str) -> None:
             os.close(fd)
 
 
+def _terminate(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    """Free a context; a signal that comes meanwhile waits.
+
+    It would interrupt libzmq, and pyzmq then takes the context for freed and never frees it.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        context.term()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class ContextLease:
     """The right to use a context until `give_back`.
 
@@ -151,10 +164,10 @@ class ContextLease:
             return
         self._given_back = True
         if self._private:
-            self.context.term()
+            _terminate(self.context)
             return
         with self._home.lock:
             self._home.users -= 1
             if self._home.users == 0:
                 self._home.context = None
-                self.context.term()
+                _terminate(self.context)

@@ -24,7 +24,7 @@ from tests.support.services import (
     replying,
     service_of,
 )
-from tests.support.signalling import BOTH, hook_name, send, signalled, spin
+from tests.support.signalling import ALL, hook_name, send, signalled, spin
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # the first
 
 
-@BOTH
+@ALL
 def test_the_first_signal_stops_a_service_gracefully(number: signal.Signals) -> None:
     service = service_of(signalled(number))
     service.run_service_as_main_blocking()
@@ -57,7 +57,7 @@ def test_a_signal_is_no_keyboard_interrupt_for_user_code() -> None:
     assert isinstance(error, ServiceStopped)
 
 
-@BOTH
+@ALL
 def test_the_hook_of_a_signal_is_called_with_what_there_is(number: signal.Signals) -> None:
     called: list[tuple[Any, ...]] = []
 
@@ -280,3 +280,64 @@ def test_a_signal_while_the_file_is_executed_stops_the_service(tmp_path: Path) -
     service.run_service_blocking()
     assert monotonic() - began < 2
     assert service.failure is None
+
+
+# what user code does with signals
+
+
+def test_a_signal_that_user_code_handles_itself_is_none_of_ours() -> None:
+    got: list[int] = []
+
+    def main() -> None:
+        old = signal.signal(signal.SIGTERM, lambda number, _frame: got.append(number))
+        send(signal.SIGTERM)
+        send(signal.SIGTERM)
+        until(lambda: len(got) == 2)
+        signal.signal(signal.SIGTERM, old)
+
+    service = service_of(looping(main))
+    service.run_service_as_main_blocking()
+    assert service.failure is None
+
+
+def test_a_signal_that_user_code_passes_on_counts_once() -> None:
+    """As uvicorn does: it ends its own work first, and then raises the signal again."""
+
+    def main(to_send: Callable[..., Any]) -> None:
+        got: list[int] = []
+        old = signal.signal(signal.SIGTERM, lambda number, _frame: got.append(number))
+        send(signal.SIGTERM)
+        until(lambda: bool(got))
+        signal.signal(signal.SIGTERM, old)
+        signal.raise_signal(signal.SIGTERM)
+        main_until_stopped(to_send)
+
+    service = service_of(looping(main))
+    service.run_service_as_main_blocking()
+    assert service.failure is None
+
+
+def test_a_handler_of_user_code_may_call_ours() -> None:
+    def main(to_send: Callable[..., Any]) -> None:
+        ours: Any = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda number, _frame: ours(number, None))
+        send(signal.SIGTERM)
+        main_until_stopped(to_send)
+
+    service = service_of(looping(main))
+    service.run_service_as_main_blocking()
+    assert service.failure is None
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    def main() -> None:
+        send(signal.SIGHUP)
+
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        service = service_of(looping(main))
+        service.run_service_as_main_blocking()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert service.failure is None
+    finally:
+        signal.signal(signal.SIGHUP, old)

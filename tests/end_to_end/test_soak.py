@@ -116,7 +116,7 @@ def require_nothing_left(before: Held, after: Held) -> None:
 
 
 N = {"required_arguments": {"n": int}}
-BOTH = {**N, "required_return_arguments": {"n": int}}
+ALL = {**N, "required_return_arguments": {"n": int}}
 
 
 def everything(got: list[Any]) -> ModuleType:
@@ -136,12 +136,12 @@ def everything(got: list[Any]) -> ModuleType:
                 "replyer": {
                     "connection_type": "replyer",
                     "required_creation_arguments": {"on_new": lambda args: args},
-                    **BOTH,
+                    **ALL,
                 },
                 "subscriber": {"connection_type": "subscriber", **taking("subscriber"), **N},
             },
             "out": {
-                "requester": {"connection_type": "requester", **BOTH},
+                "requester": {"connection_type": "requester", **ALL},
                 "publisher": {
                     "connection_type": "publisher",
                     "optional_creation_arguments": {"wait_after_creation_s": 0.0},
@@ -150,7 +150,7 @@ def everything(got: list[Any]) -> ModuleType:
                 "target": {
                     "connection_type": "external_target",
                     "required_creation_arguments": {"target": lambda n: {"n": n}},
-                    **BOTH,
+                    **ALL,
                 },
             },
         },

@@ -24,7 +24,7 @@ from tests.support.services import (
     replying,
     service_of,
 )
-from tests.support.signalling import BOTH, hook_name, send
+from tests.support.signalling import ALL, hook_name, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +136,7 @@ def test_a_start_without_a_thread_fails_at_once_and_leaves_nothing(
         assert ask(address_of(service), 2)["return_args"] == {"n": 2}
 
 
-@BOTH
+@ALL
 def test_a_signal_runs_its_hook_and_stops(
     number: signal.Signals, reach_limit: Callable[[], None]
 ) -> None:
@@ -198,7 +198,7 @@ AT_REQUEST = REPLYER_FILE.replace("return {'n'", "reach_limit(); return {'n'")
 
 
 @as_root
-@BOTH
+@ALL
 def test_a_process_at_the_limit_of_threads_stops_by_a_signal(
     tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -137,3 +138,18 @@ def test_the_policy_that_somebody_chose_for_a_thread_stays() -> None:
     thread.join(10)
 
     assert seen == [os.SCHED_IDLE] * 3
+
+
+def test_signals_while_a_context_is_freed_leave_nothing_of_it() -> None:
+    """The fixture that looks for what is left behind says so."""
+    old = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    try:
+        for _ in range(100):
+            lease = ContextLease()
+            lease.context.socket(zmq.PAIR).close(linger=0)
+            signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+            lease.give_back()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)

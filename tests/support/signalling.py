@@ -13,11 +13,11 @@ from tests.support.services import looping, main_until_stopped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+ALL = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 
 
 def hook_name(number: signal.Signals) -> str:
-    return f"{number.name.lower()}_handler"
+    return "sigint_handler" if number is signal.SIGINT else "sigterm_handler"
 
 
 def send(number: signal.Signals = signal.SIGINT) -> None:
