@@ -7,12 +7,16 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import zmq
 
 from sf_actors.sockets import contexts as context
 from sf_actors.sockets.contexts import MAX_SOCKETS, ContextLease, giving_way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(autouse=True)
@@ -140,14 +144,20 @@ def test_the_policy_that_somebody_chose_for_a_thread_stays() -> None:
     assert seen == [os.SCHED_IDLE] * 3
 
 
-def test_signals_while_a_context_is_freed_leave_nothing_of_it() -> None:
+def test_signals_while_a_context_is_freed_leave_nothing_of_it(
+    new_address: Callable[[], str],
+) -> None:
     """The fixture that looks for what is left behind says so."""
     old = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
     try:
-        for _ in range(100):
+        for _ in range(3):
             lease = ContextLease()
-            lease.context.socket(zmq.PAIR).close(linger=0)
-            signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+            waiting = lease.context.socket(zmq.DEALER)
+            waiting.connect(f"tcp://{new_address()}")
+            waiting.send(b"")
+            # freeing the context waits so long for the message to be taken
+            waiting.close(linger=50)
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
             lease.give_back()
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
