@@ -103,6 +103,7 @@ class Counters:
         "restarts",
         "retries",
         "sent",
+        "skipped",
         "timeouts",
     )
 
@@ -121,6 +122,8 @@ class Counters:
         self.queued: Sized = Backlog()
         #: updates of an in-state without a handler call of their own
         self.conflated = 0
+        #: updates of a state that their caller's number keeps out of it
+        self.skipped = 0
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0

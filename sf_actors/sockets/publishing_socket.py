@@ -5,9 +5,8 @@ It has XPUB_NODROP set: a full queue fails a send, instead of losing the message
 
 from __future__ import annotations
 
-import secrets
 import threading
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 import zmq
@@ -37,7 +36,7 @@ class PublishingSocket:
     :param where: the model, for messages
     :param look: looks at what subscribers said, which comes in only where the socket is used, and
         sets `look_at`; called after a send, with the time
-    :ivar epoch: a random number that no other start will have, another one for each socket
+    :ivar epoch: the wall clock at the start of its socket in nanoseconds, larger than any before
     :ivar socket: None while there is none
     :ivar look_at: when `look` is due, in seconds of `time.monotonic`
     """
@@ -111,8 +110,16 @@ class PublishingSocket:
         return MessageTooLarge(over_limit(f"{self._where}: the {noun}", len(frame), self.max_bytes))
 
 
+_last_epoch = 0
+_epoch_lock = threading.Lock()
+
+
 def _new_epoch() -> int:
-    return secrets.randbits(62) + 1
+    """Return the wall clock in nanoseconds, so that of two runs the later has the larger epoch."""
+    global _last_epoch  # noqa: PLW0603 - of the whole process: the clock may stand still
+    with _epoch_lock:
+        _last_epoch = max(time_ns(), _last_epoch + 1)
+        return _last_epoch
 
 
 def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> None:

@@ -26,6 +26,7 @@ from sf_actors.states.in_state import InState
 from sf_actors.wire.envelope import (
     decode_delta,
     decode_fill,
+    decode_names,
     decode_snapshot_reply,
     encode_snapshot_request,
 )
@@ -71,6 +72,8 @@ class SnapshotInProgress:
         self.epoch = reply.epoch
         self.number = snapshot.current_num
         self.count = reply.count
+        self.interval_s = reply.interval_s
+        self.names = decode_names(reply)
         self._fields = fields
         self._pieces = fields.decoded_pieces(snapshot.state, cuts)
         self._value: Map[str, Any] = EMPTY
@@ -130,7 +133,7 @@ class DeltaIn(InState):
         self._was_heard = False
         #: a large snapshot that is being read
         self._arriving: SnapshotInProgress | None = None
-        self._error: str | None = None
+        self._count_shown = self._replica.count
         self.show(self._replica)
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
@@ -143,7 +146,7 @@ class DeltaIn(InState):
         """Read deltas, or the answer to a request."""
         super().on_readable(source)
         if source is not self.subscription:
-            self._tell_error()
+            self.tell_trouble()
         elif self.handler is None:
             self._show_kept()
 
@@ -151,7 +154,7 @@ class DeltaIn(InState):
         """Act on a deadline of the replica."""
         now = monotonic()
         self._act(self._replica.on_tick(now), None)
-        self._tell_error()
+        self.tell_trouble()
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
             self._drop_requests()
@@ -199,8 +202,16 @@ class DeltaIn(InState):
         if envelope.epoch is None or envelope.head is None:
             raise Undecodable("expected a heartbeat with an epoch, got one without")
         head, digest = envelope.head, envelope.digest
-        self._act(self._replica.on_heartbeat(monotonic(), envelope.epoch, head, digest), None)
-        self._tell_error()
+        beat = self._replica.on_heartbeat(
+            monotonic(),
+            envelope.epoch,
+            head,
+            digest,
+            is_loading=envelope.loading,
+            interval_s=envelope.interval_s,
+        )
+        self._act(beat, None)
+        self.tell_trouble()
 
     def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
         decode: Any = self._fields.decoded_patch
@@ -237,26 +248,12 @@ class DeltaIn(InState):
     def _show_kept(self) -> None:
         """Show the value with the updates that the replica did not tell of one by one."""
         replica = self._replica
-        if replica.number != self._visible[1]:
+        if replica.count != self._count_shown:
             self._show(replica.number, self.content(replica.value))
 
-    def _tell_error(self) -> None:
-        """Log why the publisher cannot be followed, when that is another reason than before.
-
-        Only heartbeats, answers and time decide that it cannot: a delta may still be fetched.
-        """
-        error = self._replica.error
-        if error != self._error:
-            self._error = error
-            left_out = None if error is None else self.throttle.admit("not followed", monotonic())
-            if left_out is not None:
-                self.run_context.log.warning(
-                    "state cannot be followed",
-                    state=self.model.name,
-                    number=self._replica.number,
-                    reason=error,
-                    **({"left_out": left_out} if left_out else {}),
-                )
+    def _show(self, number: int, value: Map[str, Any], *, is_last: bool = True) -> None:
+        self._count_shown = self._replica.count
+        super()._show(number, value, is_last=is_last)
 
     # snapshots
 
@@ -284,7 +281,7 @@ class DeltaIn(InState):
 
     def _is_heard(self) -> bool:
         age_s = self._replica.status(monotonic()).age_s
-        return age_s is not None and age_s < self.model.creation["stale_after_s"]
+        return age_s is not None and age_s < self._replica.stale_after_s
 
     def _drop_requests(self) -> None:
         if self._requests is not None:
@@ -308,7 +305,14 @@ class DeltaIn(InState):
                 self._act(replica.on_failure(now, token, str(error)), None)
                 raise
             filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
-            filling = replica.on_fill(now, token, reply.epoch, filled, count=reply.count)
+            filling = replica.on_fill(
+                now,
+                token,
+                reply.epoch,
+                filled,
+                count=reply.count,
+                interval_s=reply.interval_s,
+            )
             self._act(filling, None)
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
@@ -326,6 +330,9 @@ class DeltaIn(InState):
                     snapshot.current_num,
                     lambda: decoded(raw),
                     count=reply.count,
+                    is_loading=reply.loading,
+                    interval_s=reply.interval_s,
+                    names=decode_names(reply),
                 ),
                 None,
             )
@@ -352,11 +359,13 @@ class DeltaIn(InState):
                     arriving.number,
                     arriving.fields,
                     count=arriving.count,
+                    interval_s=arriving.interval_s,
+                    names=arriving.names,
                 ),
                 None,
             )
             free_gradually(replaced)
-            self._tell_error()
+            self.tell_trouble()
         self.read()
         self.inbox.has_work = self._arriving is not None
         self.wait_until(replica.next_deadline)

@@ -62,7 +62,9 @@ class DeltaPublication(Publication):
             epoch=self.out.epoch,
             digest=model.creation["digest"],
             value=self.fields.initial,
+            is_loading=True,
         )
+        self._heartbeat_s: float = model.creation["heartbeat_s"]
 
     def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
@@ -142,26 +144,53 @@ class DeltaPublication(Publication):
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
         published = log.publish(fields, is_snapshot, given, kept, digest)
+        if published is None:
+            self._note_skipped(number)
         if out.socket is not None:
             out.send(frame)
             self.counters.sent += 1
         return published
 
+    def _note_skipped(self, number: int) -> None:
+        self.counters.skipped += 1
+        if self.counters.skipped == 1:
+            self._run_context.log.warning(
+                "update skipped: its number is not above that of the value",
+                state=self.model.name,
+                number=number,
+                value=self.log.number,
+            )
+
+    def loaded(self) -> None:
+        """Take the value for the real one though nothing was published, and say so."""
+        with self.out.lock:
+            was_loading = self.log.is_loading
+            self.log.loaded()
+        if was_loading and self.out.socket is not None:
+            self.send_sign_of_life()
+
     def send_sign_of_life(self) -> None:
         """Publish the count of the last update."""
         with self.out.lock:
             log = self.log
-            beat = encode_heartbeat(log.epoch, log.count, log.digest)
+            beat = encode_heartbeat(
+                log.epoch,
+                log.count,
+                log.digest,
+                loading=log.is_loading,
+                interval_s=self._heartbeat_s,
+            )
             self.out.send(self.out.topic + beat)
 
 
 class PackedSnapshot:
     """A packed snapshot and the version that it holds.
 
-    :ivar now: its epoch, number and count, the last None where the numbers are the counts
+    :ivar now: its epoch, number and count, which is None where the numbers are the counts, and
+        whether it is loading
     """
 
-    def __init__(self, now: tuple[int, int, int | None], packing: Packing) -> None:
+    def __init__(self, now: tuple[int, int, int | None, bool], packing: Packing) -> None:
         self.now = now
         self.packing = packing
         self._is_packed = False
@@ -176,7 +205,7 @@ class PackedSnapshot:
 class DeltaOut(OutState[DeltaPublication]):
     """Owns the XPUB socket of the deltas and the ROUTER socket of the snapshots."""
 
-    counted = ("sent", "received", "dropped", "restarts", "last_error")
+    counted = ("sent", "received", "dropped", "skipped", "restarts", "last_error")
     publication_type = DeltaPublication
 
     def open(self) -> None:
@@ -188,6 +217,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._asking_next: dict[ReturnPath, object] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
+        self._names = [*self.model.arguments.required, *self.model.arguments.optional]
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -228,7 +258,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._asking, self._asking_next = self._asking_next, {}
         with self.publication.out.lock:
             log = self.publication.log
-            now, value = (log.epoch, log.number, log.own_count), log.value
+            now, value = (log.epoch, log.number, log.own_count, log.is_loading), log.value
         if self._snapshot is None or self._snapshot.now != now:
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
         self.inbox.has_work = True
@@ -263,13 +293,20 @@ class DeltaOut(OutState[DeltaPublication]):
         with self.publication.out.lock:
             log = self.publication.log
             deltas, count = log.since(request.epoch, request.after), log.own_count
-        if deltas is None or request.epoch is None:
+            is_loading = log.is_loading
+        if deltas is None or request.epoch is None or is_loading:
             return None
-        reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch, count=count)
+        reply = encode_fill(
+            deltas,
+            request.workflow_id,
+            epoch=request.epoch,
+            count=count,
+            interval_s=self._heartbeat_s,
+        )
         return reply if len(reply) <= self.publication.out.max_bytes else None
 
     def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
-        epoch, number, count = packed.now
+        epoch, number, count, is_loading = packed.now
         reply = encode_snapshot_reply(
             packed.packing.raw,
             number,
@@ -277,6 +314,9 @@ class DeltaOut(OutState[DeltaPublication]):
             epoch=epoch,
             cuts=packed.packing.cuts,
             count=count,
+            loading=is_loading,
+            interval_s=self._heartbeat_s,
+            fields=self._names,
         )
         if len(reply) <= self.publication.out.max_bytes:
             return reply

@@ -35,6 +35,7 @@ class FullIn(InState):
         """Act on a deadline of the replica."""
         now = monotonic()
         self._act(self._replica.on_tick(now), None)
+        self.tell_trouble()
         self.read()
         self.renew_if_silent(self._replica.status(now).age_s)
         self.wait_until(self._replica.next_deadline)
@@ -47,8 +48,11 @@ class FullIn(InState):
             envelope.epoch,
             envelope.number,
             lambda: self._arguments.decoded(envelope.args),
+            interval_s=envelope.interval_s,
         )
         self._act(actions, envelope.workflow_id, len(message))
+        if self._told or self._replica.trouble is not None:
+            self.tell_trouble()
 
     def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
         for action in actions:

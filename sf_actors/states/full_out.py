@@ -58,7 +58,10 @@ class FullPublication(Publication):
             if out.socket is None:
                 self.require_not_stopped()
             number = self._number + 1
-            frame = out.topic + encode_published(checked, workflow_id, out.epoch, number)
+            packed = encode_published(
+                checked, workflow_id, out.epoch, number, self.model.creation["heartbeat_s"]
+            )
+            frame = out.topic + packed
             if len(frame) > out.max_bytes:
                 raise out.too_large("update", frame)
             self._number, self._frame = number, frame

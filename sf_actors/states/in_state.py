@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.definition.signature import WithUpdate
 from sf_actors.log.throttle import Throttle
+from sf_actors.replication.reasons import Reason
 from sf_actors.replication.status import Phase
 from sf_actors.states.update_calls import UpdateCall, UpdateCalls
 from sf_actors.user_code.update import Update
@@ -43,6 +44,7 @@ class InState(Reader):
         "dropped",
         "queued",
         "conflated",
+        "skipped",
         "restarts",
         "last_error",
         "handler_s",
@@ -65,6 +67,9 @@ class InState(Reader):
         self._call = handler.function if isinstance(handler, WithUpdate) else handler
         self.calls = UpdateCalls(self)
         self._phase_lines = Throttle(burst=20)
+        #: the reasons that were said since the state was LIVE
+        self._told: set[Reason] = set()
+        self._told_of_interval = False
         self._cell: StateSlot | None = None
 
     def show(self, replica: Replica | FullReplica) -> None:
@@ -77,6 +82,7 @@ class InState(Reader):
         """Return the status, which is never ahead of the value that `states` shows; any thread."""
         epoch, number, phase = self._visible
         status = self._followed.status(monotonic())
+        self.counters.skipped = status.skipped
         if status.phase is Phase.STALE:
             phase = Phase.STALE
         conflated = self.counters.conflated
@@ -170,6 +176,34 @@ class InState(Reader):
         super().on_drain()
         self.calls.drain()
         self.inbox.deadline = None
+
+    def tell_trouble(self) -> None:
+        """Say why the state is not LIVE, each reason once until it is."""
+        trouble = self._followed.trouble
+        if trouble is None:
+            if self._told and self._followed.phase is Phase.LIVE:
+                self._told.clear()
+        elif trouble[0] not in self._told:
+            self._told.add(trouble[0])
+            # whoever reaches the publisher's bus can bring it about as often as he likes
+            left_out = self.throttle.admit("not followed", monotonic())
+            if left_out is not None:
+                log = self.run_context.log
+                (log.info if trouble[0] is Reason.LOADING else log.warning)(
+                    "state cannot be followed",
+                    state=self.model.name,
+                    number=self._visible[1],
+                    reason=trouble[1],
+                    **({"left_out": left_out} if left_out else {}),
+                )
+        if self._followed.is_stale_after_raised and not self._told_of_interval:
+            self._told_of_interval = True
+            self.run_context.log.warning(
+                "stale_after_s is less than two heartbeats of the publisher: raised",
+                state=self.model.name,
+                stale_after_s=self._longest_silence_s,
+                in_force_s=self._followed.stale_after_s,
+            )
 
     def tell_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase and call the function that wants to know."""

@@ -93,6 +93,9 @@ class Publication(ABC):
     def take_epoch(self, epoch: int) -> None:  # noqa: B027 - not every one keeps it
         """Let updates belong to another run from now on; with the lock held."""
 
+    def loaded(self) -> None:  # noqa: B027 - not every one loads
+        """Take the value for the real one though nothing was published: all is loaded."""
+
     def detach(self) -> None:
         """Send no more."""
         with self.out.lock:
@@ -200,6 +203,10 @@ class OutState(SocketActor, Generic[P]):
         """Look for subscriptions."""
         if isinstance(message, SubscriptionWaits):
             self._publisher.touched()
+
+    def on_begin(self) -> None:
+        """Let replicas take the value, since `init_function` has returned."""
+        self.publication.loaded()
 
     def on_drain(self) -> None:
         """Go on: handlers that still run may update the state."""

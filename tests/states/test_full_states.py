@@ -133,14 +133,18 @@ def test_heartbeats_repeat_the_value_and_the_handler_is_called_once() -> None:
         assert follower.phases.empty()
 
 
-def test_silence_makes_a_replica_stale_and_a_heartbeat_live_again() -> None:
+def test_silence_makes_a_replica_stale_and_a_heartbeat_live_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with (
-        leading(model(OUT, heartbeat_s=0.6)) as leader,
+        leading(model(OUT, heartbeat_s=0.05)) as leader,
         following(model(IN, stale_after_s=0.2), towards(leader.addresses)) as follower,
     ):
         leader.send(**ONE)
         follower.wait_for_phase(Phase.LIVE)
-        status = follower.wait_for_phase(Phase.STALE)
+        with monkeypatch.context() as silenced:
+            silenced.setattr(leader.actor.publication, "send_sign_of_life", lambda: None)
+            status = follower.wait_for_phase(Phase.STALE)
         assert status.age_s is not None
         assert status.age_s >= 0.2
         assert follower.value == ONE

@@ -1,0 +1,180 @@
+"""What replicas make of publishers that load, number themselves, lack fields or are two."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sf_actors.replication.status import Phase
+from sf_actors.testing import module_of, running
+from tests.support.state_pair import following, leading, model, towards
+from tests.support.waiting import PATIENCE_S, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+N = {"n": int}
+NUMBERED = {
+    "required_state_arguments": {"current_num": int, "is_snapshot": bool},
+}
+
+
+@contextmanager
+def publishing(
+    addresses: dict[str, str], init: Callable[..., Any], **declared: Any
+) -> Iterator[Any]:
+    """Run a publisher of `book` whose `init_function` may take long, started in a thread."""
+    module = module_of(
+        "loads",
+        state_models={"out": {"book": model("delta_update_out", declared or N, heartbeat_s=0.1)}},
+        init_function=init,
+    )
+    with running(module, addresses={"states": {"out": {"book": addresses}}}) as service:
+        yield service
+
+
+def test_a_publisher_that_loads_is_no_empty_one(new_address: Callable[[], str]) -> None:
+    addresses = {"publisher": new_address(), "replyer": new_address()}
+    loaded, goes_on = threading.Event(), threading.Event()
+
+    def fill(to_send: Any) -> None:
+        to_send("state", "book", {"n": 7})
+
+    def load(to_send: Any) -> None:
+        loaded.set()
+        goes_on.wait(PATIENCE_S)
+        to_send("state", "book", {"n": 8})
+
+    def run_anew() -> None:
+        with publishing(addresses, load):
+            until(lambda: follower.value == {"n": 8})
+
+    with following(
+        model("delta_update_in", N, heartbeat_s=0.1, stale_after_s=1.0), towards(addresses)
+    ) as follower:
+        with publishing(addresses, fill):
+            until(lambda: follower.status.phase is Phase.LIVE)
+        second = threading.Thread(target=run_anew)
+        second.start()
+        assert loaded.wait(PATIENCE_S)
+        until(lambda: "loading" in str(follower.status.error))
+        assert follower.status.phase is not Phase.LIVE
+        assert follower.value == {"n": 7}
+        goes_on.set()
+        until(lambda: follower.value == {"n": 8} and follower.status.phase is Phase.LIVE)
+        second.join(PATIENCE_S)
+
+
+def test_a_publisher_that_has_loaded_nothing_is_an_empty_one(
+    new_address: Callable[[], str],
+) -> None:
+    addresses = {"publisher": new_address(), "replyer": new_address()}
+    with following(
+        model("delta_update_in", N, heartbeat_s=0.1, stale_after_s=1.0), towards(addresses)
+    ) as follower:
+        with publishing(addresses, lambda to_send: to_send("state", "book", {"n": 7})):
+            until(lambda: follower.status.phase is Phase.LIVE)
+        with publishing(addresses, lambda: None):
+            until(lambda: follower.value == {} and follower.status.phase is Phase.LIVE)
+
+
+def test_numbers_of_the_caller_are_any_integers() -> None:
+    with (
+        leading(model("delta_update_out", N) | NUMBERED) as leader,
+        following(model("delta_update_in", N) | NUMBERED, towards(leader.addresses)) as follower,
+    ):
+        assert leader.send(n=0, current_num=-1, is_snapshot=True) == -1
+        until(lambda: follower.status.number == -1 and follower.value == {"n": 0})
+        for number in (0, 1, 2):
+            assert leader.send(n=number, current_num=number, is_snapshot=False) == number
+        assert leader.send(n=99, current_num=-100, is_snapshot=False) is None
+        until(lambda: follower.status.skipped == 1)
+        assert follower.value == leader.service.states["book"] == {"n": 2}
+        assert follower.status.phase is Phase.LIVE
+        assert leader.stats["skipped"] == 1
+        assert leader.send(n=5, current_num=-5, is_snapshot=True) == -5
+        until(lambda: follower.value == {"n": 5} and follower.status.number == -5)
+        assert leader.send(n=6, current_num=-4, is_snapshot=False) == -4
+        until(lambda: follower.value == {"n": 6} and follower.status.number == -4)
+
+
+def test_a_skipped_update_is_told_once(tmp_path: Path) -> None:
+    log = tmp_path / "book.log"
+    module = module_of(
+        "numbers", state_models={"out": {"book": model("delta_update_out", N) | NUMBERED}}
+    )
+    free = {"publisher": "127.0.0.1:0", "replyer": "127.0.0.1:0"}
+    with running(
+        module, addresses={"states": {"out": {"book": free}}}, log_path=str(log)
+    ) as service:
+        for number in (3, 1, 2):
+            service.to_send("book", {"n": 1, "current_num": number, "is_snapshot": False})
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["number"] for line in lines if "skipped" in line["event"]] == [1]
+
+
+def warnings_of(log: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line for line in lines if line["level"] == "warning"]
+
+
+@pytest.mark.parametrize("what", ["lacks a field", "nobody answers"])
+def test_a_replica_says_once_why_it_is_not_live(
+    what: str, new_address: Callable[[], str], tmp_path: Path
+) -> None:
+    log = tmp_path / "follower.log"
+    following_model = model("delta_update_in", N, heartbeat_s=0.1, stale_after_s=0.4)
+    if what == "lacks a field":
+        following_model["required_state_arguments"] = {"extra": int}
+    with leading(model("delta_update_out", N, heartbeat_s=0.1)) as leader:
+        leader.send(n=1)
+        addresses = towards(leader.addresses)
+        if what == "nobody answers":
+            addresses = addresses | {"requester": new_address()}
+        module = module_of("follows", state_models={"in": {"book": following_model}})
+        with running(
+            module, addresses={"states": {"in": {"book": addresses}}}, log_path=str(log)
+        ) as service:
+            expected = {
+                "lacks a field": "extra",
+                "nobody answers": "nobody has answered",
+            }[what]
+            until(lambda: expected in str(service.states.status("book").error))
+            assert service.states.status("book").phase is not Phase.LIVE
+            until(lambda: len(warnings_of(log)) >= 1)
+    told = [line for line in warnings_of(log) if expected in str(line.get("reason"))]
+    assert len(told) == 1
+
+
+def test_a_stale_after_below_two_heartbeats_is_raised_and_said(tmp_path: Path) -> None:
+    log = tmp_path / "follower.log"
+    with leading(model("delta_update_out", N, heartbeat_s=0.5)) as leader:
+        leader.send(n=1)
+        module = module_of(
+            "follows",
+            state_models={"in": {"book": model("delta_update_in", N, stale_after_s=0.2)}},
+        )
+        addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
+        with running(module, addresses=addresses, log_path=str(log)) as service:
+            assert service.states.wait(timeout_s=PATIENCE_S)
+            assert not threading.Event().wait(0.7)
+            assert service.states.status("book").phase is Phase.LIVE
+    assert ["in_force_s" in line for line in warnings_of(log)] == [True]
+
+
+def test_of_two_starts_the_later_has_the_larger_epoch() -> None:
+    epochs = []
+    for _ in range(2):
+        with (
+            leading(model("delta_update_out", N)) as leader,
+            following(model("delta_update_in", N), towards(leader.addresses)) as follower,
+        ):
+            leader.send(n=1)
+            assert follower.states.wait(timeout_s=PATIENCE_S)
+            epochs.append(follower.status.epoch)
+    assert epochs[0] < epochs[1]
