@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sf_actors.storage.layout import Head
 
-SMALL_BYTES: Final = 256 * 1024
+SMALL_BYTES: Final = 512 * 1024
 """What a log may have however small the value is, and the file beyond its share of the value."""
 
 STEP_BYTES: Final = 256 * 1024
@@ -51,7 +51,7 @@ def log_limit(head: Head) -> int:
 
 def file_limit(size: float) -> int:
     """Return how many bytes the file may have after a compaction, for a value of this size."""
-    return int(size * 5 / 2) + 2 * SMALL_BYTES
+    return int(size * 5 / 2) + SMALL_BYTES
 
 
 def compacting(

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sf_actors.replication.values.patch import PatchRefused, merge, with_part
-from sf_actors.replication.values.persistent_map import EMPTY, Map
+from sf_actors.replication.values.persistent_map import EMPTY, Map, free_gradually
 from sf_actors.replication.values.pieces import Packing, piece_of
 from sf_actors.schema.explain import reason_for
 from sf_actors.schema.limits import refuse_extension
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
+from sf_actors.wire.msgpack import is_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -162,10 +163,17 @@ def items_of(value: Mapping[Any, Any]) -> int:
     return sum(1 + (len(item) if type(item) in {Map, dict} else 0) for item in value.values())
 
 
-def pieces_of(packing: Packing) -> Iterator[bytes | None]:
-    """Pack a value and give its pieces; None wherever it has packed for a while."""
+def pieces_of(packing: Packing, value: Any) -> Iterator[bytes | None]:
+    """Pack a value and give its pieces; None wherever it has packed for a while.
+
+    :param value: of the packing; the caller should keep no reference
+    """
     while not packing.step():
         yield None
+    if type(value) is Map:
+        held = [value]
+        del value
+        free_gradually(held)
     yield from _pieces(packing.raw, packing.cuts)
 
 
@@ -175,6 +183,8 @@ def pieces_of_packed(content: bytes, cuts: list[Cut] | None) -> Iterator[bytes |
 
 
 def _pieces(content: bytes | msgspec.Raw, cuts: list[Cut] | None) -> Iterator[bytes]:
+    if not is_map(memoryview(content)[0]):
+        content = _unpacked(content)
     if not cuts:
         yield bytes(content)
         return
@@ -185,6 +195,9 @@ def _pieces(content: bytes | msgspec.Raw, cuts: list[Cut] | None) -> Iterator[by
         except ValueError as error:
             raise Misfit(str(error)) from None
         end = cut.end
+
+
+_unpacked = msgspec.msgpack.Decoder(bytes).decode
 
 
 def _join(fields: dict[Any, Any], part: dict[Any, Any]) -> int:

@@ -22,7 +22,7 @@ from weakref import WeakSet
 
 from sf_actors.errors import StoreError
 from sf_actors.log.trusted import is_foreign, make_folder, resolved
-from sf_actors.storage.layout import APPLICATION_ID, FORMAT, Head, create_tables
+from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_C
 _BUSY_S: Final = 1.0
 
 #: Pages in the write-ahead log from which on they are copied into the file.
-_WAL_PAGES: Final = 512
+_WAL_PAGES: Final = 256
 
 AWAY: Final = "move it away to begin with an empty state"
 
@@ -123,7 +123,7 @@ class StoreFile:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}").fetchall()
-            connection.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * 4096}").fetchall()
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * PAGE_BYTES}").fetchall()
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:

@@ -67,7 +67,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An update in the log.
 
-    :ivar content: of `state`, as on the wire
+    :ivar content: of `state`, as on the wire, or that packed once more as bytes
     :ivar cuts: the runs of a large one
     """
 

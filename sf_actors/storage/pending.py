@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 MOST_UPDATES: Final = 50_000
 MOST_BYTES: Final = 8 * 1024 * 1024
 
-#: An update: number, whether it is a whole value, content, cuts, size.
-Waiting = tuple[int, bool, "bytes | Mapping[str, Any]", "list[Cut] | None", int]
+#: An update as it is written: number, whether it is a whole value, content, cuts.
+Waiting = tuple[int, bool, "bytes | Mapping[str, Any]", "list[Cut] | None"]
 
 
 class Batch(NamedTuple):
     """Updates taken to be written.
 
     :ivar updates: none if they were left out
+    :ivar sizes: of each, in bytes
     :ivar first: the count of the first update, with those that `updates` leaves out since a whole
         value replaced them
     :ivar last: the count of the last one
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     """
 
     updates: list[Waiting]
+    sizes: list[int]
     first: int
     last: int
     has_left_out: bool
@@ -45,6 +47,7 @@ class Pending:
     __slots__ = (
         "_bytes",
         "_is_idle",
+        "_sizes",
         "_updates",
         "_waking",
         "count",
@@ -60,6 +63,8 @@ class Pending:
         #: updates are missing until the value is taken whole
         self.has_left_out = False
         self._updates: list[Waiting] = []
+        self._sizes: list[int] = []
+        #: of the updates, but for a whole value
         self._bytes = 0
         self._is_idle = False
         self._waking = LightEvent()
@@ -84,34 +89,36 @@ class Pending:
         if not self.has_left_out:
             if is_whole:
                 # what comes before makes no difference any more
-                self._updates.clear()
-                self._bytes = 0
+                self._clear()
             else:
                 self._bytes += size
-            self._updates.append((number, is_whole, content, cuts, size))
+            self._updates.append((number, is_whole, content, cuts))
+            self._sizes.append(size)
             if self._bytes > MOST_BYTES or len(self._updates) > MOST_UPDATES:
                 self.leave_out()
         if self._is_idle:
             self._is_idle = False
             self._waking.set()
 
+    def _clear(self) -> None:
+        self._updates, self._sizes = [], []
+        self._bytes = 0
+
     def leave_out(self) -> None:
         """Drop what waits; the value is to be written whole."""
-        self._updates = []
-        self._bytes = 0
+        self._clear()
         self.has_left_out = True
 
     def take(self) -> Batch:
         """Return what waits."""
-        updates, self._updates = self._updates, []
-        self._bytes = 0
         first, self.taken = self.taken + 1, self.count
-        return Batch(updates, first, self.count, self.has_left_out)
+        batch = Batch(self._updates, self._sizes, first, self.count, self.has_left_out)
+        self._clear()
+        return batch
 
     def take_whole(self) -> None:
         """Note that the value is taken as of now: updates count again."""
-        self._updates = []
-        self._bytes = 0
+        self._clear()
         self.has_left_out = False
         self.taken = self.count
 

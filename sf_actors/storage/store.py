@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from sf_actors.log import Logger
     from sf_actors.schema.schema import Schema
-    from sf_actors.storage.layout import Head
-    from sf_actors.storage.reading import Kept
+    from sf_actors.storage.reading import Found, Kept
 
 #: How long `close` waits for the thread once it has given up, in seconds.
 _GIVING_UP_S = 1.0
@@ -37,22 +36,14 @@ class Store:
         that `begin` was given held
     """
 
-    def __init__(
-        self,
-        file: StoreFile,
-        contents: Contents,
-        head: Head,
-        kept: Kept,
-        log_bytes: int,
-        where: str,
-    ) -> None:
+    def __init__(self, file: StoreFile, contents: Contents, found: Found, where: str) -> None:
         self._file = file
         self._contents = contents
-        self._head = head
-        self._last = kept.last
-        self._log_bytes = log_bytes
+        self._head = found.head
+        self._last = found.kept.last
+        self._log_bytes = found.log_bytes
         self._where = where
-        self._pending = Pending(kept.last)
+        self._pending = Pending(found.kept.last)
         self.append = self._pending.append
         self._writer: Writer | None = None
         self._log: Logger | None = None
@@ -81,11 +72,11 @@ class Store:
         contents = Contents(arguments, is_single=is_single)
         file = StoreFile(path, where)
         try:
-            kept, head, log_bytes = read(file, contents, arguments.shape)
+            found = read(file, contents, arguments.shape)
         except BaseException:
             file.close()
             raise
-        return cls(file, contents, head, kept, log_bytes, where), kept
+        return cls(file, contents, found, where), found.kept
 
     @property
     def count(self) -> int:

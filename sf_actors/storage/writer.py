@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from time import monotonic
+from itertools import pairwise
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import Raw
 
 from sf_actors.errors import SfActorsError
 from sf_actors.log.throttle import Throttle
@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from sf_actors.log import Logger
     from sf_actors.storage.contents import Contents
     from sf_actors.storage.file import StoreFile
-    from sf_actors.storage.pending import Pending, Waiting
+    from sf_actors.storage.pending import Batch, Pending, Waiting
 
 BATCH_S: Final = 0.025
 """How long updates are collected; writing them may take as long, and 50 ms are promised."""
+
+_LEAST_S: Final = 0.002
+"""The same while other threads compute without a pause, so that writing takes longer."""
 
 RETRY_S: Final = 0.1
 LONGEST_RETRY_S: Final = 2.0
@@ -49,7 +52,12 @@ LOOK_S: Final = 1.0
 """How often the file is compared with a value that may have become smaller."""
 
 #: Most updates of one row, packed in one go.
-_ROW_UPDATES: Final = 500
+_ROW_UPDATES: Final = 2_000
+
+#: Time for steps of a compaction in one turn, in seconds.
+_STEPS_S: Final = 0.005
+_URGENT_STEPS_S: Final = 0.015
+"""The same when the log grows fast while it is replaced; then there are no rests either."""
 
 #: Most time that other threads get after a step of a compaction, in seconds.
 _LONGEST_REST_S: Final = 0.02
@@ -98,7 +106,10 @@ class Writer(threading.Thread):
         self._is_connected = True
         self._has_begun = False
         self._steps: Iterator[Head | None] | None = None
-        self._took_s = 0.0
+        #: the last turn, and the processor time of it
+        self._took_s = self._worked_s = 0.0
+        #: the last turn failed; the pause after it, 0 again when all is written
+        self._has_failed = False
         self._retry_s = 0.0
         self._compacts_from = 0.0
         self._looks_from = 0.0
@@ -119,13 +130,13 @@ class Writer(threading.Thread):
         try:
             while not self._is_done():
                 self._rest()
-                began = monotonic()
+                began, worked = monotonic(), thread_time()
                 try:
                     self._turn()
                     self._succeeded()
                 except (sqlite3.Error, OSError, SfActorsError, RuntimeError) as fault:
                     self._failed(fault)
-                self._took_s = monotonic() - began
+                self._took_s, self._worked_s = monotonic() - began, thread_time() - worked
         finally:
             with self._lock:
                 self._pending.leave_out()
@@ -176,20 +187,23 @@ class Writer(threading.Thread):
 
     def _rest(self) -> None:
         """Wait until there is something to do, and others have had their turn."""
-        if self._retry_s:
+        if self._has_failed:
             pause_s = RETRY_S if self._is_closing else self._retry_s
         elif self._is_closing or not self._has_begun:
             return
         elif self._steps is not None:
-            pause_s = min(self._took_s, _LONGEST_REST_S)
+            pause_s = 0.0 if self._is_urgent() else min(self._worked_s, _LONGEST_REST_S)
         else:
             with self._lock:
                 is_empty = self._pending.is_empty()
             if is_empty:
                 self._pending.wait(self._until_look_s())
-            pause_s = BATCH_S
+            pause_s = max(_LEAST_S, BATCH_S - self._took_s)
         self._hurry.wait(pause_s)
         self._hurry.clear()
+
+    def _is_urgent(self) -> bool:
+        return self._log_bytes > 3 * log_limit(self._head) // 2
 
     def _until_look_s(self) -> float | None:
         if self._looked_at == self._end:
@@ -200,13 +214,17 @@ class Writer(threading.Thread):
         """Write what waits, then a step of a compaction."""
         if not self._has_begun:
             self._begin()
-        updates, first, last = self._take()
-        if updates:
-            self._write(updates, first, last)
+        batch = self._take()
+        if batch.updates:
+            self._write(batch)
         if self._steps is None:
             return
+        until = monotonic() + (_URGENT_STEPS_S if self._is_urgent() else _STEPS_S)
         try:
-            self._step(self._steps)
+            while self._steps is not None:
+                self._step(self._steps)
+                if monotonic() >= until:
+                    break
         except (sqlite3.Error, OSError, SfActorsError, RuntimeError) as fault:
             self._steps = None
             if not self._is_connected:
@@ -228,39 +246,44 @@ class Writer(threading.Thread):
         write_head(self._connection, head)
         self._head = head
 
-    def _take(self) -> tuple[list[Waiting], int, int]:
-        """Return the updates to write with the first and last count; begin a compaction if due."""
+    def _take(self) -> Batch:
+        """Return the updates to write; begin a compaction if one is due."""
         file_bytes = self._file_bytes_to_look_at()
         with self._lock:
             batch = self._pending.take()
-            updates, first, last = batch.updates, batch.first, batch.last
-            is_replaced = bool(updates) and updates[0][1] and updates[0][4] > CHUNK_BYTES
+            updates, last = batch.updates, batch.last
+            is_replaced = bool(updates) and updates[0][1] and batch.sizes[0] > CHUNK_BYTES
             if self._steps is not None:
                 if is_replaced:
                     # one after the other: then the value of that time is written whole
                     self._pending.leave_out()
-                    updates = []
-                return updates, first, last
+                    updates.clear()
+                return batch
             is_disconnected = is_replaced or batch.has_left_out
             if not (is_disconnected or self._is_due(file_bytes)):
-                return updates, first, last
+                return batch
             if is_replaced and updates[0][3]:
+                del batch.sizes[0]
                 whole = _packed_whole(updates.pop(0), last - len(updates))
             else:
-                number, value = self._current()
-                self._pending.take_whole()
-                pieces = pieces_of(self._contents.packing(value))
-                whole = Whole(last, number, items_of(value), pieces)
+                whole = self._whole_of_now(last)
                 if is_disconnected:
-                    updates = []
+                    updates.clear()
         if is_disconnected:
-            first = whole.last + 1
+            batch = batch._replace(first=whole.last + 1)
             self._connected_end = self.written
             self._end = whole.last
             self._is_connected = False
         self._later_bytes = 0
         self._steps = compacting(self._connection, lambda: self._head, whole, self._chain)
-        return updates, first, last
+        return batch
+
+    def _whole_of_now(self, last: int) -> Whole:
+        """Take the value as of now; with the lock held."""
+        number, value = self._current()
+        self._pending.take_whole()
+        pieces = pieces_of(self._contents.packing(value), value)
+        return Whole(last, number, items_of(value), pieces)
 
     def _is_due(self, file_bytes: int | None) -> bool:
         if self._is_closing or monotonic() < self._compacts_from:
@@ -281,21 +304,17 @@ class Writer(threading.Thread):
         self._looked_at = self._end
         return pages(self._connection)[0] * PAGE_BYTES
 
-    def _write(self, updates: list[Waiting], first: int, last: int) -> None:
+    def _write(self, batch: Batch) -> None:
         """Append updates to the log, all or none."""
         rows: list[Row] = []
-        chain = self._chain
-        begin, count = 0, last - len(updates)
-        while begin < len(updates):
-            end, row_bytes = begin, 0
-            while end < min(len(updates), begin + _ROW_UPDATES) and row_bytes < ROW_BYTES:
-                row_bytes += updates[end][4]
-                end += 1
-            body = encode([_entry(update) for update in updates[begin:end]])
-            rows.append(Row(chain, first, count + end, body))
-            begin, first = end, count + end + 1
+        updates, first = batch.updates, batch.first
+        ends = _row_ends(batch.sizes)
+        for begin, end in pairwise((0, *ends)):
+            last = batch.last - len(updates) + end
+            rows.append(Row(self._chain, first, last, encode(updates[begin:end])))
+            first = last + 1
         size = insert(self._connection, "log", rows)
-        self._end = last
+        self._end = batch.last
         self._log_bytes += size
         self._later_bytes += size
 
@@ -315,7 +334,8 @@ class Writer(threading.Thread):
             self._steps = None
 
     def _succeeded(self) -> None:
-        if self._retry_s:
+        self._has_failed = False
+        if self._retry_s and self.written == self._pending.taken:
             self._retry_s = 0.0
             self._log.info("the store is written again", store=self._file.path)
         with self._progress:
@@ -328,6 +348,7 @@ class Writer(threading.Thread):
         self._steps = None
         self._end = self.written
         self._is_connected = True
+        self._has_failed = True
         self._retry_s = min(max(2 * self._retry_s, RETRY_S), LONGEST_RETRY_S)
         self._tell(fault)
 
@@ -346,13 +367,21 @@ class Writer(threading.Thread):
 _DONE: Final = object()
 
 
-def _entry(update: Waiting) -> tuple[object, ...]:
-    number, is_whole, content, cuts, _ = update
-    return number, is_whole, Raw(content) if type(content) is bytes else content, cuts
+def _row_ends(sizes: list[int]) -> list[int]:
+    """Return where rows of updates of these sizes end."""
+    ends: list[int] = []
+    count = row_bytes = 0
+    for at, size in enumerate(sizes, 1):
+        count += 1
+        row_bytes += size
+        if row_bytes >= ROW_BYTES or count == _ROW_UPDATES:
+            ends.append(at)
+            count = row_bytes = 0
+    return [*ends, len(sizes)] if count else ends
 
 
 def _packed_whole(update: Waiting, last: int) -> Whole:
-    number, _, content, cuts, _ = update
+    number, _, content, cuts = update
     packed = content if type(content) is bytes else encode(content)
     items = sum(cut.count for cut in cuts or ())
     return Whole(last, number, items, pieces_of_packed(packed, cuts))
