@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from sf_actors.storage.layout import Head
 
-SMALL_BYTES: Final = 512 * 1024
+SMALL_BYTES: Final = 1024 * 1024
 """What a log may have however small the value is, and the file beyond its share of the value."""
 
 STEP_BYTES: Final = 256 * 1024
 """Bytes of pieces that are written in one step."""
 
 #: Pages that are given back to the disk in one step.
-_PAGES_AT_ONCE: Final = 64
+_PAGES_AT_ONCE: Final = 256
 
 
 class Whole(NamedTuple):
@@ -128,10 +128,16 @@ def _shrunk(connection: sqlite3.Connection, limit: int) -> Iterator[None]:
 
     The others are kept, since the log will need them soon.
     """
+    has_shrunk = False
     while True:
         count, free = pages(connection)
         too_many = min(count - limit, free, _PAGES_AT_ONCE)
         if too_many <= 0:
-            return
-        connection.execute(f"PRAGMA incremental_vacuum({too_many})").fetchall()
+            break
+        # `execute` would do a step of it, which is a page
+        connection.executescript(f"PRAGMA incremental_vacuum({too_many})")
+        has_shrunk = True
         yield None
+    if has_shrunk:
+        # the file itself is cut when the write-ahead log is copied into it
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

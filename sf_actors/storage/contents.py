@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _STATE_PREFIX = b"\x81\xa5state"
 _NO_FIELDS = b"\x80"
 
-JOINED_AT_ONCE = 50_000
+JOINED_AT_ONCE = 250_000
 """Items that are collected before they become part of the value; each time copies many nodes."""
 
 
@@ -177,7 +177,7 @@ def pieces_of(packing: Packing, value: Any) -> Iterator[bytes | None]:
     yield from _pieces(packing.raw, packing.cuts)
 
 
-def pieces_of_packed(content: bytes, cuts: list[Cut] | None) -> Iterator[bytes | None]:
+def pieces_of_packed(content: bytes, cuts: list[Cut]) -> Iterator[bytes | None]:
     """Give the pieces of a value that is packed."""
     yield from _pieces(content, cuts)
 

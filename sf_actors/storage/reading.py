@@ -11,6 +11,7 @@ from sf_actors.replication.values.pending import PendingPatches
 from sf_actors.storage.contents import Misfit, joined
 from sf_actors.storage.layout import Damaged, Head, footprint, read_entries, read_head, rows
 from sf_actors.wire.msgpack import items_of
+from sf_actors.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +74,12 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> Found:
     except Misfit as misfit:
         advice = "make the model fit, or move the file away to begin with an empty state"
         raise file.refused("a value that fits the model", f"another: {misfit}", advice) from None
-    except (Damaged, sqlite3.DatabaseError, msgspec.MsgspecError) as fault:
+    except (Damaged, sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError) as fault:
         if isinstance(fault, sqlite3.OperationalError) and "lock" in str(fault):
-            raise file.refused("a file of our own", fault, "end who uses it") from None
-        raise file.refused("a store as it was written", f"a damaged one: {fault}") from None
+            raise file.refused("a file of our own", cut(str(fault)), "end who uses it") from None
+        raise file.refused(
+            "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
+        ) from None
     return Found(Kept(held.value, number, last, head.epoch or None), head, log_bytes)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from itertools import pairwise
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,9 +14,7 @@ from sf_actors.log.throttle import Throttle
 from sf_actors.storage.compaction import Whole, compacting, file_limit, log_limit
 from sf_actors.storage.contents import items_of, pieces_of, pieces_of_packed
 from sf_actors.storage.layout import (
-    CHUNK_BYTES,
     PAGE_BYTES,
-    ROW_BYTES,
     Head,
     Row,
     insert,
@@ -25,7 +22,7 @@ from sf_actors.storage.layout import (
     write_head,
 )
 from sf_actors.sync.event import LightEvent
-from sf_actors.wire.envelope import encode
+from sf_actors.wire.msgpack import array_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +30,8 @@ if TYPE_CHECKING:
     from sf_actors.log import Logger
     from sf_actors.storage.contents import Contents
     from sf_actors.storage.file import StoreFile
-    from sf_actors.storage.pending import Batch, Pending, Waiting
+    from sf_actors.storage.pending import Batch, Large, Pending
+    from sf_actors.wire.messages import Cut
 
 BATCH_S: Final = 0.025
 """How long updates are collected; writing them may take as long, and 50 ms are promised."""
@@ -50,9 +48,6 @@ COMPACTION_RETRY_S: Final = 5.0
 
 LOOK_S: Final = 1.0
 """How often the file is compared with a value that may have become smaller."""
-
-#: Most updates of one row, packed in one go.
-_ROW_UPDATES: Final = 2_000
 
 #: Time for steps of a compaction in one turn, in seconds.
 _STEPS_S: Final = 0.005
@@ -203,7 +198,7 @@ class Writer(threading.Thread):
         self._hurry.clear()
 
     def _is_urgent(self) -> bool:
-        return self._log_bytes > 3 * log_limit(self._head) // 2
+        return self._log_bytes > 2 * log_limit(self._head)
 
     def _until_look_s(self) -> float | None:
         if self._looked_at == self._end:
@@ -215,7 +210,7 @@ class Writer(threading.Thread):
         if not self._has_begun:
             self._begin()
         batch = self._take()
-        if batch.updates:
+        if batch.rows:
             self._write(batch)
         if self._steps is None:
             return
@@ -251,24 +246,22 @@ class Writer(threading.Thread):
         file_bytes = self._file_bytes_to_look_at()
         with self._lock:
             batch = self._pending.take()
-            updates, last = batch.updates, batch.last
-            is_replaced = bool(updates) and updates[0][1] and batch.sizes[0] > CHUNK_BYTES
+            large = batch.large
             if self._steps is not None:
-                if is_replaced:
+                if large is not None:
                     # one after the other: then the value of that time is written whole
                     self._pending.leave_out()
-                    updates.clear()
+                    batch.rows.clear()
                 return batch
-            is_disconnected = is_replaced or batch.has_left_out
+            is_disconnected = large is not None or batch.has_left_out
             if not (is_disconnected or self._is_due(file_bytes)):
                 return batch
-            if is_replaced and updates[0][3]:
-                del batch.sizes[0]
-                whole = _packed_whole(updates.pop(0), last - len(updates))
+            if large is not None and large.cuts:
+                whole = _whole_of(large, large.cuts)
             else:
-                whole = self._whole_of_now(last)
+                whole = self._whole_of_now(batch.last)
                 if is_disconnected:
-                    updates.clear()
+                    batch.rows.clear()
         if is_disconnected:
             batch = batch._replace(first=whole.last + 1)
             self._connected_end = self.written
@@ -307,11 +300,9 @@ class Writer(threading.Thread):
     def _write(self, batch: Batch) -> None:
         """Append updates to the log, all or none."""
         rows: list[Row] = []
-        updates, first = batch.updates, batch.first
-        ends = _row_ends(batch.sizes)
-        for begin, end in pairwise((0, *ends)):
-            last = batch.last - len(updates) + end
-            rows.append(Row(self._chain, first, last, encode(updates[begin:end])))
+        first = batch.first
+        for body, count, last in batch.rows:
+            rows.append(Row(self._chain, first, last, b"".join((array_header(count), body))))
             first = last + 1
         size = insert(self._connection, "log", rows)
         self._end = batch.last
@@ -367,21 +358,6 @@ class Writer(threading.Thread):
 _DONE: Final = object()
 
 
-def _row_ends(sizes: list[int]) -> list[int]:
-    """Return where rows of updates of these sizes end."""
-    ends: list[int] = []
-    count = row_bytes = 0
-    for at, size in enumerate(sizes, 1):
-        count += 1
-        row_bytes += size
-        if row_bytes >= ROW_BYTES or count == _ROW_UPDATES:
-            ends.append(at)
-            count = row_bytes = 0
-    return [*ends, len(sizes)] if count else ends
-
-
-def _packed_whole(update: Waiting, last: int) -> Whole:
-    number, _, content, cuts = update
-    packed = content if type(content) is bytes else encode(content)
-    items = sum(cut.count for cut in cuts or ())
-    return Whole(last, number, items, pieces_of_packed(packed, cuts))
+def _whole_of(large: Large, cuts: list[Cut]) -> Whole:
+    items = sum(cut.count for cut in cuts)
+    return Whole(large.last, large.number, items, pieces_of_packed(large.content, cuts))

@@ -1,7 +1,7 @@
 """Fills the disk under a store, and gives space again: ``python -m … FOLDER tmpfs|limit COPIES``.
 
-With ``tmpfs`` this process has a mount namespace of its own, in which a small disk is mounted at the
-folder. With ``limit`` files must not grow any more (RLIMIT_FSIZE).
+With ``tmpfs`` this process has a mount namespace of its own, in which a small disk is mounted at
+the folder. With ``limit`` files must not grow any more (RLIMIT_FSIZE).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def run(folder: Path, kind: str, beside: Path) -> None:
                 value, _ = kept_in(copy / "book.db", MODEL)
                 assert int(sound["title"]) <= int(value["title"]) <= number, value["title"]
                 assert value["texts"].keys() == sound["texts"].keys()
-            assert keeper.store.flush(PATIENCE_S)
             send()
+            assert keeper.store.flush(PATIENCE_S)
         value = keeper.value
     assert kept_in(path, MODEL) == (value, number - 1)
 

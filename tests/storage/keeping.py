@@ -69,14 +69,12 @@ class Keeper:
         if fields is not None:
             with self.lock:
                 number = self.log.publish(fields, is_snapshot=False)
-                self.store.append(number, False, fields, 100)
+                self.store.append(number, False, fields)
             return number
         update = self.fields.checked(args)
-        content = update.content
-        size = len(content) if isinstance(content, bytes) else 100
         with self.lock:
             number = self.log.publish(update.typed, update.is_snapshot)
-            self.store.append(number, update.is_snapshot, content, size, update.cuts)
+            self.store.append(number, update.is_snapshot, update.content, update.cuts)
         return number
 
     @property

@@ -1,8 +1,8 @@
 """Kills a process that keeps a state, again and again: ``python -m … PATH CYCLES SEED``.
 
 Each cycle is a fork of this process, which has no threads and opens no store itself: so it takes
-milliseconds. Update `n` sets the title to `n`, and key ``n % KEYS`` to `n`. So the number alone says
-what the whole value has to be.
+milliseconds. Update `n` sets the title to `n`, and key ``n % KEYS`` to `n`. So the number alone
+says what the whole value has to be.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from sf_actors.storage import compaction, pending
 from tests.storage.keeping import Keeper
 
-KEYS = 12_000
+KEYS = 3_000
 BOOK = {"title": str, "levels": {str: int}}
 
 #: Ticks of the clock at which a process notes how far it is.
@@ -53,7 +53,7 @@ def live(path: str, noted: mmap.mmap, told: int, seed: int) -> None:
     compaction.SMALL_BYTES = 64 * 1024  # type: ignore[misc]
     if not chance.randrange(4):
         # often more than fits
-        pending.MOST_UPDATES = 100  # type: ignore[misc]
+        pending.MOST_BYTES = pending.ROW_BYTES = 4096  # type: ignore[misc]
     keeper = Keeper(path, BOOK)
     number = keeper.kept.number
     is_right = keeper.value == expected(number)
@@ -77,7 +77,7 @@ def cycle(path: str, noted: mmap.mmap, chance: random.Random) -> tuple[bool, int
     os.close(told)
     is_right, number = struct.unpack("?q", os.read(heard, 16))
     os.close(heard)
-    time.sleep(chance.uniform(0.0, 0.05))
+    time.sleep(chance.uniform(0.0, 0.04))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return is_right, number

@@ -117,7 +117,7 @@ def test_a_full_state_keeps_its_last_value(path: Path) -> None:
     for number in range(100):
         last = {"rows": list(range(number * 1000))}
         with lock:
-            store.append(number, True, last, number * 3000)
+            store.append(number, True, last)
     assert store.close(PATIENCE_S)
 
     assert kept_in(path, {"rows": [int]}) == (last, 99)
@@ -126,7 +126,8 @@ def test_a_full_state_keeps_its_last_value(path: Path) -> None:
 def test_what_does_not_fit_into_memory_is_replaced_by_the_whole_value(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "MOST_UPDATES", 10)
+    monkeypatch.setattr(pending, "ROW_BYTES", 100)
+    monkeypatch.setattr(pending, "MOST_BYTES", 1000)
     with Keeper(path, BOOK) as keeper:
         for n in range(10_000):
             keeper.send(title=str(n), bids={str(n % 100): float(n)})
@@ -273,7 +274,8 @@ def test_after_any_updates_the_same_value_comes_back(
     value: dict[str, Any] = {}
     for steps, is_compacted, leaves_out in runs:
         monkeypatch.setattr(compaction, "SMALL_BYTES", 1 if is_compacted else 2**20)
-        monkeypatch.setattr(pending, "MOST_UPDATES", 2 if leaves_out else 1000)
+        monkeypatch.setattr(pending, "ROW_BYTES", 30 if leaves_out else 1000)
+        monkeypatch.setattr(pending, "MOST_BYTES", 60 if leaves_out else 10_000)
         monkeypatch.setattr(writer, "BATCH_S", 0.0)
         with Keeper(path, BOOK, OPTIONAL) as keeper:
             assert keeper.value == value
