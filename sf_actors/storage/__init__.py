@@ -6,6 +6,7 @@ module         what it holds
 store.py       `Store`: what an out-state uses
 pending.py     the updates that wait to be written, bounded
 writer.py      the thread that writes them behind, in batches
+recorder.py    what it writes, in which order, and when a compaction is due
 compaction.py  writes the value whole, step by step, and removes what it replaces
 reading.py     reads a value back, in pieces
 contents.py    the value and its updates in terms of the model, today's and the file's

@@ -37,19 +37,20 @@ class Kept(NamedTuple):
     epoch: int | None
 
 
-class Found(NamedTuple):
-    """What a file held, and what its writer needs to know.
+class Position(NamedTuple):
+    """Where the writer of a file goes on.
 
+    :ivar last: the count of the last update in it
     :ivar log_bytes: about how many bytes of the file the log takes
     """
 
-    kept: Kept
     head: Head
+    last: int
     log_bytes: int
 
 
-def read(file: StoreFile, contents: Contents, shape: Record) -> Found:
-    """Return what a file holds.
+def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Position]:
+    """Return what a file holds, and where its writer goes on.
 
     Runs in the thread that starts the service.
 
@@ -80,7 +81,8 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> Found:
         raise file.refused(
             "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
         ) from None
-    return Found(Kept(held.value, number, last, head.epoch or None), head, log_bytes)
+    kept = Kept(held.value, number, last, head.epoch or None)
+    return kept, Position(head, last, log_bytes)
 
 
 def _parts(

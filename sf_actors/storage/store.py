@@ -11,6 +11,7 @@ from sf_actors.storage.contents import Contents
 from sf_actors.storage.file import StoreFile
 from sf_actors.storage.pending import Pending
 from sf_actors.storage.reading import read
+from sf_actors.storage.recorder import Recorder
 from sf_actors.storage.writer import Writer
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sf_actors.log import Logger
     from sf_actors.schema.schema import Schema
-    from sf_actors.storage.reading import Found, Kept
+    from sf_actors.storage.reading import Kept, Position
 
 #: How long `close` waits for the thread once it has given up, in seconds.
 _GIVING_UP_S = 1.0
@@ -36,14 +37,12 @@ class Store:
         that `begin` was given held
     """
 
-    def __init__(self, file: StoreFile, contents: Contents, found: Found, where: str) -> None:
+    def __init__(self, file: StoreFile, contents: Contents, position: Position, where: str) -> None:
         self._file = file
         self._contents = contents
-        self._head = found.head
-        self._last = found.kept.last
-        self._log_bytes = found.log_bytes
+        self._position = position
         self._where = where
-        self._pending = Pending(found.kept.last)
+        self._pending = Pending(position.last)
         self.append = self._pending.append
         self._writer: Writer | None = None
         self._log: Logger | None = None
@@ -72,11 +71,11 @@ class Store:
         contents = Contents(arguments, is_single=is_single)
         file = StoreFile(path, where)
         try:
-            found = read(file, contents, arguments.shape)
+            kept, position = read(file, contents, arguments.shape)
         except BaseException:
             file.close()
             raise
-        return cls(file, contents, found, where), found.kept
+        return cls(file, contents, position, where), kept
 
     @property
     def count(self) -> int:
@@ -101,27 +100,19 @@ class Store:
         :param on_failed: called in that thread for each failure
         :raises StoreError: another program uses the file
         """
-        writer = Writer(
-            self._file,
-            self._contents,
-            self._head,
-            self._last,
-            self._log_bytes,
-            self._pending,
-            lock,
-            current,
-            log,
-            on_failed,
+        connection = self._file.writing()
+        recorder = Recorder(
+            connection, self._contents, self._position, self._pending, lock, current
         )
-        writer.epoch = epoch
+        recorder.epoch = epoch
         self._log = log
-        writer.start()
-        self._writer = writer
+        self._writer = Writer(self._file, connection, recorder, self._pending, lock, log, on_failed)
+        self._writer.start()
 
     def renew(self, epoch: int) -> None:
         """Let updates belong to another epoch from now on; any thread."""
         if self._writer is not None:
-            self._writer.epoch = epoch
+            self._writer.recorder.epoch = epoch
 
     def flush(self, timeout_s: float) -> bool:
         """Write what was appended; return False if that did not come in time; any thread."""
@@ -154,7 +145,7 @@ class Store:
                 "the store was not written in full",
                 model=self._where,
                 store=self._file.path,
-                updates=self._pending.count - writer.written,
+                updates=self._pending.count - writer.recorder.written,
             )
         return is_written
 

@@ -26,7 +26,8 @@ def measure(path: str, keys: int) -> None:
         change = {f"level {key}": key / 3 for key in range(n, n + 500)}
         keeper.send(bids=change)
     keeper.store.flush(60.0)
-    look_until(lambda: keeper.store._writer is None or keeper.store._writer._steps is None)
+    writer = keeper.store._writer
+    look_until(lambda: writer is None or not writer.recorder.is_compacting)
     pauses.told("all keys are updated, and the file is compacted")
     value, number = keeper.log.value, keeper.log.number
     keeper.store.close(60.0)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sf_actors.schema.schema import Schema
-from sf_actors.storage import compaction, pending, writer
+from sf_actors.storage import compaction, pending, recorder, writer
 from sf_actors.storage.store import Store
 from tests.storage.keeping import PATIENCE_S, Keeper, kept_in
 
@@ -190,7 +190,7 @@ def test_a_small_value_that_changes_often_has_a_small_file(path: Path) -> None:
 def test_a_value_that_becomes_small_has_a_small_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "LOOK_S", 0.05)
+    monkeypatch.setattr(recorder, "LOOK_S", 0.05)
     with Keeper(path, BOOK, {"asks": LEVELS}) as keeper:
         asks = {f"level {n}": n / 2 for n in range(300_000)}
         keeper.send(title="a", bids={}, asks=asks, is_snapshot=True)
