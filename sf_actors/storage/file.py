@@ -137,6 +137,9 @@ class StoreFile:
             try:
                 if connection is not None:
                     with suppress(sqlite3.Error):
+                        # closing does this as well, but holds the interpreter's lock meanwhile
+                        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                    with suppress(sqlite3.Error):
                         connection.close()
             finally:
                 if self._descriptor >= 0:
