@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from sf_actors.storage import compaction, pending
+from sf_actors.storage import compaction, pending, recorder
 from tests.storage.keeping import Keeper
 
 KEYS = 3_000
@@ -40,7 +40,7 @@ def expected(number: int) -> dict[str, Any]:
 
 
 def update(keeper: Keeper, number: int, chance: random.Random) -> None:
-    if not chance.randrange(20_000):
+    if not chance.randrange(2_000):
         # a whole value, large enough to be written in pieces
         keeper.send(**expected(number), is_snapshot=True)
     else:
@@ -51,6 +51,10 @@ def live(path: str, noted: mmap.mmap, told: int, seed: int) -> None:
     """Check what is kept, then update the state until the end."""
     chance = random.Random(seed)
     compaction.SMALL_BYTES = 64 * 1024  # type: ignore[misc]
+    if chance.randrange(2):
+        # compactions that are under way at most moments
+        recorder._STEPS_S = recorder._URGENT_STEPS_S = 0.0  # type: ignore[misc]
+        compaction.STEP_BYTES = compaction.ROW_BYTES = 2048  # type: ignore[misc]
     if not chance.randrange(4):
         # often more than fits
         pending.MOST_BYTES = pending.ROW_BYTES = 4096  # type: ignore[misc]
