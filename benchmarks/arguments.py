@@ -23,6 +23,7 @@ QUESTIONS = {
     "startup": "startup",
     "hops": "hops",
     "parts": "parts",
+    "shortcuts": "shortcuts",
 }
 
 QUICK = Settings(rounds=5, burst_s=0.1, is_quick=True)

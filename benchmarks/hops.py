@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import select
 import statistics
+from bisect import bisect_right
 from importlib import import_module
 from itertools import pairwise
 from time import perf_counter_ns
@@ -43,12 +44,18 @@ STAMPS = (
     ("ask", "user_code.to_send", "ToSend.__call__", "in", ""),
     ("ask", "connections.requester", "Requester._ask", "in", "client: check and encode"),
     ("ask", "connections.requester", "Requester._wait", "in", "client: take a socket and send"),
-    ("serve", "connections.replyer", "Replyer.on_readable", "in", "way there: wire and wake-up"),
+    (
+        "serve",
+        "actors.socket_actor",
+        "SocketActor.on_readable",
+        "in",
+        "way there: wire and wake-up",
+    ),
     ("serve", "connections.replyer", "Replyer._take", "in", "server: receive"),
     ("serve", "user_code.interruptible", "UserCode.run", "in", "server: decode, take the lock"),
     ("serve", "user_code.interruptible", "UserCode.run", "out", "server: the handler"),
-    ("serve", "connections.replyer", "Replyer._send", "in", "server: check and encode the reply"),
-    ("serve", "connections.replyer", "Replyer._send", "out", "server: send"),
+    ("serve", "connections.replyer", "Replyer._answer", "in", "server: check and encode the reply"),
+    ("serve", "connections.replyer", "Replyer._answer", "out", "server: send"),
     ("ask", "connections.requester", "Requester._wait", "out", "way back: wire and wake-up"),
     (
         "ask",
@@ -157,26 +164,47 @@ def steps(
     :param missing: functions that are not stamped
     """
     known = [stamp for stamp in STAMPS if stamp[2] not in missing]
-    calls: list[dict[str, int]] = []
-    for event, at in asked:
-        if event == "ToSend.__call__ in":
-            calls.append({})
-        if calls:
-            calls[-1].setdefault(event, at)
-    index = -1
-    for event, at in served:
-        while index + 1 < len(calls) and at >= calls[index + 1]["ToSend.__call__ in"]:
-            index += 1
-        if index >= 0:
-            # the socket is looked at once more after its last message; the echo is the first time
-            calls[index].setdefault(event, at)
+    calls, echoes = _rounds_of("ask", asked, known), _rounds_of("serve", served, known)
+    begins = [min(call.values()) for call in calls]
     taken: dict[str, list[int]] = {}
     names = [(f"{name} {edge}", step) for _, _, name, edge, step in known]
-    for call in calls:
-        if all(event in call for event, _ in names):
-            for (before, _), (event, step) in pairwise(names):
-                taken.setdefault(step, []).append(call[event] - call[before])
+    for echo in echoes:
+        # by a moment well within it: its first stamp may come before the call, its last one after
+        within = sorted(echo.values())[len(echo) // 2]
+        index = bisect_right(begins, within) - 1
+        if index < 0:
+            continue
+        call = calls[index] | echo
+        found = [call.get(event) for event, _ in names]
+        # The side that sends may be held up before it notes that it has, while the other side is
+        # at work already: then the steps between them have no length.
+        if None in found or found != sorted(found):
+            continue
+        for (before, _), (event, step) in pairwise(names):
+            taken.setdefault(step, []).append(call[event] - call[before])
     return {step: statistics.median(found) / 1e3 for step, found in taken.items()}
+
+
+def _rounds_of(
+    which: str, noted: Sequence[tuple[str, int]], known: Sequence[tuple[str, ...]]
+) -> list[dict[str, int]]:
+    """Return what one side noted for each echo: one ends where a stamp does not come after it.
+
+    The server looks at its socket once more after its last message: that is a round of its own, in
+    which nothing else was noted.
+    """
+    order = [f"{name} {edge}" for side_, _, name, edge, _ in known if side_ == which]
+    rounds: list[dict[str, int]] = []
+    last = len(order)
+    for event, at in noted:
+        if event not in order:
+            continue
+        position = order.index(event)
+        if position <= last:
+            rounds.append({})
+        rounds[-1][event] = at
+        last = position
+    return rounds
 
 
 def answer(settings: Settings) -> Answer:

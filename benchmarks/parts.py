@@ -65,7 +65,7 @@ def measure(link: Link) -> None:
         measured = {RAW: _raw(), **_parts(given["to_send"])}
         for command in link.commands():
             seconds = command["seconds"] / len(measured)
-            link.answer(**{part: _best(call, seconds) for part, call in measured.items()})
+            link.answer(**{part: best(call, seconds) for part, call in measured.items()})
 
 
 def _raw() -> Callable[[], object]:
@@ -85,7 +85,7 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
     outlets = to_send.__self__._outlets  # noqa: SLF001
     trades, book = outlets["connection", "trades"], outlets["state", "book"]
     trade_fields = trades.model.arguments
-    socket, lock = trades._socket, threading.Lock()  # noqa: SLF001
+    socket, lock = trades.out.socket, threading.Lock()
     frame = encode_published(TRADE, "0x123456789abcdef", 2**60, 5)
     change = {"levels": {"777": 0.5}}
     update = book.fields.checked(change)
@@ -110,7 +110,7 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
     }
 
 
-def _best(call: Callable[[], object], seconds: float) -> float:
+def best(call: Callable[[], object], seconds: float) -> float:
     """Return the nanoseconds of one call."""
     best = float("inf")
     until = perf_counter() + seconds

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import socket
+from typing import Final
 
-#: Ports below those that systems give to who asks for any: nobody gets one by chance while it waits
-#: to be bound.
-RANGE = range(15_000, 32_000)
+#: Bound until the process ends, but not listening: nobody else gets these ports, and who binds one
+#: with SO_REUSEADDR, as libzmq does, may.
+_holding: Final[list[socket.socket]] = []
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that was free a moment ago."""
-    drawn = random.SystemRandom()
-    while True:
-        port = drawn.choice(RANGE)
-        try:
-            socket.create_server(("127.0.0.1", port), reuse_port=False).close()
-        except OSError:
-            continue
-        return port
+    """Return a port of the loopback interface that the kernel gives to nobody else."""
+    holding = socket.socket()
+    holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holding.bind(("127.0.0.1", 0))
+    _holding.append(holding)
+    port: int = holding.getsockname()[1]
+    return port

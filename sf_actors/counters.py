@@ -1,16 +1,19 @@
 """The counters of a running service: plain numbers without a lock.
 
 Each field is written by one thread at a time: the actor that owns the socket, the thread that has
-the turn to run user code, or a caller under the lock of an outbound socket. Readers may see a
-number that is one message old.
+the handler lock, or a caller under the lock of an outbound socket. Readers may see a number that is
+one message old.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.wording import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 #: Upper bounds of the buckets of `handler_s`, in seconds; the last bucket has no bound.
 BOUNDS_S = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))
@@ -29,9 +32,9 @@ class Durations:
         self._buckets = [0] * len(BOUNDS_S)
 
     def add(self, seconds: float) -> None:
-        """Count one call; runs in the thread that has the turn."""
+        """Count one call; runs in the thread that has the handler lock."""
         self.sum += seconds
-        if seconds > self.max:  # noqa: PLR1730 - half the price of max()
+        if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
             self.max = seconds
         # most are in the first bucket: checking it costs less than a search
         self._buckets[0 if seconds <= SHORTEST_S else bisect_left(BOUNDS_S, seconds)] += 1
@@ -80,12 +83,13 @@ class Backlog:
 class Counters:
     """The numbers of one connection or state.
 
-    :param shown: names of the counters that apply to this kind of model, in the order shown
+    :param names: of the counters that apply to this kind of model, in the order shown
     """
 
     __slots__ = (
         "_last_error",
-        "_shown",
+        "_names",
+        "conflated",
         "deduplicated",
         "dropped",
         "failed",
@@ -102,8 +106,8 @@ class Counters:
         "timeouts",
     )
 
-    def __init__(self, *shown: str) -> None:
-        self._shown = shown
+    def __init__(self, *names: str) -> None:
+        self._names = names
         self.received = 0
         self.sent = 0
         self.handled = 0
@@ -114,7 +118,9 @@ class Counters:
         self.peers: int | None = 0
         self.in_flight = 0
         #: of the newest actor of the model
-        self.queued = Backlog()
+        self.queued: Sized = Backlog()
+        #: updates of an in-state without a handler call of their own
+        self.conflated = 0
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
@@ -142,17 +148,17 @@ class Counters:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters that apply, as plain numbers, texts and dicts."""
-        shown: dict[str, Any] = {}
-        for name in self._shown:
+        numbers: dict[str, Any] = {}
+        for name in self._names:
             number = getattr(self, name)
             if isinstance(number, Durations):
                 number = number.as_dict()
             elif isinstance(number, dict):
                 number = dict(number)
-            elif isinstance(number, Backlog):
+            elif name == "queued":
                 number = len(number)
-            shown[name] = number
-        return shown
+            numbers[name] = number
+        return numbers
 
 
 def summary(error: BaseException) -> str:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
+from sf_actors.lifecycle.known_addresses import KnownAddresses
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.run import Run
-from sf_actors.lifecycle.run_state import Phase
+from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.lifecycle.signals import SignalHandlers
 from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log import LogScope
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-    from sf_actors.definition.models import Model
+    from sf_actors.user_code.states_view import States
+    from sf_actors.user_code.to_send import Sent
 
 _services: weakref.WeakSet[Service] = weakref.WeakSet()
 
@@ -127,7 +129,7 @@ class Service:
         #: called once, after a stop that left user code behind; for the command line
         self.on_overdue: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._addresses: dict[str, Any] = _copied(addresses or {})
+        self._addresses = KnownAddresses(addresses or {})
         _services.add(self)
 
     # running
@@ -194,9 +196,8 @@ class Service:
         # more than TIMEOUT_MAX, such as infinity, would be an OverflowError
         longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
         has_ended = self._ended.wait(longest)
-        run = self._run
-        if has_ended and run is not None:
-            run.join()
+        if has_ended and self._run is not None:
+            self._run.join()
         return has_ended
 
     def __enter__(self) -> Self:
@@ -233,9 +234,20 @@ class Service:
     @property
     def addresses(self) -> dict[str, Any]:
         """The given addresses, with the actual ports in place of port 0."""
-        with self._lock:
-            addresses: dict[str, Any] = _copied(self._addresses)
-        return addresses
+        return self._addresses.as_dict()
+
+    @property
+    def to_send(self) -> Callable[..., Sent]:
+        """What the service's own user code sends with, while it runs; any thread.
+
+        :raises UsageError: it has not run yet, or was made before a fork
+        """
+        return self._begun("to_send").state.to_send_with_all()
+
+    @property
+    def states(self) -> States:
+        """The live states of the current or last run; errors as of `to_send`."""
+        return self._begun("states").state.run_context.states
 
     def stats(self) -> dict[str, Any]:
         """Return the numbers of the current or last run, ready for JSON."""
@@ -249,6 +261,12 @@ class Service:
         return f"<Service {self._name or self._source}: {phase}>"
 
     # within
+
+    def _begun(self, what: str) -> Run:
+        run = self._run
+        if run is None or os.getpid() != self._pid:
+            raise UsageError(f"{what}: {self!r} has not run in this process; start it first")
+        return run
 
     def _run_blocking(self, *, main_mode: bool) -> None:
         with SignalHandlers(self._stop_by_signal) as self._signals:
@@ -324,7 +342,7 @@ class Service:
                         from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
 
                         keys = load_keys(self._keys)
-                    self._addresses = _copied(definition.given_addresses)
+                    self._addresses = KnownAddresses(definition.given_addresses)
                     return Run(
                         definition,
                         scope,
@@ -334,7 +352,7 @@ class Service:
                         keys=keys,
                         error_details=self._error_details,
                         ended=self._ended,
-                        on_bound=self._note_bound,
+                        on_bound=self._addresses.note,
                         on_end=file.unload,
                         on_overdue=self._tell_overdue,
                         nudge=self._nudge,
@@ -367,22 +385,11 @@ class Service:
         if self._signals is not None:
             self._signals.nudge()
 
-    def _note_bound(self, model: Model, socket: str, address: str) -> None:
-        with self._lock:
-            side = self._addresses.setdefault(model.kind, {}).setdefault(model.side, {})
-            entry = side.get(model.name)
-            if isinstance(entry, str):
-                side[model.name] = address
-            elif isinstance(entry, dict) and socket not in entry and len(model.sockets) == 1:
-                side[model.name] = dict.fromkeys(entry, address)
-            else:
-                side[model.name] = {**(entry or {}), socket: address}
-
     def _stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         with self._lock:
             self._is_stop_asked = True
             run = self._run
-        if run is not None and run.state.phase in (Phase.STARTING, Phase.READY):
+        if run is not None and run.state.phase in (RunPhase.STARTING, RunPhase.READY):
             run.stop_by_signal(signum, frame)
         self.stop_service()
 
@@ -391,10 +398,3 @@ def _seconds(name: str, value: object) -> float:
     if not is_seconds(value):
         raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
     return float(value)
-
-
-def _copied(addresses: Any) -> Any:
-    """Return a copy of the dicts, at every depth."""
-    if isinstance(addresses, Mapping):
-        return {key: _copied(value) for key, value in addresses.items()}
-    return addresses

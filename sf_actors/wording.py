@@ -148,3 +148,13 @@ def nearest(name: object, names: Iterable[str]) -> str:
     """
     close = get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def over_limit(what: str, size: int, allowed: int) -> str:
+    """Return what to say of a message of more bytes than its model allows."""
+    return f"{what} has {size} bytes, max_message_bytes allows {allowed}"
+
+
+def reason_of(error: Exception) -> str:
+    """Return why something failed: of the system's errors the words alone, without their number."""
+    return str(getattr(error, "strerror", None) or error)

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from sf_actors.wording import LONGEST_TEXT, bounded, bounded_repr, escaped, named, shown
+from sf_actors.wording import LONGEST_TEXT, bounded, bounded_repr, escaped, named, over_limit, shown
 
 
 def test_a_text_that_is_short_enough_is_left_as_it_is() -> None:
@@ -100,3 +100,9 @@ def test_a_large_key_is_named_by_its_beginning(key: object) -> None:
 
 def test_a_large_value_has_a_repr_that_is_bounded() -> None:
     assert len(bounded_repr([["x" * 1000] * 1000] * 1000)) <= LONGEST_TEXT
+
+
+def test_what_is_too_large_is_told_with_its_size_and_the_limit() -> None:
+    text = over_limit("the request", 11, 10)
+
+    assert text == "the request has 11 bytes, max_message_bytes allows 10"

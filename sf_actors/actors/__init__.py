@@ -9,9 +9,9 @@ the caller of to_send   check, encode, send, wait for the reply            an ou
                                                                            its lock
 ======================  =================================================  =======================
 
-An inbound actor's thread reads a message, decodes it and passes a `Call` to the `HandlerLock`. If
-no user code runs or waits, the handler runs at once in that thread. Otherwise the call queues at
-the router and runs in the router's thread, and its result returns to the actor as a message. Either
-way one handler runs at a time, and each connection keeps its order. If only one connection makes
-calls, the router has no thread until one of them has to wait.
+A message comes in on the socket of an inbound actor. Its thread decodes it and hands a `Call` to
+its `Deliveries`: when no user code runs and none waits, the handler runs at once in that thread;
+else the call queues at the router and runs in the router's thread, and its answer comes back to the
+actor as a message. Either way one handler runs at a time, and each connection keeps its order.
+Where one connection alone brings calls, the router has no thread until one of them has to wait.
 """

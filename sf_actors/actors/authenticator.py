@@ -20,11 +20,11 @@ from functools import cache
 from time import monotonic, sleep, thread_time
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import pykka
 import zmq
 from zmq.utils import z85
 
 from sf_actors.actors.inbox import SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import Counters
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.fence import Fence
@@ -69,8 +69,8 @@ class Answer(NamedTuple):
     frames: list[bytes]
 
 
-class Authenticator(pykka.ThreadingActor):
-    """Answers libzmq's requests; all hooks run in its own thread.
+class Authenticator(Actor):
+    """Answers libzmq's questions; all hooks run in its own thread.
 
     It starts before any other socket is bound and ends after all are closed. A fault in a decision
     denies one connection; a fault of its socket or wait ends it, and the supervisor restarts it.
@@ -79,42 +79,42 @@ class Authenticator(pykka.ThreadingActor):
         change counts from the next connection on
     """
 
-    use_daemon_thread = True
+    inbox_type = SocketInbox
 
-    def __init__(self, world: RunContext, keys: Keys) -> None:
+    def __init__(self, run_context: RunContext, keys: Keys) -> None:
         super().__init__()
         self.name = "authenticator"
         self.thread: threading.Thread | None = None
         self.counters = Counters()
         #: the arguments of `start` for a restart
-        self.restart_arguments = (world, keys)
-        self._world = world
+        self.restart_arguments = (run_context, keys)
+        self._run_context = run_context
         self._keys = keys
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._source: SocketSource | None = None
         self._fence: Fence | None = None
         self._next_look = 0.0
         self._throttle = Throttle()
-        world.supervisor.created(self)
+        run_context.supervisor.created(self)
 
-    @staticmethod
-    def _create_actor_inbox() -> SocketInbox:
-        return SocketInbox()
+    def not_started(self, error: RuntimeError) -> None:
+        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        self._run_context.supervisor.opened(self, error)
 
     def on_start(self) -> None:
         """Open the socket and begin at once: other sockets are bound only after this one."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self._world.name}/{self.name}"
-        self._world.scope.adopt()
+        self.thread.name = f"{self._run_context.name}/{self.name}"
+        self._run_context.scope.adopt()
         try:
-            self._source = SocketSource(self._world.transport.questions())
-            self._fence = Fence(self._world.transport.context)
+            self._source = SocketSource(self._run_context.transport.questions())
+            self._fence = Fence(self._run_context.transport.context)
             self._inbox.watch(self._source)
         except BaseException as error:  # noqa: BLE001 - passed to the waiting start
             self.stop()
-            self._world.supervisor.opened(self, error)
+            self._run_context.supervisor.opened(self, error)
         else:
-            self._world.supervisor.opened(self, None)
+            self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Read requests until there is none, or a batch is done."""
@@ -128,7 +128,7 @@ class Authenticator(pykka.ThreadingActor):
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()
-            self._world.supervisor.died(self, error)
+            self._run_context.supervisor.died(self, error)
 
     def on_stop(self) -> None:
         """Close the socket; from now on libzmq denies all connections."""
@@ -142,7 +142,7 @@ class Authenticator(pykka.ThreadingActor):
         source, self._source = self._source, None
         if source is not None:
             self._inbox.forget(source)
-            self._world.transport.close_questions(source.socket)
+            self._run_context.transport.close_questions(source.socket)
 
     def _read(self, source: SocketSource) -> None:
         # before reading: requests that arrive during the pause share one read of the folder
@@ -212,7 +212,7 @@ class Authenticator(pykka.ThreadingActor):
         if left_out is None:
             return
         address = question[3].decode("ascii", "backslashreplace") if len(question) > 3 else ""
-        self._world.log.warning(
+        self._run_context.log.warning(
             "connection refused",
             reason=cut(reason, _SHOWN),
             address=cut(address, _SHOWN),

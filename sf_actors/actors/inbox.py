@@ -1,4 +1,4 @@
-"""Inboxes: the one place where an actor waits, and the only file that uses pykka's internals.
+"""Inboxes: the one place where an actor waits.
 
 pykka's loop calls `get()` for the next envelope. An `Inbox` waits for messages of other actors. A
 `SocketInbox` waits for these, its sockets and its deadline in one `zmq_poll`, without a polling
@@ -7,19 +7,21 @@ interval or a second thread. `get()` never raises, since pykka would silently en
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import zmq
-from pykka._envelope import Envelope
-from pykka.messages import _ActorStop
 from zmq import zmq_poll
 
+from sf_actors.actors.pykka_actor import Envelope
+from sf_actors.sync.wakeup import Wakeup
+
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from collections.abc import Callable
+
+    from sf_actors.sockets.frames import Socket
 
 
 class Tick:
@@ -58,8 +60,8 @@ class Pollable:
 
     The receiver of the message reads until nothing is left and then calls `drained`.
 
-    :param item: a socket or a descriptor, for `zmq_poll`
-    :param message: the message that arrives
+    :param item: what `zmq_poll` waits for: a socket or a descriptor
+    :param message: what arrives
     :ivar is_probably_single: the poll had to wait, so there is probably just one message
     """
 
@@ -83,24 +85,35 @@ class Pollable:
 class SocketSource(Pollable):
     """A ZeroMQ socket; the source itself is the message that arrives.
 
-    :param is_shared: other threads use the socket too, under a lock unknown to the inbox, which
-        therefore polls libzmq's descriptor. That signals a change, not a state, and another
-        thread may consume the signal (see `touched`)
+    :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
+        not know: it waits for libzmq's descriptor alone, which signals a change, not a state, and
+        whose signal another thread may eat (see `touched`)
+    :param receive: reads one message, or raises `zmq.Again`
+    :param take: acts on a message
     """
 
-    __slots__ = ("_asked", "socket")
+    __slots__ = ("_asked", "receive", "socket", "take")
 
-    def __init__(self, socket: Socket, *, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        socket: Socket,
+        *,
+        is_shared: bool = False,
+        receive: Callable[[], Any] | None = None,
+        take: Callable[[Any], None] | None = None,
+    ) -> None:
         super().__init__(int(socket.getsockopt(zmq.FD)) if is_shared else socket, self)
         self.socket = socket
+        self.receive: Any = receive
+        self.take: Any = take
         self._asked = [(socket, _POLLIN)]
         self.may_be_readable = True
 
     def has_more(self) -> bool:
         """Return True if there is something to read; not for a shared socket.
 
-        This costs half as much as reading the socket's events, and a fifth of the exception that an
-        empty read raises.
+        To ask so takes less than to ask for the socket's events, and far less than the exception
+        that a read raises when nothing is there (the benchmark `shortcuts`).
         """
         return bool(zmq_poll(self._asked, 0))
 
@@ -153,39 +166,6 @@ class Inbox:
             return _take_all(self._messages)
 
 
-class Wakeup:
-    """A descriptor that another thread makes readable: an eventfd, else a pipe."""
-
-    def __init__(self) -> None:
-        if hasattr(os, "eventfd"):
-            self.fd = self._in = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        else:
-            self.fd, self._in = os.pipe()
-            os.set_blocking(self.fd, False)
-            os.set_blocking(self._in, False)
-
-    def set(self) -> None:
-        """Make it readable; any thread. If the write would block, it is readable already."""
-        try:
-            os.write(self._in, (1).to_bytes(8, "little"))
-        except BlockingIOError:
-            return
-
-    def clear(self) -> None:
-        """Make it unreadable again."""
-        try:
-            os.read(self.fd, 4096)
-        except BlockingIOError:
-            return
-
-    def close(self) -> None:
-        """Free the descriptor; may be called twice."""
-        for fd in {self.fd, self._in}:
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self._in = -1
-
-
 class SocketInbox:
     """Messages, sockets and a deadline for an actor that owns sockets.
 
@@ -217,9 +197,39 @@ class SocketInbox:
                 self._wakeup.set()
 
     def get(self) -> Envelope[Any]:
-        """Wait for the next message, readable source or tick and return it."""
+        """Return the next message, readable source or tick; waits for it. HOT."""
         try:
-            return self._next()
+            while True:
+                with self._lock:
+                    if self.waiting:
+                        return self.waiting.popleft()
+                    self._is_idle = True
+                if self.deadline is not None and monotonic() >= self.deadline:
+                    self.deadline = None
+                    self._is_idle = False
+                    return _TICK
+                if self.has_work and self._is_works_turn:
+                    self._is_works_turn = self._is_idle = False
+                    return _STEP
+                for source in self._sources.values():
+                    if source.may_be_readable and not source.paused:
+                        return self._turn_of(source)
+                self._is_works_turn = self._is_works_turn or self.has_work
+                asked_at = monotonic()
+                is_endless = self.deadline is None and not self.has_work
+                timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
+                ready = zmq_poll(self._polled, timeout_ms)
+                for item, _ in ready:
+                    if item == self._wakeup.fd:
+                        self._wakeup.clear()
+                    else:
+                        source = self._sources[item]
+                        source.may_be_readable = True
+                        if len(ready) == 1:
+                            # no message has come, and no other source: without another round
+                            source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
+                            return self._turn_of(source)
+                self._is_idle = False
         except BaseException as error:  # noqa: BLE001 - see the top of the file
             return Envelope(WaitFailed(error))
 
@@ -246,9 +256,9 @@ class SocketInbox:
             self._polled.append((source.item, _POLLIN))
 
     def forget(self, source: Pollable) -> None:
-        """Stop waiting for a socket, before it is closed."""
-        if self._sources.pop(source.item, None) is not None and not source.paused:
-            self._polled.remove((source.item, _POLLIN))
+        """Wait for a socket no longer, and read it no further, before it is closed."""
+        self.pause(source)
+        self._sources.pop(source.item, None)
 
     def close(self) -> list[Any]:
         """Free the wake-up's descriptor; messages may still be put, but wake no thread.
@@ -260,43 +270,11 @@ class SocketInbox:
             self._wakeup.close()
             return _take_all(self.waiting)
 
-    def _next(self) -> Envelope[Any]:
-        while True:
-            with self._lock:
-                if self.waiting:
-                    return self.waiting.popleft()
-                self._is_idle = True
-            if self.deadline is not None and monotonic() >= self.deadline:
-                self.deadline = None
-                self._is_idle = False
-                return _TICK
-            if self.has_work and self._is_works_turn:
-                self._is_works_turn = self._is_idle = False
-                return _STEP
-            for source in self._sources.values():
-                if source.may_be_readable and not source.paused:
-                    return self._turn_of(source)
-            timeout_ms = -1
-            if self.has_work:
-                timeout_ms = 0
-                self._is_works_turn = True
-            elif self.deadline is not None:
-                # rounded up: waiting zero until the deadline would be a busy loop
-                remaining_ms = int(max(0.0, self.deadline - monotonic()) * 1000) + 1
-                timeout_ms = min(remaining_ms, _LONGEST_POLL_MS)
-            asked_at = monotonic()
-            ready = zmq_poll(self._polled, timeout_ms)
-            for item, _ in ready:
-                if item == self._wakeup.fd:
-                    self._wakeup.clear()
-                else:
-                    source = self._sources[item]
-                    source.may_be_readable = True
-                    if len(ready) == 1:
-                        # no message and no other source is ready: skip another round
-                        source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
-                        return self._turn_of(source)
-            self._is_idle = False
+    def _longest_wait_ms(self, now: float) -> int:
+        if self.has_work or self.deadline is None:
+            return 0
+        # rounded up: zero until the deadline would be a busy loop
+        return min(int(max(0.0, self.deadline - now) * 1000) + 1, _LONGEST_POLL_MS)
 
     def _turn_of(self, source: Pollable) -> Envelope[Any]:
         self._is_idle = False
@@ -305,13 +283,6 @@ class SocketInbox:
             # move it to the end, so that a busy socket does not starve another
             self._sources[source.item] = self._sources.pop(source.item)
         return source.envelope
-
-
-def last_inbox() -> Inbox:
-    """Return an inbox that contains only the order to stop."""
-    inbox = Inbox()
-    inbox.add(_ActorStop())
-    return inbox
 
 
 def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
-import pykka
-
-from sf_actors.actors.inbox import Inbox, WaitFailed, last_inbox
+from sf_actors.actors.inbox import Inbox, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
+from sf_actors.user_code.handler_lock import Call
 from sf_actors.user_code.interruptible import LeftBehind
-from sf_actors.user_code.turn import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.run_context import CallSource, RunContext
 
 
 class Fence:
@@ -27,8 +26,15 @@ class Fence:
         self.passed = passed
 
 
-class Router(pykka.ThreadingActor):
-    """Runs queued calls one by one, each in its turn.
+class _Source:
+    """A source of calls in the queue."""
+
+    def __init__(self, source: CallSource) -> None:
+        self.source = source
+
+
+class Router(Actor):
+    """Runs queued calls one by one, each under the handler lock.
 
     Its thread starts with `begin`, at the latest when a call queues: where one connection alone
     brings calls, each runs at once in that one's thread, and there is nothing to do.
@@ -37,38 +43,32 @@ class Router(pykka.ThreadingActor):
     supervisor counts it as a restart.
     """
 
-    use_daemon_thread = True
+    inbox_type = Inbox
+    begins_late = True
 
-    def __init__(self, world: RunContext) -> None:
+    def __init__(self, run_context: RunContext) -> None:
         super().__init__()
         self.name = "router"
         self.thread: threading.Thread | None = None
-        self._world = world
-        world.router = self
-        world.supervisor.created(self)
-        self._turn = world.turn
+        self._run_context = run_context
+        run_context.router = self
+        run_context.supervisor.created(self)
+        self._handler_lock = run_context.handler_lock
         #: the calls that wait, in order
         self.queue: Inbox = cast("Inbox", self.actor_inbox)
         self._lock = threading.Lock()
-        #: the call that waits for the turn, until it runs or is cancelled
+        #: the call that waits for the handler lock, until it runs or is cancelled
         self._next: Call | None = None
         self._is_closed = False
         self._life_lock = threading.Lock()
         self._has_begun = False
         self._has_ended = False
 
-    @staticmethod
-    def _create_actor_inbox() -> Inbox:
-        return Inbox()
-
-    def _start_actor_loop(self) -> None:
-        """Start no thread, unlike other actors of pykka: `begin` does."""
-
     def begin(self) -> None:
         """Start the thread, unless there is one or the actor was stopped; any thread."""
         with self._life_lock:
             if not self._has_begun and not self._has_ended:
-                super()._start_actor_loop()
+                self.begin_loop()
                 self._has_begun = True
 
     def stop(self) -> None:
@@ -78,45 +78,57 @@ class Router(pykka.ThreadingActor):
         if self._has_begun:
             super().stop()
         else:
-            self._stop()
+            self.end_unbegun()
 
     def on_start(self) -> None:
         """Name the thread and let it belong to its service."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self._world.name}/router"
-        self._world.scope.adopt()
-        self._world.supervisor.opened(self, None)
+        self.thread.name = f"{self._run_context.name}/router"
+        self._run_context.scope.adopt()
+        self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Run one call, or let a fence pass."""
         try:
             if isinstance(message, Call):
                 self._run(message)
+            elif isinstance(message, _Source):
+                self._run_source(message)
             elif isinstance(message, Fence):
                 message.passed()
             elif isinstance(message, WaitFailed):
                 raise message.error
         except LeftBehind:
-            self.actor_inbox = last_inbox()
+            self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
-            self._world.supervisor.router_faulted(error)
-
-    def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; any thread.
-
-        :returns: True when it ran, False when it waits and `Call.settle` will tell
-        """
-        if self._turn.try_run(call):
-            return True
-        self.enqueue(call)
-        return False
+            self._run_context.supervisor.router_faulted(error)
 
     def enqueue(self, call: Call) -> None:
-        """Queue a call, whoever has the turn; any thread."""
-        self._turn.enqueue()
-        self.queue.add(call)
+        """Queue a call, whoever has the handler lock; any thread."""
         if not self._has_begun:
+            try:
+                self.begin()
+            except RuntimeError:
+                # the system has no thread left: the thread that brings the call waits for the lock,
+                # and where the router has not begun, no other thread brings any
+                self._handler_lock.run_here(call)
+                call.settle()
+                return
+        self._handler_lock.enqueue()
+        self.queue.add(call)
+
+    def enqueue_source(self, source: CallSource) -> None:
+        """Run the calls of a source in turn with others; any thread."""
+        try:
             self.begin()
+        except RuntimeError:
+            # as above
+            while (call := source.next_call()) is not None:
+                self._handler_lock.dequeue()
+                self._handler_lock.run_here(call)
+                call.settle()
+            return
+        self.queue.add(_Source(source))
 
     def fence(self, passed: Callable[[], None]) -> None:
         """Have `passed` called when every call that was queued by now is over; any thread."""
@@ -139,9 +151,20 @@ class Router(pykka.ThreadingActor):
             if isinstance(message, Call):
                 self._cancel(message)
                 cancelled += 1
+            elif isinstance(message, _Source):
+                cancelled += message.source.cancel()
             elif isinstance(message, Fence):
                 message.passed()
         return cancelled
+
+    def _run_source(self, message: _Source) -> None:
+        source = message.source
+        while (call := source.next_call()) is not None:
+            self._run(call)
+            if not (self.queue.empty() or source.is_draining):
+                # others wait: to the end of the line
+                self.queue.add(message)
+                return
 
     def _run(self, call: Call) -> None:
         with self._lock:
@@ -160,7 +183,7 @@ class Router(pykka.ThreadingActor):
             return is_claimed
 
         try:
-            self._turn.run_queued(call, claim)
+            self._handler_lock.run_queued(call, claim)
         except LeftBehind:
             # the stop has settled it
             is_claimed = False
@@ -170,5 +193,5 @@ class Router(pykka.ThreadingActor):
                 call.settle()
 
     def _cancel(self, call: Call) -> None:
-        self._turn.dequeue()
+        self._handler_lock.dequeue()
         call.cancel()

@@ -7,20 +7,19 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sf_actors.actors.inbox import Wakeup
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.transport import Transport
+    from sf_actors.user_code.handler_lock import Call, HandlerLock
     from sf_actors.user_code.states_view import States
-    from sf_actors.user_code.turn import Call, HandlerLock
 
 
 class Supervised(Protocol):
@@ -51,21 +50,34 @@ class Supervisor(Protocol):
         """Note that the router lost a call by a fault of its own."""
 
 
+class CallSource(Protocol):
+    """Calls that wait in their own order, each counted by the handler lock already."""
+
+    #: no call yields to those of others any more
+    is_draining: bool
+
+    def next_call(self) -> Call | None:
+        """Take the next call; None: none waits, and the source is to be queued again for more."""
+
+    def cancel(self) -> int:
+        """Drop what waits; returns how many calls that were."""
+
+
 class CallQueue(Protocol):
     """Runs calls one after another; any thread."""
 
-    def submit(self, call: Call) -> bool:
-        """Run a call at once or queue it; return True if it ran."""
-
     def enqueue(self, call: Call) -> None:
         """Queue a call even if it could run at once."""
+
+    def enqueue_source(self, source: CallSource) -> None:
+        """Queue a source until no call of it waits any more."""
 
 
 @dataclass
 class RunContext:
     """The objects that the actors of one run share.
 
-    `turn` and `router` are set before the first actor with sockets starts.
+    `handler_lock` and `router` are set before the first actor with sockets starts.
     """
 
     name: str
@@ -75,20 +87,16 @@ class RunContext:
     supervisor: Supervisor
     states: States
     #: holds interrupts back while user code is inside `to_send`
-    shield: InterruptGuard = field(default_factory=InterruptGuard)
-    turn: HandlerLock = field(init=False)
+    interrupt_guard: InterruptGuard = field(default_factory=InterruptGuard)
+    handler_lock: HandlerLock = field(init=False)
     router: CallQueue = field(init=False)
-    #: the actual addresses of sockets bound to port 0, by model and socket
-    taken: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
-    #: the user's choice of error details in replies; None: each socket decides
+    #: the addresses that sockets took where the port was left open, by model and socket
+    assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
+    #: what the user chose that callers are told of errors; None: each socket decides
     error_details: ErrorDetails | None = None
-    #: set when waiting outbound calls must give up
-    closing: LightEvent = field(default_factory=LightEvent)
-    #: called right after `closing` is set, in the thread of the stop
-    when_closing: list[Callable[[], None]] = field(default_factory=list)
-    #: readable once `closing` is set; created by the first requester
-    closing_wakeup: Wakeup | None = None
-    #: returns the id of a workflow that begins here: unique, cheap and short; HOT
+    #: set when outbound calls that wait must give up
+    closing: Closing = field(default_factory=Closing)
+    #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 
 

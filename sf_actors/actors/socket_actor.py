@@ -10,10 +10,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
+import zmq
 
-from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed, last_inbox
+from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
+from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.frames import BATCH
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
     from sf_actors.sync.latch import Latch
 
 
@@ -41,32 +45,32 @@ class Drain:
         self.latch = latch
 
 
-class SocketActor(pykka.ThreadingActor):
+class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
     Subclasses override `open`, `on_readable` and what else they need. An exception in one of
     them closes the sockets and ends the actor; the supervisor is told and may start another.
 
-    :param world: what the actors of one run share
+    :param run_context: what the actors of one run share
     :param model: the connection or state
     :param endpoints: the address of each of the model's sockets
     :param counters: its numbers, which outlive a restart
     :param handler: takes args, to_send, states, config; None where the model has none
     """
 
-    use_daemon_thread = True
+    inbox_type = SocketInbox
     counted: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         handler: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__()
-        self.world = world
+        self.run_context = run_context
         self.model = model
         self.name = f"{model.kind}/{model.side}/{model.name}"
         self.label = f"{model.where}"
@@ -78,8 +82,8 @@ class SocketActor(pykka.ThreadingActor):
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []
         #: what `start` takes to make a successor
-        self.restart_arguments: tuple[Any, ...] = (world, model, endpoints, counters, handler)
-        world.supervisor.created(self)
+        self.restart_arguments: tuple[Any, ...] = (run_context, model, endpoints, counters, handler)
+        run_context.supervisor.created(self)
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
         self._is_open = False
@@ -87,9 +91,9 @@ class SocketActor(pykka.ThreadingActor):
         #: of what peers cause, by its kind
         self.throttle = Throttle()
 
-    @staticmethod
-    def _create_actor_inbox() -> SocketInbox:
-        return SocketInbox()
+    def not_started(self, error: RuntimeError) -> None:
+        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        self.run_context.supervisor.opened(self, error)
 
     # what subclasses fill in
 
@@ -101,7 +105,29 @@ class SocketActor(pykka.ThreadingActor):
         """Act before the sockets are closed."""
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read a socket until nothing is there, or a batch is done."""
+        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
+
+        A message whose `take` raises a `MessageError` is refused.
+        """
+        waiting, receive, take = self.inbox.waiting, source.receive, source.take
+        for count in range(BATCH):
+            # the stop must not wait for slow handlers of what is not read yet
+            if source.paused or (waiting and count):
+                return
+            # from the second message on, to read until EAGAIN is cheaper than to poll each time
+            if count == 1 and (source.is_probably_single or not source.has_more()):
+                break
+            try:
+                message = receive()
+            except zmq.Again:
+                break
+            try:
+                take(message)
+            except MessageError as error:
+                self.refuse(error)
+        else:
+            return
+        source.drained()
 
     def on_tick(self) -> None:
         """Act on the deadline of the inbox."""
@@ -134,21 +160,21 @@ class SocketActor(pykka.ThreadingActor):
         :param send_queue: messages that may wait for one peer, where not `high_water_mark`
         """
         key = (*self.model.key, name)
-        endpoint = self.world.taken.get(key, self.endpoints[name])
-        opened, shown = self.world.transport.bound(
+        endpoint = self.run_context.assigned_ports.get(key, self.endpoints[name])
+        opened, shown = self.run_context.transport.bound(
             kind, endpoint, self.model.creation, where=self.model.where, send_queue=send_queue
         )
         self._bound.append(opened)
         if endpoint.scheme == "tcp" and endpoint.port == 0:
             # a successor takes the port that peers know by now
             port = int(shown.rpartition(":")[2])
-            self.world.taken[key] = replace(endpoint, port=port, text=shown)
-        self.world.supervisor.bound(self.model, name, shown)
+            self.run_context.assigned_ports[key] = replace(endpoint, port=port, text=shown)
+        self.run_context.supervisor.bound(self.model, name, shown)
         return opened
 
     def connect(self, kind: int, name: str, subscription: bytes | None = None) -> Socket:
         """Open one of the model's sockets and connect it."""
-        opened = self.world.transport.connected(
+        opened = self.run_context.transport.connected(
             kind,
             self.endpoints[name],
             self.model.creation,
@@ -164,14 +190,19 @@ class SocketActor(pykka.ThreadingActor):
         self.inbox.forget(source)
         self.sources.remove(source)
         self._connected.remove(source.socket)
-        self.world.transport.close(source.socket, linger_ms=0)
+        self.run_context.transport.close(source.socket, linger_ms=0)
 
-    def watch(self, socket: Socket, *, is_shared: bool = False) -> SocketSource:
-        """Wait for a socket from now on; see `SocketSource` for shared ones."""
-        source = SocketSource(socket, is_shared=is_shared)
+    def watch(self, socket: Socket, **reading: Any) -> SocketSource:
+        """Wait for a socket from now on; `SocketSource` takes how it is read."""
+        source = SocketSource(socket, **reading)
         self.sources.append(source)
         self.inbox.watch(source)
         return source
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.counters.drop(error.reason)
+        self.warn(error.reason, str(error))
 
     def tell(self, message: object) -> bool:
         """Bring a message to the actor; any thread.
@@ -188,7 +219,7 @@ class SocketActor(pykka.ThreadingActor):
         """Log that a message was dropped, each reason once in a while, with the number left out."""
         left_out = self.throttle.admit(reason, monotonic())
         if left_out is not None:
-            self.world.log.warning(
+            self.run_context.log.warning(
                 "message dropped",
                 model=self.model.where,
                 reason=reason,
@@ -215,17 +246,17 @@ class SocketActor(pykka.ThreadingActor):
     def on_start(self) -> None:
         """Open the sockets; a failure closes what was opened and is told to who waits."""
         self.thread = threading.current_thread()
-        self.thread.name = f"{self.world.name}/{self.name}"
-        self.world.scope.adopt()
+        self.thread.name = f"{self.run_context.name}/{self.name}"
+        self.run_context.scope.adopt()
         self._is_open = True
         try:
             self.open()
         except BaseException as error:  # noqa: BLE001 - told to who waits
             self._close()
             self.stop()
-            self.world.supervisor.opened(self, error)
+            self.run_context.supervisor.opened(self, error)
         else:
-            self.world.supervisor.opened(self, None)
+            self.run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
         """Act on one message, readable socket or deadline."""
@@ -235,9 +266,9 @@ class SocketActor(pykka.ThreadingActor):
         try:
             if type(message) is SocketSource:
                 self.on_readable(message)
-                look_for_descriptors(self.world.log)
+                look_for_descriptors(self.run_context.log)
             elif message is TICK:
-                look_for_descriptors(self.world.log)
+                look_for_descriptors(self.run_context.log)
                 self.on_tick()
             elif message is STEP:
                 self.on_step()
@@ -253,11 +284,11 @@ class SocketActor(pykka.ThreadingActor):
         except LeftBehind:
             # what still waits in the inbox is for who takes the actor over
             self._is_taken_over = True
-            self.actor_inbox = last_inbox()
+            self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()
             self.stop()
-            self.world.supervisor.died(self, error)
+            self.run_context.supervisor.died(self, error)
 
     def on_stop(self) -> None:
         """Close everything, unless the stop has done so in another thread."""
@@ -271,7 +302,7 @@ class SocketActor(pykka.ThreadingActor):
         if not self._is_open:
             return
         self._is_open = False
-        transport = self.world.transport
+        transport = self.run_context.transport
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
         steps += [partial(transport.close, closing) for closing in self._connected]
@@ -282,4 +313,4 @@ class SocketActor(pykka.ThreadingActor):
                 step()
             except BaseException:
                 # the rest is to be closed all the same
-                self.world.log.exception("closing failed", actor=self.name)
+                self.run_context.log.exception("closing failed", actor=self.name)

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
@@ -16,7 +17,7 @@ from sf_actors.user_code.tracebacks import passed_user_code, trimmed
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sf_actors.service import Service
 
@@ -97,9 +98,7 @@ def _service(arguments: Arguments) -> Service:
 def _run(service: Service, arguments: Arguments) -> int:
     _raise_descriptor_limit()
     has_returned = threading.Event()
-    service.on_overdue = threading.Thread(
-        target=_exit_when_stuck, args=(service, has_returned), name="exit", daemon=True
-    ).start
+    service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:
         if arguments.main_mode:
             service.run_service_as_main_blocking()
@@ -118,11 +117,20 @@ def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
         return
     if service.failure is not None:
         _tell(service.failure)
-    # the stuck main thread may hold the lock of the stream
-    flushing = threading.Thread(target=sys.stdout.flush, daemon=True)
-    flushing.start()
-    flushing.join(LEAVING_S)
+    # what keeps the main thread may keep the stream as well
+    _in_background(sys.stdout.flush, wait_s=LEAVING_S)
     os._exit(FAILED)
+
+
+def _in_background(function: Callable[[], None], *, wait_s: float = 0.0) -> None:
+    """Run a function in a thread, or, where the system has none left, here."""
+    thread = threading.Thread(target=function, name="exit", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        function()
+    else:
+        thread.join(wait_s)
 
 
 def _status(service: Service, error: BaseException) -> int:

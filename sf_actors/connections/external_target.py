@@ -47,15 +47,15 @@ class Outcome:
 class ExternalTarget:
     """Calls the target in the caller's thread, or with a deadline in a thread of its own."""
 
-    def __init__(self, world: RunContext, model: Model) -> None:
+    def __init__(self, run_context: RunContext, model: Model) -> None:
         self.model = model
         self.counters = Counters("sent", "handled", "failed", "timeouts", "last_error")
-        self._world = world
+        self._run_context = run_context
         self._target: Callable[..., Any] = model.creation["target"]
         self._timeout_s: float | None = model.creation["timeout_s"]
         self._count_lock = threading.Lock()
         self._waited_for: set[Outcome] = set()
-        world.when_closing.append(self._give_up)
+        run_context.closing.call(self._give_up)
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
         """Check the arguments, call the target by keyword, check the result; any thread.
@@ -70,7 +70,7 @@ class ExternalTarget:
             self.counters.sent += 1
         try:
             if self._timeout_s is None:
-                result = self._call_here(checked)
+                result = self._run_context.interrupt_guard.call_outside(self._target, checked)
             else:
                 result = self._call_in_time(checked, self._timeout_s)
             reply = self.model.return_arguments.checked(result)
@@ -95,37 +95,24 @@ class ExternalTarget:
         for outcome in self._waited_for.copy():
             outcome.done.set()
 
-    def _call_here(self, args: dict[str, Any]) -> Any:
-        """Call the target as user code, which an interrupt may reach anywhere."""
-        shield, here = self._world.shield, threading.get_ident()
-        try:
-            shield.inside.discard(here)
-            if shield.has_pending:
-                shield.leave(here)
-            return self._target(**args)
-        finally:
-            shield.inside.add(here)
-            if shield.has_pending:
-                shield.enter()
-
     def _call_in_time(self, args: dict[str, Any], timeout_s: float) -> Any:
         outcome = Outcome()
         self._waited_for.add(outcome)
         thread = threading.Thread(
             target=contextvars.copy_context().run,
             args=(outcome.run, self._target, args),
-            name=f"{self._world.name}/{self.model.name}",
+            name=f"{self._run_context.name}/{self.model.name}",
             daemon=True,
         )
         try:
             thread.start()
-            if not self._world.closing.is_set():
+            if not self._run_context.closing.is_set():
                 outcome.done.wait(timeout_s)
         finally:
             self._waited_for.discard(outcome)
         if not outcome.is_over:
             where = self.model.where
-            if self._world.closing.is_set():
+            if self._run_context.closing.is_set():
                 raise ServiceStopped(f"{where}: the service stops, its target is not waited for")
             raise Overdue(
                 f"{where}: the target has not returned within {timeout_s:g} s; it runs on in a "

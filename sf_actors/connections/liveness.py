@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from sf_actors.log import Logger
     from sf_actors.sockets.endpoint import Endpoint
 
-#: Silence after which a publisher is probed, in seconds: short enough to be useful, long enough for
-#: a thousand subscribers to take 2 % of one core.
+#: After how long a silence a publisher is asked for, in seconds: often enough to be of use to who
+#: watches, seldom enough that a thousand subscribers are no burden.
 HEARTBEAT_S = 5.0
 
 #: How long a publisher may take to greet, in seconds.

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.counters import Counters
-from sf_actors.errors import MessageTooLarge, ServiceStopped
-from sf_actors.sockets.broadcast import send_to_who_has_room
+from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.descriptors import look_for_descriptors
-from sf_actors.sockets.frames import NOBLOCK, send_frame
-from sf_actors.sockets.subscriptions import Subscriptions
+from sf_actors.sockets.publishing_socket import PublishingSocket
 from sf_actors.wire.envelope import encode_published
-from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
@@ -29,7 +24,7 @@ LISTENING_PAUSE_S = 0.01
 
 
 class Publisher:
-    """Owns an XPUB socket that the callers of `to_send` use one at a time, under its lock.
+    """Sends what the callers of `to_send` publish.
 
     Every message carries the publisher's epoch, random per start, and its number, so that a
     subscriber can count what it missed.
@@ -38,37 +33,24 @@ class Publisher:
     :raises BindError: the socket cannot be opened there
     """
 
-    def __init__(self, world: RunContext, model: Model, endpoint: Endpoint) -> None:
+    def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
         self.model = model
         self.counters = Counters("sent", "dropped", "last_error")
-        self._world = world
+        self._run_context = run_context
         self._checked = model.arguments.checked
-        self._topic = pack(model.creation["topic"])
-        self._max_bytes: int = model.creation["max_message_bytes"]
-        self._lock = threading.Lock()
-        self._epoch = secrets.randbits(62) + 1
-        self._number = 0
-        self._is_closed = False
+        self.out = PublishingSocket(
+            model.creation, self.counters, run_context.log, where=model.where, look=self._listen
+        )
         if model.creation["is_x_pub"]:
-            self._socket = world.transport.connected(
+            socket = run_context.transport.connected(
                 zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
             )
         else:
-            self._socket, address = world.transport.bound(
+            socket, address = run_context.transport.bound(
                 zmq.XPUB, endpoint, model.creation, where=model.where
             )
-            world.supervisor.bound(model, "publisher", address)
-        # see `send_to_who_has_room`
-        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self._subscriptions = Subscriptions(
-            self._socket,
-            self._topic,
-            self.counters,
-            world.log,
-            where=model.where,
-            is_of_bus=model.creation["is_x_pub"],
-        )
-        self._listen_at = 0.0
+            run_context.supervisor.bound(model, "publisher", address)
+        self.out.attach(socket)
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
 
@@ -78,39 +60,33 @@ class Publisher:
         :raises InvalidArguments: the arguments fail the model
         """
         checked = self._checked(args)
-        with self._lock:
-            if self._is_closed:
+        out, counters = self.out, self.counters
+        with out.lock:
+            if out.socket is None:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            number = self._number
-            frame = self._topic + encode_published(checked, workflow_id, self._epoch, number)
-            if len(frame) > self._max_bytes:
-                raise MessageTooLarge(
-                    f"{self.model.where}: the message has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
-                )
-            try:
-                send_frame(self._socket, frame, NOBLOCK)
-            except zmq.Again:
-                send_to_who_has_room(self._socket, frame, self.counters)
-            self._number = self.counters.sent = number + 1
-            # only a socket that is used takes subscriptions in, so here is when to look at them
-            if monotonic() >= self._listen_at:
-                self._listen()
+            # the number of a message is how many went out before it
+            packed = encode_published(checked, workflow_id, out.epoch, counters.sent)
+            frame = out.topic + packed
+            if len(frame) > out.max_bytes:
+                raise out.too_large("message", frame)
+            out.send(frame)
+            counters.sent += 1
 
-    def _listen(self) -> None:
-        self._listen_at = monotonic() + LISTENING_PAUSE_S
-        self._subscriptions.read_all()
-        look_for_descriptors(self._world.log)
+    def _listen(self, now: float) -> None:
+        self.out.look_at = now + LISTENING_PAUSE_S
+        if self.out.subscriptions is not None:
+            self.out.subscriptions.read_all()
+        look_for_descriptors(self._run_context.log)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
         """Close the socket; any thread.
 
         :returns: True, since no caller can hold the socket for long
         """
-        with self._lock:
-            self._is_closed = True
-            if self.model.creation["is_x_pub"]:
-                self._world.transport.close(self._socket)
-            else:
-                self._world.transport.unbind(self._socket)
+        with self.out.lock:
+            socket, self.out.socket = self.out.socket, None
+            if socket is not None and self.model.creation["is_x_pub"]:
+                self._run_context.transport.close(socket)
+            elif socket is not None:
+                self._run_context.transport.unbind(socket)
         return True

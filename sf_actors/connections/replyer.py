@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
+from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
-from sf_actors.counters import Backlog, summary
+from sf_actors.counters import summary
 from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
-from sf_actors.schema.at_once import request_decoder
+from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
-    BATCH,
     MAX_ROUTING_ID,
-    NOBLOCK,
-    NOBLOCK_SNDMORE,
     receive_frames,
     require_short_id,
-    send_frame,
+    send_answer,
     split_address,
 )
-from sf_actors.user_code.turn import Call
+from sf_actors.user_code.handler_lock import Call
 from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
-
-if TYPE_CHECKING:
-    from sf_actors.actors.inbox import SocketSource
+from sf_actors.wording import over_limit
 
 
-class Request(Call):
+class RequestCall(Call):
     """One request on its way through the handler.
 
     :param address: the frames that lead back to who asked, up to the empty one
@@ -60,7 +57,20 @@ class Request(Call):
 
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Encode the reply while nobody can change what the handler returned."""
-        self.frame = self.replyer.encode(result, error, self.workflow_id)
+        replyer = self.replyer
+        if error is None:
+            try:
+                frame = encode_reply(replyer.checked_reply(result), self.workflow_id)
+                if len(frame) <= replyer.max_bytes:
+                    self.frame = frame
+                    return
+                problem = over_limit(f"{self.label}: the reply", len(frame), replyer.max_bytes)
+                error = InvalidArguments(problem)
+            except InvalidArguments as invalid:
+                error = invalid
+            replyer.note_invalid(error)
+        text = summary(error).partition(": ")[2] if replyer.tells_texts else ""
+        self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
 
     def settle(self) -> None:
         """Bring the answer to the thread that owns the socket."""
@@ -73,19 +83,14 @@ class Request(Call):
 
     def cancel(self) -> None:
         """Answer that the service stopped before the handler was called."""
-        self.frame = encode_failure(
-            "ServiceStopped", "the service stopped before it came to this request", self.workflow_id
-        )
-        self.counters.drop("stopped")
-        self.settle()
+        self._give_up("the service stopped before it came to this request")
 
     def leave_behind(self) -> None:
         """Answer that the service stopped before the handler returned."""
-        self.frame = encode_failure(
-            "ServiceStopped",
-            "the service stopped before its handler came to an end",
-            self.workflow_id,
-        )
+        self._give_up("the service stopped before its handler came to an end")
+
+    def _give_up(self, problem: str) -> None:
+        self.frame = encode_failure("ServiceStopped", problem, self.workflow_id)
         self.counters.drop("stopped")
         self.settle()
 
@@ -116,93 +121,56 @@ class Replyer(SocketActor):
         self._socket = self.bind(zmq.ROUTER, "replyer")
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._tells_texts = tells_texts(
-            self.world.error_details, self._socket, is_secured=self.world.transport.is_secured
+        self.tells_texts = tells_texts(
+            self.run_context.error_details,
+            self._socket,
+            is_secured=self.run_context.transport.is_secured,
         )
-        self._max_queued: int = creation["high_water_mark"]
-        self._max_bytes: int = creation["max_message_bytes"]
+        self.max_bytes: int = creation["max_message_bytes"]
         self._arguments = self.model.arguments
         self._decoded_at_once = request_decoder(self.model.arguments)
         if creation["deduplicate"]:
             # the packed arguments tell a repeated request from another one under its id
             self._decoded_at_once = lambda _frame: None
-        self._return_arguments = self.model.return_arguments
-        self._turn = self.world.turn
+        self.checked_reply = self.model.return_arguments.checked
         self._cache = ReplyCache() if creation["deduplicate"] else None
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
-        self._backlog = self.counters.queued = Backlog()
+        self._deliveries = Deliveries(self)
 
     def on_begin(self) -> None:
         """Start reading."""
-        self._source = self.watch(self._socket)
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read until nothing is there, the batch is done, a message comes or too many wait."""
-        socket, waiting = self._socket, self.inbox.waiting
-        for count in range(BATCH):
-            if waiting and count:
-                # the stop must not wait for slow handlers of what is not read yet
-                return
-            # from the second message on, to read until EAGAIN is cheaper than to poll each time
-            if count == 1 and (source.is_probably_single or not source.has_more()):
-                source.drained()
-                return
-            backlog = self._backlog
-            if backlog.brought != backlog.finished and len(backlog) >= self._max_queued:
-                self.inbox.pause(source)
-                return
-            try:
-                frames = receive_frames(socket, has_address=True)
-            except zmq.Again:
-                source.drained()
-                return
-            self._take(frames)
+        receive = partial(receive_frames, self._socket, 1)
+        self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
 
     def on_message(self, message: Any) -> None:
-        """Send an answer that the router's thread brought."""
-        if isinstance(message, Request):
-            self._backlog.finish()
+        """Send an answer that the router's thread brought, or read on when there is room."""
+        if isinstance(message, RequestCall):
+            self._deliveries.finish()
             self._answer(message)
-            for source in self.sources:
-                source.touched()
-                if source.paused and not self.is_draining:
-                    self.inbox.resume(source)
+        elif isinstance(message, ResumeReading):
+            self._deliveries.resume()
 
     def on_late(self, message: Any) -> None:
         """Count an answer that came when the socket was closed already."""
-        if isinstance(message, Request):
+        if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
         else:
             super().on_late(message)
 
-    def encode(self, result: Any, error: BaseException | None, workflow_id: object) -> bytes:
-        """Return the frame that answers a request; runs in the turn."""
-        if error is None:
-            try:
-                reply = self._return_arguments.checked(result)
-                frame = encode_reply(reply, workflow_id)
-                if len(frame) <= self._max_bytes:
-                    return frame
-                error = InvalidArguments(
-                    f"{self.model.where}: the reply has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
-                )
-            except InvalidArguments as invalid:
-                error = invalid
-            self.counters.handled -= 1
-            self.counters.fail(error)
-            # whoever asks can bring it about as often as he likes
-            left_out = self.throttle.admit("reply fails its model", monotonic())
-            if left_out is not None:
-                self.world.log.error(
-                    "reply fails its model",
-                    model=self.model.where,
-                    error=str(error),
-                    left_out=left_out,
-                )
-        text = summary(error).partition(": ")[2] if self._tells_texts else ""
-        return encode_failure(type(error).__name__, text, workflow_id)
+    def note_invalid(self, error: BaseException) -> None:
+        """Count and log that what a handler returned is no reply; runs under the handler lock."""
+        self.counters.handled -= 1
+        self.counters.fail(error)
+        # whoever asks can bring it about as often as he likes
+        left_out = self.throttle.admit("reply fails its model", monotonic())
+        if left_out is not None:
+            self.run_context.log.error(
+                "reply fails its model",
+                model=self.model.where,
+                error=str(error),
+                left_out=left_out,
+            )
 
     def _take(self, frames: list[bytes]) -> None:
         self.counters.received += 1
@@ -216,20 +184,17 @@ class Replyer(SocketActor):
                 address = frames
             else:
                 address, payload = split_address(frames)
-            if len(payload) > self._max_bytes:
-                raise OversizedMessage(
-                    f"the request has {len(payload)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
-                )
+            if len(payload) > self.max_bytes:
+                raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
             envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id
             args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
-            self.counters.drop(error.reason)
-            self.warn(error.reason, str(error))
+            self.refuse(error)
             if address:
-                self._send(address, encode_failure(type(error).__name__, str(error), workflow_id))
+                failure = encode_failure(type(error).__name__, str(error), workflow_id)
+                self._send(address, failure)
             return
         key: bytes | None = None
         if self._cache is not None and envelope.request_id is not None:
@@ -238,26 +203,20 @@ class Replyer(SocketActor):
                 return
             self._cache.begin(key)
         if workflow_id is None:
-            workflow_id = self.world.new_workflow_id()
-        request = Request(self, args, address, workflow_id, key)
+            workflow_id = self.run_context.new_workflow_id()
+        request = RequestCall(self, args, address, workflow_id, key)
         self.counters.in_flight += 1
-        turn = self._turn
-        if turn.try_acquire():
-            try:
-                turn.run(request)
-            finally:
-                turn.release()
+        if self._deliveries.run_or_queue(request):
             self._answer(request)
-        else:
-            self.world.router.enqueue(request)
-            self._backlog.bring()
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, request: RequestCall) -> None:
+        """Send a reply; HOT."""
         self.counters.in_flight -= 1
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        self._send(request.address, request.frame)
+        counters, address = self.counters, request.address
+        counters.sent += send_answer(self._socket, address, request.frame, counters)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
         """Answer a request that came before without the handler, now or when it is done."""
@@ -276,16 +235,4 @@ class Replyer(SocketActor):
         self._send(repetition.address, reply)
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
-        socket = self._socket
-        try:
-            for part in address:
-                send_frame(socket, part, NOBLOCK_SNDMORE)
-            send_frame(socket, frame, NOBLOCK)
-        except zmq.Again:
-            self.counters.drop("queue_full")
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counters.drop("peer_gone")
-        else:
-            self.counters.sent += 1
+        self.counters.sent += send_answer(self._socket, address, frame, self.counters)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.connections.shared_connection import SharedConnection
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -22,22 +21,23 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
-from sf_actors.schema.at_once import reply_decoder
+from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
 MAX_IDLE = 64
 
 #: So many calls at once have a socket each; further ones share a connection.
-ALONE = 8
+MAX_PRIVATE_SOCKETS = 8
 
 #: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
 LONGEST_POLL_MS = 3_600_000
@@ -45,10 +45,10 @@ LONGEST_POLL_MS = 3_600_000
 
 #: Why a socket of an earlier call cannot send: over inproc a replyer that stopped takes the
 #: connection with it for good, or the reply to that call had frames that nobody has read.
-_UNFIT = frozenset({zmq.EAGAIN, zmq.EFSM})
+UNUSABLE_ERRNOS = frozenset({zmq.EAGAIN, zmq.EFSM})
 
 if TYPE_CHECKING:
-    Way = Socket | SharedConnection
+    Channel = Socket | SharedConnection
 
 
 class Requester:
@@ -61,12 +61,12 @@ class Requester:
     :param endpoint: the replyer; it need not be there yet
     """
 
-    def __init__(self, world: RunContext, model: Model, endpoint: Endpoint) -> None:
+    def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
         self.model = model
         self.counters = Counters(
             "sent", "received", "in_flight", "timeouts", "retries", "dropped", "last_error"
         )
-        self._world = world
+        self._run_context = run_context
         self._endpoint = endpoint
         self._arguments = model.arguments
         self._return_arguments = model.return_arguments
@@ -82,9 +82,7 @@ class Requester:
         self._can_share = endpoint.scheme != "inproc"
         self._shared: SharedConnection | None = None
         self._is_closed = False
-        if world.closing_wakeup is None:
-            world.closing_wakeup = Wakeup()
-        self._closing_fd = world.closing_wakeup.fd
+        self._closing_fd = run_context.closing.fd
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
@@ -101,8 +99,7 @@ class Requester:
         frame = encode_request(checked, workflow_id, request_id)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
-                f"{self.model.where}: the request has {len(frame)} bytes, "
-                f"max_message_bytes allows {self._max_bytes}"
+                over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
         for attempt in range(self._attempts):
             reply = self._ask(frame, is_retry=attempt > 0)
@@ -118,7 +115,7 @@ class Requester:
         with self._changed:
             self._is_closed = True
             for socket in self._idle:
-                self._world.transport.close(socket, linger_ms=0)
+                self._run_context.transport.close(socket, linger_ms=0)
             self._idle.clear()
             shared, self._shared = self._shared, None
             if shared is not None and not shared.users:
@@ -128,33 +125,33 @@ class Requester:
     def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
         """Send once and wait; None when the time is over."""
         reply: bytes | None = None
-        way = self._take()
+        channel = self._take()
         try:
-            if isinstance(way, SharedConnection):
+            if isinstance(channel, SharedConnection):
                 self._count(is_retry=is_retry)
                 deadline = monotonic() + self._timeout_s
                 try:
-                    reply = way.ask(frame, deadline)
+                    reply = channel.ask(frame, deadline)
                 except zmq.Again:
                     # nobody is there, or reads: the request waits in a socket of its own
-                    way = self._sent_through_another(way, frame)
-                    if self._wait(way, deadline):
-                        reply = receive_frames(way)[-1]
+                    channel = self._sent_through_another(channel, frame)
+                    if self._wait(channel, deadline):
+                        reply = receive_frames(channel)[-1]
             else:
                 try:
                     # not under the lock: libzmq lets other threads run, which would queue for it
-                    send_frame(way, frame, NOBLOCK)
+                    send_frame(channel, frame, NOBLOCK)
                 except zmq.ZMQError as error:
-                    if error.errno not in _UNFIT:
+                    if error.errno not in UNUSABLE_ERRNOS:
                         raise
-                    way = self._sent_through_another(way, frame)
+                    channel = self._sent_through_another(channel, frame)
                 # only now: the other side is at work meanwhile
                 self._count(is_retry=is_retry)
-                if self._wait(way, monotonic() + self._timeout_s):
+                if self._wait(channel, monotonic() + self._timeout_s):
                     # whether it has further frames, which nobody sends, shows when it is used again
-                    reply = receive_frame(way, NOBLOCK)
+                    reply = receive_frame(channel, NOBLOCK)
         finally:
-            self._give_back(way, is_clean=reply is not None)
+            self._give_back(channel, is_clean=reply is not None)
         if reply is None:
             with self._changed:
                 self.counters.timeouts += 1
@@ -184,8 +181,7 @@ class Requester:
         try:
             if len(frame) > self._max_bytes:
                 raise OversizedMessage(
-                    f"{where}: the reply has {len(frame)} bytes, "
-                    f"max_message_bytes allows {self._max_bytes}"
+                    over_limit(f"{where}: the reply", len(frame), self._max_bytes)
                 )
             reply = decode_reply(frame)
             if reply.error is not None or isinstance(reply.return_args, UnsetType):
@@ -199,7 +195,7 @@ class Requester:
 
     def _timeout(self) -> RequestTimeout:
         tried = f", tried {self._attempts} times" if self._attempts > 1 else ""
-        running = self._world.turn.user_code
+        running = self._run_context.handler_lock.user_code
         suspicion = ""
         if running.runs_here():
             suspicion = (
@@ -211,20 +207,20 @@ class Requester:
             f"{self._timeout_s:g} s{tried}{suspicion}"
         )
 
-    def _take(self) -> Way:
+    def _take(self) -> Channel:
         """Return what the request is to be sent through, until it is given back."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            if self._in_use < ALONE or not self._can_share:
-                way: Way = self._idle.pop() if self._idle else self._connect()
+            if self._in_use < MAX_PRIVATE_SOCKETS or not self._can_share:
+                channel: Channel = self._idle.pop() if self._idle else self._connect()
             else:
                 if self._shared is None:
                     self._shared = self._connect_shared()
-                way = self._shared
-                way.users += 1
+                channel = self._shared
+                channel.users += 1
             self._in_use += 1
-            return way
+            return channel
 
     def _count(self, *, is_retry: bool) -> None:
         with self._lock:
@@ -232,18 +228,18 @@ class Requester:
             self.counters.sent += 1
             self.counters.retries += is_retry
 
-    def _sent_through_another(self, refusing: Way, frame: bytes) -> Socket:
-        """Return a socket that has sent what another way could not."""
+    def _sent_through_another(self, refusing: Channel, frame: bytes) -> Socket:
+        """Return a socket that has sent what another channel could not."""
         with self._lock:
             if not isinstance(refusing, SharedConnection):
-                self._world.transport.close(refusing, linger_ms=0)
+                self._run_context.transport.close(refusing, linger_ms=0)
             while self._idle:
                 socket = self._idle.pop()
                 try:
                     send_frame(socket, frame, NOBLOCK)
                 except zmq.ZMQError as error:
-                    self._world.transport.close(socket, linger_ms=0)
-                    if error.errno not in _UNFIT:
+                    self._run_context.transport.close(socket, linger_ms=0)
+                    if error.errno not in UNUSABLE_ERRNOS:
                         raise
                 else:
                     break
@@ -254,18 +250,18 @@ class Requester:
                 self._leave(refusing)
             return socket
 
-    def _give_back(self, way: Way, *, is_clean: bool) -> None:
+    def _give_back(self, channel: Channel, *, is_clean: bool) -> None:
         with self._lock:
             self.counters.received += is_clean
-            if isinstance(way, SharedConnection):
-                if not is_clean and self._shared is way:
+            if isinstance(channel, SharedConnection):
+                if not is_clean and self._shared is channel:
                     # its peer may be gone without a word, and what it has not sent is to be dropped
                     self._shared = None
-                self._leave(way)
+                self._leave(channel)
             elif is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(way)
+                self._idle.append(channel)
             else:
-                self._world.transport.close(way, linger_ms=0)
+                self._run_context.transport.close(channel, linger_ms=0)
             self._in_use -= 1
             self.counters.in_flight = self._in_use
             if self._is_closed:
@@ -277,30 +273,24 @@ class Requester:
             self._close_shared(shared)
 
     def _close_shared(self, shared: SharedConnection) -> None:
-        self._world.transport.close(shared.socket, linger_ms=0)
+        self._run_context.transport.close(shared.socket, linger_ms=0)
         shared.close()
 
     def _connect_shared(self) -> SharedConnection:
-        socket = self._world.transport.connected(
-            zmq.DEALER,
-            self._endpoint,
-            self.model.creation,
-            where=self.model.where,
-            server=self.model.name,
-            # no request is to be carried out when its time has long been over
-            is_immediate=True,
-        )
+        # no request is to be carried out when its time has long been over
+        socket = self._connect(zmq.DEALER, is_immediate=True)
         try:
             return SharedConnection(socket, self._closing_fd, where=self.model.where)
         except BaseException:
-            self._world.transport.close(socket, linger_ms=0)
+            self._run_context.transport.close(socket, linger_ms=0)
             raise
 
-    def _connect(self) -> Socket:
-        return self._world.transport.connected(
-            zmq.REQ,
+    def _connect(self, kind: int = zmq.REQ, *, is_immediate: bool = False) -> Socket:
+        return self._run_context.transport.connected(
+            kind,
             self._endpoint,
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
+            is_immediate=is_immediate,
         )

@@ -6,21 +6,22 @@ waits for is late, and dropped.
 
 It has no thread of its own. The callers share the work by these rules, under one lock:
 
-1. A call is waiting until its reply is read, and then ready until it may go.
-2. At most one call has the turn, and one has it whenever a call is waiting or ready. Only the call
-   that has the turn passes it on.
-3. A call that has the turn and may not go yet leads: it sends the held-back requests, reads all
-   replies, and waits for libzmq's descriptor. The others wait for their gates.
-4. Ready calls go one after another. Each gets the turn and passes it on when it leaves, so that one
-   thread at a time runs instead of all competing. After the last one, a waiting call leads.
-5. Meanwhile new requests are held back, so that they are sent with one wake-up of libzmq's thread:
-   by the next leader, or by the request that makes them too many.
-6. A call that comes through its gate late lets all ready ones go at once, without the turn.
-7. An open gate only means: look again. Opening one too often costs a round, and nothing else.
-8. A call that leaves without a reply, for any reason, is forgotten, and passes on the turn too.
-   That needs no socket; the next leader meets any error of the socket.
-9. Only a leader waits for the descriptor, which signals a change, not a state. A call that sends
-   meanwhile may consume the signal, so it nudges the leader if there is something to read.
+1. A call is waiting until its reply was read, and then ready until it may go.
+2. One call at most has the baton, and one has it whenever a call is waiting or ready. Only who has
+   it gives it away.
+3. Who has the baton and may not go yet leads: it sends what is held back, reads all there is, and
+   waits for libzmq's descriptor, the others for their gates.
+4. Replies that were read let their callers go one after the other: each takes the baton with it and
+   passes it on when it leaves, so that one thread at a time runs instead of all of them against
+   each other. After the last of them a waiting call leads.
+5. Meanwhile requests are held back, so that they leave with one wake-up of libzmq's thread: with
+   the next who leads, or with the one that makes them too many.
+6. Who comes through its gate late lets all others go at once, without the baton.
+7. An open gate says only: look again. To open one too often costs a round, and nothing else.
+8. Who leaves without a reply, for whatever reason, is forgotten, and passes on the baton as well.
+   That needs no socket; what is wrong with the socket is met by the next who leads.
+9. Only a leader waits for the descriptor, which signals a change, not a state. Who sends meanwhile
+   may eat the signal, and nudges it when there is something to be read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq import zmq_poll
 
-from sf_actors.actors.inbox import Wakeup
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.frames import (
     MAX_FRAMES,
@@ -46,9 +46,10 @@ from sf_actors.sockets.frames import (
     receive_frames,
     send_frame,
 )
+from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: Most requests that are held back.
 MAX_HELD_BACK = 32
@@ -64,8 +65,8 @@ LATE_S = 0.001
 LONGEST_WAIT_S = 3_600.0
 
 
-class Call:
-    """A request under way, and its caller.
+class SharedCall:
+    """A request that is under way, and its caller.
 
     :ivar gate: locked until the caller must look again
     :ivar may_go: set once, when `reply` or `error` is set
@@ -100,10 +101,10 @@ class SharedConnection:
         # random, so that no other frame equals an id by chance
         self._prefix = secrets.token_bytes(8)
         self._next_number = count(1).__next__
-        self._waiting: dict[bytes, Call] = {}
-        self._held_back: dict[Call, bytes] = {}
-        self._ready: deque[Call] = deque()
-        self._turn: Call | None = None
+        self._waiting: dict[bytes, SharedCall] = {}
+        self._held_back: dict[SharedCall, bytes] = {}
+        self._ready: deque[SharedCall] = deque()
+        self._holder: SharedCall | None = None
         self._is_closing = False
         self._polled = [(socket, POLLIN)]
         self._nudge = Wakeup()
@@ -120,7 +121,7 @@ class SharedConnection:
         :raises zmq.Again: it was not sent, since no peer is connected or its queue is full
         :raises ServiceStopped: our own service stops
         """
-        call = Call(self._prefix + self._next_number().to_bytes(8, "big"))
+        call = SharedCall(self._prefix + self._next_number().to_bytes(8, "big"))
         try:
             self._begin(call, frame)
             while not call.may_go and (remaining_s := deadline - monotonic()) > 0:
@@ -129,12 +130,12 @@ class SharedConnection:
                         f"{self._where}: the service stops, its reply is not waited for"
                     )
                 wait_s = min(remaining_s, LONGEST_WAIT_S)
-                if self._turn is call:
+                if self._holder is call:
                     self._lead(wait_s)
                 else:
                     call.gate.acquire(timeout=wait_s)
-            # a call that may go without the turn was removed already
-            if not call.may_go or self._turn is call:
+            # who may go without the baton was forgotten before
+            if not call.may_go or self._holder is call:
                 self._leave(call)
         except BaseException:
             self._leave(call)
@@ -147,12 +148,12 @@ class SharedConnection:
         """Free its own descriptor; after the last caller has left."""
         self._nudge.close()
 
-    def _begin(self, call: Call, frame: bytes) -> None:
+    def _begin(self, call: SharedCall, frame: bytes) -> None:
         with self._lock:
             self._waiting[call.id] = call
-            if self._turn is None:
-                self._turn = call
-            elif self._turn.may_go:
+            if self._holder is None:
+                self._holder = call
+            elif self._holder.may_go:
                 self._held_back[call] = frame
                 if len(self._held_back) >= MAX_HELD_BACK:
                     self._send_held_back()
@@ -160,8 +161,8 @@ class SharedConnection:
             try:
                 self._send(call.id, frame)
             finally:
-                # even a refused send may have consumed the signal that the leader waits for
-                if self._turn is not call and zmq_poll(self._polled, 0):
+                # also a send that was refused may have eaten the signal that the leader waits for
+                if self._holder is not call and zmq_poll(self._polled, 0):
                     self._nudge.set()
 
     def _send(self, call_id: bytes, frame: bytes) -> None:
@@ -227,46 +228,46 @@ class SharedConnection:
                     del self._waiting[call.id]
                     # a REP socket may send several frames: the last one is the reply
                     call.reply = frames[-1]
-                    if call is self._turn:
+                    if call is self._holder:
                         self._ready.appendleft(call)
                     else:
                         self._ready.append(call)
         return False
 
     def _pass_on(self) -> None:
-        """Give the turn to the first ready call, which may go; else to a waiting one, to lead."""
+        """Let the first that is ready go, with the baton; without any, let one lead."""
         if self._ready:
-            self._turn = call = self._ready.popleft()
+            self._holder = call = self._ready.popleft()
             call.opened_at = monotonic()
-            # after setting the turn: a call that may go checks if it has it
+            # only now: who may go asks whether it has the baton
             call.may_go = True
             _open(call)
             return
-        self._turn = next(iter(self._waiting.values()), None)
-        if self._turn is not None:
-            _open(self._turn)
+        self._holder = next(iter(self._waiting.values()), None)
+        if self._holder is not None:
+            _open(self._holder)
 
-    def _leave(self, call: Call) -> None:
-        """Remove a call, and pass on the turn if it has it."""
+    def _leave(self, call: SharedCall) -> None:
+        """Forget a call, and pass on the baton if it has it."""
         with self._lock:
             if not call.may_go:
                 self._waiting.pop(call.id, None)
                 self._held_back.pop(call, None)
                 if call in self._ready:
                     self._ready.remove(call)
-            if self._turn is call:
+            if self._holder is call:
                 if monotonic() - call.opened_at > LATE_S:
                     while len(self._ready) > 1:
                         other = self._ready.popleft()
                         other.may_go = True
                         _open(other)
                 self._pass_on()
-            elif self._turn is not None:
-                # an interrupt may have come between passing on the turn and opening the gate
-                _open(self._turn)
+            elif self._holder is not None:
+                # an interrupt may have come after the baton was passed on, and before this
+                _open(self._holder)
 
 
-def _open(call: Call) -> None:
-    """Let a caller look again; its gate may be open already."""
+def _open(call: SharedCall) -> None:
+    """Let a caller look again; its gate may be open still."""
     if call.gate.locked():
         call.gate.release()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
-from sf_actors.schema.at_once import published_decoder
+from sf_actors.schema.one_pass import published_decoder
 from sf_actors.wire.envelope import decode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
+    from sf_actors.errors import MessageError
 
 #: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
 MAX_PUBLISHERS = 1_000
@@ -43,12 +45,13 @@ class Subscriber(Reader):
         #: who binds has its peers counted by the kernel (see `sf_actors.sockets.peers`)
         self._pulse: PublisherLiveness | None = None
         self.open_subscription(is_binder=is_binder)
+        self.deliveries = Deliveries(self)
         if not is_binder:
             self._pulse = PublisherLiveness(
                 self.inbox,
                 self.endpoints["subscriber"],
                 self.counters,
-                self.world.log,
+                self.run_context.log,
                 where=self.model.where,
             )
         self._arguments = self.model.arguments
@@ -60,7 +63,7 @@ class Subscriber(Reader):
 
     def on_begin(self) -> None:
         """Start reading."""
-        self.watch(self.socket)
+        self.follow_subscription()
         if self._pulse is not None:
             self._pulse.begin()
 
@@ -69,15 +72,40 @@ class Subscriber(Reader):
         if self._pulse is not None:
             self._pulse.on_tick()
 
+    def follow_subscription(self) -> None:
+        """Wait for messages from now on."""
+        super().follow_subscription()
+        self.deliveries.source = self.subscription
+
+    def on_readable(self, source: SocketSource) -> None:
+        """Read a batch; the handler lock of one message is kept for the next; HOT."""
+        self.deliveries.keeps_turn = source is self.subscription
+        try:
+            super().on_readable(source)
+        finally:
+            self.deliveries.keeps_turn = False
+            self.deliveries.let_go()
+
+    def before_long_read(self) -> None:
+        """Let others have the handler lock meanwhile."""
+        self.deliveries.let_go()
+
+    def refuse(self, error: MessageError) -> None:
+        """Count a message that cannot be taken, and warn of it."""
+        self.deliveries.let_go()
+        super().refuse(error)
+
     def on_message(self, message: Any) -> None:
-        """See what a publisher that was asked for answered."""
-        if type(message) is not Greeting:
+        """Read on when there is room, or see what a publisher that was asked for answered."""
+        if isinstance(message, ResumeReading):
+            self.deliveries.resume()
+        elif type(message) is not Greeting:
             super().on_message(message)
         elif self._pulse is not None:
             self._pulse.on_greeting()
 
     def on_drain(self) -> None:
-        """Stop to read and to ask for the publisher."""
+        """Stop reading and asking for the publisher."""
         super().on_drain()
         if self._pulse is not None:
             self._pulse.end()
@@ -87,10 +115,6 @@ class Subscriber(Reader):
         if self._pulse is not None:
             self._pulse.end()
             self.counters.peers = 0
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read messages."""
-        self.read_subscription(source)
 
     def take(self, message: bytes | memoryview) -> None:
         """Decode a message and have it handled."""
@@ -105,7 +129,7 @@ class Subscriber(Reader):
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         if self.handler is not None:
-            self.deliver(self.handler, args, envelope.workflow_id)
+            self.deliveries.deliver(self.handler, args, envelope.workflow_id)
 
     def _count_missed(self, epoch: int, number: int) -> None:
         if self._epoch is not None:

@@ -21,7 +21,7 @@ from sf_actors.definition.addresses import resolve
 from sf_actors.definition.config.model import ConfigModel, flatten
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
-from sf_actors.definition.signature import HANDLER, STATUS, bind
+from sf_actors.definition.signature import HANDLER, STATUS, bind, bind_in_state
 from sf_actors.definition.source import ExecutedFile
 from sf_actors.errors import DefinitionError
 from sf_actors.wording import nearest, shown
@@ -162,9 +162,7 @@ class ServiceFile:
         if main_mode and not allow_inbound:
             self._refuse_inbound(models)
         handlers = {
-            model.key: bind(model.handler, HANDLER, where=f"{model.where}: the handler")
-            for model in models
-            if model.handler is not None
+            model.key: _bound(model, model.handler) for model in models if model.handler is not None
         }
         status_handlers = {
             model.key: bind(model.on_status, STATUS, where=f"{model.where}: 'on_status'")
@@ -238,3 +236,10 @@ def _name_of(module: ModuleType) -> str:
 def _file_name(module: ModuleType) -> str:
     file = getattr(module, "__file__", None)
     return Path(file).name if isinstance(file, str) else module.__name__
+
+
+def _bound(model: Model, handler: Callable[..., Any]) -> Callable[..., Any]:
+    where = f"{model.where}: the handler"
+    if model.kind == "states":
+        return bind_in_state(handler, where=where)
+    return bind(handler, HANDLER, where=where)

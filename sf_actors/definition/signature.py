@@ -16,7 +16,6 @@ import functools
 import inspect
 from dataclasses import dataclass
 from inspect import Parameter
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import DefinitionError
@@ -27,13 +26,6 @@ if TYPE_CHECKING:
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-_SUSPENDING_OR_VARIADIC = (
-    inspect.CO_VARARGS
-    | inspect.CO_VARKEYWORDS
-    | inspect.CO_GENERATOR
-    | inspect.CO_COROUTINE
-    | inspect.CO_ASYNC_GENERATOR
-)
 
 
 @dataclass(frozen=True)
@@ -51,6 +43,8 @@ class Role:
 
 
 HANDLER = Role(("args", "to_send", "states", "config"))
+#: What the handler of an in-state may have besides, by its name alone.
+UPDATE = "update"
 STATUS = Role(("status", "to_send", "states", "config"), shorter=(("status",),))
 INIT = Role(("to_send", "states", "config"))
 MAIN = Role(("to_send", "states", "config"), shorter=(("to_send", "config"),))
@@ -61,6 +55,40 @@ SIGNAL = Role(
 SETUP = Role(("config",))
 SETUP_ADDRESSES = Role(("addresses", "config"))
 SETUP_MODELS = Role(("models", "config"))
+
+
+class WithUpdate:
+    """A handler that takes the update as its last argument, behind what every handler gets."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *values: Any) -> Any:
+        """Call it with all of them."""
+        return self.function(*values)
+
+
+def bind_in_state(function: Callable[..., Any], *, where: str) -> Callable[..., Any]:
+    """Return what `bind` does of a handler; a `WithUpdate` if it has a parameter of that name.
+
+    :raises DefinitionError: as `bind`
+    """
+    if not takes(function, UPDATE):
+        return bind(function, HANDLER, where=where)
+    role = Role((*HANDLER.offered, UPDATE))
+    bound = bind(function, role, where=where)
+    return WithUpdate(bound)
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Return whether a function has a parameter of that very name."""
+    try:
+        parameter = inspect.signature(function, follow_wrapped=False).parameters.get(name)
+    except (ValueError, TypeError):
+        return False
+    return parameter is not None and parameter.kind not in _VARIADIC
 
 
 def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..., Any]:
@@ -74,11 +102,16 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
         coroutine or generator function
     """
-    if _is_plain(function, role):
-        return function
     refuse_suspending(function, where=where)
-    signature = _signature_of(function)
-    if signature is None:
+    if UPDATE not in role.offered and takes(function, UPDATE):
+        raise DefinitionError(
+            f"{where}: expected no parameter 'update', which only handlers of in-states are "
+            f"offered, got {name_of(function)}"
+        )
+    try:
+        own = inspect.signature(function, follow_wrapped=False)
+        signature = _signature_of(function, own)
+    except (ValueError, TypeError):
         return function
     parameters = list(signature.parameters.values())
     names = _names(function, role)
@@ -86,7 +119,7 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
         call = _call_by_name(parameters, names, role)
     else:
         call = _call_by_position(parameters, names, role)
-    if call is None or not _is_possible(function, call):
+    if call is None or not _is_possible(own, call):
         raise DefinitionError(_refusal(function, signature, names, role, where))
     return _closure(function, call, len(role.offered))
 
@@ -125,26 +158,10 @@ class _Call:
     keywords: tuple[tuple[str, int], ...] = ()
 
 
-def _is_plain(function: Callable[..., Any], role: Role) -> bool:
-    """Whether it is a function of just what is offered, as most are: no more needs to be asked."""
-    if type(function) is not FunctionType or vars(function):
-        return False  # a wrapper or a decorator may have left a signature there
-    code = function.__code__
-    return (
-        code.co_varnames[: code.co_argcount] == role.offered
-        and not code.co_kwonlyargcount
-        and not code.co_flags & _SUSPENDING_OR_VARIADIC
-    )
-
-
-def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+def _signature_of(function: Callable[..., Any], own: inspect.Signature) -> inspect.Signature:
     """Return the signature of what is called; a wrapper's ``*args`` stands for what it wraps."""
-    try:
-        own = inspect.signature(function, follow_wrapped=False)
-        if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
-            return inspect.signature(function)
-    except (ValueError, TypeError):
-        return None
+    if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
+        return inspect.signature(function)
     return own
 
 
@@ -219,10 +236,9 @@ def _call_by_position(
     return None if required else _Call()
 
 
-def _is_possible(function: Callable[..., Any], call: _Call) -> bool:
-    """Whether Python can call the function so: a wrapper may take less than what it wraps."""
+def _is_possible(own: inspect.Signature, call: _Call) -> bool:
+    """Return whether Python can make the call: a wrapper may take less than what it wraps."""
     try:
-        own = inspect.signature(function, follow_wrapped=False)
         own.bind(*call.positions, **dict(call.keywords))
     except TypeError:
         return False

@@ -47,14 +47,14 @@ class Assembly:
 
     def __init__(
         self,
-        world: RunContext,
+        run_context: RunContext,
         models: tuple[Model, ...],
         endpoints: Mapping[tuple[str, str, str], Mapping[str, Endpoint]],
         *,
         handlers: Mapping[Key, Callable[..., Any]],
         on_status: Mapping[Key, Callable[..., Any]],
     ) -> None:
-        self._world = world
+        self._run_context = run_context
         self._models = models
         self._endpoints = endpoints
         self._handlers = handlers
@@ -116,16 +116,16 @@ class Assembly:
 
     def _connection(self, model: Model) -> Publisher | Requester | ExternalTarget:
         if model.type == "external_target":
-            return ExternalTarget(self._world, model)
+            return ExternalTarget(self._run_context, model)
         endpoint = self._endpoints[model.key][model.sockets[0]]
         if model.type == "publisher":
-            return Publisher(self._world, model, endpoint)
-        return Requester(self._world, model, endpoint)
+            return Publisher(self._run_context, model, endpoint)
+        return Requester(self._run_context, model, endpoint)
 
     def _start_inbound(self, model: Model) -> None:
         actor = _IN[model.type]
         counters = self.counters[model.key] = Counters(*actor.counted)
-        given = [self._world, model, self._endpoints[model.key], counters]
+        given = [self._run_context, model, self._endpoints[model.key], counters]
         given.append(self._handlers.get(model.key))
         if model.kind == "states":
             given.append(self._on_status.get(model.key))
@@ -134,6 +134,7 @@ class Assembly:
     def _start_out_state(self, model: Model) -> None:
         actor = _OUT[model.type]
         counters = self.counters[model.key] = Counters(*actor.counted)
-        publication = actor.publication_of(self._world, model, counters)
+        publication = actor.publication_type(self._run_context, model, counters)
         self.publications[model.name] = publication
-        actor.start(self._world, model, self._endpoints[model.key], counters, publication)
+        self._run_context.states.show_own(model.name, publication)
+        actor.start(self._run_context, model, self._endpoints[model.key], counters, publication)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sf_actors.lifecycle.stop import until_deadline
 from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.interrupt_guard import require_gil
 from sf_actors.user_code.interruptible import UserCode
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ class Loading:
     def run(self, function: Callable[[], T]) -> T:
         """Load; in the thread that starts the service.
 
-        :raises BaseException: the function's exception
+        :raises UsageError: the interpreter cannot interrupt user code safely
+        :raises BaseException: what the function raised
         """
+        require_gil()
         result, error = self._code.run(self.label, function)
         self._done.set()
         if error is not None:

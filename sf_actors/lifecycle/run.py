@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sf_actors.actors.run_context import RunContext
 from sf_actors.counters import summary
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.assembly import Assembly
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.run_state import RunState
 from sf_actors.lifecycle.signal_hook import SignalHook
 from sf_actors.lifecycle.signals import ENDING_S
@@ -20,13 +21,13 @@ from sf_actors.lifecycle.supervision import Supervision
 from sf_actors.log import package_logger
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.transport import Transport
+from sf_actors.user_code.handler_lock import Call, HandlerLock
 from sf_actors.user_code.interruptible import UserCode
 from sf_actors.user_code.states_view import States
 from sf_actors.user_code.tracebacks import trimmed
-from sf_actors.user_code.turn import Call, HandlerLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import FrameType
 
     from sf_actors.definition.models import Model
@@ -76,7 +77,7 @@ class Run:
         #: again fills no disk
         self._handler_errors = Throttle(1.0, burst=10)
         supervision = Supervision(fail=self.fail, on_opened=self._note_opened, on_bound=on_bound)
-        world = RunContext(
+        run_context = RunContext(
             name=name,
             scope=scope,
             log=package_logger(),
@@ -85,25 +86,25 @@ class Run:
             states=States({}),
             error_details=error_details,
         )
-        world.turn = HandlerLock(
-            offered=self._offered,
-            on_error=self._handler_failed,
-            least_pause_s=least_pause_s,
-            shield=world.shield,
-        )
         self.state = RunState(
             definition=definition,
-            world=world,
+            run_context=run_context,
             assembly=Assembly(
-                world,
+                run_context,
                 definition.models,
                 definition.addresses,
                 handlers=definition.handlers,
                 on_status=definition.status_handlers,
             ),
-            main_code=UserCode(world.shield),
+            main_code=UserCode(run_context.interrupt_guard),
             stop_timeout_s=stop_timeout_s,
             ended=ended,
+        )
+        run_context.handler_lock = HandlerLock(
+            offered=self.state.offered,
+            on_error=self._handler_failed,
+            least_pause_s=least_pause_s,
+            interrupt_guard=run_context.interrupt_guard,
         )
         supervision.supervise(self.state)
         self._starting = Start(self.state)
@@ -140,17 +141,17 @@ class Run:
         What main raised stands in `failure` afterwards.
         """
         state = self.state
-        world, main = state.world, state.definition.main
+        run_context, main = state.run_context, state.definition.main
         if main is None:
-            raise ServiceFailed(f"{world.name}: there is no main to run")
-        with world.scope.entered():
-            to_send = state.to_send_with(state.main_gate)
+            raise ServiceFailed(f"{run_context.name}: there is no main to run")
+        with run_context.scope.entered():
+            to_send = state.to_send_with(state.main_permit)
             error: BaseException | None = None
             if not state.stop_begun.is_set():
-                offered = (to_send, world.states, state.definition.config)
+                offered = (to_send, run_context.states, state.definition.config)
                 _, error = state.main_code.run("main", main, offered)
             if error is not None and _is_failure(error):
-                world.log.error("main failed", exc_info=trimmed(error))
+                run_context.log.error("main failed", exc_info=trimmed(error))
                 state.blame(error)
             state.main_ended.set()
             self.stop()
@@ -160,18 +161,15 @@ class Run:
 
     # user code
 
-    def _offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        return self.state.offered(pinned)
-
     def _handler_failed(self, call: Call, error: BaseException) -> None:
-        """Tell of what a handler raised, unless that happens all the time; in the turn."""
+        """Tell of what a handler raised, unless that happens too often; under the handler lock."""
         if not call.reports:
             return
         if isinstance(error, SystemExit):
             self.fail(self.state.exit_outside_main(call.label, error))
         left_out = self._handler_errors.admit(call.label, monotonic())
         if left_out is not None:
-            self.state.world.log.error(
+            self.state.run_context.log.error(
                 "handler failed",
                 handler=call.label,
                 error=summary(error),
@@ -182,7 +180,7 @@ class Run:
     # ending
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Run the hook of a signal in its turn, then stop.
+        """Run the hook of a signal under the handler lock, then stop.
 
         The deadline of the stop runs from now on. What the hook raised makes the service fail.
         """
@@ -191,7 +189,7 @@ class Run:
         hook = sigint if signum == signal.SIGINT else sigterm
         try:
             if hook is not None and state.was_ready:
-                with state.world.scope.entered():
+                with state.run_context.scope.entered():
                     SignalHook(state, hook, with_interrupts=self._stopping.with_interrupts).run(
                         signum, frame
                     )
@@ -225,7 +223,7 @@ class Run:
     def join(self) -> None:
         """Wait until the threads of an ended run are gone, but for user code left behind."""
         state = self.state
-        is_left_behind = state.main_code.label or state.world.turn.user_code.label
+        is_left_behind = state.main_code.label or state.run_context.handler_lock.user_code.label
         if state.ended.is_set() and not is_left_behind:
             for thread in state.threads:
                 if thread.ident is not None and thread is not threading.current_thread():
@@ -236,8 +234,11 @@ class Run:
         self.state.set_stopped()
         try:
             self._on_end()
-            self.state.world.scope.close()
+            self.state.run_context.scope.close()
         finally:
+            reserve = RESERVE.need_no_more(self.state)
+            if reserve is not None:
+                self.state.threads.append(reserve)
             self.state.ended.set()
 
 

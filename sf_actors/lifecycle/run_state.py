@@ -15,10 +15,12 @@ from __future__ import annotations
 import enum
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.to_send import SendPermit, ToSend
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from sf_actors.user_code.interruptible import UserCode
 
 
-class Phase(enum.StrEnum):
+class RunPhase(enum.StrEnum):
     """How far a run has come; see the top of the file."""
 
     STARTING = "STARTING"
@@ -56,13 +58,13 @@ class RunState:
     """
 
     definition: Definition
-    world: RunContext
+    run_context: RunContext
     assembly: Assembly
     main_code: UserCode
     stop_timeout_s: float
     ended: LightEvent
     failure: BaseException | None = None
-    phase: Phase = Phase.STARTING
+    phase: RunPhase = RunPhase.STARTING
     #: whether the run has been READY
     was_ready: bool = False
     started_at: float = field(default_factory=monotonic)
@@ -75,8 +77,8 @@ class RunState:
     #: cleared while the hook of a signal runs, which comes before the stop
     hook_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
     #: closed when `main`, and when all other user code, may send no more
-    main_gate: SendPermit = field(default_factory=SendPermit)
-    gate: SendPermit = field(default_factory=SendPermit)
+    main_permit: SendPermit = field(default_factory=SendPermit)
+    permit: SendPermit = field(default_factory=SendPermit)
     #: what handlers send with, from the end of the opening on
     to_send: Callable[..., Any] | None = None
     #: the newest actor under each name
@@ -97,7 +99,7 @@ class RunState:
     def blame(self, error: BaseException) -> None:
         """Let this be the failure, unless something else was first."""
         with self.lock:
-            if self.failure is None and self.phase is not Phase.STOPPED:
+            if self.failure is None and self.phase is not RunPhase.STOPPED:
                 self.failure = error
 
     def set_ready(self) -> None:
@@ -106,8 +108,10 @@ class RunState:
         :raises ServiceStopped: it has
         """
         if self.stop_begun.is_set():
-            raise self.failure or ServiceStopped(f"{self.world.name}: stopped before it was ready")
-        self.phase = Phase.READY
+            raise self.failure or ServiceStopped(
+                f"{self.run_context.name}: stopped before it was ready"
+            )
+        self.phase = RunPhase.READY
         self.was_ready = True
         if self.definition.main is not None:
             self.main_ended.clear()
@@ -115,42 +119,52 @@ class RunState:
     def begin_stop(self) -> None:
         """Let user code that is to end send no more; nothing becomes READY from now on."""
         with self.lock:
-            self.main_gate.is_closed = True
+            self.main_permit.is_withdrawn = True
             if not self.was_ready:
                 # nothing was read that may have to be answered: only init_function could send
-                self.gate.is_closed = True
+                self.permit.is_withdrawn = True
             self.stop_begun.set()
+            self.run_context.states.changes.end()
 
     def set_stopping(self) -> None:
         """Let no actor be restarted any more."""
         with self.lock:
-            self.phase = Phase.STOPPING
+            self.phase = RunPhase.STOPPING
 
     def set_stopped(self) -> None:
         """Take that everything is closed."""
         with self.lock:
             self.ended_at = monotonic()
-            self.phase = Phase.STOPPED
+            self.phase = RunPhase.STOPPED
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
         """Return what a handler may get besides its args."""
-        return self.to_send, self.world.states.pinned(pinned), self.definition.config
+        return self.to_send, self.run_context.states.pinned(pinned), self.definition.config
 
-    def to_send_with(self, gate: SendPermit) -> Callable[..., Any]:
-        """Return what user code sends with as long as the gate is open."""
-        world = self.world
+    def to_send_with_all(self) -> Callable[..., Any]:
+        """Return what handlers send with.
+
+        :raises UsageError: nothing is open yet
+        """
+        if self.to_send is None:
+            raise UsageError(f"to_send: {self.run_context.name} is still being opened")
+        return self.to_send
+
+    def to_send_with(self, permit: SendPermit) -> Callable[..., Any]:
+        """Return what user code sends with as long as the permit holds."""
+        run_context = self.run_context
         return ToSend(
-            world.name,
+            run_context.name,
             self.assembly.outlets,
-            gate,
-            shield=world.shield,
-            new_workflow_id=world.new_workflow_id,
+            permit,
+            interrupt_guard=run_context.interrupt_guard,
+            new_workflow_id=run_context.new_workflow_id,
         ).__call__
 
     def exit_outside_main(self, label: str, error: SystemExit) -> ServiceFailed:
         """Return the failure of a service whose user code may not end it and tried to."""
         failed = ServiceFailed(
-            f"{self.world.name}: {label} called sys.exit({error.code!r}), which only main may"
+            f"{self.run_context.name}: {label} called sys.exit({error.code!r}), which only main may"
         )
         failed.__cause__ = error
         return failed
@@ -158,7 +172,7 @@ class RunState:
     def start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
         """Run a function of the package in a thread that ends with the run."""
         thread = threading.Thread(
-            target=function, args=arguments, name=f"{self.world.name}/{name}", daemon=True
+            target=function, args=arguments, name=f"{self.run_context.name}/{name}", daemon=True
         )
         self.threads.append(thread)
         try:
@@ -167,3 +181,11 @@ class RunState:
             # there is none to wait for
             self.threads.remove(thread)
             raise
+
+    def run_for_stop(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
+        """Run a part of the stop in a thread of its own, or in the one in reserve."""
+        try:
+            self.start_thread(function, *arguments, name=name)
+        except RuntimeError:
+            # the system has no thread left
+            RESERVE.run(partial(function, *arguments))

@@ -6,8 +6,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.user_code.handler_lock import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
-from sf_actors.user_code.turn import OneOffCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,29 +42,31 @@ class SignalHook:
         state = self._state
         call = OneOffCall(
             lambda _args, to_send, _pinned, config: self._hook(
-                signum, frame, to_send, state.world.states, config
+                signum, frame, to_send, state.run_context.states, config
             ),
             label=f"{signal.Signals(signum).name.lower()}_handler",
         )
         state.hook_ended.clear()
         try:
-            # in a thread of its own, so that the deadline also limits the hook
-            state.start_thread(self._run_in_turn, call, name="signal hook")
+            # in another thread, so that the deadline holds for the hook as well
+            state.run_for_stop(self._run_in_turn, call, name="signal hook")
             self._with_interrupts(call.done.wait)
         finally:
             state.hook_ended.set()
         error = call.error
         if error is not None and not isinstance(error, ServiceStopped):
-            state.world.log.error("signal hook failed", handler=call.label, exc_info=trimmed(error))
+            state.run_context.log.error(
+                "signal hook failed", handler=call.label, exc_info=trimmed(error)
+            )
             if isinstance(error, SystemExit):
                 error = state.exit_outside_main(call.label, error)
             state.blame(error)
 
     def _run_in_turn(self, call: OneOffCall) -> None:
         state = self._state
-        with state.world.scope.entered():
-            if not state.world.turn.run_here(call, timeout_s=state.stop_timeout_s):
-                state.world.log.warning(
+        with state.run_context.scope.entered():
+            if not state.run_context.handler_lock.run_here(call, timeout_s=state.stop_timeout_s):
+                state.run_context.log.warning(
                     "signal hook did not run: other user code did not end", handler=call.label
                 )
                 call.cancel()

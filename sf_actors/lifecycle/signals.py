@@ -7,11 +7,11 @@ waits there acts on it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class SignalHandlers:
     Outside the main thread it does nothing. In the child of a fork the old handlers are back at
     once: the child has no thread that waits at the pipe, and its signals are not the parent's.
 
+    Both threads that it takes are there from the beginning: when a signal comes, the system may
+    have none left.
+
     :param on_first: takes the number of the signal and the frame it came in; runs in a thread of
         its own
     """
@@ -44,13 +47,19 @@ class SignalHandlers:
         self._old_wakeup_fd = -1
         self._frame: FrameType | None = None
         self._read_fd = self._write_fd = -1
+        self._first: SimpleQueue[tuple[int, FrameType | None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         if self._is_active:
             self._read_fd, self._write_fd = os.pipe()
             os.set_blocking(self._write_fd, False)
-            self._start_thread(self._watch, name="signals")
+            try:
+                self._start_thread(self._act_on_first, name="stop")
+                self._start_thread(self._watch, name="signals")
+            except BaseException:
+                self._end_threads()
+                raise
             _active.append(self)
             self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
             for number in SIGNALS:
@@ -68,9 +77,7 @@ class SignalHandlers:
         if not self._is_active:
             return
         self.put_back()
-        os.close(self._write_fd)
-        for thread in self._threads:
-            thread.join(ENDING_S)
+        self._end_threads()
         self._frame = None
 
     def put_back(self) -> None:
@@ -96,22 +103,33 @@ class SignalHandlers:
 
     def _watch(self) -> None:
         is_first = True
-        with contextlib.closing(os.fdopen(self._read_fd, "rb", buffering=0)) as pipe:
-            while numbers := pipe.read(64):
-                for number in numbers:
-                    if number not in SIGNALS:
-                        continue
-                    if not is_first:
-                        # at once: whatever kept the graceful stop may keep an orderly exit as well
-                        os._exit(128 + number)
-                    is_first = False
-                    frame = self._frame or _main_frame()
-                    self._start_thread(self._on_first, number, frame, name="stop")
+        while numbers := os.read(self._read_fd, 64):
+            for number in numbers:
+                if number not in SIGNALS:
+                    continue
+                if not is_first:
+                    # at once: whatever kept the graceful stop may keep an orderly exit as well
+                    os._exit(128 + number)
+                is_first = False
+                self._first.put((number, self._frame or _main_frame()))
 
-    def _start_thread(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
-        thread = threading.Thread(target=function, args=arguments, name=name, daemon=True)
-        self._threads.append(thread)
+    def _act_on_first(self) -> None:
+        first = self._first.get()
+        if first is not None:
+            self._on_first(*first)
+
+    def _start_thread(self, function: Callable[[], None], *, name: str) -> None:
+        thread = threading.Thread(target=function, name=name, daemon=True)
         thread.start()
+        self._threads.append(thread)
+
+    def _end_threads(self) -> None:
+        """End both threads, the one that waits for a signal and the one that acts on it."""
+        os.close(self._write_fd)
+        self._first.put(None)
+        for thread in self._threads:
+            thread.join(ENDING_S)
+        os.close(self._read_fd)
 
 
 _active: Final[list[SignalHandlers]] = []

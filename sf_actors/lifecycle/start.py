@@ -9,9 +9,10 @@ from sf_actors.actors.authenticator import Authenticator
 from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin
 from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.latch import Latch
+from sf_actors.user_code.handler_lock import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
-from sf_actors.user_code.turn import OneOffCall
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
@@ -33,9 +34,11 @@ class Start:
         :raises BaseException: what kept the service from being READY; the caller must stop it
         """
         state = self._state
-        with state.world.scope.entered():
+        with state.run_context.scope.entered():
             try:
                 try:
+                    # while the system has threads
+                    RESERVE.need(state)
                     self._open()
                 finally:
                     self._finish_opening()
@@ -56,19 +59,19 @@ class Start:
     def _open(self) -> None:
         state = self._state
         names = state.assembly.actor_names()
-        keys = state.world.transport.keys
+        keys = state.run_context.transport.keys
         if keys is not None:
             names.add("authenticator")
         has_queue = state.assembly.brings_calls_that_wait()
         if has_queue:
             names.add("router")
         self._opening = Latch(names)
-        Router.start(state.world)
+        Router.start(state.run_context)
         if has_queue and state.router is not None:
             # now, while a thread can be started
             state.router.begin()
         if keys is not None:
-            Authenticator.start(state.world, keys)
+            Authenticator.start(state.run_context, keys)
             # it must be there before any other socket is bound
             self._opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
         state.assembly.open_connections()
@@ -76,12 +79,12 @@ class Start:
         late = self._opening.wait(OPEN_TIMEOUT_S)
         if late:
             raise ServiceFailed(
-                f"{state.world.name}: {', '.join(sorted(late))} did not open within "
+                f"{state.run_context.name}: {', '.join(sorted(late))} did not open within "
                 f"{OPEN_TIMEOUT_S:g} s"
             )
-        state.to_send = state.to_send_with(state.gate)
-        if not state.world.states:
-            state.world.turn.constant_arguments = state.offered(None)
+        state.to_send = state.to_send_with(state.permit)
+        if not state.run_context.states.has_inbound:
+            state.run_context.handler_lock.constant_arguments = state.offered(None)
         pause_s = state.assembly.ready_at() - monotonic()
         if pause_s > 0:
             # the pause for subscribers to join (wait_after_creation_s); a stop ends it
@@ -101,10 +104,10 @@ class Start:
         if init is None or state.stop_begun.is_set():
             return
         call = OneOffCall(
-            lambda _args, to_send, _pinned, config: init(to_send, state.world.states, config),
+            lambda _args, to_send, _pinned, config: init(to_send, state.run_context.states, config),
             label="init_function",
         )
-        state.world.turn.run_here(call)
+        state.run_context.handler_lock.run_here(call)
         if call.error is not None:
             raise trimmed(call.error)
 
@@ -122,15 +125,15 @@ class Start:
     def _tell_ready(self) -> None:
         state = self._state
         addresses = {name: address for name, address, _ in state.bound_to}
-        state.world.log.info("ready", addresses=addresses)
-        if not state.world.transport.is_secured:
+        state.run_context.log.info("ready", addresses=addresses)
+        if not state.run_context.transport.is_secured:
             beyond = [
                 f"{name} {address}"
                 for name, address, listener in state.bound_to
                 if listener.is_beyond_loopback
             ]
             if beyond:
-                state.world.log.warning(
+                state.run_context.log.warning(
                     "bound beyond loopback without keys: anybody who can reach it can use it",
                     addresses=beyond,
                 )

@@ -25,18 +25,18 @@ def stats_before(name: str) -> dict[str, Any]:
 
 def stats_of(state: RunState) -> dict[str, Any]:
     """Return the numbers of a current or ended run; any thread."""
-    world = state.world
+    run_context = state.run_context
     if state.ended_at is None:
-        with world.scope.entered():
-            look_for_descriptors(world.log)
-    shown = stats_before(world.name)
-    shown["phase"] = str(state.phase)
+        with run_context.scope.entered():
+            look_for_descriptors(run_context.log)
+    whole = stats_before(run_context.name)
+    whole["phase"] = str(state.phase)
     ended_at = state.ended_at
-    shown["uptime_s"] = (monotonic() if ended_at is None else ended_at) - state.started_at
-    shown["router"] = {
-        "queued": world.turn.queued,
-        "handled": world.turn.handled,
-        "failed": world.turn.failed,
+    whole["uptime_s"] = (monotonic() if ended_at is None else ended_at) - state.started_at
+    whole["router"] = {
+        "queued": run_context.handler_lock.queued,
+        "handled": run_context.handler_lock.handled,
+        "failed": run_context.handler_lock.failed,
         "restarts": state.router_restarts,
     }
     for (kind, side, name), counters in list(state.assembly.counters.items()):
@@ -46,6 +46,6 @@ def stats_of(state: RunState) -> dict[str, Any]:
             # after the run, another socket may have the address
             numbers["peers"] = listener.peers() if ended_at is None else 0
         if kind == "states" and side == "in":
-            numbers["status"] = world.states.status(name).as_dict()
-        shown[kind][side][name] = numbers
-    return shown
+            numbers["status"] = run_context.states.status(name).as_dict()
+        whole[kind][side][name] = numbers
+    return whole

@@ -80,26 +80,21 @@ class Stop:
         self._on_overdue = on_overdue
         self._lock = threading.Lock()
         self._is_taken = False
-        self._is_closed = False
         self._since = 0.0
 
     def begin(self) -> None:
         """Let the deadline run from now on; what is not there to answer may send no more."""
-        with self._lock:
+        # that of the state: the supervisor holds it when a death makes the run fail
+        with self._state.lock:
             if not self._state.stop_begun.is_set():
                 self._since = monotonic()
                 self._state.begin_stop()
-                self._state.world.turn.hurry()
+                self._state.run_context.handler_lock.hurry()
 
     def in_background(self) -> None:
-        """Stop in a thread of its own; returns at once."""
+        """Stop in another thread; returns at once."""
         if self._take():
-            try:
-                self._state.start_thread(self._stop, name="stop")
-            except RuntimeError:
-                # the system has no thread left: whoever stops it next does it in a thread it has
-                self._is_taken = False
-                raise
+            self._state.run_for_stop(self._run, name="stop")
 
     def run(self) -> None:
         """Stop, or wait for the stop that runs; returns at once where that would wait for itself.
@@ -109,7 +104,7 @@ class Stop:
         if self._is_waited_for():
             self.in_background()
         elif self._take():
-            self._stop()
+            self._run()
         else:
             self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
 
@@ -132,48 +127,30 @@ class Stop:
     def _is_waited_for(self) -> bool:
         """Return whether the end of the run waits for the calling thread."""
         state, here = self._state, threading.current_thread()
-        if state.main_code.runs_here() or state.world.turn.user_code.runs_here():
+        if state.main_code.runs_here() or state.run_context.handler_lock.user_code.runs_here():
             return True
         actors = [*state.actors.values(), state.router]
         return any(actor is not None and actor.thread is here for actor in actors)
 
     def _interrupt(self) -> None:
         """Raise `ServiceStopped` in user code, and in what waits for a reply."""
-        self._give_up_waiting()
-        self._state.world.turn.user_code.interrupt()
+        self._state.run_context.closing.set()
+        self._state.run_context.handler_lock.user_code.interrupt()
         if not self._state.main_ended.is_set():
             self._state.main_code.interrupt()
         self._nudge()
 
-    def _close_wakeup(self) -> None:
-        wakeup = self._state.world.closing_wakeup
-        with self._lock:
-            self._is_closed = True
-            if wakeup is not None:
-                wakeup.close()
-
-    def _give_up_waiting(self) -> None:
-        """End every outbound call that waits; any thread."""
-        world = self._state.world
-        with self._lock:
-            if not self._is_closed:
-                world.closing.set()
-                for give_up in world.when_closing:
-                    give_up()
-                if world.closing_wakeup is not None:
-                    world.closing_wakeup.set()
-
-    def _stop(self) -> None:
+    def _run(self) -> None:
         state = self._state
         overdue: list[str] = []
-        with state.world.scope.entered():
+        with state.run_context.scope.entered():
             try:
                 overdue = self._drain()
                 self._blame(overdue, self._close())
             except BaseException as error:
-                state.world.log.exception("stop failed")
+                state.run_context.log.exception("stop failed")
                 state.blame(error)
-            state.world.log.info("stopped")
+            state.run_context.log.info("stopped")
         self._on_stopped()
         if overdue:
             self._on_overdue()
@@ -183,11 +160,11 @@ class Stop:
         state = self._state
         if overdue or left_behind:
             names = ", ".join(dict.fromkeys([*overdue, *left_behind]))
-            state.world.log.warning("stop overdue", left_behind=names)
+            state.run_context.log.warning("stop overdue", left_behind=names)
             state.blame(
                 StopOverdue(
-                    f"{state.world.name}: still running {state.stop_timeout_s:g} s after the stop "
-                    f"began, left behind: {names}"
+                    f"{state.run_context.name}: still running {state.stop_timeout_s:g} s after the "
+                    f"stop began, left behind: {names}"
                 )
             )
 
@@ -197,7 +174,7 @@ class Stop:
         :returns: the user code that still runs at the deadline
         """
         state = self._state
-        world = state.world
+        run_context = state.run_context
         steps = self._steps()
         waited = next(steps, None)
 
@@ -212,10 +189,10 @@ class Stop:
 
         overdue: list[str] = []
         if not self.with_interrupts(is_drained):
-            running = [state.main_code.label, world.turn.user_code.label]
+            running = [state.main_code.label, run_context.handler_lock.user_code.label]
             overdue = [label for label in running if label is not None]
         state.set_stopping()
-        state.gate.is_closed = True
+        state.permit.is_withdrawn = True
         if state.router is not None:
             state.router.cancel_queued()
         if overdue:
@@ -225,7 +202,7 @@ class Stop:
     def _leave_handler_behind(self) -> None:
         """Answer the message whose handler is stuck, and do what its thread cannot do any more."""
         state = self._state
-        thread_id = state.world.turn.leave_behind()
+        thread_id = state.run_context.handler_lock.leave_behind()
         if thread_id is None:
             return
         for actor in state.actors.values():
@@ -238,7 +215,7 @@ class Stop:
         A step begins when the one before is over.
         """
         state = self._state
-        world = state.world
+        run_context = state.run_context
         # what is still being opened cannot be closed
         yield state.has_opened.wait
         # main may end while the hook of a signal has not begun
@@ -251,19 +228,19 @@ class Stop:
             state.router.fence(passed.set)
             yield passed.wait
         # user code that did not come through the router: init_function, a signal hook
-        yield world.turn.wait_until_free
+        yield run_context.handler_lock.wait_until_free
         yield state.main_ended.wait
 
     def _stuck_threads(self) -> set[int | None]:
         """Return the threads that cannot end since user code does not."""
-        world = self._state.world
-        holder = world.turn.user_code.thread_id
+        run_context = self._state.run_context
+        holder = run_context.handler_lock.user_code.thread_id
         if holder is None:
             return set()
         stuck: set[int | None] = {holder}
         router = self._state.router
         if router is not None and router.thread is not None:
-            # it waits for the turn
+            # it waits for the handler lock
             stuck.add(router.thread.ident)
         return stuck
 
@@ -273,10 +250,10 @@ class Stop:
         :returns: the names of the threads that did not end
         """
         state = self._state
-        world = state.world
+        run_context = state.run_context
         deadline = monotonic() + CLOSE_TIMEOUT_S
         stuck = self._stuck_threads()
-        self._give_up_waiting()
+        run_context.closing.set()
         left_behind: list[str] = []
         for side in ("in", "out"):
             actors = [actor for actor in state.actors.values() if actor.model.side == side]
@@ -287,7 +264,7 @@ class Stop:
         last = [actor for actor in (state.router, state.authenticator) if actor is not None]
         for actor in last:
             left_behind += _end([actor], deadline, stuck)
-        world.transport.shut(self._close_wakeup)
+        run_context.transport.shut(run_context.closing.close)
         return left_behind
 
 

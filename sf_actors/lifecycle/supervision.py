@@ -10,7 +10,7 @@ from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin, SocketActor
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied
-from sf_actors.lifecycle.run_state import Phase
+from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.sockets.peers import Listener
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Supervision:
             if not state.was_ready:
                 self._on_opened(actor.name, error)
                 return
-            if state.phase is not Phase.READY or isinstance(actor, Router):
+            if state.phase is not RunPhase.READY or isinstance(actor, Router):
                 return
         if error is None:
             actor.actor_ref.tell(Begin())
@@ -79,7 +79,7 @@ class Supervision:
         state.bound_to.append((f"{model.name}.{socket}", address, listener))
         if socket == model.sockets[0]:
             state.listeners[model.key] = listener
-        state.world.log.info("bound", model=model.name, socket=socket, address=address)
+        state.run_context.log.info("bound", model=model.name, socket=socket, address=address)
         self._on_bound(model, socket, address)
 
     def died(self, actor: Any, error: BaseException) -> None:
@@ -88,7 +88,7 @@ class Supervision:
             return
         # with the lock held, so that a stop that begins now sees the new actor
         with self._state.lock:
-            if self._state.phase in (Phase.STARTING, Phase.READY):
+            if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
                 actor.counters.restarts += 1
                 actor.counters.last_error = summary(error)
                 type(actor).start(*actor.restart_arguments)
@@ -100,15 +100,15 @@ class Supervision:
 
     def _record_death(self, name: str, error: BaseException) -> bool:
         """Return True if the actor may be restarted; if it died too often, fail the run."""
-        world = self._state.world
-        world.log.error("actor died", actor=name, exc_info=error)
+        run_context = self._state.run_context
+        run_context.log.error("actor died", actor=name, exc_info=error)
         with self._state.lock:
             deaths = self._deaths.setdefault(name, deque(maxlen=MAX_RESTARTS + 1))
             deaths.append(monotonic())
             too_often = len(deaths) > MAX_RESTARTS and deaths[-1] - deaths[0] <= RESTART_WINDOW_S
         if too_often:
             died = ActorDied(
-                f"{world.name}: {name} died {MAX_RESTARTS + 1} times within "
+                f"{run_context.name}: {name} died {MAX_RESTARTS + 1} times within "
                 f"{RESTART_WINDOW_S:g} s, at last of {summary(error)}"
             )
             died.__cause__ = error

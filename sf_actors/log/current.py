@@ -5,12 +5,14 @@ starts belongs to the service that started it. The interpreter passes no context
 option from 3.14 on) and a thread does not know who started it; the audit event of a start is raised
 from 3.12 on only, and an audit hook stays for ever and slows down every `open` and import. So
 `threading.Thread.start` is wrapped, from the first scope that is opened to the last one that is
-closed, to leave a note on the thread. Pools and timers start such threads too; for one of the bare
-`_thread` module the home of its logger decides.
+closed, to leave a note on the thread; not where the interpreter was told to pass contexts on. The
+levels and files of the scopes do not matter, since each line names its service. Pools and timers
+start such threads too; for one of the bare `_thread` module the home of its logger decides.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from contextvars import ContextVar
@@ -40,6 +42,9 @@ SCOPE: ContextVar[Scope | None] = ContextVar("sf_actors_log_scope", default=None
 
 _NOTE = "_sf_actors_log_scope"
 
+#: Whether a thread begins in the context of who starts it (``-X thread_inherit_context``, 3.14).
+_CONTEXTS_ARE_INHERITED = bool(getattr(sys.flags, "thread_inherit_context", False))
+
 
 def current_scope() -> Scope | None:
     """Return the scope of the current context, else of the thread, else None."""
@@ -63,7 +68,7 @@ class ThreadStartHook:
         """Leave notes on threads from now on; pair it with `unwatch`."""
         with self._lock:
             self._scopes += 1
-            if self._wrapper is None:
+            if self._wrapper is None and not _CONTEXTS_ARE_INHERITED:
                 self._wrapped = threading.Thread.start
                 self._wrapper = _noting(self._wrapped)
                 threading.Thread.start = self._wrapper  # type: ignore[method-assign]

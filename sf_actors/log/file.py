@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import UsageError
-from sf_actors.log.trusted import is_foreign, make_folder, resolved
+from sf_actors.folders import make_folder
+from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
+from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -56,13 +58,13 @@ class LogFile:
             with _lock:
                 file = _open_files.get(real)
                 if file is None:
-                    make_folder(Path(real).parent)
+                    make_folder(Path(real).parent, FOLDER_MODE)
                     file = _open_files[real] = cls(real, backup_count)
                 file._add_user(backup_count)
         except (OSError, ValueError, TypeError) as fault:
-            reason = getattr(fault, "strerror", None) or fault
             raise UsageError(
-                f"log_path: expected a file that can be written, got {str(path)!r}: {reason}"
+                f"log_path: expected a file that can be written, got {str(path)!r}: "
+                f"{reason_of(fault)}"
             ) from fault
         return file
 

@@ -86,7 +86,7 @@ class Logger(BoundLoggerBase):
 
     def new(self, **new_values: Any) -> Logger:
         """Return a logger with only these fields; structlog's own `new` would clear this one's."""
-        return Logger(self._logger, self._processors, new_values)
+        return self.try_unbind(*self._context).bind(**new_values)
 
     debug = _writing(DEBUG)
     info = msg = _writing(INFO)

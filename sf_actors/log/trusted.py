@@ -48,16 +48,6 @@ def resolved(path: str | os.PathLike[str]) -> Path:
     return real
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing.
-
-    :raises OSError: it cannot be made
-    """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=FOLDER_MODE, exist_ok=True)
-
-
 def is_foreign(status: os.stat_result) -> bool:
     """Return True for what belongs to another user than us and root."""
     return status.st_uid not in (0, os.geteuid())

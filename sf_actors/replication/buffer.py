@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    UpdateFields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
     #: number, is_snapshot, fields
-    Delta = tuple[int, bool, Fields]
+    Delta = tuple[int, bool, UpdateFields]
 
 #: Largest sum of the sizes of packed deltas, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
 
 
-class Buffer(dict[int, "tuple[bool, Fields]"]):
+class Buffer(dict[int, "tuple[bool, UpdateFields]"]):
     """Deltas by their number: `is_snapshot` and fields.
 
     When it is full it is emptied, and the replica asks for a newer snapshot.
@@ -30,8 +30,8 @@ class Buffer(dict[int, "tuple[bool, Fields]"]):
         self._max_bytes = max_bytes
         self._bytes = 0
 
-    def keep(self, number: int, is_snapshot: bool, fields: Fields) -> None:
-        """Keep a delta; if there is no room for it, drop all others first."""
+    def keep(self, number: int, is_snapshot: bool, fields: UpdateFields) -> None:
+        """Keep a delta, alone if there is no room for it beside the others."""
         size = getattr(fields, "size", 0)
         if len(self) >= self._longest or self._bytes + size > self._max_bytes:
             self.clear()

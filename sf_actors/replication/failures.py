@@ -19,14 +19,14 @@ class ApplyFailures:
         self._failed: int | None = None
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0
-        self._held_at: int | None = None
+        self._hopeless_up_to: int | None = None
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
         """Note that this update or snapshot cannot be applied; return the reason as text."""
         reason = f"number {number} cannot be applied: {problem}"
         if number == self._failed and self._is_retried:
             self.error = reason
-            self._held_at = max(number, head)
+            self._hopeless_up_to = max(number, head)
         self._failed = number
         self.needs_whole = True
         return reason
@@ -48,10 +48,10 @@ class ApplyFailures:
         self._is_retried = self._failed is not None and heard >= self._failed
 
     def is_hopeless(self, head: int) -> bool:
-        """Return True if asking again is useless until a number above `head` is heard."""
-        if self._held_at is not None and head > self._held_at:
-            self._held_at = None
-        return self._held_at is not None
+        """Say whether asking again is of no use before a number above `head` is heard."""
+        if self._hopeless_up_to is not None and head > self._hopeless_up_to:
+            self._hopeless_up_to = None
+        return self._hopeless_up_to is not None
 
     def pause_s(self, heartbeat_s: float) -> float:
         """Return the least wait before the next request; it grows with each useless answer."""
@@ -64,6 +64,6 @@ class ApplyFailures:
     def clear(self) -> None:
         """Forget all failures: the value is in step, or another epoch is followed."""
         self.needs_whole = False
-        self.error = self._failed = self._held_at = None
+        self.error = self._failed = self._hopeless_up_to = None
         self._is_retried = False
         self._refused_snapshots = self._useless_answers = 0

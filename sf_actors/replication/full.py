@@ -1,4 +1,4 @@
-"""A state whose every update is the whole value: the publisher's side and the replica."""
+"""The replica of a state of which every update is the whole value."""
 
 from __future__ import annotations
 
@@ -13,37 +13,12 @@ from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from sf_actors.replication.buffer import UpdateFields
     from sf_actors.replication.values.persistent_map import Map
 
-    Fields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-
 _PUBLISHERS = 1024
-
-
-class LastValue:
-    """The publisher's side of a full state: its last value, which heartbeats repeat.
-
-    :ivar number: the last update's number, -1 before the first
-    :ivar epoch: the random number of this run
-    :ivar frame: the last update as sent, None before the first; opaque here
-    """
-
-    def __init__(self, *, epoch: int) -> None:
-        self.number = -1
-        self.epoch = epoch
-        self.frame: bytes | None = None
-
-    def next_number(self) -> int:
-        """Return the next update's number, to be packed in its frame."""
-        return self.number + 1
-
-    def publish(self, frame: bytes) -> int:
-        """Keep the frame of an update and return its number."""
-        self.number += 1
-        self.frame = frame
-        return self.number
 
 
 class FullReplica:
@@ -81,7 +56,7 @@ class FullReplica:
         self._has_value = False
 
     def on_value(
-        self, now: float, epoch: int | None, number: int | None, fields: Fields
+        self, now: float, epoch: int | None, number: int | None, fields: UpdateFields
     ) -> Sequence[Action]:
         """Process an update, or a heartbeat that repeats one; HOT.
 
@@ -89,7 +64,7 @@ class FullReplica:
         :param fields: typed values, or a callable that returns them, called for new updates only;
             if it raises `MessageError`, the update is refused and the value unchanged
         """
-        if epoch != self._heard.epoch and not self._many and not self._turn(now, epoch):
+        if epoch != self._heard.epoch and not self._many and not self._follows(now, epoch):
             return ()
         self._heard.at = now
         actions: list[Action] = []
@@ -156,7 +131,7 @@ class FullReplica:
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE
 
-    def _turn(self, now: float, epoch: int | None) -> bool:
+    def _follows(self, now: float, epoch: int | None) -> bool:
         is_silent = self._heard.is_silent(now, self._stale_after_s)
         if self._heard.is_over(now, epoch, -1) and not is_silent:
             return False

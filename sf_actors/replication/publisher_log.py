@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.values.digest import digest_after, digest_of, packed
-from sf_actors.replication.values.patch import merge, snapshot
+from sf_actors.replication.values.patch import snapshot
 from sf_actors.replication.values.pending import PendingPatches
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.wire.envelope import MAX_FILL
@@ -47,8 +47,8 @@ class PublisherLog:
         self.epoch = epoch
         self.skipped = 0
         self._shape = shape
-        self._held = PendingPatches(shape, value)
-        #: the frames of the last updates, up to that of number `_logged`
+        self._pending = PendingPatches(shape, value)
+        #: the frames of the last updates, which end with that of `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1
         self._log_size = log_size
@@ -59,7 +59,7 @@ class PublisherLog:
     @property
     def value(self) -> Map[str, Any]:
         """The value after the last update."""
-        return self._held.value
+        return self._pending.value
 
     @property
     def digest(self) -> bytes | None:
@@ -95,13 +95,12 @@ class PublisherLog:
             return number
         if is_snapshot:
             value = snapshot(fields, self._shape)
-            self._held.replace(value)
+            self._pending.replace(value)
             if self._digest is not None:
                 self._digest = digest_of(value) if digest is None else digest
-        elif self._digest is not None or not self._held.keep(fields):
-            old = self._held.value
-            value = merge(old, fields, self._shape)
-            self._held.replace(value)
+        elif self._digest is not None or not self._pending.keep(fields):
+            old = self._pending.value
+            value = self._pending.merge(fields)
             if self._digest is not None:
                 self._digest = digest_after(self._digest, old, value, fields)
         self.number = number

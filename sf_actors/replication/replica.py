@@ -12,14 +12,14 @@ from sf_actors.replication.failures import ApplyFailures
 from sf_actors.replication.publisher_seen import PublisherProgress
 from sf_actors.replication.snapshot_requests import SnapshotRequests
 from sf_actors.replication.status import Phase, Status
-from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
+from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.pending import PendingPatches
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
-    from sf_actors.replication.buffer import Delta, Fields
+    from sf_actors.replication.buffer import Delta, UpdateFields
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.schema.shape import Record
 
@@ -58,7 +58,7 @@ class Replica:
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.resyncs = self.duplicates = 0
-        self._shape, self._held = shape, PendingPatches(shape)
+        self._shape, self._pending = shape, PendingPatches(shape)
         self._tells_all = tells_all
         self._heartbeat_s, self._stale_after_s = heartbeat_s, stale_after_s
         self._asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
@@ -68,17 +68,16 @@ class Replica:
         self._trouble, self._comparison = ApplyFailures(), DigestCheck()
 
     def on_delta(
-        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
+        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: UpdateFields
     ) -> Sequence[Action]:
         """Process a delta of the subscription; HOT if it is the next one."""
         if number != self.number + 1 or self.phase is not Phase.LIVE or epoch != self.epoch:
             return self._on_other_delta(now, epoch, number, is_snapshot, fields)
         self._heard.at, self._heard.head = now, number
         try:
-            if type(fields) is not dict and callable(fields):
-                fields = fields()
+            fields = fields() if type(fields) is not dict and callable(fields) else fields
             is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
-            if is_eager or not self._held.keep(fields):
+            if is_eager or not self._pending.keep(fields):
                 return (self._advance(number, is_snapshot, fields),)
         except (PatchRefused, MessageError) as problem:
             actions: list[Action] = []
@@ -104,7 +103,7 @@ class Replica:
         return actions
 
     def on_snapshot(
-        self, now: float, token: int, epoch: int | None, number: int, fields: Fields
+        self, now: float, token: int, epoch: int | None, number: int, fields: UpdateFields
     ) -> Sequence[Action]:
         """Process the answer to `Ask`: the whole value at a number, perhaps frozen already."""
         actions: list[Action] = []
@@ -185,16 +184,17 @@ class Replica:
 
     @property
     def value(self) -> Map[str, Any]:
-        """The value: the result of the publisher's updates up to `number` of `epoch`."""
-        return self._held.value
+        """The value, a fold of the publisher's updates up to `number` of `epoch`."""
+        return self._pending.value
 
     @property
     def next_deadline(self) -> float | None:
-        """When `on_tick` is due; None if only a message can change anything."""
-        dues = [self._asking.next_deadline]
-        if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
-            dues.append(self._heard.at + self._stale_after_s)
-        return min((due for due in dues if due is not None), default=None)
+        """The time when `on_tick` is due; None when nothing but an event can change anything."""
+        asked = self._asking.next_deadline
+        if self._heard.at is None or not self._is_synced or self.phase is Phase.STALE:
+            return asked
+        stale_at = self._heard.at + self._stale_after_s
+        return stale_at if asked is None else min(asked, stale_at)
 
     @property
     def error(self) -> str | None:
@@ -252,7 +252,7 @@ class Replica:
         return heard
 
     def _on_other_delta(
-        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: Fields
+        self, now: float, epoch: int | None, number: int, is_snapshot: bool, fields: UpdateFields
     ) -> Sequence[Action]:
         actions: list[Action] = []
         if not self._hear(now, epoch, number):
@@ -297,19 +297,19 @@ class Replica:
         return f"number {number} is a low one: the publisher may have been started again"
 
     def _advance(
-        self, number: int, is_snapshot: bool, fields: Fields, is_resync: bool = False
+        self, number: int, is_snapshot: bool, fields: UpdateFields, is_resync: bool = False
     ) -> Updated:
-        if type(fields) is not dict and callable(fields):
-            fields = fields()
+        fields = fields() if type(fields) is not dict and callable(fields) else fields
         if is_snapshot:
             value = snapshot(fields, self._shape)
+            self._pending.replace(value)
             self._comparison.forget()
             self._is_sound = True
         else:
-            old = self._held.value
-            value = merge(old, fields, self._shape)
-            self._comparison.follow(old, value, fields)
-        self._held.replace(value)
+            old = None if self._comparison.digest is None else self._pending.value
+            value = self._pending.merge(fields)
+            if old is not None:
+                self._comparison.follow(old, value, fields)
         self.number = number
         return Updated(number, fields, value, is_resync)
 
@@ -318,7 +318,7 @@ class Replica:
         actions: list[Action],
         number: int,
         is_snapshot: bool,
-        fields: Fields,
+        fields: UpdateFields,
         *,
         is_resync: bool = False,
     ) -> str | None:
@@ -341,10 +341,10 @@ class Replica:
                     return failure
         return None
 
-    def _install(self, epoch: int | None, number: int, fields: Fields) -> Updated:
+    def _install(self, epoch: int | None, number: int, fields: UpdateFields) -> Updated:
         fields = fields() if callable(fields) else fields
         value = snapshot(fields, self._shape, partial=True)
-        self._held.replace(value)
+        self._pending.replace(value)
         self.resyncs += self._is_synced
         self.epoch, self.number = epoch, number
         self._is_synced = self._is_sound = True

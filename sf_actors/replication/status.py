@@ -47,6 +47,8 @@ class Status(msgspec.Struct, frozen=True):
     duplicates: int = 0
     late: int = 0
     mismatches: int = 0
+    skipped: int = 0
+    conflated: int = 0
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return the fields as plain texts and numbers."""

@@ -12,21 +12,11 @@ given back as they are, so the result may share containers with what was passed 
 
 from __future__ import annotations
 
-from datetime import datetime, time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 from sf_actors.schema.mismatch import Mismatch, mapping_of, mismatch
-from sf_actors.schema.scalars import (
-    check_datetime,
-    check_float,
-    check_int,
-    check_str,
-    check_time,
-    exact,
-    one_of,
-    unchanged,
-)
+from sf_actors.schema.scalars import NOTHING, scalar_of
 from sf_actors.schema.types import describe, fields_of, members_of
 from sf_actors.schema.undeclared import check_anything, check_key
 from sf_actors.wording import named, nearest
@@ -39,28 +29,22 @@ if TYPE_CHECKING:
 #: Values that are tested in one pass of C, which no other thread can interrupt.
 _RUN = 10_000
 
-_SPECIAL: dict[Any, Check] = {
-    Any: check_anything,
-    int: check_int,
-    float: check_float,
-    str: check_str,
-    datetime: check_datetime,
-    time: check_time,
-}
-
 
 def checker(type_: Any) -> Check:
     """Return the function that checks values of a canonical type.
 
     It returns the value to send and raises `Mismatch` when there is none.
     """
-    if type_ in _SPECIAL:
-        return _SPECIAL[type_]
+    if type_ is Any:
+        return check_anything
+    scalar = scalar_of(type_)
+    if scalar is not None:
+        return scalar.check
     if is_typeddict(type_):
         return fields_checker(*fields_of(type_))
     origin, args = get_origin(type_), get_args(type_)
     if origin is Literal:
-        return one_of(type_)
+        return _one_of(type_)
     if origin is list:
         return _list_of(args[0], type_)
     if origin is tuple:
@@ -69,9 +53,7 @@ def checker(type_: Any) -> Check:
         return _set_of(origin, args[0], type_)
     if origin is dict:
         return _table_of(args[0], args[1], type_)
-    if origin is not None:
-        return _any_of(type_)
-    return exact(type_)
+    return _any_of(type_)
 
 
 def fields_checker(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Check:
@@ -111,6 +93,35 @@ def _unfit(fields: dict[Any, Any], required: Collection[str], names: tuple[str, 
             return Mismatch(f"unknown field {named(name)!r}{hint or known}")
     missing = ", ".join(repr(name) for name in required if name not in fields)
     return Mismatch(f"missing field {missing}; got {', '.join(map(repr, fields)) or 'no fields'}")
+
+
+def _one_of(type_: Any) -> Check:
+    """Return the check of a Literal."""
+    values = frozenset((type(value), value) for value in get_args(type_))
+
+    def check(value: Any) -> Any:
+        if type(value) in (str, int, NOTHING) and (type(value), value) in values:
+            return value
+        raise mismatch(describe(type_), value)
+
+    return check
+
+
+def unchanged(type_: Any) -> Callable[[Collection[Any]], bool] | None:
+    """Return a test in C speed, true when all of some values may be sent as they are.
+
+    None for the types that have no such test; it may say no where item by item says yes, as it
+    does to texts beyond ASCII.
+    """
+    kinds = frozenset(members_of(type_))
+    scalars = [scalar_of(kind) for kind in kinds]
+    if all(scalar is not None and scalar.test_source == "" for scalar in scalars):
+        return lambda values: kinds.issuperset(map(type, values))
+    (scalar, *others) = scalars
+    if others or scalar is None or scalar.all_pass is None:
+        return None
+    all_pass = scalar.all_pass
+    return lambda values: kinds.issuperset(map(type, values)) and all_pass(values)
 
 
 def _list_of(item: Any, type_: Any) -> Check:

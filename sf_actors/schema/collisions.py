@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_
 import msgspec
 
 from sf_actors.schema.limits import holds_set, is_open
-from sf_actors.schema.scalars import is_enum
-from sf_actors.schema.types import NOTHING, fields_of, members_of
+from sf_actors.schema.scalars import NOTHING, is_enum
+from sf_actors.schema.types import fields_of, members_of
 from sf_actors.sync.work import Work
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wire.msgpack import TEXTS, array_header, count_of, is_array, is_map, items_of
@@ -38,7 +38,7 @@ ALIKE: Final = 36
 """Most keys with the same hash: powers of two as floats reach it, others hardly ever two."""
 
 _MEASURED: Final = 8_192
-"""Above this many keys their table is timed; fewer with different hashes take at most 10 ms."""
+"""Keys from which on their table is measured: fewer that differ in their hashes are soon in it."""
 
 _FIRST: Final = 1_000
 """Keys that are checked before all are."""
@@ -48,7 +48,7 @@ _RUN: Final = 256
 
 _ALLOWED_S: Final = 0.02
 _ALLOWED_PER_KEY_S: Final = 3e-6
-"""Processor time allowed for keys. Ordinary ones take a tenth of it, UUIDs a fifth."""
+"""Processor time that keys may take: several times what keys take that nobody chose."""
 
 MOST_ITEMS: Final = 4_000_000
 MOST_UNDECLARED: Final = 1_000_000

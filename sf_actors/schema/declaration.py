@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from sf_actors.schema.scalars import NOTHING
 from sf_actors.schema.schema import Schema
-from sf_actors.schema.types import NOTHING, OF_NOBODY
+from sf_actors.schema.types import OF_NOBODY
 from sf_actors.wire.limits import MAX_DEPTH
 
 if TYPE_CHECKING:

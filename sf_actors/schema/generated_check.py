@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from sf_actors.schema.check import checker
 from sf_actors.schema.mismatch import Mismatch
-from sf_actors.schema.scalars import BEYOND, LEAST, is_sent_as_it_is
-from sf_actors.schema.types import NOTHING, members_of
+from sf_actors.schema.scalars import NOTHING, scalar_of
+from sf_actors.schema.types import members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,13 +51,6 @@ FEW = 8
 
 #: Items of a table of scalars that is copied before it is checked; what is larger may be shared.
 COPIED = 1_000
-
-_TESTS = {
-    int: f"type({{it}}) is int and {LEAST} <= {{it}} < {BEYOND}",
-    float: "type({it}) is float",
-    str: "type({it}) is str and {it}.isascii()",
-    NOTHING: "{it} is None",
-}
 
 
 def compiled(required: Mapping[str, Any], optional: Mapping[str, Any], in_full: Check) -> Check:
@@ -117,13 +110,20 @@ class _Writer:
     def _checked(self, it: str, type_: Any) -> str:
         """Return an expression for a checked value, which a variable holds."""
         check = self._name("check", checker(type_))
-        if _is_scalar(type_):
-            tests = [_TESTS.get(kind) or self._is(kind) for kind in members_of(type_)]
-            return f"{it} if {' or '.join(tests).format(it=it)} else {check}({it})"
-        return f"{check}({it})"
+        tests = [self._test(it, kind) for kind in members_of(type_)]
+        in_full = f"{check}({it})"
+        return f"{it} if {' or '.join(tests)} else {in_full}" if all(tests) else in_full
 
-    def _is(self, kind: type) -> str:
-        return f"type({{it}}) is {self._name('kind', kind)}"
+    def _test(self, it: str, kind: Any) -> str:
+        """Return what is true of a variable that is sent as it is; nothing if `check` must say."""
+        scalar = scalar_of(kind)
+        if scalar is None or scalar.test_source is None:
+            return ""
+        if kind is NOTHING:
+            return f"{it} is None"
+        name = self._name("kind", kind)
+        tests = f"type({it}) is {name}", scalar.test_source.format(it=it)
+        return " and ".join(filter(None, tests))
 
     def _name(self, noun: str, thing: Any) -> str:
         name = f"{noun}_{len(self._names)}"
@@ -149,7 +149,8 @@ def copied(value: Any) -> Any:
 
 
 def _is_scalar(type_: Any) -> bool:
-    return all(kind in _TESTS or is_sent_as_it_is(kind) for kind in members_of(type_))
+    scalars = map(scalar_of, members_of(type_))
+    return all(scalar is not None and scalar.test_source is not None for scalar in scalars)
 
 
 @lru_cache(CODES)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, Final, Literal, get_origin, is_typeddict
 
-from sf_actors.schema.types import NOTHING, fields_of
+from sf_actors.schema.scalars import NOTHING
+from sf_actors.schema.types import holds, parts_of
 from sf_actors.wire.limits import KINDS
 from sf_actors.wire.memory import Prices
 
@@ -18,11 +19,8 @@ _RECORD: Final = object()
 
 def depth_of(type_: Any) -> int:
     """Return how many containers a canonical type itself puts in each other."""
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return 1 + max(map(depth_of, (*required.values(), *optional.values())), default=0)
-    members = get_args(type_)
-    return 1 + max(map(depth_of, members)) if members else 0
+    parts = parts_of(type_)
+    return 1 + max(map(depth_of, parts), default=0) if parts or is_typeddict(type_) else 0
 
 
 def prices_of(type_: Any) -> Prices | None:
@@ -46,29 +44,21 @@ def _many(type_: Any, *, within: bool) -> Iterator[Any]:
     """Give the kinds of values that stand in lists, tuples, sets and mappings of a type."""
     if type_ is Any:
         yield Any
-    elif is_typeddict(type_):
-        if within:
-            yield _RECORD
-        required, optional = fields_of(type_)
-        for part in (required | optional).values():
-            yield from _many(part, within=within)
-    else:
-        origin, members = get_origin(type_), get_args(type_)
-        is_container = origin in KINDS
-        if within and (is_container or not members):
-            yield origin if is_container else type_
-        if origin is not Literal:
-            for member in members:
-                if member is not ...:
-                    yield from _many(member, within=within or is_container)
+        return
+    origin = get_origin(type_)
+    parts = () if origin is Literal else [part for part in parts_of(type_) if part is not ...]
+    is_container = origin in KINDS
+    if within and (is_container or not parts):
+        yield origin if is_container else type_
+    if within and is_typeddict(type_):
+        yield _RECORD
+    for part in parts:
+        yield from _many(part, within=within or is_container)
 
 
 def holds_set(type_: Any) -> bool:
     """Return whether a canonical type has a set in it."""
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return any(map(holds_set, (*required.values(), *optional.values())))
-    return get_origin(type_) in (set, frozenset) or any(map(holds_set, get_args(type_)))
+    return holds(type_, lambda part: get_origin(part) in (set, frozenset))
 
 
 def refuse_extension(code: int, data: memoryview) -> object:
@@ -78,9 +68,4 @@ def refuse_extension(code: int, data: memoryview) -> object:
 
 def is_open(type_: Any) -> bool:
     """Return whether a canonical type has an undeclared place in it."""
-    if type_ is Any:
-        return True
-    if is_typeddict(type_):
-        required, optional = fields_of(type_)
-        return any(map(is_open, (*required.values(), *optional.values())))
-    return any(map(is_open, get_args(type_)))
+    return holds(type_, lambda part: part is Any)

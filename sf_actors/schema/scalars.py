@@ -1,35 +1,59 @@
-"""Single values against declared types, before they are sent."""
+"""What a scalar is: the one table of single values that a message may hold, and their checks."""
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from sf_actors.schema.mismatch import mismatch
-from sf_actors.schema.types import NOTHING, describe, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     Check = Callable[[Any], Any]
 
+NOTHING: Final = type(None)
+
+#: The least integer that MessagePack holds, and the first beyond the largest.
 LEAST, BEYOND = -(2**63), 2**64
-"""The least integer that MessagePack holds, and the first beyond the largest."""
 
-_FLOAT = 2**53
-_AS_IT_IS = frozenset({bool, bytes, float, Decimal, UUID, date, timedelta, NOTHING})
+#: The largest integer up to which a float has all of them.
+_EXACT_IN_FLOAT: Final = 2**53
 
 
-def exact(kind: type) -> Check:
-    """Return the check of a type whose values are sent as they are."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """How values of one type are sent.
+
+    :ivar check: returns the value to send, or raises `Mismatch`
+    :ivar test_source: Python that is true of a value `{it}` of the type that is sent as it is;
+        empty: all are; None: that is for `check` to say
+    :ivar all_pass: the same of many values of the type, in one pass of C
+    :ivar is_flat: a value comes back as it was sent
+    :ivar is_native: MessagePack itself tells values of the type from others
+    """
+
+    check: Check
+    test_source: str | None = ""
+    all_pass: Callable[[Collection[Any]], bool] | None = None
+    is_flat: bool = False
+    is_native: bool = False
+
+
+def exact(kind: type, name: str) -> Check:
+    """Return the check of a type whose values are sent as they are.
+
+    :param name: of the type, for messages
+    """
 
     def check(value: Any) -> Any:
         if type(value) is kind:
             return value
-        raise mismatch(describe(kind), value)
+        raise mismatch(name, value)
 
     return check
 
@@ -43,13 +67,12 @@ def check_int(value: Any) -> Any:
     raise mismatch("int of at most 64 bits", value)
 
 
-def check_float(value: Any) -> Any:
-    """Return a float, made of an int where that loses nothing."""
+def _check_float(value: Any) -> Any:
     if type(value) is float:
         return value
     if type(value) is not int:
         raise mismatch("float", value)
-    if -_FLOAT <= value <= _FLOAT:
+    if -_EXACT_IN_FLOAT <= value <= _EXACT_IN_FLOAT:
         return float(value)
     raise mismatch("float, or an int of at most 2**53", value)
 
@@ -80,7 +103,7 @@ def check_datetime(value: Any) -> Any:
         raise mismatch("datetime within the years 1 to 9999 of UTC", value) from None
 
 
-def check_time(value: Any) -> Any:
+def _check_time(value: Any) -> Any:
     """Return a time whose offset, if any, its text can hold: whole minutes."""
     if type(value) is not time:
         raise mismatch("time", value)
@@ -93,40 +116,48 @@ def check_time(value: Any) -> Any:
     return value
 
 
-def one_of(type_: Any) -> Check:
-    """Return the check of a Literal."""
-    values = frozenset((type(value), value) for value in get_args(type_))
-
-    def check(value: Any) -> Any:
-        if type(value) in (str, int, NOTHING) and (type(value), value) in values:
-            return value
-        raise mismatch(describe(type_), value)
-
-    return check
+def _all_fit(numbers: Collection[int]) -> bool:
+    return not numbers or (min(numbers) >= LEAST and max(numbers) < BEYOND)
 
 
-def unchanged(type_: Any) -> Callable[[Collection[Any]], bool] | None:
-    """Return a test in C speed, true when all of some values may be sent as they are.
-
-    None for the types that have no such test; it may say no where item by item says yes, as it
-    does to texts beyond ASCII.
-    """
-    if type_ is str:
-        return lambda values: {str}.issuperset(map(type, values)) and all(map(str.isascii, values))
-    if type_ is int:
-        return lambda values: (
-            {int}.issuperset(map(type, values))
-            and (not values or (min(values) >= LEAST and max(values) < BEYOND))
-        )
-    kinds = frozenset(members_of(type_))
-    if all(map(is_sent_as_it_is, kinds)):
-        return lambda values: kinds.issuperset(map(type, values))
-    return None
+def _all_ascii(texts: Collection[str]) -> bool:
+    return all(map(str.isascii, texts))
 
 
-def is_sent_as_it_is(type_: Any) -> bool:
-    """Return whether a canonical type is a class whose instances are all sent unchanged."""
-    return type_ in _AS_IT_IS or is_enum(type_)
+SCALARS: Final[dict[Any, Scalar]] = {
+    NOTHING: Scalar(check=exact(NOTHING, "None"), is_flat=True, is_native=True),
+    bool: Scalar(check=exact(bool, "bool"), is_flat=True, is_native=True),
+    int: Scalar(
+        check=check_int,
+        test_source=f"{LEAST} <= {{it}} < {BEYOND}",
+        all_pass=_all_fit,
+        is_flat=True,
+        is_native=True,
+    ),
+    # of an int, `check` makes a float
+    float: Scalar(check=_check_float, is_flat=True, is_native=True),
+    str: Scalar(
+        check=check_str,
+        test_source="{it}.isascii()",
+        all_pass=_all_ascii,
+        is_flat=True,
+        is_native=True,
+    ),
+    bytes: Scalar(check=exact(bytes, "bytes"), is_flat=True, is_native=True),
+    Decimal: Scalar(check=exact(Decimal, "Decimal"), is_flat=True),
+    UUID: Scalar(check=exact(UUID, "UUID"), is_flat=True),
+    date: Scalar(check=exact(date, "date")),
+    timedelta: Scalar(check=exact(timedelta, "timedelta")),
+    datetime: Scalar(check=check_datetime, test_source=None),
+    time: Scalar(check=_check_time, test_source=None),
+}
+
+
+def scalar_of(type_: Any) -> Scalar | None:
+    """Return how values of a canonical type are sent, if it is one of these or an Enum."""
+    if is_enum(type_):
+        return Scalar(check=exact(type_, type_.__qualname__))
+    return SCALARS.get(type_)
 
 
 def is_enum(type_: Any) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
-from uuid import UUID
 
 import msgspec
 
@@ -16,9 +14,9 @@ from sf_actors.schema.explain import reason_for
 from sf_actors.schema.generated_check import compiled, copied_fields
 from sf_actors.schema.limits import depth_of, is_open, prices_of, refuse_extension
 from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.scalars import NOTHING, scalar_of
 from sf_actors.schema.shape import Record, record_of
 from sf_actors.schema.types import (
-    NOTHING,
     canonical,
     describe,
     fields_of,
@@ -169,12 +167,10 @@ def _is_flat(type_: Any) -> bool:
     """Return True for scalars that arrive as they were sent, and for mappings of such."""
     for member in members_of(type_):
         inside = get_args(member) if get_origin(member) is dict else (member,)
-        if not all(part in _FLAT for one in inside for part in members_of(one)):
+        scalars = [scalar_of(part) for one in inside for part in members_of(one)]
+        if not all(scalar is not None and scalar.is_flat for scalar in scalars):
             return False
     return True
-
-
-_FLAT = frozenset({bool, int, float, str, bytes, Decimal, UUID, NOTHING})
 
 
 def require_no_null_fields(schema: Schema) -> None:
@@ -241,8 +237,8 @@ def _patched(type_: Any) -> Any:
 def _strict_decoder(type_: Any, where: str) -> Callable[[Any], Any] | None:
     """Return a decoder that refuses unknown fields in nested records; None if there are none.
 
-    A TypedDict ignores unknown fields; a Struct refuses them, but turning one into a dict costs too
-    much. Unknown fields of the outermost record are found by counting.
+    A TypedDict ignores them, and to make a dict of a Struct takes longer than to decode twice. The
+    outermost record is held to its fields by their count.
     """
     required, optional = fields_of(type_)
     nested = {name: part for name, part in (required | optional).items() if holds_record(part)}

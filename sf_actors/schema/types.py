@@ -6,9 +6,8 @@ import collections.abc
 import enum
 import types
 import typing
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import (
+    TYPE_CHECKING,
     Any,
     Literal,
     NotRequired,
@@ -19,19 +18,17 @@ from typing import (
     get_origin,
     is_typeddict,
 )
-from uuid import UUID
 
 import msgspec
 
 from sf_actors.errors import ModelError
+from sf_actors.schema.scalars import NOTHING, SCALARS
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import shown
 
-NOTHING = type(None)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-SCALARS = frozenset(
-    {int, float, str, bytes, bool, NOTHING, Decimal, UUID, datetime, date, time, timedelta}
-)
 _LISTS = frozenset(
     {
         list,
@@ -43,8 +40,8 @@ _LISTS = frozenset(
 )
 _SETS = frozenset({set, collections.abc.Set, collections.abc.MutableSet})
 _DICTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
-OF_NOBODY = SCALARS | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
-"""Classes that a model can name as a type and that are not a user's own."""
+OF_NOBODY = SCALARS.keys() | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
+"""Classes that a model can name as a type and that no user has made."""
 
 _NOTATIONS: dict[type, str] = {
     list: "[T] with the one type of all items, or list for a list of anything",
@@ -102,9 +99,22 @@ def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return required, optional
 
 
+def parts_of(type_: Any) -> tuple[Any, ...]:
+    """Return the types right inside a canonical type: of a record's fields, else its arguments."""
+    if is_typeddict(type_):
+        required, optional = fields_of(type_)
+        return (*required.values(), *optional.values())
+    return get_args(type_)
+
+
+def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
+    """Return whether a canonical type is, or contains, one that is sought."""
+    return is_sought(type_) or any(holds(part, is_sought) for part in parts_of(type_))
+
+
 def holds_record(type_: Any) -> bool:
-    """Return True if a canonical type is or contains a record."""
-    return is_typeddict(type_) or any(map(holds_record, get_args(type_)))
+    """Return whether a canonical type is or contains a record."""
+    return holds(type_, is_typeddict)
 
 
 def members_of(type_: Any) -> tuple[Any, ...]:

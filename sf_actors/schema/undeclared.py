@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from sf_actors.schema.mismatch import Mismatch, mapping_of, mismatch
-from sf_actors.schema.scalars import check_datetime, check_int, check_str
-from sf_actors.schema.types import NOTHING
+from sf_actors.schema.scalars import SCALARS, check_datetime, check_int, check_str
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import named
 
-_OPEN_SCALARS = frozenset({bool, bytes, float, NOTHING})
-_OPEN_KEYS = frozenset({bool, bytes, float, NOTHING, str, int})
+_OPEN_KEYS = frozenset(kind for kind, scalar in SCALARS.items() if scalar.is_native)
+_OPEN_SCALARS = frozenset(kind for kind in _OPEN_KEYS if SCALARS[kind].test_source == "")
 _ADVICE = "; what has another type must be declared in the model to come back as it is"
 
 

@@ -21,7 +21,7 @@ from sf_actors.log.throttle import WARNING_INTERVAL_S, Throttle
 if TYPE_CHECKING:
     from sf_actors.log import Logger
 
-#: Least time between two checks in the process, in seconds; a check takes some microseconds.
+#: Least time between two looks of the whole process, in seconds.
 LOOK_PAUSE_S = 1.0
 
 

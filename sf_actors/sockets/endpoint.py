@@ -99,8 +99,8 @@ class Endpoint:
             )
         return self
 
-    def shown(self, bound_endpoint: str) -> str:
-        """Return the address in the form given, with port 0 replaced by the actual port.
+    def as_bound(self, bound_endpoint: str) -> str:
+        """Return the address in the shape in which it was given, port 0 as the port that it took.
 
         :param bound_endpoint: the socket's `LAST_ENDPOINT`: "tcp://127.0.0.1:40213"
         """

@@ -15,7 +15,7 @@ from sf_actors.sockets.peers import Listener
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 ErrorDetails = Literal["full", "type"]
 

@@ -12,7 +12,7 @@ _NOWHERE = "ipc:///dev/null/nowhere"
 #: Pause before libzmq repeats a failed attempt, in milliseconds: longer than any fence lasts.
 _REPEAT_MS = 3_600_000
 
-#: How long libzmq's thread may take, in seconds; it usually takes some 50 µs.
+#: How long libzmq's thread may take, in seconds; far longer than it takes.
 TIMEOUT_S = 10
 
 _DESCRIPTORS = 8

@@ -1,4 +1,7 @@
-"""Frames: reading them, and the address that a reply goes to (ZeroMQ RFC 28)."""
+"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28).
+
+The only file that touches pyzmq's inner parts; a test names each of them.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,22 @@ import zmq.backend
 from sf_actors.errors import Undecodable
 
 if TYPE_CHECKING:
-    from sf_actors.sockets.transport import Socket
+    from collections.abc import Sequence
+
+    from sf_actors.counters import Counters
+
+Socket = zmq.Socket[bytes]
 
 # Plain integers and libzmq's calls: pyzmq's enums and wrappers cost more than the calls.
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
-#: Sends one frame; arguments: socket, bytes, flags.
-send_frame: Final = zmq.backend.Socket.send
-#: Reads one frame; arguments: socket, flags, copy.
-receive_frame: Final = zmq.backend.Socket.recv
+#: A socket without what pyzmq puts around libzmq's.
+BareSocket: Final = zmq.backend.Socket
+#: Sends one frame: of a socket, the bytes, and flags.
+send_frame: Final = BareSocket.send
+#: Reads one frame: of a socket, flags, and whether it is copied at once.
+receive_frame: Final = BareSocket.recv
 
 #: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200
@@ -34,21 +43,44 @@ MAX_ROUTING_ID = 255
 MAX_FRAMES = 2 * MAX_ADDRESS_FRAMES
 
 
-def receive_frames(socket: Socket, *, has_address: bool = False) -> list[bytes]:
-    """Read one message, truncated if it has far too many frames; HOT.
+def receive_frames(socket: Socket, addresses: int = 0) -> list[bytes]:
+    """Read one message, of one with far too many frames the first ones; HOT.
 
     Frames are read uncopied since they know if more follow; asking the socket costs more.
 
-    :param has_address: it is a ROUTER socket, which puts an address before each message
-    :raises zmq.Again: no message is there
+    :param addresses: how many the socket puts before each message: one if it is a ROUTER
+    :raises zmq.Again: there is none
     """
-    frames = [receive_frame(socket, NOBLOCK)] if has_address else []
+    frames = [receive_frame(socket, NOBLOCK)] if addresses else []
     while True:
         frame = receive_frame(socket, NOBLOCK, False)
         if len(frames) <= MAX_FRAMES:
             frames.append(frame.bytes)
         if not frame.more:
             return frames
+
+
+def send_answer(
+    socket: Socket, address: Sequence[bytes], answer: bytes, counters: Counters
+) -> bool:
+    """Send an answer through a ROUTER socket, or count that nobody can take it; HOT.
+
+    :param address: the frames that lead back to who asked, up to the empty one
+    :returns: whether it was sent
+    """
+    try:
+        for part in address:
+            send_frame(socket, part, NOBLOCK_SNDMORE)
+        send_frame(socket, answer, NOBLOCK)
+    except zmq.Again:
+        counters.drop("queue_full")
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EHOSTUNREACH:
+            raise
+        counters.drop("peer_gone")
+    else:
+        return True
+    return False
 
 
 def require_short_id(routing_id: bytes) -> None:

@@ -29,7 +29,9 @@ from zmq import curve_public
 from zmq.auth import create_certificates
 
 from sf_actors.errors import KeysError
+from sf_actors.folders import make_folder
 from sf_actors.log import package_logger
+from sf_actors.wording import reason_of
 
 LOG = package_logger()
 
@@ -68,8 +70,9 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     target = Path(folder)
     pair = (target / f"{name}.key", target / f"{name}.key_secret")
     try:
-        _make_folder(target)
-        # pyzmq's files have the umask's mode, so it writes them in a folder of mode 0700
+        # from a folder that others may write to no key would be taken
+        make_folder(target, 0o700)
+        # pyzmq writes with the umask's mode; into this folder (0700) nobody else can look.
         with TemporaryDirectory(prefix=".new-", dir=target) as private:
             made = [Path(path).read_bytes() for path in create_certificates(private, name)]
         _create(pair[1], made[1], 0o600)
@@ -84,15 +87,8 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
             " choose another name or remove it"
         ) from fault
     except (OSError, ValueError) as fault:
-        raise KeysError(f"keys new: cannot write {pair[1]}: {_reason(fault)}") from fault
+        raise KeysError(f"keys new: cannot write {pair[1]}: {reason_of(fault)}") from fault
     return pair
-
-
-def _make_folder(folder: Path) -> None:
-    # explicit mode: with a lax umask others could write to the folder, and its keys be refused
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create(path: Path, content: bytes, mode: int) -> None:
@@ -262,20 +258,20 @@ def load(folder: str | os.PathLike[str]) -> Keys:
     root = Path(folder)
     path = root / "own.key_secret"
     if not (_is_there(root) and root.is_dir()):
-        raise KeysError(f"keys: expected a folder, there is none at {_shown(root)}")
+        raise KeysError(f"keys: expected a folder, there is none at {_named(root)}")
     _require_folder(root)
     if not _is_there(path):
         raise KeysError(
-            f"keys: {_shown(path)} is missing;"
-            f" make it with: python -m sf_actors keys new own --dir {_shown(root)}"
+            f"keys: {_named(path)} is missing;"
+            f" make it with: python -m sf_actors keys new own --dir {_named(root)}"
         )
     public, secret = _read(path, is_secret=True)
     if secret is None:
         raise KeysError(
-            f"keys: {_shown(path)} has no secret key; it seems to be a public .key file"
+            f"keys: {_named(path)} has no secret key; it seems to be a public .key file"
         )
     if curve_public(secret) != public:
-        raise KeysError(f"keys: the two keys in {_shown(path)} are not a pair; make a new file")
+        raise KeysError(f"keys: the two keys in {_named(path)} are not a pair; make a new file")
     for place in (root / "authorized", root / "servers"):
         if place.exists():
             _require_content(place)
@@ -307,13 +303,13 @@ def _require_ours(path: Path, status: os.stat_result) -> None:
     mode = status.st_mode
     if status.st_uid not in (0, os.geteuid()):
         raise KeysError(
-            f"keys: {_shown(path)} belongs to another user (uid {status.st_uid}), who can change"
-            f" it; run: chown {os.geteuid()} {_shown(path)}"
+            f"keys: {_named(path)} belongs to another user (uid {status.st_uid}), who can change"
+            f" it; run: chown {os.geteuid()} {_named(path)}"
         )
     if mode & _BY_OTHERS:
         raise KeysError(
-            f"keys: {_shown(path)} has mode {stat.S_IMODE(mode):04o}, so that others than its owner"
-            f" can change it; run: chmod go-w {_shown(path)}"
+            f"keys: {_named(path)} has mode {stat.S_IMODE(mode):04o}, so that others than its owner"
+            f" can change it; run: chmod go-w {_named(path)}"
         )
 
 
@@ -338,11 +334,11 @@ def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise KeysError(f"keys: {_shown(path)} is no regular file; expected a key file")
+                raise KeysError(f"keys: {_named(path)} is no regular file; expected a key file")
             if is_secret and status.st_mode & _FOR_OTHERS:
                 raise KeysError(
-                    f"keys: {_shown(path)} has mode {stat.S_IMODE(status.st_mode):04o}, so that"
-                    f" others than its owner can use it; run: chmod 600 {_shown(path)}"
+                    f"keys: {_named(path)} has mode {stat.S_IMODE(status.st_mode):04o}, so that"
+                    f" others than its owner can use it; run: chmod 600 {_named(path)}"
                 )
             _require_ours(path, status)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -353,7 +349,7 @@ def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
         raise KeysError(_unread(path, fault)) from fault
     if len(content) > MAX_FILE_BYTES:
         raise KeysError(
-            f"keys: {_shown(path)} has more than {MAX_FILE_BYTES} bytes; expected a key file"
+            f"keys: {_named(path)} has more than {MAX_FILE_BYTES} bytes; expected a key file"
         )
     return _parse(path, content)
 
@@ -364,12 +360,12 @@ def _parse(path: Path, content: bytes) -> tuple[bytes, bytes | None]:
         name, _, value = line.partition(b"=")
         if (half := name.strip()) in (b"public-key", b"secret-key"):
             if half in found:
-                raise KeysError(f"keys: {_shown(path)} has two lines with a {half.decode()}")
+                raise KeysError(f"keys: {_named(path)} has two lines with a {half.decode()}")
             found[half] = value.strip(b" \t'\"")
     if b"public-key" not in found:
-        raise KeysError(f"keys: {_shown(path)} has no line with a public-key; expected a key file")
+        raise KeysError(f"keys: {_named(path)} has no line with a public-key; expected a key file")
     if not all(map(_is_key, found.values())):
-        raise KeysError(f"keys: {_shown(path)} has a key that is not 40 characters of Z85")
+        raise KeysError(f"keys: {_named(path)} has a key that is not 40 characters of Z85")
     return found[b"public-key"], found.get(b"secret-key")
 
 
@@ -381,14 +377,10 @@ def _is_key(text: bytes) -> bool:
 
 
 def _unread(path: Path, fault: Exception) -> str:
-    return f"keys: cannot read {_shown(path)}: {_reason(fault)}"
+    return f"keys: cannot read {_named(path)}: {reason_of(fault)}"
 
 
-def _reason(fault: Exception) -> str:
-    return str(getattr(fault, "strerror", None) or fault)
-
-
-def _shown(path: Path) -> str:
-    """Return a path on one line, quoted if a shell needs that."""
+def _named(path: Path) -> str:
+    """Return a path on one line, quoted where a shell needs it."""
     text = str(path)
     return shlex.quote(text) if text.isprintable() else repr(text)

@@ -19,7 +19,7 @@ from sf_actors.sockets.endpoint import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Address = IPv4Address | IPv6Address
+IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
 #: states of connections in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
@@ -34,7 +34,7 @@ class Listener(NamedTuple):
     :param path: of an ipc socket, else ''
     """
 
-    host: Address | None
+    host: IPAddress | None
     port: int
     path: str
 
@@ -65,8 +65,8 @@ class Listener(NamedTuple):
             return None
 
 
-def _hosts_connected_to(port: int) -> Iterator[Address]:
-    """Yield the local host of each connection to a port."""
+def _hosts_connected_to(port: int) -> Iterator[IPAddress]:
+    """Yield our own side of each connection to a port."""
     ending = f":{port:04X}"
     for table in ("tcp", "tcp6"):
         for line in _lines(table):
@@ -77,7 +77,7 @@ def _hosts_connected_to(port: int) -> Iterator[Address]:
                     yield _decoded(columns[1].partition(":")[0])
 
 
-def _decoded(text: str) -> Address:
+def _decoded(text: str) -> IPAddress:
     words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
     host = ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
     mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None

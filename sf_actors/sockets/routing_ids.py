@@ -28,7 +28,7 @@ def seed() -> None:
 
 @cache
 def _srand() -> Callable[[int], object]:
-    # imported late: it takes some milliseconds, and many programs need no ROUTER
+    # imported here since most programs need it for nothing else
     from ctypes import CDLL, c_uint  # noqa: PLC0415
 
     srand = CDLL(None).srand

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from sf_actors.log.throttle import Throttle
-from sf_actors.sockets.frames import BATCH, NOBLOCK
+from sf_actors.sockets.frames import BATCH, NOBLOCK, POLLIN
 
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.log import Logger
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 #: Bytes of other topics that one peer, and all peers together, may subscribe to.
 PEER_BYTES = 2**17
@@ -35,6 +35,9 @@ TOPIC_BYTES = 16
 NEXT_MS = 1
 LONGEST_READ_S = 0.05
 
+# A plain integer: pyzmq's enums cost more than its calls.
+_EVENTS: Final = int(zmq.EVENTS)
+
 _SUBSCRIBE: Final = 1
 _CANCEL: Final = 0
 
@@ -42,11 +45,11 @@ _CANCEL: Final = 0
 class _Peer:
     """A connection that was the first to subscribe to some topics."""
 
-    __slots__ = ("descriptor", "held", "is_cut_off")
+    __slots__ = ("descriptor", "is_cut_off", "size")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.held = 0
+        self.size = 0
         self.is_cut_off = False
 
 
@@ -106,15 +109,16 @@ class Subscriptions:
         return joined, False
 
     def read_all(self) -> None:
-        """Read subscriptions until none arrives; in the thread that may use the socket."""
-        if not self._is_readable():
+        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        if not self.is_readable():
             return
         until = monotonic() + LONGEST_READ_S
         while self._socket.poll(NEXT_MS) and monotonic() < until:
             self.read(BATCH)
 
-    def _is_readable(self) -> bool:
-        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    def is_readable(self) -> bool:
+        """Return whether subscribers said something; in the thread that may use the socket."""
+        return bool(int(self._socket.getsockopt(_EVENTS)) & POLLIN)
 
     def _take(self, topic: bytes, descriptor: int | None) -> None:
         size = len(topic) + TOPIC_BYTES
@@ -125,12 +129,12 @@ class Subscriptions:
         if peer is None:
             peer = self._peers[descriptor] = _Peer(descriptor)
         self._topics[topic] = peer
-        peer.held += size
+        peer.size += size
         self._bytes += size
-        if peer.held > self._peer_bytes:
+        if peer.size > self._peer_bytes:
             self._cut_off(peer)
         elif self._bytes > ALL_BYTES:
-            self._cut_off(max(self._peers.values(), key=lambda peer: peer.held))
+            self._cut_off(max(self._peers.values(), key=lambda peer: peer.size))
 
     def _forget(self, topic: bytes) -> None:
         """Drop a topic that no peer subscribes to any longer."""
@@ -139,8 +143,8 @@ class Subscriptions:
             return
         size = len(topic) + TOPIC_BYTES
         self._bytes -= size
-        peer.held -= size
-        if not peer.held:
+        peer.size -= size
+        if not peer.size:
             del self._peers[peer.descriptor]
 
     def _cut_off(self, peer: _Peer) -> None:
@@ -150,7 +154,7 @@ class Subscriptions:
         """
         peer.is_cut_off = True
         del self._peers[peer.descriptor]
-        self._bytes -= peer.held
+        self._bytes -= peer.size
         endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         address = _disconnect(peer.descriptor, endpoint)
         if not address:
@@ -188,7 +192,7 @@ def _disconnect(descriptor: int, endpoint: str) -> str:
         with sockets.socket(fileno=copy) as connection:
             copy = -1
             near, far = connection.getsockname(), connection.getpeername()
-            if _wanted(endpoint) not in {_shown(near), _shown(far)}:
+            if _wanted(endpoint) not in {_place_of(near), _place_of(far)}:
                 return ""
             connection.shutdown(sockets.SHUT_RDWR)
     except OSError:
@@ -199,7 +203,7 @@ def _disconnect(descriptor: int, endpoint: str) -> str:
     return str(far[0]) if isinstance(far, tuple) else endpoint
 
 
-def _shown(name: object) -> str:
+def _place_of(name: object) -> str:
     """Return the port, or the path, of one side of a connection."""
     if isinstance(name, tuple):
         return str(name[1])

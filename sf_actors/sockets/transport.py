@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
-import zmq.backend
 
 from sf_actors.errors import BindError
 from sf_actors.sockets import routing_ids
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
+from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.keys import Keys
 
-Socket = zmq.Socket[bytes]
 
 #: Kinds of socket that use the context for published messages.
 PUBLISHING = frozenset({int(zmq.XPUB), int(zmq.SUB)})
@@ -148,7 +147,7 @@ class Transport:
         except BindError as error:
             self.close(opened, linger_ms=0)
             raise BindError(f"{where}: {error}") from None
-        return opened, endpoint.shown(opened.getsockopt_string(zmq.LAST_ENDPOINT))
+        return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
         self,
@@ -228,14 +227,19 @@ class Transport:
         """
         if closing.closed:
             return
-        if closing.getsockopt_string(zmq.LAST_ENDPOINT).startswith("inproc:"):
-            self.close(closing, linger_ms=linger_ms)
+        bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
+        if bound_to.startswith("inproc:"):
+            try:
+                # nobody tells when it is free after a close; this frees it at once
+                closing.unbind(bound_to)
+            finally:
+                self.close(closing, linger_ms=linger_ms)
             return
         address = f"inproc://closed-{next(_monitors)}"
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
-            # a bare socket: pyzmq would stop its own monitor before any event came
-            monitor = zmq.backend.Socket(closing.context, zmq.PAIR)
+            # a bare one: pyzmq would stop its own before that has told anything
+            monitor = BareSocket(closing.context, zmq.PAIR)
         except zmq.ZMQError:
             # no descriptor is left: closing matters more than knowing when it is done
             self.close(closing, linger_ms=linger_ms)
@@ -330,7 +334,7 @@ class Transport:
             # message would stay full for ever
             options[zmq.RCVHWM] += 1
         for option, value in options.items():
-            # setting an attribute of the socket would cost four times as much
+            # an attribute of the socket, which pyzmq offers as well, takes longer
             opened.setsockopt(option, value)
         return opened
 

@@ -116,7 +116,6 @@ class DeltaIn(InState):
             is_single=self.model.single_state,
             is_numbered_by_caller=self.model.numbered_by_caller,
         )
-        self._is_single = self.model.single_state
         self._delta_at_once = self._fields.delta_at_once
         self._replica = Replica(
             self.model.arguments.shape,
@@ -129,7 +128,6 @@ class DeltaIn(InState):
         self._requests: SocketSource | None = None
         self._is_answered = True
         self._was_heard = False
-        self._workflow_id: object = None
         #: a large snapshot that is being read
         self._arriving: SnapshotInProgress | None = None
         self._error: str | None = None
@@ -137,23 +135,27 @@ class DeltaIn(InState):
         self.start_to_follow()
         self.wait_until(self._replica.next_deadline)
 
+    def content(self, value: Map[str, Any]) -> Map[str, Any]:
+        """Return what `states` shows of a value: of a single field `state` what is in it."""
+        return self._fields.content(value)
+
     def on_readable(self, source: SocketSource) -> None:
         """Read deltas, or the answer to a request."""
-        if source is self.subscription:
-            self.read_subscription(source)
+        super().on_readable(source)
+        if source is not self.subscription:
+            self._tell_error()
+        elif self.handler is None:
             self._show_kept()
-        else:
-            self._read_answers(source)
-        self.wait_until(self._replica.next_deadline)
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
         now = monotonic()
-        self._act(self._replica.on_tick(now))
+        self._act(self._replica.on_tick(now), None)
         self._tell_error()
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
             self._drop_requests()
+        self.read()
         self.wait_until(self._replica.next_deadline)
 
     def take(self, message: bytes | memoryview) -> None:
@@ -162,12 +164,14 @@ class DeltaIn(InState):
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
         # one that is not the next may be kept for a while, and then it had better stay packed
         if usual is not None and usual.args.current_num == replica.number + 1:
-            self._workflow_id = usual.workflow_id
             actions = replica.on_delta(
                 monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
             )
-            if actions:
-                self._act(actions)
+            if len(actions) == 1 and type(only := actions[0]) is Updated:
+                # what most deltas come to
+                self.update(only, usual.workflow_id, size=len(message))
+            elif actions:
+                self._act(actions, usual.workflow_id, len(message))
         else:
             self._take_any(message)
 
@@ -177,7 +181,6 @@ class DeltaIn(InState):
         if args.current_num == HEARTBEAT_NUMBER:
             self._take_heartbeat(envelope)
             return
-        self._workflow_id = envelope.workflow_id
         replaced = [self._replica.value] if envelope.cuts else None
         actions = self._replica.on_delta(
             monotonic(),
@@ -186,19 +189,16 @@ class DeltaIn(InState):
             args.is_snapshot,
             self._packed(args, envelope.cuts),
         )
-        self._act(actions)
+        self._act(actions, envelope.workflow_id, len(message))
         if replaced is not None:
             del actions
-            # this takes long: others have the turn meanwhile
-            self.let_go_of_turn()
             free_gradually(replaced)
 
     def _take_heartbeat(self, envelope: DeltaMessage) -> None:
         if envelope.epoch is None or envelope.head is None:
             raise Undecodable("expected a heartbeat with epoch and head, got one without")
-        self._act(
-            self._replica.on_heartbeat(monotonic(), envelope.epoch, envelope.head, envelope.digest)
-        )
+        head, digest = envelope.head, envelope.digest
+        self._act(self._replica.on_heartbeat(monotonic(), envelope.epoch, head, digest), None)
         self._tell_error()
 
     def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
@@ -207,11 +207,14 @@ class DeltaIn(InState):
             decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
         return LazyFields(decode, args.state)
 
-    def _act(self, actions: Sequence[Action]) -> None:
-        if len(actions) == 1 and type(only := actions[0]) is Updated:
-            # what most deltas come to
-            self._show_update(only)
-            return
+    def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
+        """Do what the replica wants done.
+
+        :param workflow_id: of the message that it wants this for
+        :param size: its bytes
+        """
+        # while it is in step, an update puts its deadline off: to wake up too early costs little
+        is_in_step = self._replica.phase is Phase.LIVE
         if actions and not isinstance(actions[0], Updated):
             self._show_kept()
         for place, action in enumerate(actions, 1):
@@ -219,21 +222,22 @@ class DeltaIn(InState):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
                 # without a handler, only the last value of a batch is published to readers
                 if is_last or self.handler is not None:
-                    self._show_update(action, is_last=is_last)
-            elif isinstance(action, Ask):
+                    self.update(action, workflow_id, size=size, is_last=is_last)
+                    size = 0
+                continue
+            is_in_step = False
+            if isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
-
-    def _show_update(self, updated: Updated, *, is_last: bool = True) -> None:
-        value = self._fields.content(updated.value) if self._is_single else updated.value
-        self.update(updated.number, value, updated.fields, self._workflow_id, is_last=is_last)
+        if not is_in_step:
+            self.wait_until(self._replica.next_deadline)
 
     def _show_kept(self) -> None:
         """Show the value with the updates that the replica did not tell of one by one."""
         replica = self._replica
-        if replica.number != self._shown[1]:
-            self.update(replica.number, self._fields.content(replica.value), {}, None)
+        if replica.number != self._visible[1]:
+            self._show(replica.number, self.content(replica.value))
 
     def _tell_error(self) -> None:
         """Log why the publisher cannot be followed, when that is another reason than before.
@@ -245,8 +249,7 @@ class DeltaIn(InState):
             self._error = error
             left_out = None if error is None else self.throttle.admit("not followed", monotonic())
             if left_out is not None:
-                self.let_go_of_turn()
-                self.world.log.warning(
+                self.run_context.log.warning(
                     "state cannot be followed",
                     state=self.model.name,
                     number=self._replica.number,
@@ -268,14 +271,15 @@ class DeltaIn(InState):
             self._drop_requests()
         self._was_heard = is_heard
         if self._requests is None:
-            self._requests = self.watch(self.connect(zmq.DEALER, "requester"))
+            socket = self.connect(zmq.DEALER, "requester")
+            receive = partial(receive_frames, socket)
+            self._requests = self.watch(socket, receive=receive, take=self._take_answer)
         self._is_answered = False
         request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
         try:
             self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
         except zmq.Again:
             self.counters.drop("queue_full")
-        self._requests.touched()
 
     def _is_heard(self) -> bool:
         age_s = self._replica.status(monotonic()).age_s
@@ -286,37 +290,24 @@ class DeltaIn(InState):
             self.disconnect(self._requests)
             self._requests = None
 
-    def _read_answers(self, source: SocketSource) -> None:
-        while self._requests is source:
-            try:
-                frames = receive_frames(source.socket)
-            except zmq.Again:
-                source.drained()
-                return
-            try:
-                self._take_answer(decode_snapshot_reply(frames[-1]))
-            except MessageError as error:
-                self.refuse(error)
-            self._tell_error()
-
-    def _take_answer(self, reply: SnapshotReply) -> None:
+    def _take_answer(self, frames: list[bytes]) -> None:
+        reply = decode_snapshot_reply(frames[-1])
         token, now, replica = reply.workflow_id, monotonic(), self._replica
         if not isinstance(token, int):
             raise Undecodable(f"expected our own workflow id in the snapshot, got {token!r}")
         self._is_answered = True
-        self._workflow_id = None
         snapshot = reply.return_args
         if reply.error is not None:
             problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
-            self._act(replica.on_failure(now, token, problem))
+            self._act(replica.on_failure(now, token, problem), None)
         elif not isinstance(reply.deltas, UnsetType):
             try:
                 deltas = decode_fill(reply.deltas)
             except MessageError as error:
-                self._act(replica.on_failure(now, token, str(error)))
+                self._act(replica.on_failure(now, token, str(error)), None)
                 raise
             filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
-            self._act(replica.on_fill(now, token, reply.epoch, filled))
+            self._act(replica.on_fill(now, token, reply.epoch, filled), None)
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
@@ -325,10 +316,9 @@ class DeltaIn(InState):
                     self.inbox.has_work = True
                 return
             decoded, raw = self._fields.decoded_value, snapshot.state
+            number = snapshot.current_num
             self._act(
-                replica.on_snapshot(
-                    now, token, reply.epoch, snapshot.current_num, lambda: decoded(raw)
-                )
+                replica.on_snapshot(now, token, reply.epoch, number, lambda: decoded(raw)), None
             )
 
     def on_drain(self) -> None:
@@ -344,15 +334,15 @@ class DeltaIn(InState):
             self._arriving = None
         elif arriving.step():
             self._arriving = None
-            # not that of a delta which came while it was read
-            self._workflow_id = None
             replaced = [replica.value]
             self._act(
                 replica.on_snapshot(
                     now, arriving.token, arriving.epoch, arriving.number, arriving.fields
-                )
+                ),
+                None,
             )
             free_gradually(replaced)
             self._tell_error()
+        self.read()
         self.inbox.has_work = self._arriving is not None
         self.wait_until(replica.next_deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import zmq
@@ -11,7 +12,7 @@ from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.persistent_map import free_gradually
-from sf_actors.sockets.frames import BATCH, receive_frames, require_short_id, split_address
+from sf_actors.sockets.frames import receive_frames, require_short_id, send_answer, split_address
 from sf_actors.states.out_state import OutState, Publication
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
@@ -21,6 +22,7 @@ from sf_actors.wire.envelope import (
     encode_heartbeat,
     encode_snapshot_reply,
 )
+from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.fields import Update
+    from sf_actors.replication.values.persistent_map import Map
     from sf_actors.replication.values.pieces import Packing
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
     #: The frames that lead back to who asked.
-    Address = tuple[bytes, ...]
+    ReturnPath = tuple[bytes, ...]
 
 
 #: Answers that wait for one peer. A request has a few bytes, its answer the whole value: who asks
@@ -45,8 +48,8 @@ ANSWERS_QUEUED = 1
 class DeltaPublication(Publication):
     """A value, its numbered deltas and a log of the recent ones."""
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
-        super().__init__(world, model, counters)
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
+        super().__init__(run_context, model, counters)
         self.fields = StateFields(
             model.arguments,
             where=model.where,
@@ -56,49 +59,59 @@ class DeltaPublication(Publication):
         self._shape = model.arguments.shape
         self.log = PublisherLog(
             model.arguments.shape,
-            epoch=self.epoch,
+            epoch=self.out.epoch,
             digest=model.creation["digest"],
             value=self.fields.initial,
         )
 
     def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
-        super().take_epoch(epoch)
         self.log.epoch = epoch
 
-    def send(self, args: Any, workflow_id: object) -> None:
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value after the last update."""
+        with self.out.lock:
+            return self.fields.content(self.log.value)
+
+    @property
+    def number(self) -> int:
+        """The number of the last update in the value, -1 before the first."""
+        return self.log.number
+
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check an update, apply it, number it and publish it; any thread.
 
+        :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
         fields = self.fields.flat_patch(args)
         try:
             if fields is None:
-                self._send_any(self.fields.checked(args), workflow_id)
-                return
-            with self.lock:
-                self._publish_next(fields, fields, workflow_id)
+                return self._send_any(self.fields.checked(args), workflow_id)
+            with self.out.lock:
+                return self._publish_next(fields, fields, workflow_id)
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
 
-    def _send_any(self, update: Update, workflow_id: object) -> None:
+    def _send_any(self, update: Update, workflow_id: object) -> int | None:
         content, number, cuts = update.content, update.number, update.cuts
         if not update.is_snapshot:
-            with self.lock:
-                self._publish_next(content, update.typed, workflow_id, number, cuts)
-            return
+            with self.out.lock:
+                return self._publish_next(content, update.typed, workflow_id, number, cuts)
         # before the lock is held, since it costs what the value holds
         whole = snapshot(update.typed, self._shape)
         digest = self.log.digest_of(whole)
-        with self.lock:
+        with self.out.lock:
             # a patch shares with the value before it what it does not change, a whole value nothing
             replaced = [self.log.value] if cuts else []
             fields = cast("Mapping[str, Any]", whole)
-            self._publish_next(
+            number = self._publish_next(
                 content, fields, workflow_id, number, cuts, is_snapshot=True, digest=digest
             )
         del whole, fields
         free_gradually(replaced)
+        return number
 
     def _publish_next(
         self,
@@ -110,35 +123,35 @@ class DeltaPublication(Publication):
         *,
         is_snapshot: bool = False,
         digest: int | None = None,
-    ) -> None:
+    ) -> int | None:
         """Give an update its number, apply and send it; with the lock held. HOT.
 
         :param content: of `state` on the wire
         :param fields: as a replica will decode them
         :param given: the caller's own number
         """
-        log = self.log
+        log, out = self.log, self.out
         number = log.number + 1 if given is None else given
         packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts)
-        frame = self.topic + packed
-        if len(frame) > self.max_bytes:
-            raise self.too_large(frame)
-        socket = self._socket if self._socket is not None else self.open_socket()
+        frame = out.topic + packed
+        if len(frame) > out.max_bytes:
+            raise out.too_large("update", frame)
+        if out.socket is None:
+            self.require_not_stopped()
         # what is large is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
-        log.publish(fields, is_snapshot, given, kept, digest)
-        if socket is not None:
-            self.publish(socket, frame)
+        published = log.publish(fields, is_snapshot, given, kept, digest)
+        if out.socket is not None:
+            out.send(frame)
             self.counters.sent += 1
+        return published
 
     def send_sign_of_life(self) -> None:
         """Publish the number of the last update."""
-        with self.lock:
+        with self.out.lock:
             log = self.log
-            beat = self.topic + encode_heartbeat(log.epoch, log.number, log.digest)
-            socket = self.open_socket()
-            if socket is not None:
-                self.publish(socket, beat)
+            beat = encode_heartbeat(log.epoch, log.number, log.digest)
+            self.out.send(self.out.topic + beat)
 
 
 class PackedSnapshot:
@@ -163,45 +176,29 @@ class DeltaOut(OutState[DeltaPublication]):
     """Owns the XPUB socket of the deltas and the ROUTER socket of the snapshots."""
 
     counted = ("sent", "received", "dropped", "restarts", "last_error")
-
-    @classmethod
-    def publication_of(
-        cls, world: RunContext, model: Model, counters: Counters
-    ) -> DeltaPublication:
-        """Return what callers use, which outlives a restart of the actor."""
-        return DeltaPublication(world, model, counters)
+    publication_type = DeltaPublication
 
     def open(self) -> None:
         """Open both sockets."""
-        self._max_bytes: int = self.model.creation["max_message_bytes"]
         self._max_asking: int = self.model.creation["high_water_mark"]
         #: who waits for the snapshot that is being packed, and who asked after that was begun:
         #: where the reply goes, and the workflow id of the request
-        self._asking: dict[Address, object] = {}
-        self._asking_next: dict[Address, object] = {}
+        self._asking: dict[ReturnPath, object] = {}
+        self._asking_next: dict[ReturnPath, object] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         super().open()
-        self._requests = self.watch(requests)
+        receive = partial(receive_frames, requests, 1)
+        self._requests = self.watch(requests, receive=receive, take=self._take)
 
     def on_readable(self, source: SocketSource) -> None:
         """Greet subscribers, read requests for snapshots."""
-        if source is not self._requests:
-            super().on_readable(source)
-            return
-        for _ in range(BATCH):
-            if self._count_asking() >= self._max_asking:
-                self.inbox.pause(source)
-                break
-            try:
-                frames = receive_frames(source.socket, has_address=True)
-            except zmq.Again:
-                source.drained()
-                break
-            self._take_request(frames)
+        # the more requests are read at once, the fewer snapshots are packed
+        source.is_probably_single = False
+        super().on_readable(source)
         self._pack_for_those_who_ask()
 
     def on_step(self) -> None:
@@ -228,14 +225,14 @@ class DeltaOut(OutState[DeltaPublication]):
         if self.inbox.has_work or not self._asking_next:
             return
         self._asking, self._asking_next = self._asking_next, {}
-        with self.publication.lock:
+        with self.publication.out.lock:
             log = self.publication.log
             now, value = (log.epoch, log.number), log.value
         if self._snapshot is None or self._snapshot.now != now:
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
         self.inbox.has_work = True
 
-    def _take_request(self, frames: list[bytes]) -> None:
+    def _take(self, frames: list[bytes]) -> None:
         self.counters.received += 1
         address: list[bytes] = []
         try:
@@ -243,8 +240,7 @@ class DeltaOut(OutState[DeltaPublication]):
             address, payload = split_address(frames)
             request = decode_snapshot_request(payload)
         except MessageError as error:
-            self.counters.drop(error.reason)
-            self.warn(error.reason, str(error))
+            self.refuse(error)
             if address:
                 self._send(address, encode_failure(type(error).__name__, str(error), None))
             return
@@ -255,36 +251,29 @@ class DeltaOut(OutState[DeltaPublication]):
             # who grew impatient gets what it asked for at first
             asking = self._asking if tuple(address) in self._asking else self._asking_next
             asking.setdefault(tuple(address), request.workflow_id)
+            if self._count_asking() >= self._max_asking:
+                self.inbox.pause(self._requests)
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
-        requests = self._requests
-        try:
-            requests.socket.send_multipart([*address, reply], zmq.NOBLOCK)
-        except zmq.Again:
-            self.counters.drop("queue_full")
-        except zmq.ZMQError as error:
-            if error.errno != zmq.EHOSTUNREACH:
-                raise
-            self.counters.drop("peer_gone")
-        requests.touched()
+        send_answer(self._requests.socket, address, reply, self.counters)
 
     def _filled(self, request: SnapshotRequest) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
-        with self.publication.lock:
+        with self.publication.out.lock:
             deltas = self.publication.log.since(request.epoch, request.after)
         if deltas is None or request.epoch is None:
             return None
         reply = encode_fill(deltas, request.workflow_id, epoch=request.epoch)
-        return reply if len(reply) <= self._max_bytes else None
+        return reply if len(reply) <= self.publication.out.max_bytes else None
 
     def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
         epoch, number = packed.now
         reply = encode_snapshot_reply(
             packed.packing.raw, number, workflow_id, epoch=epoch, cuts=packed.packing.cuts
         )
-        if len(reply) <= self._max_bytes:
+        if len(reply) <= self.publication.out.max_bytes:
             return reply
-        problem = f"the snapshot has {len(reply)} bytes, max_message_bytes allows {self._max_bytes}"
+        problem = over_limit("the snapshot", len(reply), self.publication.out.max_bytes)
         self.counters.drop("too_large")
         self.warn("too_large", problem)
         return encode_failure(MessageTooLarge.__name__, problem, workflow_id)

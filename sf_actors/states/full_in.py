@@ -13,7 +13,6 @@ from sf_actors.wire.envelope import decode_published
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.actors.inbox import SocketSource
     from sf_actors.replication.actions import Action
 
 
@@ -32,15 +31,11 @@ class FullIn(InState):
         self.start_to_follow()
         self.wait_until(None)
 
-    def on_readable(self, source: SocketSource) -> None:
-        """Read values."""
-        self.read_subscription(source)
-        self.wait_until(self._replica.next_deadline)
-
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
         now = monotonic()
         self._act(self._replica.on_tick(now), None)
+        self.read()
         self.renew_if_silent(self._replica.status(now).age_s)
         self.wait_until(self._replica.next_deadline)
 
@@ -53,13 +48,15 @@ class FullIn(InState):
             envelope.number,
             lambda: self._arguments.decoded(envelope.args),
         )
-        self._act(actions, envelope.workflow_id)
+        self._act(actions, envelope.workflow_id, len(message))
 
-    def _act(self, actions: Sequence[Action], workflow_id: object) -> None:
+    def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
         for action in actions:
             if isinstance(action, Updated):
-                self.update(action.number, action.value, action.fields, workflow_id)
+                self.update(action, workflow_id, size=size)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
+                # within a phase, the deadline is only put off: to wake up too early costs little
+                self.wait_until(self._replica.next_deadline)
             elif isinstance(action, Refused):
                 self.refuse(action.problem)

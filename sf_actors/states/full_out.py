@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.full import LastValue
+from sf_actors.replication.values.frozen import freeze
+from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.states.out_state import OutState, Publication
-from sf_actors.wire.envelope import encode_published
+from sf_actors.wire.envelope import decode_published, encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.values.persistent_map import Map
 
 
 class FullPublication(Publication):
@@ -20,47 +22,60 @@ class FullPublication(Publication):
     # each send looks: who joins after the last one is to get it at once
     look_pause_s = 0.0
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
-        super().__init__(world, model, counters)
-        self._last = LastValue(epoch=self.epoch)
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
+        super().__init__(run_context, model, counters)
+        self._number = -1
+        #: the last update as it was sent
+        self._frame: bytes | None = None
+        #: what `value` has read of it
+        self._read: tuple[bytes | None, Map[str, Any]] = (None, EMPTY)
 
-    def take_epoch(self, epoch: int) -> None:
-        """Let updates belong to another run from now on; with the lock held."""
-        super().take_epoch(epoch)
-        self._last.epoch = epoch
+    @property
+    def value(self) -> Map[str, Any]:
+        """The last value; it is read from the message when somebody looks first."""
+        frame = self._frame
+        seen, value = self._read
+        if frame is not None and frame is not seen:
+            envelope = decode_published(frame[len(self.out.topic) :])
+            value = freeze(self.model.arguments.decoded(envelope.args))
+            self._read = (frame, value)
+        return value
 
-    def send(self, args: Any, workflow_id: object) -> None:
+    @property
+    def number(self) -> int:
+        """The number of the last update, -1 before the first."""
+        return self._number
+
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check a value, number it and publish it; any thread.
 
+        :returns: its number
         :raises InvalidArguments: it fails the model; nothing was sent
         """
         checked = self.model.arguments.checked(args)
-        with self.lock:
-            socket = self.open_socket()
-            number = self._last.next_number()
-            frame = self.topic + encode_published(checked, workflow_id, self.epoch, number)
-            if len(frame) > self.max_bytes:
-                raise self.too_large(frame)
-            self._last.publish(frame)
-            if socket is None:
-                return
-            self.publish(socket, frame)
-            self.counters.sent += 1
+        out = self.out
+        with out.lock:
+            if out.socket is None:
+                self.require_not_stopped()
+            number = self._number + 1
+            frame = out.topic + encode_published(checked, workflow_id, out.epoch, number)
+            if len(frame) > out.max_bytes:
+                raise out.too_large("update", frame)
+            self._number, self._frame = number, frame
+            if out.socket is not None:
+                out.send(frame)
+                self.counters.sent += 1
+        return number
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""
-        with self.lock:
-            socket = self.open_socket()
-            if self._last.frame is not None and socket is not None:
-                self.publish(socket, self._last.frame)
+        with self.out.lock:
+            if self._frame is not None:
+                self.out.send(self._frame)
 
 
 class FullOut(OutState[FullPublication]):
     """Owns the XPUB socket of a full update state."""
 
     counted = ("sent", "dropped", "restarts", "last_error")
-
-    @classmethod
-    def publication_of(cls, world: RunContext, model: Model, counters: Counters) -> FullPublication:
-        """Return what callers use, which outlives a restart of the actor."""
-        return FullPublication(world, model, counters)
+    publication_type = FullPublication

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from sf_actors.actors.subscription_reader import Delivery, Reader
+from sf_actors.actors.subscription_reader import Reader
+from sf_actors.definition.signature import WithUpdate
 from sf_actors.log.throttle import Throttle
-from sf_actors.replication.values.frozen import thaw
+from sf_actors.replication.status import Phase
+from sf_actors.states.update_calls import UpdateCall, UpdateCalls
+from sf_actors.user_code.update import Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.actions import Updated
     from sf_actors.replication.full import FullReplica
     from sf_actors.replication.replica import Replica
     from sf_actors.replication.status import Status
@@ -37,6 +42,7 @@ class InState(Reader):
         "failed",
         "dropped",
         "queued",
+        "conflated",
         "restarts",
         "last_error",
         "handler_s",
@@ -44,79 +50,92 @@ class InState(Reader):
 
     def __init__(  # noqa: PLR0917 - as pykka's `start` hands them on
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         handler: Callable[..., Any] | None,
         on_status: Callable[..., Any] | None,
     ) -> None:
-        super().__init__(world, model, endpoints, counters, handler)
-        self.restart_arguments = (world, model, endpoints, counters, handler, on_status)
+        super().__init__(run_context, model, endpoints, counters, handler)
+        self.restart_arguments = (run_context, model, endpoints, counters, handler, on_status)
         self._on_status = on_status
+        #: the handler takes the update as its last argument
+        self._takes_update = isinstance(handler, WithUpdate)
+        self._call = handler.function if isinstance(handler, WithUpdate) else handler
+        self.calls = UpdateCalls(self)
         self._phase_lines = Throttle(burst=20)
         self._cell: StateSlot | None = None
-        #: calls that came before the service was ready; None from then on
-        self._held: list[Delivery] | None = []
 
     def show(self, replica: Replica | FullReplica) -> None:
         """Show a replica in `states`; a successor of an actor that died keeps the last value."""
         self._followed = replica
-        self._shown = (replica.epoch, replica.number, replica.phase)
-        self._cell = self.world.states.cell(self.model.name, replica.value, self.status)
+        self._visible = (replica.epoch, replica.number, replica.phase)
+        self._cell = self.run_context.states.cell(self.model.name, replica.value, self.status)
 
     def status(self) -> Status:
         """Return the status, which is never ahead of the value that `states` shows; any thread."""
-        epoch, number, phase = self._shown
+        epoch, number, phase = self._visible
         status = self._followed.status(monotonic())
-        return replace(status, epoch=epoch, number=number, phase=phase)
+        if status.phase is Phase.STALE:
+            phase = Phase.STALE
+        conflated = self.counters.conflated
+        return replace(status, epoch=epoch, number=number, phase=phase, conflated=conflated)
+
+    def content(self, value: Map[str, Any]) -> Map[str, Any]:
+        """Return what `states` shows of a value."""
+        return value
 
     def update(
-        self,
-        number: int,
-        value: Map[str, Any],
-        fields: Mapping[str, Any],
-        workflow_id: object,
-        *,
-        is_last: bool = True,
+        self, updated: Updated, workflow_id: object, *, size: int = 0, is_last: bool = True
     ) -> None:
-        """Show another value and call the handler for what changed.
+        """Show another value and have the handler called for what changed; HOT.
 
-        :param fields: what the handler gets: a dict that it may change, or all fields, frozen
-        :param number: -1 when the publisher has published nothing yet, and no handler is called
+        :param size: bytes of the message that brought it
         :param is_last: it is the last of those that the replica took at once, so that its phase is
             that of this value
         """
+        number, epoch = updated.number, self._followed.epoch
+        value = self.content(updated.value)
+        self._show(number, value, is_last=is_last)
+        # -1 while the publisher has published nothing yet
+        if self._call is not None and number >= 0:
+            is_whole = updated.is_resync
+            self.calls.add(
+                UpdateCall(
+                    self.calls,
+                    self._call,
+                    updated.fields,
+                    workflow_id=workflow_id or self.run_context.new_workflow_id(),
+                    pinned={self.model.name: value},
+                    whole=updated.value,
+                    update=Update(number, epoch, is_whole) if self._takes_update else None,
+                    size=size,
+                )
+            )
+
+    def _show(self, number: int, value: Map[str, Any], *, is_last: bool = True) -> None:
         if self._cell is not None:
             self._cell.value = value
-        phase = self._followed.phase if is_last else self._shown[2]
-        self._shown = (self._followed.epoch, number, phase)
-        if self.handler is not None and number >= 0:
-            plain = thaw(fields)
-            self.deliver(self.handler, plain, workflow_id, {self.model.name: value})
+        phase = self._followed.phase if is_last else self._visible[2]
+        self._visible = (self._followed.epoch, number, phase)
 
-    def deliver(
-        self,
-        handler: Callable[..., Any],
-        args: Any,
-        workflow_id: object,
-        pinned: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Have a handler called, but none before `init_function` has returned."""
-        if self._held is None:
-            super().deliver(handler, args, workflow_id, pinned)
-            return
-        if workflow_id is None:
-            workflow_id = self.world.new_workflow_id()
-        self._held.append(Delivery(self, handler, args, workflow_id, pinned))
-        self.backlog.bring()
+    def on_readable(self, source: SocketSource) -> None:
+        """Read a batch, and have the handler called for it."""
+        super().on_readable(source)
+        self.read()
+
+    def read(self) -> None:
+        """Tell of what was read: those who wait for the state, and the handler."""
+        self.run_context.states.changes.notify()
+        self.calls.flush()
 
     def start_to_follow(self) -> None:
         """Watch the subscription, and the silence where libzmq does not connect again itself.
 
         A connection within the process is gone for good when the publisher's socket is closed.
         """
-        self.subscription = self.watch(self.socket)
+        self.follow_subscription()
         is_binder = self.model.creation.get("is_binder", False)
         self._is_renewed = self.endpoints["subscriber"].scheme == "inproc" and not is_binder
         self._longest_silence_s: float = self.model.creation["stale_after_s"]
@@ -137,33 +156,29 @@ class InState(Reader):
         if not self._is_renewed or now < self._renew_at:
             return False
         self._renew_at = now + self._longest_silence_s
-        if self.subscription.paused:
-            return False
         if age_s is not None and age_s < self._longest_silence_s:
             self._renew_at -= age_s
             return False
-        self.subscription = self.subscribe_again()
+        self.subscribe_again()
         return True
 
     def on_begin(self) -> None:
-        """Have the handler called for what came until now."""
-        held, self._held = self._held or [], None
-        for delivery in held:
-            self.world.router.enqueue(delivery)
+        """Have the handler called for what came until now, since `init_function` has returned."""
+        self.calls.begin()
 
     def on_drain(self) -> None:
-        """Stop to read, to ask and to watch for silence."""
+        """Stop reading, asking and watching for silence."""
         super().on_drain()
+        self.calls.drain()
         self.inbox.deadline = None
 
     def tell_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase and call the function that wants to know."""
-        self._shown = (status.epoch, status.number, status.phase)
-        self.let_go_of_turn()
+        self._visible = (status.epoch, status.number, status.phase)
         # whoever reaches the publisher's bus can make it change as often as he likes
         left_out = self._phase_lines.admit("phase", monotonic())
         if left_out is not None:
-            self.world.log.info(
+            self.run_context.log.info(
                 "state changed phase",
                 state=self.model.name,
                 phase=str(status.phase),
@@ -172,4 +187,5 @@ class InState(Reader):
                 **({"left_out": left_out} if left_out else {}),
             )
         if self._on_status is not None:
-            self.deliver(self._on_status, status, None)
+            workflow_id = self.run_context.new_workflow_id()
+            self.calls.add(UpdateCall(self.calls, self._on_status, status, workflow_id=workflow_id))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from abc import ABC, abstractmethod
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -11,11 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import zmq
 
 from sf_actors.actors.socket_actor import SocketActor
-from sf_actors.errors import MessageTooLarge, ServiceStopped
-from sf_actors.sockets.broadcast import send_to_who_has_room
-from sf_actors.sockets.frames import BATCH, NOBLOCK, send_frame
-from sf_actors.sockets.subscriptions import Subscriptions
-from sf_actors.wire.topic import pack
+from sf_actors.errors import ServiceStopped
+from sf_actors.replication.status import Phase, Status
+from sf_actors.sockets.frames import BATCH
+from sf_actors.sockets.publishing_socket import PublishingSocket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +21,9 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.replication.values.persistent_map import Map
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.transport import Socket
+    from sf_actors.sockets.frames import Socket
 
 
 #: Least time between two greetings: when many subscribe at once, one greets them all.
@@ -37,40 +35,49 @@ class SubscriptionWaits:
 
 
 class Publication(ABC):
-    """An out-state as the callers of `to_send` use it, one at a time, under its lock.
+    """An out-state as the callers of `to_send` use it, one at a time, under the socket's lock.
 
-    The lock also hands the socket over: whoever holds it numbers an update and sends it, so that
-    numbers leave in their order. The value outlives a restart of the actor; the epoch does not.
-    While an actor that died is being replaced, updates are taken without being sent: with the new
-    epoch everybody fetches the value.
+    Whoever holds the lock numbers an update and sends it, so that numbers leave in their order. The
+    value outlives a restart of the actor; the epoch does not. While an actor that died is being
+    replaced, updates are taken without being sent: with the new epoch everybody fetches the value.
     """
 
     #: How often a caller's send looks for subscriptions that it may have come upon, in seconds.
     look_pause_s: ClassVar[float] = 0.01
 
-    def __init__(self, world: RunContext, model: Model, counters: Counters) -> None:
+    def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
         self.model = model
         self.counters = counters
-        self.lock = threading.Lock()
-        self.epoch = new_epoch()
+        self.out = PublishingSocket(
+            model.creation, counters, run_context.log, where=model.where, look=self._look
+        )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
-        self._world = world
-        self.topic = pack(model.creation["topic"])
-        self.max_bytes: int = model.creation["max_message_bytes"]
-        self._socket: Socket | None = None
-        self._subscriptions: Subscriptions | None = None
+        self._run_context = run_context
         #: told of subscriptions that a caller comes upon
         self.actor: SocketActor | None = None
-        self._look_at = 0.0
-        self._has_told = False
 
     @abstractmethod
-    def send(self, args: Any, workflow_id: object) -> None:
+    def send(self, args: Any, workflow_id: object) -> int | None:
         """Check an update and publish it; any thread.
 
+        :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
+
+    @property
+    @abstractmethod
+    def value(self) -> Map[str, Any]:
+        """The value after the last update, as `states` shows it; any thread."""
+
+    @property
+    @abstractmethod
+    def number(self) -> int:
+        """The number of the last update, -1 before the first; any thread."""
+
+    def status(self) -> Status:
+        """Return the status of a value that is nobody's replica; any thread."""
+        return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0)
 
     @abstractmethod
     def send_sign_of_life(self) -> None:
@@ -78,73 +85,50 @@ class Publication(ABC):
 
     def attach(self, socket: Socket) -> None:
         """Send through a socket from now on, as a new epoch."""
-        with self.lock:
-            self._socket = socket
-            self._subscriptions = Subscriptions(
-                socket,
-                self.topic,
-                self.counters,
-                self._world.log,
-                where=self.model.where,
-                is_of_bus=self.model.creation["is_x_pub"],
-            )
-            self._has_told = False
-            self.take_epoch(new_epoch())
+        with self.out.lock:
+            self.out.attach(socket)
+            self.take_epoch(self.out.epoch)
             self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
 
-    def take_epoch(self, epoch: int) -> None:
+    def take_epoch(self, epoch: int) -> None:  # noqa: B027 - not every one keeps it
         """Let updates belong to another run from now on; with the lock held."""
-        self.epoch = epoch
 
     def detach(self) -> None:
         """Send no more."""
-        with self.lock:
-            self._socket = None
-
-    def publish(self, socket: Socket, frame: bytes) -> None:
-        """Send a frame to whoever subscribes; with the lock held.
-
-        A send may eat the signal of a subscription, so the actor is told to look for it.
-        """
-        try:
-            send_frame(socket, frame, NOBLOCK)
-        except zmq.Again:
-            send_to_who_has_room(socket, frame, self.counters)
-        if self._has_told or (now := monotonic()) < self._look_at:
-            return
-        self._look_at = now + self.look_pause_s
-        if self.actor is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            self._has_told = self.actor.tell(SubscriptionWaits())
+        with self.out.lock:
+            self.out.socket = None
 
     def read_subscriptions(self, source: SocketSource) -> int:
         """Read what subscribers said, a batch at most; runs in the actor's thread.
 
         :returns: how many subscribed
         """
-        with self.lock:
-            self._has_told = False
-            if self._subscriptions is None:
+        with self.out.lock:
+            self.out.look_at = 0.0
+            if self.out.subscriptions is None:
                 return 0
-            joined, is_drained = self._subscriptions.read(BATCH)
+            joined, is_drained = self.out.subscriptions.read(BATCH)
         if is_drained:
             source.drained()
         return joined
 
-    def too_large(self, frame: bytes) -> MessageTooLarge:
-        """Return the error for a frame of more than `max_bytes`."""
-        return MessageTooLarge(
-            f"{self.model.where}: the update has {len(frame)} bytes, "
-            f"max_message_bytes allows {self.max_bytes}"
-        )
+    def require_not_stopped(self) -> None:
+        """Refuse an update that no socket will ever send; with the lock held.
 
-    def open_socket(self) -> Socket | None:
-        """Return the socket, None while there is none; with the lock held.
-
-        :raises ServiceStopped: there will be none any more
+        :raises ServiceStopped: there is no socket, and will be none any more
         """
-        if self._socket is None and self._world.closing.is_set():
-            raise ServiceStopped(f"{self.model.where}: {self._world.name} has stopped")
-        return self._socket
+        if self.out.socket is None and self._run_context.closing.is_set():
+            raise ServiceStopped(f"{self.model.where}: {self._run_context.name} has stopped")
+
+    def _look(self, now: float) -> None:
+        """Tell the actor to look for subscriptions: a send may eat the signal of one."""
+        out = self.out
+        out.look_at = now + self.look_pause_s
+        if self.actor is None or out.subscriptions is None or not out.subscriptions.is_readable():
+            return
+        if self.actor.tell(SubscriptionWaits()):
+            # not again until they are read
+            out.look_at = float("inf")
 
 
 P = TypeVar("P", bound=Publication)
@@ -158,14 +142,14 @@ class OutState(SocketActor, Generic[P]):
 
     def __init__(
         self,
-        world: RunContext,
+        run_context: RunContext,
         model: Model,
         endpoints: Mapping[str, Endpoint],
         counters: Counters,
         publication: P,
     ) -> None:
-        super().__init__(world, model, endpoints, counters)
-        self.restart_arguments = (world, model, endpoints, counters, publication)
+        super().__init__(run_context, model, endpoints, counters)
+        self.restart_arguments = (run_context, model, endpoints, counters, publication)
         self.publication = publication
 
     def open(self) -> None:
@@ -176,7 +160,6 @@ class OutState(SocketActor, Generic[P]):
         else:
             publisher = self.bind(zmq.XPUB, "publisher")
         publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
-        publisher.setsockopt(zmq.XPUB_NODROP, 1)
         self._heartbeat_s: float = creation["heartbeat_s"]
         self._publisher = self.watch(publisher, is_shared=True)
         self.publication.actor = self
@@ -199,7 +182,10 @@ class OutState(SocketActor, Generic[P]):
         self._beat_at = self.inbox.deadline = self._greeted_at + self._heartbeat_s
 
     def on_readable(self, source: SocketSource) -> None:
-        """Greet who subscribes, so that it knows that it is heard."""
+        """Greet who subscribes, so that it knows that it is heard; read other sockets."""
+        if source is not self._publisher:
+            super().on_readable(source)
+            return
         if self.publication.read_subscriptions(source):
             self._someone_waits = True
         if self._someone_waits:
@@ -217,8 +203,3 @@ class OutState(SocketActor, Generic[P]):
 
     def on_drain(self) -> None:
         """Go on: handlers that still run may update the state."""
-
-
-def new_epoch() -> int:
-    """Return a random number that no other start will have."""
-    return secrets.randbits(62) + 1

@@ -21,8 +21,10 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from sf_actors.errors import StoreError
-from sf_actors.log.trusted import is_foreign, make_folder, resolved
+from sf_actors.folders import make_folder
+from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
+from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +69,7 @@ class StoreFile:
         self._connection: sqlite3.Connection | None = None
         try:
             self._real = resolved(path)
-            make_folder(self._real.parent)
+            make_folder(self._real.parent, FOLDER_MODE)
             with _guard:
                 self._key = self._lock()
                 _held[self._key] = where
@@ -78,8 +80,9 @@ class StoreFile:
                 self.close()
                 raise
         except (OSError, ValueError, TypeError, sqlite3.Error) as fault:
-            reason = getattr(fault, "strerror", None) or fault
-            raise self.refused("a file that can be written", reason, "name another one") from fault
+            raise self.refused(
+                "a file that can be written", reason_of(fault), "name another one"
+            ) from fault
 
     def refused(self, expected: str, got: object, advice: str = AWAY) -> StoreError:
         """Return the error for this file."""

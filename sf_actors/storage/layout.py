@@ -140,7 +140,7 @@ def insert(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> i
     """Append rows, all or none, and return about how many bytes of the file they take.
 
     One statement is one transaction, and takes the interpreter's lock once. Each further one could
-    wait for a thread that computes, 5 ms every time.
+    wait for a thread that computes, a whole switch interval every time.
     """
     values: list[int | bytes] = []
     size = 0

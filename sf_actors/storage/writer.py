@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sf_actors.storage.recorder import Recorder
 
 BATCH_S: Final = 0.025
-"""How long updates are collected; writing them may take as long, and 50 ms are promised."""
+"""How long updates are collected; to write them may take as long again, no longer is promised."""
 
 _LEAST_S: Final = 0.002
 """The same while other threads compute without a pause, so that writing takes longer."""

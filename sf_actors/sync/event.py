@@ -6,10 +6,11 @@ import threading
 
 
 class LightEvent:
-    """Like `threading.Event`, at a tenth of its time and memory until a thread waits.
+    """Does what a `threading.Event` does, faster and smaller as long as nobody waits.
 
-    It has no lock of its own, so a signal handler, or an exception raised in the thread from
-    outside, can interrupt it anywhere and leaves nothing locked.
+    It has no lock of its own: a signal handler or an exception that is raised in a thread from
+    outside may come at any place and leaves nothing locked. What it saves is a row of the benchmark
+    `shortcuts`.
     """
 
     __slots__ = ("_is_set", "_waiting")

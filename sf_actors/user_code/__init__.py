@@ -1,1 +1,1 @@
-"""User code and what it is given: its turn, its interrupts, `to_send` and `states`."""
+"""User code and what it is given: its lock, its interrupts, `to_send` and `states`."""

@@ -25,15 +25,22 @@ class UserCode:
     An exception raised from another thread arrives some time later. `run` returns only when none
     can arrive any more, so that it never hits the package's own code.
 
-    :param shield: that of the `to_send` which the user code has
+    :param interrupt_guard: that of the `to_send` which the user code has
     """
 
-    __slots__ = ("_is_left_behind", "_lock", "_shield", "_thread_id", "_was_interrupted", "label")
+    __slots__ = (
+        "_interrupt_guard",
+        "_is_left_behind",
+        "_lock",
+        "_thread_id",
+        "_was_interrupted",
+        "label",
+    )
 
-    def __init__(self, shield: InterruptGuard | None = None) -> None:
+    def __init__(self, interrupt_guard: InterruptGuard | None = None) -> None:
         #: what runs now, for messages; None while nothing runs
         self.label: str | None = None
-        self._shield = shield or InterruptGuard()
+        self._interrupt_guard = interrupt_guard or InterruptGuard()
         self._thread_id = 0
         self._was_interrupted = False
         self._is_left_behind = False
@@ -60,7 +67,7 @@ class UserCode:
                 self.label = None
                 if self._was_interrupted:
                     with self._lock:
-                        self._shield.take_back(self._thread_id)
+                        self._interrupt_guard.take_back(self._thread_id)
             except ServiceStopped:
                 continue
             if self._is_left_behind:
@@ -86,7 +93,7 @@ class UserCode:
         with self._lock:
             self._was_interrupted = True
             if self.label is not None:
-                self._shield.interrupt(self._thread_id)
+                self._interrupt_guard.interrupt(self._thread_id)
             return self.label
 
     def leave_behind(self, is_meant: Callable[[], bool]) -> int | None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.user_code.interrupt_guard import InterruptGuard
 
-    Send = Callable[[Any, object], dict[str, Any] | None]
+    #: a reply's arguments, the number of a state's update, or None
+    Sent = dict[str, Any] | int | None
+    Send = Callable[[Any, object], Sent]
 
 _MISSING: Final = object()
 _KINDS: Final = ("connection", "state")
@@ -27,56 +29,57 @@ class Outbound(Protocol):
 
     counters: Counters
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
+    def send(self, args: Any, workflow_id: object) -> Sent:
         """Send arguments; any thread."""
 
 
 class SendPermit:
     """Whether one kind of user code may still send."""
 
-    __slots__ = ("is_closed",)
+    __slots__ = ("is_withdrawn",)
 
     def __init__(self) -> None:
-        self.is_closed = False
+        self.is_withdrawn = False
 
 
 class ToSend:
     """What user code sends with; any thread of the service.
 
     ``to_send('connection', name, args)`` returns the reply of a requester or external target, else
-    None; ``to_send('state', name, args)`` updates an out-state; ``to_send(name, args)`` works where
+    None; ``to_send('state', name, args)`` updates an out-state and returns the number of the
+    update, None if it was skipped; ``to_send(name, args)`` works where
     the name is unique. User code gets the bound `__call__`, which costs less to call.
 
     :param name: of the service, for messages
     :param outlets: by ('connection' or 'state', name)
-    :param gate: closed when the user code that has this function is to end
-    :param shield: holds interrupts back while a call is in here
+    :param permit: withdrawn when the user code that has this function is to end
+    :param interrupt_guard: holds interrupts back while a call is in here
     :param new_workflow_id: gives an id to what begins here
     """
 
     __slots__ = (
         "_by_kind",
         "_by_name",
-        "_gate",
+        "_interrupt_guard",
         "_name",
         "_new_workflow_id",
         "_outlets",
-        "_shield",
+        "_permit",
     )
 
     def __init__(
         self,
         name: str,
         outlets: Mapping[tuple[str, str], Outbound],
-        gate: SendPermit,
+        permit: SendPermit,
         *,
-        shield: InterruptGuard,
+        interrupt_guard: InterruptGuard,
         new_workflow_id: Callable[[], str],
     ) -> None:
         self._name = name
         self._new_workflow_id = new_workflow_id
-        self._shield = shield
-        self._gate = gate
+        self._interrupt_guard = interrupt_guard
+        self._permit = permit
         self._outlets = dict(outlets)
         self._by_kind: dict[str, dict[Any, Send]] = {kind: {} for kind in _KINDS}
         names = [output for _, output in outlets]
@@ -86,9 +89,7 @@ class ToSend:
             if names.count(output) == 1:
                 self._by_name[output] = outlet.send
 
-    def __call__(
-        self, output_type: str, output_name: Any, args: Any = _MISSING
-    ) -> dict[str, Any] | None:
+    def __call__(self, output_type: str, output_name: Any, args: Any = _MISSING) -> Sent:
         """Send; HOT.
 
         :raises InvalidArguments: no such name, or the arguments or the reply fail their model
@@ -96,13 +97,13 @@ class ToSend:
         :raises RemoteError: the other side answered with an error
         :raises ServiceStopped: the service stops
         """
-        if self._gate.is_closed:
+        if self._permit.is_withdrawn:
             raise ServiceStopped(f"{self._name} stops: nothing more is sent")
-        shield, here = self._shield, get_ident()
+        interrupt_guard, here = self._interrupt_guard, get_ident()
         try:
-            shield.inside.add(here)
-            if shield.has_pending:
-                shield.enter()
+            interrupt_guard.guarded_threads.add(here)
+            if interrupt_guard.has_pending:
+                interrupt_guard.enter()
             try:
                 if args is not _MISSING:
                     send = self._by_kind[output_type][output_name]
@@ -122,9 +123,9 @@ class ToSend:
                 self._counters(send).last_error = summary(error)
                 raise
         finally:
-            shield.inside.discard(here)
-            if shield.has_pending:
-                shield.leave(here)
+            interrupt_guard.guarded_threads.discard(here)
+            if interrupt_guard.has_pending:
+                interrupt_guard.leave(here)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)

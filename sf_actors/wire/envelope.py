@@ -44,8 +44,8 @@ MAX_FILL = 1_024
 BYTES_PER_CUT = 500
 """Least bytes of a value for each of its cuts, apart from the first `MAX_FILL`."""
 
-_PLACE = Raw(b"\xc4\x10" + secrets.token_bytes(16))
-"""A placeholder for packed bytes that are too large to be copied by the encoder."""
+_PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
+"""Where packed bytes go that are too many to be packed around."""
 
 
 class _ArgsAlone(Struct, gc=False):

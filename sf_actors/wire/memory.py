@@ -220,13 +220,13 @@ def _pattern(kind: _Kind) -> bytes:
 
 
 class _Walk:
-    """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
+    """What walks over packed bytes; made when it is needed first, since that takes long."""
 
     def __init__(self) -> None:
         one_byte = ONE_BYTE + b"++"
         alike = (*map(_pattern, _KINDS), *(b"(?:%b)++" % header for header in _WASTEFUL), LONGER)
         self.all = run_of(one_byte, *_WASTEFUL, LONGER)
-        # to see at once that there is none takes a tenth of the time that trying each kind takes
+        # to see at once that there is none is faster than to try each kind
         longer = b"(?:(?!" + ONE_BYTE + b")(?:" + b"|".join((*_WASTEFUL, LONGER)) + b"))++"
         self.longer = re.compile(longer, re.DOTALL)
         self.alike = re.compile(b"|".join((one_byte, *alike)), re.DOTALL)

@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from sf_actors.wire.msgpack import EMPTY_MAP
+
 HEARTBEAT_NUMBER = -2
-NO_FIELDS = Raw(b"\x80")
+NO_FIELDS = Raw(EMPTY_MAP)
 
 if TYPE_CHECKING:
     #: an outgoing message's id may also be a `PackedId`, which msgspec's types cannot express

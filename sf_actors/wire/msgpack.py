@@ -1,4 +1,4 @@
-"""MessagePack's headers ("map" and "array format"), for checks before decoding."""
+"""MessagePack's headers, for what is looked at before it is decoded ("formats" of its spec)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ FIXMAP: Final = 0x80
 FIXARRAY: Final = 0x90
 SHORT: Final = 0x0F
 
+#: The first byte of the empty text; up to so many bytes more are added to it.
+FIXTEXT: Final = 0xA0
+SHORT_TEXT: Final = 0x1F
+
+#: Bytes that say how long a text is, by its first byte, where that does not say it.
+TEXT_LENGTHS: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4}
+
+#: Bytes of an integer by its first, where that is not all.
+INT_SIZES: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
+
 _MAP16, _MAP32, _ARRAY16, _ARRAY32 = 0xDE, 0xDF, 0xDC, 0xDD
 
-#: The first bytes of texts and of maps and arrays.
-TEXTS: Final = frozenset((*range(0xA0, 0xC0), 0xD9, 0xDA, 0xDB))
+#: The first bytes of texts, of short maps, and of maps and arrays.
+TEXTS: Final = frozenset((*range(FIXTEXT, FIXTEXT + SHORT_TEXT + 1), *TEXT_LENGTHS))
+SHORT_MAPS: Final = frozenset(range(FIXMAP, FIXMAP + SHORT + 1))
 CONTAINERS: Final = bytes((*range(0x80, 0xA0), _ARRAY16, _ARRAY32, _MAP16, _MAP32))
+
+EMPTY_MAP: Final = bytes((FIXMAP,))
 
 
 def is_map(first: int) -> bool:

@@ -11,6 +11,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.wire.msgpack import TEXT_LENGTHS
+
 if TYPE_CHECKING:
     import msgspec
 
@@ -60,7 +62,7 @@ def run_of(*parts: bytes) -> re.Pattern[bytes]:
 
 
 class _Patterns:
-    """What walks over packed bytes; made when it is needed first, since that takes 10 ms."""
+    """What walks over packed bytes; made when it is needed first, since that takes long."""
 
     def __init__(self) -> None:
         one_byte = ONE_BYTE + b"++"
@@ -79,10 +81,10 @@ def _patterns() -> _Patterns:
 
 #: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
 #: extension has besides.
-SIZES: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
+SIZES: Final = TEXT_LENGTHS | {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
 
-#: Bytes that are looked at in one go: some milliseconds at most.
+#: Bytes that are looked at in one go, during which no other thread runs.
 _AT_ONCE: Final = 65_536
 
 

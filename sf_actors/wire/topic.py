@@ -9,10 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from sf_actors.errors import InvalidArguments, Undecodable
+from sf_actors.wire.msgpack import FIXTEXT, SHORT_TEXT, TEXT_LENGTHS
 from sf_actors.wording import shown
-
-_LENGTHS = {0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""Bytes of length after the first byte of a longer text (MessagePack, "str format family")."""
 
 
 def pack(topic: str | None) -> bytes:
@@ -38,10 +36,10 @@ def payload(frame: bytes | memoryview) -> bytes | memoryview:
     if not frame:
         raise Undecodable("expected a message, got an empty frame")
     first = frame[0]
-    if 0xA0 <= first <= 0xBF:
-        end = 1 + (first & 0x1F)
-    elif first in _LENGTHS:
-        begin = 1 + _LENGTHS[first]
+    if FIXTEXT <= first <= FIXTEXT + SHORT_TEXT:
+        end = 1 + first - FIXTEXT
+    elif first in TEXT_LENGTHS:
+        begin = 1 + TEXT_LENGTHS[first]
         end = begin + int.from_bytes(frame[1:begin], "big")
         if len(frame) < begin:
             end = begin

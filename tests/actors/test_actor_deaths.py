@@ -7,7 +7,8 @@ import zmq
 
 from tests.support.actor_faults import Slow, asking, kill, serving, with_two_actors
 from tests.support.bare_sockets import ask, bare, packed, unpacked
-from tests.support.models import PATIENCE_S, counters, endpoint_of, until
+from tests.support.models import counters, endpoint_of
+from tests.support.waiting import PATIENCE_S, until
 
 
 def test_an_actor_that_dies_is_restarted_on_the_same_port(

@@ -18,7 +18,8 @@ from sf_actors.errors import ActorDied
 from sf_actors.sockets.keys import Keys, load
 from sf_actors.testing import module_of, running
 from tests.security.keyrings import PATIENCE_MS, Keyring, Knocker
-from tests.security.questions import Asker, question
+from tests.security.zap_client import Asker, question
+from tests.support.models import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,11 +57,6 @@ def service(keys: Keyring, tmp_path: Path) -> Iterator[Service]:
     given = {"connections": {"out": {"feed": {"publisher": f"ipc://{tmp_path}/feed"}}}}
     with running(module, keys=keys.folder, addresses=given) as service:
         yield service
-
-
-def address_of(service: Service) -> str:
-    address: str = service.addresses["connections"]["out"]["feed"]["publisher"]
-    return address
 
 
 def authenticator_of(service: Service) -> Authenticator:
@@ -217,11 +213,13 @@ def test_a_folder_that_cannot_be_read_admits_nobody_until_it_can(
     folder = keys.folder / "authorized"
     folder.rename(keys.folder / "elsewhere")
     assert not knocker.gets_in(
-        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service)
+        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
     )
 
     (keys.folder / "elsewhere").rename(folder)
-    assert knocker.gets_in(knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service))
+    assert knocker.gets_in(
+        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
+    )
 
 
 def test_a_key_file_that_cannot_be_read_keeps_nobody_else_out(
@@ -230,7 +228,9 @@ def test_a_key_file_that_cannot_be_read_keeps_nobody_else_out(
     (keys.folder / "authorized" / "bad.key").write_bytes(b"\xff\x00")
     (keys.folder / "authorized" / "folder.key").mkdir()
 
-    assert knocker.gets_in(knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service))
+    assert knocker.gets_in(
+        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
+    )
 
 
 def test_a_fault_in_judging_denies_and_ends_nothing(
@@ -248,9 +248,11 @@ def test_a_fault_in_judging_denies_and_ends_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(Keys, "authorized", fail)
         assert not knocker.gets_in(
-            knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service)
+            knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
         )
-    assert knocker.gets_in(knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service))
+    assert knocker.gets_in(
+        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
+    )
     assert authenticator_of(service) is before
 
 
@@ -320,10 +322,10 @@ def test_one_that_died_is_replaced(
     before.actor_ref.tell(WaitFailed(OSError("poll failed")))
 
     assert knocker.gets_in_at_last(
-        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service)
+        knocker.socket(zmq.SUB, own=friend, server=keys), address_of(service, "feed", "out")
     )
     assert authenticator_of(service) is not before
-    assert not knocker.gets_in(knocker.socket(zmq.SUB), address_of(service))
+    assert not knocker.gets_in(knocker.socket(zmq.SUB), address_of(service, "feed", "out"))
 
 
 def test_one_that_dies_too_often_ends_the_service(service: Service) -> None:

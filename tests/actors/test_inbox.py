@@ -19,9 +19,8 @@ from sf_actors.actors.inbox import (
     SocketInbox,
     SocketSource,
     WaitFailed,
-    Wakeup,
 )
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,32 +241,6 @@ def test_closing_gives_back_what_nobody_will_read() -> None:
 
     assert inbox.close() == ["left"]
     inbox.put(Envelope("too late"))
-
-
-def test_a_wake_up_may_be_set_again_and_again() -> None:
-    wakeup = Wakeup()
-    for _ in range(100_000):
-        wakeup.set()
-    wakeup.clear()
-    wakeup.clear()
-    wakeup.close()
-    wakeup.close()
-
-
-def test_a_wake_up_works_where_there_is_no_eventfd(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-    import select
-
-    monkeypatch.delattr(os, "eventfd")
-    wakeup = Wakeup()
-    poll = select.poll()
-    poll.register(wakeup.fd, select.POLLIN)
-
-    assert poll.poll(0) == []
-    for _ in range(20_000):
-        wakeup.set()
-    assert poll.poll(0)
-    wakeup.close()
 
 
 def test_work_is_done_in_turn_with_what_can_be_read(inbox: SocketInbox, pair: Pair) -> None:

@@ -13,7 +13,6 @@ from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed
 from tests.support.guarded_sockets import GuardedSocket, guarded
 from tests.support.models import (
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -23,8 +22,8 @@ from tests.support.models import (
     requester,
     service,
     subscriber,
-    until,
 )
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path

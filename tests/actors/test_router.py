@@ -10,8 +10,9 @@ import pytest
 
 from sf_actors.counters import Counters
 from sf_actors.testing import running
-from sf_actors.user_code.turn import Call
-from tests.support.models import PATIENCE_S, replyer, service, until
+from sf_actors.user_code.handler_lock import Call
+from tests.support.models import replyer, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +63,8 @@ def router(tmp_path: Path) -> Iterator[Router]:
 
 
 def held(router: Router, hold: Hold, told: queue.Queue[Any]) -> threading.Thread:
-    """Take the turn in a thread of its own."""
-    thread = threading.Thread(target=router.submit, args=(Noted(-1, hold, told),))
+    """Take the handler lock in a thread of its own."""
+    thread = threading.Thread(target=router._handler_lock.run_here, args=(Noted(-1, hold, told),))
     thread.start()
     assert hold.inside.wait(PATIENCE_S)
     return thread
@@ -76,7 +77,7 @@ def test_a_service_of_one_connection_has_a_thread_for_its_calls_once_one_waits(
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
     thread = held(router, hold, told)
-    router.submit(Noted(0, nothing, told))
+    router.enqueue(Noted(0, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -117,7 +118,7 @@ def test_no_thread_begins_after_the_stop(router: Router) -> None:
     assert not router.actor_ref.is_alive()
 
 
-def test_when_the_system_has_no_thread_for_it_the_next_call_tries_again(
+def test_when_the_system_has_no_thread_for_it_a_call_runs_where_it_comes_from(
     router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_thread(_thread: threading.Thread) -> None:
@@ -126,12 +127,12 @@ def test_when_the_system_has_no_thread_for_it_the_next_call_tries_again(
     told: queue.Queue[Any] = queue.Queue()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_thread)
-        with pytest.raises(RuntimeError):
-            router.enqueue(Noted(0, nothing, told))
-    assert not router.submit(Noted(1, nothing, told))
+        router.enqueue(Noted(0, nothing, told))
+        assert [told.get_nowait() for _ in range(2)] == [(0, "done"), (0, "settled")]
+    router.enqueue(Noted(1, nothing, told))
 
-    came = [told.get(timeout=PATIENCE_S) for _ in range(4)]
-    assert came == [(0, "done"), (0, "settled"), (1, "done"), (1, "settled")]
+    assert [told.get(timeout=PATIENCE_S) for _ in range(2)] == [(1, "done"), (1, "settled")]
+    assert router.thread is not None
 
 
 def test_calls_that_wait_run_in_their_order(router: Router) -> None:
@@ -139,7 +140,7 @@ def test_calls_that_wait_run_in_their_order(router: Router) -> None:
     hold = Hold()
     thread = held(router, hold, told)
     for number in range(100):
-        assert not router.submit(Noted(number, nothing, told))
+        router.enqueue(Noted(number, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -153,9 +154,9 @@ def test_a_fence_passes_after_what_was_queued_before_it(router: Router) -> None:
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
     thread = held(router, hold, told)
-    router.submit(Noted(0, nothing, told))
+    router.enqueue(Noted(0, nothing, told))
     router.fence(lambda: told.put("fence"))
-    router.submit(Noted(1, nothing, told))
+    router.enqueue(Noted(1, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
@@ -168,7 +169,7 @@ def test_cancelling_reaches_every_call_that_waits_also_the_next_one(router: Rout
     hold = Hold()
     thread = held(router, hold, told)
     for number in range(3):
-        router.submit(Noted(number, nothing, told))
+        router.enqueue(Noted(number, nothing, told))
     until(lambda: len(router.queue._messages) == 2, "the router waits with the first")
 
     assert router.cancel_queued() == 3
@@ -177,7 +178,7 @@ def test_cancelling_reaches_every_call_that_waits_also_the_next_one(router: Rout
 
     came = {told.get(timeout=PATIENCE_S) for _ in range(4)}
     assert came == {(-1, "done"), (0, "cancelled"), (1, "cancelled"), (2, "cancelled")}
-    assert router._turn.queued == 0
+    assert router._handler_lock.queued == 0
 
 
 def test_what_comes_after_the_cancelling_is_cancelled_as_well(router: Router) -> None:
@@ -186,7 +187,7 @@ def test_what_comes_after_the_cancelling_is_cancelled_as_well(router: Router) ->
     router.enqueue(Noted(5, nothing, told))
 
     assert told.get(timeout=PATIENCE_S) == (5, "cancelled")
-    until(lambda: router._turn.queued == 0, "an empty queue")
+    until(lambda: router._handler_lock.queued == 0, "an empty queue")
 
 
 def test_a_fault_of_its_own_costs_one_call_and_is_counted(router: Router) -> None:
@@ -202,5 +203,5 @@ def test_a_fault_of_its_own_costs_one_call_and_is_counted(router: Router) -> Non
     assert told.get(timeout=PATIENCE_S) == (0, "settled")
     assert told.get(timeout=PATIENCE_S) == (1, "done")
     assert told.get(timeout=PATIENCE_S) == (1, "settled")
-    assert router._world.supervisor._state.router_restarts == 1  # type: ignore[attr-defined]
+    assert router._run_context.supervisor._state.router_restarts == 1  # type: ignore[attr-defined]
     assert router.actor_ref.is_alive()

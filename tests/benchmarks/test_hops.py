@@ -31,3 +31,24 @@ def test_steps_around_a_missing_function_become_one() -> None:
 
 def test_an_echo_without_all_its_stamps_does_not_count() -> None:
     assert steps(noted("ask", 0), noted("serve", 0)[1:], set()) == {}
+
+
+def test_a_look_at_an_empty_socket_belongs_to_no_echo() -> None:
+    served = noted("serve", 0)
+    spare = [("Replyer.on_readable in", served[-1][1] + 100)]
+    again = noted("serve", 1_000_000)
+    asked = noted("ask", 0) + noted("ask", 1_000_000)
+    assert steps(asked, [*served, *spare, *again], set()) == {
+        step: 1.0 for *_, step in STAMPS if step
+    }
+
+
+def test_an_echo_whose_sender_was_held_up_behind_its_receiver_does_not_count() -> None:
+    """On a busy machine the next call may have begun before the server notes that it has sent."""
+    held_up = [
+        (event, at + 990_000 if event == "Replyer._send out" else at)
+        for event, at in noted("serve", 0)
+    ]
+    asked = noted("ask", 0) + noted("ask", 1_000_000)
+    served = held_up + noted("serve", 1_000_000)
+    assert steps(asked, served, set()) == {step: 1.0 for *_, step in STAMPS if step}

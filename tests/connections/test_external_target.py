@@ -11,7 +11,8 @@ import pytest
 from sf_actors import InvalidArguments, RequestTimeout, ServiceStopped
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.testing import running
-from tests.support.models import PATIENCE_S, Sender, counters, external, service
+from tests.support.models import Sender, counters, external, service
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,9 @@ from tests.security.keyrings import Keyring
 from tests.sockets.test_probe import SIGNATURE
 from tests.support.actor_faults import kill
 from tests.support.bare_sockets import bare
-from tests.support.models import PATIENCE_S, at, counters, publisher, service, subscriber, until
-from tests.support.news import N
+from tests.support.models import at, counters, publisher, service, subscriber
+from tests.support.numbered_news import N
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ import zmq
 from sf_actors import InvalidArguments, MessageTooLarge
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import PATIENCE_S, Sender, at, counters, publisher, service, until
+from tests.support.models import Sender, at, counters, publisher, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

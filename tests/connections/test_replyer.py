@@ -15,16 +15,8 @@ from sf_actors import RemoteError
 from sf_actors.testing import running
 from tests.support.actor_faults import Slow, Stubborn, asking, serving, with_two_actors
 from tests.support.bare_sockets import ask, bare, packed, unpacked
-from tests.support.models import (
-    ANY_PORT,
-    PATIENCE_S,
-    at,
-    counters,
-    endpoint_of,
-    replyer,
-    service,
-    until,
-)
+from tests.support.models import ANY_PORT, at, counters, endpoint_of, replyer, service
+from tests.support.waiting import PATIENCE_S, until
 
 
 def fail(args: dict[str, Any]) -> None:

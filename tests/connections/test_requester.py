@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import (
     InvalidArguments,
     MessageTooLarge,
@@ -21,18 +20,20 @@ from sf_actors import (
 from sf_actors.connections.requester import MAX_IDLE
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import PATIENCE_S, Sender, at, replyer, requester, service, until
-from tests.support.questions import N, asking, doubling
+from tests.support.doubling_service import N, asking, doubling
+from tests.support.models import Sender, at, replyer, requester, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    return "inproc://it" if request.param == "inproc" else f"127.0.0.1:{free_port()}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 def test_a_call_returns_the_fields_of_the_reply(address: str) -> None:

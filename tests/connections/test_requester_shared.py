@@ -10,25 +10,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import RequestTimeout, ServiceStopped
-from sf_actors.connections.requester import ALONE
+from sf_actors.connections.requester import MAX_PRIVATE_SOCKETS
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import PATIENCE_S, until
-from tests.support.questions import asking, doubling
+from tests.support.doubling_service import asking, doubling
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.bare_sockets import Socket
 
-MANY = 3 * ALONE
+MANY = 3 * MAX_PRIVATE_SOCKETS
 
 
 @pytest.fixture(params=["ipc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"ipc://{tmp_path}/it" if request.param == "ipc" else f"127.0.0.1:{free_port()}"
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
+    return f"ipc://{tmp_path}/it" if request.param == "ipc" else new_address()
 
 
 def zmq_address(address: str) -> str:
@@ -72,7 +71,7 @@ class Crowd:
 
         def shared() -> list[list[bytes]] | None:
             requests = self.start(range(MANY))
-            if len({request[0] for request in requests}) == ALONE + 1:
+            if len({request[0] for request in requests}) == MAX_PRIVATE_SOCKETS + 1:
                 return requests
             self.answer(requests)  # it was not connected yet
             self.ended(MANY)

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import PATIENCE_S, at, counters, replyer, service, until
-from tests.support.questions import N, asking, attempt, doubling
+from tests.support.doubling_service import N, asking, attempt, doubling
+from tests.support.models import at, counters, replyer, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    return "inproc://it" if request.param == "inproc" else f"127.0.0.1:{free_port()}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 def test_nobody_there_is_a_timeout_at_the_deadline_that_names_the_address(address: str) -> None:
@@ -159,7 +160,7 @@ def test_a_retry_whose_first_attempt_is_still_handled_gets_the_one_reply(tmp_pat
 
     models = {
         "it": replyer(slow, N, N, deduplicate=True),
-        # holds the turn first, so that the other's calls queue and its socket is read on
+        # holds the handler lock first, so that the other's calls queue and its socket is read on
         "busy": replyer(lambda args: repeated.wait(PATIENCE_S) and None),
     }
     addresses = at({"it": address, "busy": f"ipc://{tmp_path}/busy"})
@@ -169,7 +170,9 @@ def test_a_retry_whose_first_attempt_is_still_handled_gets_the_one_reply(tmp_pat
         bare(zmq.REQ, connect=f"ipc://{tmp_path}/busy") as busy,
     ):
         busy.send(packed({"args": {}}))
-        until(lambda: served._run.state.world.turn.user_code.label, "the busy handler")  # type: ignore[union-attr]
+        until(
+            lambda: served._run.state.run_context.handler_lock.user_code.label, "the busy handler"
+        )  # type: ignore[union-attr]
         got: queue.Queue[Any] = queue.Queue()
         thread = threading.Thread(target=lambda: got.put(ours.ask(7)))
         thread.start()

@@ -13,8 +13,8 @@ from sf_actors import ServiceStopped
 from sf_actors.connections import shared_connection
 from sf_actors.sockets.frames import MAX_FRAMES
 from tests.support.bare_sockets import PATIENCE_MS
-from tests.support.models import PATIENCE_S, until
 from tests.support.shared_connections import SHORT_S, Shared, on_its_way, sharing
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path

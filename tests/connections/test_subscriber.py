@@ -14,11 +14,10 @@ import zmq
 from sf_actors.actors.subscription_reader import LONG
 from sf_actors.connections.subscriber import Subscriber
 from sf_actors.testing import running
-from sf_actors.user_code.turn import OneOffCall
+from sf_actors.user_code.handler_lock import OneOffCall
 from tests.support.actor_faults import kill
 from tests.support.bare_sockets import bare, packed
 from tests.support.models import (
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -27,23 +26,20 @@ from tests.support.models import (
     replyer,
     service,
     subscriber,
-    until,
 )
-from tests.support.news import N, drained, join, numbered, publishing, subscribing
+from tests.support.numbered_news import N, drained, join, numbered, publishing, subscribing
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
-    if request.param == "inproc":
-        return "inproc://it"
-    with bare(zmq.REP) as socket:
-        return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+    return "inproc://it" if request.param == "inproc" else new_address()
 
 
 class Burst:
@@ -337,7 +333,9 @@ def test_a_call_that_queues_between_two_messages_of_a_burst_comes_before_the_sec
 
     def queue_and_take(reader: Subscriber, message: bytes) -> None:
         if order == [0]:
-            reader.world.router.enqueue(OneOffCall(lambda *_: order.append("queued"), label="it"))
+            reader.run_context.router.enqueue(
+                OneOffCall(lambda *_: order.append("queued"), label="it")
+            )
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", queue_and_take)
@@ -359,7 +357,7 @@ def test_others_may_have_the_turn_while_a_long_message_of_a_burst_is_read(
     take = Subscriber.take
 
     def note_and_take(reader: Subscriber, message: bytes) -> None:
-        is_taken.append(reader._turn._held.locked())
+        is_taken.append(reader.run_context.handler_lock._lock.locked())
         take(reader, message)
 
     monkeypatch.setattr(Subscriber, "take", note_and_take)

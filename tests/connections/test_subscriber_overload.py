@@ -12,18 +12,9 @@ import zmq
 from sf_actors.testing import running
 from tests.support.actor_faults import Stubborn
 from tests.support.bare_sockets import bare, packed
-from tests.support.models import (
-    PATIENCE_S,
-    Sender,
-    at,
-    counters,
-    into,
-    publisher,
-    service,
-    subscriber,
-    until,
-)
-from tests.support.news import N, drained, numbered, subscribing
+from tests.support.models import Sender, at, counters, into, publisher, service, subscriber
+from tests.support.numbered_news import N, drained, numbered, subscribing
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,7 +150,7 @@ def test_pausing_and_resuming_under_load_loses_no_message(tmp_path: Path) -> Non
         pub.recv()
         other.recv()
         for n in range(2_000):
-            other.send(numbered(n, 2, n))  # takes the turn away now and then
+            other.send(numbered(n, 2, n))  # takes the handler lock away now and then
             pub.send(numbered(n, 1, n))
             assert got.get(timeout=PATIENCE_S) == {"n": n}
         until(lambda: not counters(served, "it")["queued"], "an empty queue")

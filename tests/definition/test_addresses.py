@@ -141,7 +141,7 @@ def test_an_ipc_path_longer_than_107_bytes_says_how_long_it_is() -> None:
 def test_a_bound_address_is_shown_in_the_shape_in_which_it_was_given(
     text: str, bound: str, shown: str
 ) -> None:
-    assert read(text).shown(bound) == shown
+    assert read(text).as_bound(bound) == shown
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_binder_whose_host_has_ipv6_alone_binds_that(monkeypatch: pytest.Monke
 
 def test_a_resolved_address_is_shown_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "10.0.0.7")
-    assert read("desk:0").bindable().shown("tcp://10.0.0.7:40213") == "desk:40213"
+    assert read("desk:0").bindable().as_bound("tcp://10.0.0.7:40213") == "desk:40213"
 
 
 def test_a_host_name_that_does_not_resolve_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

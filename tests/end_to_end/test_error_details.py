@@ -11,16 +11,8 @@ from sf_actors import RemoteError, Service, UsageError
 from sf_actors.testing import module_of, running
 from tests.security.keyrings import Keyring
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.models import (
-    Sender,
-    address_of,
-    at,
-    counters,
-    replyer,
-    requester,
-    service,
-    until,
-)
+from tests.support.models import Sender, address_of, at, counters, replyer, requester, service
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

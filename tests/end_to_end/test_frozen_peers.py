@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from benchmarks.ports import free_port
 from sf_actors import RequestTimeout
 from sf_actors.connections import liveness as pulse
 from sf_actors.replication.status import Phase
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
+from tests.support.doubling_service import asking, attempt
 from tests.support.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.support.processes import Process
-from tests.support.questions import asking, attempt
-from tests.support.services import PATIENCE_S, REPLYER_FILE, wait_until
+from tests.support.services import REPLYER_FILE
 from tests.support.state_pair import following, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -83,20 +83,23 @@ def frozen(process: Process) -> Iterator[None]:
 
 def test_a_frozen_replyer_is_a_timeout_that_is_counted_and_answers_when_it_is_thawed(
     tmp_path: Path,
+    new_address: Callable[[], str],
 ) -> None:
-    address = f"127.0.0.1:{free_port()}"
+    address = new_address()
     given = {"connections": {"in": {"echo": {"replyer": address}}}}
     with process_of(tmp_path, REPLYER_FILE, given) as process, asking(address, timeout_s=0.3) as us:
-        wait_until(lambda: attempt(us, 1) == {"n": 1})
+        until(lambda: attempt(us, 1) == {"n": 1})
         before = us.counters["timeouts"]
         with frozen(process), pytest.raises(RequestTimeout):
             us.ask(2)
         assert us.counters["timeouts"] == before + 1
-        wait_until(lambda: attempt(us, 3) == {"n": 3})
+        until(lambda: attempt(us, 3) == {"n": 3})
 
 
-def test_a_frozen_publisher_makes_its_replica_stale_until_it_is_thawed(tmp_path: Path) -> None:
-    addresses = {name: f"127.0.0.1:{free_port()}" for name in ("publisher", "replyer")}
+def test_a_frozen_publisher_makes_its_replica_stale_until_it_is_thawed(
+    tmp_path: Path, new_address: Callable[[], str]
+) -> None:
+    addresses = {name: new_address() for name in ("publisher", "replyer")}
     given = {"states": {"out": {"book": addresses}}}
     with (
         process_of(tmp_path, PUBLISHER_FILE, given) as process,
@@ -130,10 +133,10 @@ def test_a_frozen_subscriber_costs_its_publisher_counted_messages_and_comes_back
 
         given = {"connections": {"in": {"news": {"subscriber": address}}}}
         with process_of(tmp_path, SUBSCRIBER_FILE, given) as process:
-            wait_until(lambda: counters(served, "news", "out")["peers"] == 1)
+            until(lambda: counters(served, "news", "out")["peers"] == 1)
             with frozen(process):
-                wait_until(lambda: send(last=False) or dropped() > 0)
-            wait_until(lambda: send(last=True) or has_said(process, "last"))
+                until(lambda: send(last=False) or dropped() > 0)
+            until(lambda: send(last=True) or has_said(process, "last"))
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "ipc"])
@@ -142,9 +145,10 @@ def test_a_frozen_publisher_is_missed_by_its_subscriber_until_it_is_thawed(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     scheme: str,
+    new_address: Callable[[], str],
 ) -> None:
     monkeypatch.setattr(pulse, "HEARTBEAT_S", 0.1)
-    address = f"127.0.0.1:{free_port()}" if scheme == "tcp" else f"ipc://{tmp_path}/news"
+    address = new_address() if scheme == "tcp" else f"ipc://{tmp_path}/news"
     given = {"connections": {"out": {"news": {"publisher": address}}}}
     module = service(inbound={"news": subscriber(lambda args: None, {"n": int})})
     with (
@@ -155,12 +159,12 @@ def test_a_frozen_publisher_is_missed_by_its_subscriber_until_it_is_thawed(
         def peers() -> Any:
             return counters(served, "news")["peers"]
 
-        wait_until(lambda: peers() == 1)
+        until(lambda: peers() == 1)
         with frozen(process):
-            wait_until(lambda: peers() == 0)
-        wait_until(lambda: peers() == 1)
+            until(lambda: peers() == 0)
+        until(lambda: peers() == 1)
         process.popen.kill()
-        wait_until(lambda: peers() == 0)
+        until(lambda: peers() == 0)
     logged = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     changes = [line for line in logged if line["event"].startswith("publisher")]
     assert [line["level"] for line in changes] == ["warning", "info", "warning"]
@@ -214,11 +218,13 @@ def send_for_ever(dealer: zmq.Socket[bytes], request: bytes) -> None:
 
 
 @pytest.mark.skipif("SF_ACTORS_SOAK" not in os.environ, reason="SF_ACTORS_SOAK=1 runs it: 12 s")
-def test_who_fills_a_queue_and_goes_does_not_end_the_process(tmp_path: Path) -> None:
+def test_who_fills_a_queue_and_goes_does_not_end_the_process(
+    tmp_path: Path, new_address: Callable[[], str]
+) -> None:
     """With heartbeats each 5 s libzmq aborted here at the second one."""
     import msgpack
 
-    address = f"127.0.0.1:{free_port()}"
+    address = new_address()
     given = {"connections": {"in": {"echo": {"replyer": address}}}}
     with process_of(tmp_path, STUCK_FILE, given) as process:
         host, _, port = address.rpartition(":")

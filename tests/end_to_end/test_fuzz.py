@@ -22,7 +22,8 @@ from sf_actors.wire import envelope
 from tests.security.keyrings import Keyring, Knocker
 from tests.support.bare_sockets import ask, bare, packed, unpacked
 from tests.support.hostile_messages import BOOK, FRAMES, QUICK, N
-from tests.support.services import PATIENCE_S, Background, wait_until
+from tests.support.services import Background
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -307,14 +308,14 @@ def answers_as_ever(hostile: Hostile) -> None:
     for name in ("subscriber", "binder"):
         hostile.got.clear()
         hostile[name].send(packed({"args": {"n": 4_711}}))
-        wait_until(lambda: 4_711 in hostile.got)
+        until(lambda: 4_711 in hostile.got)
     hostile.to_send("state", "full_out", {"n": 8, "levels": {}})
     hostile.to_send("state", "delta_out", {"n": 9})
     with bare(zmq.REQ, connect=hostile.at("dr")) as req:
         assert ask(req, {"args": {}})["return_args"]["state"]["n"] == 9
     with bare(zmq.SUB, connect=hostile.at("fo")) as sub:
         assert unpacked(sub.recv())["args"]["n"] == 8
-    states = hostile.service._run.state.world.states  # type: ignore[union-attr]
+    states = hostile.service._run.state.run_context.states  # type: ignore[union-attr]
     whole = {"n": 7, "levels": {"a": 0.5}}
 
     def is_followed(name: str, publish: Callable[[], None]) -> bool:
@@ -322,14 +323,14 @@ def answers_as_ever(hostile: Hostile) -> None:
         return bool(states[name] == whole)
 
     published = envelope.encode_published(whole, "w", 99, 99)
-    wait_until(lambda: is_followed("full_in", lambda: hostile["full_in"].send(published)))
+    until(lambda: is_followed("full_in", lambda: hostile["full_in"].send(published)))
     beat = envelope.encode_heartbeat(99, 0)
 
     def help_delta() -> None:
         hostile["delta_in"].send(beat)
         hostile.answer_requests(envelope.encode(whole))
 
-    wait_until(lambda: is_followed("delta_in", help_delta))
+    until(lambda: is_followed("delta_in", help_delta))
 
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32)

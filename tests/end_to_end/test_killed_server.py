@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.ports import free_port
-from tests.support.models import until
 from tests.support.processes import Process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -75,8 +75,10 @@ def main(to_send, config):
 """
 
 
-def test_every_request_has_one_end_and_acknowledged_ones_took_effect_once(tmp_path: Path) -> None:
-    address = f"127.0.0.1:{free_port()}"
+def test_every_request_has_one_end_and_acknowledged_ones_took_effect_once(
+    tmp_path: Path, new_address: Callable[[], str]
+) -> None:
+    address = new_address()
     (tmp_path / "server.py").write_text(SERVER_FILE)
     (tmp_path / "client.py").write_text(CLIENT_FILE)
     models = {"in": {"do": {"replyer": address}}, "out": {"do": {"requester": address}}}

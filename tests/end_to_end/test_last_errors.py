@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sf_actors import InvalidArguments, RemoteError, RequestTimeout
 from sf_actors.testing import module_of, running
 from sf_actors.wording import LONGEST_TEXT
-from tests.support.models import Sender, publisher, replyer, requester
+from tests.support.models import Sender, at, publisher, replyer, requester
 
-WAIT_S = 20.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sf_actors import Service
 
 
-def test_a_handler_that_fails_is_counted_with_its_error() -> None:
+@contextmanager
+def failing(text: str) -> Iterator[tuple[Service, Service, Sender]]:
+    """Run a service whose handler fails, and one that asks it: both, and who sends."""
     sender = Sender()
 
     def fail(args: dict[str, Any]) -> None:
-        raise ValueError("no such order")
+        raise ValueError(text)
 
     module = module_of(connection_models={"in": {"orders": replyer(fail, {"x": int}, {})}})
-    given = {"connections": {"in": {"orders": {"replyer": "inproc://orders"}}}}
     asking = module_of(
         name="asking",
         connection_models={"out": {"orders": requester({"x": int}, {})}},
         init_function=sender,
     )
-    own = {"connections": {"out": {"orders": {"requester": "inproc://orders"}}}}
+    place = "inproc://orders"
     with (
-        running(module, addresses=given, console_loglevel=None) as service,
-        running(asking, addresses=own, console_loglevel=None) as client,
+        running(module, addresses=at({"orders": place}), console_loglevel=None) as service,
+        running(asking, addresses=at(outbound={"orders": place}), console_loglevel=None) as client,
     ):
+        yield service, client, sender
+
+
+def test_a_handler_that_fails_is_counted_with_its_error() -> None:
+    with failing("no such order") as (service, client, sender):
         with pytest.raises(Exception, match="no such order"):
             sender.connection("orders", {"x": 1})
         stats, asked = service.stats(), client.stats()["connections"]["out"]["orders"]
@@ -44,24 +54,8 @@ def test_a_handler_that_fails_is_counted_with_its_error() -> None:
 
 
 def test_a_last_error_is_cut_and_the_caller_gets_the_whole_text() -> None:
-    sender = Sender()
     text = "x" * 5000
-
-    def fail(args: dict[str, Any]) -> None:
-        raise ValueError(text)
-
-    module = module_of(connection_models={"in": {"orders": replyer(fail, {"x": int}, {})}})
-    given = {"connections": {"in": {"orders": {"replyer": "inproc://orders"}}}}
-    asking = module_of(
-        name="asking",
-        connection_models={"out": {"orders": requester({"x": int}, {})}},
-        init_function=sender,
-    )
-    own = {"connections": {"out": {"orders": {"requester": "inproc://orders"}}}}
-    with (
-        running(module, addresses=given, console_loglevel=None) as service,
-        running(asking, addresses=own, console_loglevel=None) as client,
-    ):
+    with failing(text) as (service, client, sender):
         with pytest.raises(RemoteError) as caught:
             sender.connection("orders", {"x": 1})
         failed = service.stats()["connections"]["in"]["orders"]["last_error"]

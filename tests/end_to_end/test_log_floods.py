@@ -15,7 +15,8 @@ from sf_actors.log.throttle import WARNING_INTERVAL_S
 from sf_actors.testing import running
 from tests.log.lines import Terminal, read
 from tests.support.bare_sockets import bare
-from tests.support.models import at, counters, endpoint_of, replyer, service, until
+from tests.support.models import at, counters, endpoint_of, replyer, service
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

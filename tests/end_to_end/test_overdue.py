@@ -14,20 +14,19 @@ import zmq
 
 from sf_actors import Service, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
     Gate,
-    address_of,
     ask,
     client_of,
     has_queued,
     replyers,
     replying,
     service_of,
-    wait_until,
 )
+from tests.support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +103,7 @@ def test_a_queued_request_whose_handler_is_stuck_is_answered_with_an_error_as_we
         one.send(n=1)
         first.entered.get(timeout=PATIENCE_S)
         two.send(n=2)
-        wait_until(lambda: has_queued(service, 1))
+        until(lambda: has_queued(service, 1))
         first.may_end.set()
         assert one.receive()["return_args"] == {"n": 1}
         second.entered.get(timeout=PATIENCE_S)  # in the router's thread
@@ -191,38 +190,25 @@ def test_a_stuck_subscriber_is_left_behind_with_its_message_counted() -> None:
     context.term()
 
 
-def test_an_init_function_stuck_past_the_deadline_is_named() -> None:
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [("init_function", "init_function"), ("setup_config", "the service file")],
+)
+def test_what_is_stuck_in_the_start_past_the_deadline_is_named(function: str, named: str) -> None:
     started, may_end = threading.Event(), threading.Event()
 
-    def init_function() -> None:
+    def stuck() -> None:
         started.set()
         may_end.wait(PATIENCE_S)
 
-    service = service_of(module_of(init_function=init_function), 0.2)
+    service = service_of(module_of(**{function: stuck}), 0.2)
     run = Background(service.run_service)
     assert started.wait(PATIENCE_S)
     service.stop_service()
     assert isinstance(service.failure, StopOverdue)
-    assert "init_function" in str(service.failure)
+    assert named in str(service.failure)
     may_end.set()
     assert isinstance(run.join(), StopOverdue | ServiceStopped)
-
-
-def test_a_service_file_stuck_past_the_deadline_is_named() -> None:
-    started, may_end = threading.Event(), threading.Event()
-
-    def setup_config() -> None:
-        started.set()
-        may_end.wait(PATIENCE_S)
-
-    service = service_of(module_of(setup_config=setup_config), 0.2)
-    run = Background(service.run_service)
-    assert started.wait(PATIENCE_S)
-    service.stop_service()
-    assert isinstance(service.failure, StopOverdue)
-    assert "the service file" in str(service.failure)
-    may_end.set()
-    run.join()
     assert not service.is_running
 
 

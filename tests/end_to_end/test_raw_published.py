@@ -12,7 +12,6 @@ from sf_actors.testing import running
 from tests.support.bare_sockets import TOO_DEEP, bare, nested, packed, unpacked
 from tests.support.models import (
     ANY_PORT,
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -21,8 +20,8 @@ from tests.support.models import (
     publisher,
     service,
     subscriber,
-    until,
 )
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,6 @@ from sf_actors.testing import running
 from tests.support.bare_sockets import TOO_DEEP, ask, bare, nested, packed, unpacked
 from tests.support.models import (
     ANY_PORT,
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -24,6 +23,7 @@ from tests.support.models import (
     requester,
     service,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

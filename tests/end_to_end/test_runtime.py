@@ -14,19 +14,18 @@ import pytest
 from sf_actors import ActorDied, BindError, DefinitionError, Service, ServiceFailed
 from sf_actors.connections.replyer import Replyer
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
-    address_of,
     ask,
     client_of,
     looping,
     replying,
     requester,
     service_of,
-    wait_until,
 )
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,7 +235,7 @@ def test_main_is_not_called_in_service_mode() -> None:
     assert not called
 
 
-# the turn
+# the handler lock
 
 
 def test_two_calls_have_the_least_pause_between_them() -> None:
@@ -265,7 +264,7 @@ def test_a_stop_does_not_wait_for_the_least_pause() -> None:
         ask(address_of(service))
         client.send(n=2)
         began = monotonic()
-        wait_until(lambda: numbers_of(service)["received"] == 2)
+        until(lambda: numbers_of(service)["received"] == 2)
         service.stop_service()
         assert client.receive()["return_args"] == {"n": 2}
     assert monotonic() - began < 5
@@ -328,7 +327,7 @@ class Poison:
 def test_an_actor_that_dies_is_restarted_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     Poison(monkeypatch, times=3)
     with running(replying(), addresses=ECHO_ADDRESSES, console_loglevel=None) as service:
-        wait_until(lambda: numbers_of(service)["restarts"] == 3)
+        until(lambda: numbers_of(service)["restarts"] == 3)
         assert ask(address_of(service))["return_args"] == {"n": 1}
         numbers = numbers_of(service)
         assert "a bug of ours" in numbers["last_error"]

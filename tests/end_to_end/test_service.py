@@ -20,18 +20,18 @@ from sf_actors import (
     UsageError,
 )
 from sf_actors.testing import module_of, running
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     REPLYER_FILE,
     Background,
-    address_of,
     ask,
     echo_service,
     looping,
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -380,3 +380,16 @@ def test_a_with_block_that_raises_stops_the_service_and_raises() -> None:
     with pytest.raises(LookupError), service:
         raise LookupError
     assert not service.is_running
+
+
+def test_without_the_interpreter_lock_no_service_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    service = echo_service()
+
+    with pytest.raises(UsageError, match="PYTHON_GIL=1"):
+        service.run_service()
+
+    assert not service.is_running
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    with service:
+        assert ask(address_of(service), 7)["return_args"] == {"n": 7}

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors import ServiceFailed
+from tests.support.models import address_of
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
-    address_of,
     ask,
     client_of,
     echo_service,
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,17 +11,17 @@ import pytest
 
 from sf_actors import ServiceRunning, ServiceStopped
 from sf_actors.testing import module_of
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
-    address_of,
     ask,
     echo_service,
     looping,
     replying,
     service_of,
 )
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,24 +202,3 @@ def test_starts_and_stops_from_many_threads_leave_a_stopped_service() -> None:
     service.stop_service()
     assert not service.is_running
     assert service.failure is None
-
-
-def test_a_service_that_failed_when_no_thread_was_left_can_still_be_stopped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    start = threading.Thread.start
-
-    def no_thread_to_stop(thread: threading.Thread) -> None:
-        if thread.name.endswith("/stop"):
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    service = echo_service()
-    service.run_service()
-    assert service._run is not None
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread_to_stop)
-        with pytest.raises(RuntimeError):
-            service._run.fail(ValueError("it broke"))
-    service.stop_service()
-    assert not service.is_running

@@ -12,7 +12,6 @@ from sf_actors.testing import module_of, running
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     REPLYER_FILE,
     Background,
     client_of,
@@ -20,6 +19,7 @@ from tests.support.services import (
     service_of,
 )
 from tests.support.signalling import signalled
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,19 +14,18 @@ import pytest
 
 from sf_actors import ServiceFailed, ServiceStopped, StopOverdue
 from sf_actors.testing import module_of
+from tests.support.models import address_of
 from tests.support.services import (
     ECHO_ADDRESSES,
-    PATIENCE_S,
     Background,
-    address_of,
     client_of,
     looping,
     main_until_stopped,
     replying,
     service_of,
-    wait_until,
 )
 from tests.support.signalling import BOTH, hook_name, send, signalled, spin
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +175,7 @@ def test_the_service_does_not_stop_before_a_hook_that_has_to_wait() -> None:
         with client_of(address_of(service)) as client:
             client.send(n=1)
             assert entered.wait(PATIENCE_S)
-            wait_until(service._run.state.main_ended.is_set)  # type: ignore[union-attr]
+            until(service._run.state.main_ended.is_set)  # type: ignore[union-attr]
             may_end.set()
             client.receive()
 

@@ -23,7 +23,9 @@ from sf_actors import Service
 from sf_actors.testing import module_of
 from tests.conftest import open_descriptors
 from tests.support.bare_sockets import ask, bare
-from tests.support.services import Background, address_of, echo_service, wait_until
+from tests.support.models import address_of
+from tests.support.services import Background, echo_service
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,7 +200,7 @@ def use(got: list[Any], number: int) -> None:
         to_send("connection", "publisher", {"n": number})
         return {("subscriber", number), ("delta", number), ("full", number)} <= set(got[1:])
 
-    wait_until(all_came)
+    until(all_came)
 
 
 def test_one_service_can_be_started_and_stopped_again_and_again(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import zmq
 from sf_actors import Service
 from sf_actors.testing import module_of
 from tests.security.services import addresses_in, client_addresses, client_module, server_module
-from tests.support.models import external, until
+from tests.support.models import external
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "timeouts": int,
         "last_error": TEXT,
     },
-    "in_state": READING | {"status": dict},
+    "in_state": READING | {"conflated": int, "status": dict},
     "delta_out": {
         "sent": int,
         "received": int,

@@ -344,3 +344,16 @@ def test_a_forked_child_can_write(svc: LogScope, open_scope: Callable[..., LogSc
 
     assert ended.returncode == 0
     assert '"event": "child"' in ended.stderr
+
+
+def test_where_threads_inherit_the_context_their_start_is_left_alone(
+    open_scope: Callable[..., LogScope], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sf_actors.log.current._CONTEXTS_ARE_INHERITED", True)
+    before = threading.Thread.start
+
+    scope = open_scope("a")
+    assert threading.Thread.start is before
+
+    scope.close()
+    assert threading.Thread.start is before

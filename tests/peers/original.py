@@ -8,7 +8,6 @@ from textwrap import dedent
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.ports import free_port
 from tests.support.processes import PATIENCE_S, Process
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 #: How long a line may take after each attempt to provoke it, in seconds.
 ATTEMPT_S = 0.05
-
-
-def free_address() -> str:
-    """Return an address that was free a moment ago."""
-    return f"127.0.0.1:{free_port()}"
 
 
 @contextmanager

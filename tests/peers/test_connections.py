@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.testing import module_of, running
-from tests.peers.original import free_address, keeping, original, repeat_until_line
+from tests.peers.original import keeping, original, repeat_until_line
 from tests.support.processes import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_its_requester_asks_our_replyer(tmp_path: Path) -> None:
     assert [asked.get_nowait() for _ in range(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
-def test_our_requester_asks_its_replyer(tmp_path: Path) -> None:
+def test_our_requester_asks_its_replyer(tmp_path: Path, new_address: Callable[[], str]) -> None:
     senders: list[Callable[..., Any]] = []
     service_file = """
         def on_new_request(args, to_send, states, config):
@@ -70,7 +70,7 @@ def test_our_requester_asks_its_replyer(tmp_path: Path) -> None:
             'required_return_arguments': {'n': int},
         }}}
     """
-    address = free_address()
+    address = new_address()
     model = {
         "connection_type": "requester",
         # it may start after us
@@ -138,7 +138,9 @@ def test_its_subscriber_hears_our_publisher(topic: str | None, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("topic", [None, "news"])
-def test_our_subscriber_hears_its_publisher(topic: str | None, tmp_path: Path) -> None:
+def test_our_subscriber_hears_its_publisher(
+    topic: str | None, tmp_path: Path, new_address: Callable[[], str]
+) -> None:
     heard: queue.Queue[Any] = queue.Queue()
     theirs = {} if topic is None else {"topic": topic}
     service_file = f"""
@@ -157,7 +159,7 @@ def test_our_subscriber_hears_its_publisher(topic: str | None, tmp_path: Path) -
                 n += 1
                 time.sleep(0.01)
     """
-    address = free_address()
+    address = new_address()
 
     def on_new_message(args: Any) -> None:
         heard.put(args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from witness import Witness
+from chained_hashes import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

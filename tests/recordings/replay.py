@@ -8,7 +8,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from witness import Witness
+from chained_hashes import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from sf_actors.wire.envelope import decode_delta
-from tests.support.state_pair import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

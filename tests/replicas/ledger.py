@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from tests.recordings.witness import Witness
+from tests.recordings.chained_hashes import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

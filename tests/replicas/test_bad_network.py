@@ -14,16 +14,8 @@ from sf_actors.wire.envelope import decode_delta
 from sf_actors.wire.messages import HEARTBEAT_NUMBER
 from tests.replicas.fault_proxy import between, faultless, seeded, telling_seed
 from tests.replicas.ledger import FIELDS, Ledger
-from tests.support.state_pair import (
-    Follower,
-    Update,
-    following,
-    kill,
-    leading,
-    model,
-    wait_at_most,
-    wait_until,
-)
+from tests.support.state_pair import Follower, Update, following, kill, leading, model
+from tests.support.waiting import until, until_at_most
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +59,14 @@ def test_a_replica_behind_a_bad_network_shows_nothing_but_what_was_published(cha
             # now and then the replica is given the time to recover from the last faults; whether
             # it can, while they go on, is left to chance
             if rng.random() < 0.3:
-                wait_at_most(2 * HEARTBEAT_S, lambda: follower.status.phase is Phase.LIVE)
+                until_at_most(2 * HEARTBEAT_S, lambda: follower.status.phase is Phase.LIVE)
             for _ in range(ROUND):
                 n += 1
                 leader.send(**ledger.delta(n))
             proxy.wait_for(n)
         proxy.judge = faultless
         healed = monotonic()
-        wait_until(lambda: follower.status.number == n and follower.status.phase is Phase.LIVE)
+        until(lambda: follower.status.number == n and follower.status.phase is Phase.LIVE)
         assert monotonic() - healed < 2 * HEARTBEAT_S + SLACK_S
         assert follower.value == ledger.value(n)
         updates = all_updates(follower, n)
@@ -110,7 +102,7 @@ def test_a_snapshot_that_comes_again_when_it_is_old_is_dropped_and_counted() -> 
             follower.wait_for_phase(Phase.LIVE)
             for n in range(1, 5):
                 leader.send(**ledger.delta(n))
-            wait_until(lambda: follower.status.late == 1)
+            until(lambda: follower.status.late == 1)
             leader.send(**ledger.delta(5))
             updates = all_updates(follower, 5)
             assert len(updates) == 6

@@ -8,7 +8,7 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from tests.replicas.ledger import FIELDS, Ledger
-from tests.replicas.sides import bound_by, publishing
+from tests.replicas.state_processes import bound_by, publishing
 from tests.support.state_pair import following, model, towards
 
 if TYPE_CHECKING:

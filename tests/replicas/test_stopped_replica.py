@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.replicas.ledger import FIELDS, OPTIONAL, Ledger
-from tests.replicas.sides import Replica
+from tests.replicas.state_processes import Replica
 from tests.support.bare_peers import subscribed
 from tests.support.state_pair import leading, model, towards
 

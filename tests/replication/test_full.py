@@ -6,7 +6,7 @@ import pytest
 
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import PhaseChanged, Refused, Updated
-from sf_actors.replication.full import FullReplica, LastValue
+from sf_actors.replication.full import FullReplica
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.frozen import View, thaw
 
@@ -15,14 +15,6 @@ OLD, NEW = 111, 222
 
 def taken(actions: Any) -> list[int]:
     return [action.number for action in actions if isinstance(action, Updated)]
-
-
-def test_the_publisher_numbers_from_0_and_keeps_its_last_frame() -> None:
-    last = LastValue(epoch=OLD)
-    assert (last.number, last.frame, last.next_number()) == (-1, None, 0)
-    assert last.publish(b"a") == 0
-    assert last.publish(b"b") == 1
-    assert (last.number, last.frame, last.next_number(), last.epoch) == (1, b"b", 2, OLD)
 
 
 def test_the_first_value_makes_a_replica_live() -> None:

@@ -13,7 +13,8 @@ import zmq
 from sf_actors.testing import module_of, running
 from tests.security.conversations import HONEST_ID
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.services import Background, wait_until
+from tests.support.services import Background
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +170,7 @@ class Honest:
 
     def wait_until_all_is_well(self) -> None:
         """Wait until the replica follows and both clients have had answers."""
-        wait_until(lambda: bool(self.wrong) or (self._is_live() and self.calls > 10))
+        until(lambda: bool(self.wrong) or (self._is_live() and self.calls > 10))
         self.require_well()
 
     def _is_live(self) -> bool:
@@ -191,7 +192,7 @@ class Honest:
             return is_there and self._is_live() and bool(self._states["book"] == there)
 
         try:
-            wait_until(is_in_step)
+            until(is_in_step)
         except AssertionError:
             found = f"{self._states.status('book')} {self._states['book']}"
             raise AssertionError(f"the replica has not come to {there}: {found}") from None

@@ -14,8 +14,9 @@ import zmq
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.support.bare_sockets import bare, packed
-from tests.support.models import PATIENCE_S, counters, into, subscriber, until
-from tests.support.state_pair import QUICK, bus, following, leading, model, wait_at_most
+from tests.support.models import counters, into, subscriber
+from tests.support.state_pair import QUICK, bus, following, leading, model
+from tests.support.waiting import PATIENCE_S, until, until_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ def scene() -> Iterator[Scene]:
         )
         stranger = stack.enter_context(bare(zmq.PUB, connect=f"tcp://{hub.xsub}"))
         made = Scene(leader, follower, stranger)
-        assert wait_at_most(PATIENCE_S, made.is_in_step)
+        assert until_at_most(PATIENCE_S, made.is_in_step)
         until(made.is_stranger_heard, "the stranger is heard")
         # the phases that led here
         while not follower.phases.empty():
@@ -141,8 +142,8 @@ def test_a_replica_is_live_with_the_true_value_soon_after_a_forgery(
     with Traffic(scene):
         FORGERIES[forgery](scene)
         scene.follower.wait_for_phase(Phase.SYNCING)
-        assert wait_at_most(3 * HEARTBEAT_S, scene.is_live), scene.follower.status
-    assert wait_at_most(PATIENCE_S, scene.is_in_step), scene.follower.status
+        assert until_at_most(3 * HEARTBEAT_S, scene.is_live), scene.follower.status
+    assert until_at_most(PATIENCE_S, scene.is_in_step), scene.follower.status
     assert not scene.was_false()
 
 
@@ -153,7 +154,7 @@ def test_a_replica_is_live_at_the_end_of_many_forgeries(scene: Scene, forgery: s
         while monotonic() < end:
             FORGERIES[forgery](scene)
             pause.wait(0.1)
-    assert wait_at_most(3 * HEARTBEAT_S, scene.is_in_step), scene.follower.status
+    assert until_at_most(3 * HEARTBEAT_S, scene.is_in_step), scene.follower.status
     assert not scene.was_false()
 
 
@@ -161,7 +162,7 @@ def test_a_replica_stays_live_beside_heads_that_were_proved_false(scene: Scene) 
     pause, end, phases = Event(), monotonic() + 2, set()
     scene.forge_head()
     with Traffic(scene):
-        assert wait_at_most(10 * HEARTBEAT_S, scene.is_live)
+        assert until_at_most(10 * HEARTBEAT_S, scene.is_live)
         while monotonic() < end:
             scene.forge_head()
             pause.wait(0.1)

@@ -13,7 +13,7 @@ import zmq
 
 from tests.security.victim import Victim, message
 from tests.support.bare_sockets import Socket, ask, bare, packed
-from tests.support.models import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,9 @@ import zmq
 from sf_actors.testing import module_of, running
 from tests.security import zmtp
 from tests.support.bare_sockets import PATIENCE_MS, ask, bare, packed, unpacked
-from tests.support.models import ANY_PORT, endpoint_of, replyer, until
+from tests.support.models import ANY_PORT, endpoint_of, replyer
 from tests.support.processes import Process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -44,7 +44,7 @@ def test_two_peers_that_claim_one_routing_id_both_get_their_answers(
 
 def bare_router(service: Service, keys: Keyring) -> zmq.Socket[bytes]:
     """Open a ROUTER that asks the authenticator of a service."""
-    router = service._run.state.world.transport.context.socket(zmq.ROUTER)  # type: ignore[union-attr]
+    router = service._run.state.run_context.transport.context.socket(zmq.ROUTER)  # type: ignore[union-attr]
     router.linger = 0
     router.curve_server = True
     router.curve_publickey, router.curve_secretkey = keys.public, keys.secret

@@ -15,8 +15,9 @@ from sf_actors.testing import module_of, running
 from tests.security import zmtp
 from tests.security.web_page import CAPTURED, aligned_post
 from tests.support.bare_sockets import PATIENCE_MS, bare, packed, unpacked
-from tests.support.models import ANY_PORT, PATIENCE_S, Sender, into, publisher, replyer, subscriber
+from tests.support.models import ANY_PORT, Sender, into, publisher, replyer, subscriber
 from tests.support.state_pair import model
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ from sf_actors.sockets import peers
 from sf_actors.sockets.peers import Listener
 from sf_actors.testing import module_of, running
 from tests.security.services import addresses_in, server_module
-from tests.support.models import replyer, until
+from tests.support.models import replyer
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

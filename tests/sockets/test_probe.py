@@ -16,7 +16,7 @@ from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.probe import CannotAsk, NoPeer, Probe, target_of
 from tests.conftest import open_descriptors
 from tests.support.bare_sockets import bare
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

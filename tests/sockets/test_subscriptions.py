@@ -21,7 +21,6 @@ from sf_actors.sockets.transport import MAX_SUBSCRIPTION_BYTES
 from sf_actors.testing import running
 from sf_actors.wire.topic import pack
 from tests.support.models import (
-    PATIENCE_S,
     Sender,
     at,
     counters,
@@ -31,9 +30,10 @@ from tests.support.models import (
     service,
     subscriber,
 )
-from tests.support.models import until as wait_for
 from tests.support.services import Background
 from tests.support.state_pair import leading, model
+from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import until as wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ def a_publisher(address: str, **creation: Any) -> Iterator[Publishing]:
             endpoint_of(served, "it", "out"),
             lambda: sender.connection("it", {"n": 1}),
             lambda: counters(served, "it", "out"),
-            lambda: served._run.state.assembly.outlets["connection", "it"]._subscriptions._bytes,  # type: ignore[union-attr]
+            lambda: served._run.state.assembly.outlets["connection", "it"].out.subscriptions._bytes,  # type: ignore[union-attr]
         )
 
 
@@ -91,7 +91,7 @@ def a_state(kind: str, **creation: Any) -> Iterator[Publishing]:
             f"tcp://{leader.addresses['publisher']}",
             lambda: leader.send(n=1),
             lambda: leader.stats,
-            lambda: leader.actor.publication._subscriptions._bytes,
+            lambda: leader.actor.publication.out.subscriptions._bytes,
         )
 
 

@@ -23,18 +23,9 @@ from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare
-from tests.support.models import (
-    PATIENCE_S,
-    address_of,
-    at,
-    counters,
-    endpoint_of,
-    replyer,
-    service,
-    subscriber,
-    until,
-)
-from tests.support.questions import asking
+from tests.support.doubling_service import asking
+from tests.support.models import address_of, at, counters, endpoint_of, replyer, service, subscriber
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,6 +238,13 @@ def test_one_service_starts_again_where_it_was_with_clients_connected() -> None:
         for _ in range(20):
             with serving(address):
                 assert ask(req, {"args": {"n": 5}})["return_args"] == {"n": 5}
+
+
+def test_an_inproc_address_is_free_at_once_while_others_keep_the_context_open() -> None:
+    with serving("127.0.0.1:0"):
+        for _ in range(200):
+            with serving("inproc://it") as served:
+                assert served.is_running
 
 
 def test_a_stop_with_peers_that_read_nothing_is_bounded(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import zmq
 from sf_actors.replication.values.fields import StateFields
 from sf_actors.states.out_state import GREETING_PAUSE_S, SubscriptionWaits
 from sf_actors.testing import module_of, running
-from tests.support.state_pair import PATIENCE_S, leading, model, towards, wait_until
+from tests.support.state_pair import leading, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,17 +168,17 @@ def test_subscriptions_are_read_though_they_are_more_than_one_batch() -> None:
         publication = leader.actor.publication
 
         def is_any_unread() -> bool:
-            return bool(publication._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
+            return bool(publication.out.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)
 
-        with publication.lock:
+        with publication.out.lock:
             subscriber.connect(f"tcp://{leader.addresses['publisher']}")
-            wait_until(is_any_unread)
+            until(is_any_unread)
         leader.actor.tell(SubscriptionWaits())  # to look has eaten the signal
 
         def is_all_read() -> bool:
-            with publication.lock:
+            with publication.out.lock:
                 return not is_any_unread()
 
-        wait_until(is_all_read)
+        until(is_all_read)
         subscriber.close(0)
         context.term()

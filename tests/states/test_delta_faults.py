@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,24 +11,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors.replication.status import Phase
-from tests.support.state_pair import (
-    PATIENCE_S,
-    following,
-    kill,
-    leading,
-    lose,
-    model,
-    towards,
-    wait_until,
-)
+from tests.support.state_pair import following, kill, leading, lose, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.state_pair import Follower, Leader
 
 pytestmark = pytest.mark.slow
 
 OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
+
+
+@contextmanager
+def in_step(**creation: Any) -> Iterator[tuple[Leader, Follower]]:
+    """Run a publisher with these creation arguments and a replica that has its first value."""
+    with (
+        leading(model(OUT, **creation)) as leader,
+        following(model(IN), towards(leader.addresses)) as follower,
+    ):
+        leader.send(**ONE)
+        follower.wait_for(ONE)
+        yield leader, follower
 
 
 def test_a_publisher_that_starts_again_is_another_epoch_and_the_value_is_fetched(
@@ -91,7 +98,7 @@ def test_a_publisher_gives_signs_of_life() -> None:
         follower.wait_for_phase(Phase.LIVE)
         begun = monotonic()
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] >= received + 20)
+        until(lambda: follower.stats["received"] >= received + 20)
         assert monotonic() - begun > 0.4
         assert follower.status.age_s is not None
         assert follower.status.age_s < 0.4
@@ -99,12 +106,7 @@ def test_a_publisher_gives_signs_of_life() -> None:
 
 
 def test_the_last_update_lost_is_noticed_by_the_heartbeat() -> None:
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step() as (leader, follower):
         follower.wait_for_phase(Phase.LIVE)
         lose(leader, title="lost")
         args, value = follower.next_update()
@@ -115,12 +117,7 @@ def test_the_last_update_lost_is_noticed_by_the_heartbeat() -> None:
 
 
 def test_a_short_gap_is_filled_without_a_snapshot_and_each_update_is_handled() -> None:
-    with (
-        leading(model(OUT, heartbeat_s=5.0)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step(heartbeat_s=5.0) as (leader, follower):
         lose(leader, title="a")
         lose(leader, title="b")
         leader.send(title="c")
@@ -133,12 +130,7 @@ def test_a_short_gap_is_filled_without_a_snapshot_and_each_update_is_handled() -
 
 
 def test_a_long_gap_takes_one_resync_and_all_fields_are_handed_on() -> None:
-    with (
-        leading(model(OUT, heartbeat_s=5.0)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step(heartbeat_s=5.0) as (leader, follower):
         for n in range(1030):  # more than the log keeps
             lose(leader, title=str(n))
         leader.send(bids={Decimal(7): Decimal(7)})
@@ -155,13 +147,13 @@ def test_a_wrong_value_that_no_handler_is_called_with_is_found_by_the_digest_as_
         ) as follower,
     ):
         leader.send(**ONE)
-        wait_until(lambda: follower.value == ONE)
+        until(lambda: follower.value == ONE)
         replica = follower.actor._replica
-        wait_until(lambda: replica._comparison.digest is not None)
+        until(lambda: replica._comparison.digest is not None)
         wrong = replica.value.set("title", "wrong")
-        replica._held.replace(wrong)
+        replica._pending.replace(wrong)
         follower.actor._cell.value = wrong
-        wait_until(lambda: follower.value == ONE)
+        until(lambda: follower.value == ONE)
         assert follower.status.resyncs == 1
 
 
@@ -176,8 +168,8 @@ def test_a_replica_whose_value_is_wrong_is_found_by_the_digest_within_two_heartb
         right = {**ONE, "title": "two"}
         follower.wait_for(right)
         replica = follower.actor._replica
-        wait_until(lambda: replica._comparison.digest is not None)
-        replica._held.replace(replica.value.set("title", "wrong"))
+        until(lambda: replica._comparison.digest is not None)
+        replica._pending.replace(replica.value.set("title", "wrong"))
         flipped = monotonic()
         args, value = follower.next_update()
         assert monotonic() - flipped < 2 * 0.5
@@ -196,10 +188,10 @@ def test_the_digests_of_an_empty_state_agree(declared: dict[str, Any]) -> None:
     ):
         follower.wait_for_phase(Phase.LIVE)
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] >= received + 4)
+        until(lambda: follower.stats["received"] >= received + 4)
         leader.to_send("state", "book", {})
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] >= received + 4)
+        until(lambda: follower.stats["received"] >= received + 4)
         assert (follower.status.error, follower.status.resyncs) == (None, 0)
 
 
@@ -208,19 +200,14 @@ def test_a_snapshot_above_the_limit_is_an_error_in_the_status() -> None:
         for n in range(300):
             leader.send(title="", bids={Decimal(n): Decimal(n)})
         with following(model(IN), towards(leader.addresses)) as follower:
-            wait_until(lambda: follower.status.error is not None)
+            until(lambda: follower.status.error is not None)
             assert "max_message_bytes allows 1000" in str(follower.status.error)
             assert follower.status.phase is Phase.SYNCING
         assert set(leader.stats["dropped"]) == {"too_large"}
 
 
 def test_deltas_that_would_fill_a_gap_but_are_too_large_together_come_as_a_snapshot() -> None:
-    with (
-        leading(model(OUT, max_message_bytes=1000, heartbeat_s=5.0)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step(max_message_bytes=1000, heartbeat_s=5.0) as (leader, follower):
         for _ in range(3):
             lose(leader, title="x" * 500)
         leader.send(title="end")
@@ -229,15 +216,10 @@ def test_deltas_that_would_fill_a_gap_but_are_too_large_together_come_as_a_snaps
 
 
 def test_an_in_state_whose_actor_dies_is_restarted_and_its_value_stays_and_goes_on() -> None:
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step() as (leader, follower):
         dead = follower.actor
         kill(dead)
-        wait_until(lambda: follower.stats["restarts"] == 1)
+        until(lambda: follower.stats["restarts"] == 1)
         assert follower.value == ONE
         follower.wait_for(ONE)
         leader.send(title="two")
@@ -247,17 +229,12 @@ def test_an_in_state_whose_actor_dies_is_restarted_and_its_value_stays_and_goes_
 
 
 def test_an_out_state_whose_actor_dies_is_restarted_and_its_value_survives() -> None:
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step() as (leader, follower):
         follower.wait_for_phase(Phase.LIVE)
         epoch = follower.status.epoch
         kill(leader.actor)
         leader.send(title="meanwhile")  # whether or not there is a socket just now
-        wait_until(lambda: leader.stats["restarts"] == 1)
+        until(lambda: leader.stats["restarts"] == 1)
         leader.send(bids={Decimal(5): Decimal(5)})
         follower.wait_for({"title": "meanwhile", "bids": {**ONE["bids"], Decimal(5): Decimal(5)}})
         follower.wait_for_phase(Phase.LIVE)
@@ -267,12 +244,7 @@ def test_an_out_state_whose_actor_dies_is_restarted_and_its_value_survives() -> 
 
 
 def test_a_replica_in_step_is_told_its_value_again_by_a_publisher_that_was_replaced() -> None:
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses)) as follower,
-    ):
-        leader.send(**ONE)
-        follower.wait_for(ONE)
+    with in_step() as (leader, follower):
         before = follower.status
         kill(leader.actor)
         assert follower.next_update() == (ONE, ONE)
@@ -285,12 +257,12 @@ def test_updates_while_the_actor_is_replaced_are_kept() -> None:
     with leading(model(OUT)) as leader:
         leader.send(**ONE)
         publication = leader.actor.publication
-        socket = publication._socket
+        socket = publication.out.socket
         publication.detach()
         leader.send(title="kept")
         assert leader.stats["sent"] == 1
-        with publication.lock:
-            publication._socket = socket
+        with publication.out.lock:
+            publication.out.socket = socket
         with following(model(IN), towards(leader.addresses)) as follower:
             follower.wait_for({**ONE, "title": "kept"})
 
@@ -305,12 +277,12 @@ def test_what_a_replica_cannot_apply_is_fetched_once_and_then_an_error() -> None
         leader.send(n=1)
         follower.wait_for({"n": 1})
         leader.send(n="poison")
-        wait_until(lambda: follower.status.error is not None)
+        until(lambda: follower.status.error is not None)
         assert "n" in str(follower.status.error)
         assert follower.value == {"n": 1}
         asked = leader.stats["received"]
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] >= received + 5)
+        until(lambda: follower.stats["received"] >= received + 5)
         assert leader.stats["received"] <= asked + 3
         leader.send(n=2)
         follower.wait_for({"n": 2})
@@ -340,7 +312,7 @@ def test_a_slow_handler_loses_nothing_silently() -> None:
         seen = follower.wait_for({"n": last, "pad": pad})
         numbers = [update.value["n"] for update in seen]
         assert numbers == sorted(set(numbers))
-        wait_until(lambda: follower.status.phase is Phase.LIVE)
+        until(lambda: follower.status.phase is Phase.LIVE)
         assert follower.status.number == last
         assert follower.status.gaps >= 1
         assert follower.status.resyncs >= 1

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors.replication.status import Phase
-from tests.support.state_pair import bus, following, leading, model, towards, wait_until
+from tests.support.state_pair import bus, following, leading, model, towards
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,7 +178,7 @@ def test_a_second_replica_on_a_bus_hears_the_heartbeat() -> None:
             second.wait_for_phase(Phase.LIVE)
             # the bus does not tell of the second one's subscription, but forwards heartbeats
             received = second.stats["received"]
-            wait_until(lambda: second.stats["received"] > received + 5)
+            until(lambda: second.stats["received"] > received + 5)
             assert second.phases.empty()
 
 

@@ -10,7 +10,8 @@ import pytest
 from sf_actors import InvalidArguments, MessageTooLarge
 from sf_actors.replication.status import Phase
 from tests.support.bare_peers import subscribed
-from tests.support.state_pair import following, leading, model, towards, wait_until
+from tests.support.state_pair import following, leading, model, towards
+from tests.support.waiting import until
 
 OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
@@ -204,7 +205,7 @@ def test_a_single_state_that_is_a_record_can_be_followed_before_it_is_there() ->
         leader.send(state={"high": 2})
         follower.wait_for({"low": 0, "high": 2})
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] >= received + 4)
+        until(lambda: follower.stats["received"] >= received + 4)
         assert (follower.status.error, follower.status.resyncs) == (None, 0)
 
 

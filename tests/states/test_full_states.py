@@ -14,7 +14,8 @@ from sf_actors import InvalidArguments, MessageTooLarge
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.support.bare_peers import subscribed
-from tests.support.state_pair import bus, following, kill, leading, model, towards, wait_until
+from tests.support.state_pair import bus, following, kill, leading, model, towards
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +126,7 @@ def test_heartbeats_repeat_the_value_and_the_handler_is_called_once() -> None:
         leader.send(**ONE)
         follower.wait_for(ONE)
         received = follower.stats["received"]
-        wait_until(lambda: follower.stats["received"] > received + 12)
+        until(lambda: follower.stats["received"] > received + 12)
         assert follower.updates.empty()
         assert follower.status.phase is Phase.LIVE
         assert follower.wait_for_phase(Phase.LIVE).number == 0
@@ -269,7 +270,7 @@ def test_an_in_state_whose_actor_dies_is_restarted_and_its_value_stays() -> None
         leader.send(**ONE)
         follower.wait_for(ONE)
         kill(follower.actor)
-        wait_until(lambda: follower.stats["restarts"] == 1)
+        until(lambda: follower.stats["restarts"] == 1)
         assert follower.value == ONE
         follower.wait_for(ONE)  # it is greeted like one that joins
         leader.send(**TWO)
@@ -282,7 +283,7 @@ def test_an_out_state_whose_actor_dies_is_restarted_and_its_value_survives() -> 
         with following(model(IN), towards(leader.addresses)) as follower:
             follower.wait_for(ONE)
             kill(leader.actor)
-            wait_until(lambda: leader.stats["restarts"] == 1)
+            until(lambda: leader.stats["restarts"] == 1)
             with following(model(IN), towards(leader.addresses)) as late:
                 late.wait_for(ONE)
                 leader.send(**TWO)

@@ -19,22 +19,14 @@ import zmq
 from sf_actors.actors.socket_actor import Drain
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.status import Phase
-from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.pieces import RUN
 from sf_actors.states import delta_in, delta_out
 from sf_actors.states.delta_in import SnapshotInProgress
 from sf_actors.states.delta_out import DeltaOut, PackedSnapshot
 from sf_actors.sync.latch import Latch
 from tests.support.bare_peers import asked
-from tests.support.state_pair import (
-    LEVELS,
-    PATIENCE_S,
-    following,
-    leading,
-    model,
-    towards,
-    wait_until,
-)
+from tests.support.state_pair import LEVELS, following, leading, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,39 +104,6 @@ def test_a_large_update_reaches_a_replica_that_is_live() -> None:
         assert (follower.status.resyncs, follower.status.gaps) == (0, 0)
 
 
-def test_others_have_the_turn_while_a_large_update_is_read_and_replaces_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Also where that comes right behind another, whose handler's turn is kept."""
-    all_sent, is_taken = threading.Event(), []
-    decoded, let_go = StateFields.decoded, delta_in.free_gradually
-
-    def note_and_decode(fields: StateFields, *args: Any, **options: Any) -> Any:
-        is_taken.append(follower.actor._turn._held.locked())
-        return decoded(fields, *args, **options)
-
-    def note_and_let_go(held: Any) -> None:
-        is_taken.append(follower.actor._turn._held.locked())
-        let_go(held)
-
-    def wait_for_the_rest(_args: Any, _states: Any) -> None:
-        assert all_sent.wait(PATIENCE_S)
-
-    with (
-        leading(model(OUT)) as leader,
-        following(model(IN), towards(leader.addresses), handler=wait_for_the_rest) as follower,
-    ):
-        follower.wait_for_phase(Phase.LIVE)
-        monkeypatch.setattr(StateFields, "decoded", note_and_decode)
-        monkeypatch.setattr(delta_in, "free_gradually", note_and_let_go)
-        leader.send(title="first", bids={})
-        leader.send(**LARGE, is_snapshot=True)
-        all_sent.set()
-        follower.wait_for(LARGE)
-        wait_until(lambda: len(is_taken) == 2)
-    assert is_taken == [False, False]
-
-
 def test_a_large_value_is_typed_exactly() -> None:
     declared = {"table": {int: float}}
     with leading(model(OUT, declared)) as leader:
@@ -171,13 +130,13 @@ def test_a_gap_over_a_large_update_is_closed_by_a_snapshot() -> None:
 
 def lose_large(leader: Any) -> None:
     publication = leader.actor.publication
-    socket = publication._socket
+    socket = publication.out.socket
     publication.detach()
     try:
         leader.send(**LARGE, is_snapshot=True)
     finally:
-        with publication.lock:
-            publication._socket = socket
+        with publication.out.lock:
+            publication.out.socket = socket
 
 
 def test_deltas_go_on_while_a_large_value_is_packed_and_read() -> None:
@@ -201,7 +160,7 @@ def test_deltas_go_on_while_a_large_value_is_packed_and_read() -> None:
                 assert begun.number > 0
                 joined.set()
                 publishing.join(PATIENCE_S)
-                wait_until(lambda: follower.status.number == sent)
+                until(lambda: follower.status.number == sent)
                 assert follower.value["title"] == str(sent - 1)
                 assert (follower.status.resyncs, follower.status.gaps) == (0, 0)
         finally:
@@ -218,7 +177,7 @@ def test_who_asks_again_while_its_snapshot_is_packed_gets_one_answer() -> None:
         for token in range(20):
             request = {"args": {}, "workflow_id": token}
             dealer.send_multipart([b"", msgpack.packb(request)])
-        wait_until(lambda: leader.stats["received"] == 20)
+        until(lambda: leader.stats["received"] == 20)
         answers = []
         while not answers or dealer.poll(500):
             assert dealer.poll(PATIENCE_S * 1000)
@@ -235,7 +194,7 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
 ) -> None:
     waiting: list[int] = []
     answered: list[object] = []
-    take, reply = DeltaOut._take_request, DeltaOut._snapshot_reply
+    take, reply = DeltaOut._take, DeltaOut._snapshot_reply
 
     def noting(actor: DeltaOut, frames: list[bytes]) -> None:
         take(actor, frames)
@@ -245,7 +204,7 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
         answered.append(workflow_id)
         return reply(actor, workflow_id, packed)
 
-    monkeypatch.setattr(DeltaOut, "_take_request", noting)
+    monkeypatch.setattr(DeltaOut, "_take", noting)
     monkeypatch.setattr(DeltaOut, "_snapshot_reply", noting_too)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
@@ -257,7 +216,7 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
                 # as behind a proxy, where each client has an address of its own
                 request = {"args": {}, "workflow_id": token}
                 dealer.send_multipart([b"%d" % token, b"", msgpack.packb(request)])
-            wait_until(lambda: len(answered) == 60)
+            until(lambda: len(answered) == 60)
     finally:
         dealer.close(0)
         context.term()
@@ -366,7 +325,7 @@ def test_cuts_that_are_wrong_are_an_error_in_the_status_and_nothing_else(cuts: A
         state = {"title": "x", "bids": {"1": "1"}}
         reply = {"return_args": {"state": state, "current_num": 0}, "workflow_id": token}
         replyer.send_multipart([*address, msgpack.packb({**reply, "epoch": 7, "cuts": cuts})])
-        wait_until(lambda: follower.status.error is not None)
+        until(lambda: follower.status.error is not None)
         assert follower.value == {}
         assert follower.status.phase is Phase.SYNCING
     publisher.close(0)
@@ -377,7 +336,7 @@ def test_cuts_that_are_wrong_are_an_error_in_the_status_and_nothing_else(cuts: A
 def test_a_large_snapshot_stops_nothing_else_for_long() -> None:
     # in a process of its own: a collection of garbage looks at all that pytest holds as well
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.pauses", str(KEYS)],
+        [sys.executable, "-m", "tests.support.large_state_pauses", str(KEYS)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -11,7 +11,8 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.support.state_pair import PATIENCE_S, following, leading, model, towards, wait_until
+from tests.support.state_pair import following, leading, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 KINDS = ["delta_update", "full_update"]
 LISTS = {"items": list, "map": dict}
@@ -54,7 +55,7 @@ def test_a_handler_sees_the_value_right_after_its_update_though_updates_go_on(ki
             assert entered.wait(PATIENCE_S)
             for n in range(1, 6):
                 leader.send(n=n)
-            wait_until(lambda: shown[0]["book"] == {"n": 5})
+            until(lambda: shown[0]["book"] == {"n": 5})
             goes_on.set()
             for n in range(1, 6):
                 assert seen.get(timeout=PATIENCE_S) == (n, n)
@@ -93,11 +94,11 @@ def test_another_state_is_pinned_for_the_whole_call_while_status_is_live() -> No
         }
         with running(module, addresses={"states": {"in": addresses}}, console_loglevel=None):
             states = shown[0]
-            wait_until(lambda: states["book"] == {"n": 0})
+            until(lambda: states["book"] == {"n": 0})
             ticks.send(n=0)
             assert entered.wait(PATIENCE_S)
             leader.send(n=1)
-            wait_until(lambda: states["book"] == {"n": 1})
+            until(lambda: states["book"] == {"n": 1})
             goes_on.set()
             assert seen.get(timeout=PATIENCE_S) == ({"n": 0}, {"n": 0}, 1)
 
@@ -112,9 +113,9 @@ def test_no_handler_is_called_before_init_has_returned(kind: str) -> None:
         leader.send(n=0)
 
         def init_function(to_send: Any, states: Any, config: Any) -> None:
-            wait_until(lambda: states["book"] == {"n": 0})
+            until(lambda: states["book"] == {"n": 0})
             leader.send(n=1)
-            wait_until(lambda: states["book"] == {"n": 1})
+            until(lambda: states["book"] == {"n": 1})
             order.append("init")
 
         def on_update(args: Any) -> None:
@@ -179,7 +180,7 @@ def test_an_in_state_needs_no_handler(kind: str) -> None:
         ) as follower,
     ):
         leader.send(n=1)
-        wait_until(lambda: follower.value == {"n": 1})
+        until(lambda: follower.value == {"n": 1})
 
 
 def test_on_status_is_called_as_a_handler_with_what_it_wants() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.support.state_pair import Follower, leading, lose, model, towards, wait_until
+from tests.support.state_pair import Follower, leading, lose, model, towards
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +72,7 @@ def test_each_change_of_phase_is_told_logged_with_its_reason_and_counted(tmp_pat
         with following as follower:
             follower.wait_for_phase(Phase.LIVE)
             leader.send(**ONE)
-            wait_until(lambda: follower.status.number == 0)
+            until(lambda: follower.status.number == 0)
             lose(leader, title="lost")
             leader.send(title="two")
             told = [follower.wait_for_phase(Phase.SYNCING), follower.wait_for_phase(Phase.LIVE)]
@@ -108,7 +109,7 @@ def flip(follower: Follower) -> None:
     """Change a value in a replica, as a fault of its memory would."""
     replica = follower.actor._replica
     bids = replica.value["bids"].set(Decimal(7), Decimal(7))
-    replica._held.replace(replica.value.set("bids", bids))
+    replica._pending.replace(replica.value.set("bids", bids))
 
 
 def test_a_value_that_was_flipped_is_counted_logged_and_fetched_again(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_value_that_was_flipped_is_counted_logged_and_fetched_again(tmp_path: 
                 assert follower.value == ONE
                 # the next one is right: what differs now is another fault
                 received = follower.stats["received"]
-                wait_until(lambda seen=received: follower.stats["received"] >= seen + 2)  # type: ignore[misc]
+                until(lambda seen=received: follower.stats["received"] >= seen + 2)  # type: ignore[misc]
             assert follower.stats["status"]["mismatches"] == 2
             assert follower.status.error is None
         assert ("SYNCING", "the digest differs at number 0") in follower.phase_lines()
@@ -141,9 +142,9 @@ def test_what_cannot_be_followed_is_logged_as_a_warning_once(tmp_path: Path) -> 
         with following as follower:
             follower.wait_for_phase(Phase.LIVE)
             leader.send(n="poison")
-            wait_until(lambda: follower.status.error is not None)
+            until(lambda: follower.status.error is not None)
             received = follower.stats["received"]
-            wait_until(lambda: follower.stats["received"] >= received + 5)
+            until(lambda: follower.stats["received"] >= received + 5)
             error = follower.status.error
         [line] = follower.lines("state cannot be followed")
         assert (line["level"], line["state"], line["reason"]) == ("warning", "book", error)
@@ -157,9 +158,9 @@ def test_digests_that_differ_though_a_snapshot_was_taken_are_a_warning(tmp_path:
             model(IN, {"n": str}, heartbeat_s=0.1), towards(leader.addresses), tmp_path
         )
         with following as follower:
-            wait_until(lambda: follower.status.error is not None)
+            until(lambda: follower.status.error is not None)
             received = follower.stats["received"]
-            wait_until(lambda: follower.stats["received"] >= received + 5)
+            until(lambda: follower.stats["received"] >= received + 5)
             status = follower.stats["status"]
             assert (status["mismatches"], status["resyncs"]) == (2, 1)
             assert status["phase"] == "LIVE"

@@ -12,7 +12,8 @@ import zmq
 
 from sf_actors.replication.status import Phase
 from tests.support.bare_peers import HEARTBEAT, asked, subscribed
-from tests.support.state_pair import PATIENCE_S, following, leading, model, wait_until
+from tests.support.state_pair import following, leading, model
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -232,7 +233,7 @@ def test_a_fault_in_an_answer_is_an_error_in_the_status_until_one_can_be_read() 
     with Original() as peer, following(model(IN, {"a": int}), peer.addresses) as follower:
         peer.wait_for_subscriber()
         peer.answer({"a": "text"})
-        wait_until(lambda: follower.status.error is not None)
+        until(lambda: follower.status.error is not None)
         assert follower.value == {}
         peer.answer({"a": 1})
         follower.wait_for({"a": 1})

@@ -223,9 +223,12 @@ def test_the_child_of_a_fork_writes_nothing_and_holds_nothing(path: Path) -> Non
     with Keeper(path, BOOK) as keeper:
         keeper.send(title="ours")
         ours, theirs = os.pipe()
+        runs, running = os.pipe()
         child = os.fork()
         if not child:
             # it lives on while the parent closes and others open the file
+            keeper.lock = threading.Lock()  # the copied one may be held
+            os.write(running, b"!")
             for n in range(1000):
                 keeper.send(title=f"theirs {n}")
             keeper.store.flush(0.0)
@@ -233,13 +236,15 @@ def test_the_child_of_a_fork_writes_nothing_and_holds_nothing(path: Path) -> Non
             os.close(theirs)
             os.read(ours, 1)
             os._exit(0 if done else 1)
+        assert os.read(runs, 1) == b"!"
         keeper.send(bids={"x": 1.0})
     with Keeper(path, BOOK) as keeper:
         assert keeper.value == {"title": "ours", "bids": {"x": 1.0}}
         keeper.send(title="ours again")
     os.close(theirs)
     assert os.waitpid(child, 0)[1] == 0
-    os.close(ours)
+    for one in (ours, runs, running):
+        os.close(one)
 
     assert kept_in(path, BOOK) == ({"title": "ours again", "bids": {"x": 1.0}}, 2)
 

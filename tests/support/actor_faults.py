@@ -11,7 +11,8 @@ import zmq
 from sf_actors.actors.inbox import TICK
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import ANY_PORT, PATIENCE_S, at, endpoint_of, replyer, service
+from tests.support.models import ANY_PORT, at, endpoint_of, replyer, service
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ class Stubborn:
 
 
 def with_two_actors(slow: Slow, **creation: Any) -> Any:
-    """Serve one handler by two replyers: while one holds the turn, the other's calls queue."""
+    """Serve one handler by two replyers: while one holds the lock, the other's calls queue."""
     models = {
         "first": replyer(slow, {"n": int}),
         "second": replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int}, **creation),

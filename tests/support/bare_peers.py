@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 import zmq
 
-from tests.support.state_pair import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.testing import module_of
@@ -14,9 +12,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sf_actors import Service
-
-#: How long a test waits for what is to happen, in seconds; far more than it takes.
-PATIENCE_S = 10.0
 
 #: An address that takes a free port.
 ANY_PORT = "127.0.0.1:0"
@@ -104,7 +99,7 @@ def at(inbound: Fields | None = None, outbound: Fields | None = None) -> Fields:
     return {"connections": {"in": inbound or {}, "out": outbound or {}}}
 
 
-def address_of(running: Service, name: str, side: str = "in") -> str:
+def address_of(running: Service, name: str = "echo", side: str = "in") -> str:
     """Return the address that the one socket of a connection is bound to."""
     entry = running.addresses["connections"][side][name]
     return entry if isinstance(entry, str) else next(iter(entry.values()))
@@ -135,18 +130,6 @@ class Sender:
     def connection(self, name: str, args: Any = None) -> Any:
         """Send through a connection."""
         return self.to_send("connection", name, {} if args is None else args)
-
-
-def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Wait until something holds that nobody tells of, such as a counter; return what it gave."""
-    deadline = monotonic() + patience_s
-    never = threading.Event()
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert monotonic() < deadline, f"waited in vain: {what}"
-        never.wait(0.005)
 
 
 def into(got: queue.Queue[Any]) -> Callable[..., None]:

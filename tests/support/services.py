@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from queue import Queue
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,13 +12,11 @@ import zmq
 
 from sf_actors import Service
 from sf_actors.testing import module_of
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
-
-#: How long a test waits for what has to come, in seconds; far more than it takes.
-PATIENCE_S = 10.0
 
 #: A service file with a replyer that hands a number back.
 REPLYER_FILE = """
@@ -113,20 +110,6 @@ def looping(main: Callable[..., Any] = main_until_stopped, **definitions: Any) -
     """Return a service whose main runs until it is stopped, and what else is given."""
     models = {"out": {"target": TARGET}}
     return module_of(main=main, connection_models=models, **definitions)
-
-
-def address_of(service: Any, name: str = "echo") -> str:
-    """Return where a replyer of a running service listens."""
-    address: str = service.addresses["connections"]["in"][name]["replyer"]
-    return address
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what no event tells."""
-    deadline, pause = monotonic() + PATIENCE_S, threading.Event()
-    while not condition():
-        assert monotonic() < deadline, "it has not come about"
-        pause.wait(0.002)
 
 
 class Client:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors import ServiceStopped
-from sf_actors.actors.inbox import Wakeup
-from sf_actors.connections.shared_connection import Call, SharedConnection
+from sf_actors.connections.shared_connection import SharedCall, SharedConnection
+from sf_actors.sync.wakeup import Wakeup
 from tests.support.bare_sockets import PATIENCE_MS, bare
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +50,9 @@ class Shared:
         self.threads.append(threading.Thread(target=call))
         self.threads[-1].start()
 
-    def begin(self, frame: bytes) -> Call:
-        """Begin a call in this thread, which then has the turn, and does not wait for it."""
-        call = Call(b"it")
+    def begin(self, frame: bytes) -> SharedCall:
+        """Begin a call in this thread, which then has the baton, and does not wait for it."""
+        call = SharedCall(b"it")
         self.connection._begin(call, frame)
         return call
 
@@ -82,13 +82,13 @@ def sharing(address: str) -> Iterator[Shared]:
         assert not connection._waiting
         assert not connection._ready
         assert not connection._held_back
-        assert connection._turn is None
+        assert connection._holder is None
 
 
-def on_its_way(connection: SharedConnection) -> Call:
-    """Return a call that has its reply and the turn, and does not leave by itself."""
-    call = Call(b"on its way")
+def on_its_way(connection: SharedConnection) -> SharedCall:
+    """Return a call that has its reply and the baton, and does not leave by itself."""
+    call = SharedCall(b"on its way")
     call.may_go = True
     call.opened_at = monotonic()
-    connection._turn = call
+    connection._holder = call
     return call

@@ -14,15 +14,13 @@ import zmq
 from sf_actors.actors.inbox import WaitFailed
 from sf_actors.testing import module_of, running
 from sf_actors.wire.envelope import encode_delta
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sf_actors import Service
     from sf_actors.replication.status import Phase, Status
-
-#: How long anything may take, in seconds; far more than it does.
-PATIENCE_S = 10.0
 
 #: A heartbeat that makes tests quick.
 QUICK: dict[str, Any] = {"heartbeat_s": 0.1}
@@ -45,9 +43,9 @@ class Leader:
         self.service = service
         self.to_send = to_send
 
-    def send(self, **fields: Any) -> None:
-        """Update the state."""
-        self.to_send("state", "book", fields)
+    def send(self, **fields: Any) -> Any:
+        """Update the state; return the number of the update."""
+        return self.to_send("state", "book", fields)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -261,25 +259,8 @@ def kill(actor: Any) -> None:
 def lose(leader: Leader, **fields: Any) -> None:
     """Update a delta state as if the message was lost on its way."""
     publication = leader.actor.publication
-    with publication.lock:
+    log = publication.log
+    with publication.out.lock:
         update = publication.fields.checked(fields)
-        packed = encode_delta(
-            publication.log.number + 1, update.is_snapshot, update.content, None, publication.epoch
-        )
-        publication.log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Look until it is so; for what nobody tells of."""
-    assert wait_at_most(PATIENCE_S, is_so), "it never came to be"
-
-
-def wait_at_most(seconds: float, is_so: Callable[[], bool]) -> bool:
-    """Look until it is so, or the time is over; return whether it is."""
-    deadline = monotonic() + seconds
-    between_looks = threading.Event()
-    while not is_so():
-        if monotonic() >= deadline:
-            return False
-        between_looks.wait(0.005)
-    return True
+        packed = encode_delta(log.number + 1, update.is_snapshot, update.content, None, log.epoch)
+        log.publish(update.typed, is_snapshot=update.is_snapshot, frame=packed)

@@ -11,10 +11,11 @@ import pytest
 from sf_actors import ServiceStopped
 from sf_actors.connections.external_target import ExternalTarget
 from sf_actors.counters import Counters
+from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
 from sf_actors.user_code.to_send import SendPermit, ToSend
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 INTERRUPTS = 200
 
 
-class FakeWorld:
+class FakeRunContext:
     name = "fake"
 
     def __init__(self) -> None:
-        self.shield = InterruptGuard()
-        self.when_closing: list[Callable[[], None]] = []
+        self.interrupt_guard = InterruptGuard()
+        self.closing = Closing()
 
     def new_workflow_id(self) -> str:
         return "w"
@@ -75,15 +76,15 @@ class Sending:
     """User code in a thread of its own, with a `to_send` to one outlet."""
 
     def __init__(self, outlet: Any, user_code: Callable[[Callable[[], Any]], Any]) -> None:
-        world = FakeWorld()
-        self.shield = world.shield
-        self.code = UserCode(world.shield)
+        run_context = FakeRunContext()
+        self.interrupt_guard = run_context.interrupt_guard
+        self.code = UserCode(run_context.interrupt_guard)
         to_send = ToSend(
             "test",
             {("connection", "it"): outlet},
             SendPermit(),
-            shield=world.shield,
-            new_workflow_id=world.new_workflow_id,
+            interrupt_guard=run_context.interrupt_guard,
+            new_workflow_id=run_context.new_workflow_id,
         )
         self.outcome: list[tuple[Any, BaseException | None] | BaseException] = []
         self._function = lambda: user_code(lambda: to_send("it", {}))
@@ -111,7 +112,7 @@ def test_an_interrupt_during_a_send_arrives_when_the_send_is_over() -> None:
     [(result, error)] = sending.outcome  # type: ignore[misc]
     assert result is None
     assert isinstance(error, ServiceStopped)
-    assert not sending.shield.has_pending
+    assert not sending.interrupt_guard.has_pending
 
 
 def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again() -> None:
@@ -142,14 +143,14 @@ def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again(
 
 def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -> None:
     outlet = Waiting()
-    shield = InterruptGuard()
-    code = UserCode(shield)
+    interrupt_guard = InterruptGuard()
+    code = UserCode(interrupt_guard)
 
     def user_code() -> None:
         here = threading.get_ident()
-        shield.inside.add(here)
+        interrupt_guard.guarded_threads.add(here)
         outlet.send({}, None)
-        shield.inside.discard(here)  # and does not look for what has waited
+        interrupt_guard.guarded_threads.discard(here)  # and does not look for what has waited
 
     faults: list[BaseException] = []
 
@@ -168,18 +169,18 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
     outlet.may_go.set()
     thread.join(PATIENCE_S)
     assert faults == []
-    assert not shield.has_pending
+    assert not interrupt_guard.has_pending
 
 
 def test_no_interrupt_ever_hits_the_inside_of_a_send() -> None:
-    outlet, world = Critical(), FakeWorld()
-    code = UserCode(world.shield)
+    outlet, run_context = Critical(), FakeRunContext()
+    code = UserCode(run_context.interrupt_guard)
     to_send = ToSend(
         "test",
         {("connection", "it"): outlet},
         SendPermit(),
-        shield=world.shield,
-        new_workflow_id=world.new_workflow_id,
+        interrupt_guard=run_context.interrupt_guard,
+        new_workflow_id=run_context.new_workflow_id,
     )
     errors: list[BaseException | None] = []
     sending, over = threading.Semaphore(0), threading.Semaphore(0)
@@ -224,15 +225,15 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
         arguments = return_arguments = Arguments()
         creation = {"target": target, "timeout_s": None}  # noqa: RUF012 - a fake
 
-    world = FakeWorld()
-    outlet = ExternalTarget(cast("RunContext", world), cast("Model", FakeModel()))
-    code = UserCode(world.shield)
+    run_context = FakeRunContext()
+    outlet = ExternalTarget(cast("RunContext", run_context), cast("Model", FakeModel()))
+    code = UserCode(run_context.interrupt_guard)
     to_send = ToSend(
         "test",
         {("connection", "it"): outlet},
         SendPermit(),
-        shield=world.shield,
-        new_workflow_id=world.new_workflow_id,
+        interrupt_guard=run_context.interrupt_guard,
+        new_workflow_id=run_context.new_workflow_id,
     )
     outcome: list[Any] = []
     thread = threading.Thread(target=lambda: outcome.append(code.run("x", to_send, ("it", {}))))
@@ -242,7 +243,7 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
     thread.join(PATIENCE_S)
     [(_, error)] = outcome
     assert isinstance(error, ServiceStopped)
-    assert not world.shield.inside
+    assert not run_context.interrupt_guard.guarded_threads
 
 
 def test_user_code_that_was_left_behind_ends_and_does_nothing_else() -> None:
@@ -265,11 +266,11 @@ def test_nothing_is_left_behind_where_nothing_runs() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_shield_that_was_left_is_open(count: int) -> None:
-    shield = InterruptGuard()
+    interrupt_guard = InterruptGuard()
     here = threading.get_ident()
     for _ in range(count):
-        shield.inside.add(here)
-        shield.enter()
-        shield.inside.discard(here)
-        shield.leave(here)
-    assert not shield.has_pending
+        interrupt_guard.guarded_threads.add(here)
+        interrupt_guard.enter()
+        interrupt_guard.guarded_threads.discard(here)
+        interrupt_guard.leave(here)
+    assert not interrupt_guard.has_pending

@@ -9,7 +9,7 @@ import pytest
 
 from sf_actors import ServiceStopped
 from sf_actors.user_code.interruptible import UserCode
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 
 def test_the_result_of_a_function_comes_back() -> None:

@@ -12,15 +12,8 @@ import pytest
 from sf_actors import InvalidArguments
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
-from tests.support.state_pair import (
-    PATIENCE_S,
-    following,
-    leading,
-    lose,
-    model,
-    towards,
-    wait_until,
-)
+from tests.support.state_pair import following, leading, lose, model, towards
+from tests.support.waiting import PATIENCE_S, until
 
 KINDS = ["delta_update", "full_update"]
 LISTS = {"items": list, "map": dict}
@@ -122,14 +115,14 @@ def test_states_are_live_in_main_and_in_init() -> None:
         leader.send(n=0)
 
         def init_function(to_send: Any, states: Any, config: Any) -> None:
-            wait_until(lambda: states["book"] == {"n": 0})
+            until(lambda: states["book"] == {"n": 0})
             leader.send(n=1)
-            wait_until(lambda: states["book"] == {"n": 1})
+            until(lambda: states["book"] == {"n": 1})
             seen.put("init")
 
         def main(to_send: Any, states: Any, config: Any) -> None:
             leader.send(n=2)
-            wait_until(lambda: states["book"] == {"n": 2})
+            until(lambda: states["book"] == {"n": 2})
             seen.put("main")
 
         module = module_of(
@@ -238,7 +231,7 @@ def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
         took = []
         for size in (10, 200_000):
             leader.send(rows=dict.fromkeys(range(size), 1))
-            wait_until(lambda size=size: len(follower.value.get("rows", ())) == size)  # type: ignore[misc]
+            until(lambda size=size: len(follower.value.get("rows", ())) == size)  # type: ignore[misc]
             took.append(min(look(follower.states) for _ in range(20)))
         # a copy of the large one would take more than a millisecond
         assert took[1] < max(20 * took[0], 0.0005)

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sf_actors.wire.memory import (
@@ -111,12 +111,13 @@ def test_what_is_not_looked_at_takes_little(name: str) -> None:
     assert taken_by(many(item, FREE_BYTES // len(item)), type_) < FREE_MEMORY
 
 
+@settings(deadline=None, max_examples=60)
 @given(values)
 def test_no_value_is_estimated_at_less_than_its_objects(value: Any) -> None:
     packed = msgpack.packb([value] * 300)
     taken = taken_by(packed, object)
-    assert at_most_of(packed, ANYTHING) >= memory_of(packed, ANYTHING, ALL) - len(packed)
     assert memory_of(packed, ANYTHING, ALL) >= 0.6 * taken - 2_000
+    assert at_most_of(packed, ANYTHING) >= 0.6 * taken - 2_000
 
 
 @pytest.mark.parametrize(

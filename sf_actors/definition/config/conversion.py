@@ -8,19 +8,22 @@ Three ways in, by where the value comes from:
 - `confirm`, a hook, and everything at the end: the value has the type already, save that an int
   may stand for a float.
 
-Types are canonical ones (`sf_actors.schema.types`).
+Types are canonical ones (`sf_actors.schema.types`). `msgspec.convert` has other rules: a text is
+bytes in base64, a field that a nested record does not declare is dropped, and a number in a text
+may have spaces and underscores.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
-from sf_actors.definition.config import scalars
+from sf_actors.definition.config import scalar_texts
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
 from sf_actors.schema.collisions import ChosenKeys, require_spread
-from sf_actors.schema.types import NOTHING, describe, fields_of, members_of
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
+from sf_actors.schema.types import describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
 
 if TYPE_CHECKING:
@@ -32,18 +35,6 @@ _SOURCES: dict[Any, tuple[type, ...]] = {
     set: (list, tuple, frozenset),
     frozenset: (list, tuple, set),
 }
-
-
-class Mismatch(ValueError):
-    """A value is not of the declared type; the text says where in the value, what came and why."""
-
-    def __init__(self, reason: str, path: tuple[str, ...] = ()) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"at {'.'.join(self.path)!r}: {self.reason}" if self.path else self.reason
 
 
 def from_text(text: str | bool, type_: Any) -> Any:
@@ -63,11 +54,11 @@ def from_text(text: str | bool, type_: Any) -> Any:
         last = {str: 1, NOTHING: 2}
         members = tuple(sorted(members, key=lambda member: last.get(member, 0)))
         return _first(lambda member: from_text(text, member), members, text, type_)
-    if type_ in scalars.TEXT_TYPES:
+    if type_ in SCALARS:
         return _read(text, type_)
     if get_origin(type_) is Literal:
         return _match(lambda kind: from_text(text, kind), get_args(type_), text, type_)
-    if _is_enum(type_):
+    if is_enum(type_):
         values = [member.value for member in type_]
         return type_(_match(lambda kind: from_text(text, kind), values, text, type_))
     try:
@@ -170,7 +161,7 @@ def _read_key(key: Any, key_type: Any, *, exact: bool) -> Any:
     try:
         return from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
     except Mismatch as exc:
-        raise Mismatch(f"key {shown(key)}: {exc.reason}") from exc
+        raise Mismatch(f"key {shown(key)}: {exc.text}") from exc
 
 
 def _require_spread(keys: Collection[Any]) -> None:
@@ -201,25 +192,26 @@ def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
 def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
     try:
         return _walk(value, type_, exact=exact)
-    except Mismatch as exc:
-        raise Mismatch(exc.reason, (named(step), *exc.path)) from exc
+    except Mismatch as error:
+        error.under(f".{named(step)}")
+        raise
 
 
 def _read_lacking(value: Any, type_: Any) -> Any:
     """Read a scalar that JSON lacks from one that it has."""
-    if _is_enum(type_):
+    if is_enum(type_):
         values = [member.value for member in type_]
         return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
     kind = type(value)
     is_number = type_ is Decimal and kind in (int, float, WrittenFloat)
-    if is_number or (kind is str and type_ in scalars.LACKING):
+    if is_number or (kind is str and type_ in scalar_texts.LACKING):
         return _read(value, type_)
     raise _mismatch(value, type_)
 
 
 def _read(value: Any, type_: Any) -> Any:
     try:
-        return scalars.read(value if isinstance(value, str) else _written(value), type_)
+        return scalar_texts.read(value if isinstance(value, str) else _written(value), type_)
     except ValueError as exc:
         raise _mismatch(value, type_) from exc
 
@@ -254,10 +246,6 @@ def _mismatch(value: Any, type_: Any) -> Mismatch:
 
 
 def _expected(type_: Any) -> str:
-    if _is_enum(type_):
+    if is_enum(type_):
         return f"{describe(type_)} ({' or '.join(repr(member.value) for member in type_)})"
-    return scalars.FORMS.get(type_) or describe(type_)
-
-
-def _is_enum(type_: Any) -> bool:
-    return isinstance(type_, type) and issubclass(type_, Enum)
+    return scalar_texts.FORMS.get(type_) or describe(type_)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.config import conversion, json_file
 from sf_actors.errors import ConfigError, DefinitionError
+from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.types import canonical
 from sf_actors.wording import named, nearest, shown
 
@@ -109,7 +110,7 @@ class ConfigModel:
         for key, (value, reads) in _entries(source).items():
             try:
                 config[key] = reads(value, self._types.get(key, Any))
-            except conversion.Mismatch:
+            except Mismatch:
                 config[key] = json_file.plain(value)
             except RecursionError as exc:
                 raise ConfigError(f"{source.where}: {key!r} is nested too deep") from exc
@@ -147,7 +148,7 @@ class ConfigModel:
         for key, value in config.items():
             try:
                 checked[key] = conversion.confirm(value, self._types[key])
-            except conversion.Mismatch as exc:
+            except Mismatch as exc:
                 raise ConfigError(origin.blame(key, value, self._types[key], exc)) from exc
         return checked
 
@@ -166,7 +167,7 @@ class _Origin:
             return f"--{named(key)}" if key in _texts(self.source) else self.source.where
         return self._hook
 
-    def blame(self, key: str, value: object, type_: Any, found: conversion.Mismatch) -> str:
+    def blame(self, key: str, value: object, type_: Any, found: Mismatch) -> str:
         """Return the message for a value that does not have its type.
 
         A value that came from outside is read once more: how it failed then says more than that
@@ -176,10 +177,9 @@ class _Origin:
             given, reads = _entries(self.source)[key]
             try:
                 reads(given, type_)
-            except conversion.Mismatch as exc:
+            except Mismatch as exc:
                 found = exc
-        path = ".".join((key, *found.path))
-        return f"{self.place(key, value)}: {path!r}: {found.reason}"
+        return f"{self.place(key, value)}: {key + found.path!r}: {found.text}"
 
     def _is_untouched(self, key: str, value: object) -> bool:
         came = self._model.convert(self.source)

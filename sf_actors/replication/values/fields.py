@@ -13,12 +13,13 @@ from sf_actors.replication.values.frozen import View
 from sf_actors.replication.values.patch import with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
-from sf_actors.schema.at_once import delta_decoder
+from sf_actors.schema.one_pass import delta_decoder
 from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.memory import BYTES_PER_BYTE_IN_PIECES, FREE_MEMORY
+from sf_actors.wire.msgpack import EMPTY_MAP, map_header
 from sf_actors.wording import cut, shown
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
     from sf_actors.wire.messages import Cut
 
-#: The start of ``{'state': …}`` as MessagePack, for models whose only field is `state`.
-_STATE_PREFIX = b"\x81\xa5state"
-
-_NO_FIELDS = b"\x80"
+#: The start of ``{'state': …}`` as MessagePack, for models whose one field is `state`.
+_STATE_PREFIX = map_header(1) + encode("state")
 
 _MISSING: Any = object()
 
@@ -133,7 +132,7 @@ class StateFields:
         raw = encode(fields)
         typed = schema.decoded(raw)
         if self._is_single:
-            raw = raw[len(_STATE_PREFIX) :] if fields else _NO_FIELDS
+            raw = raw[len(_STATE_PREFIX) :] if fields else EMPTY_MAP
         return Update(raw, typed, is_snapshot, number, None)
 
     def decoded(
@@ -249,8 +248,8 @@ class StateFields:
         if not self._is_single:
             return raw
         content = bytes(raw)
-        # a record is complete or absent, so an empty one means absent
-        return content if self._is_record and content == _NO_FIELDS else _STATE_PREFIX + content
+        # a record is there or it is not: an empty one stands for none
+        return content if self._is_record and content == EMPTY_MAP else _STATE_PREFIX + content
 
     def _parted(self, args: Any) -> tuple[dict[Any, Any], bool, int | None]:
         """Return the value's fields, `is_snapshot`, and the caller's number if there is one."""

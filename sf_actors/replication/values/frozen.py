@@ -9,12 +9,10 @@ as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sf_actors.replication.values.persistent_map import Map, map_of
+from sf_actors.schema.scalars import SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +49,7 @@ class View(Mapping[Any, Any]):
         self._map = frozen
 
     def __getitem__(self, key: Any) -> Any:
-        return shown(self._map[key])
+        return viewed(self._map[key])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._map)
@@ -65,7 +63,7 @@ class View(Mapping[Any, Any]):
     def get(self, key: Any, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
         found = self._map.get(key, _ABSENT)
-        return default if found is _ABSENT else shown(found)
+        return default if found is _ABSENT else viewed(found)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
@@ -115,8 +113,8 @@ def thaw(frozen: Any) -> Any:
     return thawer(frozen) if thawer is not None else frozen
 
 
-def shown(frozen: Any) -> Any:
-    """Return a frozen value as users see it: a `View`, a fresh list or set, or the scalar."""
+def viewed(frozen: Any) -> Any:
+    """Return what a user sees of a frozen value: a `View`, a fresh list or set, or the scalar."""
     return View(frozen) if type(frozen) is Map else thaw(frozen)
 
 
@@ -126,10 +124,6 @@ def same(frozen: Any, other: Any) -> bool:
 
 
 _ABSENT = object()
-
-SCALARS = frozenset(
-    {type(None), bool, int, float, str, bytes, Decimal, UUID, datetime, date, time, timedelta}
-)
 
 
 def _freeze_mapping(value: Mapping[Any, Any]) -> Map[Any, Any]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.values.frozen import SCALARS, freeze
+from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY, Map, map_of
 from sf_actors.schema.collisions import ChosenKeys
+from sf_actors.schema.scalars import SCALARS
 from sf_actors.schema.shape import Leaf, Open, Record, Table
 from sf_actors.wording import cut, named, nearest, shown
 
@@ -49,24 +50,21 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
         mapping the same hash
     """
     try:
-        return _merged(value, patch, shape)
+        if len(patch) == 1:
+            [(name, change)] = patch.items()
+            if name in shape.tables and type(change) is dict and len(change) == 1:
+                # what most deltas are: one item of one table
+                [(key, item)] = change.items()
+                held = value.get(name)
+                if type(held) is not Map:
+                    held = EMPTY
+                if item is None:
+                    return value.set(name, held.without(key))
+                frozen = item if type(item) in SCALARS else freeze(item)
+                return value.set(name, held.set(key, frozen))
+        return _merge_record(value, patch, shape)
     except ChosenKeys as chosen:
         raise PatchRefused(str(chosen)) from None
-
-
-def _merged(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
-    if len(patch) == 1:
-        [(name, change)] = patch.items()
-        if name in shape.tables and type(change) is dict and len(change) == 1:
-            # the most common delta: one item of one table
-            [(key, item)] = change.items()
-            held = value.get(name)
-            if type(held) is not Map:
-                held = EMPTY
-            if item is None:
-                return value.set(name, held.without(key))
-            return value.set(name, held.set(key, item if type(item) in SCALARS else freeze(item)))
-    return _merge_record(value, patch, shape)
 
 
 def merge_open(value: Any, patch: Any) -> Any:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 KEPT: Final = 256
-"""Patches that are kept before they are merged; with so many, a read still takes at most 1 ms."""
+"""Patches that are kept before they are merged: so few that who looks at a value hardly waits."""
 
 FEW: Final = 8
 """Most items that a kept patch may change."""
@@ -51,6 +51,16 @@ class PendingPatches:
         self._value = value
         if self._count:
             self._forget_changes()
+
+    def merge(self, patch: Mapping[str, Any]) -> Map[str, Any]:
+        """Merge a patch at once, behind those that are kept, and return the value; HOT.
+
+        :raises PatchRefused: it does not fit; nothing has changed
+        """
+        if self._count:
+            self._merge()
+        self._value = merge(self._value, patch, self._shape)
+        return self._value
 
     def _forget_changes(self) -> None:
         #: pending changes by table, and the number of patches they come from

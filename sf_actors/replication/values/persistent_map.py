@@ -4,11 +4,12 @@ Up to `WIDTH` items are one dict. Above that, a node is a list of `FAN_OUT` node
 bits of the key's hash per level, and the leaves are dicts again. Changing a key copies its leaf and
 the nodes above it, O(log n); all other nodes are shared with the old map.
 
-The leaves are wide because CPython's garbage collector stops the whole process while it traverses
-the objects it tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself.
-So a million keys make only a thousand lists to traverse. `immutables.Map`, a tree with a node for
-every few items, has 650,000 nodes, and a collection takes some 0.3 s. (From Python 3.13 on, each
-Decimal is tracked itself.)
+The leaves are wide because CPython's collector stops the whole process while it looks at what it
+tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself, so that at a
+million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
+few items, has hundreds of thousands, and a collection stops the process for long; those of `rpds`
+are not tracked either, but slower to change and far slower to walk through. (From Python 3.13 on,
+each Decimal is tracked itself, wherever it is.)
 
 Keys with the same hash stay together in one leaf (a crowd), and each change copies all of it. Many
 such keys do not occur by chance but in attacks: a crowd that is too large is refused.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
 
 RUN: Final = 1_000
-"""Items of a run, at any depth; packing or reading them takes about a millisecond."""
+"""Items of a run, however deep they lie: so few that nobody waits while they are packed or read."""
 
 LARGE: Final = 10_000
 """Items of an update, at any depth, from which on it is packed and read in pieces."""
@@ -138,5 +138,5 @@ def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
         raise ValueError(f"expected {cut.count} items in {cut.end - cut.start} bytes")
     parts: list[bytes | memoryview] = []
     for key in cut.path:
-        parts += (b"\x81", key)
+        parts += (map_header(1), key)
     return b"".join((*parts, map_header(cut.count), raw[cut.start : cut.end]))

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from sf_actors.definition.config import conversion
-from sf_actors.definition.config.conversion import Mismatch
+from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.types import canonical
 
 
@@ -282,7 +282,7 @@ def test_what_only_looks_like_its_type_is_not_confirmed(type_: object, value: ob
 def test_a_mismatch_says_where_inside_the_value_it_is() -> None:
     with pytest.raises(Mismatch) as caught:
         confirmed({str: [int]}, {"a": [1, "x"]})
-    assert str(caught.value) == "at 'a.1': expected int, got str 'x'"
+    assert (caught.value.path, str(caught.value)) == (".a.1", "expected int, got str 'x'")
 
 
 def test_an_unknown_field_of_a_record_names_the_nearest() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sf_actors.replication.values.frozen import FrozenList, View, freeze, same, shown, thaw
+from sf_actors.replication.values.frozen import FrozenList, View, freeze, same, thaw, viewed
 from sf_actors.replication.values.persistent_map import Map
 
 _scalars = (
@@ -166,8 +166,8 @@ def test_a_view_is_frozen_at_no_cost() -> None:
 
 def test_a_view_of_ten_thousand_keys_copies_none_of_them() -> None:
     frozen = freeze({"table": {key: key for key in range(10_000)}})
-    assert shown(frozen)._map is frozen
-    assert shown(frozen)["table"]._map is frozen["table"]
+    assert viewed(frozen)._map is frozen
+    assert viewed(frozen)["table"]._map is frozen["table"]
 
 
 def test_subclasses_of_containers_are_frozen_like_them() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sf_actors.replication.values import pending as held
 from sf_actors.replication.values.frozen import View
-from sf_actors.replication.values.patch import merge
+from sf_actors.replication.values.patch import PatchRefused, merge
 from sf_actors.replication.values.pending import FEW, KEPT, PendingPatches
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.schema.shape import Leaf, Record, Table
@@ -33,7 +33,7 @@ def test_the_value_is_the_fold_of_all_changes_whenever_it_is_looked_at(
         for patch, is_looked_at in updates:
             folded = merge(folded, patch, BOOK)
             if not book.keep(patch):
-                book.replace(merge(book.value, patch, BOOK))
+                assert book.merge(patch) == folded
             assert not is_looked_at or book.value == folded
     assert book.value == folded
 
@@ -71,6 +71,14 @@ def test_what_might_be_refused_or_is_large_is_not_kept(patch: dict[str, Any]) ->
     book = PendingPatches(BOOK)
     assert not book.keep(patch)
     assert book.value is EMPTY
+
+
+def test_a_patch_that_is_refused_changes_nothing() -> None:
+    book = PendingPatches(BOOK)
+    book.keep({"bids": {1: 1}})
+    with pytest.raises(PatchRefused):
+        book.merge({"bids": None})
+    assert View(book.value) == {"bids": {1: 1}}
 
 
 def test_another_value_has_nothing_of_the_changes_before_it() -> None:

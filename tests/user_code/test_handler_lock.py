@@ -1,4 +1,4 @@
-"""The turn: one call at a time, none overtakes another."""
+"""The handler lock: one call at a time, none overtakes another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.user_code.handler_lock import Call, HandlerLock
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
-from sf_actors.user_code.turn import Call, HandlerLock
-from tests.support.models import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     import pytest
@@ -31,13 +31,24 @@ def call(handler: Any, workflow_id: object = None) -> Noted:
     return Noted(handler, {}, label="it", counters=Counters(), workflow_id=workflow_id)
 
 
-def turn(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
+def handler_lock(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
     errors: list[BaseException] = []
 
     def note(_call: Call, error: BaseException) -> None:
         errors.append(error)
 
     return HandlerLock(offered=lambda pinned: (pinned,), on_error=note, **options), errors
+
+
+def try_run(ours: HandlerLock, call: Call) -> bool:
+    """Run a call as who brings it does: at once, if none runs and none waits."""
+    if not ours.try_acquire():
+        return False
+    try:
+        ours.run(call)
+    finally:
+        ours.release()
+    return True
 
 
 def always() -> bool:
@@ -53,7 +64,7 @@ def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_the
         def leave_behind(self) -> None:
             told.append(self)
 
-    ours, _ = turn()
+    ours, _ = handler_lock()
     entered, may_return = threading.Event(), threading.Event()
 
     def stuck(_args: Any, _pinned: Any) -> None:
@@ -67,7 +78,7 @@ def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_the
 
     def run_until_left_behind() -> None:
         with suppress(LeftBehind):
-            ours.try_run(given_up)
+            try_run(ours, given_up)
 
     thread = threading.Thread(target=run_until_left_behind)
     leave_behind = UserCode.leave_behind
@@ -88,35 +99,35 @@ def test_the_call_that_was_given_up_is_told_although_another_has_the_turn_by_the
 
 
 def test_a_call_runs_at_once_when_none_runs_and_none_waits() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: 5)
 
-    assert ours.try_run(noted)
+    assert try_run(ours, noted)
     assert noted.result == 5
     assert (ours.handled, ours.failed) == (1, 0)
 
 
 def test_a_call_does_not_run_within_another() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     inner = call(lambda args, pinned: None)
-    outer = call(lambda args, pinned: ours.try_run(inner))
+    outer = call(lambda args, pinned: try_run(ours, inner))
 
-    ours.try_run(outer)
+    try_run(ours, outer)
 
     assert outer.result is False
 
 
 def test_a_call_does_not_overtake_one_that_waits() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     ours.enqueue()
 
-    assert not ours.try_run(call(lambda args, pinned: None))
+    assert not try_run(ours, call(lambda args, pinned: None))
     ours.run_queued(call(lambda args, pinned: None), always)
-    assert ours.try_run(call(lambda args, pinned: None))
+    assert try_run(ours, call(lambda args, pinned: None))
 
 
 def test_a_queued_call_that_was_cancelled_does_not_run() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: 5)
     ours.run_queued(noted, lambda: False)
 
@@ -125,21 +136,21 @@ def test_a_queued_call_that_was_cancelled_does_not_run() -> None:
 
 
 def test_what_a_handler_raises_is_told_and_the_turn_goes_on() -> None:
-    ours, errors = turn()
+    ours, errors = handler_lock()
     noted = call(lambda args, pinned: 1 / 0)
 
-    assert ours.try_run(noted)
+    assert try_run(ours, noted)
 
     assert isinstance(noted.error, ZeroDivisionError)
     assert errors == [noted.error]
     assert (ours.handled, ours.failed, noted.counters.failed) == (0, 1, 1)
-    assert ours.try_run(call(lambda args, pinned: None))
+    assert try_run(ours, call(lambda args, pinned: None))
 
 
 def test_the_workflow_id_is_there_during_the_call_and_gone_afterwards() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     noted = call(lambda args, pinned: WORKFLOW_ID.get(), workflow_id="w")
-    ours.try_run(noted)
+    try_run(ours, noted)
 
     assert noted.result == "w"
     assert WORKFLOW_ID.get() is None
@@ -147,7 +158,7 @@ def test_the_workflow_id_is_there_during_the_call_and_gone_afterwards() -> None:
 
 def test_a_handler_that_starts_another_service_keeps_its_workflow_id() -> None:
     """The other one's `init_function` runs in the same thread."""
-    ours, others = turn()[0], turn()[0]
+    ours, others = handler_lock()[0], handler_lock()[0]
     init = call(lambda args, pinned: WORKFLOW_ID.get())
 
     def handler(_args: Any, _pinned: Any) -> object:
@@ -155,39 +166,39 @@ def test_a_handler_that_starts_another_service_keeps_its_workflow_id() -> None:
         return WORKFLOW_ID.get()
 
     noted = call(handler, workflow_id="w")
-    ours.try_run(noted)
+    try_run(ours, noted)
 
     assert (init.result, noted.result) == (None, "w")
 
 
 def test_calls_keep_their_least_pause() -> None:
-    ours, _ = turn(least_pause_s=0.05)
+    ours, _ = handler_lock(least_pause_s=0.05)
     started = monotonic()
     for _ in range(3):
-        ours.try_run(call(lambda args, pinned: None))
+        try_run(ours, call(lambda args, pinned: None))
 
     assert monotonic() - started >= 0.1
 
 
 def test_a_stop_ends_the_pause() -> None:
-    ours, _ = turn(least_pause_s=60)
-    ours.try_run(call(lambda args, pinned: None))
+    ours, _ = handler_lock(least_pause_s=60)
+    try_run(ours, call(lambda args, pinned: None))
     ours.hurry()
     started = monotonic()
-    ours.try_run(call(lambda args, pinned: None))
+    try_run(ours, call(lambda args, pinned: None))
 
     assert monotonic() - started < PATIENCE_S
 
 
 def test_to_wait_for_the_turn_ends_at_the_deadline() -> None:
-    ours, _ = turn()
+    ours, _ = handler_lock()
     inside, may_go = threading.Event(), threading.Event()
 
     def hold(args: Any, pinned: Any) -> None:
         inside.set()
         may_go.wait(PATIENCE_S)
 
-    thread = threading.Thread(target=ours.try_run, args=(call(hold),))
+    thread = threading.Thread(target=try_run, args=(ours, call(hold)))
     thread.start()
     assert inside.wait(PATIENCE_S)
 

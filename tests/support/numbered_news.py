@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.testing import running
 from tests.support.bare_sockets import packed
-from tests.support.models import PATIENCE_S, Sender, at, into, publisher, service, subscriber, until
+from tests.support.models import Sender, at, into, publisher, service, subscriber
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

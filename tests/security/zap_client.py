@@ -18,7 +18,7 @@ class Asker:
     """Asks as libzmq does, over a socket of the service's own context."""
 
     def __init__(self, service: Service) -> None:
-        context = service._run.state.world.transport.context  # type: ignore[union-attr]
+        context = service._run.state.run_context.transport.context  # type: ignore[union-attr]
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.connect(ZAP_ADDRESS)

@@ -11,10 +11,10 @@ import pytest
 import zmq
 
 from sf_actors.connections import shared_connection
-from sf_actors.connections.shared_connection import Call
+from sf_actors.connections.shared_connection import SharedCall
 from tests.support.bare_sockets import PATIENCE_MS
-from tests.support.models import PATIENCE_S, until
 from tests.support.shared_connections import SHORT_S, Shared, on_its_way
+from tests.support.waiting import PATIENCE_S, until
 
 
 def test_the_others_get_their_replies_after_the_leader_has_left(shared: Shared) -> None:
@@ -44,7 +44,7 @@ def test_a_caller_that_comes_late_lets_all_go_and_else_the_next(
 ) -> None:
     connection = shared.connection
     first = on_its_way(connection)
-    others = [Call(name) for name in (b"a", b"b", b"c")]
+    others = [SharedCall(name) for name in (b"a", b"b", b"c")]
     connection._ready.extend(others)
     # the future: a processor that is busy meanwhile does not make it late
     first.opened_at = monotonic() + PATIENCE_S if not late_s else monotonic() - late_s
@@ -52,7 +52,7 @@ def test_a_caller_that_comes_late_lets_all_go_and_else_the_next(
 
     assert [call.gate.locked() for call in others] == [False] * opened + [True] * (3 - opened)
     assert [call.may_go for call in others] == [True] * opened + [False] * (3 - opened)
-    assert connection._turn is others[opened - 1]
+    assert connection._holder is others[opened - 1]
     for call in others[opened - 1 :]:
         call.opened_at = monotonic() + PATIENCE_S
         connection._leave(call)
@@ -63,7 +63,7 @@ def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared
     first = on_its_way(connection)
     call = shared.begin(b"a")
     connection._leave(first)
-    assert connection._turn is call
+    assert connection._holder is call
     assert not call.may_go
     with connection._lock:
         connection._send_held_back()
@@ -74,7 +74,7 @@ def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared
     while other[1] in connection._waiting:
         connection._lead(PATIENCE_S)
     assert shared.outcome(1) == {b"b": b"b"}
-    until(lambda: connection._turn is call, "the turn")
+    until(lambda: connection._holder is call, "the baton")
     shared.router.send_multipart(one)
     while not call.may_go:
         connection._lead(PATIENCE_S)
@@ -84,7 +84,7 @@ def test_a_caller_may_be_made_the_leader_again_before_it_has_come_to_wait(shared
 
 def test_an_interrupt_of_the_leader_leaves_the_others_alone(shared: Shared) -> None:
     def interrupt() -> None:
-        until(lambda: shared.connection._turn is not None, "the leader")
+        until(lambda: shared.connection._holder is not None, "the leader")
         shared.start(b"other")
         shared.received(2)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -125,7 +125,7 @@ def test_a_refused_send_leaves_no_reply_unseen(
         def poll(timeout_ms: int) -> list[tuple[int, int]]:
             shared.router.send_multipart(request)
             monkeypatch.setattr(connection, "_send", refused)
-            other = Call(b"other")
+            other = SharedCall(b"other")
             with pytest.raises(zmq.Again):
                 connection._begin(other, b"refused")
             connection._leave(other)
@@ -146,10 +146,10 @@ def test_a_caller_with_an_open_gate_does_not_leave_with_a_turn_that_is_still_to_
 ) -> None:
     connection = shared.connection
     begin = connection._begin
-    begun: list[Call] = []
+    begun: list[SharedCall] = []
     read = threading.Event()
 
-    def begin_and_wait(call: Call, frame: bytes) -> None:
+    def begin_and_wait(call: SharedCall, frame: bytes) -> None:
         begin(call, frame)
         # as one that was to lead, and did so before it came to wait
         call.gate.release()
@@ -193,7 +193,7 @@ def test_an_interrupt_while_a_request_is_sent_leaves_the_others_a_leader(
     monkeypatch.setattr(connection, "_send", interrupted)
     with pytest.raises(KeyboardInterrupt):
         shared.ask(b"interrupted")
-    assert connection._turn is None
+    assert connection._holder is None
     shared.start(b"next")
     (request,) = shared.received(1)
     shared.router.send_multipart(request)
@@ -211,7 +211,7 @@ def test_an_error_while_requests_of_others_are_sent_is_theirs(
         shared.start(frame)
     until(lambda: len(connection._held_back) == 3, "the requests")
     connection._leave(leaving)
-    assert connection._turn is leader
+    assert connection._holder is leader
 
     def broken(*_: object) -> None:
         raise zmq.ContextTerminated
@@ -221,7 +221,7 @@ def test_an_error_while_requests_of_others_are_sent_is_theirs(
         connection._lead(PATIENCE_S)
     assert shared.outcome(3) == dict.fromkeys((b"a", b"b", b"c"), zmq.ContextTerminated)
     shared.router.send_multipart(request)
-    until(lambda: connection._turn is leader, "the turn")
+    until(lambda: connection._holder is leader, "the baton")
     connection._lead(PATIENCE_S)
     connection._leave(leader)
     assert leader.reply == b"leader"
@@ -263,7 +263,7 @@ def test_an_interrupt_after_the_turn_was_passed_on_wakes_who_has_it(
     with monkeypatch.context() as patched:
         patched.setattr(shared_connection, "_open", lambda _: None)  # it comes before this
         connection._leave(leader)
-    assert connection._turn is not None
+    assert connection._holder is not None
     connection._leave(leader)
     for request in requests:
         shared.router.send_multipart(request)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from sf_actors.schema.types import NOTHING
+from sf_actors.schema.scalars import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ FORMS = {
 
 
 def read(text: str, type_: Any) -> Any:
-    """Read a text as one of the scalar types of models (`TEXT_TYPES`).
+    """Read a text as one of the scalar types of models (`SCALARS`).
 
     :raises ValueError: it cannot be read
     """
@@ -95,5 +95,3 @@ _READERS: dict[Any, Callable[[str], Any]] = _LACKING_READERS | {
 
 LACKING = frozenset(_LACKING_READERS)
 """The scalar types that JSON has no values of."""
-TEXT_TYPES = frozenset(_READERS)
-"""The types that `read` can read."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sf_actors.errors import MessageError
-from sf_actors.schema.at_once import (
+from sf_actors.schema.one_pass import (
     delta_decoder,
     published_decoder,
     reply_decoder,
@@ -114,7 +114,7 @@ def test_what_a_signal_handler_raises_while_a_reply_is_decoded_reaches_the_calle
     def ring(_frame: bytes) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr("sf_actors.schema.at_once._decoder", lambda *_: ring)
+    monkeypatch.setattr("sf_actors.schema.one_pass._decoder", lambda *_: ring)
     with pytest.raises(TimeoutError):
         reply_decoder(SCHEMA)(encode_reply({"n": 1, "price": Decimal(1)}, "w"))
 

@@ -1,4 +1,4 @@
-"""What is lost by the full queue of a subscriber: it is counted, and nobody else waits for it."""
+"""A publishing socket: its epochs, when it looks, and what the full queue of a subscriber loses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 import zmq
 
 from sf_actors.counters import Counters
-from sf_actors.sockets.broadcast import send_to_who_has_room
+from sf_actors.sockets.publishing_socket import PublishingSocket, send_to_who_has_room
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import PATIENCE_S, Sender, at, counters, publisher, service, until
+from tests.support.models import Sender, at, counters, publisher, service
 from tests.support.state_pair import leading, model
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,3 +102,35 @@ def came(sub: Any) -> bytes | None:
         return bytes(sub.recv())
     except zmq.Again:
         return None
+
+
+def socket_that_looks(look: Callable[[float], None]) -> PublishingSocket:
+    creation = {"topic": None, "max_message_bytes": 10, "is_x_pub": False}
+    log: Any = None
+    return PublishingSocket(creation, Counters("dropped"), log, where="here", look=look)
+
+
+def test_each_socket_is_another_epoch() -> None:
+    out = socket_that_looks(lambda now: None)
+    epochs = [out.epoch]
+    for _ in range(2):
+        with bare(zmq.XPUB) as socket:
+            out.attach(socket)
+            epochs.append(out.epoch)
+
+    assert len(set(epochs)) == 3
+
+
+def test_a_send_looks_for_subscriptions_when_that_is_due() -> None:
+    looks: list[str] = []
+    out = socket_that_looks(lambda now: looks.append("look"))
+    out.send(b"no socket is there")
+    assert looks == []
+    with bare(zmq.XPUB) as socket:
+        out.attach(socket)
+        out.send(b"frame")
+        assert looks == ["look"]
+        out.look_at = float("inf")
+        out.send(b"frame")
+
+    assert looks == ["look"]

@@ -1,8 +1,7 @@
-"""Whose turn it is to run user code: one call at a time, in the order in which calls came.
+"""The right to run user code: one call at a time, in the order in which calls came.
 
-A call runs at once in the thread that brings it when no other runs and none waits, which saves
-the way to another thread and back; else it queues at the router. A counter of what is queued
-decides, so no call overtakes another.
+Who brings a call may take the lock at once when no other call runs and none waits; else the call
+queues at the router. A counter of what is queued decides, so no call overtakes another.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 class Call:
     """One call of a handler: what comes in, and what is to happen with what comes out.
 
-    Subclasses override `complete`, which runs in the turn, right after the handler: what the
+    Subclasses override `complete`, which runs under the lock, right after the handler: what the
     handler returned is read before other user code can change it.
     """
 
@@ -54,10 +53,10 @@ class Call:
         self.pinned = pinned
 
     def complete(self, result: Any, error: BaseException | None) -> None:
-        """Take what the handler returned or raised; runs in the turn."""
+        """Take what the handler returned or raised; runs under the lock."""
 
     def settle(self) -> None:
-        """Say that the call is over, after the turn was given back; runs in the router's thread."""
+        """Say that the call is over, after the lock was given back; runs in the router's thread."""
 
     def cancel(self) -> None:
         """Take that the call will never run, since the service stops."""
@@ -93,7 +92,7 @@ class HandlerLock:
     :param least_pause_s: least time between two calls, in seconds
     :param offered: gives the arguments of a handler after `args`: to_send, states, config
     :param on_error: told each exception that user code raised, with its call
-    :param shield: that of the `to_send` which the handlers get
+    :param interrupt_guard: that of the `to_send` which the handlers get
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class HandlerLock:
         offered: Callable[[Mapping[str, Any] | None], tuple[Any, ...]],
         on_error: Callable[[Call, BaseException], None],
         least_pause_s: float = 0.0,
-        shield: InterruptGuard | None = None,
+        interrupt_guard: InterruptGuard | None = None,
     ) -> None:
         self._offered = offered
         #: what `offered` gives, where it gives every call the same
@@ -110,44 +109,31 @@ class HandlerLock:
         self._on_error = on_error
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
-        self._held = threading.Lock()
+        self._lock = threading.Lock()
         self._count_lock = threading.Lock()
         self._hurry = LightEvent()
-        #: calls that wait for the turn; whoever holds it over several calls gives it back then
+        #: calls that wait for the lock; whoever holds it over several calls gives it back then
         self.queued = 0
         self.handled = 0
         self.failed = 0
-        self.user_code = UserCode(shield)
+        self.user_code = UserCode(interrupt_guard)
         #: the call that runs, or ran last
         self._running: Call | None = None
 
     def try_acquire(self) -> bool:
-        """Take the turn, if no call runs and none waits; any thread. HOT.
+        """Take the lock, if no call runs and none waits; any thread. HOT.
 
         :returns: whether it was taken: then `run` calls, and `release` it
         """
-        return not self.queued and self._held.acquire(blocking=False)
+        return not self.queued and self._lock.acquire(blocking=False)
 
     def release(self) -> None:
-        """Let others have the turn and end its calls' workflow; in the thread that has it."""
+        """Let others have the lock and end its calls' workflow; in the thread that has it."""
         WORKFLOW_ID.set(None)
-        self._held.release()
-
-    def try_run(self, call: Call) -> bool:
-        """Run a call at once, if none runs and none waits; any thread.
-
-        :returns: False when the call has to queue
-        """
-        if not self.try_acquire():
-            return False
-        try:
-            self.run(call)
-        finally:
-            self.release()
-        return True
+        self._lock.release()
 
     def run(self, call: Call) -> None:
-        """Run a call; in the thread that has the turn. HOT."""
+        """Run a call; in the thread that has the lock. HOT."""
         if self._least_pause_s:
             self._hurry.wait(max(0.0, self._not_before - monotonic()))
         WORKFLOW_ID.set(call.workflow_id)
@@ -170,10 +156,10 @@ class HandlerLock:
             self._not_before = monotonic() + self._least_pause_s
 
     def _acquire(self, timeout_s: float) -> bool:
-        """Wait for the turn, and be counted meanwhile, so that nobody keeps it for a next call."""
+        """Wait for the lock, and be counted meanwhile, so that nobody keeps it for a next call."""
         self.enqueue()
         try:
-            return self._held.acquire(timeout=timeout_s)
+            return self._lock.acquire(timeout=timeout_s)
         finally:
             self.dequeue()
 
@@ -188,23 +174,23 @@ class HandlerLock:
             self.queued -= 1
 
     def run_queued(self, call: Call, claim: Callable[[], bool]) -> None:
-        """Run a call that was queued; waits for the turn, in the router's thread.
+        """Run a call that was queued; waits for the lock, in the router's thread.
 
-        :param claim: asked once the turn is there; False: the call was cancelled meanwhile
+        :param claim: asked once the lock is there; False: the call was cancelled meanwhile
         """
-        self._held.acquire()
+        self._lock.acquire()
         try:
             if claim():
-                # with the turn held: whoever sees zero from now on still comes after this call
+                # with the lock held: whoever sees zero from now on still comes after this call
                 self.dequeue()
                 self.run(call)
         finally:
             self.release()
 
     def run_here(self, call: Call, *, timeout_s: float = -1) -> bool:
-        """Run a call in this thread, waiting for the turn.
+        """Run a call in this thread, waiting for the lock.
 
-        :returns: False when the turn did not come in time
+        :returns: False when the lock did not come in time
         """
         # that of a handler of another service, if it starts this one
         outer = WORKFLOW_ID.get()
@@ -218,13 +204,13 @@ class HandlerLock:
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:
-        """Wait until no user code runs in a turn; any thread that has not the turn itself.
+        """Wait until no user code runs under the lock; any thread that does not have it itself.
 
         :returns: False when it still runs after the time
         """
         if not self._acquire(timeout_s):
             return False
-        self._held.release()
+        self._lock.release()
         return True
 
     def leave_behind(self) -> int | None:
@@ -235,7 +221,7 @@ class HandlerLock:
         running: Call | None = None
 
         def is_meant() -> bool:
-            # asked while it cannot end: right afterwards another may have the turn
+            # asked while it cannot end: right afterwards another may have the lock
             nonlocal running
             running = self._running
             return running is not None and running.reports

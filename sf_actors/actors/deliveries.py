@@ -1,0 +1,158 @@
+"""The calls that an actor brings: each runs at once in the actor's thread, or queues at the router.
+
+A call runs at once when no other runs and none waits, which saves the way to another thread and
+back. When too many queue, the socket that brings them is left unread until there is room.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.counters import Backlog
+from sf_actors.user_code.handler_lock import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.inbox import SocketSource
+    from sf_actors.actors.socket_actor import SocketActor
+
+
+class ResumeReading:
+    """Enough of what was read is handled: read on."""
+
+
+class Delivery(Call):
+    """One message or update on its way through the handler."""
+
+    __slots__ = ("deliveries",)
+
+    def __init__(self, deliveries: Deliveries, label: str) -> None:
+        super().__init__(deliveries.deliver, None, label=label, counters=deliveries.counters)
+        self.deliveries = deliveries
+
+    def settle(self) -> None:
+        """Count it; runs in the router's thread."""
+        self.deliveries.finish()
+
+    def cancel(self) -> None:
+        """Count what the stop left unhandled."""
+        self.counters.drop("stopped")
+        self.deliveries.backlog.cancel()
+
+    def leave_behind(self) -> None:
+        """Count what the stop did not wait for."""
+        self.counters.drop("stopped")
+
+
+class Deliveries:
+    """What an actor has handled, one call at a time and in the order in which it came.
+
+    Everything but `finish` is for the thread of the actor.
+
+    :param source: what is read no further while `high_water_mark` calls wait
+    :param is_ready: False: calls are kept until `begin`
+    :ivar keeps_turn: the handler lock that one call had is kept for the next, until `let_go`
+    """
+
+    def __init__(
+        self, actor: SocketActor, source: SocketSource | None = None, *, is_ready: bool = True
+    ) -> None:
+        self.source = source
+        self.counters = actor.counters
+        self.backlog = self.counters.queued = Backlog()
+        self.keeps_turn = False
+        self._actor = actor
+        self._handler_lock = actor.run_context.handler_lock
+        self._router = actor.run_context.router
+        self._new_workflow_id = actor.run_context.new_workflow_id
+        self._max_queued: int = actor.model.creation["high_water_mark"]
+        self._early: list[Call] | None = None if is_ready else []
+        self._has_handler_lock = False
+        self._waits_for_room = False
+        #: the call that runs in this thread, used again for each
+        self._delivery = Delivery(self, actor.label)
+
+    def deliver(
+        self,
+        handler: Callable[..., Any],
+        args: Any,
+        workflow_id: object,
+        pinned: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have a handler called, now or when its turn comes; HOT."""
+        call = self._delivery
+        call.handler = handler
+        call.args = args
+        call.workflow_id = self._new_workflow_id() if workflow_id is None else workflow_id
+        call.pinned = pinned
+        if self.run_or_queue(call):
+            call.args = call.pinned = None
+        else:
+            self._delivery = Delivery(self, call.label)
+
+    def run_or_queue(self, call: Call) -> bool:
+        """Run a call, if no other runs and none waits, else let it wait; HOT.
+
+        :returns: whether it ran
+        """
+        turn = self._handler_lock
+        if self._has_handler_lock and turn.queued:
+            # what has queued since the call before came before this one
+            self.let_go()
+        if self._early is not None:
+            self._early.append(call)
+        elif self._has_handler_lock or (not self._are_waiting() and turn.try_acquire()):
+            self._has_handler_lock = True
+            try:
+                turn.run(call)
+            finally:
+                if not self.keeps_turn:
+                    self._has_handler_lock = False
+                    turn.release()
+            return True
+        else:
+            self._router.enqueue(call)
+        self.backlog.bring()
+        if len(self.backlog) >= self._max_queued:
+            self._wait_for_room()
+        return False
+
+    def _are_waiting(self) -> bool:
+        # also those that ran, but whose answers are not sent: they go out in order
+        return self.backlog.brought != self.backlog.finished
+
+    def let_go(self) -> None:
+        """Release the handler lock, if it was kept, and log on one's own behalf from now on."""
+        if self._has_handler_lock:
+            self._has_handler_lock = False
+            self._handler_lock.release()
+
+    def begin(self) -> None:
+        """Have those calls handled that were kept until now."""
+        early, self._early = self._early or [], None
+        for call in early:
+            self._router.enqueue(call)
+
+    def finish(self) -> None:
+        """Take that a call that waited is over; always runs in the same thread."""
+        self.backlog.finish()
+        if self._waits_for_room:
+            self._resume_if_there_is_room()
+
+    def resume(self) -> None:
+        """Read on, unless nothing new is to be read at all."""
+        if self.source is not None and not self._actor.is_draining:
+            self._actor.inbox.resume(self.source)
+
+    def _wait_for_room(self) -> None:
+        if self.source is not None:
+            self._actor.inbox.pause(self.source)
+            self._waits_for_room = True
+            # the last one may have been over before this was known
+            self._resume_if_there_is_room()
+
+    def _resume_if_there_is_room(self) -> None:
+        if len(self.backlog) <= self._max_queued // 2:
+            self._waits_for_room = False
+            self._actor.tell(ResumeReading())

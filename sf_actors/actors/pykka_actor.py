@@ -1,0 +1,73 @@
+"""An actor as pykka makes it; the only file that touches pykka's inner parts.
+
+Each of them is named in a test, so that a version of pykka that moves one fails there by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import pykka
+from pykka._envelope import Envelope
+from pykka.messages import _ActorStop
+
+__all__ = ["Actor", "Envelope"]
+
+_STOP: Final = _ActorStop()
+
+
+class _LastInbox:
+    """An inbox that holds the end of its actor and nothing else."""
+
+    def put(self, envelope: Envelope[Any], /) -> None:
+        """Drop a message."""
+
+    def get(self) -> Envelope[Any]:
+        """Return the end."""
+        return Envelope(_STOP)
+
+    def empty(self) -> bool:
+        """Return that no message waits."""
+        return True
+
+
+class Actor(pykka.ThreadingActor):
+    """An actor of ours: a daemon thread that waits at an inbox of ours.
+
+    :cvar inbox_type: makes the inbox
+    :cvar begins_late: `start` starts no thread; `begin_loop` does
+    """
+
+    use_daemon_thread = True
+    inbox_type: ClassVar[type[Any]]
+    begins_late: ClassVar[bool] = False
+
+    @classmethod
+    def _create_actor_inbox(cls) -> Any:
+        return cls.inbox_type()
+
+    def _start_actor_loop(self) -> None:
+        if self.begins_late:
+            return
+        try:
+            super()._start_actor_loop()
+        except RuntimeError as error:
+            # the system has no thread left
+            self._stop()
+            self.not_started(error)
+
+    def not_started(self, error: RuntimeError) -> None:
+        """Take that the actor has ended before it began; in the thread that starts it."""
+        raise error
+
+    def begin_loop(self) -> None:
+        """Start the thread of an actor that begins late, once."""
+        super()._start_actor_loop()
+
+    def end_unbegun(self) -> None:
+        """End an actor whose thread was never started; runs `on_stop` in the calling thread."""
+        self._stop()
+
+    def leave_inbox(self) -> None:
+        """End after this message, and leave all others where they are; in the actor's thread."""
+        self.actor_inbox = _LastInbox()

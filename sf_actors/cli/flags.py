@@ -1,0 +1,141 @@
+"""The flags of a service's command line, as a table, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.sync.seconds import EXPECTED, is_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def text_of(text: str) -> str:
+    """Return a text that is not empty; argparse tells the error of this and those below."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a text, got an empty one")
+    return text
+
+
+def details_of(text: str) -> str:
+    """Return what callers are told of errors."""
+    if text not in {"full", "type"}:
+        raise argparse.ArgumentTypeError(f"expected full or type, got {text!r}")
+    return text
+
+
+def count_of(text: str) -> int:
+    """Return a whole number."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def seconds_of(text: str) -> float:
+    """Return a number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    # Python reads 1_0, spaces and digits of all scripts as well: mistakes, rather than numbers.
+    is_plain = text.isascii() and text.strip() == text and "_" not in text
+    if not (is_plain and is_seconds(number)):
+        raise argparse.ArgumentTypeError(f"expected {EXPECTED}, got {text!r}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag.
+
+    :ivar spelled: its names, the long one last, with underscores
+    :ivar metavar: what its value is called; empty for a flag without a value
+    :ivar read: reads its value
+    """
+
+    spelled: str
+    metavar: str
+    explain: str
+    example: str
+    read: Callable[[str], object] = text_of
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names, the long one last."""
+        return tuple(self.spelled.split())
+
+    @property
+    def long_name(self) -> str:
+        """The name that says what it is."""
+        return self.names[-1]
+
+
+FLAGS: Final = (
+    Flag("-s --service_path", "PATH", "the service file; required", "-s ./svc.py"),
+    Flag(
+        "-a --addresses_path",
+        "PATH",
+        "JSON file with the addresses of the models",
+        "-a ./addresses.json",
+    ),
+    Flag("-c --config_path", "PATH", "JSON file with the config", "-c ./config.json"),
+    Flag("-m --main_mode", "", "run the main function beside the outbound models", "-m"),
+    Flag(
+        "-cl --console_loglevel",
+        "LEVEL",
+        "DEBUG, INFO, WARNING, ERROR, CRITICAL or, for no lines, NONE (default INFO)",
+        "-cl WARNING",
+    ),
+    Flag("-f --file_loglevel", "LEVEL", "the same for the log file (default INFO)", "-f DEBUG"),
+    Flag(
+        "-l --log_path",
+        "PATH",
+        "log file; its folder is made, it is rotated hourly",
+        "-l ./logs/svc.log",
+    ),
+    Flag(
+        "-bc --backup_count",
+        "N",
+        "how many rotated log files are kept (default 24)",
+        "-bc 48",
+        count_of,
+    ),
+    Flag(
+        "-wt --service_loop_min_wait_time_s",
+        "SECONDS",
+        "least time between two handler calls (default 0)",
+        "-wt 0.01",
+        seconds_of,
+    ),
+    Flag(
+        "--stop_timeout_s",
+        "SECONDS",
+        "deadline of a graceful stop (default 10)",
+        "--stop_timeout_s 30",
+        seconds_of,
+    ),
+    Flag("--allow_inbound", "", "serve inbound models beside main, with -m", "-m --allow_inbound"),
+    Flag(
+        "--name",
+        "NAME",
+        "the service's name in its log lines (default that of the file)",
+        "--name desk-2",
+    ),
+    Flag(
+        "--keys",
+        "DIR",
+        "folder of CURVE keys: encrypt, and let in who is authorized",
+        "--keys ./keys",
+    ),
+    Flag(
+        "--error_details",
+        "full|type",
+        "what callers are told of a handler's error: its text as well, or its type alone "
+        "(default full, but beyond loopback without keys type)",
+        "--error_details type",
+        details_of,
+    ),
+)

@@ -1,0 +1,86 @@
+"""One pass over the tokens of a command line: our own flags, and the extra arguments.
+
+A flag of ours that wants a value takes the next token, unless that is a flag of ours or begins with
+``--``. Any other token that begins with ``--`` is an extra argument; the token after it is its
+value by the same rule. What is left over is an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.flags import FLAGS
+from sf_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sf_actors.cli.flags import Flag
+
+_BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
+    """Return our own flags as argparse takes them, `--long=value` each, and the extras.
+
+    :raises UsageError: a token has no place, a flag or a key is there twice, or lacks its value
+    """
+    ours: dict[str, str] = {}
+    extras: dict[str, str | bool] = {}
+    place = 0
+
+    def take_value() -> str | None:
+        nonlocal place
+        if place == len(argv) or argv[place].startswith("--") or argv[place] in _BY_NAME:
+            return None
+        place += 1
+        return argv[place - 1]
+
+    while place < len(argv):
+        token = argv[place]
+        place += 1
+        name, value = _read_name(token)
+        flag = _BY_NAME.get(name)
+        if flag is not None:
+            if flag.long_name in ours:
+                raise UsageError(f"{name}: expected once, got it twice")
+            ours[flag.long_name] = _take_ours(name, flag, value, take_value)
+        elif token.startswith("--"):
+            key = name.removeprefix("--")
+            if not key or token.startswith("---"):
+                raise UsageError(f"expected --key value, got {token!r}, which has no key")
+            if key in extras:
+                raise UsageError(f"{f'--{key}'!r}: expected once, got it twice")
+            given = take_value() if value is None else value
+            extras[key] = True if given is None else given
+        else:
+            raise UsageError(
+                f"expected a flag or --key before a value, got {token!r} on its own; "
+                "-h explains all flags"
+            )
+    return list(ours.values()), extras
+
+
+def _take_ours(
+    name: str, flag: Flag, value: str | None, take_value: Callable[[], str | None]
+) -> str:
+    if not flag.metavar:
+        if value is not None:
+            raise UsageError(f"{name}: expected no value, got {value!r}")
+        return flag.long_name
+    if value is None:
+        value = take_value()
+    if value is None:
+        raise UsageError(
+            f"{name}: expected a value ({flag.metavar}), got none; "
+            f"one that begins with -- is given as {flag.long_name}=VALUE"
+        )
+    return f"{flag.long_name}={value}"
+
+
+def _read_name(token: str) -> tuple[str, str | None]:
+    """Return a token's flag, dashes as underscores, and its value if that is joined to it."""
+    if not token.startswith("--"):
+        return token, None
+    name, equals, value = token.removeprefix("--").partition("=")
+    return f"--{name.replace('-', '_')}", value if equals else None

@@ -1,0 +1,134 @@
+"""The socket of a publisher or an out-state: used by its callers one at a time, under its lock.
+
+It has XPUB_NODROP set: a full queue fails a send, instead of losing the message without a word.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+
+from sf_actors.errors import MessageTooLarge
+from sf_actors.sockets.frames import NOBLOCK, send_frame
+from sf_actors.sockets.subscriptions import Subscriptions
+from sf_actors.wire.topic import pack
+from sf_actors.wording import over_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.counters import Counters
+    from sf_actors.log import Logger
+    from sf_actors.sockets.frames import Socket
+
+_NODROP: Final = int(zmq.XPUB_NODROP)
+
+
+class PublishingSocket:
+    """An XPUB socket with its lock, its epoch, and what its subscribers ask for.
+
+    All is for whoever holds the lock.
+
+    :param creation: the creation arguments of the model
+    :param where: the model, for messages
+    :param look: looks at what subscribers said, which comes in only where the socket is used, and
+        sets `look_at`; called after a send, with the time
+    :ivar epoch: a random number that no other start will have, another one for each socket
+    :ivar socket: None while there is none
+    :ivar look_at: when `look` is due, in seconds of `time.monotonic`
+    """
+
+    __slots__ = (
+        "_counters",
+        "_is_of_bus",
+        "_log",
+        "_look",
+        "_where",
+        "epoch",
+        "lock",
+        "look_at",
+        "max_bytes",
+        "socket",
+        "subscriptions",
+        "topic",
+    )
+
+    def __init__(
+        self,
+        creation: Mapping[str, Any],
+        counters: Counters,
+        log: Logger,
+        *,
+        where: str,
+        look: Callable[[float], None],
+    ) -> None:
+        self.lock = threading.Lock()
+        self.topic = pack(creation["topic"])
+        self.max_bytes: int = creation["max_message_bytes"]
+        self.epoch = _new_epoch()
+        self.socket: Socket | None = None
+        self.subscriptions: Subscriptions | None = None
+        self.look_at = 0.0
+        self._is_of_bus: bool = creation["is_x_pub"]
+        self._counters = counters
+        self._log = log
+        self._where = where
+        self._look = look
+
+    def attach(self, socket: Socket) -> None:
+        """Send through a socket from now on, as a new epoch."""
+        socket.setsockopt(_NODROP, 1)
+        self.subscriptions = Subscriptions(
+            socket,
+            self.topic,
+            self._counters,
+            self._log,
+            where=self._where,
+            is_of_bus=self._is_of_bus,
+        )
+        self.socket = socket
+        self.epoch = _new_epoch()
+        self.look_at = 0.0
+
+    def send(self, frame: bytes) -> None:
+        """Send to whoever subscribes, if there is a socket; HOT."""
+        socket = self.socket
+        if socket is None:
+            return
+        try:
+            send_frame(socket, frame, NOBLOCK)
+        except zmq.Again:
+            send_to_who_has_room(socket, frame, self._counters)
+        if (now := monotonic()) >= self.look_at:
+            self._look(now)
+
+    def too_large(self, noun: str, frame: bytes) -> MessageTooLarge:
+        """Return the error for a frame of more than `max_bytes`."""
+        return MessageTooLarge(over_limit(f"{self._where}: the {noun}", len(frame), self.max_bytes))
+
+
+def _new_epoch() -> int:
+    return secrets.randbits(62) + 1
+
+
+def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> None:
+    """Send what a full queue has refused, and count it if one is still full.
+
+    Runs in the thread that may use the socket. libzmq asks no full queue again before it has room,
+    so this counts the first message that one lacks.
+    """
+    # a queue may have been emptied: libzmq takes such news in once in a while, or when asked
+    socket.getsockopt(zmq.EVENTS)
+    try:
+        socket.send(frame, NOBLOCK)
+    except zmq.Again:
+        counters.drop("queue_full")
+        socket.setsockopt(_NODROP, 0)
+        try:
+            socket.send(frame, NOBLOCK)
+        finally:
+            socket.setsockopt(_NODROP, 1)

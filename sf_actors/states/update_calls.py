@@ -1,0 +1,198 @@
+"""The calls that the updates of an in-state bring: they wait apart, so that reading never waits.
+
+The actor reads and applies whatever its handlers do. When more calls wait than may, one call with
+the whole value takes their place.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.replication.values.frozen import thaw
+from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.update import Update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.replication.values.persistent_map import Map
+
+MAX_WAITING_BYTES: Final = 64 * 2**20
+"""Bytes of messages whose calls may wait."""
+
+#: How long the actor lets the router run before it reads on, in seconds. Two threads that run at
+#: the same time take the interpreter from each other with each message; short handlers are done
+#: before this is over, and others do not hold up reading.
+PATIENCE_S: Final = 0.005
+
+
+class UpdateCall(Call):
+    """One call that waits: of the handler with an update, or of `on_status` with a status.
+
+    :param fields: what the handler gets: a dict that it may change, or all fields, frozen
+    :param whole: the value right after the update, all its fields, frozen; None for a status
+    :param size: bytes of the message that brought it
+    :ivar takes_update: the handler gets the update besides its other arguments
+    """
+
+    __slots__ = ("_calls", "_fields", "size", "takes_update", "update", "whole")
+
+    def __init__(
+        self,
+        calls: UpdateCalls,
+        handler: Callable[..., Any],
+        fields: Any,
+        *,
+        workflow_id: object,
+        pinned: Mapping[str, Any] | None = None,
+        whole: Map[str, Any] | None = None,
+        update: Update | None = None,
+        size: int = 0,
+    ) -> None:
+        super().__init__(
+            handler,
+            None,
+            label=calls.label,
+            counters=calls.counters,
+            workflow_id=workflow_id,
+            pinned=pinned,
+        )
+        self._calls = calls
+        self._fields = fields
+        self.whole = whole
+        self.update = update
+        self.size = size
+
+    def become_whole(self) -> None:
+        """Stand for the updates before this one too."""
+        self._fields = self.whole
+        self.size = 0
+        if self.update is not None:
+            self.update = Update(self.update.number, self.update.epoch, is_whole=True)
+
+    def prepare(self) -> None:
+        """Make the arguments; in the router's thread, since a whole value takes long."""
+        fields = self._fields
+        self.args = thaw(fields) if self.whole is not None and type(fields) is not dict else fields
+        self._fields = self.whole = None
+        if self.update is not None:
+            # what it stands for is called with the update as well
+            function, update = self.handler, self.update
+            self.handler = lambda *offered: function(*offered, update)
+
+    def cancel(self) -> None:
+        """Count what the stop left unhandled."""
+        self.counters.drop("stopped")
+
+    def leave_behind(self) -> None:
+        """Count what the stop did not wait for."""
+        self.counters.drop("stopped")
+
+
+class UpdateCalls:
+    """The calls of one in-state that wait, in order, at most `high_water_mark` of them.
+
+    `add`, `flush` and `begin` are for the actor's thread, `next_call` for the router's, `cancel`
+    for that of the stop.
+    """
+
+    def __init__(self, actor: SocketActor) -> None:
+        self.label = actor.label
+        self.counters = actor.counters
+        #: no call yields to those of others any more
+        self.is_draining = False
+        self._handler_lock = actor.run_context.handler_lock
+        self._router = actor.run_context.router
+        self._most: int = actor.model.creation["high_water_mark"]
+        self._lock = threading.Lock()
+        self._waiting: deque[UpdateCall] = deque()
+        self._bytes = 0
+        self._has_begun = False
+        #: the router has these calls in its queue, or runs one of them
+        self._is_queued = False
+        self._are_done = LightEvent(is_set=True)
+        actor.counters.queued = self
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, call: UpdateCall) -> None:
+        """Let a call wait behind the others, or for all of them; HOT."""
+        with self._lock:
+            self._bytes += call.size
+            self._waiting.append(call)
+            if len(self._waiting) > self._most or self._bytes > MAX_WAITING_BYTES:
+                self._conflate()
+        self._handler_lock.enqueue()
+
+    def flush(self) -> None:
+        """Have the router run what waits, and let it run for a moment before reading on; HOT."""
+        if not self._has_begun or not self._waiting:
+            return
+        with self._lock:
+            if self._is_queued or not self._waiting:
+                return
+            self._is_queued = True
+            self._are_done.clear()
+        self._router.enqueue_source(self)
+        self._are_done.wait(PATIENCE_S)
+
+    def next_call(self) -> UpdateCall | None:
+        """Take the next call, or None if none waits any more; in the router's thread."""
+        with self._lock:
+            if not self._waiting:
+                self._is_queued = False
+                self._are_done.set()
+                return None
+            call = self._waiting.popleft()
+            self._bytes -= call.size
+        call.prepare()
+        return call
+
+    def begin(self) -> None:
+        """Have those calls handled that waited until now."""
+        self._has_begun = True
+        self.flush()
+
+    def drain(self) -> None:
+        """Let one call with the whole value stand for all updates that wait."""
+        with self._lock:
+            self.is_draining = True
+            self._conflate()
+        self.flush()
+
+    def cancel(self) -> int:
+        """Drop what waits; returns how many calls that were."""
+        with self._lock:
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            self._bytes = 0
+            self._is_queued = False
+            self._are_done.set()
+        for call in dropped:
+            self._handler_lock.dequeue()
+            call.cancel()
+        return len(dropped)
+
+    def _conflate(self) -> None:
+        """Let the last update that waits stand for all others; statuses keep their calls."""
+        updates = [call for call in self._waiting if call.whole is not None]
+        if len(updates) > 1:
+            last = updates[-1]
+            last.become_whole()
+            self.counters.conflated += len(updates) - 1
+        statuses = [call for call in self._waiting if call.whole is None]
+        dropped = len(updates[:-1])
+        # phases may change as often as peers like
+        while len(statuses) > self._most:
+            statuses.pop(0)
+            dropped += 1
+        kept = set(map(id, statuses)) | set(map(id, updates[-1:]))
+        self._waiting = deque(call for call in self._waiting if id(call) in kept)
+        self._bytes = sum(call.size for call in self._waiting)
+        for _ in range(dropped):
+            self._handler_lock.dequeue()

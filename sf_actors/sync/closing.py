@@ -1,0 +1,58 @@
+"""The moment from which nothing is waited for any more, for those who look, poll or are called."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sf_actors.sync.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Closing:
+    """Says once and for all that calls which wait must give up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_set = False
+        self._is_over = False
+        self._functions: list[Callable[[], None]] = []
+        self._wakeup: Wakeup | None = None
+
+    def is_set(self) -> bool:
+        """Return whether it was said; any thread."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Say it; any thread. A second time calls the functions again."""
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_set = True
+            for function in self._functions:
+                function()
+            if self._wakeup is not None:
+                self._wakeup.set()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called right after it is set, in the thread that sets it; any thread."""
+        self._functions.append(function)
+
+    @property
+    def fd(self) -> int:
+        """A descriptor that is readable once it is set; for the thread that starts the service.
+
+        There is none before somebody asks for it.
+        """
+        if self._wakeup is None:
+            self._wakeup = Wakeup()
+        return self._wakeup.fd
+
+    def close(self) -> None:
+        """Free the descriptor, when nobody polls it any more; any thread."""
+        with self._lock:
+            self._is_over = True
+            if self._wakeup is not None:
+                self._wakeup.close()

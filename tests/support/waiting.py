@@ -1,0 +1,33 @@
+"""Waiting for what nobody tells of, and how long tests wait for anything."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: How long a test waits for what is to happen, in seconds; far more than it takes.
+PATIENCE_S = 10.0
+
+
+def until(
+    condition: Callable[[], Any],
+    what: str = "what was to come about",
+    patience_s: float = PATIENCE_S,
+) -> Any:
+    """Wait until something holds that nobody tells of, such as a counter; return what it gave."""
+    found = until_at_most(patience_s, condition)
+    assert found, f"waited in vain: {what}"
+    return found
+
+
+def until_at_most(seconds: float, condition: Callable[[], Any]) -> Any:
+    """Wait until something holds or the time is over; return what it gave at last."""
+    deadline = monotonic() + seconds
+    between_looks = threading.Event()
+    while not (found := condition()) and monotonic() < deadline:
+        between_looks.wait(0.002)
+    return found
