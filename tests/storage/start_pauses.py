@@ -6,7 +6,7 @@ import sys
 import time
 
 from tests.storage.keeping import Keeper
-from tests.support.pauses import Pauses, in_one_go, look_until
+from tests.support.large_state_pauses import Pauses, in_one_go, look_until
 
 BOOK = {"title": str, "bids": {str: float}}
 
