@@ -21,6 +21,7 @@ from sf_actors.errors import (
     ServiceStopped,
     SfActorsError,
     StopOverdue,
+    StoreError,
     UsageError,
     UserError,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "SfActorsError",
     "Status",
     "StopOverdue",
+    "StoreError",
     "UsageError",
     "UserError",
     "get_logger",

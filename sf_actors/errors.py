@@ -10,7 +10,8 @@
     │   ├── ConfigError           the config, against its model
     │   ├── AddressError          the addresses, against the models
     │   ├── BindError             a socket that could not be opened at its address
-    │   └── KeysError             the folder of CURVE keys
+    │   ├── KeysError             the folder of CURVE keys
+    │   └── StoreError            the file that keeps a state's value (`store`)
     ├── InvalidArguments          to_send: the arguments or the reply fail their model
     │   └── MessageTooLarge       … or are larger than max_message_bytes
     ├── RequestTimeout            no reply within the deadline
@@ -65,6 +66,10 @@ class BindError(UserError):
 
 class KeysError(UserError):
     """The folder of CURVE keys lacks a key, or a file is unreadable or unsafe."""
+
+
+class StoreError(UserError):
+    """A state's store is damaged, in use, no store at all, or its value does not fit the model."""
 
 
 class InvalidArguments(SfActorsError):

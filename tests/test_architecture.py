@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("schema",),
     ("sockets",),
     ("replication",),
+    ("storage",),
     ("definition",),
     ("user_code",),
     ("actors",),

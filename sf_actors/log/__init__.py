@@ -12,6 +12,7 @@ tracebacks.py  an exception as text
 throttle.py    limits how often the same thing is logged
 console.py     standard error
 file.py        a file, rotated hourly
+trusted.py     paths that other users of the machine have no influence on
 level.py       levels and their names
 =============  ==================================================================
 

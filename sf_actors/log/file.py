@@ -20,17 +20,14 @@ from typing import TYPE_CHECKING
 
 from sf_actors.errors import UsageError
 from sf_actors.folders import make_folder
+from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
 
-#: Modes of new files and folders, further restricted by the umask.
+#: Mode of new files, further restricted by the umask.
 FILE_MODE = 0o640
-FOLDER_MODE = 0o750
-
-#: Most symlinks that one path may lead through, as in Linux.
-MAX_LINKS = 40
 
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}", re.ASCII)
 _NO_RECORD = logging.makeLogRecord({})
@@ -57,7 +54,7 @@ class LogFile:
             path has a symlink of another user
         """
         try:
-            real = str(_resolved(path))
+            real = str(resolved(path))
             with _lock:
                 file = _open_files.get(real)
                 if file is None:
@@ -153,46 +150,12 @@ class _HourlyFile(TimedRotatingFileHandler):
         return rotated[: max(0, len(rotated) - self.backupCount)]
 
 
-def _resolved(path: str | os.PathLike[str]) -> Path:
-    """Return the path with symlinks resolved; parts that do not exist yet stay as they are.
-
-    :raises OSError: a symlink belongs to another user, or there are too many
-    """
-    real, links = Path("/"), 0
-    ahead = [*reversed(Path(Path.cwd(), os.fspath(path)).parts)]
-    while ahead:
-        part = ahead.pop()
-        if part == "..":
-            real = real.parent
-            continue
-        place = real / part
-        try:
-            status = place.lstat()
-        except FileNotFoundError:
-            real = place
-            continue
-        if not stat.S_ISLNK(status.st_mode):
-            real = place
-            continue
-        if _is_foreign(status):
-            raise PermissionError(
-                errno.EPERM,
-                f"{place} is a symlink of another user (uid {status.st_uid});"
-                " name a path that does not lead through it",
-            )
-        links += 1
-        if links > MAX_LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        ahead += reversed(place.readlink().parts)
-    return real
-
-
 def _opened(path: str, flags: int) -> int:
     """Open a log file and return its descriptor, without blocking or following foreign symlinks.
 
     :raises OSError: it is no regular file or character device, or another user's in a public folder
     """
-    real = _resolved(path)
+    real = resolved(path)
     # Without O_NONBLOCK, opening a named pipe that has no reader would block for ever.
     flags |= os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
     with suppress(FileNotFoundError):
@@ -201,7 +164,7 @@ def _opened(path: str, flags: int) -> int:
     try:
         status = os.fstat(descriptor)
         _require_file(status)
-        if _is_foreign(status) and real.parent.stat().st_mode & stat.S_IWOTH:
+        if is_foreign(status) and real.parent.stat().st_mode & stat.S_IWOTH:
             raise PermissionError(
                 errno.EPERM,
                 f"another user (uid {status.st_uid}) put a file there, where all may write",
@@ -221,7 +184,3 @@ def _require_file(status: os.stat_result) -> None:
     if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
         kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a disk"}
         raise OSError(errno.EINVAL, f"it is {kinds.get(stat.S_IFMT(mode), 'no regular file')}")
-
-
-def _is_foreign(status: os.stat_result) -> bool:
-    return status.st_uid not in (0, os.geteuid())

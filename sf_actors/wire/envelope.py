@@ -78,7 +78,9 @@ def _refused(error: Exception) -> InvalidArguments:
 
 
 _UNPACKABLE = (TypeError, ValueError, OverflowError, RuntimeError)
-_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_encode = _encoder.encode
+_encode_into = _encoder.encode_into
 
 
 def encode(message: object) -> bytes:
@@ -88,6 +90,17 @@ def encode(message: object) -> bytes:
     """
     try:
         return _encode(message)
+    except _UNPACKABLE as error:
+        raise _refused(error) from error
+
+
+def encode_into(message: object, buffer: bytearray) -> None:
+    """Append a message as MessagePack to a buffer; HOT.
+
+    :raises InvalidArguments: a value in it cannot be packed
+    """
+    try:
+        _encode_into(message, buffer, -1)
     except _UNPACKABLE as error:
         raise _refused(error) from error
 

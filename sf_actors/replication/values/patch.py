@@ -99,6 +99,9 @@ def with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
 def _with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
     changes: dict[Any, Any] = {}
     for key, item in part.items():
+        if type(item) in SCALARS:
+            changes[key] = item
+            continue
         held = value.get(key)
         is_inside = type(held) is Map and isinstance(item, Mapping)
         changes[key] = _with_part(held, item) if is_inside else freeze(item)
