@@ -104,6 +104,7 @@ class Counters:
         "retries",
         "sent",
         "skipped",
+        "store_failed",
         "timeouts",
     )
 
@@ -122,6 +123,8 @@ class Counters:
         self.queued: Sized = Backlog()
         #: updates of an in-state without a handler call of their own
         self.conflated = 0
+        #: failures to write a state to its file
+        self.store_failed = 0
         #: updates of a state that their caller's number keeps out of it
         self.skipped = 0
         self.timeouts = 0

@@ -65,6 +65,7 @@ _TARGET = _Expected(
 
 # argument -> (what it must be, {type of model: default})
 _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
+    "store": (_TEXT, dict.fromkeys(_OUT_STATES)),
     "topic": (_TEXT, dict.fromkeys(("publisher", "subscriber", *_STATES))),
     "is_x_pub": (_FLAG, dict.fromkeys(_PUBLISHERS, False)),
     "is_x_sub": (_FLAG, dict.fromkeys(_SUBSCRIBERS, False)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.connections.external_target import ExternalTarget
@@ -108,6 +109,15 @@ class Assembly:
             else:
                 self._start_out_state(model)
 
+    def close_stores(self, timeout_s: float) -> None:
+        """Write what the files of states lack, and close them; any thread.
+
+        :param timeout_s: how long that may take
+        """
+        deadline = monotonic() + timeout_s
+        for publication in self.publications.values():
+            publication.close_store(max(0.0, deadline - monotonic()))
+
     def ready_at(self) -> float:
         """Return when the pause for subscribers to join ends, in seconds of `time.monotonic`."""
         waits = [o.ready_at for o in self.connections.values() if isinstance(o, Publisher)]
@@ -133,7 +143,8 @@ class Assembly:
 
     def _start_out_state(self, model: Model) -> None:
         actor = _OUT[model.type]
-        counters = self.counters[model.key] = Counters(*actor.counted)
+        kept = ("store_failed",) if model.creation["store"] else ()
+        counters = self.counters[model.key] = Counters(*actor.counted, *kept)
         publication = actor.publication_type(self._run_context, model, counters)
         self.publications[model.name] = publication
         self._run_context.states.show_own(model.name, publication)

@@ -265,6 +265,8 @@ class Stop:
         for actor in last:
             left_behind += _end([actor], deadline, stuck)
         run_context.transport.shut(run_context.closing.close)
+        left_s = self._since + state.stop_timeout_s - monotonic()
+        state.assembly.close_stores(max(CLOSE_TIMEOUT_S, left_s))
         return left_behind
 
 

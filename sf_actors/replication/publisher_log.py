@@ -61,6 +61,19 @@ class PublisherLog:
         self._logged_bytes = 0
         self._digest = digest_of(value) if digest else None
 
+    def resume(self, value: Map[str, Any], count: int, given: int | None) -> None:
+        """Go on with the value of an earlier run.
+
+        :param count: of its last update
+        :param given: that update's number where the caller numbers
+        """
+        self._pending.replace(value)
+        self.count, self._given = count, given
+        if self._loads_at is not None:
+            self._loads_at = count
+        if self._digest is not None:
+            self._digest = digest_of(value)
+
     @property
     def value(self) -> Map[str, Any]:
         """The value after the last update."""

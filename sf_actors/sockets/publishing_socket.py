@@ -114,6 +114,13 @@ _last_epoch = 0
 _epoch_lock = threading.Lock()
 
 
+def note_epoch(epoch: int) -> None:
+    """Let all epochs of this process be larger than one that is known, whatever the clock says."""
+    global _last_epoch  # noqa: PLW0603 - as below
+    with _epoch_lock:
+        _last_epoch = max(_last_epoch, epoch)
+
+
 def _new_epoch() -> int:
     """Return the wall clock in nanoseconds, so that of two runs the later has the larger epoch."""
     global _last_epoch  # noqa: PLW0603 - of the whole process: the clock may stand still

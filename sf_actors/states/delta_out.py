@@ -64,10 +64,17 @@ class DeltaPublication(Publication):
             value=self.fields.initial,
             is_loading=True,
         )
+        if self.kept is not None and self.kept.last:
+            # numbers go on where those of the last run ended
+            is_given = model.numbered_by_caller
+            count = self.kept.last - 1 if is_given else self.kept.number
+            self.log.resume(self.kept.value, count, self.kept.number if is_given else None)
+        self.begin_store()
         self._heartbeat_s: float = model.creation["heartbeat_s"]
 
     def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
+        super().take_epoch(epoch)
         self.log.epoch = epoch
 
     @property
@@ -75,6 +82,11 @@ class DeltaPublication(Publication):
         """The value after the last update."""
         with self.out.lock:
             return self.fields.content(self.log.value)
+
+    @property
+    def whole(self) -> Map[str, Any]:
+        """The value with all fields of the model; with the lock held."""
+        return self.log.value
 
     @property
     def number(self) -> int:
@@ -146,6 +158,8 @@ class DeltaPublication(Publication):
         published = log.publish(fields, is_snapshot, given, kept, digest)
         if published is None:
             self._note_skipped(number)
+        elif self.store is not None:
+            self.store.append(number, is_snapshot, content, cuts)
         if out.socket is not None:
             out.send(frame)
             self.counters.sent += 1

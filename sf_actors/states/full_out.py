@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.values.frozen import freeze
+from msgspec import Raw
+
+from sf_actors.replication.values.frozen import freeze, thaw
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.states.out_state import OutState, Publication
-from sf_actors.wire.envelope import decode_published, encode_published
+from sf_actors.wire.envelope import decode_published, encode, encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
@@ -29,6 +31,24 @@ class FullPublication(Publication):
         self._frame: bytes | None = None
         #: what `value` has read of it
         self._read: tuple[bytes | None, Map[str, Any]] = (None, EMPTY)
+        #: the value of an earlier run, until there is a socket
+        self._resumed = self.kept.value if self.kept is not None and self.kept.last else None
+        if self.kept is not None:
+            self._number = self.kept.number
+        self.begin_store()
+
+    def take_epoch(self, epoch: int) -> None:
+        """Let updates belong to another run from now on; with the lock held."""
+        super().take_epoch(epoch)
+        if self._resumed is not None and self._frame is None:
+            packed = self._packed(Raw(encode(thaw(self._resumed))), None, self._number)
+            self._frame = self.out.topic + packed
+        self._resumed = None
+
+    @property
+    def whole(self) -> Map[str, Any]:
+        """The value; with the lock held."""
+        return self.value
 
     @property
     def value(self) -> Map[str, Any]:
@@ -58,17 +78,22 @@ class FullPublication(Publication):
             if out.socket is None:
                 self.require_not_stopped()
             number = self._number + 1
-            packed = encode_published(
-                checked, workflow_id, out.epoch, number, self.model.creation["heartbeat_s"]
-            )
-            frame = out.topic + packed
+            content = encode(checked) if self.store is not None else None
+            args = checked if content is None else Raw(content)
+            frame = out.topic + self._packed(args, workflow_id, number)
             if len(frame) > out.max_bytes:
                 raise out.too_large("update", frame)
             self._number, self._frame = number, frame
+            if self.store is not None and content is not None:
+                self.store.append(number, True, content)
             if out.socket is not None:
                 out.send(frame)
                 self.counters.sent += 1
         return number
+
+    def _packed(self, args: Any, workflow_id: object, number: int) -> bytes:
+        heartbeat_s = self.model.creation["heartbeat_s"]
+        return encode_published(args, workflow_id, self.out.epoch, number, heartbeat_s)
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import zmq
 
 from sf_actors.actors.socket_actor import SocketActor
+from sf_actors.definition.paths import filled
 from sf_actors.errors import ServiceStopped
 from sf_actors.replication.status import Phase, Status
 from sf_actors.sockets.frames import BATCH
-from sf_actors.sockets.publishing_socket import PublishingSocket
+from sf_actors.sockets.publishing_socket import PublishingSocket, note_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
+    from sf_actors.storage.reading import Kept
+    from sf_actors.storage.store import Store
 
 
 #: Least time between two greetings: when many subscribe at once, one greets them all.
@@ -48,14 +51,64 @@ class Publication(ABC):
     def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
         self.model = model
         self.counters = counters
+        self._run_context = run_context
+        #: keeps the value in a file, if the model asks for it
+        self.store: Store | None = None
+        self.kept = self._opened_store()
         self.out = PublishingSocket(
             model.creation, counters, run_context.log, where=model.where, look=self._look
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
-        self._run_context = run_context
         #: told of subscriptions that a caller comes upon
         self.actor: SocketActor | None = None
+
+    def _opened_store(self) -> Kept | None:
+        """Open the file that keeps the value, and return what it holds.
+
+        :raises StoreError: it cannot be used
+        """
+        path = self.model.creation["store"]
+        if path is None:
+            return None
+        # sqlite3 is of no use to most services
+        from sf_actors.storage.store import Store  # noqa: PLC0415
+
+        path = filled(path, self._run_context.name)
+        self.store, kept = Store.open(
+            path, self.model.arguments, is_single=self.model.single_state, where=self.model.where
+        )
+        if kept.epoch is not None:
+            note_epoch(kept.epoch)
+        return kept
+
+    def begin_store(self) -> None:
+        """Let the file be written behind from now on; in the thread that starts the service.
+
+        :raises StoreError: another process has the file
+        """
+        self.kept = None
+        if self.store is not None:
+            self.store.begin(
+                self.out.epoch,
+                self.out.lock,
+                lambda: (self.number, self.whole),
+                log=self._run_context.log,
+                on_failed=self._count_failure,
+            )
+
+    def close_store(self, timeout_s: float) -> None:
+        """Write what is not in the file yet, and close it; any thread."""
+        if self.store is not None:
+            self.store.close(timeout_s)
+
+    def _count_failure(self) -> None:
+        self.counters.store_failed += 1
+
+    @property
+    @abstractmethod
+    def whole(self) -> Map[str, Any]:
+        """The value with all fields of the model; with the lock held."""
 
     @abstractmethod
     def send(self, args: Any, workflow_id: object) -> int | None:
@@ -90,8 +143,10 @@ class Publication(ABC):
             self.take_epoch(self.out.epoch)
             self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
 
-    def take_epoch(self, epoch: int) -> None:  # noqa: B027 - not every one keeps it
+    def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
+        if self.store is not None:
+            self.store.renew(epoch)
 
     def loaded(self) -> None:  # noqa: B027 - not every one loads
         """Take the value for the real one though nothing was published: all is loaded."""

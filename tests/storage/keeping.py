@@ -46,7 +46,7 @@ class Keeper:
         epoch = max(time.time_ns(), (self.kept.epoch or 0) + 1)
         self.epoch = epoch
         self.log = PublisherLog(schema.shape, epoch=epoch, value=self.kept.value)
-        self.log.number = self.kept.number
+        self.log.resume(self.kept.value, self.kept.number, None)
         self.store.begin(
             epoch, self.lock, self.current, log=package_logger(), on_failed=self.count_failure
         )
