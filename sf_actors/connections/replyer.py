@@ -107,6 +107,7 @@ class Replyer(SocketActor):
         "in_flight",
         "queued",
         "deduplicated",
+        "unknown_fields",
         "restarts",
         "last_error",
         "handler_s",
@@ -127,7 +128,7 @@ class Replyer(SocketActor):
             is_secured=self.run_context.transport.is_secured,
         )
         self.max_bytes: int = creation["max_message_bytes"]
-        self._arguments = self.model.arguments
+        self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = request_decoder(self.model.arguments)
         if creation["deduplicate"]:
             # the packed arguments tell a repeated request from another one under its id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 import msgspec
@@ -25,13 +27,16 @@ from sf_actors.schema.types import (
     record,
     union_of,
 )
+from sf_actors.schema.unknown import nested_names, unknown_names
 from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep
 from sf_actors.wire.memory import at_most_of, require_affordable
 from sf_actors.wire.msgpack import FIXMAP, SHORT, count_of
 from sf_actors.wording import cut, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from sf_actors.schema.unknown import UnknownFields
 
 
 class Schema:
@@ -85,6 +90,7 @@ class Schema:
         self._prices = prices_of(self._type)
         self._guard = guard_of(self._type)
         self.is_harmless = self._guard is None
+        self._unknown: UnknownFields | None = None
         self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
@@ -92,23 +98,61 @@ class Schema:
 
         :raises InvalidMessage: it is not MessagePack, or fails the model
         """
+        nested: msgspec.ValidationError | None = None
         try:
             if len(raw) > FREE_BYTES:
                 self._require_harmless(raw)
             fields: dict[str, Any] = self._decode(raw)
             if self._decode_strictly is not None:
-                self._decode_strictly(raw)
+                try:
+                    self._decode_strictly(raw)
+                except msgspec.ValidationError as error:
+                    nested = error
         except Exception as error:  # noqa: BLE001 - a peer's bytes may provoke any error
             raise self._invalid(raw, error) from None
         count = len(fields)
-        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != count_of(raw):
-            raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
+        is_exact = (count <= SHORT and memoryview(raw)[0] - FIXMAP == count) or (
+            count == count_of(raw)
+        )
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
                 f"{self.where}: expected at most {MAX_DEPTH} lists and dicts in each other in an "
                 "undeclared place, got more"
             )
+        if not is_exact or nested is not None:
+            self._note_unknown(raw, None if is_exact else count, nested)
         return fields
+
+    def _note_unknown(
+        self,
+        raw: bytes | memoryview | msgspec.Raw,
+        found: int | None,
+        nested: msgspec.ValidationError | None,
+    ) -> None:
+        """Note the unknown fields that the decoder skipped, or refuse them.
+
+        :param found: how many fields are known, if that are not all
+        :param nested: what is wrong with a nested record
+        """
+        unknown = self._unknown
+        if unknown is None:
+            error = nested or ValueError("a field that is unknown or there twice")
+            raise self._invalid(raw, error)
+        names: Iterable[str] = ()
+        try:
+            if found is not None:
+                names = unknown_names(raw, self._type.__annotations__, found=found)
+        except ValueError as error:
+            raise InvalidMessage(Mismatch(str(error)).told(self.where)) from None
+        if nested is not None and unknown.wants_names:
+            names = chain(names, nested_names(raw, self._type))
+        unknown.note(names)
+
+    def tolerant(self, unknown: UnknownFields) -> Schema:
+        """Return the schema of incoming messages whose unknown fields are dropped and noted."""
+        other = copy(self)
+        other._unknown = unknown  # noqa: SLF001 - of this class
+        return other
 
     def memory_at_most(self, raw: bytes | memoryview | msgspec.Raw) -> int:
         """Return a bound of the memory that fields take when they are decoded, in bytes."""
@@ -128,19 +172,28 @@ class Schema:
         """
         required = {name: _patched(type_) for name, type_ in self.required.items()}
         optional = {name: _deletable(type_) for name, type_ in self.optional.items()}
-        return self._derived(required | optional)
+        return self.with_fields(required | optional)
 
     def partial(self) -> Schema:
         """Return the schema with all fields optional, for a state that deltas still build up."""
-        return self._derived(self.required | self.optional)
+        return self.with_fields(self.required | self.optional)
 
-    def _derived(self, optional: Mapping[str, Any]) -> Schema:
-        derived = Schema({}, optional, where=self.where)
-        derived.shape = self.shape
-        return derived
+    def with_fields(self, optional: Mapping[str, Any]) -> Schema:
+        """Return the schema of a part or a patch, with these fields, all optional.
+
+        `shape` is that of the whole value.
+        """
+        other = Schema({}, optional, where=self.where)
+        other.shape = self.shape
+        other._unknown = self._unknown
+        return other
 
     def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
-        return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
+        return InvalidMessage(
+            reason_for(raw, self._type, error, is_tolerant=self._unknown is not None).told(
+                self.where
+            )
+        )
 
 
 def _in_full(

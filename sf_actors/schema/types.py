@@ -8,6 +8,7 @@ import types
 import typing
 from typing import (
     TYPE_CHECKING,
+    Annotated,
     Any,
     Literal,
     NotRequired,
@@ -115,6 +116,11 @@ def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
 def holds_record(type_: Any) -> bool:
     """Return whether a canonical type is or contains a record."""
     return holds(type_, is_typeddict)
+
+
+def bare(type_: Any) -> Any:
+    """Return a canonical type without the limits that `Annotated` puts on it."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def members_of(type_: Any) -> tuple[Any, ...]:

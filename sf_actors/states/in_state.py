@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sf_actors.user_code.states_view import StateSlot
 
 
+#: The fields of a delta that had none but unknown ones: no handler is called for it.
+NO_KNOWN: Final[dict[str, Any]] = {}
+
+
 class InState(Reader):
     """An actor that follows a state and shows its value in `states`.
 
@@ -38,6 +42,7 @@ class InState(Reader):
         "failed",
         "dropped",
         "queued",
+        "unknown_fields",
         "restarts",
         "last_error",
         "handler_s",
@@ -90,7 +95,7 @@ class InState(Reader):
             self._cell.value = value
         phase = self._followed.phase if is_last else self._visible[2]
         self._visible = (self._followed.epoch, number, phase)
-        if self.handler is not None and number >= 0:
+        if self.handler is not None and number >= 0 and fields is not NO_KNOWN:
             plain = fields if type(fields) is dict else thaw(fields)
             self.deliveries.deliver(self.handler, plain, workflow_id, {self.model.name: value})
 

@@ -14,7 +14,6 @@ from sf_actors.replication.values.patch import with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
 from sf_actors.schema.one_pass import delta_decoder
-from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
@@ -25,6 +24,7 @@ from sf_actors.wording import cut, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.schema.schema import Schema
     from sf_actors.schema.shape import Shape
     from sf_actors.wire.messages import Cut
 
@@ -230,7 +230,7 @@ class StateFields:
             return self._partial
         (type_,) = (self._whole.required | self._whole.optional).values()
         must, may = fields_of(type_)
-        return Schema({}, {"state": record({}, must | may)}, where=self._whole.where)
+        return self._whole.with_fields({"state": record({}, must | may)})
 
     def _packed_all(self, fields: dict[str, Any]) -> Packing:
         packing = Packing(fields["state"] if self._is_single else fields, self._shape)
