@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.addresses import resolve
 from sf_actors.definition.config.model import ConfigModel, flatten
+from sf_actors.definition.environment import expanded
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
 from sf_actors.definition.signature import HANDLER, STATUS, bind
@@ -153,7 +154,7 @@ class ServiceFile:
                 f"main(to_send, states, config), got none{near}"
             )
         config = self._config(source)
-        addresses = {} if addresses is None else addresses
+        addresses = {} if addresses is None else expanded(dict(addresses))
         answered = self._hooks.answer("setup_addresses", addresses, config)
         models = (
             *self._models("connections", "setup_connection_models", "setup_connections", config),
@@ -189,6 +190,7 @@ class ServiceFile:
         )
 
     def _config(self, source: ConfigSource) -> dict[str, Any]:
+        source = self._config_model.expanded(source)
         config = self._config_model.convert(source)
         hook = "setup_configs" if self._hooks.get("setup_configs") else "setup_config"
         where = self._hooks.place(hook)

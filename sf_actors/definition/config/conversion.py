@@ -4,7 +4,7 @@ Three ways in, by where the value comes from:
 
 - `from_text`, the command line: a text becomes the type, containers are JSON;
 - `from_json`, a file or an object: what JSON has is taken as it is, what JSON lacks is read from
-  text or list;
+  text or list, a text that held a variable of the environment as if it came `from_text`;
 - `confirm`, a hook, and everything at the end: the value has the type already, save that an int
   may stand for a float.
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddi
 
 from sf_actors.definition.config import scalar_texts
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
+from sf_actors.definition.environment import Expanded, Unset
 from sf_actors.schema.collisions import ChosenKeys, require_spread
 from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
@@ -87,6 +88,8 @@ def confirm(value: Any, type_: Any) -> Any:
 
 
 def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
+    if isinstance(value, Expanded | Unset):
+        return _read_expanded(value, type_)
     if type_ is Any:
         return value if exact else plain(value)
     members = members_of(type_)
@@ -96,10 +99,7 @@ def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
         return _walk_record(value, type_, exact=exact)
     origin = get_origin(type_)
     if origin is Literal:
-        for option in get_args(type_):
-            if type(value) is type(option) and value == option:
-                return option
-        raise _mismatch(value, type_)
+        return _walk_literal(value, type_)
     if origin is dict:
         return _walk_mapping(value, type_, exact=exact)
     if origin is not None:
@@ -115,6 +115,12 @@ def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
     return _read_lacking(value, type_)
 
 
+def _read_expanded(text: Expanded | Unset, type_: Any) -> Any:
+    if isinstance(text, Unset):
+        raise Mismatch(text.problem)
+    return from_text(str(text), type_)
+
+
 def _walk_union(value: Any, type_: Any, *, exact: bool) -> Any:
     members = members_of(type_)
     if type(value) in members:
@@ -125,6 +131,13 @@ def _walk_union(value: Any, type_: Any, *, exact: bool) -> Any:
         if exact:
             raise
     return _first(lambda member: _walk(value, member, exact=False), members, value, type_)
+
+
+def _walk_literal(value: Any, type_: Any) -> Any:
+    for option in get_args(type_):
+        if type(value) is type(option) and value == option:
+            return option
+    raise _mismatch(value, type_)
 
 
 def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:

@@ -11,10 +11,11 @@ The order of a start::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.config import conversion, json_file
+from sf_actors.definition.environment import expanded, unset_in
 from sf_actors.errors import ConfigError, DefinitionError
 from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.types import canonical
@@ -99,6 +100,10 @@ class ConfigModel:
         for key in self.required.keys() & self.optional.keys():
             raise DefinitionError(f"{where}: {key!r} is required and optional; it can be only one")
 
+    def expanded(self, source: ConfigSource) -> ConfigSource:
+        """Return what the user gave with the variables of the environment in its texts."""
+        return replace(source, given=expanded(flatten(source.given, where=source.where)))
+
     def convert(self, source: ConfigSource) -> dict[str, Any]:
         """Return what `setup_config` sees: values of their types, as they came where they cannot.
 
@@ -132,12 +137,14 @@ class ConfigModel:
         """
         # A config of unknown origin is a source of its own.
         origin = _Origin(self, source or ConfigSource(config), hook)
+        for key, value in config.items():
+            if key not in self._types and not self.is_open:
+                place = origin.place(key, value)
+                raise ConfigError(f"{place}: unknown config key {key!r}{nearest(key, self._types)}")
+            for unset in unset_in(value):
+                raise ConfigError(f"{origin.place(key, value)}: {key!r}: {unset.problem}")
         if self.is_open:
             return dict(config)
-        for key in config:
-            if key not in self._types:
-                place = origin.place(key, config[key])
-                raise ConfigError(f"{place}: unknown config key {key!r}{nearest(key, self._types)}")
         missing = [repr(key) for key in self.required if key not in config]
         if missing:
             raise ConfigError(
