@@ -12,7 +12,7 @@ from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.counters import summary
-from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
+from sf_actors.errors import InvalidArguments, InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
@@ -39,7 +39,7 @@ class RequestCall(Call):
     def __init__(
         self,
         replyer: Replyer,
-        args: dict[str, Any],
+        args: Any,
         address: list[bytes],
         workflow_id: object,
         key: bytes | None,
@@ -190,11 +190,13 @@ class Replyer(SocketActor):
             usual = self._decoded_at_once(payload)
             envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id
-            args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
+            args: Any = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
             self.refuse(error)
             if address:
-                failure = encode_failure(type(error).__name__, str(error), workflow_id)
+                failure = encode_failure(
+                    type(error).__name__, self._text_for_peers(error), workflow_id
+                )
                 self._send(address, failure)
             return
         key: bytes | None = None
@@ -209,6 +211,10 @@ class Replyer(SocketActor):
         self.counters.in_flight += 1
         if self._deliveries.run_or_queue(request):
             self._answer(request)
+
+    def _text_for_peers(self, error: MessageError) -> str:
+        is_of_user_code = isinstance(error, InvalidMessage) and error.is_of_user_code
+        return "" if is_of_user_code and not self.tells_texts else str(error)
 
     def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""

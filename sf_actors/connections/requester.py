@@ -96,7 +96,7 @@ class Requester:
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any]:
+    def send(self, args: Any, workflow_id: object) -> Any:
         """Check, encode, send, and wait for the reply's arguments; any thread.
 
         :raises InvalidArguments: the arguments or the reply fail the model
@@ -182,7 +182,7 @@ class Requester:
                 )
         return False
 
-    def _decoded(self, frame: bytes) -> dict[str, Any]:
+    def _decoded(self, frame: bytes) -> Any:
         if len(frame) <= self._max_bytes:
             fields = self._decoded_at_once(frame)
             if fields is not None:

@@ -19,7 +19,7 @@ import msgspec
 
 from sf_actors.schema.limits import holds_set, is_open
 from sf_actors.schema.scalars import NOTHING, is_enum
-from sf_actors.schema.types import fields_of, members_of
+from sf_actors.schema.types import bare, fields_of, members_of
 from sf_actors.schema.unknown import MAX_FIELDS
 from sf_actors.sync.work import Work
 from sf_actors.wire.limits import MAX_DEPTH
@@ -126,6 +126,7 @@ def guard_of(type_: Any) -> Guard | None:
 
 
 def _guard_of(type_: Any) -> Guard | None:
+    type_ = bare(type_)
     if type_ is Any:
         return _look_into_anything
     if is_typeddict(type_):
@@ -150,7 +151,7 @@ def _is_known(type_: Any) -> bool:
     """Return True if a type has many values and their hashes are predictable."""
     return any(
         member not in _SECRET and not is_enum(member) and get_origin(member) is not Literal
-        for member in members_of(type_)
+        for member in map(bare, members_of(bare(type_)))
     )
 
 
@@ -233,6 +234,7 @@ def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
 
 
 def _guard_of_union(members: tuple[Any, ...]) -> Guard | None:
+    members = tuple(map(bare, members))
     of_maps = _only(_guard_of(m) for m in members if is_typeddict(m) or get_origin(m) is dict)
     of_arrays = _only(_guard_of(m) for m in members if get_origin(m) not in (None, dict))
     if of_maps is None and of_arrays is None:

@@ -10,7 +10,7 @@ import msgspec
 
 from sf_actors.schema.limits import refuse_extension
 from sf_actors.schema.mismatch import Mismatch
-from sf_actors.schema.types import describe, fields_of, holds_record, members_of
+from sf_actors.schema.types import bare, describe, fields_of, holds_record, members_of
 from sf_actors.wire.msgpack import is_array, is_map
 from sf_actors.wording import cut, named, nearest, shown
 
@@ -84,7 +84,7 @@ class _Explanation:
     def of(self, raw: Any, type_: Any) -> None:
         """Raise a Mismatch for the innermost part that does not decode, if any."""
         header = bytes(memoryview(raw)[:1])[0]
-        for member in members_of(type_):
+        for member in map(bare, members_of(bare(type_))):
             origin, args = get_origin(member), get_args(member)
             if is_typeddict(member) and is_map(header):
                 self._record(raw, member)

@@ -97,7 +97,7 @@ class _Search:
     def inside(self, raw: Any, type_: Any, path: str) -> Iterator[str]:
         """Search the records within a packed value, not the value itself."""
         first = memoryview(raw)[0]
-        for member in map(bare, members_of(type_)):
+        for member in map(bare, members_of(bare(type_))):
             origin = get_origin(member)
             if not holds_record(member):
                 continue
@@ -124,7 +124,7 @@ class _Search:
             return
         self._left -= 1
         if is_map(memoryview(raw)[0]):
-            for member in map(bare, members_of(type_)):
+            for member in map(bare, members_of(bare(type_))):
                 if is_typeddict(member):
                     required, optional = fields_of(member)
                     for name in texts_of(items_of(raw)[::2]):

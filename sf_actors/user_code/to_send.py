@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.user_code.interrupt_guard import InterruptGuard
 
-    Send = Callable[[Any, object], dict[str, Any] | None]
+    Send = Callable[[Any, object], Any]
 
 _MISSING: Final = object()
 _KINDS: Final = ("connection", "state")
@@ -27,7 +27,7 @@ class Outbound(Protocol):
 
     counters: Counters
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any] | None:
+    def send(self, args: Any, workflow_id: object) -> Any:
         """Send arguments; any thread."""
 
 
@@ -86,9 +86,7 @@ class ToSend:
             if names.count(output) == 1:
                 self._by_name[output] = outlet.send
 
-    def __call__(
-        self, output_type: str, output_name: Any, args: Any = _MISSING
-    ) -> dict[str, Any] | None:
+    def __call__(self, output_type: str, output_name: Any, args: Any = _MISSING) -> Any:
         """Send; HOT.
 
         :raises InvalidArguments: no such name, or the arguments or the reply fail their model

@@ -16,15 +16,17 @@ may have spaces and underscores.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, is_typeddict
 
 from sf_actors.definition.config import scalar_texts
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
 from sf_actors.definition.environment import Expanded, Unset
+from sf_actors.schema.bounds import is_within
 from sf_actors.schema.collisions import ChosenKeys, require_spread
 from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
-from sf_actors.schema.types import describe, fields_of, members_of
+from sf_actors.schema.types import bare, describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def from_text(text: str | bool, type_: Any) -> Any:
     """
     if type_ is Any:
         return text
+    if get_origin(type_) is Annotated:
+        return _within_bounds(from_text(text, bare(type_)), type_)
     members = members_of(type_)
     if isinstance(text, bool):
         if bool in members:
@@ -92,6 +96,8 @@ def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
         return _read_expanded(value, type_)
     if type_ is Any:
         return value if exact else plain(value)
+    if get_origin(type_) is Annotated:
+        return _within_bounds(_walk(value, bare(type_), exact=exact), type_)
     members = members_of(type_)
     if len(members) > 1:
         return _walk_union(value, type_, exact=exact)
@@ -140,7 +146,16 @@ def _walk_literal(value: Any, type_: Any) -> Any:
     raise _mismatch(value, type_)
 
 
-def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:
+def _within_bounds(value: Any, type_: Any) -> Any:
+    if not is_within(value, get_args(type_)[1:]):
+        raise _mismatch(value, type_)
+    return value
+
+
+def _walk_record(value: Any, type_: Any, *, exact: bool) -> Any:
+    stands_for = record_class_of(type_)
+    if stands_for is not None and type(value) is stands_for.type:
+        value = stands_for.fields(value)
     if type(value) is not dict:
         raise _mismatch(value, type_)
     required, optional = fields_of(type_)
@@ -151,7 +166,8 @@ def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:
     for name in required:
         if name not in value:
             raise Mismatch(f"missing field {name!r}")
-    return {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
+    read = {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
+    return read if stands_for is None else stands_for.make(read)
 
 
 def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:

@@ -144,14 +144,17 @@ class StateFields:
         """
         if cuts:
             return self._joined(raw, cuts, is_snapshot=is_snapshot)
-        return (self._whole if is_snapshot else self._patch).decoded(self._packed(raw))
+        schema = self._whole if is_snapshot else self._patch
+        fields: dict[str, Any] = schema.decoded(self._packed(raw))
+        return fields
 
     def decoded_value(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Return the fields of a snapshot, which may lack required ones.
 
         :raises InvalidMessage: they fail the model
         """
-        return self._partial.decoded(self._packed(raw))
+        fields: dict[str, Any] = self._partial.decoded(self._packed(raw))
+        return fields
 
     def decoded_pieces(
         self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_patch: bool = False
