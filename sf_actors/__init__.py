@@ -1,9 +1,10 @@
 """Services as one plain Python file, run over ZeroMQ by threaded actors.
 
-`Service` runs a service file, `get_logger` returns a logger, and every error of the package is an
-`SfActorsError`.
+`Service` runs a service file, `get_logger` returns a logger, `counterpart` the other side's model,
+and every error of the package is an `SfActorsError`.
 """
 
+from sf_actors.definition.counterpart import counterpart
 from sf_actors.errors import (
     ActorDied,
     AddressError,
@@ -50,5 +51,6 @@ __all__ = [
     "StopOverdue",
     "UsageError",
     "UserError",
+    "counterpart",
     "get_logger",
 ]
