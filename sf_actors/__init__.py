@@ -1,7 +1,8 @@
 """Services as one plain Python file, run over ZeroMQ by threaded actors.
 
 `Service` runs a service file, `get_logger` returns a logger, `counterpart` the other side's model,
-and every error of the package is an `SfActorsError`.
+and every error of the package is an `SfActorsError`. `Send`, `States`, `Stopping` and `Update` are
+the types of what user functions get.
 """
 
 from sf_actors.definition.counterpart import counterpart
@@ -26,6 +27,7 @@ from sf_actors.errors import (
     UserError,
 )
 from sf_actors.log import get_logger
+from sf_actors.public_types import Send, States, Stopping, Update
 from sf_actors.replication.status import Phase, Status
 from sf_actors.service import Service
 
@@ -42,13 +44,17 @@ __all__ = [
     "Phase",
     "RemoteError",
     "RequestTimeout",
+    "Send",
     "Service",
     "ServiceFailed",
     "ServiceRunning",
     "ServiceStopped",
     "SfActorsError",
+    "States",
     "Status",
     "StopOverdue",
+    "Stopping",
+    "Update",
     "UsageError",
     "UserError",
     "counterpart",
