@@ -1,9 +1,11 @@
 """Services as one plain Python file, run over ZeroMQ by threaded actors.
 
-`Service` runs a service file, `get_logger` returns a logger, and every error of the package is an
-`SfActorsError`.
+`Service` runs a service file, `get_logger` returns a logger, `counterpart` the other side's model,
+and every error of the package is an `SfActorsError`. `Send`, `States`, `Stopping` and `Update` are
+the types of what user functions get.
 """
 
+from sf_actors.definition.counterpart import counterpart
 from sf_actors.errors import (
     ActorDied,
     AddressError,
@@ -26,6 +28,7 @@ from sf_actors.errors import (
     UserError,
 )
 from sf_actors.log import get_logger
+from sf_actors.public_types import Send, States, Stopping, Update
 from sf_actors.replication.status import Phase, Status
 from sf_actors.service import Service
 
@@ -42,15 +45,20 @@ __all__ = [
     "Phase",
     "RemoteError",
     "RequestTimeout",
+    "Send",
     "Service",
     "ServiceFailed",
     "ServiceRunning",
     "ServiceStopped",
     "SfActorsError",
+    "States",
     "Status",
     "StopOverdue",
+    "Stopping",
     "StoreError",
+    "Update",
     "UsageError",
     "UserError",
+    "counterpart",
     "get_logger",
 ]

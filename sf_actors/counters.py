@@ -106,6 +106,7 @@ class Counters:
         "skipped",
         "store_failed",
         "timeouts",
+        "unknown_fields",
     )
 
     def __init__(self, *names: str) -> None:
@@ -130,6 +131,8 @@ class Counters:
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
+        #: messages of which some fields were dropped, since the model lacks them
+        self.unknown_fields = 0
         self.restarts = 0
         self._last_error: str | None = None
         self.handler_s = Durations()

@@ -132,8 +132,12 @@ class Undecodable(MessageError):
 
 
 class InvalidMessage(MessageError):
-    """The fields of the message fail the model."""
+    """The fields of the message fail the model.
 
+    `is_of_user_code`: the constructor of a user's class says so, and the text is its own.
+    """
+
+    is_of_user_code = False
     reason: ClassVar[str] = "invalid"
 
 

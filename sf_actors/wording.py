@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _LENGTH = 60
 
+#: Names of fewer letters are like each other by chance.
+_LONG_NAME = 8
+
 #: Longest text from outside that is kept or logged, in characters.
 LONGEST_TEXT = 2048
 
@@ -148,6 +151,47 @@ def nearest(name: object, names: Iterable[str]) -> str:
     """
     close = get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def near_misses(name: str, names: Iterable[str]) -> list[str]:
+    """Return the known names that a longer name was probably meant to be, the nearest first.
+
+    It misses them by one or two letters, or is their beginning; a name of a few letters misses
+    nothing.
+    """
+    if len(name) < _LONG_NAME:
+        return []
+    near = []
+    for known in names:
+        letters = letters_between(name, known)
+        if 0 < letters <= 2:
+            near.append((letters, known))
+        elif letters and known.startswith(name):
+            near.append((3, known))
+    return [known for _, known in sorted(near)]
+
+
+def letters_between(one: str, other: str) -> int:
+    """Return how many letters must be added, left out, replaced or exchanged with their neighbour.
+
+    More than two count as three.
+    """
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        current = [row]
+        for column, wanted in enumerate(other, 1):
+            cost = min(last[column] + 1, current[-1] + 1, last[column - 1] + (letter != wanted))
+            is_exchanged = (
+                row > 1 and column > 1 and one[row - 2 : row] == wanted + other[column - 2]
+            )
+            if is_exchanged and letter != wanted:
+                cost = min(cost, before[column - 2] + 1)
+            current.append(cost)
+        before, last = last, current
+    return min(last[-1], 3)
 
 
 def over_limit(what: str, size: int, allowed: int) -> str:

@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("actors",),
     ("connections", "states"),
     ("lifecycle",),
-    ("service",),
+    ("service", "public_types"),
     ("__init__", "testing"),
     ("demo",),
     ("cli",),

@@ -7,6 +7,7 @@ import json
 import queue
 import re
 import shlex
+import sys
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from sf_actors.definition.creation import _TABLE
 from sf_actors.replication.status import Status
 from sf_actors.service import Service
 from sf_actors.testing import module_of, running
+from tests.support.mypy import strictly_checked
 from tests.support.processes import PATIENCE_S, ROOT, Process
 
 if TYPE_CHECKING:
@@ -114,6 +116,9 @@ def test_each_snippet_is_run_here() -> None:
         "greet.py",
         "ask.py",
         "orders.py",
+        "shop.py",
+        "seller.py",
+        "buyer.py",
         "clock.py",
         "prices.py",
         "follow.py",
@@ -168,6 +173,25 @@ def test_the_orders_service_answers_with_the_types_of_its_model(folder: Path) ->
         asked = {"connections": {"out": {"orders": "inproc://orders"}}}
         with running(asker, addresses=asked, console_loglevel="WARNING"):
             assert replies.get_nowait() == {"cost": Decimal("21.0"), "tags": {"new"}}
+
+
+def test_the_buyer_gets_what_the_seller_answers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {"connections": {side: {"shop": "inproc://shop"} for side in ("in", "out")}}
+    try:
+        with running_snippet("seller.py", addresses=both):
+            buyer = Service("buyer.py", addresses=both, console_loglevel="WARNING")
+            buyer.run_service_as_main_blocking()
+    finally:
+        del sys.modules["shop"]
+    assert capsys.readouterr().out == "10.00\n"
+
+
+def test_the_typed_services_pass_a_strict_check(folder: Path) -> None:
+    assert strictly_checked(folder, "shop.py", "seller.py", "buyer.py") == [
+        "Success: no issues found in 3 source files"
+    ]
 
 
 def test_the_clock_publishes_what_its_target_returned(folder: Path) -> None:

@@ -6,7 +6,17 @@ import unicodedata
 
 import pytest
 
-from sf_actors.wording import LONGEST_TEXT, bounded, bounded_repr, escaped, named, over_limit, shown
+from sf_actors.wording import (
+    LONGEST_TEXT,
+    bounded,
+    bounded_repr,
+    escaped,
+    letters_between,
+    named,
+    near_misses,
+    over_limit,
+    shown,
+)
 
 
 def test_a_text_that_is_short_enough_is_left_as_it_is() -> None:
@@ -106,3 +116,28 @@ def test_what_is_too_large_is_told_with_its_size_and_the_limit() -> None:
     text = over_limit("the request", 11, 10)
 
     assert text == "the request has 11 bytes, max_message_bytes allows 10"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "letters"),
+    [
+        ("models", "models", 0),
+        ("conection", "connection", 1),
+        ("connectoin", "connection", 1),
+        ("conectoin", "connection", 2),
+        ("address", "addresses", 2),
+        ("handlers", "connection", 3),
+        ("sighup_handler", "sigint_handler", 3),
+    ],
+)
+def test_letters_between_names_are_counted_up_to_three(one: str, other: str, letters: int) -> None:
+    assert letters_between(one, other) == letters_between(other, one) == letters
+
+
+def test_near_misses_are_told_from_the_nearest_on() -> None:
+    names = ["init_function", "setup_config", "setup_configs", "main"]
+
+    assert near_misses("setup_confgs", names) == ["setup_configs", "setup_config"]
+    assert near_misses("init_func", names) == ["init_function"]
+    assert near_misses("init", names) == near_misses("mian", names) == []
+    assert near_misses("init_function", names) == []

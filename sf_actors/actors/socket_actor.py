@@ -13,6 +13,7 @@ import pykka
 import zmq
 
 from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.incoming import incoming
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
+    from sf_actors.schema.schema import Schema
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
     from sf_actors.sync.latch import Latch
@@ -191,6 +193,14 @@ class SocketActor(Actor):
         self.sources.remove(source)
         self._connected.remove(source.socket)
         self.run_context.transport.close(source.socket, linger_ms=0)
+
+    def incoming(self, schema: Schema) -> Schema:
+        """Return the schema that messages of others are held to."""
+        return incoming(schema, self.model, self.count_unknown, self.run_context.log)
+
+    def count_unknown(self) -> None:
+        """Count a message that had fields which the model lacks."""
+        self.counters.unknown_fields += 1
 
     def watch(self, socket: Socket, **reading: Any) -> SocketSource:
         """Wait for a socket from now on; `SocketSource` takes how it is read."""

@@ -7,10 +7,12 @@ import resource
 import signal
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
 from sf_actors.log.tracebacks import whole_traceback
 from sf_actors.user_code.tracebacks import passed_user_code, trimmed
@@ -73,10 +75,10 @@ def _service(arguments: Arguments) -> Service:
     from sf_actors.definition.config.model import ConfigSource, read_config_file  # noqa: PLC0415
     from sf_actors.service import Service  # noqa: PLC0415
 
-    config = ConfigSource({}, arguments.extras)
+    config = ConfigSource({}, arguments.extras, flags=LONG_NAMES)
     if arguments.config_path:
         given = read_config_file(arguments.config_path)
-        config = ConfigSource(given, arguments.extras, where=arguments.config_path)
+        config = replace(config, given=given, where=arguments.config_path)
     addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
     return Service(
         arguments.service_path,

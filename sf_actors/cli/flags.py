@@ -139,3 +139,6 @@ FLAGS: Final = (
         details_of,
     ),
 )
+
+LONG_NAMES: Final = tuple(flag.long_name.removeprefix("--") for flag in FLAGS)
+"""The names of the flags, without dashes."""

@@ -57,7 +57,7 @@ class ExternalTarget:
         self._waited_for: set[Outcome] = set()
         run_context.closing.call(self._give_up)
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any]:  # noqa: ARG002
+    def send(self, args: Any, workflow_id: object) -> Any:  # noqa: ARG002
         """Check the arguments, call the target by keyword, check the result; any thread.
 
         :raises InvalidArguments: the arguments or the result fail the model
@@ -65,7 +65,8 @@ class ExternalTarget:
         :raises ServiceStopped: our own service stops while a target with `timeout_s` runs
         :raises BaseException: an exception of the target, as it is
         """
-        checked = self.model.arguments.checked(args)
+        arguments = self.model.arguments
+        checked = arguments.with_instances(arguments.checked(args), is_whole=False)
         with self._count_lock:
             self.counters.sent += 1
         try:
@@ -73,7 +74,8 @@ class ExternalTarget:
                 result = self._run_context.interrupt_guard.call_outside(self._target, checked)
             else:
                 result = self._call_in_time(checked, self._timeout_s)
-            reply = self.model.return_arguments.checked(result)
+            returned = self.model.return_arguments
+            reply = returned.with_instances(returned.checked(result))
         except Overdue as error:
             with self._count_lock:
                 self.counters.timeouts += 1

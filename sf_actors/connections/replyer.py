@@ -12,7 +12,7 @@ from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.counters import summary
-from sf_actors.errors import InvalidArguments, MessageError, OversizedMessage
+from sf_actors.errors import InvalidArguments, InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
@@ -39,7 +39,7 @@ class RequestCall(Call):
     def __init__(
         self,
         replyer: Replyer,
-        args: dict[str, Any],
+        args: Any,
         address: list[bytes],
         workflow_id: object,
         key: bytes | None,
@@ -107,6 +107,7 @@ class Replyer(SocketActor):
         "in_flight",
         "queued",
         "deduplicated",
+        "unknown_fields",
         "restarts",
         "last_error",
         "handler_s",
@@ -127,7 +128,7 @@ class Replyer(SocketActor):
             is_secured=self.run_context.transport.is_secured,
         )
         self.max_bytes: int = creation["max_message_bytes"]
-        self._arguments = self.model.arguments
+        self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = request_decoder(self.model.arguments)
         if creation["deduplicate"]:
             # the packed arguments tell a repeated request from another one under its id
@@ -189,11 +190,13 @@ class Replyer(SocketActor):
             usual = self._decoded_at_once(payload)
             envelope = usual or decode_request(payload)
             workflow_id = envelope.workflow_id
-            args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
+            args: Any = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
             self.refuse(error)
             if address:
-                failure = encode_failure(type(error).__name__, str(error), workflow_id)
+                failure = encode_failure(
+                    type(error).__name__, self._text_for_peers(error), workflow_id
+                )
                 self._send(address, failure)
             return
         key: bytes | None = None
@@ -208,6 +211,10 @@ class Replyer(SocketActor):
         self.counters.in_flight += 1
         if self._deliveries.run_or_queue(request):
             self._answer(request)
+
+    def _text_for_peers(self, error: MessageError) -> str:
+        is_of_user_code = isinstance(error, InvalidMessage) and error.is_of_user_code
+        return "" if is_of_user_code and not self.tells_texts else str(error)
 
     def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""

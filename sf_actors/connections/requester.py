@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from msgspec import UnsetType
 
+from sf_actors.actors.incoming import incoming
 from sf_actors.connections.shared_connection import SharedConnection
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -64,12 +65,21 @@ class Requester:
     def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
         self.model = model
         self.counters = Counters(
-            "sent", "received", "in_flight", "timeouts", "retries", "dropped", "last_error"
+            "sent",
+            "received",
+            "in_flight",
+            "timeouts",
+            "retries",
+            "unknown_fields",
+            "dropped",
+            "last_error",
         )
         self._run_context = run_context
         self._endpoint = endpoint
         self._arguments = model.arguments
-        self._return_arguments = model.return_arguments
+        self._return_arguments = incoming(
+            model.return_arguments, model, self._count_unknown, run_context.log
+        )
         self._decoded_at_once = reply_decoder(model.return_arguments)
         self._timeout_s: float = model.creation["timeout_s"]
         self._attempts: int = 1 + model.creation["retries"]
@@ -86,7 +96,7 @@ class Requester:
         # a first socket now: a wrong address or a missing key fails the start, not the first call
         self._idle.append(self._connect())
 
-    def send(self, args: Any, workflow_id: object) -> dict[str, Any]:
+    def send(self, args: Any, workflow_id: object) -> Any:
         """Check, encode, send, and wait for the reply's arguments; any thread.
 
         :raises InvalidArguments: the arguments or the reply fail the model
@@ -172,7 +182,7 @@ class Requester:
                 )
         return False
 
-    def _decoded(self, frame: bytes) -> dict[str, Any]:
+    def _decoded(self, frame: bytes) -> Any:
         if len(frame) <= self._max_bytes:
             fields = self._decoded_at_once(frame)
             if fields is not None:
@@ -192,6 +202,10 @@ class Requester:
             with self._changed:
                 self.counters.drop(error.reason)
             raise InvalidArguments(f"the reply fails its model: {error}") from None
+
+    def _count_unknown(self) -> None:
+        with self._changed:
+            self.counters.unknown_fields += 1
 
     def _timeout(self) -> RequestTimeout:
         tried = f", tried {self._attempts} times" if self._attempts > 1 else ""

@@ -33,6 +33,7 @@ class Subscriber(Reader):
         "dropped",
         "missed",
         "queued",
+        "unknown_fields",
         "restarts",
         "last_error",
         "handler_s",
@@ -54,7 +55,7 @@ class Subscriber(Reader):
                 self.run_context.log,
                 where=self.model.where,
             )
-        self._arguments = self.model.arguments
+        self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = published_decoder(self._arguments)
         #: the last number by the publisher's epoch; that of the newest message stands beside it
         self._heard: OrderedDict[int, int] = OrderedDict()

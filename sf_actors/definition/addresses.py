@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from sf_actors.definition.config import json_file
+from sf_actors.definition.config.json_file import plain
+from sf_actors.definition.environment import Unset
 from sf_actors.errors import AddressError
 from sf_actors.sockets.endpoint import Endpoint, parse
 from sf_actors.wording import nearest, shown
@@ -74,7 +76,9 @@ def resolve(
             entry, place = _find_entry(model, whole, where=where)
             for name in model.sockets:
                 text, at = _find_address(model, name, entry, where=place)
-                endpoint = parse(text, where=at)
+                if isinstance(text, Unset):
+                    raise AddressError(f"{at}: {text.problem}")
+                endpoint = parse(plain(text), where=at)
                 sockets[name] = endpoint if model.binds[name] else endpoint.require_connectable()
         resolved[model.kind, model.side, model.name] = sockets
     return resolved
@@ -90,7 +94,8 @@ def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) ->
             names = [str(name) for name in given if name != step]
             hint = nearest(step, names) or _elsewhere(model, whole, where=where)
             raise AddressError(
-                f"{place}: expected the address of {model.where}, got no {step!r}{hint}"
+                f"{place}: expected the address of {_sockets(model)} of {model.where}, "
+                f"got no {step!r}{hint}"
             )
         entry = given[step]
         place += f"[{step!r}]"
@@ -117,6 +122,11 @@ def _find_address(
         f"{where}: expected the address of the socket {socket_name!r} of {model.where}, "
         f"got {', '.join(map(repr, names)) or 'none'}{nearest(socket_name, names)}"
     )
+
+
+def _sockets(model: Addressed) -> str:
+    names = " and ".join(map(repr, model.sockets))
+    return f"the socket {names}" if len(model.sockets) == 1 else f"the sockets {names}"
 
 
 def _elsewhere(model: Addressed, whole: Mapping[str, object], *, where: str) -> str:

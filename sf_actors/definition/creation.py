@@ -57,6 +57,7 @@ _DEADLINE = _Expected(f"{EXPECTED}, but above 0", lambda value: is_seconds(value
 _COUNT = _Expected("a whole number, 0 or more", _is_count)
 _QUEUE = _Expected("a whole number from 1 to 2**31 - 1", lambda v: _is_count(v) and 1 <= v < 2**31)
 _SIZE = _Expected("a whole number from 1 to 2**63 - 1", lambda v: _is_count(v) and 1 <= v < 2**63)
+_UNKNOWN = _Expected("'ignore' or 'refuse'", lambda value: value in ("ignore", "refuse"))
 _FUNCTION = _Expected("a function", callable)
 _TARGET = _Expected(
     "a callable, or a text such as 'package.module.Class.method'",
@@ -67,6 +68,7 @@ _TARGET = _Expected(
 _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "store": (_TEXT, dict.fromkeys(_OUT_STATES)),
     "topic": (_TEXT, dict.fromkeys(("publisher", "subscriber", *_STATES))),
+    "unknown_fields": (_UNKNOWN, dict.fromkeys(_WITH_SOCKETS, "ignore")),
     "is_x_pub": (_FLAG, dict.fromkeys(_PUBLISHERS, False)),
     "is_x_sub": (_FLAG, dict.fromkeys(_SUBSCRIBERS, False)),
     "is_binder": (_FLAG, dict.fromkeys(("subscriber", "full_update_in"), False)),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, get_origin, is_typeddict
 
 from sf_actors.errors import ModelError
 from sf_actors.schema.declaration import schema_of
-from sf_actors.schema.schema import require_no_null_fields
-from sf_actors.schema.types import describe
+from sf_actors.schema.record_classes import is_record_class, record_class_of
+from sf_actors.schema.schema import Schema, require_no_null_fields
+from sf_actors.schema.types import bare, canonical, describe, fields_of
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from sf_actors.definition.model_types import ModelType
-    from sf_actors.schema.schema import Schema
+    from sf_actors.schema.record_classes import RecordClass
 
 _NECESSITIES = ("required", "optional")
 _NUMBERING = {"current_num": int, "is_snapshot": bool}
@@ -51,25 +52,18 @@ def read_fields(model: Mapping[str, object], type_: ModelType, *, where: str) ->
     """
     own_part = _own_part(type_)
     numbered_by_caller = _is_numbered_by_caller(model, type_, where)
-    declared = {
-        necessity: {
-            key: _fields(model, key, where)
-            for key in (f"{necessity}_{own_part}", f"{necessity}_arguments")
-        }
-        for necessity in _NECESSITIES
-    }
+    declared, stands_for = _declared(model, (own_part, "arguments"), where)
     if numbered_by_caller:
         own = declared["required"][f"required_{own_part}"]
         for name in _NUMBERING:
             del own[name]
     if type_.kind == "states":
         _refuse_numbering(declared, numbered_by_caller=numbered_by_caller, where=where)
-    arguments = _schema(declared, where)
-    returned = {
-        necessity: {key: _fields(model, key, where) for key in (f"{necessity}_return_arguments",)}
-        for necessity in _NECESSITIES
-    }
-    return_arguments = _schema(returned, f"{where}: return_arguments")
+    arguments = _schema(declared, where, stands_for)
+    if type_.kind == "states":
+        arguments = arguments.of_dicts()
+    returned, stands_for = _declared(model, ("return_arguments",), where)
+    return_arguments = _schema(returned, f"{where}: return_arguments", stands_for)
     single_state = False
     if type_.is_delta:
         single_state = [*arguments.required, *arguments.optional] == [_SINGLE]
@@ -104,7 +98,39 @@ def _fields(model: Mapping[str, object], key: str, where: str) -> dict[str, obje
     return fields
 
 
-def _schema(declared: Mapping[str, Mapping[str, dict[str, object]]], where: str) -> Schema:
+def _declared(
+    model: Mapping[str, object], parts: tuple[str, ...], where: str
+) -> tuple[dict[str, dict[str, dict[str, object]]], RecordClass | None]:
+    """Return the fields that the keys of some parts declare, and the class that stands for them."""
+    whole_key = f"required_{parts[-1]}"
+    whole = model.get(whole_key)
+    keys = [(necessity, part) for necessity in _NECESSITIES for part in parts]
+    declared: dict[str, dict[str, dict[str, object]]] = {name: {} for name in _NECESSITIES}
+    if not isinstance(whole, type) or not (is_typeddict(whole) or is_record_class(whole)):
+        for necessity, part in keys:
+            key = f"{necessity}_{part}"
+            declared[necessity][key] = _fields(model, key, where)
+        return declared, None
+    for necessity, part in keys:
+        key = f"{necessity}_{part}"
+        declared[necessity][key] = {}
+        if key != whole_key and model.get(key):
+            raise ModelError(
+                f"{where}: expected no {key!r} beside {whole.__qualname__} as "
+                f"{whole_key!r}, which has all fields"
+            )
+    type_ = canonical(whole, where=f"{where}[{whole_key!r}]")
+    required, optional = fields_of(type_)
+    declared["required"][whole_key] = required
+    declared["optional"][f"optional_{parts[-1]}"] = optional
+    return declared, record_class_of(type_)
+
+
+def _schema(
+    declared: Mapping[str, Mapping[str, dict[str, object]]],
+    where: str,
+    stands_for: RecordClass | None,
+) -> Schema:
     seen: dict[str, str] = {}
     merged: dict[str, dict[str, object]] = {necessity: {} for necessity in _NECESSITIES}
     for necessity, dicts in declared.items():
@@ -117,6 +143,8 @@ def _schema(declared: Mapping[str, Mapping[str, dict[str, object]]], where: str)
                     )
                 seen[name] = key
                 merged[necessity][name] = type_
+    if stands_for is not None:
+        return Schema(merged["required"], merged["optional"], where=where, stands_for=stands_for)
     return schema_of(merged["required"], merged["optional"], where=where)
 
 
@@ -156,7 +184,7 @@ def _refuse_numbering(
 
 
 def _require_mapping(arguments: Schema, where: str) -> None:
-    type_ = {**arguments.required, **arguments.optional}[_SINGLE]
+    type_ = bare({**arguments.required, **arguments.optional}[_SINGLE])
     if get_origin(type_) is dict or is_typeddict(type_):
         return
     raise ModelError(

@@ -21,7 +21,7 @@ from sf_actors.wording import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ROLES = {
+HOOKS = {
     "setup_config": SETUP,
     "setup_configs": SETUP,
     "setup_addresses": SETUP_ADDRESSES,
@@ -34,6 +34,7 @@ _ROLES = {
     "sigint_handler": SIGNAL,
     "sigterm_handler": SIGNAL,
 }
+"""The functions that are called by name."""
 
 
 class Hooks:
@@ -48,7 +49,7 @@ class Hooks:
     def __init__(self, names: Mapping[str, object], *, where: str) -> None:
         self._where = where
         self._bound: dict[str, Callable[..., Any]] = {}
-        for name, role in _ROLES.items():
+        for name, role in HOOKS.items():
             function = names.get(name)
             if function is None:
                 continue

@@ -18,9 +18,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.addresses import resolve
+from sf_actors.definition.config.json_file import plain
 from sf_actors.definition.config.model import ConfigModel, flatten
+from sf_actors.definition.environment import expanded
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
+from sf_actors.definition.names import require_names
 from sf_actors.definition.signature import HANDLER, STATUS, bind, bind_in_state
 from sf_actors.definition.source import ExecutedFile
 from sf_actors.errors import DefinitionError
@@ -69,7 +72,8 @@ def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
     Runs user code: the file.
 
     :raises DefinitionError: the file is missing or not valid Python, or one of its hooks or its
-        `config_model` is invalid; other exceptions of the file are raised as they are
+        `config_model` is invalid, or it has no name of a service file; other exceptions of the file
+        are raised as they are
     """
     if isinstance(source, ModuleType):
         return ServiceFile(source, name=_name_of(source), where=_file_name(source))
@@ -113,6 +117,7 @@ class ServiceFile:
         self.where = where
         self._executed = executed
         self._names = vars(module)
+        require_names(module, where=where)
         self._hooks = Hooks(self._names, where=where)
         self._config_model = ConfigModel(
             self._names.get("config_model"), where=f"{where}: config_model"
@@ -152,8 +157,9 @@ class ServiceFile:
                 f"{self.where}: main mode needs a function 'main', such as "
                 f"main(to_send, states, config), got none{near}"
             )
+        allow_inbound = self._allows_inbound() or allow_inbound
         config = self._config(source)
-        addresses = {} if addresses is None else addresses
+        addresses = {} if addresses is None else expanded(dict(addresses))
         answered = self._hooks.answer("setup_addresses", addresses, config)
         models = (
             *self._models("connections", "setup_connection_models", "setup_connections", config),
@@ -175,7 +181,7 @@ class ServiceFile:
         return Definition(
             name=self.name,
             config=config,
-            given_addresses=given,
+            given_addresses=plain(given),
             addresses=resolved,
             models=models,
             handlers=handlers,
@@ -186,7 +192,17 @@ class ServiceFile:
             sigterm=self._hooks.get("sigterm_handler"),
         )
 
+    def _allows_inbound(self) -> bool:
+        allowed = self._names.get("allow_inbound", False)
+        if not isinstance(allowed, bool):
+            raise DefinitionError(
+                f"{self.where}: allow_inbound: expected True or False, got {shown(allowed)}"
+            )
+        return allowed
+
     def _config(self, source: ConfigSource) -> dict[str, Any]:
+        self._config_model.require_no_flag(source)
+        source = self._config_model.expanded(source)
         config = self._config_model.convert(source)
         hook = "setup_configs" if self._hooks.get("setup_configs") else "setup_config"
         where = self._hooks.place(hook)
@@ -219,7 +235,7 @@ class ServiceFile:
             raise DefinitionError(
                 f"{self.where}: main mode serves nothing inbound, got {', '.join(inbound)}; "
                 "run the service without main mode, or allow inbound models (--allow_inbound, "
-                "allow_inbound=True)"
+                "Service(allow_inbound=True), or allow_inbound = True in the file)"
             )
 
 

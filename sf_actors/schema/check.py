@@ -13,16 +13,20 @@ given back as they are, so the result may share containers with what was passed 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, is_typeddict
 
+from sf_actors.schema.bounds import is_within
 from sf_actors.schema.mismatch import Mismatch, mapping_of, mismatch
+from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.scalars import NOTHING, scalar_of
-from sf_actors.schema.types import describe, fields_of, members_of
+from sf_actors.schema.types import bare, describe, fields_of, members_of
 from sf_actors.schema.undeclared import check_anything, check_key
 from sf_actors.wording import named, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from sf_actors.schema.record_classes import RecordClass
 
     Check = Callable[[Any], Any]
 
@@ -37,11 +41,13 @@ def checker(type_: Any) -> Check:
     """
     if type_ is Any:
         return check_anything
+    if get_origin(type_) is Annotated:
+        return _bounded(checker(bare(type_)), type_)
     scalar = scalar_of(type_)
     if scalar is not None:
         return scalar.check
     if is_typeddict(type_):
-        return fields_checker(*fields_of(type_))
+        return fields_checker(*fields_of(type_), record_class_of(type_))
     origin, args = get_origin(type_), get_args(type_)
     if origin is Literal:
         return _one_of(type_)
@@ -56,15 +62,28 @@ def checker(type_: Any) -> Check:
     return _any_of(type_)
 
 
-def fields_checker(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Check:
-    """Return the function that checks a mapping of these fields, and nothing else."""
+def fields_checker(
+    required: Mapping[str, Any],
+    optional: Mapping[str, Any],
+    stands_for: RecordClass | None = None,
+) -> Check:
+    """Return the function that checks a mapping of these fields, and nothing else.
+
+    :param stands_for: the class whose instances are taken as well
+    """
     must = tuple((name, checker(type_)) for name, type_ in required.items())
     may = tuple((name, checker(type_)) for name, type_ in optional.items())
     names = (*required, *optional)
+    expected = f"a dict of {', '.join(names) or 'no fields'}"
+    if stands_for is not None:
+        expected = f"{stands_for.type.__qualname__} or {expected}"
 
     def check(fields: Any) -> dict[str, Any]:
         if type(fields) is not dict:
-            fields = mapping_of(fields, f"a dict of {', '.join(names) or 'no fields'}")
+            if stands_for is not None and type(fields) is stands_for.type:
+                fields = stands_for.fields(fields)
+            else:
+                fields = mapping_of(fields, expected)
         checked = {}
         name = ""
         try:
@@ -93,6 +112,18 @@ def _unfit(fields: dict[Any, Any], required: Collection[str], names: tuple[str, 
             return Mismatch(f"unknown field {named(name)!r}{hint or known}")
     missing = ", ".join(repr(name) for name in required if name not in fields)
     return Mismatch(f"missing field {missing}; got {', '.join(map(repr, fields)) or 'no fields'}")
+
+
+def _bounded(check: Check, type_: Any) -> Check:
+    bounds = get_args(type_)[1:]
+
+    def check_bounds(value: Any) -> Any:
+        checked = check(value)
+        if not is_within(checked, bounds):
+            raise mismatch(describe(type_), value)
+        return checked
+
+    return check_bounds
 
 
 def _one_of(type_: Any) -> Check:
@@ -244,6 +275,13 @@ def _any_of(type_: Any) -> Check:
 
 
 def _taken_by(member: Any) -> tuple[Any, ...]:
+    member = bare(member)
+    several = members_of(member)
+    if len(several) > 1:
+        return tuple(kind for one in several for kind in _taken_by(one))
+    stands_for = record_class_of(member)
+    if stands_for is not None:
+        return dict, stands_for.type
     origin = get_origin(member)
     if origin is Literal:
         return tuple({type(value) for value in get_args(member)})

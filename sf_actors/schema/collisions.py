@@ -19,10 +19,19 @@ import msgspec
 
 from sf_actors.schema.limits import holds_set, is_open
 from sf_actors.schema.scalars import NOTHING, is_enum
-from sf_actors.schema.types import fields_of, members_of
+from sf_actors.schema.types import bare, fields_of, members_of
+from sf_actors.schema.unknown import MAX_FIELDS
 from sf_actors.sync.work import Work
 from sf_actors.wire.limits import MAX_DEPTH
-from sf_actors.wire.msgpack import TEXTS, array_header, count_of, is_array, is_map, items_of
+from sf_actors.wire.msgpack import (
+    TEXTS,
+    array_header,
+    count_of,
+    is_array,
+    is_map,
+    items_of,
+    texts_of,
+)
 from sf_actors.wire.tokens import FEW, MANY, has_many
 
 if TYPE_CHECKING:
@@ -117,6 +126,7 @@ def guard_of(type_: Any) -> Guard | None:
 
 
 def _guard_of(type_: Any) -> Guard | None:
+    type_ = bare(type_)
     if type_ is Any:
         return _look_into_anything
     if is_typeddict(type_):
@@ -141,34 +151,25 @@ def _is_known(type_: Any) -> bool:
     """Return True if a type has many values and their hashes are predictable."""
     return any(
         member not in _SECRET and not is_enum(member) and get_origin(member) is not Literal
-        for member in members_of(type_)
+        for member in map(bare, members_of(bare(type_)))
     )
 
 
 def _guard_of_record(fields: Mapping[str, Any]) -> Guard | None:
-    guards = {msgspec.msgpack.encode(name): _guard_of(part) for name, part in fields.items()}
+    guards = {name: _guard_of(part) for name, part in fields.items()}
     dangerous = {name: guard for name, guard in guards.items() if guard is not None}
     if not dangerous:
         return None
-    longest = len(fields) + MANY
 
     def look(packed: Any) -> None:
-        if count_of(packed) > longest:
-            raise ValueError(f"expected at most {longest} fields, got {count_of(packed)}")
+        if count_of(packed) > MAX_FIELDS:
+            raise ValueError(f"expected at most {MAX_FIELDS} fields, got {count_of(packed)}")
         items = items_of(packed)
-        for name, value in zip(items[::2], items[1::2], strict=True):
-            guard = dangerous.get(_as_text(name))
-            if guard is not None:
-                guard(value)
+        for name, value in zip(texts_of(items[::2]), items[1::2], strict=True):
+            if name in dangerous:
+                dangerous[name](value)
 
     return look
-
-
-def _as_text(packed: msgspec.Raw) -> bytes:
-    """Return a packed name repacked as we pack it."""
-    if memoryview(packed)[0] not in TEXTS:
-        return b""
-    return msgspec.msgpack.encode(_TEXT.decode(packed))
 
 
 def _guard_of_table(key: Any, value: Any) -> Guard | None:
@@ -233,6 +234,7 @@ def _guard_of_items(parts: list[Guard | None], *, is_fixed: bool) -> Guard:
 
 
 def _guard_of_union(members: tuple[Any, ...]) -> Guard | None:
+    members = tuple(map(bare, members))
     of_maps = _only(_guard_of(m) for m in members if is_typeddict(m) or get_origin(m) is dict)
     of_arrays = _only(_guard_of(m) for m in members if get_origin(m) not in (None, dict))
     if of_maps is None and of_arrays is None:
@@ -313,5 +315,4 @@ def _array(items: list[msgspec.Raw]) -> bytes:
     return b"".join((array_header(len(items)), *items))
 
 
-_TEXT = msgspec.msgpack.Decoder(str)
 _ANYTHING = msgspec.msgpack.Decoder(list[Any])

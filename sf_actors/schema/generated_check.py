@@ -41,6 +41,8 @@ from sf_actors.schema.types import members_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sf_actors.schema.record_classes import RecordClass
+
     Check = Callable[[Any], Any]
 
 #: Records whose code is kept: a thousand services of one file need one.
@@ -53,12 +55,18 @@ FEW = 8
 COPIED = 1_000
 
 
-def compiled(required: Mapping[str, Any], optional: Mapping[str, Any], in_full: Check) -> Check:
+def compiled(
+    required: Mapping[str, Any],
+    optional: Mapping[str, Any],
+    in_full: Check,
+    stands_for: RecordClass | None = None,
+) -> Check:
     """Return the function that checks a dict of these fields, of canonical types.
 
     :param in_full: what it leaves the word to: returns the checked fields, or raises why not
+    :param stands_for: the class whose instances are taken as well
     """
-    writer = _Writer(in_full)
+    writer = _Writer(in_full, stands_for)
     for name, type_ in required.items():
         writer.add_field(name, type_, "        ")
     for name, type_ in optional.items():
@@ -70,15 +78,23 @@ def compiled(required: Mapping[str, Any], optional: Mapping[str, Any], in_full: 
 class _Writer:
     """The lines of one function, and the names that they use."""
 
-    def __init__(self, in_full: Check) -> None:
-        self.lines = [
-            "def check(fields):",
+    def __init__(self, in_full: Check, stands_for: RecordClass | None) -> None:
+        self._names: dict[str, Any] = {"in_full": in_full, "Mismatch": Mismatch, "copied": copied}
+        self.lines = ["def check(fields):"]
+        if stands_for is not None:
+            self._names |= {"record": stands_for.type, "fields_of": stands_for.fields}
+            self.lines += [
+                "    given = fields",
+                "    try:",
+                "        if type(fields) is record: fields = fields_of(fields)",
+                "    except Mismatch: return in_full(given)",
+            ]
+        self.lines += [
             # what is no dict may do anything when it is asked for a field
             "    if type(fields) is not dict: return in_full(fields)",
             "    try:",
             "        checked = {}",
         ]
-        self._names: dict[str, Any] = {"in_full": in_full, "Mismatch": Mismatch, "copied": copied}
 
     def function(self) -> Check:
         """Return what the lines do."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, get_origin, is_typeddict
 
 from sf_actors.schema.scalars import NOTHING
-from sf_actors.schema.types import holds, parts_of
+from sf_actors.schema.types import bare, holds, parts_of
 from sf_actors.wire.limits import KINDS
 from sf_actors.wire.memory import Prices
 
@@ -19,6 +19,7 @@ _RECORD: Final = object()
 
 def depth_of(type_: Any) -> int:
     """Return how many containers a canonical type itself puts in each other."""
+    type_ = bare(type_)
     parts = parts_of(type_)
     return 1 + max(map(depth_of, parts), default=0) if parts or is_typeddict(type_) else 0
 
@@ -42,6 +43,7 @@ _WITHOUT_TEXTS = frozenset({int, float, bool, NOTHING, list, tuple, _RECORD})
 
 def _many(type_: Any, *, within: bool) -> Iterator[Any]:
     """Give the kinds of values that stand in lists, tuples, sets and mappings of a type."""
+    type_ = bare(type_)
     if type_ is Any:
         yield Any
         return
@@ -58,7 +60,7 @@ def _many(type_: Any, *, within: bool) -> Iterator[Any]:
 
 def holds_set(type_: Any) -> bool:
     """Return whether a canonical type has a set in it."""
-    return holds(type_, lambda part: get_origin(part) in (set, frozenset))
+    return holds(type_, lambda part: get_origin(bare(part)) in (set, frozenset))
 
 
 def refuse_extension(code: int, data: memoryview) -> object:

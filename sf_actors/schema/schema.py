@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 import msgspec
@@ -12,26 +14,35 @@ from sf_actors.schema.check import fields_checker
 from sf_actors.schema.collisions import FREE_BYTES, guard_of
 from sf_actors.schema.explain import reason_for
 from sf_actors.schema.generated_check import compiled, copied_fields
+from sf_actors.schema.instances import fields_builder
 from sf_actors.schema.limits import depth_of, is_open, prices_of, refuse_extension
 from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.scalars import NOTHING, scalar_of
 from sf_actors.schema.shape import Record, record_of
+from sf_actors.schema.strict import strict_decoder
 from sf_actors.schema.types import (
+    bare,
     canonical,
     describe,
     fields_of,
-    holds_record,
+    holds,
     members_of,
     record,
     union_of,
 )
+from sf_actors.schema.unknown import nested_names, unknown_names
+from sf_actors.wire.envelope import encode
 from sf_actors.wire.limits import MAX_DEPTH, is_deep, may_be_deep
 from sf_actors.wire.memory import at_most_of, require_affordable
 from sf_actors.wire.msgpack import FIXMAP, SHORT, count_of
 from sf_actors.wording import cut, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from sf_actors.schema.record_classes import RecordClass
+    from sf_actors.schema.unknown import UnknownFields
 
 
 class Schema:
@@ -40,6 +51,7 @@ class Schema:
     :param required: name -> type as declared in the model, for required fields
     :param optional: the same for optional fields
     :param where: file, model and kind of fields; every error message begins with it
+    :param stands_for: the class whose instances are such messages
     :raises ModelError: a type or a name cannot be used
 
     `required` and `optional` hold the canonical types, `shape` how the fields merge. Instances are
@@ -62,9 +74,15 @@ class Schema:
     checked: Callable[[object], dict[str, Any]]
 
     def __init__(
-        self, required: Mapping[str, object], optional: Mapping[str, object], *, where: str
+        self,
+        required: Mapping[str, object],
+        optional: Mapping[str, object],
+        *,
+        where: str,
+        stands_for: RecordClass | None = None,
     ) -> None:
         self.where = where
+        self._stands_for = stands_for
         self.required = _canonical_fields(required, where)
         self.optional = _canonical_fields(optional, where)
         for name in self.required:
@@ -76,39 +94,118 @@ class Schema:
         self.is_flat = all(map(_is_flat, (*self.required.values(), *self.optional.values())))
         self._type = record(self.required, self.optional)
         in_full = _in_full(
-            fields_checker(self.required, self.optional), where, is_copied=self.is_flat
+            fields_checker(self.required, self.optional, stands_for),
+            where,
+            is_copied=self.is_flat,
+            stands_for=stands_for,
         )
-        self.checked = compiled(self.required, self.optional, in_full)
+        self.checked = compiled(self.required, self.optional, in_full, stands_for)
         self._decode = msgspec.msgpack.Decoder(self._type, ext_hook=refuse_extension).decode
-        self._decode_strictly = _strict_decoder(self._type, where)
+        self._decode_strictly = strict_decoder(self._type, where)
         self._limit = depth_of(self._type) + MAX_DEPTH if is_open(self._type) else 0
         self._prices = prices_of(self._type)
         self._guard = guard_of(self._type)
         self.is_harmless = self._guard is None
-        self.is_plain = self._decode_strictly is None and not self._limit
+        self._unknown: UnknownFields | None = None
+        self._build_fields = fields_builder(self.required | self.optional)
+        self._build = self._build_fields
+        if stands_for is not None:
+            make, build = stands_for.make, self._build_fields
+            self._build = make if build is None else lambda fields: make(build(fields))
+        self.is_plain = self._decode_strictly is None and not self._limit and self._build is None
 
-    def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
+    def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> Any:
         """Return the fields of a message, of exactly the declared types, as new objects; HOT.
+
+        A dict, or an instance of the class that the message stands for.
 
         :raises InvalidMessage: it is not MessagePack, or fails the model
         """
+        nested: msgspec.ValidationError | None = None
         try:
             if len(raw) > FREE_BYTES:
                 self._require_harmless(raw)
             fields: dict[str, Any] = self._decode(raw)
             if self._decode_strictly is not None:
-                self._decode_strictly(raw)
+                try:
+                    self._decode_strictly(raw)
+                except msgspec.ValidationError as error:
+                    nested = error
         except Exception as error:  # noqa: BLE001 - a peer's bytes may provoke any error
             raise self._invalid(raw, error) from None
         count = len(fields)
-        if (count > SHORT or memoryview(raw)[0] - FIXMAP != count) and count != count_of(raw):
-            raise self._invalid(raw, ValueError("a field that is unknown or there twice"))
+        is_exact = (count <= SHORT and memoryview(raw)[0] - FIXMAP == count) or (
+            count == count_of(raw)
+        )
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
                 f"{self.where}: expected at most {MAX_DEPTH} lists and dicts in each other in an "
                 "undeclared place, got more"
             )
-        return fields
+        if not is_exact or nested is not None:
+            self._note_unknown(raw, None if is_exact else count, nested)
+        build = self._build
+        return fields if build is None else self._built(build, fields)
+
+    def _built(self, build: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
+        try:
+            return build(fields)
+        except Mismatch as error:
+            invalid = InvalidMessage(error.told(self.where))
+            invalid.is_of_user_code = True
+            raise invalid from error.__cause__
+
+    def with_instances(self, fields: dict[str, Any], *, is_whole: bool = True) -> Any:
+        """Return checked fields as their receiver gets them, with instances of their classes.
+
+        :param is_whole: False: the message itself stays a dict
+        :raises InvalidArguments: a constructor raised
+        """
+        build = self._build if is_whole else self._build_fields
+        if build is None:
+            return fields
+        try:
+            return build(self._decode(encode(fields)))
+        except Mismatch as error:
+            raise InvalidArguments(error.told(self.where)) from error.__cause__
+
+    def of_dicts(self) -> Schema:
+        """Return the schema of a state: what it decodes has dicts in place of instances."""
+        other = copy(self)
+        other._build = other._build_fields = None  # noqa: SLF001 - of this class
+        other.is_plain = self._decode_strictly is None and not self._limit
+        return other
+
+    def _note_unknown(
+        self,
+        raw: bytes | memoryview | msgspec.Raw,
+        found: int | None,
+        nested: msgspec.ValidationError | None,
+    ) -> None:
+        """Note the unknown fields that the decoder skipped, or refuse them.
+
+        :param found: how many fields are known, if that are not all
+        :param nested: what is wrong with a nested record
+        """
+        unknown = self._unknown
+        if unknown is None:
+            error = nested or ValueError("a field that is unknown or there twice")
+            raise self._invalid(raw, error)
+        names: Iterable[str] = ()
+        try:
+            if found is not None:
+                names = unknown_names(raw, self._type.__annotations__, found=found)
+        except ValueError as error:
+            raise InvalidMessage(Mismatch(str(error)).told(self.where)) from None
+        if nested is not None and unknown.wants_names:
+            names = chain(names, nested_names(raw, self._type))
+        unknown.note(names)
+
+    def tolerant(self, unknown: UnknownFields) -> Schema:
+        """Return the schema of incoming messages whose unknown fields are dropped and noted."""
+        other = copy(self)
+        other._unknown = unknown  # noqa: SLF001 - of this class
+        return other
 
     def memory_at_most(self, raw: bytes | memoryview | msgspec.Raw) -> int:
         """Return a bound of the memory that fields take when they are decoded, in bytes."""
@@ -128,29 +225,42 @@ class Schema:
         """
         required = {name: _patched(type_) for name, type_ in self.required.items()}
         optional = {name: _deletable(type_) for name, type_ in self.optional.items()}
-        return self._derived(required | optional)
+        return self.with_fields(required | optional, self._stands_for)
 
     def partial(self) -> Schema:
         """Return the schema with all fields optional, for a state that deltas still build up."""
-        return self._derived(self.required | self.optional)
+        return self.with_fields(self.required | self.optional)
 
-    def _derived(self, optional: Mapping[str, Any]) -> Schema:
-        derived = Schema({}, optional, where=self.where)
-        derived.shape = self.shape
-        return derived
+    def with_fields(
+        self, optional: Mapping[str, Any], stands_for: RecordClass | None = None
+    ) -> Schema:
+        """Return the schema of a part or a patch of a state, with these fields, all optional.
+
+        `shape` is that of the whole value.
+        """
+        other = Schema({}, optional, where=self.where, stands_for=stands_for).of_dicts()
+        other.shape = self.shape
+        other._unknown = self._unknown  # noqa: SLF001 - of this class
+        return other
 
     def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
-        return InvalidMessage(reason_for(raw, self._type, error).told(self.where))
+        return InvalidMessage(
+            reason_for(raw, self._type, error, is_tolerant=self._unknown is not None).told(
+                self.where
+            )
+        )
 
 
 def _in_full(
-    check: Callable[[Any], Any], where: str, *, is_copied: bool
+    check: Callable[[Any], Any], where: str, *, is_copied: bool, stands_for: RecordClass | None
 ) -> Callable[[object], Any]:
     """Return a check whose errors explain why a value is refused."""
 
     def checked(args: object) -> Any:
         try:
             fields = {} if args is None else args
+            if stands_for is not None and type(fields) is stands_for.type:
+                fields = stands_for.fields(fields)
             return check(copied_fields(fields) if is_copied else fields)
         except Mismatch as error:
             raise InvalidArguments(error.told(where)) from None
@@ -185,7 +295,7 @@ def require_no_null_fields(schema: Schema) -> None:
 
 
 def _require_no_null(type_: Any, where: str) -> None:
-    members = members_of(type_)
+    members = tuple(map(bare, members_of(bare(type_))))
     nullable = NOTHING in members or any(
         get_origin(member) is Literal and None in get_args(member) for member in members
     )
@@ -217,60 +327,26 @@ def _canonical_fields(fields: Mapping[str, object], where: str) -> dict[str, Any
     }
 
 
+def _is_merged(type_: Any) -> bool:
+    return is_typeddict(type_) or get_origin(type_) is dict
+
+
 def _deletable(type_: Any) -> Any:
     return union_of((*members_of(_patched(type_)), NOTHING))
 
 
 def _patched(type_: Any) -> Any:
-    """Return the type of merge patches to values of a type."""
+    """Return the type of merge patches to values of a type; a part need not be within bounds."""
+    inside = bare(type_)
+    if inside is not type_ and holds(inside, _is_merged):
+        return _patched(inside)
     if is_typeddict(type_):
         required, optional = fields_of(type_)
         parts = {name: _patched(part) for name, part in required.items()}
-        return record({}, parts | {name: _deletable(part) for name, part in optional.items()})
+        parts |= {name: _deletable(part) for name, part in optional.items()}
+        return record({}, parts, record_class_of(type_))
     if get_origin(type_) is dict:
         key, value = get_args(type_)
         return dict.__class_getitem__((key, _deletable(value)))
     members = members_of(type_)
     return union_of(map(_patched, members)) if len(members) > 1 else type_
-
-
-def _strict_decoder(type_: Any, where: str) -> Callable[[Any], Any] | None:
-    """Return a decoder that refuses unknown fields in nested records; None if there are none.
-
-    A TypedDict ignores them, and to make a dict of a Struct takes longer than to decode twice. The
-    outermost record is held to its fields by their count.
-    """
-    required, optional = fields_of(type_)
-    nested = {name: part for name, part in (required | optional).items() if holds_record(part)}
-    if not nested:
-        return None
-    try:
-        outer = _struct({}, nested, forbid_unknown_fields=False)
-        return msgspec.msgpack.Decoder(outer, ext_hook=refuse_extension).decode
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise ModelError(f"{where}: {error}") from None
-
-
-def _struct(required: Mapping[str, Any], optional: Mapping[str, Any], **options: Any) -> Any:
-    fields: list[Any] = [(f"f{n}", _strict(part)) for n, part in enumerate(required.values())]
-    fields += [
-        (f"o{n}", _strict(part) | msgspec.UnsetType, msgspec.UNSET)
-        for n, part in enumerate(optional.values())
-    ]
-    names = (*required, *optional)
-    rename = {field[0]: name for field, name in zip(fields, names, strict=True)}
-    return msgspec.defstruct("Record", fields, rename=rename, gc=False, **options)
-
-
-def _strict(type_: Any) -> Any:
-    """Return a type whose records are Structs that refuse unknown fields; the rest is undecoded."""
-    if not holds_record(type_):
-        return msgspec.Raw
-    if is_typeddict(type_):
-        return _struct(*fields_of(type_), forbid_unknown_fields=True)
-    origin, args = get_origin(type_), get_args(type_)
-    if origin is dict:
-        return dict.__class_getitem__((args[0], _strict(args[1])))
-    if origin in (list, tuple):
-        return origin.__class_getitem__(tuple(arg if arg is ... else _strict(arg) for arg in args))
-    return union_of(_strict(arg) if holds_record(arg) else arg for arg in args)

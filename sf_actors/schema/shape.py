@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
 
-from sf_actors.schema.types import fields_of, members_of
+from sf_actors.schema.types import bare, fields_of, members_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,7 @@ Shape = Leaf | Open | Table | Record
 
 def shape_of(canonical: Any) -> Shape:
     """Return the shape of a canonical type (see `sf_actors.schema.types.canonical`)."""
+    canonical = bare(canonical)
     if canonical is Any:
         return Open()
     if is_typeddict(canonical):

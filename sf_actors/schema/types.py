@@ -8,8 +8,10 @@ import types
 import typing
 from typing import (
     TYPE_CHECKING,
+    Annotated,
     Any,
     Literal,
+    NamedTuple,
     NotRequired,
     Required,
     TypedDict,
@@ -22,12 +24,16 @@ from typing import (
 import msgspec
 
 from sf_actors.errors import ModelError
+from sf_actors.schema.bounds import bounds_of, described
+from sf_actors.schema.record_classes import declared_fields, is_record_class, record_class_of
 from sf_actors.schema.scalars import NOTHING, SCALARS
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sf_actors.schema.record_classes import RecordClass
 
 _LISTS = frozenset(
     {
@@ -53,7 +59,8 @@ _NOTATIONS: dict[type, str] = {
 }
 _KNOWN = (
     "int, float, str, bytes, bool, Decimal, datetime, date, time, timedelta, UUID, an Enum, "
-    "dict, list, object, [T], (T, U), {T}, {K: V}, {'field': T} or a typing expression of these"
+    "dict, list, object, [T], (T, U), {T}, {K: V}, {'field': T}, a dataclass, NamedTuple, "
+    "TypedDict or Struct, or a typing expression of these"
 )
 
 
@@ -68,7 +75,7 @@ def canonical(declared: object, *, where: str) -> Any:
     :param where: file, model and field, for messages
     :raises ModelError: it is not a type, or one that MessagePack cannot restore
     """
-    type_ = _read(declared, where, MAX_DEPTH)
+    type_ = _read(declared, where, _Level())
     try:
         msgspec.msgpack.Decoder(type_)
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
@@ -80,11 +87,19 @@ def canonical(declared: object, *, where: str) -> Any:
     return type_
 
 
-def record(required: dict[str, Any], optional: dict[str, Any]) -> Any:
-    """Return a TypedDict with these canonical types."""
+def record(
+    required: dict[str, Any], optional: dict[str, Any], stands_for: RecordClass | None = None
+) -> Any:
+    """Return a TypedDict with these canonical types.
+
+    :param stands_for: the class whose instances are such records
+    """
     fields = required | {name: NotRequired[type_] for name, type_ in optional.items()}
     make: Any = TypedDict
-    return make("Record", fields)
+    made = make("Record", fields)
+    if stands_for is not None:
+        made.__record_class__ = stands_for
+    return made
 
 
 def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -104,7 +119,8 @@ def parts_of(type_: Any) -> tuple[Any, ...]:
     if is_typeddict(type_):
         required, optional = fields_of(type_)
         return (*required.values(), *optional.values())
-    return get_args(type_)
+    args = get_args(type_)
+    return args[:1] if get_origin(type_) is Annotated else args
 
 
 def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
@@ -115,6 +131,11 @@ def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
 def holds_record(type_: Any) -> bool:
     """Return whether a canonical type is or contains a record."""
     return holds(type_, is_typeddict)
+
+
+def bare(type_: Any) -> Any:
+    """Return a canonical type without the limits that `Annotated` puts on it."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def members_of(type_: Any) -> tuple[Any, ...]:
@@ -128,31 +149,52 @@ def union_of(members: collections.abc.Iterable[Any]) -> Any:
     return Any if Any in several else Union[several]  # noqa: UP007 - only known at run time
 
 
-def _read(declared: Any, where: str, depth: int) -> Any:
-    if depth == 0:
+class _Level(NamedTuple):
+    """How far inside a declaration a type stands.
+
+    :param left: levels still allowed
+    :param classes: the records that it stands in
+    """
+
+    left: int = MAX_DEPTH
+    classes: frozenset[type] = frozenset()
+
+    def inner(self) -> _Level:
+        return _Level(self.left - 1, self.classes)
+
+    def within(self, declared: type, where: str) -> _Level:
+        if declared in self.classes:
+            raise ModelError(
+                f"{where}: expected a record that ends, got {declared.__qualname__} within itself"
+            )
+        return _Level(self.left, self.classes | {declared})
+
+
+def _read(declared: Any, where: str, level: _Level) -> Any:
+    if level.left == 0:
         raise ModelError(f"{where}: expected at most {MAX_DEPTH} types in each other, got more")
     if declared is None or declared is NOTHING:
         return NOTHING
     if declared is Any or declared is object:
         return Any
     if type(declared) in _NOTATIONS:
-        return _read_notation(declared, where, depth - 1)
+        return _read_notation(declared, where, level.inner())
     if get_origin(declared) is not None:
-        return _read_expression(declared, where, depth - 1)
+        return _read_expression(declared, where, level.inner())
     if isinstance(declared, type):
-        return _read_class(declared, where, depth - 1)
+        return _read_class(declared, where, level.inner())
     if is_typeddict(declared):
-        return _read_typeddict(declared, where, depth - 1)
+        return _read_typeddict(declared, where, level.inner())
     meant = getattr(declared, "__supertype__", None) or getattr(declared, "__value__", None)
     if meant is not None:  # a NewType, or `type X = …`
-        return _read(meant, where, depth - 1)
+        return _read(meant, where, level.inner())
     hint = "; write the type itself, without quotes" if isinstance(declared, str) else ""
     raise ModelError(f"{where}: expected a type, got {shown(declared)}{hint}")
 
 
-def _read_notation(declared: Any, where: str, depth: int) -> Any:
+def _read_notation(declared: Any, where: str, level: _Level) -> Any:
     def inner(part: object, step: str = "") -> Any:
-        return _read(part, where + step, depth)
+        return _read(part, where + step, level)
 
     parts = list(declared)
     if isinstance(declared, dict) and parts and all(isinstance(part, str) for part in parts):
@@ -173,30 +215,34 @@ def _read_notation(declared: Any, where: str, depth: int) -> Any:
     )
 
 
-def _read_expression(declared: Any, where: str, depth: int) -> Any:
+def _read_expression(declared: Any, where: str, level: _Level) -> Any:
     origin, args = get_origin(declared), get_args(declared)
     if origin is Literal:
         return _read_literal(declared, where)
+    if origin is Annotated:
+        bounds = bounds_of(args[1:])
+        type_ = _read(args[0], where, level)
+        return Annotated[(type_, *bounds)] if bounds else type_
     if origin in (Required, NotRequired):
         raise ModelError(
             f"{where}: expected a type, got {shown(declared)}, which has no place here"
         )
     if origin in (Union, types.UnionType):
-        return union_of([_read(arg, where, depth) for arg in args])
+        return union_of([_read(arg, where, level) for arg in args])
     if origin is tuple:
         if len(args) == 2 and args[1] is ...:
-            return tuple.__class_getitem__((_read(args[0], where, depth), ...))
-        return tuple.__class_getitem__(tuple(_read(arg, where, depth) for arg in args))
+            return tuple.__class_getitem__((_read(args[0], where, level), ...))
+        return tuple.__class_getitem__(tuple(_read(arg, where, level) for arg in args))
     for kinds, kind, count in ((_LISTS, list, 1), (_DICTS, dict, 2)):
         if origin in kinds:
             _require_parameters(declared, count, where)
-            inside = [_read(arg, where, depth) for arg in args] or [Any] * count
+            inside = [_read(arg, where, level) for arg in args] or [Any] * count
             if kind is dict:
                 _hashable(inside[0], where)
             return kind.__class_getitem__(tuple(inside))
     if origin in _SETS or origin is frozenset:
         _require_parameters(declared, 1, where)
-        only = _hashable(_read(args[0], where, depth) if args else Any, where)
+        only = _hashable(_read(args[0], where, level) if args else Any, where)
         return set.__class_getitem__(only) if origin in _SETS else frozenset.__class_getitem__(only)
     raise ModelError(f"{where}: expected a type ({_KNOWN}), got {shown(declared)}")
 
@@ -220,9 +266,9 @@ def _read_literal(declared: Any, where: str) -> Any:
     return declared
 
 
-def _read_class(declared: Any, where: str, depth: int) -> Any:
+def _read_class(declared: Any, where: str, level: _Level) -> Any:
     if is_typeddict(declared):
-        return _read_typeddict(declared, where, depth)
+        return _read_typeddict(declared, where, level)
     if declared in SCALARS or issubclass(declared, enum.Enum):
         return declared
     if declared in _LISTS:
@@ -235,30 +281,45 @@ def _read_class(declared: Any, where: str, depth: int) -> Any:
         return tuple[Any, ...]
     if declared is frozenset:
         return frozenset[Any]
+    if is_record_class(declared):
+        stands_for, required, optional = declared_fields(declared, where=where)
+        return _read_record(required, optional, where, level.within(declared, where), stands_for)
     raise ModelError(f"{where}: expected a type ({_KNOWN}), got class {declared.__qualname__}")
 
 
-def _read_typeddict(declared: Any, where: str, depth: int) -> Any:
+def _read_typeddict(declared: Any, where: str, level: _Level) -> Any:
     try:
         required, optional = fields_of(declared)
     except (NameError, TypeError, RecursionError) as error:
         raise ModelError(f"{where}: {declared.__qualname__} cannot be read: {error}") from None
 
-    def read(fields: dict[str, Any]) -> dict[str, Any]:
-        return {name: _read(part, f"{where}.{name}", depth) for name, part in fields.items()}
+    level = level.within(declared, where)
+    return _read_record(required, optional, where, level, record_class_of(declared))
 
-    return record(read(required), read(optional))
+
+def _read_record(
+    required: dict[str, Any],
+    optional: dict[str, Any],
+    where: str,
+    level: _Level,
+    stands_for: RecordClass | None,
+) -> Any:
+    def read(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: _read(part, f"{where}.{name}", level) for name, part in fields.items()}
+
+    return record(read(required), read(optional), stands_for)
 
 
 def _hashable(type_: Any, where: str) -> Any:
     """Return a type that is usable in a set or as a key; raise ModelError for others."""
-    origin = get_origin(type_)
-    if origin in (list, set, dict) or is_typeddict(type_):
+    inside = bare(type_)
+    origin = get_origin(inside)
+    if origin in (list, set, dict) or is_typeddict(inside):
         raise ModelError(
             f"{where}: expected a hashable type in a set or as a key, got {describe(type_)}"
         )
     if origin is tuple or origin in (Union, types.UnionType):
-        for arg in get_args(type_):
+        for arg in get_args(inside):
             _hashable(arg, where)
     return type_
 
@@ -275,12 +336,17 @@ def _described(type_: Any) -> str:
     if type_ is NOTHING:
         return "None"
     if is_typeddict(type_):
+        stands_for = record_class_of(type_)
+        if stands_for is not None:
+            return stands_for.type.__qualname__
         required, optional = fields_of(type_)
         fields = (required | optional).items()
         return "{" + ", ".join(f"{name!r}: {_described(part)}" for name, part in fields) + "}"
     origin, args = get_origin(type_), get_args(type_)
     if origin is Literal:
         return " or ".join(map(repr, args))
+    if origin is Annotated:
+        return f"{_described(args[0])} ({described(args[1:])})"
     if origin in (Union, types.UnionType):
         return " | ".join(map(_described, args))
     if origin is None or all(arg is Any or arg is ... for arg in args):

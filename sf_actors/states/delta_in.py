@@ -21,8 +21,9 @@ from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.patch import PatchRefused, with_part
 from sf_actors.replication.values.persistent_map import EMPTY, free_gradually
 from sf_actors.replication.values.pieces import RUNS_AT_ONCE
+from sf_actors.schema.unknown import changes_nothing
 from sf_actors.sockets.frames import receive_frames
-from sf_actors.states.in_state import InState
+from sf_actors.states.in_state import NO_KNOWN, InState
 from sf_actors.wire.envelope import (
     decode_delta,
     decode_fill,
@@ -113,8 +114,11 @@ class DeltaIn(InState):
         """Open the subscription; the other socket is opened with the first request."""
         creation = self.model.creation
         self.open_subscription(is_binder=False)
+        self._has_unknown = self._has_dropped = False
+        #: the run of the publisher whose value has fields that were dropped here
+        self._dropped_epoch: int | None = None
         self._fields = StateFields(
-            self.model.arguments,
+            self.incoming(self.model.arguments),
             where=self.model.where,
             is_single=self.model.single_state,
             is_numbered_by_caller=self.model.numbered_by_caller,
@@ -178,6 +182,32 @@ class DeltaIn(InState):
         else:
             self._take_any(message)
 
+    def count_unknown(self) -> None:
+        """Note that a part of an update had unknown fields: a large one has many parts."""
+        self._has_unknown = True
+
+    def _decoded_patch(self, raw: msgspec.Raw) -> Mapping[str, Any]:
+        """Return the fields of a delta in one piece; `NO_KNOWN` where nothing of it is left."""
+        fields = self._fields.decoded_patch(raw)
+        if self._has_unknown and changes_nothing(fields, self.model.arguments.shape):
+            fields = NO_KNOWN
+        self._count_dropped()
+        return fields
+
+    def _count_dropped(self) -> None:
+        """Count an update some of whose fields were dropped."""
+        if self._has_unknown:
+            self._has_unknown = False
+            self._has_dropped = True
+            self.counters.unknown_fields += 1
+
+    def _note_dropped(self, epoch: int | None) -> None:
+        """Note whose value lacks fields here: digests of it say nothing from now on."""
+        self._count_dropped()
+        if self._has_dropped:
+            self._has_dropped = False
+            self._dropped_epoch = epoch
+
     def _take_any(self, message: bytes | memoryview) -> None:
         envelope = decode_delta(message)
         args = envelope.args
@@ -193,6 +223,7 @@ class DeltaIn(InState):
             self._packed(args, envelope.cuts),
             envelope.count,
         )
+        self._note_dropped(envelope.epoch)
         self._act(actions, envelope.workflow_id, len(message))
         if replaced is not None:
             del actions
@@ -202,6 +233,8 @@ class DeltaIn(InState):
         if envelope.epoch is None or envelope.head is None:
             raise Undecodable("expected a heartbeat with an epoch, got one without")
         head, digest = envelope.head, envelope.digest
+        if envelope.epoch == self._dropped_epoch:
+            digest = None
         beat = self._replica.on_heartbeat(
             monotonic(),
             envelope.epoch,
@@ -214,7 +247,7 @@ class DeltaIn(InState):
         self.tell_trouble()
 
     def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
-        decode: Any = self._fields.decoded_patch
+        decode: Any = self._decoded_patch
         if args.is_snapshot or cuts:
             decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
         return LazyFields(decode, args.state)
@@ -313,6 +346,7 @@ class DeltaIn(InState):
                 count=reply.count,
                 interval_s=reply.interval_s,
             )
+            self._note_dropped(reply.epoch)
             self._act(filling, None)
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
@@ -322,20 +356,19 @@ class DeltaIn(InState):
                     self.inbox.has_work = True
                 return
             decoded, raw = self._fields.decoded_value, snapshot.state
-            self._act(
-                replica.on_snapshot(
-                    now,
-                    token,
-                    reply.epoch,
-                    snapshot.current_num,
-                    lambda: decoded(raw),
-                    count=reply.count,
-                    is_loading=reply.loading,
-                    interval_s=reply.interval_s,
-                    names=decode_names(reply),
-                ),
-                None,
+            actions = replica.on_snapshot(
+                now,
+                token,
+                reply.epoch,
+                snapshot.current_num,
+                lambda: decoded(raw),
+                count=reply.count,
+                is_loading=reply.loading,
+                interval_s=reply.interval_s,
+                names=decode_names(reply),
             )
+            self._note_dropped(reply.epoch)
+            self._act(actions, None)
 
     def on_drain(self) -> None:
         """Stop reading, a snapshot that has come in part as well."""
@@ -351,19 +384,19 @@ class DeltaIn(InState):
         elif arriving.step():
             self._arriving = None
             replaced = [replica.value]
-            self._act(
-                replica.on_snapshot(
-                    now,
-                    arriving.token,
-                    arriving.epoch,
-                    arriving.number,
-                    arriving.fields,
-                    count=arriving.count,
-                    interval_s=arriving.interval_s,
-                    names=arriving.names,
-                ),
-                None,
+            actions = replica.on_snapshot(
+                now,
+                arriving.token,
+                arriving.epoch,
+                arriving.number,
+                arriving.fields,
+                count=arriving.count,
+                interval_s=arriving.interval_s,
+                names=arriving.names,
             )
+            self._note_dropped(arriving.epoch)
+            self._act(actions, None)
+            del actions
             free_gradually(replaced)
             self.tell_trouble()
         self.read()

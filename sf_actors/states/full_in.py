@@ -23,7 +23,7 @@ class FullIn(InState):
         """Open the subscription."""
         creation = self.model.creation
         self.open_subscription(is_binder=creation["is_binder"])
-        self._arguments = self.model.arguments
+        self._arguments = self.incoming(self.model.arguments)
         self._replica = FullReplica(
             stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from sf_actors.user_code.states_view import StateSlot
 
 
+#: The fields of a delta that had none but unknown ones: no handler is called for it.
+NO_KNOWN: Final[dict[str, Any]] = {}
+
+
 class InState(Reader):
     """An actor that follows a state and shows its value in `states`.
 
@@ -45,6 +49,7 @@ class InState(Reader):
         "queued",
         "conflated",
         "skipped",
+        "unknown_fields",
         "restarts",
         "last_error",
         "handler_s",
@@ -104,7 +109,7 @@ class InState(Reader):
         number, epoch = updated.number, self._followed.epoch
         value = self.content(updated.value)
         self._show(number, value, is_last=is_last)
-        if self._call is not None and not updated.is_empty:
+        if self._call is not None and not updated.is_empty and updated.fields is not NO_KNOWN:
             is_whole = updated.is_whole
             self.calls.add(
                 UpdateCall(

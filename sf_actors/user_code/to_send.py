@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sf_actors.user_code.interrupt_guard import InterruptGuard
 
     #: a reply's arguments, the number of a state's update, or None
-    Sent = dict[str, Any] | int | None
+    Sent = Any
     Send = Callable[[Any, object], Sent]
 
 _MISSING: Final = object()

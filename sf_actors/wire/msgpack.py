@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The first byte of an empty map and array; a count of up to `SHORT` is added to it.
 FIXMAP: Final = 0x80
@@ -85,6 +88,14 @@ def items_of(packed: bytes | memoryview | Raw) -> list[Raw]:
     return _ITEMS.decode(b"".join((array_header(2 * count), behind)))
 
 
+def texts_of(packed: Sequence[Raw]) -> list[str]:
+    """Return packed texts, unpacked.
+
+    :raises msgspec.MsgspecError: one is no text
+    """
+    return _TEXTS.decode(b"".join((array_header(len(packed)), *packed)))
+
+
 def _header(count: int, short: int, medium: int, long: int) -> bytes:
     if count <= SHORT:
         return bytes((short | count,))
@@ -93,4 +104,5 @@ def _header(count: int, short: int, medium: int, long: int) -> bytes:
     return bytes((long,)) + count.to_bytes(4, "big")
 
 
+_TEXTS = msgspec.msgpack.Decoder(list[str])
 _ITEMS = msgspec.msgpack.Decoder(list[Raw])

@@ -268,7 +268,7 @@ def test_a_missing_model_names_its_place_and_the_nearest_name_given() -> None:
     with pytest.raises(AddressError) as caught:
         resolve(addresses, [REPLYER])
     assert str(caught.value) == (
-        "addresses['connections']['in']: expected the address of svc.py: "
+        "addresses['connections']['in']: expected the address of the socket 'replyer' of svc.py: "
         "connection_models['in']['orders'], got no 'orders'; did you mean 'order'?"
     )
 
@@ -291,8 +291,13 @@ def test_a_misspelled_kind_names_the_nearest() -> None:
     [None, {}, {"connections": None}, {"connections": {"in": None}}, orders(None)],
 )
 def test_what_is_none_or_missing_is_empty(addresses: object) -> None:
-    with pytest.raises(AddressError, match=r"expected the address of svc\.py"):
+    with pytest.raises(AddressError, match=r"the address of the socket 'replyer' of svc\.py"):
         resolve(addresses, [REPLYER])
+
+
+def test_a_missing_model_of_two_sockets_names_both() -> None:
+    with pytest.raises(AddressError, match=r"of the sockets 'publisher' and 'replyer' of svc\.py"):
+        resolve({}, [BOOK])
 
 
 def test_without_sockets_no_addresses_are_needed() -> None:

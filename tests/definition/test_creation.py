@@ -36,7 +36,11 @@ def refusal(type_: str, **given: Any) -> str:
     return message
 
 
-SOCKETS = {"high_water_mark": 1000, "max_message_bytes": 64 * 1024 * 1024}
+SOCKETS = {
+    "unknown_fields": "ignore",
+    "high_water_mark": 1000,
+    "max_message_bytes": 64 * 1024 * 1024,
+}
 STATE = {"topic": None, "heartbeat_s": 1.0, "stale_after_s": 3.0, **SOCKETS}
 
 

@@ -49,11 +49,11 @@ def load_refusal(service: Load, text: str) -> str:
 
 
 def test_the_name_is_that_of_the_file_without_py(service: Load) -> None:
-    assert service("").name == "svc"
+    assert service("config_model = None").name == "svc"
 
 
-def test_an_empty_file_is_a_service(service: Load) -> None:
-    definition = prepared(service(""))
+def test_a_file_with_one_name_alone_is_a_service(service: Load) -> None:
+    definition = prepared(service("state_models = {}"))
     assert definition.models == ()
     assert definition.init is definition.main is definition.sigint is None
 
@@ -70,6 +70,7 @@ def test_a_module_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_a_module_that_is_the_main_program_has_the_name_of_its_file() -> None:
     module = ModuleType("__main__")
     module.__file__ = "/somewhere/shop.py"
+    module.main = print  # type: ignore[attr-defined]
     assert load(module).name == "shop"
 
 
@@ -80,7 +81,7 @@ def test_something_else_than_a_path_or_a_module_is_refused(source: Any) -> None:
 
 
 def test_a_path_may_be_text(tmp_path: Path) -> None:
-    (tmp_path / "svc.py").write_text("x = 1\n")
+    (tmp_path / "svc.py").write_text("x, main = 1, print\n")
     file = load(str(tmp_path / "svc.py"))
     assert file.module.x == 1
     file.unload()
@@ -171,7 +172,8 @@ def test_a_target_may_be_a_name_in_the_file(service: Load) -> None:
 
 
 def test_main_mode_needs_main(service: Load) -> None:
-    message = refusal(service("def mian(to_send): pass\n"), main_mode=True)
+    file = service("config_model = None\ndef mian(to_send): pass\n")
+    message = refusal(file, main_mode=True)
     assert message.startswith("svc.py: main mode needs a function 'main'")
     assert message.endswith("did you mean 'mian'?")
 
@@ -203,6 +205,16 @@ def test_main_mode_with_allow_inbound_takes_them(service: Load) -> None:
     file = service(REPLYER + IN_STATE + MAIN)
     definition = prepared(file, ORDERS | BOOK_IN, main_mode=True, allow_inbound=True)
     assert len(definition.models) == 2
+
+
+def test_the_file_itself_may_allow_inbound_models(service: Load) -> None:
+    file = service(REPLYER + MAIN + "\nallow_inbound = True\n")
+    assert len(prepared(file, ORDERS, main_mode=True).models) == 1
+
+
+def test_what_allows_inbound_models_is_true_or_false(service: Load) -> None:
+    message = refusal(service(REPLYER + MAIN + "\nallow_inbound = 'no'\n"), ORDERS)
+    assert message == "svc.py: allow_inbound: expected True or False, got str 'no'"
 
 
 def test_main_mode_takes_outbound_models(service: Load) -> None:

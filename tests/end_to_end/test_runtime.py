@@ -225,7 +225,7 @@ def test_main_mode_serves_inbound_models_beside_main_where_that_is_allowed() -> 
 
 def test_main_mode_without_main_is_refused() -> None:
     with pytest.raises(DefinitionError, match="main"):
-        service_of(module_of()).run_service_as_main()
+        service_of(module_of(state_models={})).run_service_as_main()
 
 
 def test_main_is_not_called_in_service_mode() -> None:

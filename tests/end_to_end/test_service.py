@@ -103,7 +103,7 @@ def test_a_blocking_run_in_service_mode_raises_what_made_the_service_fail() -> N
 
 
 def test_a_service_without_inbound_models_runs_until_it_is_stopped() -> None:
-    with running(module_of(), console_loglevel=None) as service:
+    with running(module_of(state_models={}), console_loglevel=None) as service:
         assert not service.wait(0.05)
         assert service.is_running
 

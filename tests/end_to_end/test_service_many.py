@@ -149,8 +149,8 @@ Service(module).run_service()
 
 def test_a_service_made_before_a_fork_is_refused_in_the_child(tmp_path: Path) -> None:
     text = """
-service = Service(module_of(), console_loglevel=None)
-other = Service(module_of(), console_loglevel=None)
+service = Service(module_of(main=print), console_loglevel=None)
+other = Service(module_of(main=print), console_loglevel=None)
 other.run_service()
 if os.fork() == 0:
     try:
@@ -158,7 +158,7 @@ if os.fork() == 0:
     except UsageError as error:
         print(error, flush=True)
     other.stop_service()
-    with Service(module_of(), console_loglevel=None) as own:
+    with Service(module_of(main=print), console_loglevel=None) as own:
         print('child', other.is_running, own.is_running, flush=True)
     sys.exit(0)
 os.wait()

@@ -121,7 +121,7 @@ def test_a_service_with_keys_runs_from_the_command_line(
 
 
 def test_a_missing_folder_of_keys_ends_the_command_line_with_2(tmp_path: Path) -> None:
-    (tmp_path / "svc.py").write_text("")
+    (tmp_path / "svc.py").write_text("main = print")
     with Process("-s", "svc.py", "--keys", "nowhere", cwd=tmp_path) as service:
         assert service.wait() == 2
     (line,) = service.err

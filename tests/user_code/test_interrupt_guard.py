@@ -11,6 +11,7 @@ import pytest
 from sf_actors import ServiceStopped
 from sf_actors.connections.external_target import ExternalTarget
 from sf_actors.counters import Counters
+from sf_actors.schema.schema import Schema
 from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
@@ -217,12 +218,8 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
         while True:
             pass
 
-    class Arguments:
-        def checked(self, args: Any) -> Any:
-            return args
-
     class FakeModel:
-        arguments = return_arguments = Arguments()
+        arguments = return_arguments = Schema({}, {}, where="it")
         creation = {"target": target, "timeout_s": None}  # noqa: RUF012 - a fake
 
     run_context = FakeRunContext()

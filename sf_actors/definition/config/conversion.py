@@ -4,7 +4,7 @@ Three ways in, by where the value comes from:
 
 - `from_text`, the command line: a text becomes the type, containers are JSON;
 - `from_json`, a file or an object: what JSON has is taken as it is, what JSON lacks is read from
-  text or list;
+  text or list, a text that held a variable of the environment as if it came `from_text`;
 - `confirm`, a hook, and everything at the end: the value has the type already, save that an int
   may stand for a float.
 
@@ -16,14 +16,17 @@ may have spaces and underscores.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, is_typeddict
 
 from sf_actors.definition.config import scalar_texts
 from sf_actors.definition.config.json_file import WrittenFloat, parse, plain
+from sf_actors.definition.environment import Expanded, Unset
+from sf_actors.schema.bounds import is_within
 from sf_actors.schema.collisions import ChosenKeys, require_spread
 from sf_actors.schema.mismatch import Mismatch
+from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
-from sf_actors.schema.types import describe, fields_of, members_of
+from sf_actors.schema.types import bare, describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def from_text(text: str | bool, type_: Any) -> Any:
     """
     if type_ is Any:
         return text
+    if get_origin(type_) is Annotated:
+        return _within_bounds(from_text(text, bare(type_)), type_)
     members = members_of(type_)
     if isinstance(text, bool):
         if bool in members:
@@ -87,8 +92,12 @@ def confirm(value: Any, type_: Any) -> Any:
 
 
 def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
+    if isinstance(value, Expanded | Unset):
+        return _read_expanded(value, type_)
     if type_ is Any:
         return value if exact else plain(value)
+    if get_origin(type_) is Annotated:
+        return _within_bounds(_walk(value, bare(type_), exact=exact), type_)
     members = members_of(type_)
     if len(members) > 1:
         return _walk_union(value, type_, exact=exact)
@@ -96,10 +105,7 @@ def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
         return _walk_record(value, type_, exact=exact)
     origin = get_origin(type_)
     if origin is Literal:
-        for option in get_args(type_):
-            if type(value) is type(option) and value == option:
-                return option
-        raise _mismatch(value, type_)
+        return _walk_literal(value, type_)
     if origin is dict:
         return _walk_mapping(value, type_, exact=exact)
     if origin is not None:
@@ -115,6 +121,12 @@ def _walk(value: Any, type_: Any, *, exact: bool) -> Any:
     return _read_lacking(value, type_)
 
 
+def _read_expanded(text: Expanded | Unset, type_: Any) -> Any:
+    if isinstance(text, Unset):
+        raise Mismatch(text.problem)
+    return from_text(str(text), type_)
+
+
 def _walk_union(value: Any, type_: Any, *, exact: bool) -> Any:
     members = members_of(type_)
     if type(value) in members:
@@ -127,7 +139,23 @@ def _walk_union(value: Any, type_: Any, *, exact: bool) -> Any:
     return _first(lambda member: _walk(value, member, exact=False), members, value, type_)
 
 
-def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:
+def _walk_literal(value: Any, type_: Any) -> Any:
+    for option in get_args(type_):
+        if type(value) is type(option) and value == option:
+            return option
+    raise _mismatch(value, type_)
+
+
+def _within_bounds(value: Any, type_: Any) -> Any:
+    if not is_within(value, get_args(type_)[1:]):
+        raise _mismatch(value, type_)
+    return value
+
+
+def _walk_record(value: Any, type_: Any, *, exact: bool) -> Any:
+    stands_for = record_class_of(type_)
+    if stands_for is not None and type(value) is stands_for.type:
+        value = stands_for.fields(value)
     if type(value) is not dict:
         raise _mismatch(value, type_)
     required, optional = fields_of(type_)
@@ -138,7 +166,8 @@ def _walk_record(value: Any, type_: Any, *, exact: bool) -> dict[str, Any]:
     for name in required:
         if name not in value:
             raise Mismatch(f"missing field {name!r}")
-    return {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
+    read = {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
+    return read if stands_for is None else stands_for.make(read)
 
 
 def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:

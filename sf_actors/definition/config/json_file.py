@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.definition.environment import Expanded
 from sf_actors.wire.limits import is_deep
 from sf_actors.wording import cut
 
@@ -95,6 +96,8 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind is WrittenFloat:
         return float(value)
+    if kind is Expanded:
+        return str(value)
     if kind is dict:
         return {key: plain(item) for key, item in value.items()}
     if kind is list:

@@ -11,14 +11,15 @@ The order of a start::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.config import conversion, json_file
-from sf_actors.errors import ConfigError, DefinitionError
+from sf_actors.definition.environment import expanded, unset_in
+from sf_actors.errors import ConfigError, DefinitionError, UsageError
 from sf_actors.schema.mismatch import Mismatch
-from sf_actors.schema.types import canonical
-from sf_actors.wording import named, nearest, shown
+from sf_actors.schema.types import canonical, describe
+from sf_actors.wording import named, near_misses, nearest, shown
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -31,12 +32,14 @@ class ConfigSource:
     """What the user gave: `given` from a file or an object, `texts` from the command line.
 
     `texts` are added over `given`; True is a flag without a value. `where` names `given` in
-    messages: the path of the file, or "config".
+    messages: the path of the file, or "config". `flags` are those of the command line that are
+    none of the config, without dashes.
     """
 
     given: Mapping[str, object] = field(default_factory=dict)
     texts: Mapping[str, str | bool] = field(default_factory=dict)
     where: str = "config"
+    flags: tuple[str, ...] = ()
 
 
 def read_config_file(path: str | PathLike[str]) -> dict[str, object]:
@@ -99,6 +102,23 @@ class ConfigModel:
         for key in self.required.keys() & self.optional.keys():
             raise DefinitionError(f"{where}: {key!r} is required and optional; it can be only one")
 
+    def require_no_flag(self, source: ConfigSource) -> None:
+        """Refuse a key of the command line that was probably meant as a flag.
+
+        :raises UsageError: no model declares it, and it misses a flag by a letter or two
+        """
+        for key in _texts(source):
+            near = [] if key in self._types else near_misses(key, source.flags)
+            if near:
+                raise UsageError(
+                    f"--{key}: expected a flag, or a key that config_model declares; "
+                    f"did you mean '--{near[0]}'?"
+                )
+
+    def expanded(self, source: ConfigSource) -> ConfigSource:
+        """Return what the user gave with the variables of the environment in its texts."""
+        return replace(source, given=expanded(flatten(source.given, where=source.where)))
+
     def convert(self, source: ConfigSource) -> dict[str, Any]:
         """Return what `setup_config` sees: values of their types, as they came where they cannot.
 
@@ -132,13 +152,19 @@ class ConfigModel:
         """
         # A config of unknown origin is a source of its own.
         origin = _Origin(self, source or ConfigSource(config), hook)
+        for key, value in config.items():
+            if key not in self._types and not self.is_open:
+                place = origin.place(key, value)
+                raise ConfigError(f"{place}: unknown config key {key!r}{nearest(key, self._types)}")
+            for unset in unset_in(value):
+                raise ConfigError(f"{origin.place(key, value)}: {key!r}: {unset.problem}")
         if self.is_open:
             return dict(config)
-        for key in config:
-            if key not in self._types:
-                place = origin.place(key, config[key])
-                raise ConfigError(f"{place}: unknown config key {key!r}{nearest(key, self._types)}")
-        missing = [repr(key) for key in self.required if key not in config]
+        missing = [
+            f"{key!r} ({describe(type_)})"
+            for key, type_ in self.required.items()
+            if key not in config
+        ]
         if missing:
             raise ConfigError(
                 f"{origin.source.where}: missing {', '.join(missing)}, required by {self.where}; "

@@ -14,7 +14,6 @@ from sf_actors.replication.values.patch import with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
 from sf_actors.schema.one_pass import delta_decoder
-from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
@@ -25,6 +24,7 @@ from sf_actors.wording import cut, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.schema.schema import Schema
     from sf_actors.schema.shape import Shape
     from sf_actors.wire.messages import Cut
 
@@ -144,14 +144,17 @@ class StateFields:
         """
         if cuts:
             return self._joined(raw, cuts, is_snapshot=is_snapshot)
-        return (self._whole if is_snapshot else self._patch).decoded(self._packed(raw))
+        schema = self._whole if is_snapshot else self._patch
+        fields: dict[str, Any] = schema.decoded(self._packed(raw))
+        return fields
 
     def decoded_value(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Return the fields of a snapshot, which may lack required ones.
 
         :raises InvalidMessage: they fail the model
         """
-        return self._partial.decoded(self._packed(raw))
+        fields: dict[str, Any] = self._partial.decoded(self._packed(raw))
+        return fields
 
     def decoded_pieces(
         self, raw: bytes | msgspec.Raw, cuts: Iterable[Cut], *, is_patch: bool = False
@@ -230,7 +233,7 @@ class StateFields:
             return self._partial
         (type_,) = (self._whole.required | self._whole.optional).values()
         must, may = fields_of(type_)
-        return Schema({}, {"state": record({}, must | may)}, where=self._whole.where)
+        return self._whole.with_fields({"state": record({}, must | may)})
 
     def _packed_all(self, fields: dict[str, Any]) -> Packing:
         packing = Packing(fields["state"] if self._is_single else fields, self._shape)

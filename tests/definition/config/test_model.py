@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.definition.config.model import ConfigModel, ConfigSource, flatten, read_config_file
-from sf_actors.errors import ConfigError, DefinitionError
+from sf_actors.errors import ConfigError, DefinitionError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,8 +200,33 @@ def test_sides_that_are_missing_or_none_are_empty() -> None:
 
 def test_a_missing_required_key_is_named() -> None:
     model = ConfigModel({"required": {"port": int}}, where="svc.py: config_model")
-    with pytest.raises(ConfigError, match=r"c\.json: missing 'port', required by svc\.py"):
+    with pytest.raises(ConfigError, match=r"c\.json: missing 'port' \(int\), required by svc\.py"):
         start(model, ConfigSource({}, where="c.json"))
+
+
+@pytest.mark.parametrize(
+    ("key", "flag"),
+    [
+        ("address_path", "addresses_path"),
+        ("address-path", "addresses_path"),
+        ("console_log", "console_loglevel"),
+        ("allow_inbuond", "allow_inbound"),
+    ],
+)
+def test_a_key_of_the_command_line_that_misses_a_flag_is_refused(key: str, flag: str) -> None:
+    source = ConfigSource({}, {key: "x"}, flags=LONG_NAMES)
+    with pytest.raises(UsageError, match=f"did you mean '--{flag}'"):
+        ConfigModel(None).require_no_flag(source)
+
+
+@pytest.mark.parametrize("key", ["key", "page", "names", "batch_size", "service", "my_log_path"])
+def test_a_key_that_is_like_no_flag_is_one_of_the_config(key: str) -> None:
+    ConfigModel(None).require_no_flag(ConfigSource({}, {key: "x"}, flags=LONG_NAMES))
+
+
+def test_a_declared_key_is_one_of_the_config_whatever_it_is_like() -> None:
+    model = ConfigModel({"optional": {"address_path": str}})
+    model.require_no_flag(ConfigSource({}, {"address-path": "x"}, flags=LONG_NAMES))
 
 
 def test_a_missing_optional_key_stays_missing() -> None:

@@ -1,0 +1,49 @@
+"""The names of a service file, and names that were probably meant to be one of them."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.definition.hooks import HOOKS
+from sf_actors.errors import DefinitionError
+from sf_actors.wording import near_misses, nearest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
+
+
+def require_names(module: ModuleType, *, where: str) -> None:
+    """Refuse a module that has none of our names, or one that misses one of ours.
+
+    :param where: the file, for messages
+    :raises DefinitionError: it names what was meant
+    """
+    names = vars(module)
+    own = [
+        name
+        for name, value in names.items()
+        if not name.startswith("_") and name not in NAMES and _is_own(value, module)
+    ]
+    for name in own:
+        near = near_misses(name, NAMES)
+        if near and not any(known in names for known in near):
+            raise DefinitionError(
+                f"{where}: {name!r} is no name of a service file; did you mean {near[0]!r}?"
+            )
+    if not any(name in names for name in NAMES):
+        hint = next(filter(None, (nearest(name, NAMES) for name in own)), "")
+        raise DefinitionError(
+            f"{where}: expected a service file, got one without any of its names "
+            f"({', '.join(NAMES)}){hint}"
+        )
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Return whether a value is a dict, or a function that the file defines itself."""
+    if isinstance(value, FunctionType):
+        # a module without a file was made by hand of what stands elsewhere
+        return value.__module__ == module.__name__ or not hasattr(module, "__file__")
+    return isinstance(value, dict)

@@ -1,0 +1,92 @@
+"""What a service file annotates its functions with, for whoever checks it with mypy or pyright.
+
+These are protocols: what the functions get fits them, without being made of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+
+    from sf_actors.replication.status import Status
+
+
+class Send(Protocol):
+    """`to_send`: ``to_send('connection', name, args)``, ``to_send(name, args)``."""
+
+    def __call__(self, output_type: str, output_name: Any, args: Any = ..., /) -> Any:
+        """Send; any thread of the service.
+
+        :returns: the reply of a requester or external target, the number of a state's update
+        :raises SfActorsError: see the table of errors in the README
+        """
+
+
+class States(Protocol):
+    """`states`: a read-only mapping from the name of a state to its value."""
+
+    def __getitem__(self, name: str, /) -> Mapping[str, Any]:
+        """Return the value of a state, `{}` before the first."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names."""
+
+    def __len__(self) -> int:
+        """Return how many states there are."""
+
+    def __contains__(self, name: object, /) -> bool:
+        """Return whether a state has this name."""
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Return the value of a state, or the default if none has this name."""
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+
+    def values(self) -> ValuesView[Mapping[str, Any]]:
+        """Return the values."""
+
+    def items(self) -> ItemsView[str, Mapping[str, Any]]:
+        """Return names with values."""
+
+    @property
+    def out(self) -> Mapping[str, Mapping[str, Any]]:
+        """The out-states, where an in-state may have the same name."""
+
+    def status(self, name: str) -> Status:
+        """Return how far a value can be trusted now."""
+
+    def wait(self, *names: str, number: int | None = None, timeout_s: float | None = None) -> bool:
+        """Wait until states are LIVE, or one has an update of this number.
+
+        :returns: whether that came in time
+        :raises ServiceStopped: the service stops
+        """
+
+
+class Update(Protocol):
+    """`update`, for the handler of an in-state: what is known of the update, frozen."""
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+
+    @property
+    def epoch(self) -> int | None:
+        """The publisher's run; None of a peer without epochs."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `args` is the whole value: a snapshot, a resync, a full update."""
+
+
+class Stopping(Protocol):
+    """`stopping`: set when the stop of the service begins."""
+
+    def is_set(self) -> bool:
+        """Return whether the stop has begun."""
+
+    def wait(self, seconds: float, /) -> bool:
+        """Wait for the stop, so many seconds at most; return whether it has begun."""

@@ -1,0 +1,163 @@
+"""Classes that stand for a record: dataclasses, NamedTuples and msgspec's Structs.
+
+On the wire their instances are maps of their fields, whatever the class: a NamedTuple has names,
+and a Struct none of the options that would write it otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sf_actors.errors import ModelError
+from sf_actors.schema.mismatch import Mismatch
+from sf_actors.wording import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MISSING = dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class RecordClass:
+    """A class whose instances are records.
+
+    :param names: its fields that are given to the constructor, all of them
+    """
+
+    type: type
+    names: tuple[str, ...]
+
+    def fields(self, instance: Any) -> dict[str, Any]:
+        """Return the fields of an instance; HOT.
+
+        :raises Mismatch: one of them was deleted
+        """
+        try:
+            return {name: getattr(instance, name) for name in self.names}
+        except AttributeError as error:
+            raise Mismatch(
+                f"expected {self.type.__qualname__} with all its fields, got {cut(str(error), 200)}"
+            ) from None
+
+    def make(self, fields: dict[str, Any]) -> Any:
+        """Return an instance; HOT.
+
+        :raises ConstructorRaised: the constructor refuses the fields
+        """
+        try:
+            return self.type(**fields)
+        except Exception as error:
+            raise ConstructorRaised(self.type, error) from error
+
+
+class ConstructorRaised(Mismatch):
+    """The constructor of a record's class raised; its text is user code's."""
+
+    def __init__(self, kind: type, error: Exception) -> None:
+        try:
+            text = cut(str(error), 200)
+        except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
+            text = ""
+        super().__init__(f"{kind.__qualname__} raised {type(error).__name__}: {text}")
+
+
+def is_record_class(declared: type) -> bool:
+    """Return whether a class is a dataclass, a NamedTuple or a Struct."""
+    return (
+        dataclasses.is_dataclass(declared)
+        or issubclass(declared, msgspec.Struct)
+        or _is_named_tuple(declared)
+    )
+
+
+def record_class_of(type_: Any) -> RecordClass | None:
+    """Return the class that a canonical record stands for, if it does."""
+    found: RecordClass | None = getattr(type_, "__record_class__", None)
+    return found
+
+
+def declared_fields(
+    declared: type, *, where: str
+) -> tuple[RecordClass, dict[str, Any], dict[str, Any]]:
+    """Return a class with its fields and their hints: the required ones, and those with defaults.
+
+    :raises ModelError: its hints cannot be read, or it is not written as a map of its fields
+    """
+    if issubclass(declared, msgspec.Struct):
+        has_default = _of_struct(declared, where)
+    elif dataclasses.is_dataclass(declared):
+        has_default = _of_dataclass(declared)
+    else:
+        defaults: dict[str, Any] = getattr(declared, "_field_defaults", {})
+        names: tuple[str, ...] = getattr(declared, "_fields", ())
+        has_default = {name: name in defaults for name in names}
+    try:
+        hints = typing.get_type_hints(declared, include_extras=True)
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        raise ModelError(
+            f"{where}: {declared.__qualname__} cannot be read: {cut(str(error), 200)}"
+        ) from None
+    for name in has_default:
+        if name not in hints:
+            raise ModelError(
+                f"{where}: expected a type for each field of {declared.__qualname__}, got none for "
+                f"{name!r}"
+            )
+    required = {name: hints[name] for name, may_lack in has_default.items() if not may_lack}
+    optional = {name: hints[name] for name, may_lack in has_default.items() if may_lack}
+    _require_constructor(declared, required, has_default, where)
+    return RecordClass(declared, tuple(has_default)), required, optional
+
+
+def _is_named_tuple(declared: type) -> bool:
+    return issubclass(declared, tuple) and hasattr(declared, "_fields")
+
+
+def _of_struct(declared: type[msgspec.Struct], where: str) -> dict[str, bool]:
+    config = declared.__struct_config__
+    fields = msgspec.structs.fields(declared)
+    option = None
+    if config.tag is not None:
+        option = "tag"
+    elif config.array_like:
+        option = "array_like"
+    elif any(field.encode_name != field.name for field in fields):
+        option = "rename"
+    if option is not None:
+        raise ModelError(
+            f"{where}: expected a Struct that is written as a map of its fields, got "
+            f"{declared.__qualname__} with the option {option!r}"
+        )
+    return {field.name: not field.required for field in fields}
+
+
+def _of_dataclass(declared: Any) -> dict[str, bool]:
+    return {
+        field.name: field.default is not _MISSING or field.default_factory is not _MISSING
+        for field in dataclasses.fields(declared)
+        if field.init
+    }
+
+
+def _require_constructor(
+    declared: type, required: Iterable[str], every: Iterable[str], where: str
+) -> None:
+    """Refuse a class whose instances are not made of their fields, given by name."""
+    try:
+        signature = inspect.signature(declared)
+    except ValueError:
+        return
+    for names in (required, every):
+        try:
+            signature.bind(**dict.fromkeys(names))
+        except TypeError as error:
+            raise ModelError(
+                f"{where}: expected a class whose constructor takes its fields, got "
+                f"{declared.__qualname__}{signature}: {error}"
+            ) from None

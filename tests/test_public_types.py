@@ -1,0 +1,116 @@
+"""A service file whose author checks it with mypy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.mypy import strictly_checked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVICE = """
+from dataclasses import dataclass
+
+from sf_actors import Send, Service, States, Status, Stopping, Update, counterpart, get_logger
+
+LOG = get_logger()
+
+
+@dataclass
+class Order:
+    price: int
+
+
+@dataclass
+class Filled:
+    cost: int
+
+
+def on_order(args: Order, to_send: Send) -> Filled:
+    to_send("state", "book", {"last": args.price})
+    to_send("ticks", {"price": args.price})
+    return Filled(args.price)
+
+
+def on_book(args: dict[str, int], states: States, update: Update) -> None:
+    if update.is_whole and update.epoch is not None:
+        LOG.info("whole", number=update.number + 1, last=states["book"]["last"])
+    status: Status = states.status("book")
+    LOG.info("status", phase=str(status.phase), known=list(states), there="book" in states)
+    LOG.info("all", values=dict(states.items()), nothing=states.get("nothing"))
+
+
+def on_status(status: Status, to_send: Send) -> None:
+    LOG.info("status", phase=str(status.phase))
+
+
+def main(to_send: Send, states: States, stopping: Stopping) -> None:
+    states.wait("book", timeout_s=1.0)
+    while not stopping.wait(0.1):
+        reply: Filled = to_send("connection", "orders", Order(1))
+        LOG.info("filled", cost=reply.cost, stopping=stopping.is_set())
+
+
+connection_models = {
+    "in": {
+        "orders": {
+            "connection_type": "replyer",
+            "required_creation_arguments": {"on_order": on_order},
+            "required_arguments": Order,
+            "required_return_arguments": Filled,
+        }
+    }
+}
+ORDERS = counterpart(connection_models["in"]["orders"])
+
+
+def run() -> None:
+    with Service("svc.py") as service:
+        service.wait(1.0)
+"""
+
+WRONG = """
+from sf_actors import Send, Stopping, Update
+
+def on_book(args: object, update: Update, to_send: Send, stopping: Stopping) -> None:
+    update.number = 1
+    to_send("book")
+    stopping.set()
+"""
+
+#: The protocols against what is there.
+FITTING = """
+from sf_actors.public_types import Send
+from sf_actors.user_code.to_send import ToSend
+
+def fits(to_send: ToSend) -> Send:
+    return to_send
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def checked(folder: Path, text: str) -> list[str]:
+    """Return what mypy says of a file."""
+    (folder / "svc.py").write_text(text)
+    return strictly_checked(folder, "svc.py")
+
+
+def test_a_typed_service_file_passes(tmp_path: Path) -> None:
+    assert checked(tmp_path, SERVICE) == ["Success: no issues found in 1 source file"]
+
+
+def test_what_does_not_fit_is_found(tmp_path: Path) -> None:
+    lines = checked(tmp_path, WRONG)
+
+    assert len(lines) == 4
+    assert '"number"' in lines[0]
+    assert "Too few arguments" in lines[1] or "arg" in lines[1]
+    assert '"set"' in lines[2]
+
+
+def test_what_functions_get_fits_the_types(tmp_path: Path) -> None:
+    assert checked(tmp_path, FITTING) == ["Success: no issues found in 1 source file"]
