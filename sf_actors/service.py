@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
+from sf_actors.definition.paths import filled
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
 from sf_actors.lifecycle.known_addresses import KnownAddresses
@@ -109,12 +110,12 @@ class Service:
         self._scope_of = partial(
             LogScope,
             console_level=console_loglevel,
-            log_path=log_path,
             file_level=file_loglevel,
             backup_count=backup_count,
         )
         self._least_pause_s = _seconds("service_loop_min_wait_time_s", service_loop_min_wait_time_s)
         self._stop_timeout_s = _seconds("stop_timeout_s", stop_timeout_s)
+        self._log_path = log_path
         self._name = name
         self._allow_inbound = allow_inbound
         self._keys = keys
@@ -251,9 +252,8 @@ class Service:
 
     def stats(self) -> dict[str, Any]:
         """Return the numbers of the current or last run, ready for JSON."""
-        run = self._run
-        if run is not None:
-            return stats_of(run.state)
+        if self._run is not None:
+            return stats_of(self._run.state)
         return stats_before(self._name or default_name(self._source))
 
     def __repr__(self) -> str:
@@ -324,12 +324,12 @@ class Service:
 
     def _load(self, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, and make the run."""
-        source = self._source
-        name = self._name or default_name(source)
-        scope = self._scope_of(name)
+        name = self._name or default_name(self._source)
+        path = self._log_path and filled(self._log_path, name, where="log_path")
+        scope = self._scope_of(name, log_path=path)
         try:
             with scope.entered():
-                file = load(source)
+                file = load(self._source)
                 try:
                     definition = file.prepare(
                         self._config,

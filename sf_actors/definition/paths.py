@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 
+from sf_actors.definition.environment import Unset, expanded
+from sf_actors.errors import UsageError
 
-def filled(path: str, name: str) -> str:
-    """Return a path with the service's name and the process in place of their names in braces.
+
+def filled(path: str | os.PathLike[str], name: str, *, where: str) -> str:
+    """Return a path with the service's name, the process and the environment put in.
+
+    ``{name}``, ``{pid}`` and ``${VARIABLE:default}`` stand for them.
 
     :param name: of the service
+    :param where: what the path is for, for messages
+    :raises UsageError: a variable is not set and has no default
     """
-    return path.replace("{name}", name).replace("{pid}", str(os.getpid()))
+    text = expanded(os.fspath(path))
+    if isinstance(text, Unset):
+        raise UsageError(f"{where}: {text.problem}")
+    return str(text).replace("{name}", name).replace("{pid}", str(os.getpid()))

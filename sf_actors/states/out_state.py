@@ -74,7 +74,7 @@ class Publication(ABC):
         # sqlite3 is of no use to most services
         from sf_actors.storage.store import Store  # noqa: PLC0415
 
-        path = filled(path, self._run_context.name)
+        path = filled(path, self._run_context.name, where=f"{self.model.where}: 'store'")
         self.store, kept = Store.open(
             path, self.model.arguments, is_single=self.model.single_state, where=self.model.where
         )
