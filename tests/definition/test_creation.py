@@ -43,6 +43,8 @@ SOCKETS = {
 }
 STATE = {"topic": None, "heartbeat_s": 1.0, "stale_after_s": 3.0, **SOCKETS}
 
+KEPT = {"store": None, **STATE}
+
 
 @pytest.mark.parametrize(
     ("type_", "defaults"),
@@ -56,9 +58,9 @@ STATE = {"topic": None, "heartbeat_s": 1.0, "stale_after_s": 3.0, **SOCKETS}
         ("full_update_in", {"is_x_sub": False, "is_binder": False, "on_status": None, **STATE}),
         (
             "delta_update_out",
-            {"is_x_pub": False, "wait_after_creation_s": 0, "digest": False, **STATE},
+            {"is_x_pub": False, "wait_after_creation_s": 0, "digest": False, **KEPT},
         ),
-        ("full_update_out", {"is_x_pub": False, "wait_after_creation_s": 0, **STATE}),
+        ("full_update_out", {"is_x_pub": False, "wait_after_creation_s": 0, **KEPT}),
     ],
 )
 def test_a_type_has_exactly_its_arguments_with_their_defaults(

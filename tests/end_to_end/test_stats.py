@@ -65,11 +65,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "timeouts": int,
         "last_error": TEXT,
     },
-    "in_state": READING | {"conflated": int, "status": dict},
+    "in_state": READING | {"conflated": int, "skipped": int, "status": dict},
     "delta_out": {
         "sent": int,
         "received": int,
         "dropped": dict,
+        "skipped": int,
         "restarts": int,
         "last_error": TEXT,
         "peers": int,

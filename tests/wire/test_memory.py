@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import msgpack
@@ -149,9 +149,9 @@ def test_a_book_of_a_million_decimals_is_below_what_a_state_may_take() -> None:
 @pytest.mark.parametrize("item", [b"\xde\x00\x00", b"\xdc\x00\x01\x01", b"\xd9\x01a", b"\xc4\x00"])
 def test_what_alternates_is_walked_over_quickly(item: bytes) -> None:
     flood = many(item + b"\xa2ab", 1_000_000)
-    begun = perf_counter()
+    begun = process_time()
     at_most_of(flood, ANYTHING)
-    assert perf_counter() - begun < 10
+    assert process_time() - begun < 10
 
 
 @pytest.mark.parametrize("packed", [b"\xdf\x01", b"\xc1\xde\x01\x00", b"\xde", b"\xd9", b""])
