@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import isfinite
 from time import monotonic
 from typing import Any
 
@@ -23,8 +24,22 @@ from sf_actors.sockets.frames import (
     split_address,
 )
 from sf_actors.user_code.handler_lock import Call
-from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
+from sf_actors.wire.envelope import (
+    decode_request,
+    encode_failure,
+    encode_reply,
+    seconds_left,
+    with_workflow_id,
+)
 from sf_actors.wording import over_limit
+
+
+#: A handler is quick if it takes less than this, in seconds: as long may a request lie unread in
+#: the socket, before its caller's time is counted, while the handler runs in the socket's thread.
+QUICK_S = 0.005
+
+#: So many calls in a row must have been quick before the handler runs in the socket's thread.
+QUICK_CALLS = 20
 
 
 class RequestCall(Call):
@@ -32,9 +47,10 @@ class RequestCall(Call):
 
     :param address: the frames that lead back to who asked, up to the empty one
     :param key: what a repetition of it is known by, where replies are kept
+    :ivar expires_at: when its caller waits no longer, in seconds of `time.monotonic`; None: never
     """
 
-    __slots__ = ("address", "frame", "key", "replyer")
+    __slots__ = ("address", "expires_at", "frame", "has_expired", "key", "replyer")
 
     def __init__(
         self,
@@ -54,6 +70,13 @@ class RequestCall(Call):
         self.address = address
         self.key = key
         self.frame = b""
+        self.expires_at: float | None = None
+        self.has_expired = False
+
+    def is_worth_it(self) -> bool:
+        """Say whether its caller still waits."""
+        self.has_expired = self.expires_at is not None and monotonic() >= self.expires_at
+        return not self.has_expired
 
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Encode the reply while nobody can change what the handler returned."""
@@ -74,7 +97,7 @@ class RequestCall(Call):
 
     def settle(self) -> None:
         """Bring the answer to the thread that owns the socket."""
-        if not self.frame:
+        if not self.frame and not self.has_expired:
             self.frame = encode_failure(
                 "ServiceFailed", "the service lost the call by a fault of its own", self.workflow_id
             )
@@ -137,6 +160,8 @@ class Replyer(SocketActor):
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
         self._deliveries = Deliveries(self)
+        #: how many of the last calls in a row were quick
+        self._quick_calls = 0
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -187,7 +212,11 @@ class Replyer(SocketActor):
             if len(payload) > self.max_bytes:
                 raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
-            envelope = usual or decode_request(payload)
+            if usual:
+                envelope, expires_in_s = usual, usual.expires_in_s
+            else:
+                envelope = decode_request(payload)
+                expires_in_s = seconds_left(envelope)
             workflow_id = envelope.workflow_id
             args: dict[str, Any] = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
@@ -196,6 +225,12 @@ class Replyer(SocketActor):
                 failure = encode_failure(type(error).__name__, str(error), workflow_id)
                 self._send(address, failure)
             return
+        expires_at = None
+        if expires_in_s is not None and isfinite(expires_in_s):
+            if expires_in_s <= 0:
+                self.counters.drop("expired")
+                return
+            expires_at = monotonic() + expires_in_s
         key: bytes | None = None
         if self._cache is not None and envelope.request_id is not None:
             key = key_of(envelope.request_id, envelope.args)
@@ -205,18 +240,34 @@ class Replyer(SocketActor):
         if workflow_id is None:
             workflow_id = self.run_context.new_workflow_id()
         request = RequestCall(self, args, address, workflow_id, key)
+        request.expires_at = expires_at
         self.counters.in_flight += 1
-        if self._deliveries.run_or_queue(request):
+        if self._quick_calls < QUICK_CALLS:
+            self._deliveries.queue(request)
+        elif self._deliveries.run_or_queue(request):
             self._answer(request)
 
     def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""
-        self.counters.in_flight -= 1
+        counters = self.counters
+        counters.in_flight -= 1
+        if request.has_expired:
+            self._forget(request)
+            return
+        if counters.handler_s.last < QUICK_S:
+            self._quick_calls += 1
+        else:
+            self._quick_calls = 0
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        counters, address = self.counters, request.address
-        counters.sent += send_answer(self._socket, address, request.frame, counters)
+        counters.sent += send_answer(self._socket, request.address, request.frame, counters)
+
+    def _forget(self, request: RequestCall) -> None:
+        """Drop a request whose caller waits no longer, without an answer."""
+        self.counters.drop("expired")
+        if self._cache is not None and request.key is not None:
+            self._cache.give_up(request.key)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
         """Answer a request that came before without the handler, now or when it is done."""

@@ -96,7 +96,8 @@ class Requester:
         """
         checked = self._arguments.checked(args)
         request_id = secrets.token_hex(12) if self._attempts > 1 else None
-        frame = encode_request(checked, workflow_id, request_id)
+        expires_in_s = self._attempts * self._timeout_s
+        frame = encode_request(checked, workflow_id, request_id, expires_in_s)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
