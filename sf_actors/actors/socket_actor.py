@@ -45,6 +45,16 @@ class Drain:
         self.latch = latch
 
 
+class LastLook:
+    """Say when nobody has sent anything for a while, after the drain.
+
+    :param latch: told then
+    """
+
+    def __init__(self, latch: Latch) -> None:
+        self.latch = latch
+
+
 class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
@@ -140,7 +150,7 @@ class SocketActor(Actor):
 
     def on_late(self, message: Any) -> None:
         """Take a message that came when the sockets were closed already."""
-        if type(message) is Drain:
+        if type(message) is Drain or type(message) is LastLook:
             message.latch.arrive(self.name)
 
     def on_begin(self) -> None:
@@ -151,6 +161,13 @@ class SocketActor(Actor):
         self.is_draining = True
         for source in self.sources:
             self.inbox.pause(source)
+
+    def on_last_look(self, arrive: Callable[[], None]) -> None:
+        """Call `arrive` when nobody has sent anything for a while."""
+        arrive()
+
+    def on_taken_over(self) -> None:
+        """Answer what is still unread, in the thread of the stop."""
 
     # what subclasses use
 
@@ -239,7 +256,15 @@ class SocketActor(Actor):
                 message.latch.arrive(self.name)
             else:
                 self.on_message(message)
-        self._close()
+        try:
+            self.on_taken_over()
+        finally:
+            self._close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its sockets are open; any thread."""
+        return self._is_open
 
     # what pykka calls
 
@@ -277,6 +302,8 @@ class SocketActor(Actor):
             elif type(message) is Drain:
                 self.on_drain()
                 message.latch.arrive(self.name)
+            elif type(message) is LastLook:
+                self.on_last_look(partial(message.latch.arrive, self.name))
             elif type(message) is WaitFailed:
                 raise message.error
             else:

@@ -30,6 +30,13 @@ send_frame: Final = BareSocket.send
 #: Reads one frame: of a socket, flags, and whether it is copied at once.
 receive_frame: Final = BareSocket.recv
 
+#: What the frame before the empty one begins with, in requests of ours: their call's id.
+CALL_ID: Final = b"sfa1"
+
+#: In its place in the notice that a replyer stops, which a REQ socket skips like any reply to what
+#: it has not asked.
+STOPPING: Final = CALL_ID + b"stopping"
+
 #: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200
 

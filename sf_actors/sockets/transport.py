@@ -42,6 +42,25 @@ KEEPALIVE_COUNT = 3
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1_000
 
+#: The pause of libzmq before it reconnects where a requester does it itself: for ever.
+NEVER_MS = 2**31 - 1
+
+#: How long a host may take to accept a connection of a requester, in milliseconds.
+CONNECT_TIMEOUT_MS = 3_000
+
+#: What a requester is told of its connection.
+CONNECTION_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CLOSED
+)
+
+#: How often each inproc address was bound, and whether it is bound now, in this process.
+_inproc: dict[str, tuple[int, bool]] = {}
+
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
@@ -147,6 +166,8 @@ class Transport:
         except BindError as error:
             self.close(opened, linger_ms=0)
             raise BindError(f"{where}: {error}") from None
+        if endpoint.scheme == "inproc":
+            _inproc[endpoint.path] = (_inproc.get(endpoint.path, (0, False))[0] + 1, True)
         return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
@@ -158,13 +179,13 @@ class Transport:
         where: str,
         server: str,
         subscription: bytes | None = None,
-        is_immediate: bool = False,
+        monitor: str | None = None,
     ) -> Socket:
         """Open a socket and connect it; the peer need not exist yet.
 
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
-        :param is_immediate: refuse to send while not connected, instead of queueing
+        :param monitor: where to tell of its connection, which is made once only
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -176,8 +197,11 @@ class Transport:
                 opened.curve_publickey = self._keys.own_public
             if subscription is not None:
                 opened.setsockopt(zmq.SUBSCRIBE, subscription)
-            if is_immediate:
-                opened.setsockopt(zmq.IMMEDIATE, 1)
+            if monitor is not None:
+                opened.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
+                opened.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
+                opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+                opened.monitor(monitor, CONNECTION_EVENTS)
             opened.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
             opened.connect(endpoint.zmq_endpoint)
         except zmq.ZMQError as error:
@@ -189,6 +213,41 @@ class Transport:
             self.close(opened, linger_ms=0)
             raise
         return opened
+
+    def asking(
+        self, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str, server: str
+    ) -> tuple[Socket, Socket | None]:
+        """Open a DEALER socket that does not reconnect, and what tells of its connection.
+
+        An unread reply outlives the connection, until `reconnect`. Of inproc nothing is told, see
+        `bound_inproc`; and it is not connected yet.
+        """
+        if endpoint.scheme == "inproc":
+            self._refuse_inproc_with_keys(endpoint, where)
+            return self._open(zmq.DEALER, endpoint, creation, where=where), None
+        address = f"inproc://connection-{next(_monitors)}"
+        opened = self.connected(
+            zmq.DEALER, endpoint, creation, where=where, server=server, monitor=address
+        )
+        try:
+            # a bare one: pyzmq would keep its own with the socket
+            events: Socket = zmq.Socket(opened.context, zmq.PAIR)
+        except zmq.ZMQError:
+            self.close(opened, linger_ms=0)
+            raise no_descriptor_left(where) from None
+        self._count(1)
+        # without a bound, so that libzmq's thread never waits for a reader; each connection that is
+        # made here tells a handful of events
+        events.setsockopt(zmq.RCVHWM, 0)
+        events.setsockopt(zmq.LINGER, 0)
+        events.connect(address)
+        return opened, events
+
+    def reconnect(self, asking: Socket, endpoint: Endpoint) -> None:
+        """Connect a socket of `asking` anew; what it had not sent or read is dropped."""
+        with contextlib.suppress(zmq.ZMQError):
+            asking.disconnect(endpoint.zmq_endpoint)
+        asking.connect(endpoint.zmq_endpoint)
 
     def questions(self) -> Socket:
         """Open the authenticator's socket, on which libzmq asks which peers may connect."""
@@ -229,6 +288,8 @@ class Transport:
             return
         bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
         if bound_to.startswith("inproc:"):
+            path = bound_to.removeprefix("inproc://")
+            _inproc[path] = (_inproc.get(path, (0, False))[0], False)
             try:
                 # nobody tells when it is free after a close; this frees it at once
                 closing.unbind(bound_to)
@@ -337,6 +398,12 @@ class Transport:
             # an attribute of the socket, which pyzmq offers as well, takes longer
             opened.setsockopt(option, value)
         return opened
+
+
+def bound_inproc(name: str) -> int | None:
+    """Return a number of the socket that is bound to an inproc address now, None without one."""
+    number, is_bound = _inproc.get(name, (0, False))
+    return number if is_bound else None
 
 
 def _close(closing: Socket, linger_ms: int) -> None:

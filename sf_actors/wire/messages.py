@@ -5,6 +5,10 @@ request          ``args``, ``workflow_id``; ours: ``request_id``, ``expires_in_s
                  caller still waits for the whole call as it is sent; never handled after that)
 reply            ``return_args`` or ``error`` (``type``, ``message``; ours: ``unhandled``, if the
                  handler was never called and never will be); ``workflow_id``
+notice           the reply of a replyer that stops to nobody's request: error ``ServiceStopped``
+                 with ``unhandled``. It goes to every peer that sent a request of ours, which has a
+                 frame with the call's id before the empty one, under an id of its own (`STOPPING`
+                 in `sockets.frames`): sockets of ours send no more, REQ sockets skip it
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
                  ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`)
