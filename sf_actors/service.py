@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.definition.addresses import copied, note_bound
 from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
@@ -127,7 +128,7 @@ class Service:
         #: called once, after a stop that left user code behind; for the command line
         self.on_overdue: Callable[[], None] | None = None
         self._failure: BaseException | None = None
-        self._addresses: dict[str, Any] = _copied(addresses or {})
+        self._addresses: dict[str, Any] = copied(addresses or {})
         _services.add(self)
 
     # running
@@ -199,6 +200,21 @@ class Service:
             run.join()
         return has_ended
 
+    def connect(self, kind: str, side: str, name: str, addresses: Any) -> None:
+        """Connect a model elsewhere for this run, as `('connections', 'out', 'orders', …)`.
+
+        Calls under way are not lost; a replica starts anew.
+
+        :param addresses: as in the addresses file: an address, a list, or by socket
+        :raises UsageError: there is no such model, or it does not connect
+        :raises AddressError: an address is wrong
+        :raises ServiceStopped: the service does not run
+        """
+        run = self._run
+        if run is None:
+            raise ServiceStopped(f"{self!r} does not run")
+        run.connect(kind, side, name, addresses)
+
     def __enter__(self) -> Self:
         if not self.is_running:
             self.run_service()
@@ -234,7 +250,7 @@ class Service:
     def addresses(self) -> dict[str, Any]:
         """The given addresses, with the actual ports in place of port 0."""
         with self._lock:
-            addresses: dict[str, Any] = _copied(self._addresses)
+            addresses: dict[str, Any] = copied(self._addresses)
         return addresses
 
     def stats(self) -> dict[str, Any]:
@@ -324,7 +340,7 @@ class Service:
                         from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
 
                         keys = load_keys(self._keys)
-                    self._addresses = _copied(definition.given_addresses)
+                    self._addresses = copied(definition.given_addresses)
                     return Run(
                         definition,
                         scope,
@@ -369,14 +385,7 @@ class Service:
 
     def _note_bound(self, model: Model, socket: str, address: str) -> None:
         with self._lock:
-            side = self._addresses.setdefault(model.kind, {}).setdefault(model.side, {})
-            entry = side.get(model.name)
-            if isinstance(entry, str):
-                side[model.name] = address
-            elif isinstance(entry, dict) and socket not in entry and len(model.sockets) == 1:
-                side[model.name] = dict.fromkeys(entry, address)
-            else:
-                side[model.name] = {**(entry or {}), socket: address}
+            note_bound(self._addresses, model, socket, address)
 
     def _stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         with self._lock:
@@ -391,10 +400,3 @@ def _seconds(name: str, value: object) -> float:
     if not is_seconds(value):
         raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
     return float(value)
-
-
-def _copied(addresses: Any) -> Any:
-    """Return a copy of the dicts, at every depth."""
-    if isinstance(addresses, Mapping):
-        return {key: _copied(value) for key, value in addresses.items()}
-    return addresses

@@ -55,6 +55,16 @@ class LastLook:
         self.latch = latch
 
 
+class Move:
+    """Connect elsewhere: a successor with these addresses takes the actor's place.
+
+    :param endpoints: the address of each of the model's sockets
+    """
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self.endpoints = endpoints
+
+
 class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
@@ -304,6 +314,12 @@ class SocketActor(Actor):
                 message.latch.arrive(self.name)
             elif type(message) is LastLook:
                 self.on_last_look(partial(message.latch.arrive, self.name))
+            elif type(message) is Move:
+                first, model, _, *others = self.restart_arguments
+                self._close()
+                self.stop()
+                arguments = (first, model, message.endpoints, *others)
+                self.run_context.supervisor.moved(self, arguments)
             elif type(message) is WaitFailed:
                 raise message.error
             else:

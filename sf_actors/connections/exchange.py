@@ -34,8 +34,9 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sf_actors.connections.call_rules import CallRules, CallState
-from sf_actors.connections.link import MAX_READ, Link
+from sf_actors.connections.call_rules import CallRules
+from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link
+from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.errors import MessageError, ServiceStopped
 from sf_actors.sockets.frames import CALL_ID, STOPPING
 from sf_actors.sync.wakeup import Wakeup
@@ -53,9 +54,6 @@ MAX_HELD_BACK = 32
 #: go at once: the processors are busy, and each in turn would have to wait for one.
 LATE_S = 0.001
 
-#: Longest single wait, in seconds; a longer deadline takes several, since poll(2) has 32 bits.
-LONGEST_WAIT_S = 3_600.0
-
 #: How long a leader waits that has sent and not looked since, in seconds: what came in between is
 #: not signalled again.
 FIRST_WAIT_S = 0.005
@@ -64,48 +62,11 @@ FIRST_WAIT_S = 0.005
 _LONGEST_FAILURE = 6 * MESSAGE_LENGTH
 
 
-class WaitingCall(CallState):
-    """A call that is under way, and its caller.
-
-    :param timeout_s: how long each try may take
-    :ivar gate: locked until the caller must look again
-    :ivar may_go: set once, when `reply` or `error` is set
-    """
-
-    __slots__ = (
-        "ends_at",
-        "error",
-        "frame",
-        "gate",
-        "may_go",
-        "opened_at",
-        "reply",
-        "timeout_s",
-        "try_ends_at",
-    )
-
-    def __init__(
-        self, frame: bytes, timeout_s: float, *, retries: int = 0, key: bytes | None = None
-    ) -> None:
-        super().__init__(retries, key)
-        self.frame = frame
-        self.timeout_s = timeout_s
-        self.try_ends_at = monotonic() + timeout_s
-        self.ends_at = self.try_ends_at + retries * timeout_s
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        self.opened_at = 0.0
-        self.may_go = False
-        self.reply: bytes | None = None
-        self.error: BaseException | None = None
-
-
 class Exchange:
     """The connections and the calls under way through them; any thread.
 
     :param closing_fd: readable when calls must give up
     :param where: the model, for messages
-    :ivar sent: attempts that were handed to a connection
     """
 
     def __init__(
@@ -116,7 +77,6 @@ class Exchange:
         where: str,
         is_idempotent: bool = False,
     ) -> None:
-        self.sent = 0
         self.rules = CallRules(list(links), is_idempotent=is_idempotent)
         self._where = where
         self._lock = threading.Lock()
@@ -128,6 +88,8 @@ class Exchange:
         self._ready: deque[WaitingCall] = deque()
         self._holder: WaitingCall | None = None
         self._is_closing = False
+        #: whether all was read when the last call left, and the connections are there
+        self._is_settled = False
         self._is_closed = False
         self._nudge = Wakeup()
         self._closing_fd = closing_fd
@@ -205,6 +167,7 @@ class Exchange:
     def _follow(self, links: list[Link]) -> None:
         """Wait for these places from now on."""
         self._links = links
+        self._by_fd = {link.fds[0]: link for link in links}
         poll = select.poll()
         for link in links:
             for fd in link.fds:
@@ -223,8 +186,10 @@ class Exchange:
             holder = self._holder
             if holder is None:
                 self._holder = call
-                # what came while nobody was here: perhaps that the other side stops
-                self._look(monotonic())
+                # what came while nobody was here: perhaps that the other side stops. Whoever left
+                # last has read all there was, so that it is signalled
+                if not self._is_settled or self._poll.poll(0):
+                    self._look(monotonic())
                 if self._send(call, is_fresh=True):
                     return True
                 self._unsent[call] = None
@@ -276,7 +241,7 @@ class Exchange:
             attempt = self._prefix + self._next_number().to_bytes(8, "big")
             if place.send(attempt, frame):  # type: ignore[attr-defined]
                 rules.sent(call, place, attempt)
-                self.sent += 1
+                call.sent += 1
                 return True
             place.is_full = True
 
@@ -300,23 +265,26 @@ class Exchange:
                     return self._go_or_pass_on(call)
                 if not is_all:
                     return False
-                for link in self._links:
-                    if link.retry_at is not None:
-                        wait_s = min(wait_s, max(0.0, link.retry_at - now))
-                    if link.is_full:
-                        wait_s = min(wait_s, FIRST_WAIT_S)
+                wait_s = min(wait_s, *(link.longest_wait_s(now) for link in self._links))
         # rounded up: waiting zero would be a busy loop
         readable = self._poll.poll(int(wait_s * 1000) + 1)
         with self._lock:
-            for fd, _ in readable:
-                if fd == self._nudge.fd:
-                    self._nudge.clear()
-                elif fd == self._closing_fd:
-                    self._is_closing = True
-                    for waiting in self._waiting:
-                        _open(waiting)
-            self._look(monotonic())
+            signalled = self._by_fd.get(readable[0][0]) if len(readable) == 1 else None
+            if signalled is None:
+                self._take_signals([fd for fd, _ in readable])
+                self._look(monotonic())
+            else:
+                for attempt, frame in signalled.look(is_signalled=True):
+                    self._take(signalled, attempt, frame)
             return bool(self._ready) and self._go_or_pass_on(call)
+
+    def _take_signals(self, fds: list[int]) -> None:
+        if self._nudge.fd in fds:
+            self._nudge.clear()
+        if self._closing_fd in fds:
+            self._is_closing = True
+            for waiting in self._waiting:
+                waiting.wake()
 
     def _go_or_pass_on(self, call: WaitingCall) -> bool:
         """Let the first that is ready go; at once, if it is this one and nobody else is there."""
@@ -325,6 +293,7 @@ class Exchange:
             self._holder = None
             self.rules.ended(call)
             call.may_go = True
+            self._is_settled = all(link.is_settled for link in self._links)
             return True
         self._pass_on()
         return False
@@ -341,11 +310,12 @@ class Exchange:
                 self._take(link, attempt, frame)
             is_all = is_all and len(replies) < MAX_READ
             link.is_full = False
-            for is_there in link.changes(now):
-                if is_there:
-                    self.rules.connected(link)
-                else:
-                    self.rules.lost(link)
+            if link.needs_care(now):
+                for is_there in link.changes(now):
+                    if is_there:
+                        self.rules.connected(link)
+                    else:
+                        self.rules.lost(link)
         if self._unsent:
             self._send_unsent()
         if self.rules.retired:
@@ -390,15 +360,16 @@ class Exchange:
             call.opened_at = monotonic()
             # only now: who may go asks whether it has the baton
             call.may_go = True
-            _open(call)
+            call.wake()
             return
         self._holder = next(iter(self._waiting), None)
         if self._holder is not None:
-            _open(self._holder)
+            self._holder.wake()
 
     def _leave(self, call: WaitingCall) -> None:
         """Forget a call, and pass on the baton if it has it."""
         with self._lock:
+            self._is_settled = False
             self.rules.ended(call)
             if not call.may_go:
                 self._waiting.pop(call, None)
@@ -410,11 +381,11 @@ class Exchange:
                     while len(self._ready) > 1:
                         other = self._ready.popleft()
                         other.may_go = True
-                        _open(other)
+                        other.wake()
                 self._pass_on()
             elif self._holder is not None:
                 # an interrupt may have come after the baton was passed on, and before this
-                _open(self._holder)
+                self._holder.wake()
 
 
 def _is_unhandled(frame: bytes) -> bool:
@@ -423,9 +394,3 @@ def _is_unhandled(frame: bytes) -> bool:
     except MessageError:
         return False
     return reply.error is not None and reply.error.unhandled
-
-
-def _open(call: WaitingCall) -> None:
-    """Let a caller look again; its gate may be open still."""
-    if call.gate.locked():
-        call.gate.release()

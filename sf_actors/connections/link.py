@@ -8,6 +8,7 @@ import zmq
 from zmq import zmq_poll
 
 from sf_actors.connections.call_rules import Place
+from sf_actors.sockets import inproc
 from sf_actors.sockets.frames import (
     MAX_FRAMES,
     NOBLOCK,
@@ -16,7 +17,6 @@ from sf_actors.sockets.frames import (
     receive_frames,
     send_frame,
 )
-from sf_actors.sockets.transport import bound_inproc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: calls are.
 RETRY_S = 0.02
 LONGEST_RETRY_S = 0.25
+
+#: Longest single wait, in seconds; a longer one takes several, since poll(2) has 32 bits.
+LONGEST_WAIT_S = 3_600.0
 
 #: Most messages read at once.
 MAX_READ = 1_000
@@ -43,17 +46,20 @@ class Link(Place):
 
     :ivar retry_at: when to connect again, in seconds of `time.monotonic`; None: it is tried, or is
         there
-    :ivar fds: what to wait for
+    :ivar fds: what to wait for, that of the replies first
+    :ivar has_news: whether the connection may have changed
     """
 
     __slots__ = (
         "_inproc",
         "_items",
         "_pause_s",
+        "_polled",
         "_transport",
         "endpoint",
         "events",
         "fds",
+        "has_news",
         "retry_at",
         "socket",
     )
@@ -70,6 +76,8 @@ class Link(Place):
         if self.events is not None:
             self._items.append((self.events, POLLIN))
         self.fds = [int(item.getsockopt(zmq.FD)) for item, _ in self._items]
+        self._polled = self._items[:1]
+        self.has_news = True
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
         #: the socket of inproc that it is connected to
@@ -79,16 +87,38 @@ class Link(Place):
         """Return whether there is something to read, or the connection changed."""
         return bool(zmq_poll(self._items, 0))
 
-    def look(self) -> list[tuple[bytes, bytes]]:
-        """Read replies, and see what became of the connection; HOT.
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is to be done before something is signalled; HOT."""
+        return self.is_connected and self.events is not None and self.retry_at is None
 
+    def look(self, *, is_signalled: bool = False) -> list[tuple[bytes, bytes]]:
+        """Read replies; HOT.
+
+        :param is_signalled: it is known that there are some, and no news of the connection
         :returns: the id of each reply, and the reply
         """
+        if is_signalled:
+            return self._replies()
         replies: list[tuple[bytes, bytes]] = []
         for item, _ in zmq_poll(self._items, 0):
             if item is self.socket:
-                replies.extend(self._replies())
+                replies = self._replies()
+            else:
+                self.has_news = True
         return replies
+
+    def needs_care(self, now: float) -> bool:
+        """Return whether `changes` has something to do; HOT."""
+        if self.events is None:
+            return inproc.bound(self.endpoint.path) != self._inproc or self.retry_at is not None
+        return self.has_news or (self.retry_at is not None and now >= self.retry_at)
+
+    def longest_wait_s(self, now: float) -> float:
+        """Return after which time there is something to do, in seconds."""
+        if self.is_full:
+            return RETRY_S
+        return LONGEST_WAIT_S if self.retry_at is None else max(0.0, self.retry_at - now)
 
     def changes(self, now: float) -> Iterator[bool]:
         """Yield each change of the connection, True if it is there, and make it anew if it is due.
@@ -98,6 +128,7 @@ class Link(Place):
         if self.events is None:
             yield from self._changes_of_inproc(now)
         else:
+            self.has_news = False
             while True:
                 try:
                     event = int.from_bytes(self.events.recv_multipart(NOBLOCK)[0][:2], "little")
@@ -116,7 +147,7 @@ class Link(Place):
                 self._transport.reconnect(self.socket, self.endpoint)
 
     def _changes_of_inproc(self, now: float) -> Iterator[bool]:
-        there = bound_inproc(self.endpoint.path)
+        there = inproc.bound(self.endpoint.path)
         if there != self._inproc:
             if self._inproc is not None:
                 self._inproc = None
@@ -153,14 +184,16 @@ class Link(Place):
         if self.events is not None:
             self._transport.close(self.events, linger_ms=0)
 
-    def _replies(self) -> Iterator[tuple[bytes, bytes]]:
+    def _replies(self) -> list[tuple[bytes, bytes]]:
+        replies = []
         for _ in range(MAX_READ):
             try:
-                frames = receive_frames(self.socket)
+                frames = receive_frames(self.socket, 1)
             except zmq.Again:
-                return
+                break
             if 3 <= len(frames) <= MAX_FRAMES and not frames[1]:
                 # a REP socket may send several frames: the first one is the reply
-                yield frames[0], frames[2]
-            if not zmq_poll(self._items[:1], 0):
-                return
+                replies.append((frames[0], frames[2]))
+            if not zmq_poll(self._polled, 0):
+                break
+        return replies

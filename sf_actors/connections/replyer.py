@@ -19,12 +19,10 @@ from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
     CALL_ID,
-    MAX_ROUTING_ID,
     STOPPING,
     receive_frames,
-    require_short_id,
     send_answer,
-    split_address,
+    split_request,
 )
 from sf_actors.wire.envelope import (
     decode_request,
@@ -197,17 +195,7 @@ class Replyer(SocketActor):
         address: list[bytes] = []
         workflow_id: object = None
         try:
-            if len(frames[0]) > MAX_ROUTING_ID:
-                require_short_id(frames[0])
-            if len(frames) == 3 and not frames[1]:
-                payload = frames.pop()
-                address = frames
-            elif len(frames) == 4 and frames[1] and not frames[2]:
-                # one of ours
-                payload = frames.pop()
-                address = frames
-            else:
-                address, payload = split_address(frames)
+            address, payload = split_request(frames)
             if len(payload) > self.max_bytes:
                 raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UnsetType
 
-from sf_actors.connections.exchange import Exchange, WaitingCall
+from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.link import Link
+from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.counters import Counters
 from sf_actors.errors import (
     InvalidArguments,
@@ -32,11 +34,32 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
 
 
+#: So many threads have connections of their own to a single address; further ones share one.
+MAX_PRIVATE = 8
+
+
+class Seat:
+    """What a thread calls through, from its first call to its end.
+
+    :param freed: gets the exchange when the thread ends
+    """
+
+    __slots__ = ("_freed", "exchange")
+
+    def __init__(self, exchange: Exchange, freed: deque[Exchange]) -> None:
+        self.exchange = exchange
+        self._freed = freed
+
+    def __del__(self) -> None:
+        self._freed.append(self.exchange)
+
+
 class Requester:
-    """Sends requests through one connection for each address, whoever calls.
+    """Sends requests through connections that stay with the threads that call.
 
     So what one thread asks arrives in order, a call that timed out costs no connection, and a late
-    reply is known by its id.
+    reply is known by its id. Threads that have a connection of their own need not wake each other.
+    With several addresses all threads share one connection to each, so that its load is known.
 
     :param endpoint: the replyer, or several; it need not be there yet
     """
@@ -59,13 +82,12 @@ class Requester:
         self._changed = threading.Condition(self._lock)
         self._in_use = 0
         self._is_closed = False
+        self._here = threading.local()
+        self._most = 1 if endpoint.others else MAX_PRIVATE + 1
         # connected now: a wrong address or a missing key fails the start, not the first call
-        self._exchange = Exchange(
-            [self._link(one) for one in endpoint.all],
-            run_context.closing.fd,
-            where=model.where,
-            is_idempotent=model.creation["idempotent"],
-        )
+        self.exchanges = [self._opened()]
+        #: those that no thread has
+        self._free: deque[Exchange] = deque(self.exchanges)
 
     def send(self, args: Any, workflow_id: object) -> dict[str, Any]:
         """Check, encode, send, and wait for the reply's arguments; any thread.
@@ -85,14 +107,14 @@ class Requester:
             )
         key = msgspec.msgpack.encode(checked[self._by]) if self._by is not None else None
         call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
-        self._enter()
+        exchange = self._enter()
         reply: bytes | None = None
         try:
-            reply = self._exchange.ask(call)
+            reply = exchange.ask(call)
         finally:
             self._leave(call, is_answered=reply is not None)
         if reply is None:
-            raise self._timeout(call)
+            raise self._timeout(call, exchange)
         return self._decoded(reply)
 
     def connect(self, endpoint: Endpoint) -> None:
@@ -100,10 +122,12 @@ class Requester:
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            there = {link.name: link for link in self._exchange.links}
-            links = [there.get(one.zmq_endpoint) or self._link(one) for one in endpoint.all]
             self._endpoint = endpoint
-            self._exchange.connect(links)
+            for exchange in self.exchanges:
+                there = {link.name: link for link in exchange.links}
+                exchange.connect(
+                    [there.get(one.zmq_endpoint) or self._link(one) for one in endpoint.all]
+                )
 
     def close(self, timeout_s: float) -> bool:
         """Wait for the calls under way to end, and close the connections; any thread.
@@ -114,28 +138,61 @@ class Requester:
             self._is_closed = True
             has_ended = self._changed.wait_for(lambda: not self._in_use, timeout_s)
             if has_ended:
-                self._exchange.close()
+                self._close_all()
             return has_ended
 
-    def _enter(self) -> None:
+    def _close_all(self) -> None:
+        for exchange in self.exchanges:
+            exchange.close()
+
+    def _enter(self) -> Exchange:
+        """Count a call, and return what it goes through; HOT."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
+            try:
+                exchange: Exchange = self._here.seat.exchange
+            except AttributeError:
+                exchange = self._seated()
             self._in_use += 1
             self.counters.in_flight = self._in_use
+            return exchange
+
+    def _seated(self) -> Exchange:
+        """Give a thread that calls for the first time its place."""
+        shared = self.exchanges[-1]
+        is_shared = len(self.exchanges) == self._most
+        while self._free:
+            exchange = self._free.popleft()
+            if not is_shared or exchange is not shared:
+                break
+        else:
+            exchange = shared if is_shared else self._opened()
+            if not is_shared:
+                self.exchanges.append(exchange)
+        self._here.seat = Seat(exchange, self._free)
+        return exchange
+
+    def _opened(self) -> Exchange:
+        return Exchange(
+            [self._link(one) for one in self._endpoint.all],
+            self._run_context.closing.fd,
+            where=self.model.where,
+            is_idempotent=self.model.creation["idempotent"],
+        )
 
     def _leave(self, call: WaitingCall, *, is_answered: bool) -> None:
         counters = self.counters
         with self._lock:
             self._in_use -= 1
             counters.in_flight = self._in_use
-            counters.sent = self._exchange.sent
+            counters.sent += call.sent
             counters.received += is_answered
             if call.tries > 1 or not is_answered:
                 counters.retries += call.tries - 1
                 counters.timeouts += call.tries - is_answered
             if self._is_closed and not self._in_use:
-                self._exchange.close()
+                self._close_all()
                 self._changed.notify_all()
 
     def _link(self, endpoint: Endpoint) -> Link:
@@ -168,7 +225,7 @@ class Requester:
                 self.counters.drop(error.reason)
             raise InvalidArguments(f"the reply fails its model: {error}") from None
 
-    def _timeout(self, call: WaitingCall) -> RequestTimeout:
+    def _timeout(self, call: WaitingCall, exchange: Exchange) -> RequestTimeout:
         tried = f", tried {call.tries} times" if call.tries > 1 else ""
         running = self._run_context.handler_lock.user_code
         suspicion = ""
@@ -179,15 +236,16 @@ class Requester:
             )
         return RequestTimeout(
             f"{self.model.where}: no reply from {self._endpoint} within "
-            f"{self._timeout_s:g} s{tried}{self._whereabouts()}{suspicion}"
+            f"{self._timeout_s:g} s{tried}{_whereabouts(exchange)}{suspicion}"
         )
 
-    def _whereabouts(self) -> str:
-        """Return what is known of the addresses that nobody answers at."""
-        told = []
-        for link in self._exchange.links:
-            if link.is_stopping:
-                told.append(f"; the service at {link.endpoint} is stopping")
-            elif not link.is_connected:
-                told.append(f"; nobody listens at {link.endpoint}")
-        return "".join(told)
+
+def _whereabouts(exchange: Exchange) -> str:
+    """Return what is known of the addresses that nobody answers at."""
+    told = []
+    for link in exchange.links:
+        if link.is_stopping:
+            told.append(f"; the service at {link.endpoint} is stopping")
+        elif not link.is_connected:
+            told.append(f"; nobody listens at {link.endpoint}")
+    return "".join(told)

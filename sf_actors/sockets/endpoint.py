@@ -50,7 +50,7 @@ class Endpoint:
     @property
     def all(self) -> tuple[Endpoint, ...]:
         """This address, and the further ones."""
-        return (self, *self.others)
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @property
     def is_ipv6(self) -> bool:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import os
-import socket
-import stat
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.errors import BindError
-from sf_actors.sockets import routing_ids
+from sf_actors.sockets import inproc, routing_ids
+from sf_actors.sockets.bind_problems import bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.wire.topic import pack
@@ -58,9 +55,6 @@ CONNECTION_EVENTS = (
     | zmq.EVENT_CLOSED
 )
 
-#: How often each inproc address was bound, and whether it is bound now, in this process.
-_inproc: dict[str, tuple[int, bool]] = {}
-
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
@@ -85,9 +79,6 @@ UNBIND_MS = 1_000
 #: libzmq 4.3.5 another socket may get that descriptor before the first monitor is gone, and would
 #: then get no monitor to wait for.
 _monitors = itertools.count()
-
-#: How long a probe of an ipc path waits for an answer, in seconds.
-PROBE_S = 1.0
 
 #: The domain of our sockets in requests to the authenticator (RFC 27).
 ZAP_DOMAIN = b"sf_actors"
@@ -156,18 +147,18 @@ class Transport:
                 # Its mode is left to the umask: anyone who reaches the path can connect, as to a
                 # port, and keys decide. To narrow it would take a change of the umask, which is
                 # global to the process, or a chmod, which would come after the first connection.
-                _refuse_live_ipc_path(endpoint.path)
+                refuse_live_ipc_path(endpoint.path)
             resolved = endpoint.bindable()
             opened.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
             opened.bind(resolved.zmq_endpoint)
         except (zmq.ZMQError, OSError) as error:
             self.close(opened, linger_ms=0)
-            raise BindError(_bind_message(where, endpoint, error)) from None
+            raise BindError(bind_message(where, endpoint, error)) from None
         except BindError as error:
             self.close(opened, linger_ms=0)
             raise BindError(f"{where}: {error}") from None
         if endpoint.scheme == "inproc":
-            _inproc[endpoint.path] = (_inproc.get(endpoint.path, (0, False))[0] + 1, True)
+            inproc.note_bound(endpoint.path)
         return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
@@ -181,7 +172,7 @@ class Transport:
         subscription: bytes | None = None,
         monitor: str | None = None,
     ) -> Socket:
-        """Open a socket and connect it; the peer need not exist yet.
+        """Open a socket and connect it, to all its addresses; the peers need not exist yet.
 
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
@@ -202,12 +193,13 @@ class Transport:
                 opened.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
                 opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
                 opened.monitor(monitor, CONNECTION_EVENTS)
-            opened.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
-            opened.connect(endpoint.zmq_endpoint)
+            opened.setsockopt(zmq.IPV6, int(any(one.is_ipv6 for one in endpoint.all)))
+            for one in endpoint.all:
+                opened.connect(one.zmq_endpoint)
         except zmq.ZMQError as error:
             self.close(opened, linger_ms=0)
             raise BindError(
-                f"{where}: cannot connect to {endpoint}: {_reason(error)}; check the address"
+                f"{where}: cannot connect to {endpoint}: {reason(error)}; check the address"
             ) from None
         except BaseException:
             self.close(opened, linger_ms=0)
@@ -220,7 +212,7 @@ class Transport:
         """Open a DEALER socket that does not reconnect, and what tells of its connection.
 
         An unread reply outlives the connection, until `reconnect`. Of inproc nothing is told, see
-        `bound_inproc`; and it is not connected yet.
+        `inproc`; and it is not connected yet.
         """
         if endpoint.scheme == "inproc":
             self._refuse_inproc_with_keys(endpoint, where)
@@ -288,8 +280,7 @@ class Transport:
             return
         bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
         if bound_to.startswith("inproc:"):
-            path = bound_to.removeprefix("inproc://")
-            _inproc[path] = (_inproc.get(path, (0, False))[0], False)
+            inproc.note_unbound(bound_to.removeprefix("inproc://"))
             try:
                 # nobody tells when it is free after a close; this frees it at once
                 closing.unbind(bound_to)
@@ -400,47 +391,6 @@ class Transport:
         return opened
 
 
-def bound_inproc(name: str) -> int | None:
-    """Return a number of the socket that is bound to an inproc address now, None without one."""
-    number, is_bound = _inproc.get(name, (0, False))
-    return number if is_bound else None
-
-
 def _close(closing: Socket, linger_ms: int) -> None:
     asks_only = closing.getsockopt(zmq.TYPE) in (zmq.SUB, zmq.DEALER)
     closing.close(linger=0 if asks_only else linger_ms)
-
-
-def _refuse_live_ipc_path(path: str) -> None:
-    """Refuse a path in use by a live socket, which libzmq would silently take over."""
-    if path.startswith("@"):
-        return
-    try:
-        if not stat.S_ISSOCK(Path(path).stat().st_mode):
-            raise BindError(f"ipc://{path} is there and is no socket; name another path")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # a socket that is too busy or frozen to answer is live all the same
-        probe.settimeout(PROBE_S)
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except (TimeoutError, BlockingIOError):
-            pass
-    raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
-
-
-def _bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
-    advice = {
-        errno.EADDRINUSE: "another socket has it: stop that one or take another port (0: any)",
-        errno.EADDRNOTAVAIL: "a binder needs an address of this machine, or * for all",
-        errno.ENODEV: "a binder needs an address of this machine, or * for all",
-        errno.EACCES: "this user may not: take a port above 1023 or another path",
-    }.get(error.errno or 0, "check the address")
-    return f"{where}: cannot bind {endpoint}: {_reason(error)}; {advice}"
-
-
-def _reason(error: zmq.ZMQError | OSError) -> str:
-    return os.strerror(error.errno) if error.errno and error.errno < 156_000_000 else str(error)

@@ -13,7 +13,7 @@ from sf_actors.connections.replyer import QUICK_CALLS, QUICK_S
 from tests.support.actor_faults import Slow, asking, serving
 from tests.support.bare_sockets import ask, bare, packed, unpacked
 from tests.support.doubling_service import asking as asking_service
-from tests.support.models import counters, endpoint_of
+from tests.support.models import counters
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:

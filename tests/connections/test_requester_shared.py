@@ -97,14 +97,14 @@ def test_many_calls_at_once_share_a_connection(address: str) -> None:
 def test_a_timeout_costs_no_connection(address: str) -> None:
     with crowd(address, timeout_s=1.0) as calls:
         requests = calls.start(range(MANY))
-        (peer,) = {request[0] for request in requests}
+        peers = {request[0] for request in requests}
         *answered, unanswered = requests
         calls.answer(answered)
         calls.ended(MANY - 1)
         assert calls.ended(1) == ["timeout"]
 
         requests = calls.start(range(MANY))
-        assert {request[0] for request in requests} == {peer}
+        assert {request[0] for request in requests} <= peers
         calls.router.send_multipart([*unanswered[:-1], packed({"return_args": {"n": 111}})])
         calls.answer(requests)
         assert sorted(calls.ended(MANY)) == list(range(MANY))

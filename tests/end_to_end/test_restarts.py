@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +21,7 @@ from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 JOB = """
 import time
@@ -122,7 +121,7 @@ def test_a_call_during_the_stop_waits_for_the_successor(address: str) -> None:
     model = replyer(slow, N, {})
     with asking(address, timeout_s=PATIENCE_S) as ours:
         with running(service("first", {"it": model}), addresses=at({"it": address})) as first:
-            busy = Background(lambda: pytest.raises(Exception, ours.ask, 1))
+            busy = Background(ours.ask, 1)
             slow.wait_for_call()
             stop = Background(first.stop_service)
             until(lambda: ours_is_told(ours), "the notice")
@@ -140,7 +139,7 @@ def test_a_call_during_the_stop_waits_for_the_successor(address: str) -> None:
 
 def ours_is_told(ours: Any) -> bool:
     requester = ours.service._run.state.assembly.connections["ask"]
-    return any(link.is_stopping for link in requester._exchange.links)
+    return any(link.is_stopping for one in requester.exchanges for link in one.links)
 
 
 def test_a_timeout_says_that_the_other_side_is_stopping(tmp_path: Path) -> None:
@@ -204,18 +203,20 @@ def test_a_handler_that_began_and_never_ends_is_answered_without_unhandled(
     slow = Slow()
     address = f"ipc://{tmp_path}/it"
     model = {"it": replyer(slow, N, {})}
-    with asking(address, timeout_s=PATIENCE_S) as ours:
-        with running(
+    with (
+        asking(address, timeout_s=PATIENCE_S) as ours,
+        running(
             service("first", model), addresses=at({"it": address}), stop_timeout_s=0.3
-        ) as first:
-            call = Background(ours.ask, 1)
-            slow.wait_for_call()
-            stop = Background(first.stop_service)
-            error = call.join()
-            assert isinstance(error, RemoteError)
-            assert error.type == "ServiceStopped"
-            slow.release(1)
-            stop.join()
+        ) as first,
+    ):
+        call = Background(ours.ask, 1)
+        slow.wait_for_call()
+        stop = Background(first.stop_service)
+        error = call.join()
+        assert isinstance(error, RemoteError)
+        assert error.type == "ServiceStopped"
+        slow.release(1)
+        stop.join()
 
 
 def test_an_unhandled_call_whose_other_attempt_may_be_at_work_is_not_sent_again(
