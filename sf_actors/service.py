@@ -204,16 +204,14 @@ class Service:
         """Connect a model elsewhere for this run, as `('connections', 'out', 'orders', …)`.
 
         Calls under way are not lost; a replica starts anew.
-
         :param addresses: as in the addresses file: an address, a list, or by socket
         :raises UsageError: there is no such model, or it does not connect
         :raises AddressError: an address is wrong
         :raises ServiceStopped: the service does not run
         """
-        run = self._run
-        if run is None:
+        if self._run is None:
             raise ServiceStopped(f"{self!r} does not run")
-        run.connect(kind, side, name, addresses)
+        self._run.connect(kind, side, name, addresses)
 
     def __enter__(self) -> Self:
         if not self.is_running:

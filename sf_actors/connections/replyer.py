@@ -212,12 +212,7 @@ class Replyer(SocketActor):
                 failure = encode_failure(type(error).__name__, str(error), workflow_id)
                 self._send(address, failure)
             return
-        if self.is_draining:
-            self._used_at = monotonic()
-        elif len(address) > 2 and address[-2].startswith(CALL_ID):
-            self._told[tuple(address[:-2])] = None
-            if len(self._told) > MAX_TOLD:
-                del self._told[next(iter(self._told))]
+        self._note_peer(address)
         expires_at = None
         if expires_in_s is not None and isfinite(expires_in_s):
             if expires_in_s <= 0:
@@ -226,9 +221,8 @@ class Replyer(SocketActor):
             expires_at = monotonic() + expires_in_s
         request = RequestCall(self, args, address, workflow_id)
         request.expires_at = expires_at
-        if (envelope.request_id is not None or self.is_draining) and self._is_answered_elsewhere(
-            request, envelope, payload
-        ):
+        may_be_known = self.is_draining or envelope.request_id is not None
+        if may_be_known and self._is_answered_elsewhere(request, envelope, payload):
             return
         if workflow_id is None:
             request.workflow_id = self.run_context.new_workflow_id()
@@ -237,6 +231,15 @@ class Replyer(SocketActor):
             self._deliveries.queue(request)
         elif self._deliveries.run_or_queue(request):
             self._answer(request)
+
+    def _note_peer(self, address: list[bytes]) -> None:
+        """Note who is to be told of a stop, or that somebody has not heard of it yet; HOT."""
+        if self.is_draining:
+            self._used_at = monotonic()
+        elif len(address) > 2 and address[-2].startswith(CALL_ID):
+            self._told[tuple(address[:-2])] = None
+            if len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
 
     def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:
         """Answer a repetition with the first of its call, and anything new if the service stops."""
