@@ -24,15 +24,17 @@ SHORTEST_S = BOUNDS_S[0]
 class Durations:
     """The durations of one model's handler calls, in seconds."""
 
-    __slots__ = ("_buckets", "max", "sum")
+    __slots__ = ("_buckets", "last", "max", "sum")
 
     def __init__(self) -> None:
+        self.last = 0.0
         self.sum = 0.0
         self.max = 0.0
         self._buckets = [0] * len(BOUNDS_S)
 
     def add(self, seconds: float) -> None:
         """Count one call; runs in the thread that has the handler lock."""
+        self.last = seconds
         self.sum += seconds
         if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
             self.max = seconds

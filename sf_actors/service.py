@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
-import weakref
 from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
@@ -15,6 +13,7 @@ from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.paths import filled
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
+from sf_actors.lifecycle.at_exit import remember
 from sf_actors.lifecycle.known_addresses import KnownAddresses
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.run import Run
@@ -34,24 +33,6 @@ if TYPE_CHECKING:
 
     from sf_actors.user_code.states_view import States
     from sf_actors.user_code.to_send import Sent
-
-_services: weakref.WeakSet[Service] = weakref.WeakSet()
-
-
-def _stop_all() -> None:
-    """Stop all running services at the end of the process; their deadlines run in parallel.
-
-    It starts no thread: from Python 3.12 on that is impossible this late.
-    """
-    running = [service for service in _services if service.is_running]
-    for service in running:
-        service.begin_stop()
-    for service in running:
-        service.stop_service()
-
-
-# before the interpreter joins threads of user code, which may be waiting for ServiceStopped
-getattr(threading, "_register_atexit", atexit.register)(_stop_all)
 
 
 class Service:
@@ -131,7 +112,7 @@ class Service:
         self.on_overdue: Callable[[], None] | None = None
         self._failure: BaseException | None = None
         self._addresses = KnownAddresses(addresses or {})
-        _services.add(self)
+        remember(self)
 
     # running
 
@@ -200,6 +181,19 @@ class Service:
         if has_ended and self._run is not None:
             self._run.join()
         return has_ended
+
+    def connect(self, kind: str, side: str, name: str, addresses: Any) -> None:
+        """Connect a model elsewhere for this run, as `('connections', 'out', 'orders', …)`.
+
+        Calls under way are not lost; a replica starts anew.
+        :param addresses: as in the addresses file: an address, a list, or by socket
+        :raises UsageError: there is no such model, or it does not connect
+        :raises AddressError: an address is wrong
+        :raises ServiceStopped: the service does not run
+        """
+        if self._run is None:
+            raise ServiceStopped(f"{self!r} does not run")
+        self._run.connect(kind, side, name, addresses)
 
     def __enter__(self) -> Self:
         if not self.is_running:

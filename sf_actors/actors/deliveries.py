@@ -100,9 +100,8 @@ class Deliveries:
         if self._has_handler_lock and turn.queued:
             # what has queued since the call before came before this one
             self.let_go()
-        if self._early is not None:
-            self._early.append(call)
-        elif self._has_handler_lock or (not self._are_waiting() and turn.try_acquire()):
+        is_ready = self._early is None and not self._are_waiting()
+        if self._has_handler_lock or (is_ready and turn.try_acquire()):
             self._has_handler_lock = True
             try:
                 turn.run(call)
@@ -111,12 +110,18 @@ class Deliveries:
                     self._has_handler_lock = False
                     turn.release()
             return True
+        self.queue(call)
+        return False
+
+    def queue(self, call: Call) -> None:
+        """Let a call wait at the router."""
+        if self._early is not None:
+            self._early.append(call)
         else:
             self._router.enqueue(call)
         self.backlog.bring()
         if len(self.backlog) >= self._max_queued:
             self._wait_for_room()
-        return False
 
     def _are_waiting(self) -> bool:
         # also those that ran, but whose answers are not sent: they go out in order

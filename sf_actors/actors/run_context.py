@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sf_actors.sync.closing import Closing
 from sf_actors.user_code.interrupt_guard import InterruptGuard
@@ -45,6 +45,9 @@ class Supervisor(Protocol):
 
     def died(self, actor: Supervised, error: BaseException) -> None:
         """Note that an actor died; its sockets are closed."""
+
+    def moved(self, actor: Supervised, arguments: tuple[Any, ...]) -> None:
+        """Note that an actor has closed its sockets, so that another one can connect elsewhere."""
 
     def router_faulted(self, error: BaseException) -> None:
         """Note that the router lost a call by a fault of its own."""

@@ -47,6 +47,26 @@ class Drain:
         self.latch = latch
 
 
+class LastLook:
+    """Say when nobody has sent anything for a while, after the drain.
+
+    :param latch: told then
+    """
+
+    def __init__(self, latch: Latch) -> None:
+        self.latch = latch
+
+
+class Move:
+    """Connect elsewhere: a successor with these addresses takes the actor's place.
+
+    :param endpoints: the address of each of the model's sockets
+    """
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self.endpoints = endpoints
+
+
 class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
@@ -142,7 +162,7 @@ class SocketActor(Actor):
 
     def on_late(self, message: Any) -> None:
         """Take a message that came when the sockets were closed already."""
-        if type(message) is Drain:
+        if type(message) is Drain or type(message) is LastLook:
             message.latch.arrive(self.name)
 
     def on_begin(self) -> None:
@@ -153,6 +173,13 @@ class SocketActor(Actor):
         self.is_draining = True
         for source in self.sources:
             self.inbox.pause(source)
+
+    def on_last_look(self, arrive: Callable[[], None]) -> None:
+        """Call `arrive` when nobody has sent anything for a while."""
+        arrive()
+
+    def on_taken_over(self) -> None:
+        """Answer what is still unread, in the thread of the stop."""
 
     # what subclasses use
 
@@ -249,7 +276,15 @@ class SocketActor(Actor):
                 message.latch.arrive(self.name)
             else:
                 self.on_message(message)
-        self._close()
+        try:
+            self.on_taken_over()
+        finally:
+            self._close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its sockets are open; any thread."""
+        return self._is_open
 
     # what pykka calls
 
@@ -287,6 +322,14 @@ class SocketActor(Actor):
             elif type(message) is Drain:
                 self.on_drain()
                 message.latch.arrive(self.name)
+            elif type(message) is LastLook:
+                self.on_last_look(partial(message.latch.arrive, self.name))
+            elif type(message) is Move:
+                first, model, _, *others = self.restart_arguments
+                self._close()
+                self.stop()
+                arguments = (first, model, message.endpoints, *others)
+                self.run_context.supervisor.moved(self, arguments)
             elif type(message) is WaitFailed:
                 raise message.error
             else:

@@ -66,6 +66,10 @@ class ReplyCache:
         """Note that the handling of a request begins."""
         self._running[key] = []
 
+    def give_up(self, key: bytes) -> None:
+        """Note that a request will not be handled, nor its repetitions that came until now."""
+        self._running.pop(key, None)
+
     def finish(self, key: bytes, reply: bytes) -> list[Repetition]:
         """Keep a reply.
 

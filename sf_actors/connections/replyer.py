@@ -3,96 +3,55 @@
 from __future__ import annotations
 
 from functools import partial
+from math import isfinite
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
-from sf_actors.counters import summary
-from sf_actors.errors import InvalidArguments, InvalidMessage, MessageError, OversizedMessage
+from sf_actors.connections.request_call import RequestCall
+from sf_actors.counters import Counters
+from sf_actors.errors import InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import tells_texts
 from sf_actors.sockets.frames import (
-    MAX_ROUTING_ID,
+    CALL_ID,
+    STOPPING,
     receive_frames,
-    require_short_id,
     send_answer,
-    split_address,
+    split_request,
 )
-from sf_actors.user_code.handler_lock import Call
-from sf_actors.wire.envelope import decode_request, encode_failure, encode_reply, with_workflow_id
+from sf_actors.wire.envelope import (
+    decode_request,
+    encode_failure,
+    seconds_left,
+    with_workflow_id,
+)
 from sf_actors.wording import over_limit
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class RequestCall(Call):
-    """One request on its way through the handler.
 
-    :param address: the frames that lead back to who asked, up to the empty one
-    :param key: what a repetition of it is known by, where replies are kept
-    """
+#: A handler is quick if it takes less than this, in seconds: as long may a request lie unread in
+#: the socket, before its caller's time is counted, while the handler runs in the socket's thread.
+QUICK_S = 0.005
 
-    __slots__ = ("address", "frame", "key", "replyer")
+#: So many calls in a row must have been quick before the handler runs in the socket's thread.
+QUICK_CALLS = 20
 
-    def __init__(
-        self,
-        replyer: Replyer,
-        args: Any,
-        address: list[bytes],
-        workflow_id: object,
-        key: bytes | None,
-    ) -> None:
-        self.handler = replyer.serving
-        self.args = args
-        self.label = replyer.label
-        self.counters = replyer.counters
-        self.workflow_id = workflow_id
-        self.pinned = None
-        self.replyer = replyer
-        self.address = address
-        self.key = key
-        self.frame = b""
+#: Most peers that are told of a stop; those that came first are left out.
+MAX_TOLD = 10_000
 
-    def complete(self, result: Any, error: BaseException | None) -> None:
-        """Encode the reply while nobody can change what the handler returned."""
-        replyer = self.replyer
-        if error is None:
-            try:
-                frame = encode_reply(replyer.checked_reply(result), self.workflow_id)
-                if len(frame) <= replyer.max_bytes:
-                    self.frame = frame
-                    return
-                problem = over_limit(f"{self.label}: the reply", len(frame), replyer.max_bytes)
-                error = InvalidArguments(problem)
-            except InvalidArguments as invalid:
-                error = invalid
-            replyer.note_invalid(error)
-        text = summary(error).partition(": ")[2] if replyer.tells_texts else ""
-        self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
+#: How long the socket must have been unused at the end, in seconds: what requesters sent before
+#: they heard of the stop arrives within this.
+QUIET_S = 0.05
 
-    def settle(self) -> None:
-        """Bring the answer to the thread that owns the socket."""
-        if not self.frame:
-            self.frame = encode_failure(
-                "ServiceFailed", "the service lost the call by a fault of its own", self.workflow_id
-            )
-        if not self.replyer.tell(self):
-            self.replyer.on_late(self)
-
-    def cancel(self) -> None:
-        """Answer that the service stopped before the handler was called."""
-        self._give_up("the service stopped before it came to this request")
-
-    def leave_behind(self) -> None:
-        """Answer that the service stopped before the handler returned."""
-        self._give_up("the service stopped before its handler came to an end")
-
-    def _give_up(self, problem: str) -> None:
-        self.frame = encode_failure("ServiceStopped", problem, self.workflow_id)
-        self.counters.drop("stopped")
-        self.settle()
+#: Longest look into the socket in the place of a thread that is stuck, in seconds.
+LONGEST_LOOK_S = 1.0
 
 
 class Replyer(SocketActor):
@@ -138,6 +97,14 @@ class Replyer(SocketActor):
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
         self._deliveries = Deliveries(self)
+        #: how many of the last calls in a row were quick
+        self._quick_calls = 0
+        #: the addresses of requesters of ours, which are told of a stop
+        self._told: dict[tuple[bytes, ...], None] = {}
+        #: those read and not answered of which a repetition may come
+        self._unanswered: dict[RequestCall, None] = {}
+        self._used_at = 0.0
+        self._on_quiet: Callable[[], None] | None = None
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -151,6 +118,57 @@ class Replyer(SocketActor):
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
+
+    def on_drain(self) -> None:
+        """Handle nothing new from now on, tell requesters so, and answer what still comes."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        self._used_at = monotonic()
+        self._decoded_at_once = lambda _frame: None
+        if self._cache is None:
+            # a repetition of what was read is answered with it
+            self._cache = ReplyCache()
+        for request in self._unanswered:
+            self._note_running(request, self._cache)
+        problem = "the service stops"
+        notice = encode_failure("ServiceStopped", problem, None, unhandled=True)
+        for peer in self._told:
+            send_answer(self._socket, [*peer, STOPPING, b""], notice, Counters())
+        if self._deliveries.source is not None:
+            self.inbox.resume(self._deliveries.source)
+
+    def on_last_look(self, arrive: Callable[[], None]) -> None:
+        """Go on answering until the socket has not been used for a while."""
+        self._on_quiet = arrive
+        self.on_tick()
+
+    def on_tick(self) -> None:
+        """See whether the socket has not been used for a while."""
+        if self._on_quiet is None:
+            return
+        quiet_at = self._used_at + QUIET_S
+        if monotonic() >= quiet_at:
+            self._on_quiet()
+            self._on_quiet = None
+        else:
+            self.inbox.deadline = quiet_at
+
+    def on_taken_over(self) -> None:
+        """Answer what is unread, until nothing has come for a while."""
+        self.is_draining = False
+        self.on_drain()
+        until = monotonic() + LONGEST_LOOK_S
+        while monotonic() < until and self._socket.poll(int(QUIET_S * 1000)):
+            try:
+                self._take(receive_frames(self._socket, 1))
+            except MessageError as error:
+                self.refuse(error)
+
+    def close(self) -> None:
+        """Keep nobody waiting for the socket to be unused."""
+        if self._on_quiet is not None:
+            self._on_quiet()
 
     def on_late(self, message: Any) -> None:
         """Count an answer that came when the socket was closed already."""
@@ -178,17 +196,15 @@ class Replyer(SocketActor):
         address: list[bytes] = []
         workflow_id: object = None
         try:
-            if len(frames[0]) > MAX_ROUTING_ID:
-                require_short_id(frames[0])
-            if len(frames) == 3 and not frames[1]:
-                payload = frames.pop()
-                address = frames
-            else:
-                address, payload = split_address(frames)
+            address, payload = split_request(frames)
             if len(payload) > self.max_bytes:
                 raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
-            envelope = usual or decode_request(payload)
+            if usual:
+                envelope, expires_in_s = usual, usual.expires_in_s
+            else:
+                envelope = decode_request(payload)
+                expires_in_s = seconds_left(envelope)
             workflow_id = envelope.workflow_id
             args: Any = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
@@ -199,18 +215,55 @@ class Replyer(SocketActor):
                 )
                 self._send(address, failure)
             return
-        key: bytes | None = None
+        self._note_peer(address)
+        expires_at = None
+        if expires_in_s is not None and isfinite(expires_in_s):
+            if expires_in_s <= 0:
+                self.counters.drop("expired")
+                return
+            expires_at = monotonic() + expires_in_s
+        request = RequestCall(self, args, address, workflow_id)
+        request.expires_at = expires_at
+        may_be_known = self.is_draining or envelope.request_id is not None
+        if may_be_known and self._is_answered_elsewhere(request, envelope, payload):
+            return
+        if workflow_id is None:
+            request.workflow_id = self.run_context.new_workflow_id()
+        self.counters.in_flight += 1
+        if self._quick_calls < QUICK_CALLS:
+            self._deliveries.queue(request)
+        elif self._deliveries.run_or_queue(request):
+            self._answer(request)
+
+    def _note_peer(self, address: list[bytes]) -> None:
+        """Note who is to be told of a stop, or that somebody has not heard of it yet; HOT."""
+        if self.is_draining:
+            self._used_at = monotonic()
+        elif len(address) > 2 and address[-2].startswith(CALL_ID):
+            self._told[tuple(address[:-2])] = None
+            if len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
+
+    def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:
+        """Answer a repetition with the first of its call, and anything new if the service stops."""
         if self._cache is not None and envelope.request_id is not None:
             key = key_of(envelope.request_id, envelope.args)
-            if self._is_repeated(self._cache, key, Repetition(address, workflow_id)):
-                return
-            self._cache.begin(key)
-        if workflow_id is None:
-            workflow_id = self.run_context.new_workflow_id()
-        request = RequestCall(self, args, address, workflow_id, key)
-        self.counters.in_flight += 1
-        if self._deliveries.run_or_queue(request):
-            self._answer(request)
+            if self._is_repeated(
+                self._cache, key, Repetition(request.address, request.workflow_id)
+            ):
+                return True
+            if not self.is_draining:
+                request.key = key
+                self._cache.begin(key)
+        if self.is_draining:
+            self.counters.drop("stopped")
+            problem = "the service stops"
+            failure = encode_failure("ServiceStopped", problem, request.workflow_id, unhandled=True)
+            self._send(request.address, failure)
+            return True
+        request.packed = packed
+        self._unanswered[request] = None
+        return False
 
     def _text_for_peers(self, error: MessageError) -> str:
         is_of_user_code = isinstance(error, InvalidMessage) and error.is_of_user_code
@@ -218,12 +271,40 @@ class Replyer(SocketActor):
 
     def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""
-        self.counters.in_flight -= 1
+        counters = self.counters
+        counters.in_flight -= 1
+        if request.packed is not None:
+            del self._unanswered[request]
+        if request.is_moot:
+            self._forget(request)
+            return
+        if counters.handler_s.last < QUICK_S:
+            self._quick_calls += 1
+        else:
+            self._quick_calls = 0
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        counters, address = self.counters, request.address
-        counters.sent += send_answer(self._socket, address, request.frame, counters)
+        counters.sent += send_answer(self._socket, request.address, request.frame, counters)
+
+    def _forget(self, request: RequestCall) -> None:
+        """Drop a request that needs no answer."""
+        if self._cache is not None and request.key is not None:
+            self._cache.give_up(request.key)
+
+    def _note_running(self, request: RequestCall, cache: ReplyCache) -> None:
+        """Have repetitions of a request answered with it, and it with one that came before."""
+        if request.key is not None or request.packed is None:
+            return
+        envelope = decode_request(request.packed)
+        if envelope.request_id is None:
+            return
+        key = key_of(envelope.request_id, envelope.args)
+        if cache.is_running(key, Repetition(request.address, request.workflow_id)):
+            request.is_moot = True
+        else:
+            request.key = key
+            cache.begin(key)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
         """Answer a request that came before without the handler, now or when it is done."""
@@ -242,4 +323,5 @@ class Replyer(SocketActor):
         self._send(repetition.address, reply)
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
+        self._used_at = monotonic()
         self.counters.sent += send_answer(self._socket, address, frame, self.counters)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import threading
-from time import monotonic
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-import zmq
+import msgspec
 from msgspec import UnsetType
 
 from sf_actors.actors.incoming import incoming
-from sf_actors.connections.shared_connection import SharedConnection
+from sf_actors.connections.exchange import Exchange
+from sf_actors.connections.link import Link
+from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.counters import Counters
 from sf_actors.errors import (
     InvalidArguments,
@@ -23,7 +25,6 @@ from sf_actors.errors import (
     ServiceStopped,
 )
 from sf_actors.schema.one_pass import reply_decoder
-from sf_actors.sockets.frames import NOBLOCK, POLLIN, receive_frame, receive_frames, send_frame
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
 from sf_actors.wording import over_limit
@@ -32,34 +33,36 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.sockets.frames import Socket
-
-#: Idle sockets that are kept for the next calls: to connect anew costs more than to keep one.
-MAX_IDLE = 64
-
-#: So many calls at once have a socket each; further ones share a connection.
-MAX_PRIVATE_SOCKETS = 8
-
-#: One poll; a longer deadline takes several, since libzmq counts in 32 bits.
-LONGEST_POLL_MS = 3_600_000
 
 
-#: Why a socket of an earlier call cannot send: over inproc a replyer that stopped takes the
-#: connection with it for good, or the reply to that call had frames that nobody has read.
-UNUSABLE_ERRNOS = frozenset({zmq.EAGAIN, zmq.EFSM})
+#: So many threads have connections of their own to a single address; further ones share one.
+MAX_PRIVATE = 8
 
-if TYPE_CHECKING:
-    Channel = Socket | SharedConnection
+
+class Seat:
+    """What a thread calls through, from its first call to its end.
+
+    :param freed: gets the exchange when the thread ends
+    """
+
+    __slots__ = ("_freed", "exchange")
+
+    def __init__(self, exchange: Exchange, freed: deque[Exchange]) -> None:
+        self.exchange = exchange
+        self._freed = freed
+
+    def __del__(self) -> None:
+        self._freed.append(self.exchange)
 
 
 class Requester:
-    """A pool of REQ sockets, one for each call under way, and a connection that many calls share.
+    """Sends requests through connections that stay with the threads that call.
 
-    Concurrent calls do not wait for each other. A call that timed out closes its socket, so that
-    a late reply can never be taken for another's; the shared connection knows replies by their
-    ids, and is left by further calls.
+    So what one thread asks arrives in order, a call that timed out costs no connection, and a late
+    reply is known by its id. Threads that have a connection of their own need not wake each other.
+    With several addresses all threads share one connection to each, so that its load is known.
 
-    :param endpoint: the replyer; it need not be there yet
+    :param endpoint: the replyer, or several; it need not be there yet
     """
 
     def __init__(self, run_context: RunContext, model: Model, endpoint: Endpoint) -> None:
@@ -84,17 +87,17 @@ class Requester:
         self._timeout_s: float = model.creation["timeout_s"]
         self._attempts: int = 1 + model.creation["retries"]
         self._max_bytes: int = model.creation["max_message_bytes"]
+        self._by: str | None = model.creation["by"]
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._idle: list[Socket] = []
         self._in_use = 0
-        # over inproc there is no connection that could be saved, nor one that could be lost
-        self._can_share = endpoint.scheme != "inproc"
-        self._shared: SharedConnection | None = None
         self._is_closed = False
-        self._closing_fd = run_context.closing.fd
-        # a first socket now: a wrong address or a missing key fails the start, not the first call
-        self._idle.append(self._connect())
+        self._here = threading.local()
+        self._most = 1 if endpoint.others else MAX_PRIVATE + 1
+        # connected now: a wrong address or a missing key fails the start, not the first call
+        self.exchanges = [self._opened()]
+        #: those that no thread has
+        self._free: deque[Exchange] = deque(self.exchanges)
 
     def send(self, args: Any, workflow_id: object) -> Any:
         """Check, encode, send, and wait for the reply's arguments; any thread.
@@ -106,81 +109,110 @@ class Requester:
         """
         checked = self._arguments.checked(args)
         request_id = secrets.token_hex(12) if self._attempts > 1 else None
-        frame = encode_request(checked, workflow_id, request_id)
+        expires_in_s = float(self._attempts * self._timeout_s)
+        frame = encode_request(checked, workflow_id, request_id, expires_in_s)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
-        for attempt in range(self._attempts):
-            reply = self._ask(frame, is_retry=attempt > 0)
-            if reply is not None:
-                return self._decoded(reply)
-        raise self._timeout()
+        key = msgspec.msgpack.encode(checked[self._by]) if self._by is not None else None
+        call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
+        exchange = self._enter()
+        reply: bytes | None = None
+        try:
+            reply = exchange.ask(call)
+        finally:
+            self._leave(call, is_answered=reply is not None)
+        if reply is None:
+            raise self._timeout(call, exchange)
+        return self._decoded(reply)
+
+    def connect(self, endpoint: Endpoint) -> None:
+        """Send further calls to other addresses; those under way are not lost. Any thread."""
+        with self._lock:
+            if self._is_closed:
+                raise ServiceStopped(f"{self.model.where}: the service has stopped")
+            self._endpoint = endpoint
+            for exchange in self.exchanges:
+                there = {link.name: link for link in exchange.links}
+                exchange.connect(
+                    [there.get(one.zmq_endpoint) or self._link(one) for one in endpoint.all]
+                )
 
     def close(self, timeout_s: float) -> bool:
-        """Close every socket that is idle and wait for those in use; any thread.
+        """Wait for the calls under way to end, and close the connections; any thread.
 
-        :returns: False when a caller still holds one after `timeout_s`
+        :returns: False when a caller still waits after `timeout_s`
         """
         with self._changed:
             self._is_closed = True
-            for socket in self._idle:
-                self._run_context.transport.close(socket, linger_ms=0)
-            self._idle.clear()
-            shared, self._shared = self._shared, None
-            if shared is not None and not shared.users:
-                self._close_shared(shared)
-            return self._changed.wait_for(lambda: not self._in_use, timeout_s)
+            has_ended = self._changed.wait_for(lambda: not self._in_use, timeout_s)
+            if has_ended:
+                self._close_all()
+            return has_ended
 
-    def _ask(self, frame: bytes, *, is_retry: bool) -> bytes | None:
-        """Send once and wait; None when the time is over."""
-        reply: bytes | None = None
-        channel = self._take()
-        try:
-            if isinstance(channel, SharedConnection):
-                self._count(is_retry=is_retry)
-                deadline = monotonic() + self._timeout_s
-                try:
-                    reply = channel.ask(frame, deadline)
-                except zmq.Again:
-                    # nobody is there, or reads: the request waits in a socket of its own
-                    channel = self._sent_through_another(channel, frame)
-                    if self._wait(channel, deadline):
-                        reply = receive_frames(channel)[-1]
-            else:
-                try:
-                    # not under the lock: libzmq lets other threads run, which would queue for it
-                    send_frame(channel, frame, NOBLOCK)
-                except zmq.ZMQError as error:
-                    if error.errno not in UNUSABLE_ERRNOS:
-                        raise
-                    channel = self._sent_through_another(channel, frame)
-                # only now: the other side is at work meanwhile
-                self._count(is_retry=is_retry)
-                if self._wait(channel, monotonic() + self._timeout_s):
-                    # whether it has further frames, which nobody sends, shows when it is used again
-                    reply = receive_frame(channel, NOBLOCK)
-        finally:
-            self._give_back(channel, is_clean=reply is not None)
-        if reply is None:
-            with self._changed:
-                self.counters.timeouts += 1
-        return reply
+    def _close_all(self) -> None:
+        for exchange in self.exchanges:
+            exchange.close()
 
-    def _wait(self, socket: Socket, deadline: float) -> bool:
-        """Wait for a reply, the deadline, or the end of the service."""
-        both: list[tuple[Any, int]] = [(socket, POLLIN), (self._closing_fd, POLLIN)]
-        while (remaining_s := deadline - monotonic()) > 0:
-            # rounded up: libzmq counts whole milliseconds, and zero would be a busy loop
-            ready = zmq.zmq_poll(both, min(int(remaining_s * 1000) + 1, LONGEST_POLL_MS))
-            for readable, _ in ready:
-                if readable is socket:
-                    return True
-            if ready:
-                raise ServiceStopped(
-                    f"{self.model.where}: the service stops, its reply is not waited for"
-                )
-        return False
+    def _enter(self) -> Exchange:
+        """Count a call, and return what it goes through; HOT."""
+        with self._lock:
+            if self._is_closed:
+                raise ServiceStopped(f"{self.model.where}: the service has stopped")
+            try:
+                exchange: Exchange = self._here.seat.exchange
+            except AttributeError:
+                exchange = self._seated()
+            self._in_use += 1
+            self.counters.in_flight = self._in_use
+            return exchange
+
+    def _seated(self) -> Exchange:
+        """Give a thread that calls for the first time its place."""
+        shared = self.exchanges[-1]
+        is_shared = len(self.exchanges) == self._most
+        while self._free:
+            exchange = self._free.popleft()
+            if not is_shared or exchange is not shared:
+                break
+        else:
+            exchange = shared if is_shared else self._opened()
+            if not is_shared:
+                self.exchanges.append(exchange)
+        self._here.seat = Seat(exchange, self._free)
+        return exchange
+
+    def _opened(self) -> Exchange:
+        return Exchange(
+            [self._link(one) for one in self._endpoint.all],
+            self._run_context.closing.fd,
+            where=self.model.where,
+            is_idempotent=self.model.creation["idempotent"],
+        )
+
+    def _leave(self, call: WaitingCall, *, is_answered: bool) -> None:
+        counters = self.counters
+        with self._lock:
+            self._in_use -= 1
+            counters.in_flight = self._in_use
+            counters.sent += call.sent
+            counters.received += is_answered
+            if call.tries > 1 or not is_answered:
+                counters.retries += call.tries - 1
+                counters.timeouts += call.tries - is_answered
+            if self._is_closed and not self._in_use:
+                self._close_all()
+                self._changed.notify_all()
+
+    def _link(self, endpoint: Endpoint) -> Link:
+        return Link(
+            self._run_context.transport,
+            endpoint,
+            self.model.creation,
+            where=self.model.where,
+            server=self.model.name,
+        )
 
     def _decoded(self, frame: bytes) -> Any:
         if len(frame) <= self._max_bytes:
@@ -207,8 +239,8 @@ class Requester:
         with self._changed:
             self.counters.unknown_fields += 1
 
-    def _timeout(self) -> RequestTimeout:
-        tried = f", tried {self._attempts} times" if self._attempts > 1 else ""
+    def _timeout(self, call: WaitingCall, exchange: Exchange) -> RequestTimeout:
+        tried = f", tried {call.tries} times" if call.tries > 1 else ""
         running = self._run_context.handler_lock.user_code
         suspicion = ""
         if running.runs_here():
@@ -218,93 +250,16 @@ class Requester:
             )
         return RequestTimeout(
             f"{self.model.where}: no reply from {self._endpoint} within "
-            f"{self._timeout_s:g} s{tried}{suspicion}"
+            f"{self._timeout_s:g} s{tried}{_whereabouts(exchange)}{suspicion}"
         )
 
-    def _take(self) -> Channel:
-        """Return what the request is to be sent through, until it is given back."""
-        with self._lock:
-            if self._is_closed:
-                raise ServiceStopped(f"{self.model.where}: the service has stopped")
-            if self._in_use < MAX_PRIVATE_SOCKETS or not self._can_share:
-                channel: Channel = self._idle.pop() if self._idle else self._connect()
-            else:
-                if self._shared is None:
-                    self._shared = self._connect_shared()
-                channel = self._shared
-                channel.users += 1
-            self._in_use += 1
-            return channel
 
-    def _count(self, *, is_retry: bool) -> None:
-        with self._lock:
-            self.counters.in_flight = self._in_use
-            self.counters.sent += 1
-            self.counters.retries += is_retry
-
-    def _sent_through_another(self, refusing: Channel, frame: bytes) -> Socket:
-        """Return a socket that has sent what another channel could not."""
-        with self._lock:
-            if not isinstance(refusing, SharedConnection):
-                self._run_context.transport.close(refusing, linger_ms=0)
-            while self._idle:
-                socket = self._idle.pop()
-                try:
-                    send_frame(socket, frame, NOBLOCK)
-                except zmq.ZMQError as error:
-                    self._run_context.transport.close(socket, linger_ms=0)
-                    if error.errno not in UNUSABLE_ERRNOS:
-                        raise
-                else:
-                    break
-            else:
-                socket = self._connect()
-                socket.send(frame, zmq.NOBLOCK)
-            if isinstance(refusing, SharedConnection):
-                self._leave(refusing)
-            return socket
-
-    def _give_back(self, channel: Channel, *, is_clean: bool) -> None:
-        with self._lock:
-            self.counters.received += is_clean
-            if isinstance(channel, SharedConnection):
-                if not is_clean and self._shared is channel:
-                    # its peer may be gone without a word, and what it has not sent is to be dropped
-                    self._shared = None
-                self._leave(channel)
-            elif is_clean and not self._is_closed and len(self._idle) < MAX_IDLE:
-                self._idle.append(channel)
-            else:
-                self._run_context.transport.close(channel, linger_ms=0)
-            self._in_use -= 1
-            self.counters.in_flight = self._in_use
-            if self._is_closed:
-                self._changed.notify_all()
-
-    def _leave(self, shared: SharedConnection) -> None:
-        shared.users -= 1
-        if not shared.users and self._shared is not shared:
-            self._close_shared(shared)
-
-    def _close_shared(self, shared: SharedConnection) -> None:
-        self._run_context.transport.close(shared.socket, linger_ms=0)
-        shared.close()
-
-    def _connect_shared(self) -> SharedConnection:
-        # no request is to be carried out when its time has long been over
-        socket = self._connect(zmq.DEALER, is_immediate=True)
-        try:
-            return SharedConnection(socket, self._closing_fd, where=self.model.where)
-        except BaseException:
-            self._run_context.transport.close(socket, linger_ms=0)
-            raise
-
-    def _connect(self, kind: int = zmq.REQ, *, is_immediate: bool = False) -> Socket:
-        return self._run_context.transport.connected(
-            kind,
-            self._endpoint,
-            self.model.creation,
-            where=self.model.where,
-            server=self.model.name,
-            is_immediate=is_immediate,
-        )
+def _whereabouts(exchange: Exchange) -> str:
+    """Return what is known of the addresses that nobody answers at."""
+    told = []
+    for link in exchange.links:
+        if link.is_stopping:
+            told.append(f"; the service at {link.endpoint} is stopping")
+        elif not link.is_connected:
+            told.append(f"; nobody listens at {link.endpoint}")
+    return "".join(told)

@@ -47,7 +47,10 @@ class Subscriber(Reader):
         self._pulse: PublisherLiveness | None = None
         self.open_subscription(is_binder=is_binder)
         self.deliveries = Deliveries(self)
-        if not is_binder:
+        if self.endpoints["subscriber"].others:
+            # of several publishers the one that is gone would be told from the others by nothing
+            self.counters.peers = None
+        elif not is_binder:
             self._pulse = PublisherLiveness(
                 self.inbox,
                 self.endpoints["subscriber"],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sf_actors.definition.config import json_file
 from sf_actors.definition.config.json_file import plain
@@ -45,6 +46,9 @@ class Addressed(Protocol):
         """The model's place, for messages."""
 
 
+#: The sockets of connections that may have several addresses.
+_WITH_LISTS = ("requester", "subscriber")
+
 Resolved = dict[tuple[str, str, str], dict[str, Endpoint]]
 
 
@@ -76,12 +80,57 @@ def resolve(
             entry, place = _find_entry(model, whole, where=where)
             for name in model.sockets:
                 text, at = _find_address(model, name, entry, where=place)
-                if isinstance(text, Unset):
-                    raise AddressError(f"{at}: {text.problem}")
-                endpoint = parse(plain(text), where=at)
-                sockets[name] = endpoint if model.binds[name] else endpoint.require_connectable()
+                sockets[name] = _endpoint(model, name, text, where=at)
         resolved[model.kind, model.side, model.name] = sockets
     return resolved
+
+
+def copied(addresses: Any) -> Any:
+    """Return a copy of the dicts and lists, at every depth."""
+    if isinstance(addresses, Mapping):
+        return {key: copied(value) for key, value in addresses.items()}
+    return list(addresses) if isinstance(addresses, list) else addresses
+
+
+def note_bound(addresses: dict[str, Any], model: Addressed, socket: str, address: str) -> None:
+    """Put the address that a socket is bound to in the place of the given one."""
+    side = addresses.setdefault(model.kind, {}).setdefault(model.side, {})
+    entry = side.get(model.name)
+    if isinstance(entry, str):
+        side[model.name] = address
+    elif isinstance(entry, dict) and socket not in entry and len(model.sockets) == 1:
+        side[model.name] = dict.fromkeys(entry, address)
+    else:
+        side[model.name] = {**(entry or {}), socket: address}
+
+
+def _parsed(text: object, *, where: str) -> Endpoint:
+    if isinstance(text, Unset):
+        raise AddressError(f"{where}: {text.problem}")
+    return parse(plain(text), where=where)
+
+
+def _endpoint(model: Addressed, socket_name: str, given: object, *, where: str) -> Endpoint:
+    is_binder = model.binds[socket_name]
+    if not isinstance(given, list | tuple):
+        endpoint = _parsed(given, where=where)
+        return endpoint if is_binder else endpoint.require_connectable()
+    if is_binder or model.kind == "states" or socket_name not in _WITH_LISTS:
+        raise AddressError(
+            f"{where}: expected one address, got a list; a requester may have several, and a "
+            "subscriber that connects"
+        )
+    if not given:
+        raise AddressError(f"{where}: expected an address or more, got an empty list")
+    found = [
+        _parsed(text, where=f"{where}[{number}]").require_connectable()
+        for number, text in enumerate(given)
+    ]
+    names = [endpoint.zmq_endpoint for endpoint in found]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise AddressError(f"{where}[{number}]: {found[number].text!r} stands there twice")
+    return replace(found[0], others=tuple(found[1:]))
 
 
 def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) -> tuple[object, str]:
@@ -107,7 +156,7 @@ def _find_address(
 ) -> tuple[object, str]:
     """Return the given address of one socket, and its place."""
     is_single = len(model.sockets) == 1
-    if isinstance(entry, str) and is_single:
+    if isinstance(entry, str | list | tuple) and is_single:
         return entry, where
     if not isinstance(entry, Mapping):
         wanted = ", ".join(f"{name!r}: address" for name in model.sockets)

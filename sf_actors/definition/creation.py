@@ -59,6 +59,7 @@ _QUEUE = _Expected("a whole number from 1 to 2**31 - 1", lambda v: _is_count(v) 
 _SIZE = _Expected("a whole number from 1 to 2**63 - 1", lambda v: _is_count(v) and 1 <= v < 2**63)
 _UNKNOWN = _Expected("'ignore' or 'refuse'", lambda value: value in ("ignore", "refuse"))
 _FUNCTION = _Expected("a function", callable)
+_NAME = _Expected("the name of a required field", lambda value: isinstance(value, str))
 _TARGET = _Expected(
     "a callable, or a text such as 'package.module.Class.method'",
     lambda value: isinstance(value, str) or callable(value),
@@ -76,6 +77,8 @@ _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "timeout_s": (_DEADLINE, {"requester": 5.0, "external_target": None}),
     "target": (_TARGET, {"external_target": _REQUIRED}),
     "retries": (_COUNT, {"requester": 0}),
+    "by": (_NAME, {"requester": None}),
+    "idempotent": (_FLAG, {"requester": False}),
     "deduplicate": (_FLAG, {"replyer": False}),
     "high_water_mark": (_QUEUE, dict.fromkeys(_WITH_SOCKETS, 1000)),
     "max_message_bytes": (_SIZE, dict.fromkeys(_WITH_SOCKETS, 64 * _MIB)),

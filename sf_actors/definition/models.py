@@ -184,6 +184,13 @@ def _build(draft: _Draft, names: Mapping[str, object]) -> Model:
     type_ = draft.type
     creation, handler = checked(type_, draft.given, names, where=draft.where)
     fields = read_fields(draft.raw, type_, where=draft.where)
+    by = creation.get("by")
+    if by is not None and by not in fields.arguments.required:
+        required = fields.arguments.required
+        raise ModelError(
+            f"{draft.given['by'].where}: expected a required field, got {by!r}"
+            f"{nearest(by, required)}"
+        )
     return Model(
         kind=type_.kind,
         side=type_.side,

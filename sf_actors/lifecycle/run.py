@@ -8,11 +8,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.run_context import RunContext
+from sf_actors.actors.socket_actor import Move
+from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary
-from sf_actors.errors import ServiceFailed, ServiceStopped
+from sf_actors.definition.addresses import resolve
+from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.assembly import Assembly
 from sf_actors.lifecycle.reserve import RESERVE
-from sf_actors.lifecycle.run_state import RunState
+from sf_actors.lifecycle.run_state import RunPhase, RunState
 from sf_actors.lifecycle.signal_hook import SignalHook
 from sf_actors.lifecycle.signals import ENDING_S
 from sf_actors.lifecycle.start import Start
@@ -25,6 +28,7 @@ from sf_actors.user_code.handler_lock import Call, HandlerLock
 from sf_actors.user_code.interruptible import UserCode
 from sf_actors.user_code.states_view import States
 from sf_actors.user_code.tracebacks import trimmed
+from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,6 +162,34 @@ class Run:
 
     def _note_opened(self, name: str, error: BaseException | None) -> None:
         self._starting.arrive(name, error)
+
+    def connect(self, kind: str, side: str, name: str, addresses: object) -> None:
+        """Change the addresses of a model that connects; any thread.
+
+        :raises UsageError: there is no such model, or it does not connect, or nothing runs
+        :raises AddressError: an address is wrong
+        """
+        state = self.state
+        key = (kind, side, name)
+        models = {model.key: model for model in state.definition.models}
+        if key not in models:
+            same = [other for *place, other in models if place == [kind, side]]
+            raise UsageError(
+                f"connect: no model is named {name!r} in {kind!r}, {side!r}{nearest(name, same)}"
+            )
+        model = models[key]
+        if model.type == "publisher" or not model.sockets or any(model.binds.values()):
+            raise UsageError(
+                f"connect: {model.where} is no requester, subscriber or in-state that connects"
+            )
+        endpoints = resolve({kind: {side: {name: addresses}}}, [model], where="connect")[key]
+        if state.phase is not RunPhase.READY:
+            raise ServiceStopped(f"{state.run_context.name} does not run")
+        outlet = state.assembly.connections.get(name) if side == "out" else None
+        if isinstance(outlet, Requester):
+            outlet.connect(endpoints[model.sockets[0]])
+        else:
+            state.actors[f"{kind}/{side}/{name}"].tell(Move(endpoints))
 
     # user code
 

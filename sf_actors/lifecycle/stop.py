@@ -4,7 +4,8 @@
 2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
 3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
    outbound call gives up.
-4. Actors close their sockets and end, then the outbound sockets, the router and at last the
+4. Replyers look into their sockets until nobody has sent anything for a while.
+5. Actors close their sockets and end, then the outbound sockets, the router and at last the
    authenticator.
 
 What is stuck in a C call is left behind as a daemon thread and named.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from pykka import ActorDeadError
 
-from sf_actors.actors.socket_actor import Drain
+from sf_actors.actors.socket_actor import Drain, LastLook
 from sf_actors.errors import StopOverdue
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: How long the package's own threads may take to close their sockets, in seconds.
 CLOSE_TIMEOUT_S = 3.0
+
+#: How long the last look into the sockets may take, in seconds.
+LAST_LOOK_S = 1.0
 
 #: At which parts of the deadline user code that still runs is interrupted.
 INTERRUPTS = (0.5, 0.7, 0.9)
@@ -197,6 +201,8 @@ class Stop:
             state.router.cancel_queued()
         if overdue:
             self._leave_handler_behind()
+        readers = [a for a in state.actors.values() if a.model.side == "in" and a.is_open]
+        _telling(readers, LastLook)(LAST_LOOK_S)
         return overdue
 
     def _leave_handler_behind(self) -> None:
@@ -222,7 +228,7 @@ class Stop:
         yield state.hook_ended.wait
         state.set_stopping()
         readers = [actor for actor in state.actors.values() if actor.model.side == "in"]
-        yield _draining(readers)
+        yield _telling(readers, Drain)
         if state.router is not None:
             passed = LightEvent()
             state.router.fence(passed.set)
@@ -270,14 +276,16 @@ class Stop:
         return left_behind
 
 
-def _draining(readers: Sequence[SocketActor]) -> Callable[[float], bool]:
-    """Tell actors to read nothing new.
+def _telling(
+    readers: Sequence[SocketActor], message: type[Drain | LastLook]
+) -> Callable[[float], bool]:
+    """Tell actors something.
 
-    :returns: what waits until all have heard it
+    :returns: what waits until all have acted on it
     """
     latch = Latch({actor.name for actor in readers})
     for actor in readers:
-        if not actor.tell(Drain(latch)):
+        if not actor.tell(message(latch)):
             latch.arrive(actor.name)
     return lambda timeout_s: not latch.wait(timeout_s)
 

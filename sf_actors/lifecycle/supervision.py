@@ -93,6 +93,12 @@ class Supervision:
                 actor.counters.last_error = summary(error)
                 type(actor).start(*actor.restart_arguments)
 
+    def moved(self, actor: Any, arguments: tuple[Any, ...]) -> None:
+        """Start another actor with other addresses in place of one that has closed its sockets."""
+        with self._state.lock:
+            if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
+                type(actor).start(*arguments)
+
     def router_faulted(self, error: BaseException) -> None:
         """Count a fault of the router, which keeps running."""
         if self._record_death("router", error):

@@ -65,7 +65,9 @@ def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
 
     It returns None for what is not usual, a workflow id that is no scalar among it.
     """
-    return _message_decoder((("request_id", str | int | None),), schema)
+    return _message_decoder(
+        (("request_id", str | int | None), ("expires_in_s", float | None)), schema
+    )
 
 
 def published_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:

@@ -41,9 +41,16 @@ class Endpoint:
     path: str
     text: str
     where: str
+    #: the further ones, where a model has several addresses
+    others: tuple[Endpoint, ...] = ()
 
     def __str__(self) -> str:
-        return self.text
+        return " or ".join(one.text for one in self.all)
+
+    @property
+    def all(self) -> tuple[Endpoint, ...]:
+        """This address, and the further ones."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @property
     def is_ipv6(self) -> bool:

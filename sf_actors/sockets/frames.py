@@ -30,6 +30,13 @@ send_frame: Final = BareSocket.send
 #: Reads one frame: of a socket, flags, and whether it is copied at once.
 receive_frame: Final = BareSocket.recv
 
+#: What the frame before the empty one begins with, in requests of ours: their call's id.
+CALL_ID: Final = b"sfa1"
+
+#: In its place in the notice that a replyer stops, which a REQ socket skips like any reply to what
+#: it has not asked.
+STOPPING: Final = CALL_ID + b"stopping"
+
 #: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200
 
@@ -81,6 +88,21 @@ def send_answer(
     else:
         return True
     return False
+
+
+def split_request(frames: list[bytes]) -> tuple[list[bytes], bytes]:
+    """Split the address of a request, including the empty frame, from the one frame after it; HOT.
+
+    :raises Undecodable: it is no request, or a routing id is too long
+    """
+    if len(frames[0]) > MAX_ROUTING_ID:
+        require_short_id(frames[0])
+    count = len(frames)
+    # of a REQ socket, or of one of ours
+    if (count == 3 and not frames[1]) or (count == 4 and frames[1] and not frames[2]):
+        payload = frames.pop()
+        return frames, payload
+    return split_address(frames)
 
 
 def require_short_id(routing_id: bytes) -> None:

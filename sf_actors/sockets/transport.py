@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import os
-import socket
-import stat
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.errors import BindError
-from sf_actors.sockets import routing_ids
+from sf_actors.sockets import inproc, routing_ids
+from sf_actors.sockets.bind_problems import bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.wire.topic import pack
@@ -42,6 +39,22 @@ KEEPALIVE_COUNT = 3
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1_000
 
+#: The pause of libzmq before it reconnects where a requester does it itself: for ever.
+NEVER_MS = 2**31 - 1
+
+#: How long a host may take to accept a connection of a requester, in milliseconds.
+CONNECT_TIMEOUT_MS = 3_000
+
+#: What a requester is told of its connection.
+CONNECTION_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CLOSED
+)
+
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
@@ -66,9 +79,6 @@ UNBIND_MS = 1_000
 #: libzmq 4.3.5 another socket may get that descriptor before the first monitor is gone, and would
 #: then get no monitor to wait for.
 _monitors = itertools.count()
-
-#: How long a probe of an ipc path waits for an answer, in seconds.
-PROBE_S = 1.0
 
 #: The domain of our sockets in requests to the authenticator (RFC 27).
 ZAP_DOMAIN = b"sf_actors"
@@ -137,16 +147,18 @@ class Transport:
                 # Its mode is left to the umask: anyone who reaches the path can connect, as to a
                 # port, and keys decide. To narrow it would take a change of the umask, which is
                 # global to the process, or a chmod, which would come after the first connection.
-                _refuse_live_ipc_path(endpoint.path)
+                refuse_live_ipc_path(endpoint.path)
             resolved = endpoint.bindable()
             opened.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
             opened.bind(resolved.zmq_endpoint)
         except (zmq.ZMQError, OSError) as error:
             self.close(opened, linger_ms=0)
-            raise BindError(_bind_message(where, endpoint, error)) from None
+            raise BindError(bind_message(where, endpoint, error)) from None
         except BindError as error:
             self.close(opened, linger_ms=0)
             raise BindError(f"{where}: {error}") from None
+        if endpoint.scheme == "inproc":
+            inproc.note_bound(endpoint.path)
         return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
@@ -158,13 +170,13 @@ class Transport:
         where: str,
         server: str,
         subscription: bytes | None = None,
-        is_immediate: bool = False,
+        monitor: str | None = None,
     ) -> Socket:
-        """Open a socket and connect it; the peer need not exist yet.
+        """Open a socket and connect it, to all its addresses; the peers need not exist yet.
 
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
-        :param is_immediate: refuse to send while not connected, instead of queueing
+        :param monitor: where to tell of its connection, which is made once only
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -176,19 +188,58 @@ class Transport:
                 opened.curve_publickey = self._keys.own_public
             if subscription is not None:
                 opened.setsockopt(zmq.SUBSCRIBE, subscription)
-            if is_immediate:
-                opened.setsockopt(zmq.IMMEDIATE, 1)
-            opened.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
-            opened.connect(endpoint.zmq_endpoint)
+            if monitor is not None:
+                opened.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
+                opened.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
+                opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+                opened.monitor(monitor, CONNECTION_EVENTS)
+            opened.setsockopt(zmq.IPV6, int(any(one.is_ipv6 for one in endpoint.all)))
+            for one in endpoint.all:
+                opened.connect(one.zmq_endpoint)
         except zmq.ZMQError as error:
             self.close(opened, linger_ms=0)
             raise BindError(
-                f"{where}: cannot connect to {endpoint}: {_reason(error)}; check the address"
+                f"{where}: cannot connect to {endpoint}: {reason(error)}; check the address"
             ) from None
         except BaseException:
             self.close(opened, linger_ms=0)
             raise
         return opened
+
+    def asking(
+        self, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str, server: str
+    ) -> tuple[Socket, Socket | None]:
+        """Open a DEALER socket that does not reconnect, and what tells of its connection.
+
+        An unread reply outlives the connection, until `reconnect`. Of inproc nothing is told, see
+        `inproc`; and it is not connected yet.
+        """
+        if endpoint.scheme == "inproc":
+            self._refuse_inproc_with_keys(endpoint, where)
+            return self._open(zmq.DEALER, endpoint, creation, where=where), None
+        address = f"inproc://connection-{next(_monitors)}"
+        opened = self.connected(
+            zmq.DEALER, endpoint, creation, where=where, server=server, monitor=address
+        )
+        try:
+            # a bare one: pyzmq would keep its own with the socket
+            events: Socket = zmq.Socket(opened.context, zmq.PAIR)
+        except zmq.ZMQError:
+            self.close(opened, linger_ms=0)
+            raise no_descriptor_left(where) from None
+        self._count(1)
+        # without a bound, so that libzmq's thread never waits for a reader; each connection that is
+        # made here tells a handful of events
+        events.setsockopt(zmq.RCVHWM, 0)
+        events.setsockopt(zmq.LINGER, 0)
+        events.connect(address)
+        return opened, events
+
+    def reconnect(self, asking: Socket, endpoint: Endpoint) -> None:
+        """Connect a socket of `asking` anew; what it had not sent or read is dropped."""
+        with contextlib.suppress(zmq.ZMQError):
+            asking.disconnect(endpoint.zmq_endpoint)
+        asking.connect(endpoint.zmq_endpoint)
 
     def questions(self) -> Socket:
         """Open the authenticator's socket, on which libzmq asks which peers may connect."""
@@ -229,6 +280,7 @@ class Transport:
             return
         bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
         if bound_to.startswith("inproc:"):
+            inproc.note_unbound(bound_to.removeprefix("inproc://"))
             try:
                 # nobody tells when it is free after a close; this frees it at once
                 closing.unbind(bound_to)
@@ -342,38 +394,3 @@ class Transport:
 def _close(closing: Socket, linger_ms: int) -> None:
     asks_only = closing.getsockopt(zmq.TYPE) in (zmq.SUB, zmq.DEALER)
     closing.close(linger=0 if asks_only else linger_ms)
-
-
-def _refuse_live_ipc_path(path: str) -> None:
-    """Refuse a path in use by a live socket, which libzmq would silently take over."""
-    if path.startswith("@"):
-        return
-    try:
-        if not stat.S_ISSOCK(Path(path).stat().st_mode):
-            raise BindError(f"ipc://{path} is there and is no socket; name another path")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # a socket that is too busy or frozen to answer is live all the same
-        probe.settimeout(PROBE_S)
-        try:
-            probe.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except (TimeoutError, BlockingIOError):
-            pass
-    raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
-
-
-def _bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
-    advice = {
-        errno.EADDRINUSE: "another socket has it: stop that one or take another port (0: any)",
-        errno.EADDRNOTAVAIL: "a binder needs an address of this machine, or * for all",
-        errno.ENODEV: "a binder needs an address of this machine, or * for all",
-        errno.EACCES: "this user may not: take a port above 1023 or another path",
-    }.get(error.errno or 0, "check the address")
-    return f"{where}: cannot bind {endpoint}: {_reason(error)}; {advice}"
-
-
-def _reason(error: zmq.ZMQError | OSError) -> str:
-    return os.strerror(error.errno) if error.errno and error.errno < 156_000_000 else str(error)

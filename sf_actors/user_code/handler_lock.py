@@ -52,6 +52,10 @@ class Call:
         #: values of states that the handler sees instead of the current ones
         self.pinned = pinned
 
+    def is_worth_it(self) -> bool:
+        """Say whether the handler is still to be called, once the call has waited its turn."""
+        return True
+
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Take what the handler returned or raised; runs under the lock."""
 
@@ -183,7 +187,8 @@ class HandlerLock:
             if claim():
                 # with the lock held: whoever sees zero from now on still comes after this call
                 self.dequeue()
-                self.run(call)
+                if call.is_worth_it():
+                    self.run(call)
         finally:
             self.release()
 

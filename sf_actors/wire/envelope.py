@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -46,6 +47,11 @@ MAX_FILL = 1_024
 
 BYTES_PER_CUT = 500
 """Least bytes of a value for each of its cuts, apart from the first `MAX_FILL`."""
+
+_DOUBLE = struct.Struct(">d")
+_LONGEST_NUMBER = 9
+"""Bytes of the longest packed number."""
+_NUMBER = msgspec.msgpack.Decoder(float)
 
 _PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
 """Where packed bytes go that are too many to be packed around."""
@@ -105,12 +111,33 @@ def encode_into(message: object, buffer: bytearray) -> None:
         raise _refused(error) from error
 
 
-def encode_request(args: object, workflow_id: object, request_id: str | int | None = None) -> bytes:
+def encode_request(
+    args: object,
+    workflow_id: object,
+    request_id: str | int | None = None,
+    expires_in_s: float | UnsetType = UNSET,
+) -> bytes:
     """Return a packed request; `args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
-        return _encode(Request(args, workflow_id, request_id))  # type: ignore[arg-type]
+        return _encode(Request(args, workflow_id, request_id, expires_in_s))  # type: ignore[arg-type]
     except _UNPACKABLE as error:
         raise _refused(error) from error
+
+
+def expiring_in(frame: bytes, seconds: float) -> bytes:
+    """Return a packed request of ours that has `expires_in_s` with another value of it."""
+    return frame[: -_DOUBLE.size] + _DOUBLE.pack(seconds)
+
+
+def seconds_left(request: Request) -> float | None:
+    """Return what a request says of how long its caller waits, None if that is no finite number."""
+    packed = request.expires_in_s
+    if isinstance(packed, UnsetType) or memoryview(packed).nbytes > _LONGEST_NUMBER:
+        return None
+    try:
+        return _NUMBER.decode(packed)
+    except msgspec.MsgspecError:
+        return None
 
 
 def encode_reply(return_args: object, workflow_id: object) -> bytes:
@@ -121,9 +148,11 @@ def encode_reply(return_args: object, workflow_id: object) -> bytes:
         raise _refused(error) from error
 
 
-def encode_failure(type_: str, message: str, workflow_id: object) -> bytes:
+def encode_failure(
+    type_: str, message: str, workflow_id: object, *, unhandled: bool = False
+) -> bytes:
     """Return a packed error reply; long texts are cut, lone surrogates escaped."""
-    failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH))
+    failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH), unhandled)
     return encode(Reply(UNSET, failure, workflow_id))
 
 

@@ -1,8 +1,14 @@
 """The envelopes around the fields: one MessagePack map per message, readable by any language.
 
 ===============  ==============================================================================
-request          ``args``, ``workflow_id``; ours: ``request_id``
-reply            ``return_args`` or ``error`` (``type``, ``message``); ``workflow_id``
+request          ``args``, ``workflow_id``; ours: ``request_id``, ``expires_in_s`` (how long its
+                 caller still waits for the whole call as it is sent; never handled after that)
+reply            ``return_args`` or ``error`` (``type``, ``message``; ours: ``unhandled``, if the
+                 handler was never called and never will be); ``workflow_id``
+notice           the reply of a replyer that stops to nobody's request: error ``ServiceStopped``
+                 with ``unhandled``. It goes to every peer that sent a request of ours, which has a
+                 frame with the call's id before the empty one, under an id of its own (`STOPPING`
+                 in `sockets.frames`): sockets of ours send no more, REQ sockets skip it
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too, which
                  are their heartbeats as well and have ``interval_s``
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
@@ -54,19 +60,29 @@ def _written() -> Any:
     return msgspec.field(default_factory=type(None))
 
 
-class Failure(Struct, gc=False):
-    """An error in place of a reply: the name of the error on the other side, and its text."""
+class Failure(Struct, gc=False, omit_defaults=True):
+    """An error in place of a reply: the name of the error on the other side, and its text.
 
-    type: str = "Error"
-    message: str = ""
+    `unhandled` says that the request may be sent again, since its handler was never called.
+    """
+
+    # of a factory, since both are always written
+    type: str = msgspec.field(default_factory=lambda: "Error")
+    message: str = msgspec.field(default_factory=str)
+    unhandled: bool = False
 
 
 class Request(Struct, gc=False, omit_defaults=True):
-    """A request to a replyer; `request_id` is the same in all its attempts."""
+    """A request to a replyer; `request_id` is the same in all its attempts.
+
+    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`), and
+    stays packed, since a peer may put anything there.
+    """
 
     args: Raw
     workflow_id: PlainId = _written()
     request_id: str | int | None = None
+    expires_in_s: Raw | UnsetType = UNSET
 
 
 class Reply(Struct, gc=False, omit_defaults=True):

@@ -11,7 +11,6 @@ import pytest
 import zmq
 
 from sf_actors import RequestTimeout, ServiceStopped
-from sf_actors.connections.requester import MAX_PRIVATE_SOCKETS
 from tests.support.bare_sockets import bare, packed, unpacked
 from tests.support.doubling_service import asking, doubling
 from tests.support.waiting import PATIENCE_S, until
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.bare_sockets import Socket
 
-MANY = 3 * MAX_PRIVATE_SOCKETS
+MANY = 24
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -66,20 +65,6 @@ class Crowd:
     def ended(self, count: int) -> list[Any]:
         return [self.outcomes.get(timeout=PATIENCE_S) for _ in range(count)]
 
-    def share(self) -> list[list[bytes]]:
-        """Return the requests of many calls once most of them share a connection."""
-
-        def shared() -> list[list[bytes]] | None:
-            requests = self.start(range(MANY))
-            if len({request[0] for request in requests}) == MAX_PRIVATE_SOCKETS + 1:
-                return requests
-            self.answer(requests)  # it was not connected yet
-            self.ended(MANY)
-            return None
-
-        requests: list[list[bytes]] = until(shared, "a shared connection")
-        return requests
-
     def join(self) -> None:
         for thread in self.threads:
             thread.join(PATIENCE_S)
@@ -98,7 +83,7 @@ def crowd(address: str, **creation: Any) -> Iterator[Crowd]:
 
 def test_many_calls_at_once_share_a_connection(address: str) -> None:
     with crowd(address, timeout_s=PATIENCE_S) as calls:
-        requests = calls.share()
+        requests = calls.start(range(MANY))
         assert calls.ours.counters["in_flight"] == MANY
         calls.answer(requests[::-1])
 
@@ -109,28 +94,17 @@ def test_many_calls_at_once_share_a_connection(address: str) -> None:
         assert (numbers["in_flight"], numbers["timeouts"], numbers["dropped"]) == (0, 0, {})
 
 
-def test_a_call_alone_has_a_socket_of_its_own(address: str) -> None:
-    with crowd(address, timeout_s=PATIENCE_S) as calls:
-        calls.answer(calls.share())
-        calls.ended(MANY)
-        calls.join()
-        requests = calls.start(range(1))
-        assert requests[0][1] == b"", "a REQ socket sends no id"
-        calls.answer(requests)
-        assert calls.ended(1) == [0]
-
-
-def test_after_a_timeout_further_calls_leave_the_connection_to_the_others(address: str) -> None:
+def test_a_timeout_costs_no_connection(address: str) -> None:
     with crowd(address, timeout_s=1.0) as calls:
-        requests = calls.share()
-        (old,) = {request[0] for request in requests if request[1]}
-        unanswered = next(request for request in requests if request[1])
-        calls.answer([request for request in requests if request is not unanswered])
+        requests = calls.start(range(MANY))
+        peers = {request[0] for request in requests}
+        *answered, unanswered = requests
+        calls.answer(answered)
         calls.ended(MANY - 1)
         assert calls.ended(1) == ["timeout"]
 
-        requests = calls.share()
-        assert old not in {request[0] for request in requests}
+        requests = calls.start(range(MANY))
+        assert {request[0] for request in requests} <= peers
         calls.router.send_multipart([*unanswered[:-1], packed({"return_args": {"n": 111}})])
         calls.answer(requests)
         assert sorted(calls.ended(MANY)) == list(range(MANY))
@@ -216,7 +190,7 @@ def test_a_stop_ends_many_calls_that_wait(address: str) -> None:
             except ServiceStopped as error:
                 outcomes.put(type(error))
 
-        calls.answer(calls.share())
+        calls.answer(calls.start(range(MANY)))
         calls.ended(MANY)
         threads = [threading.Thread(target=call) for _ in range(MANY)]
         for thread in threads:

@@ -51,7 +51,7 @@ KEPT = {"store": None, **STATE}
     [
         ("replyer", {"deduplicate": False, **SOCKETS}),
         ("subscriber", {"topic": None, "is_x_sub": False, "is_binder": False, **SOCKETS}),
-        ("requester", {"timeout_s": 5.0, "retries": 0, **SOCKETS}),
+        ("requester", {"timeout_s": 5.0, "retries": 0, "by": None, "idempotent": False, **SOCKETS}),
         ("publisher", {"topic": None, "is_x_pub": False, "wait_after_creation_s": 0.15, **SOCKETS}),
         ("external_target", {"timeout_s": None, "target": len}),
         ("delta_update_in", {"is_x_sub": False, "on_status": None, **STATE}),

@@ -1,0 +1,187 @@
+"""What becomes of a call to one of several addresses, without a thread, a socket or a clock.
+
+A call is sent as one attempt or more. Each is under way at its place until it is answered or the
+place's connection is lost, also when the call has long ended.
+
+=============================== ==================================================================
+event                           result
+=============================== ==================================================================
+a call begins                   it goes to the fitting place that is connected, stops not and has
+                                the fewest attempts under way; without any it waits for the first
+an attempt is answered          that is the call's reply, however old the attempt is
+an attempt comes back unhandled its place stops; if no attempt of the call is under way and none was
+                                lost, the call is sent again: no retry is used up
+the time of a try is over       a retry, if one is left: at the same place, unless the call is
+                                idempotent; the attempt stays under way
+a place says that it stops      it gets no more, until its connection was lost and made anew
+a connection is lost            nobody knows what became of its attempts: a call that had one there
+                                goes nowhere else, unless it is idempotent
+=============================== ==================================================================
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+#: Most attempts of ended calls that are remembered for each place.
+MAX_LATE = 10_000
+
+
+class Place:
+    """One address, as calls see it.
+
+    :ivar under_way: the attempts by id, in order, with None for those of calls that have ended
+    :ivar is_away: whether the last try to connect failed, or the connection was lost
+    :ivar is_full: whether it took no more when it was last tried
+    """
+
+    __slots__ = ("is_away", "is_connected", "is_full", "is_stopping", "name", "under_way", "used")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_connected = False
+        self.is_stopping = False
+        self.is_away = False
+        self.is_full = False
+        self.under_way: dict[bytes, CallState | None] = {}
+        self.used = 0
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request can be sent there."""
+        return self.is_connected and not self.is_stopping and not self.is_full
+
+
+class CallState:
+    """How far one call is.
+
+    :param key: what decides its place among several, packed; None: the load does
+    :ivar place: where it was sent last
+    :ivar attempts: the ids of its attempts that are under way
+    :ivar has_lost: whether an attempt was lost with its connection
+    :ivar is_unsent: whether it is to be sent
+    """
+
+    __slots__ = ("attempts", "has_lost", "is_unsent", "key", "place", "retries_left", "tries")
+
+    def __init__(self, retries: int = 0, key: bytes | None = None) -> None:
+        self.key = key
+        self.retries_left = retries
+        self.tries = 1
+        self.place: Place | None = None
+        self.attempts: list[bytes] = []
+        self.has_lost = False
+        self.is_unsent = True
+
+
+class CallRules:
+    """The places of one requester, and the rules at the top of the file. For one thread at a time.
+
+    :param is_idempotent: whether retries may go to another place
+    """
+
+    def __init__(self, places: list[Place], *, is_idempotent: bool = False) -> None:
+        self.places = places
+        self.is_idempotent = is_idempotent
+        #: places that get no further call, and still have some to answer
+        self.retired: list[Place] = []
+        self._uses = 0
+
+    def choose(self, call: CallState) -> Place | None:
+        """Return where the call is to be sent now, if it can be; HOT."""
+        if call.place is not None and (call.attempts or call.has_lost) and not self.is_idempotent:
+            return call.place if call.place.is_usable else None
+        places = self.places
+        if len(places) == 1:
+            return places[0] if places[0].is_usable else None
+        if call.key is not None:
+            there = [place for place in places if not place.is_away and not place.is_stopping]
+            if not there:
+                return None
+            chosen = max(there, key=lambda place: _weight(call.key, place))
+            return chosen if chosen.is_usable else None
+        usable = [place for place in places if place.is_usable]
+        return min(usable, key=_load) if usable else None
+
+    def sent(self, call: CallState, place: Place, attempt: bytes) -> None:
+        """Note that an attempt was sent; HOT."""
+        self._uses += 1
+        place.used = self._uses
+        place.under_way[attempt] = call
+        call.place = place
+        call.attempts.append(attempt)
+        call.is_unsent = False
+
+    def answered(self, place: Place, attempt: bytes) -> CallState | None:
+        """Note a reply; HOT.
+
+        :returns: the call whose reply it is, if it still waits
+        """
+        call = place.under_way.pop(attempt, None)
+        if call is not None:
+            call.attempts.remove(attempt)
+        return call
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        """Note that a request came back unhandled.
+
+        :returns: the call that is to be sent again
+        """
+        place.is_stopping = True
+        call = self.answered(place, attempt)
+        if call is None or call.attempts or call.has_lost:
+            return None
+        call.is_unsent = True
+        return call
+
+    def time_is_over(self, call: CallState) -> bool:
+        """Note that a try took too long.
+
+        :returns: whether there is another one
+        """
+        if not call.retries_left:
+            return False
+        call.retries_left -= 1
+        call.tries += 1
+        call.is_unsent = True
+        return True
+
+    def ended(self, call: CallState) -> None:
+        """Note that nobody waits for the call any more; HOT."""
+        call.is_unsent = False
+        if not call.attempts:
+            return
+        for place in (*self.places, *self.retired):
+            for attempt in call.attempts:
+                if attempt in place.under_way:
+                    place.under_way[attempt] = None
+            if len(place.under_way) > MAX_LATE:
+                late = (id_ for id_, waiting in place.under_way.items() if waiting is None)
+                oldest = next(late, None)
+                if oldest is not None:
+                    del place.under_way[oldest]
+        call.attempts.clear()
+
+    def connected(self, place: Place) -> None:
+        """Note that a connection was made."""
+        place.is_connected = True
+        place.is_away = place.is_stopping = place.is_full = False
+
+    def lost(self, place: Place) -> None:
+        """Note that a connection was lost, or could not be made."""
+        place.is_connected = place.is_stopping = place.is_full = False
+        place.is_away = True
+        for attempt, call in place.under_way.items():
+            if call is not None:
+                call.attempts.remove(attempt)
+                call.has_lost = True
+        place.under_way.clear()
+
+
+def _load(place: Place) -> tuple[int, int]:
+    return len(place.under_way), place.used
+
+
+def _weight(key: bytes | None, place: Place) -> bytes:
+    """Return how much a place wants a key (rendezvous hashing): the same in every process."""
+    return blake2b(place.name.encode() + b"\0" + (key or b""), digest_size=8).digest()

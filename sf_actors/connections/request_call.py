@@ -1,0 +1,122 @@
+"""One request on its way through the handler."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sf_actors.counters import summary
+from sf_actors.errors import InvalidArguments
+from sf_actors.user_code.handler_lock import Call
+from sf_actors.wire.envelope import encode_failure, encode_reply
+from sf_actors.wording import over_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.counters import Counters
+
+
+class Answering(Protocol):
+    """The replyer, as its requests see it."""
+
+    serving: Callable[..., Any]
+    label: str
+    counters: Counters
+    checked_reply: Callable[[Any], Any]
+    max_bytes: int
+    tells_texts: bool
+
+    def note_invalid(self, error: BaseException) -> None:
+        """Take that what the handler returned is no reply."""
+
+    def tell(self, message: object) -> bool:
+        """Bring the answer to the thread of the socket."""
+
+    def on_late(self, message: Any) -> None:
+        """Take an answer that came too late."""
+
+
+class RequestCall(Call):
+    """One request on its way through the handler.
+
+    :param address: the frames that lead back to who asked, up to the empty one
+    :ivar key: what a repetition of it is known by, where replies are kept
+    :ivar packed: the request, if a repetition of it may come
+    :ivar expires_at: when its caller waits no longer, in seconds of `time.monotonic`; None: never
+    """
+
+    __slots__ = ("address", "expires_at", "frame", "is_moot", "key", "packed", "replyer")
+
+    def __init__(
+        self,
+        replyer: Answering,
+        args: dict[str, Any],
+        address: list[bytes],
+        workflow_id: object,
+    ) -> None:
+        self.handler = replyer.serving
+        self.args = args
+        self.label = replyer.label
+        self.counters = replyer.counters
+        self.workflow_id = workflow_id
+        self.pinned = None
+        self.replyer = replyer
+        self.address = address
+        self.key: bytes | None = None
+        self.frame = b""
+        self.expires_at: float | None = None
+        self.packed: bytes | None = None
+        #: whether it is to be dropped without an answer
+        self.is_moot = False
+
+    def is_worth_it(self) -> bool:
+        """Say whether its caller still waits, for an answer to this request."""
+        if self.expires_at is not None and not self.is_moot and monotonic() >= self.expires_at:
+            self.is_moot = True
+            self.counters.drop("expired")
+        return not self.is_moot
+
+    def complete(self, result: Any, error: BaseException | None) -> None:
+        """Encode the reply while nobody can change what the handler returned."""
+        replyer = self.replyer
+        if error is None:
+            try:
+                frame = encode_reply(replyer.checked_reply(result), self.workflow_id)
+                if len(frame) <= replyer.max_bytes:
+                    self.frame = frame
+                    return
+                problem = over_limit(f"{self.label}: the reply", len(frame), replyer.max_bytes)
+                error = InvalidArguments(problem)
+            except InvalidArguments as invalid:
+                error = invalid
+            replyer.note_invalid(error)
+        text = summary(error).partition(": ")[2] if replyer.tells_texts else ""
+        self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
+
+    def settle(self) -> None:
+        """Bring the answer to the thread that owns the socket."""
+        if not self.frame and not self.is_moot:
+            self.frame = encode_failure(
+                "ServiceFailed", "the service lost the call by a fault of its own", self.workflow_id
+            )
+        if not self.replyer.tell(self):
+            self.replyer.on_late(self)
+
+    def cancel(self) -> None:
+        """Answer that the service stopped before the handler was called."""
+        self._give_up("the service stopped before it came to this request", unhandled=True)
+
+    def leave_behind(self) -> None:
+        """Answer that the service stopped before the handler returned."""
+        self._give_up("the service stopped before its handler came to an end")
+
+    def _give_up(self, problem: str, *, unhandled: bool = False) -> None:
+        if self.is_moot:
+            self.settle()
+            return
+        self.frame = encode_failure(
+            "ServiceStopped", problem, self.workflow_id, unhandled=unhandled
+        )
+        self.counters.drop("stopped")
+        self.settle()

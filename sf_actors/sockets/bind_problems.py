@@ -1,0 +1,57 @@
+"""What keeps a socket from its address: a live socket in its place, or the system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sf_actors.errors import BindError
+
+if TYPE_CHECKING:
+    import zmq
+
+    from sf_actors.sockets.endpoint import Endpoint
+
+#: How long a probe of an ipc path waits for an answer, in seconds.
+PROBE_S = 1.0
+
+
+def refuse_live_ipc_path(path: str) -> None:
+    """Refuse a path in use by a live socket, which libzmq would silently take over."""
+    if path.startswith("@"):
+        return
+    try:
+        if not stat.S_ISSOCK(Path(path).stat().st_mode):
+            raise BindError(f"ipc://{path} is there and is no socket; name another path")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # a socket that is too busy or frozen to answer is live all the same
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except (TimeoutError, BlockingIOError):
+            pass
+    raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
+
+
+def bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
+    """Say that an address cannot be bound, why, and what to do."""
+    advice = {
+        errno.EADDRINUSE: "another socket has it: stop that one or take another port (0: any)",
+        errno.EADDRNOTAVAIL: "a binder needs an address of this machine, or * for all",
+        errno.ENODEV: "a binder needs an address of this machine, or * for all",
+        errno.EACCES: "this user may not: take a port above 1023 or another path",
+    }.get(error.errno or 0, "check the address")
+    return f"{where}: cannot bind {endpoint}: {reason(error)}; {advice}"
+
+
+def reason(error: zmq.ZMQError | OSError) -> str:
+    """Return the text of an error, the system's where it is one of the system."""
+    return os.strerror(error.errno) if error.errno and error.errno < 156_000_000 else str(error)
