@@ -45,6 +45,8 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
 
     decode: Callable[[msgspec.Raw], Mapping[str, Any]]
     raw: msgspec.Raw
+    #: bytes of the message that it lies in, which lives as long, and which has its workflow id
+    size: int = 0
 
     def __call__(self) -> Mapping[str, Any]:
         """Return the fields.
@@ -52,11 +54,6 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
         :raises InvalidMessage: they fail the model
         """
         return self.decode(self.raw)
-
-    @property
-    def size(self) -> int:
-        """How many bytes they have."""
-        return memoryview(self.raw).nbytes
 
 
 class SnapshotInProgress:
@@ -153,7 +150,7 @@ class DeltaIn(InState):
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
         now = monotonic()
-        self._act(self._replica.on_tick(now), None)
+        self._act(self._replica.on_tick(now))
         self.tell_trouble()
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
@@ -167,14 +164,15 @@ class DeltaIn(InState):
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
         # one that is not the next may be kept for a while, and then it had better stay packed
         if usual is not None and usual.args.current_num == replica.count + 1:
+            id_ = usual.workflow_id
             actions = replica.on_delta(
-                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
+                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state, None, id_
             )
             if len(actions) == 1 and type(only := actions[0]) is Updated:
                 # what most deltas come to
-                self.update(only, usual.workflow_id, size=len(message))
+                self.update(only, id_, size=len(message))
             elif actions:
-                self._act(actions, usual.workflow_id, len(message))
+                self._act(actions)
         else:
             self._take_any(message)
 
@@ -190,10 +188,11 @@ class DeltaIn(InState):
             envelope.epoch,
             args.current_num,
             args.is_snapshot,
-            self._packed(args, envelope.cuts),
+            self._packed(args, len(message), envelope.cuts),
             envelope.count,
+            envelope.workflow_id,
         )
-        self._act(actions, envelope.workflow_id, len(message))
+        self._act(actions)
         if replaced is not None:
             del actions
             free_gradually(replaced)
@@ -210,21 +209,17 @@ class DeltaIn(InState):
             is_loading=envelope.loading,
             interval_s=envelope.interval_s,
         )
-        self._act(beat, None)
+        self._act(beat)
         self.tell_trouble()
 
-    def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
+    def _packed(self, args: DeltaArgs, size: int, cuts: list[Cut] | None = None) -> LazyFields:
         decode: Any = self._fields.decoded_patch
         if args.is_snapshot or cuts:
             decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
-        return LazyFields(decode, args.state)
+        return LazyFields(decode, args.state, size)
 
-    def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
-        """Do what the replica wants done.
-
-        :param workflow_id: of the message that it wants this for
-        :param size: its bytes
-        """
+    def _act(self, actions: Sequence[Action]) -> None:
+        """Do what the replica wants done."""
         # while it is in step, an update puts its deadline off: to wake up too early costs little
         is_in_step = self._replica.phase is Phase.LIVE
         if actions and not isinstance(actions[0], Updated):
@@ -234,8 +229,7 @@ class DeltaIn(InState):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
                 # without a handler, only the last value of a batch is published to readers
                 if is_last or self.handler is not None:
-                    self.update(action, workflow_id, size=size, is_last=is_last)
-                    size = 0
+                    self.update(action, action.workflow_id, size=action.size, is_last=is_last)
                 continue
             is_in_step = False
             if isinstance(action, Ask):
@@ -297,14 +291,17 @@ class DeltaIn(InState):
         snapshot = reply.return_args
         if reply.error is not None:
             problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
-            self._act(replica.on_failure(now, token, problem), None)
+            self._act(replica.on_failure(now, token, problem))
         elif not isinstance(reply.deltas, UnsetType):
             try:
                 deltas = decode_fill(reply.deltas)
             except MessageError as error:
-                self._act(replica.on_failure(now, token, str(error)), None)
+                self._act(replica.on_failure(now, token, str(error)))
                 raise
-            filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
+            filled = [
+                (d.current_num, d.is_snapshot, self._packed(d, memoryview(d.state).nbytes), id_)
+                for d, id_ in deltas
+            ]
             filling = replica.on_fill(
                 now,
                 token,
@@ -313,7 +310,7 @@ class DeltaIn(InState):
                 count=reply.count,
                 interval_s=reply.interval_s,
             )
-            self._act(filling, None)
+            self._act(filling)
         elif not isinstance(snapshot, UnsetType):
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
@@ -333,8 +330,7 @@ class DeltaIn(InState):
                     is_loading=reply.loading,
                     interval_s=reply.interval_s,
                     names=decode_names(reply),
-                ),
-                None,
+                )
             )
 
     def on_drain(self) -> None:
@@ -361,8 +357,7 @@ class DeltaIn(InState):
                     count=arriving.count,
                     interval_s=arriving.interval_s,
                     names=arriving.names,
-                ),
-                None,
+                )
             )
             free_gradually(replaced)
             self.tell_trouble()

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
-from sf_actors.wire.foreign import MAX_ID_BYTES, PackedId, sorted_out
+from sf_actors.wire.foreign import MAX_ID_BYTES, PackedId, id_of, sorted_out
 from sf_actors.wire.messages import (
     HEARTBEAT_NUMBER,
     NO_FIELDS,
@@ -17,6 +17,7 @@ from sf_actors.wire.messages import (
     DeltaArgs,
     DeltaMessage,
     Failure,
+    FilledDelta,
     Published,
     Reply,
     Request,
@@ -47,6 +48,8 @@ MAX_FILL = 1_024
 BYTES_PER_CUT = 500
 """Least bytes of a value for each of its cuts, apart from the first `MAX_FILL`."""
 
+_NIL = msgspec.msgpack.encode(None)
+
 _PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
 """Where packed bytes go that are too many to be packed around."""
 
@@ -55,6 +58,7 @@ class _ArgsAlone(Struct, gc=False):
     """The part of a published delta that a snapshot reply contains."""
 
     args: Raw
+    workflow_id: Raw | UnsetType = UNSET
 
 
 Message = TypeVar(
@@ -220,13 +224,21 @@ def encode_fill(
     :param count: the publisher's own of the last delta, if their numbers are its caller's
     :param interval_s: as in `encode_heartbeat`
     """
-    args = Raw(encode([_ARGS_ALONE.decode(delta).args for delta in deltas]))
+    args = Raw(encode([_filled(delta) for delta in deltas]))
     reply = SnapshotReply(UNSET, workflow_id, epoch, args, count=count, interval_s=interval_s)
     return encode(reply)
 
 
-def decode_fill(raw: Raw) -> list[DeltaArgs]:
-    """Return the packed deltas of a `SnapshotReply`.
+def _filled(delta: bytes) -> FilledDelta:
+    alone = _ARGS_ALONE.decode(delta)
+    args = _ARGS.decode(alone.args)
+    id_ = alone.workflow_id
+    known = UNSET if isinstance(id_, UnsetType) or bytes(id_) == _NIL else id_
+    return FilledDelta(args.current_num, args.is_snapshot, args.state, known)
+
+
+def decode_fill(raw: Raw) -> list[tuple[DeltaArgs, object]]:
+    """Return the packed deltas of a `SnapshotReply`, each with its workflow id.
 
     :raises Undecodable: they are invalid, or more than `MAX_FILL`
     """
@@ -234,11 +246,16 @@ def decode_fill(raw: Raw) -> list[DeltaArgs]:
         count = count_of(raw)
         if count > MAX_FILL:
             raise Undecodable(f"expected at most {MAX_FILL} deltas in an answer, got {count}")
-        return _FILL.decode(raw)
+        deltas = _FILL.decode(raw)
+        return [(delta, _id_in(delta.workflow_id)) for delta in deltas]
     except Undecodable:
         raise
     except Exception as error:  # noqa: BLE001 - as in `_decoder`
         raise Undecodable(f"expected the args of deltas, got {cut(str(error), 200)}") from None
+
+
+def _id_in(raw: Raw | UnsetType) -> object:
+    return None if isinstance(raw, UnsetType) else id_of(raw)
 
 
 def decode_names(reply: SnapshotReply) -> list[str] | None:
@@ -302,7 +319,8 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
 
 
 _NAMES = msgspec.msgpack.Decoder(list[str])
-_FILL = msgspec.msgpack.Decoder(list[DeltaArgs])
+_FILL = msgspec.msgpack.Decoder(list[FilledDelta])
+_ARGS = msgspec.msgpack.Decoder(DeltaArgs)
 _ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")
 _decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")

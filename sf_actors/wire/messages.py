@@ -16,8 +16,8 @@ snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (
                  number, if deltas suffice)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
                  ``cuts``, ``count`` (of the last update in it), or ``deltas`` (packed args to
-                 follow ``after``) in place of ``return_args``; ``loading``, ``interval_s``, and
-                 ``fields`` (the names of the publisher's fields)
+                 follow ``after``, each with its ``workflow_id``) in place of ``return_args``;
+                 ``loading``, ``interval_s``, and ``fields`` (the names of the publisher's fields)
 ===============  ==============================================================================
 
 Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
@@ -108,6 +108,12 @@ class DeltaArgs(Struct, gc=False):
     current_num: int
     is_snapshot: bool
     state: Raw
+
+
+class FilledDelta(DeltaArgs):
+    """A delta in a snapshot reply, with the workflow id that it was published with."""
+
+    workflow_id: Raw | UnsetType = UNSET
 
 
 class DeltaMessage(Struct, gc=False, omit_defaults=True):

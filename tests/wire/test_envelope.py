@@ -150,7 +150,7 @@ def test_a_fill_carries_packed_deltas() -> None:
     reply = envelope.decode_snapshot_reply(envelope.encode_fill([delta], None, epoch=5))
     assert reply.return_args is msgspec.UNSET
     assert isinstance(reply.deltas, msgspec.Raw)
-    [args] = envelope.decode_fill(reply.deltas)
+    [(args, _)] = envelope.decode_fill(reply.deltas)
     assert (args.current_num, args.is_snapshot, bytes(args.state)) == (1, True, b"\x80")
     empty = envelope.decode_snapshot_reply(envelope.encode_fill([], None, epoch=5))
     assert isinstance(empty.deltas, msgspec.Raw)

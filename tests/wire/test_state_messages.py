@@ -56,7 +56,7 @@ def test_an_answer_of_deltas_bears_the_count_of_the_last() -> None:
     deltas = [envelope.encode_delta(n, False, {"a": n}, "w", 5, None, 3) for n in (6, -9)]
     reply = envelope.decode_snapshot_reply(envelope.encode_fill(deltas, "w", epoch=5, count=4))
     assert reply.count == 4
-    assert [args.current_num for args in envelope.decode_fill(reply.deltas)] == [6, -9]  # type: ignore[arg-type]
+    assert [args.current_num for args, _ in envelope.decode_fill(reply.deltas)] == [6, -9]  # type: ignore[arg-type]
 
 
 def test_a_heartbeat_tells_of_loading_and_of_its_interval_only_where_it_is_asked_to() -> None:
