@@ -87,8 +87,8 @@ class DeltaPublication(Publication):
         :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
-        fields = self.fields.flat_patch(args)
         try:
+            fields = self.fields.flat_patch(args)
             if fields is None:
                 return self._send_any(self.fields.checked(args), workflow_id)
             with self.out.lock:

@@ -56,8 +56,6 @@ def test_a_late_replica_gets_a_large_value_in_pieces(
 ) -> None:
     value: dict[str, Any] = LARGE
     if dict in declared.values():  # what is undeclared must come back as it is
-        value = {"title": "large", "bids": {str(key): None for key in LARGE["bids"]}}
-    if is_snapshot is False and value is not LARGE:
         value = {"title": "large", "bids": {str(key): 1 for key in LARGE["bids"]}}
     with leading(model(OUT, declared)) as leader:
         fields = {"state": value} if "state" in declared else value

@@ -10,9 +10,14 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage
 from sf_actors.replication.values.frozen import View
-from sf_actors.replication.values.patch import with_part
+from sf_actors.replication.values.patch import PatchRefused, with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
+from sf_actors.replication.values.sendable import (
+    may_have_nan_keys,
+    require_no_nan_keys,
+    require_sendable,
+)
 from sf_actors.schema.one_pass import delta_decoder
 from sf_actors.schema.schema import Schema
 from sf_actors.schema.shape import Record
@@ -89,6 +94,8 @@ class StateFields:
         if self._is_single and not self._is_record:
             self.initial = EMPTY.set("state", EMPTY)
         self._is_numbered_by_caller = is_numbered_by_caller
+        types = (self._whole.required | self._whole.optional).values()
+        self._may_be_nan = any(map(may_have_nan_keys, types))
         self._checks_flat = self._patch.is_flat and not (is_single or is_numbered_by_caller)
 
     def flat_patch(self, args: Any) -> dict[str, Any] | None:
@@ -98,12 +105,21 @@ class StateFields:
         `checked` must take the arguments.
 
         :raises InvalidArguments: the arguments fail the model
+        :raises PatchRefused: NaN is one of its keys
         """
         if not self._checks_flat or type(args) is not dict or "is_snapshot" in args:
             return None
         fields = self._patch.checked(args)
+        may_be_nan = self._may_be_nan
         for item in fields.values():
-            if (type(item) is dict and len(item) > RUN) or type(item) is View:
+            if type(item) is dict:
+                if len(item) > RUN:
+                    return None
+                if may_be_nan:
+                    for key in item:
+                        if key != key:  # noqa: PLR0124 - NaN
+                            require_no_nan_keys(item)
+            elif type(item) is View:
                 return None
         return fields
 
@@ -113,13 +129,17 @@ class StateFields:
         The published and the kept value are bytes and what they decode to, or for flat fields the
         copy made by their check. So the caller may change its dicts later.
 
-        :raises InvalidArguments: the arguments fail the model
+        :raises InvalidArguments: the arguments fail the model, or hold what no update may hold
         """
         is_snapshot, number, schema = False, None, self._patch
         if self._is_numbered_by_caller or (isinstance(args, dict) and "is_snapshot" in args):
             args, is_snapshot, number = self._parted(args)
             schema = self._whole if is_snapshot else self._patch
         fields = schema.checked(args)
+        try:
+            require_sendable(fields, self._whole.shape, is_whole=is_snapshot)
+        except PatchRefused as refused:
+            raise InvalidArguments(f"{self._where}: {refused}") from None
         is_flat = schema.is_flat
         if _has_long(fields) or not (is_flat or weight_of(fields, LARGE) < LARGE):
             packing = self._packed_all(fields)
