@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
 from functools import partial
-from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
@@ -18,10 +17,9 @@ from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.fields import StateFields
-from sf_actors.replication.values.patch import PatchRefused, with_part
-from sf_actors.replication.values.persistent_map import EMPTY, free_gradually
-from sf_actors.replication.values.pieces import RUNS_AT_ONCE
+from sf_actors.replication.values.persistent_map import free_gradually
 from sf_actors.sockets.frames import receive_frames
+from sf_actors.states.arriving import SnapshotInParts, SnapshotInProgress
 from sf_actors.states.in_state import InState
 from sf_actors.wire.envelope import (
     decode_delta,
@@ -54,50 +52,6 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
         :raises InvalidMessage: they fail the model
         """
         return self.decode(self.raw)
-
-
-class SnapshotInProgress:
-    """A snapshot that is read piece by piece.
-
-    :param cuts: where its pieces lie
-    """
-
-    def __init__(
-        self, reply: SnapshotReply, snapshot: SnapshotArgs, cuts: list[Cut], fields: StateFields
-    ) -> None:
-        self.token = reply.workflow_id
-        self.epoch = reply.epoch
-        self.number = snapshot.current_num
-        self.count = reply.count
-        self.interval_s = reply.interval_s
-        self.names = decode_names(reply)
-        self._fields = fields
-        self._pieces = fields.decoded_pieces(snapshot.state, cuts)
-        self._value: Map[str, Any] = EMPTY
-        self._problem: MessageError | PatchRefused | None = None
-
-    def step(self) -> bool:
-        """Read some more pieces; whether there is none left."""
-        count = 0
-        try:
-            for piece in islice(self._pieces, RUNS_AT_ONCE):
-                self._value = with_part(self._value, piece)
-                count += 1
-        except (MessageError, PatchRefused) as problem:
-            self._problem = problem
-            return True
-        return count < RUNS_AT_ONCE
-
-    def fields(self) -> Mapping[str, Any]:
-        """Return the whole value.
-
-        :raises InvalidMessage: it fails the model
-        :raises PatchRefused: too many of its keys have one hash
-        """
-        if self._problem is not None:
-            raise self._problem
-        self._fields.require_all(self._value, is_snapshot=False)
-        return cast("Mapping[str, Any]", self._value)
 
 
 class DeltaIn(InState):
@@ -235,6 +189,8 @@ class DeltaIn(InState):
             if isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
+                if action.status.phase is Phase.LIVE:
+                    self._let_go()
                 self.tell_status(action.status, action.reason)
         if not is_in_step:
             self.wait_until(self._replica.next_deadline)
@@ -267,7 +223,12 @@ class DeltaIn(InState):
             receive = partial(receive_frames, socket)
             self._requests = self.watch(socket, receive=receive, take=self._take_answer)
         self._is_answered = False
-        request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
+        request = encode_snapshot_request(
+            ask.token,
+            epoch=ask.epoch,
+            after=ask.after,
+            max_message_bytes=self.model.creation["max_message_bytes"],
+        )
         try:
             self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
         except zmq.Again:
@@ -312,6 +273,9 @@ class DeltaIn(InState):
             )
             self._act(filling)
         elif not isinstance(snapshot, UnsetType):
+            if reply.part is not None or reply.parts is not None:
+                self._take_part(now, token, reply, snapshot)
+                return
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
                 if self._arriving is None:
@@ -333,17 +297,53 @@ class DeltaIn(InState):
                 )
             )
 
+    def _take_part(
+        self, now: float, token: int, reply: SnapshotReply, snapshot: SnapshotArgs
+    ) -> None:
+        """Take a part of a snapshot.
+
+        Those of one that is no longer asked for, or whose beginning was missed, are dropped.
+
+        :raises Undecodable: it is not the next one; the replica asks again
+        """
+        arriving, replica = self._arriving, self._replica
+        is_next = isinstance(arriving, SnapshotInParts) and arriving.token == token
+        is_first = reply.part == 0 and not is_next and (arriving is None or arriving.is_waiting)
+        if not (is_first or is_next) or not replica.on_progress(now, token):
+            return
+        try:
+            if isinstance(arriving, SnapshotInParts) and is_next:
+                arriving.add(reply, snapshot)
+            else:
+                self._let_go()
+                self._arriving = SnapshotInParts(reply, snapshot, self._fields)
+        except MessageError as error:
+            self._let_go()
+            self._act(replica.on_failure(now, token, str(error)))
+            raise
+        self.inbox.has_work = self._has_work()
+        self.wait_until(replica.next_deadline)
+
+    def _has_work(self) -> bool:
+        return self._arriving is not None and not self._arriving.is_waiting
+
+    def _let_go(self) -> None:
+        """Drop a snapshot that has come in part."""
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None:
+            free_gradually([arriving.let_go()])
+
     def on_drain(self) -> None:
         """Stop reading, a snapshot that has come in part as well."""
         super().on_drain()
-        self._arriving = None
+        self._let_go()
         self.inbox.has_work = False
 
     def on_step(self) -> None:
         """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
         arriving, now, replica = self._arriving, monotonic(), self._replica
         if arriving is None or not replica.on_progress(now, arriving.token):
-            self._arriving = None
+            self._let_go()
         elif arriving.step():
             self._arriving = None
             replaced = [replica.value]
@@ -351,10 +351,10 @@ class DeltaIn(InState):
                 replica.on_snapshot(
                     now,
                     arriving.token,
-                    arriving.epoch,
-                    arriving.number,
+                    arriving.version.epoch,
+                    arriving.version.number,
                     arriving.fields,
-                    count=arriving.count,
+                    count=arriving.version.count,
                     interval_s=arriving.interval_s,
                     names=arriving.names,
                 )
@@ -362,5 +362,5 @@ class DeltaIn(InState):
             free_gradually(replaced)
             self.tell_trouble()
         self.read()
-        self.inbox.has_work = self._arriving is not None
+        self.inbox.has_work = self._has_work()
         self.wait_until(replica.next_deadline)

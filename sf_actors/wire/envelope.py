@@ -179,10 +179,15 @@ def encode_heartbeat(
 
 
 def encode_snapshot_request(
-    workflow_id: object = None, *, epoch: int | None = None, after: int | None = None
+    workflow_id: object = None,
+    *,
+    epoch: int | None = None,
+    after: int | None = None,
+    max_message_bytes: int | None = None,
 ) -> bytes:
     """Return a packed request for a snapshot, or for the deltas of `epoch` after `after`."""
-    return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after))
+    limit = UNSET if max_message_bytes is None else Raw(encode(max_message_bytes))
+    return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after, limit))
 
 
 def encode_snapshot_reply(

@@ -55,6 +55,33 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     cuts: list[Cut] | None
 
 
+class MemoryOfPieces:
+    """The memory that the pieces of one value take, held to what their bytes allow.
+
+    :param size: bytes of the value, as far as they are known
+    """
+
+    def __init__(self, where: str, size: int = 0) -> None:
+        self._where = where
+        self._size = size
+        self._memory = 0
+
+    def take(self, memory: int, *, of_bytes: int = 0) -> None:
+        """Take memory for a piece.
+
+        :param of_bytes: bytes that the value has more with it
+        :raises InvalidMessage: it is too much for the bytes of the value
+        """
+        self._size += of_bytes
+        self._memory += memory
+        allowed = max(FREE_MEMORY, BYTES_PER_BYTE_IN_PIECES * self._size)
+        if self._memory > allowed:
+            raise InvalidMessage(
+                f"{self._where}: expected a value that takes at most {allowed // 2**20} MiB of "
+                f"memory in {self._size} bytes, got more"
+            )
+
+
 class StateFields:
     """Checks, encodes and decodes the updates of one delta state; any thread.
 
@@ -182,8 +209,8 @@ class StateFields:
         """
         whole = memoryview(raw)
         schema = self._patch if is_patch else self._piece
-        allowed = max(FREE_MEMORY, BYTES_PER_BYTE_IN_PIECES * len(whole))
-        end, memory = 0, 0
+        memory = MemoryOfPieces(self._where, len(whole))
+        end = 0
         for run in cuts:
             try:
                 piece = piece_of(whole, run, after=end)
@@ -191,13 +218,22 @@ class StateFields:
                 raise InvalidMessage(f"{self._where}: {error}") from None
             end = run.end
             packed = self._packed(piece)
-            memory += schema.memory_at_most(packed)
-            if memory > allowed:
-                raise InvalidMessage(
-                    f"{self._where}: expected a value that takes at most {allowed // 2**20} MiB of "
-                    f"memory in {len(whole)} bytes, got more"
-                )
+            memory.take(schema.memory_at_most(packed))
             yield schema.decoded(packed)
+
+    def memory_of_pieces(self) -> MemoryOfPieces:
+        """Return the memory of a value that comes in several messages, none until now."""
+        return MemoryOfPieces(self._where)
+
+    def decoded_piece(self, piece: bytes, memory: MemoryOfPieces) -> dict[str, Any]:
+        """Return the fields of a piece of a value that comes in several messages.
+
+        :param memory: of all the pieces that came until now
+        :raises InvalidMessage: it fails the model, or takes too much memory
+        """
+        packed = self._packed(piece)
+        memory.take(self._piece.memory_at_most(packed), of_bytes=len(piece))
+        return self._piece.decoded(packed)
 
     def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
         """Refuse a value assembled from pieces that lacks a required field.
