@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 with atheris.instrument_imports(include=["sf_actors"]):
     from sf_actors.errors import SfActorsError
     from sf_actors.schema.schema import Schema
-    from sf_actors.wire import envelope, topic
+    from sf_actors.wire import envelope, parts, snapshots, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +51,11 @@ DECODERS: list[Callable[[bytes], Any]] = [
     envelope.decode_reply,
     envelope.decode_published,
     envelope.decode_delta,
-    lambda data: envelope.decode_fill(Raw(data)),
+    lambda data: snapshots.decode_fill(Raw(data)),
     envelope.decode_snapshot_request,
     envelope.decode_snapshot_reply,
+    lambda data: parts.decode_pieces(envelope.decode_snapshot_reply(data)),
+    lambda data: parts.limit_of(envelope.decode_snapshot_request(data)),
     topic.payload,
 ]
 

@@ -60,11 +60,13 @@ or the followed one is not                               it is the smaller one, 
 answer of another epoch, not on air        SYNCING       dropped; Ask again, later; twice in a row:
                                                          `error`
 answer to a forgotten request              any           dropped, counted in `late`
-answer that is unreadable or an error      SYNCING       `error` in the status; Ask again, later
+answer that is unreadable or an error,     SYNCING       `error` in the status; Ask again, later
+or lacks a part
 no answer within the deadline              SYNCING       Ask again; a late answer is still taken
 no answer at all for `stale_after_s`       SYNCING,      `error` in the status
                                            STALE
-a piece of a large answer is read          SYNCING       no Ask until the next heartbeat at least
+a part of an answer comes, or a piece of   SYNCING       no Ask until the next heartbeat at least
+it is read
 buffer full                                SYNCING       emptied; the answer is then too old: Ask
                                                          again
 nothing heard for `stale_after_s`          SYNCING, LIVE STALE, once there was a value; a status

@@ -26,6 +26,9 @@ class Updated(msgspec.Struct, frozen=True):
     :ivar is_resync: the whole value was replaced, and updates in between were not seen
     :ivar is_whole: `fields` are the whole value
     :ivar is_empty: the publisher has not published yet: the number is -1, and there is no update
+    :ivar workflow_id: of the update itself, which may have been buffered until now; None of a
+        snapshot
+    :ivar size: bytes of the message that brought it, 0 if it came decoded
     """
 
     number: int
@@ -34,6 +37,8 @@ class Updated(msgspec.Struct, frozen=True):
     is_resync: bool
     is_whole: bool = False
     is_empty: bool = False
+    workflow_id: object = None
+    size: int = 0
 
 
 class Ask(msgspec.Struct, frozen=True):

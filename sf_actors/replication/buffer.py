@@ -8,22 +8,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     UpdateFields = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-    #: number, is_snapshot, fields
-    Delta = tuple[int, bool, UpdateFields]
-    #: is_snapshot, fields, the caller's number
-    Kept = tuple[bool, UpdateFields, int | None]
+    #: number, is_snapshot, fields, workflow id
+    Delta = tuple[int, bool, UpdateFields, object]
+    #: is_snapshot, fields, the caller's number, workflow id
+    Kept = tuple[bool, UpdateFields, int | None, object]
 
 #: Largest sum of the sizes of packed deltas, in bytes.
 MAX_BYTES = 64 * 1024 * 1024
 
 
 class Buffer(dict[int, "Kept"]):
-    """Deltas by their count: `is_snapshot`, fields and the caller's number, None if there is none.
+    """Deltas by their count: `is_snapshot`, fields, the caller's number if any, the workflow id.
 
     When it is full it is emptied, and the replica asks for a newer snapshot.
 
     :param longest: most deltas kept
-    :param max_bytes: largest sum of the fields' `size`; fields without one count 0
+    :param max_bytes: largest sum of the fields' `size`, their workflow ids included; fields without
+        one count 0
     """
 
     def __init__(self, longest: int, max_bytes: int = MAX_BYTES) -> None:
@@ -33,14 +34,19 @@ class Buffer(dict[int, "Kept"]):
         self._bytes = 0
 
     def keep(
-        self, count: int, is_snapshot: bool, fields: UpdateFields, given: int | None = None
+        self,
+        count: int,
+        is_snapshot: bool,
+        fields: UpdateFields,
+        given: int | None = None,
+        workflow_id: object = None,
     ) -> None:
         """Keep a delta; if there is no room for it, drop all others first."""
         size = getattr(fields, "size", 0)
         if len(self) >= self._longest or self._bytes + size > self._max_bytes:
             self.clear()
         self._bytes += size
-        self[count] = (is_snapshot, fields, given)
+        self[count] = (is_snapshot, fields, given, workflow_id)
 
     def drop_up_to(self, count: int) -> None:
         """Drop the deltas that a value of this count already contains."""

@@ -52,15 +52,18 @@ class FollowedValue:
         """The last update's number: the caller's own where he numbers, else `count`."""
         return self.count if self._given is None else self._given
 
-    def _advance(
+    def _advance(  # noqa: PLR0917 - as a buffer keeps them
         self,
         count: int,
         is_snapshot: bool,
         fields: UpdateFields,
         given: int | None = None,
+        workflow_id: object = None,
         is_resync: bool = False,
     ) -> Updated:
+        size = 0
         if type(fields) is not dict and callable(fields):
+            size = getattr(fields, "size", 0)
             fields = fields()
         if is_snapshot:
             value = snapshot(fields, self._shape)
@@ -74,7 +77,7 @@ class FollowedValue:
                 self._comparison.follow(old, value, fields)
         self.count, self._given = count, given
         number = count if given is None else given
-        return Updated(number, fields, value, is_resync, is_snapshot)
+        return Updated(number, fields, value, is_resync, is_snapshot, False, workflow_id, size)
 
     def _install(
         self, epoch: int | None, count: int, fields: UpdateFields, given: int | None = None
@@ -90,13 +93,14 @@ class FollowedValue:
         is_empty = count < 0 and (epoch is not None or not value)
         return Updated(self.number, fields, value, True, True, is_empty)
 
-    def _try(
+    def _try(  # noqa: PLR0917 - as a buffer keeps them
         self,
         actions: list[Action],
         count: int,
         is_snapshot: bool,
         fields: UpdateFields,
         given: int | None = None,
+        workflow_id: object = None,
         *,
         is_resync: bool = False,
     ) -> str | None:
@@ -104,9 +108,9 @@ class FollowedValue:
         if given is not None and not is_snapshot and given != self.number + 1:
             return self._pass_over(count, given)
         try:
-            actions.append(self._advance(count, is_snapshot, fields, given, is_resync))
+            actions.append(self._advance(count, is_snapshot, fields, given, workflow_id, is_resync))
         except (PatchRefused, MessageError) as problem:
-            self._buffer.keep(count, is_snapshot, fields, given)
+            self._buffer.keep(count, is_snapshot, fields, given, workflow_id)
             return self._trouble.fail(count, self._heard.head, problem)
         return None
 

@@ -52,7 +52,7 @@ class PublisherLog:
         self._loads_at = self.count if is_loading else None
         self._given: int | None = None
         self._shape = shape
-        self._pending = PendingPatches(shape, value)
+        self._pending = PendingPatches(shape, value, is_strict=True)
         #: the frames of the last updates, up to that of count `_logged`
         self._log: deque[bytes] = deque()
         self._logged = -1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Sequence
 
-    from sf_actors.replication.buffer import Delta, UpdateFields
+    from sf_actors.replication.buffer import Delta, Kept, UpdateFields
     from sf_actors.schema.shape import Record
 
 
@@ -27,9 +27,7 @@ class Replica(Standing):
     Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
     UpdateFields are typed values, or a callable that decodes them on demand and may raise
     `MessageError`. Decoded fields are passed on in `Updated` and not kept, so the receiver may
-    change them.
-
-    Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
+    change them. Not thread-safe: it belongs to one actor. `value` is frozen and for any thread.
 
     :param tells_all: return an `Updated` for each update, with the value right after it; if False,
         updates that are next in order return none, which is cheaper
@@ -60,10 +58,12 @@ class Replica(Standing):
         is_snapshot: bool,
         fields: UpdateFields,
         count: int | None = None,
+        workflow_id: object = None,
     ) -> Sequence[Action]:
         """Process a delta of the subscription; HOT if it is the next one.
 
         :param count: the publisher's own, where `number` is its caller's; None where they are one
+        :param workflow_id: what `Updated` is to bear, whenever the delta is applied
         """
         if (
             number != self.count + 1
@@ -71,17 +71,17 @@ class Replica(Standing):
             or epoch != self.epoch
             or count is not None
         ):
-            return self._on_other_delta(now, epoch, number, is_snapshot, fields, count)
+            return self._on_other_delta(now, epoch, number, is_snapshot, fields, count, workflow_id)
         self._heard.at, self._heard.head = now, number
         try:
             if type(fields) is not dict and callable(fields):
                 fields = fields()
             is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
             if is_eager or not self._pending.keep(fields):
-                return (self._advance(number, is_snapshot, fields),)
+                return (self._advance(number, is_snapshot, fields, None, workflow_id),)
         except (PatchRefused, MessageError) as problem:
             actions: list[Action] = []
-            self._buffer.keep(number, is_snapshot, fields)
+            self._buffer.keep(number, is_snapshot, fields, None, workflow_id)
             self._settle(now, actions, self._trouble.fail(number, self._heard.head, problem))
             return actions
         self.count = number
@@ -193,14 +193,14 @@ class Replica(Standing):
             self._heard.learn(self.count)
         else:
             deltas, self._trouble.needs_whole = [], True
-        for place, (number, is_snapshot, fields) in enumerate(deltas, 1 - len(deltas)):
+        for place, (number, is_snapshot, fields, id_) in enumerate(deltas, 1 - len(deltas)):
             given, place_ = _parted(epoch, number, None if count is None else count + place)
             if place_ > self.count + 1:
                 self._trouble.needs_whole = True
                 break
             if place_ == self.count + 1:
                 self._heard.learn(place_)
-                reason = self._try(actions, place_, is_snapshot, fields, given)
+                reason = self._try(actions, place_, is_snapshot, fields, given, id_)
                 if reason is not None:
                     break
         is_whole = reason is None and not self._trouble.needs_whole
@@ -292,14 +292,16 @@ class Replica(Standing):
         is_snapshot: bool,
         fields: UpdateFields,
         count: int | None,
+        workflow_id: object,
     ) -> Sequence[Action]:
         actions: list[Action] = []
         given, count = _parted(epoch, number, count)
         if not self._hear(now, epoch, count):
             return actions
+        kept: Kept = (is_snapshot, fields, given, workflow_id)
         is_ours = self._is_synced and epoch == self.epoch
         if epoch is None and count <= self._heard.head:
-            reason = self._take_low(now, actions, count, is_snapshot, fields, is_ours=is_ours)
+            reason = self._take_low(now, actions, count, kept, is_ours=is_ours)
             self._settle(now, actions, reason)
             return actions
         if self._heard.load(is_loading=False):
@@ -310,12 +312,12 @@ class Replica(Standing):
         if is_ours and count <= self.count and (self._is_sound or epoch is not None):
             self.duplicates += 1
         elif is_ours and (is_next or (is_snapshot and epoch is None)):
-            failure = self._try(actions, count, is_snapshot, fields, given, is_resync=not is_next)
+            failure = self._try(actions, count, *kept, is_resync=not is_next)
             reason = failure or self._drain(actions) or reason
         elif count in self._buffer:
             self.duplicates += 1
         else:
-            self._buffer.keep(count, is_snapshot, fields, given)
+            self._buffer.keep(count, *kept)
         self._settle(now, actions, reason)
         return actions
 
@@ -324,8 +326,7 @@ class Replica(Standing):
         now: float,
         actions: list[Action],
         number: int,
-        is_snapshot: bool,
-        fields: UpdateFields,
+        kept: Kept,
         *,
         is_ours: bool,
     ) -> str | None:
@@ -333,9 +334,10 @@ class Replica(Standing):
 
         It may have been started again; its whole values count from their own number on.
         """
+        is_snapshot = kept[0]
         if is_ours and self._plain.is_first(number, self.count, self.value):
             self._plain.begin_at(number)
-            failure = self._try(actions, number, is_snapshot, fields)
+            failure = self._try(actions, number, *kept)
             self._is_sound = failure is None
             return failure
         if not is_snapshot and self._plain.is_in_snapshot(now, number):
@@ -346,8 +348,8 @@ class Replica(Standing):
         self._forget()
         self._is_sound = False
         if is_ours and is_snapshot:
-            return self._try(actions, number, True, fields)
-        self._buffer.keep(number, is_snapshot, fields)
+            return self._try(actions, number, *kept)
+        self._buffer.keep(number, *kept)
         return f"number {number} is a low one: the publisher may have been started again"
 
     def _is_behind(self) -> bool:

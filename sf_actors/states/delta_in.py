@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
 from functools import partial
-from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
@@ -18,19 +17,13 @@ from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.fields import StateFields
-from sf_actors.replication.values.patch import PatchRefused, with_part
-from sf_actors.replication.values.persistent_map import EMPTY, free_gradually
-from sf_actors.replication.values.pieces import RUNS_AT_ONCE
+from sf_actors.replication.values.persistent_map import free_gradually
 from sf_actors.schema.unknown import changes_nothing
 from sf_actors.sockets.frames import receive_frames
+from sf_actors.states.arriving import SnapshotInParts, SnapshotInProgress
 from sf_actors.states.in_state import NO_KNOWN, InState
-from sf_actors.wire.envelope import (
-    decode_delta,
-    decode_fill,
-    decode_names,
-    decode_snapshot_reply,
-    encode_snapshot_request,
-)
+from sf_actors.wire.envelope import decode_delta, decode_snapshot_reply, encode_snapshot_request
+from sf_actors.wire.snapshots import decode_fill, decode_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +39,8 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
 
     decode: Callable[[msgspec.Raw], Mapping[str, Any]]
     raw: msgspec.Raw
+    #: bytes of the message that it lies in, which lives as long, and which has its workflow id
+    size: int = 0
 
     def __call__(self) -> Mapping[str, Any]:
         """Return the fields.
@@ -53,55 +48,6 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
         :raises InvalidMessage: they fail the model
         """
         return self.decode(self.raw)
-
-    @property
-    def size(self) -> int:
-        """How many bytes they have."""
-        return memoryview(self.raw).nbytes
-
-
-class SnapshotInProgress:
-    """A snapshot that is read piece by piece.
-
-    :param cuts: where its pieces lie
-    """
-
-    def __init__(
-        self, reply: SnapshotReply, snapshot: SnapshotArgs, cuts: list[Cut], fields: StateFields
-    ) -> None:
-        self.token = reply.workflow_id
-        self.epoch = reply.epoch
-        self.number = snapshot.current_num
-        self.count = reply.count
-        self.interval_s = reply.interval_s
-        self.names = decode_names(reply)
-        self._fields = fields
-        self._pieces = fields.decoded_pieces(snapshot.state, cuts)
-        self._value: Map[str, Any] = EMPTY
-        self._problem: MessageError | PatchRefused | None = None
-
-    def step(self) -> bool:
-        """Read some more pieces; whether there is none left."""
-        count = 0
-        try:
-            for piece in islice(self._pieces, RUNS_AT_ONCE):
-                self._value = with_part(self._value, piece)
-                count += 1
-        except (MessageError, PatchRefused) as problem:
-            self._problem = problem
-            return True
-        return count < RUNS_AT_ONCE
-
-    def fields(self) -> Mapping[str, Any]:
-        """Return the whole value.
-
-        :raises InvalidMessage: it fails the model
-        :raises PatchRefused: too many of its keys have one hash
-        """
-        if self._problem is not None:
-            raise self._problem
-        self._fields.require_all(self._value, is_snapshot=False)
-        return cast("Mapping[str, Any]", self._value)
 
 
 class DeltaIn(InState):
@@ -157,7 +103,7 @@ class DeltaIn(InState):
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
         now = monotonic()
-        self._act(self._replica.on_tick(now), None)
+        self._act(self._replica.on_tick(now))
         self.tell_trouble()
         if self.renew_if_silent(self._replica.status(now).age_s):
             # the other socket is gone for good as well
@@ -171,14 +117,15 @@ class DeltaIn(InState):
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
         # one that is not the next may be kept for a while, and then it had better stay packed
         if usual is not None and usual.args.current_num == replica.count + 1:
+            id_ = usual.workflow_id
             actions = replica.on_delta(
-                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state
+                monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state, None, id_
             )
             if len(actions) == 1 and type(only := actions[0]) is Updated:
                 # what most deltas come to
-                self.update(only, usual.workflow_id, size=len(message))
+                self.update(only, id_, size=len(message))
             elif actions:
-                self._act(actions, usual.workflow_id, len(message))
+                self._act(actions)
         else:
             self._take_any(message)
 
@@ -220,11 +167,12 @@ class DeltaIn(InState):
             envelope.epoch,
             args.current_num,
             args.is_snapshot,
-            self._packed(args, envelope.cuts),
+            self._packed(args, len(message), envelope.cuts),
             envelope.count,
+            envelope.workflow_id,
         )
         self._note_dropped(envelope.epoch)
-        self._act(actions, envelope.workflow_id, len(message))
+        self._act(actions)
         if replaced is not None:
             del actions
             free_gradually(replaced)
@@ -243,21 +191,17 @@ class DeltaIn(InState):
             is_loading=envelope.loading,
             interval_s=envelope.interval_s,
         )
-        self._act(beat, None)
+        self._act(beat)
         self.tell_trouble()
 
-    def _packed(self, args: DeltaArgs, cuts: list[Cut] | None = None) -> LazyFields:
+    def _packed(self, args: DeltaArgs, size: int, cuts: list[Cut] | None = None) -> LazyFields:
         decode: Any = self._decoded_patch
         if args.is_snapshot or cuts:
             decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
-        return LazyFields(decode, args.state)
+        return LazyFields(decode, args.state, size)
 
-    def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
-        """Do what the replica wants done.
-
-        :param workflow_id: of the message that it wants this for
-        :param size: its bytes
-        """
+    def _act(self, actions: Sequence[Action]) -> None:
+        """Do what the replica wants done."""
         # while it is in step, an update puts its deadline off: to wake up too early costs little
         is_in_step = self._replica.phase is Phase.LIVE
         if actions and not isinstance(actions[0], Updated):
@@ -267,13 +211,14 @@ class DeltaIn(InState):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
                 # without a handler, only the last value of a batch is published to readers
                 if is_last or self.handler is not None:
-                    self.update(action, workflow_id, size=size, is_last=is_last)
-                    size = 0
+                    self.update(action, action.workflow_id, size=action.size, is_last=is_last)
                 continue
             is_in_step = False
             if isinstance(action, Ask):
                 self._ask(action)
             elif isinstance(action, PhaseChanged):
+                if action.status.phase is Phase.LIVE:
+                    self._let_go()
                 self.tell_status(action.status, action.reason)
         if not is_in_step:
             self.wait_until(self._replica.next_deadline)
@@ -306,7 +251,12 @@ class DeltaIn(InState):
             receive = partial(receive_frames, socket)
             self._requests = self.watch(socket, receive=receive, take=self._take_answer)
         self._is_answered = False
-        request = encode_snapshot_request(ask.token, epoch=ask.epoch, after=ask.after)
+        request = encode_snapshot_request(
+            ask.token,
+            epoch=ask.epoch,
+            after=ask.after,
+            max_message_bytes=self.model.creation["max_message_bytes"],
+        )
         try:
             self._requests.socket.send_multipart([b"", request], zmq.NOBLOCK)
         except zmq.Again:
@@ -330,14 +280,17 @@ class DeltaIn(InState):
         snapshot = reply.return_args
         if reply.error is not None:
             problem = f"the publisher answered {reply.error.type}: {reply.error.message}"
-            self._act(replica.on_failure(now, token, problem), None)
+            self._act(replica.on_failure(now, token, problem))
         elif not isinstance(reply.deltas, UnsetType):
             try:
                 deltas = decode_fill(reply.deltas)
             except MessageError as error:
-                self._act(replica.on_failure(now, token, str(error)), None)
+                self._act(replica.on_failure(now, token, str(error)))
                 raise
-            filled = [(d.current_num, d.is_snapshot, self._packed(d)) for d in deltas]
+            filled = [
+                (d.current_num, d.is_snapshot, self._packed(d, memoryview(d.state).nbytes), id_)
+                for d, id_ in deltas
+            ]
             filling = replica.on_fill(
                 now,
                 token,
@@ -347,8 +300,11 @@ class DeltaIn(InState):
                 interval_s=reply.interval_s,
             )
             self._note_dropped(reply.epoch)
-            self._act(filling, None)
+            self._act(filling)
         elif not isinstance(snapshot, UnsetType):
+            if reply.part is not None or reply.parts is not None:
+                self._take_part(now, token, reply, snapshot)
+                return
             if reply.cuts:
                 # one after the other: to begin anew with each would come to no end
                 if self._arriving is None:
@@ -368,37 +324,73 @@ class DeltaIn(InState):
                 names=decode_names(reply),
             )
             self._note_dropped(reply.epoch)
-            self._act(actions, None)
+            self._act(actions)
+
+    def _take_part(
+        self, now: float, token: int, reply: SnapshotReply, snapshot: SnapshotArgs
+    ) -> None:
+        """Take a part of a snapshot.
+
+        Those of one that is no longer asked for, or whose beginning was missed, are dropped.
+
+        :raises Undecodable: it is not the next one; the replica asks again
+        """
+        arriving, replica = self._arriving, self._replica
+        is_next = isinstance(arriving, SnapshotInParts) and arriving.token == token
+        is_first = reply.part == 0 and not is_next and (arriving is None or arriving.is_waiting)
+        if not (is_first or is_next) or not replica.on_progress(now, token):
+            return
+        try:
+            if isinstance(arriving, SnapshotInParts) and is_next:
+                arriving.add(reply, snapshot)
+            else:
+                self._let_go()
+                self._arriving = SnapshotInParts(reply, snapshot, self._fields)
+        except MessageError as error:
+            self._let_go()
+            self._act(replica.on_failure(now, token, str(error)))
+            raise
+        self.inbox.has_work = self._has_work()
+        self.wait_until(replica.next_deadline)
+
+    def _has_work(self) -> bool:
+        return self._arriving is not None and not self._arriving.is_waiting
+
+    def _let_go(self) -> None:
+        """Drop a snapshot that has come in part."""
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None:
+            free_gradually([arriving.let_go()])
 
     def on_drain(self) -> None:
         """Stop reading, a snapshot that has come in part as well."""
         super().on_drain()
-        self._arriving = None
+        self._let_go()
         self.inbox.has_work = False
 
     def on_step(self) -> None:
         """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
         arriving, now, replica = self._arriving, monotonic(), self._replica
         if arriving is None or not replica.on_progress(now, arriving.token):
-            self._arriving = None
+            self._let_go()
         elif arriving.step():
             self._arriving = None
             replaced = [replica.value]
             actions = replica.on_snapshot(
                 now,
                 arriving.token,
-                arriving.epoch,
-                arriving.number,
+                arriving.version.epoch,
+                arriving.version.number,
                 arriving.fields,
-                count=arriving.count,
+                count=arriving.version.count,
                 interval_s=arriving.interval_s,
                 names=arriving.names,
             )
-            self._note_dropped(arriving.epoch)
-            self._act(actions, None)
+            self._note_dropped(arriving.version.epoch)
+            self._act(actions)
             del actions
             free_gradually(replaced)
             self.tell_trouble()
         self.read()
-        self.inbox.has_work = self._arriving is not None
+        self.inbox.has_work = self._has_work()
         self.wait_until(replica.next_deadline)

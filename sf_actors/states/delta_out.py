@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import zmq
@@ -13,15 +14,17 @@ from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.persistent_map import free_gradually
 from sf_actors.sockets.frames import receive_frames, require_short_id, send_answer, split_address
-from sf_actors.states.out_state import OutState, Publication
+from sf_actors.states.out_state import GREETING_PAUSE_S, OutState, Publication
+from sf_actors.states.snapshots_out import PackedSnapshot, Transfer, Transfers
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
     encode_delta,
     encode_failure,
-    encode_fill,
     encode_heartbeat,
-    encode_snapshot_reply,
 )
+from sf_actors.wire.msgpack import EMPTY_MAP
+from sf_actors.wire.parts import limit_of, may_come_in_parts, size_of_parts
+from sf_actors.wire.snapshots import encode_fill, encode_snapshot_reply
 from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
@@ -33,16 +36,16 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.fields import Update
     from sf_actors.replication.values.persistent_map import Map
-    from sf_actors.replication.values.pieces import Packing
+    from sf_actors.states.snapshots_out import ReturnPath
     from sf_actors.wire.messages import Cut, SnapshotRequest
-
-    #: The frames that lead back to who asked.
-    ReturnPath = tuple[bytes, ...]
 
 
 #: Answers that wait for one peer. A request has a few bytes, its answer the whole value: who asks
 #: again and again and reads nothing gets no more than this into our memory.
 ANSWERS_QUEUED = 1
+
+#: Time between two looks whether there is room for another version of the value.
+ROOM_PAUSE_S = 0.02
 
 
 class DeltaPublication(Publication):
@@ -70,7 +73,7 @@ class DeltaPublication(Publication):
             count = self.kept.last - 1 if is_given else self.kept.number
             self.log.resume(self.kept.value, count, self.kept.number if is_given else None)
         self.begin_store()
-        self._heartbeat_s: float = model.creation["heartbeat_s"]
+        self.heartbeat_s: float = model.creation["heartbeat_s"]
 
     def take_epoch(self, epoch: int) -> None:
         """Let updates belong to another run from now on; with the lock held."""
@@ -99,8 +102,8 @@ class DeltaPublication(Publication):
         :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
-        fields = self.fields.flat_patch(args)
         try:
+            fields = self.fields.flat_patch(args)
             if fields is None:
                 return self._send_any(self.fields.checked(args), workflow_id)
             with self.out.lock:
@@ -192,28 +195,9 @@ class DeltaPublication(Publication):
                 log.count,
                 log.digest,
                 loading=log.is_loading,
-                interval_s=self._heartbeat_s,
+                interval_s=self.heartbeat_s,
             )
             self.out.send(self.out.topic + beat)
-
-
-class PackedSnapshot:
-    """A packed snapshot and the version that it holds.
-
-    :ivar now: its epoch, number and count, which is None where the numbers are the counts, and
-        whether it is loading
-    """
-
-    def __init__(self, now: tuple[int, int, int | None, bool], packing: Packing) -> None:
-        self.now = now
-        self.packing = packing
-        self._is_packed = False
-
-    def pack_on(self) -> bool:
-        """Pack some more runs, unless all is packed; whether it was already."""
-        was_packed = self._is_packed
-        self._is_packed = was_packed or self.packing.step()
-        return was_packed
 
 
 class DeltaOut(OutState[DeltaPublication]):
@@ -226,15 +210,18 @@ class DeltaOut(OutState[DeltaPublication]):
         """Open both sockets."""
         self._max_asking: int = self.model.creation["high_water_mark"]
         #: who waits for the snapshot that is being packed, and who asked after that was begun:
-        #: where the reply goes, and the workflow id of the request
-        self._asking: dict[ReturnPath, object] = {}
-        self._asking_next: dict[ReturnPath, object] = {}
+        #: where the reply goes, the workflow id of the request, and the most bytes that it takes
+        self._asking: dict[ReturnPath, tuple[object, int | None]] = {}
+        self._asking_next: dict[ReturnPath, tuple[object, int | None]] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
         self._names = [*self.model.arguments.required, *self.model.arguments.optional]
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
         # a reply to a peer that is gone is to be seen, not swallowed
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        telling = {"interval_s": self.publication.heartbeat_s, "fields": self._names}
+        self._transfers = Transfers(requests, self.counters, self._max_asking, telling)
+        self._retry_at: float | None = None
         super().open()
         receive = partial(receive_frames, requests, 1)
         self._requests = self.watch(requests, receive=receive, take=self._take)
@@ -246,17 +233,35 @@ class DeltaOut(OutState[DeltaPublication]):
         super().on_readable(source)
         self._pack_for_those_who_ask()
 
+    def on_tick(self) -> None:
+        """Give a sign of life if it is due; send on what peers had no room for."""
+        now = monotonic()
+        greeting_at = self._greeted_at + GREETING_PAUSE_S
+        due = min(self._beat_at, greeting_at) if self._someone_waits else self._beat_at
+        if now >= due:
+            super().on_tick()
+        else:
+            self.inbox.deadline = due
+        retry_at = self._transfers.retry_at
+        if retry_at is not None and now >= retry_at:
+            self._transfers.retry()
+        self._retry_at = None
+        self._pack_for_those_who_ask()
+
     def on_step(self) -> None:
-        """Pack a piece of a snapshot, or give a snapshot to one who asked for it."""
-        if self._snapshot is not None and self._snapshot.pack_on():
-            if self._asking:
-                address, workflow_id = self._asking.popitem()
-                self._send(address, self._snapshot_reply(workflow_id, self._snapshot))
-                if self._count_asking() <= self._max_asking // 2:
-                    self.inbox.resume(self._requests)
-            if not self._asking:
-                self.inbox.has_work = False
-                self._pack_for_those_who_ask()
+        """Pack a piece of a snapshot, give one to who asked for it, or a part of one."""
+        if self._asking and self._snapshot is not None and self._snapshot.pack_on():
+            address, (workflow_id, limit) = self._asking.popitem()
+            self._answer(address, workflow_id, limit, self._snapshot)
+            if self._count_asking() <= self._max_asking // 2:
+                self.inbox.resume(self._requests)
+        if self._transfers.can_go_on:
+            failed = self._transfers.step()
+            if failed is not None:
+                transfer, item = failed
+                problem = over_limit("an item of the snapshot", item.size, transfer.size)
+                self._fail(transfer.address, transfer.workflow_id, problem)
+        self._pack_for_those_who_ask()
 
     def _count_asking(self) -> int:
         return len(self._asking) + len(self._asking_next)
@@ -267,15 +272,24 @@ class DeltaOut(OutState[DeltaPublication]):
         It is of the value of now: so however many ask while updates go on, one encoding serves
         them, and none gets a snapshot that is older than its request.
         """
-        if self.inbox.has_work or not self._asking_next:
-            return
+        transfers = self._transfers
+        if not self._asking and self._asking_next:
+            if transfers.make_room():
+                self._begin_snapshot()
+            else:
+                self._retry_at = monotonic() + ROOM_PAUSE_S
+        self.inbox.has_work = bool(self._asking) or transfers.can_go_on
+        for due in (transfers.retry_at, self._retry_at):
+            if due is not None and self.inbox.deadline is not None:
+                self.inbox.deadline = min(self.inbox.deadline, due)
+
+    def _begin_snapshot(self) -> None:
         self._asking, self._asking_next = self._asking_next, {}
         with self.publication.out.lock:
             log = self.publication.log
             now, value = (log.epoch, log.number, log.own_count, log.is_loading), log.value
         if self._snapshot is None or self._snapshot.now != now:
             self._snapshot = PackedSnapshot(now, self.publication.fields.packing(value))
-        self.inbox.has_work = True
 
     def _take(self, frames: list[bytes]) -> None:
         self.counters.received += 1
@@ -289,20 +303,27 @@ class DeltaOut(OutState[DeltaPublication]):
             if address:
                 self._send(address, encode_failure(type(error).__name__, str(error), None))
             return
-        filled = self._filled(request)
+        limit = limit_of(request)
+        filled = self._filled(request, limit)
+        path = tuple(address)
         if filled is not None:
             self._send(address, filled)
-        else:
-            # who grew impatient gets what it asked for at first
-            asking = self._asking if tuple(address) in self._asking else self._asking_next
-            asking.setdefault(tuple(address), request.workflow_id)
+        # who grew impatient gets what it asked for at first
+        elif path not in self._transfers:
+            asking = self._asking if path in self._asking else self._asking_next
+            asking.setdefault(path, (request.workflow_id, limit))
             if self._count_asking() >= self._max_asking:
                 self.inbox.pause(self._requests)
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
         send_answer(self._requests.socket, address, reply, self.counters)
 
-    def _filled(self, request: SnapshotRequest) -> bytes | None:
+    def _limit(self, limit: int | None) -> int:
+        """Return the most bytes of an answer to a peer that takes so many, if it says so."""
+        most = self.publication.out.max_bytes
+        return most if limit is None else min(limit, most)
+
+    def _filled(self, request: SnapshotRequest, limit: int | None) -> bytes | None:
         """Return the deltas that a replica lacks, if they are known, do and fit a message."""
         with self.publication.out.lock:
             log = self.publication.log
@@ -317,24 +338,46 @@ class DeltaOut(OutState[DeltaPublication]):
             count=count,
             interval_s=self._heartbeat_s,
         )
-        return reply if len(reply) <= self.publication.out.max_bytes else None
+        return reply if len(reply) <= self._limit(limit) else None
 
-    def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot) -> bytes:
+    def _answer(
+        self,
+        address: ReturnPath,
+        workflow_id: object,
+        limit: int | None,
+        packed: PackedSnapshot,
+    ) -> None:
+        """Answer with the whole value: in one message, in parts, or by an error."""
+        most, is_loading = self._limit(limit), packed.now[-1]
+        size = None if limit is None else size_of_parts(most)
+        # a value that is none yet goes without saying
+        raw = EMPTY_MAP if is_loading else packed.packing.raw
+        reply = b""
+        if len(raw) <= most:
+            reply = self._snapshot_reply(workflow_id, packed, raw)
+        if reply and len(reply) <= most:
+            self._send(address, reply)
+        elif size is not None and may_come_in_parts(workflow_id):
+            self._transfers.begin(Transfer(address, workflow_id, packed, size))
+        else:
+            problem = over_limit("the snapshot", max(len(reply), len(raw)), most)
+            self._fail(address, workflow_id, problem)
+
+    def _fail(self, address: ReturnPath, workflow_id: object, problem: str) -> None:
+        self.counters.drop("too_large")
+        self.warn("too_large", problem)
+        self._send(address, encode_failure(MessageTooLarge.__name__, problem, workflow_id))
+
+    def _snapshot_reply(self, workflow_id: object, packed: PackedSnapshot, raw: bytes) -> bytes:
         epoch, number, count, is_loading = packed.now
-        reply = encode_snapshot_reply(
-            packed.packing.raw,
+        return encode_snapshot_reply(
+            raw,
             number,
             workflow_id,
             epoch=epoch,
-            cuts=packed.packing.cuts,
+            cuts=None if is_loading else packed.packing.cuts,
             count=count,
             loading=is_loading,
             interval_s=self._heartbeat_s,
             fields=self._names,
         )
-        if len(reply) <= self.publication.out.max_bytes:
-            return reply
-        problem = over_limit("the snapshot", len(reply), self.publication.out.max_bytes)
-        self.counters.drop("too_large")
-        self.warn("too_large", problem)
-        return encode_failure(MessageTooLarge.__name__, problem, workflow_id)

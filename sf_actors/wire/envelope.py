@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from sf_actors.errors import InvalidArguments, Undecodable
 from sf_actors.wire.foreign import MAX_ID_BYTES, PackedId, sorted_out
@@ -21,15 +21,13 @@ from sf_actors.wire.messages import (
     Published,
     Reply,
     Request,
-    SnapshotArgs,
     SnapshotReply,
     SnapshotRequest,
 )
-from sf_actors.wire.msgpack import count_of
 from sf_actors.wording import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 NAME_LENGTH = 200
 
@@ -38,9 +36,6 @@ MESSAGE_LENGTH = 10_000
 
 MAX_REQUEST_ID = 1_024
 """Longest request id, in characters: a replyer that deduplicates remembers thousands of them."""
-
-MAX_NAMES = 10_000
-"""Most fields of a model that a snapshot reply names; of a larger model it names none."""
 
 MAX_FILL = 1_024
 """Most deltas in a snapshot reply; a publisher keeps as many to fill gaps."""
@@ -53,14 +48,8 @@ _LONGEST_NUMBER = 9
 """Bytes of the longest packed number."""
 _NUMBER = msgspec.msgpack.Decoder(float)
 
-_PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
+PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
 """Where packed bytes go that are too many to be packed around."""
-
-
-class _ArgsAlone(Struct, gc=False):
-    """The part of a published delta that a snapshot reply contains."""
-
-    args: Raw
 
 
 Message = TypeVar(
@@ -188,8 +177,8 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     """
     if type(state) is bytes:
         if cuts:
-            args = DeltaArgs(number, is_snapshot, _PLACE)
-            return _around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts, count))
+            args = DeltaArgs(number, is_snapshot, PLACE)
+            return around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts, count))
         state = Raw(state)
     args = DeltaArgs(number, is_snapshot, state)  # type: ignore[arg-type]
     try:
@@ -217,95 +206,20 @@ def encode_heartbeat(
 
 
 def encode_snapshot_request(
-    workflow_id: object = None, *, epoch: int | None = None, after: int | None = None
-) -> bytes:
-    """Return a packed request for a snapshot, or for the deltas of `epoch` after `after`."""
-    return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after))
-
-
-def encode_snapshot_reply(
-    state_raw: bytes,
-    number: int,
     workflow_id: object = None,
     *,
     epoch: int | None = None,
-    cuts: list[Cut] | None = None,
-    count: int | None = None,
-    loading: bool = False,
-    interval_s: float | None = None,
-    fields: Sequence[str] | None = None,
+    after: int | None = None,
+    max_message_bytes: int | None = None,
 ) -> bytes:
-    """Return a packed snapshot; `number` is -1 before the first update.
-
-    :param count: the publisher's own of its last update, if `number` is its caller's
-    :param loading: as in `encode_heartbeat`: there is no value yet, `state_raw` is empty
-    :param interval_s: as in `encode_heartbeat`
-    :param fields: the names of the fields of the publisher's model
-    """
-    names = UNSET if fields is None or len(fields) > MAX_NAMES else Raw(encode(list(fields)))
-    args = SnapshotArgs(_PLACE if cuts else Raw(state_raw), number)
-    reply = SnapshotReply(args, workflow_id, epoch, UNSET, None, cuts or None, count)
-    reply.loading, reply.interval_s, reply.fields = loading, interval_s, names
-    return _around(state_raw, reply) if cuts else encode(reply)
+    """Return a packed request for a snapshot, or for the deltas of `epoch` after `after`."""
+    limit = UNSET if max_message_bytes is None else Raw(encode(max_message_bytes))
+    return encode(SnapshotRequest(NO_FIELDS, workflow_id, epoch, after, limit))
 
 
-def encode_fill(
-    deltas: Sequence[bytes],
-    workflow_id: object,
-    *,
-    epoch: int,
-    count: int | None = None,
-    interval_s: float | None = None,
-) -> bytes:
-    """Return a packed snapshot reply with the args of packed deltas in place of the value.
-
-    :param count: the publisher's own of the last delta, if their numbers are its caller's
-    :param interval_s: as in `encode_heartbeat`
-    """
-    args = Raw(encode([_ARGS_ALONE.decode(delta).args for delta in deltas]))
-    reply = SnapshotReply(UNSET, workflow_id, epoch, args, count=count, interval_s=interval_s)
-    return encode(reply)
-
-
-def decode_fill(raw: Raw) -> list[DeltaArgs]:
-    """Return the packed deltas of a `SnapshotReply`.
-
-    :raises Undecodable: they are invalid, or more than `MAX_FILL`
-    """
-    try:
-        count = count_of(raw)
-        if count > MAX_FILL:
-            raise Undecodable(f"expected at most {MAX_FILL} deltas in an answer, got {count}")
-        return _FILL.decode(raw)
-    except Undecodable:
-        raise
-    except Exception as error:  # noqa: BLE001 - as in `_decoder`
-        raise Undecodable(f"expected the args of deltas, got {cut(str(error), 200)}") from None
-
-
-def decode_names(reply: SnapshotReply) -> list[str] | None:
-    """Return the names of the fields of the publisher's model, None if there are none.
-
-    :raises Undecodable: they are no texts, or more than `MAX_NAMES`
-    """
-    raw = reply.fields
-    if isinstance(raw, UnsetType):
-        return None
-    try:
-        # before they are decoded: a name may be a byte here and fifty in Python
-        count = count_of(raw)
-        if count > MAX_NAMES:
-            raise Undecodable(f"expected at most {MAX_NAMES} names of fields, got {count}")
-        return _NAMES.decode(raw)
-    except Undecodable:
-        raise
-    except Exception as error:  # noqa: BLE001 - as in `_decoder`
-        raise Undecodable(f"expected the names of fields, got {cut(str(error), 200)}") from None
-
-
-def _around(state_raw: bytes, message: object) -> bytes:
-    """Return a packed message with packed bytes in place of `_PLACE`, copied only once."""
-    before, _, after = encode(message).partition(_PLACE)
+def around(state_raw: bytes, message: object) -> bytes:
+    """Return a packed message with packed bytes in place of `PLACE`, copied only once."""
+    before, _, after = encode(message).partition(PLACE)
     return b"".join((before, state_raw, after))
 
 
@@ -343,9 +257,6 @@ def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], M
     return decode
 
 
-_NAMES = msgspec.msgpack.Decoder(list[str])
-_FILL = msgspec.msgpack.Decoder(list[DeltaArgs])
-_ARGS_ALONE = msgspec.msgpack.Decoder(_ArgsAlone)
 _decode_reply = _decoder(Reply, "reply")
 _decode_snapshot_reply = _decoder(SnapshotReply, "snapshot reply")
 

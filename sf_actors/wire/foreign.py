@@ -78,13 +78,17 @@ def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
         if memoryview(key)[0] not in TEXTS:
             continue
         if _TEXT.decode(key) == "workflow_id":
-            id_ = _id_of(value)
+            id_ = id_of(value)
         else:
             kept += (key, value)
     return b"".join((map_header(len(kept) // 2), *kept)), id_
 
 
-def _id_of(raw: Raw) -> object:
+def id_of(raw: Raw) -> object:
+    """Return a packed workflow id: decoded if it is plain, else as a `PackedId`.
+
+    :raises Undecodable: it is too large, too deep or no valid text
+    """
     size = memoryview(raw).nbytes
     if size > MAX_ID_BYTES:
         raise Undecodable(

@@ -19,11 +19,14 @@ heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, which other peer
                  from a delta that a caller has numbered so), ``digest``, ``loading`` (true: it has
                  not published since its start, and will), ``interval_s`` (of its heartbeats)
 snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (the replica's
-                 number, if deltas suffice)
+                 number, if deltas suffice), ``max_message_bytes`` (the replica takes none larger)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
                  ``cuts``, ``count`` (of the last update in it), or ``deltas`` (packed args to
-                 follow ``after``) in place of ``return_args``; ``loading``, ``interval_s``, and
-                 ``fields`` (the names of the publisher's fields)
+                 follow ``after``, each with its ``workflow_id``) in place of ``return_args``;
+                 ``loading``, ``interval_s``, and ``fields`` (the names of the publisher's fields)
+part             a snapshot reply to who tells its ``max_message_bytes``, where the value is larger:
+                 ``state`` is empty; ``part`` (its place, from 0), ``parts`` (how many), and, but
+                 for the first, ``pieces`` (packed maps that each hold a part of the value)
 ===============  ==============================================================================
 
 Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
@@ -126,6 +129,12 @@ class DeltaArgs(Struct, gc=False):
     state: Raw
 
 
+class FilledDelta(DeltaArgs):
+    """A delta in a snapshot reply, with the workflow id that it was published with."""
+
+    workflow_id: Raw | UnsetType = UNSET
+
+
 class DeltaMessage(Struct, gc=False, omit_defaults=True):
     """A published delta or a heartbeat."""
 
@@ -153,6 +162,7 @@ class SnapshotRequest(Struct, gc=False, omit_defaults=True):
     workflow_id: PlainId = _written()
     epoch: int | None = None
     after: int | None = None
+    max_message_bytes: Raw | UnsetType = UNSET
 
 
 class SnapshotArgs(Struct, gc=False):
@@ -175,3 +185,6 @@ class SnapshotReply(Struct, gc=False, omit_defaults=True):
     loading: bool = False
     interval_s: float | None = None
     fields: Raw | UnsetType = UNSET
+    part: int | None = None
+    parts: int | None = None
+    pieces: Raw | UnsetType = UNSET

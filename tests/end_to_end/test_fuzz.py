@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sf_actors import ServiceStopped, SfActorsError
 from sf_actors.testing import module_of, running
-from sf_actors.wire import envelope
+from sf_actors.wire import envelope, snapshots
 from tests.security.keyrings import Keyring, Knocker
 from tests.support.bare_sockets import ask, bare, packed, unpacked
 from tests.support.hostile_messages import BOOK, FRAMES, QUICK, N
@@ -201,7 +201,7 @@ class Hostile:
             address, empty, request = opened.recv_multipart()
             token = unpacked(request)["workflow_id"]
             opened.send_multipart(
-                [address, empty, envelope.encode_snapshot_reply(reply, 0, token, epoch=99)]
+                [address, empty, snapshots.encode_snapshot_reply(reply, 0, token, epoch=99)]
             )
 
     def close(self) -> None:

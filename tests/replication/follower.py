@@ -82,7 +82,7 @@ class Follower:
         return self._take(self.replica.on_snapshot(self.now, token, epoch, number, fields, **named))
 
     def fill(self, *numbers: int, epoch: int = OLD, **named: Any) -> list[Action]:
-        deltas = [(number, False, {"price": number}) for number in numbers]
+        deltas = [(number, False, {"price": number}, None) for number in numbers]
         token = self.asked[-1].token
         return self._take(self.replica.on_fill(self.now, token, epoch, deltas, **named))
 

@@ -219,7 +219,9 @@ class Simulation:
                 is_loading=answer.is_loading,
             )
         else:
-            deltas = [(delta.number, delta.is_snapshot, delta.read) for delta in answer.deltas]
+            deltas = [
+                (delta.number, delta.is_snapshot, delta.read, None) for delta in answer.deltas
+            ]
             arguments = answer.token, answer.epoch, deltas
             self._act(replica.on_fill, arguments, count=answer.own_count)
 

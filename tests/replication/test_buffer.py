@@ -16,7 +16,7 @@ def test_too_many_empty_it_and_the_newest_stays() -> None:
     buffer = Buffer(2)
     for number in range(3):
         buffer.keep(number, False, {})
-    assert dict(buffer) == {2: (False, {}, None)}
+    assert dict(buffer) == {2: (False, {}, None, None)}
 
 
 def test_too_large_ones_empty_it_and_the_newest_stays() -> None:

@@ -145,8 +145,8 @@ class AppliesItsBufferAcrossGaps(Replica):
 class Endless(Buffer):
     """A buffer with room for all."""
 
-    def keep(self, count, is_snapshot, fields, given=None):  # type: ignore[no-untyped-def]
-        self[count] = (is_snapshot, fields, given)
+    def keep(self, count, *kept):  # type: ignore[no-untyped-def]
+        self[count] = kept
 
 
 class NeverEmptiesItsBuffer(Replica):
@@ -176,11 +176,11 @@ class WaitsForEver(Replica):
 class LeavesDamageBe(Replica):
     """Skips what it cannot apply."""
 
-    def _advance(self, count, is_snapshot, fields, given=None, is_resync=False):  # type: ignore[no-untyped-def]
+    def _advance(self, count, is_snapshot, fields, *rest):  # type: ignore[no-untyped-def]
         try:
-            return super()._advance(count, is_snapshot, fields, given, is_resync)
+            return super()._advance(count, is_snapshot, fields, *rest)
         except (PatchRefused, MessageError):
-            return super()._advance(count, False, {}, given, is_resync)
+            return super()._advance(count, False, {}, *rest)
 
 
 class OrdersByTheCallersNumbers(Replica):

@@ -51,7 +51,7 @@ class WithHeads(Replica):
 class DoubtsNoNumber(Replica):
     """Drops what it has had already, and thinks nothing of it."""
 
-    def _take_low(self, now, actions, number, is_snapshot, fields, *, is_ours):  # type: ignore[no-untyped-def]
+    def _take_low(self, now, actions, number, kept, *, is_ours):  # type: ignore[no-untyped-def]
         self.skipped += 1
 
 

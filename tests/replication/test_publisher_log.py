@@ -99,7 +99,7 @@ def test_the_value_is_the_fold_of_all_updates_whenever_it_is_looked_at(
     folded = EMPTY
     for patch, is_looked_at in updates:
         try:
-            folded = merge(folded, patch, SHAPE)
+            folded = merge(folded, patch, SHAPE, is_strict=True)
         except PatchRefused:
             with pytest.raises(PatchRefused):
                 log.publish(patch, is_snapshot=False)

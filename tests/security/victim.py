@@ -59,6 +59,11 @@ def ask(args, to_send):
     threading.Thread(target=call, daemon=True).start()
 
 
+def fill(to_send):
+    to_send("state", "big", {"text": "x" * 5_000_000})
+    to_send("state", "many", {"texts": {str(n): "x" * 100_000 for n in range(200)}})
+
+
 def numbers():
     return {"text": json.dumps({"cpu_s": time.process_time(), "stats": service.stats()})}
 
@@ -94,9 +99,14 @@ module = module_of(
                 "state_type": "delta_update_in", "optional_creation_arguments": QUICK, **FIELDS,
             },
         },
-        "out": {"big": {"state_type": "delta_update_out", "required_arguments": {"text": str}}},
+        "out": {
+            "big": {"state_type": "delta_update_out", "required_arguments": {"text": str}},
+            "many": {
+                "state_type": "delta_update_out", "required_arguments": {"texts": {str: str}},
+            },
+        },
     },
-    init_function=lambda to_send: to_send("state", "big", {"text": "x" * 5_000_000}),
+    init_function=fill,
 )
 service = Service(module, addresses=json.loads(sys.argv[1]))
 service.run_service_blocking()
@@ -183,7 +193,9 @@ class Victim:
             },
             "states": {
                 "in": {"book": book},
-                "out": {"big": {"publisher": ANY_PORT, "replyer": ANY_PORT}},
+                "out": {
+                    name: {"publisher": ANY_PORT, "replyer": ANY_PORT} for name in ("big", "many")
+                },
             },
         }
         self.process = Process(str(script), json.dumps(addresses), module=None)

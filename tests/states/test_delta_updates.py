@@ -94,6 +94,26 @@ def test_the_rules_of_a_merge_patch_hold_on_the_other_side() -> None:
         assert len(follower.wait_for(expected)) == 4
 
 
+def test_a_document_comes_out_as_it_was_sent_or_its_sender_is_told() -> None:
+    declared = {"document": dict}
+    with (
+        leading(model(OUT, declared)) as leader,
+        following(model(IN, declared), towards(leader.addresses)) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        with pytest.raises(InvalidArguments, match=r"document\.a\.b"):
+            leader.send(document={"a": {"b": None}}, is_snapshot=True)
+        leader.send(document={"a": {}}, is_snapshot=True)
+        with pytest.raises(InvalidArguments, match=r"document\.new\.b"):
+            leader.send(document={"new": {"b": None}})
+        with pytest.raises(InvalidArguments, match="NaN"):
+            leader.send(document={"a": {float("nan"): 1}})
+        leader.send(document={"a": {"b": None}, "list": [None, {"c": None}]})
+        expected = {"document": {"a": {}, "list": [None, {"c": None}]}}
+        assert len(follower.wait_for(expected)) == 2
+        assert leader.service.states["book"] == expected
+
+
 def test_deltas_build_the_value_before_any_snapshot() -> None:
     with (
         leading(model(OUT)) as leader,

@@ -20,9 +20,10 @@ from sf_actors.actors.socket_actor import Drain
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.pieces import RUN
-from sf_actors.states import delta_in, delta_out
-from sf_actors.states.delta_in import SnapshotInProgress
-from sf_actors.states.delta_out import DeltaOut, PackedSnapshot
+from sf_actors.states import arriving as arriving_snapshots
+from sf_actors.states import delta_out
+from sf_actors.states.arriving import SnapshotInProgress
+from sf_actors.states.delta_out import DeltaOut
 from sf_actors.sync.latch import Latch
 from tests.support.bare_peers import asked
 from tests.support.state_pair import LEVELS, following, leading, model, towards
@@ -56,8 +57,6 @@ def test_a_late_replica_gets_a_large_value_in_pieces(
 ) -> None:
     value: dict[str, Any] = LARGE
     if dict in declared.values():  # what is undeclared must come back as it is
-        value = {"title": "large", "bids": {str(key): None for key in LARGE["bids"]}}
-    if is_snapshot is False and value is not LARGE:
         value = {"title": "large", "bids": {str(key): 1 for key in LARGE["bids"]}}
     with leading(model(OUT, declared)) as leader:
         fields = {"state": value} if "state" in declared else value
@@ -194,18 +193,18 @@ def test_no_more_wait_for_a_snapshot_than_may_be_queued_and_each_is_answered(
 ) -> None:
     waiting: list[int] = []
     answered: list[object] = []
-    take, reply = DeltaOut._take, DeltaOut._snapshot_reply
+    take, reply = DeltaOut._take, DeltaOut._answer
 
     def noting(actor: DeltaOut, frames: list[bytes]) -> None:
         take(actor, frames)
         waiting.append(len(actor._asking) + len(actor._asking_next))
 
-    def noting_too(actor: DeltaOut, workflow_id: object, packed: PackedSnapshot) -> bytes:
+    def noting_too(actor: DeltaOut, address: Any, workflow_id: object, *others: Any) -> None:
         answered.append(workflow_id)
-        return reply(actor, workflow_id, packed)
+        reply(actor, address, workflow_id, *others)
 
     monkeypatch.setattr(DeltaOut, "_take", noting)
-    monkeypatch.setattr(DeltaOut, "_snapshot_reply", noting_too)
+    monkeypatch.setattr(DeltaOut, "_answer", noting_too)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     try:
@@ -251,7 +250,7 @@ def reading_held_up(patched: pytest.MonkeyPatch) -> Iterator[tuple[Semaphore, Se
         return step(arriving)
 
     patched.setattr(SnapshotInProgress, "step", held_up)
-    patched.setattr(delta_in, "RUNS_AT_ONCE", 1)
+    patched.setattr(arriving_snapshots, "RUNS_AT_ONCE", 1)
     try:
         yield begun, may_go_on
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from sf_actors.wire import envelope
+from sf_actors.wire import envelope, parts, snapshots
 from sf_actors.wire.topic import pack
 
 N = {"n": int}
@@ -22,11 +22,16 @@ VALID = [
     envelope.encode_delta(4, True, envelope.encode({"n": 1, "levels": {}}), "w", 5),
     envelope.encode_heartbeat(5, 6, b"digest"),
     envelope.encode_snapshot_request(3, epoch=5, after=6),
-    envelope.encode_snapshot_reply(envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5),
-    envelope.encode_fill([envelope.encode({"args": {"current_num": 1}})], 1, epoch=5),
-    envelope.encode_snapshot_reply(
+    snapshots.encode_snapshot_reply(envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5),
+    snapshots.encode_fill([envelope.encode({"args": {"current_num": 1}})], 1, epoch=5),
+    snapshots.encode_snapshot_reply(
         envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5, cuts=[envelope.Cut((), 1, 4, 1)]
     ),
+    envelope.encode_snapshot_request(3, max_message_bytes=5_000),
+    parts.encode_first_part(
+        parts.Version(5, 3, None), 1, 2, 5_000, interval_s=0.2, fields=["n", "levels"]
+    ),
+    parts.encode_part(parts.Version(5, 3, None), 1, 1, 2, [envelope.encode({"n": 1})]),
     b"\x81\xa4args\x81\xa1n" + b"\x91" * 1000,
     b"\xdf\xff\xff\xff\xff\xa1a",
 ]

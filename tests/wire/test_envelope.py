@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sf_actors.errors import InvalidArguments, Undecodable
-from sf_actors.wire import envelope, messages
+from sf_actors.wire import envelope, messages, snapshots
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import HEARTBEAT_NUMBER
 
@@ -134,7 +134,7 @@ def test_a_snapshot_request_can_ask_for_the_deltas_alone() -> None:
 
 
 def test_a_snapshot_reply_is_the_documented_map() -> None:
-    frame = envelope.encode_snapshot_reply(b"\x80", -1, "w", epoch=5)
+    frame = snapshots.encode_snapshot_reply(b"\x80", -1, "w", epoch=5)
     assert unpacked(frame) == {
         "return_args": {"state": {}, "current_num": -1},
         "workflow_id": "w",
@@ -147,16 +147,16 @@ def test_a_snapshot_reply_is_the_documented_map() -> None:
 
 def test_a_fill_carries_packed_deltas() -> None:
     delta = envelope.encode_delta(1, True, b"\x80", "w", 5)
-    reply = envelope.decode_snapshot_reply(envelope.encode_fill([delta], None, epoch=5))
+    reply = envelope.decode_snapshot_reply(snapshots.encode_fill([delta], None, epoch=5))
     assert reply.return_args is msgspec.UNSET
     assert isinstance(reply.deltas, msgspec.Raw)
-    [args] = envelope.decode_fill(reply.deltas)
+    [(args, _)] = snapshots.decode_fill(reply.deltas)
     assert (args.current_num, args.is_snapshot, bytes(args.state)) == (1, True, b"\x80")
-    empty = envelope.decode_snapshot_reply(envelope.encode_fill([], None, epoch=5))
+    empty = envelope.decode_snapshot_reply(snapshots.encode_fill([], None, epoch=5))
     assert isinstance(empty.deltas, msgspec.Raw)
-    assert envelope.decode_fill(empty.deltas) == []
+    assert snapshots.decode_fill(empty.deltas) == []
     with pytest.raises(Undecodable):
-        envelope.decode_fill(msgspec.Raw(b"\x91\x80"))
+        snapshots.decode_fill(msgspec.Raw(b"\x91\x80"))
 
 
 @pytest.mark.parametrize(
@@ -198,12 +198,12 @@ def test_a_request_id_of_more_than_1024_characters_is_refused() -> None:
 
 def test_a_fill_of_more_deltas_than_a_publisher_keeps_is_refused_before_it_is_read() -> None:
     with pytest.raises(Undecodable, match="at most 1024 deltas"):
-        envelope.decode_fill(msgspec.Raw(b"\xdd\x00\xff\xff\xff" + b"\x80" * 0xFFFFFF))
+        snapshots.decode_fill(msgspec.Raw(b"\xdd\x00\xff\xff\xff" + b"\x80" * 0xFFFFFF))
 
 
 def test_a_value_with_more_cuts_than_it_has_room_for_is_refused() -> None:
     cuts = [messages.Cut((), 0, 0, 0)] * 1_100
-    frame = envelope.encode_snapshot_reply(b"\x80", 0, "w", epoch=5, cuts=cuts)
+    frame = snapshots.encode_snapshot_reply(b"\x80", 0, "w", epoch=5, cuts=cuts)
     with pytest.raises(Undecodable, match="fewer cuts"):
         envelope.decode_snapshot_reply(frame)
     with pytest.raises(Undecodable, match="fewer cuts"):

@@ -8,7 +8,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from sf_actors.errors import Undecodable
-from sf_actors.wire import envelope
+from sf_actors.wire import envelope, snapshots
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import HEARTBEAT_NUMBER, Cut
 
@@ -46,17 +46,17 @@ def test_a_heartbeat_is_told_from_a_delta_that_a_caller_has_numbered_so() -> Non
 def test_a_snapshot_bears_the_publishers_own_count_where_its_caller_numbers(
     cuts: list[Cut] | None,
 ) -> None:
-    frame = envelope.encode_snapshot_reply(encode({"a": 1}), -7, "w", epoch=5, cuts=cuts, count=3)
+    frame = snapshots.encode_snapshot_reply(encode({"a": 1}), -7, "w", epoch=5, cuts=cuts, count=3)
     reply = envelope.decode_snapshot_reply(frame)
     assert (reply.count, unpacked(frame)["return_args"]["current_num"]) == (3, -7)
-    assert "count" not in unpacked(envelope.encode_snapshot_reply(encode({}), 3))
+    assert "count" not in unpacked(snapshots.encode_snapshot_reply(encode({}), 3))
 
 
 def test_an_answer_of_deltas_bears_the_count_of_the_last() -> None:
     deltas = [envelope.encode_delta(n, False, {"a": n}, "w", 5, None, 3) for n in (6, -9)]
-    reply = envelope.decode_snapshot_reply(envelope.encode_fill(deltas, "w", epoch=5, count=4))
+    reply = envelope.decode_snapshot_reply(snapshots.encode_fill(deltas, "w", epoch=5, count=4))
     assert reply.count == 4
-    assert [args.current_num for args in envelope.decode_fill(reply.deltas)] == [6, -9]  # type: ignore[arg-type]
+    assert [args.current_num for args, _ in snapshots.decode_fill(reply.deltas)] == [6, -9]  # type: ignore[arg-type]
 
 
 def test_a_heartbeat_tells_of_loading_and_of_its_interval_only_where_it_is_asked_to() -> None:
@@ -78,7 +78,7 @@ def test_an_interval_may_be_any_number_on_the_wire() -> None:
 
 @pytest.mark.parametrize("cuts", [None, [Cut((), 1, 4, 1)]])
 def test_a_snapshot_tells_of_loading_its_interval_and_its_fields(cuts: list[Cut] | None) -> None:
-    frame = envelope.encode_snapshot_reply(
+    frame = snapshots.encode_snapshot_reply(
         encode({"a": 1}),
         3,
         "w",
@@ -90,14 +90,14 @@ def test_a_snapshot_tells_of_loading_its_interval_and_its_fields(cuts: list[Cut]
     )
     reply = envelope.decode_snapshot_reply(frame)
     assert (reply.loading, reply.interval_s) == (True, 1.0)
-    assert envelope.decode_names(reply) == ["a", "größe"]
+    assert snapshots.decode_names(reply) == ["a", "größe"]
     assert unpacked(frame)["fields"] == ["a", "größe"]
-    plain = envelope.decode_snapshot_reply(envelope.encode_snapshot_reply(encode({}), 3))
-    assert (plain.loading, plain.interval_s, envelope.decode_names(plain)) == (False, None, None)
+    plain = envelope.decode_snapshot_reply(snapshots.encode_snapshot_reply(encode({}), 3))
+    assert (plain.loading, plain.interval_s, snapshots.decode_names(plain)) == (False, None, None)
 
 
 def test_an_answer_of_deltas_and_a_full_update_tell_the_interval() -> None:
-    fill = envelope.encode_fill([], "w", epoch=5, interval_s=2.0)
+    fill = snapshots.encode_fill([], "w", epoch=5, interval_s=2.0)
     assert envelope.decode_snapshot_reply(fill).interval_s == 2.0
     full = envelope.encode_published({"a": 1}, "w", 5, 0, 2.0)
     assert envelope.decode_published(full).interval_s == 2.0
@@ -108,9 +108,9 @@ def test_names_of_fields_that_are_none_or_too_many_are_refused(names: object) ->
     args = {"state": {}, "current_num": 1}
     reply = envelope.decode_snapshot_reply(msgpack.packb({"return_args": args, "fields": names}))
     with pytest.raises(Undecodable):
-        envelope.decode_names(reply)
+        snapshots.decode_names(reply)
 
 
 def test_a_model_with_very_many_fields_names_none() -> None:
-    frame = envelope.encode_snapshot_reply(encode({}), 3, fields=["x"] * 10_001)
+    frame = snapshots.encode_snapshot_reply(encode({}), 3, fields=["x"] * 10_001)
     assert "fields" not in unpacked(frame)

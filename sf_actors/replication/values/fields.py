@@ -10,9 +10,14 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage
 from sf_actors.replication.values.frozen import View
-from sf_actors.replication.values.patch import with_part
+from sf_actors.replication.values.patch import PatchRefused, with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
+from sf_actors.replication.values.sendable import (
+    may_have_nan_keys,
+    require_no_nan_keys,
+    require_sendable,
+)
 from sf_actors.schema.one_pass import delta_decoder
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
@@ -48,6 +53,33 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     is_snapshot: bool
     number: int | None
     cuts: list[Cut] | None
+
+
+class MemoryOfPieces:
+    """The memory that the pieces of one value take, held to what their bytes allow.
+
+    :param size: bytes of the value, as far as they are known
+    """
+
+    def __init__(self, where: str, size: int = 0) -> None:
+        self._where = where
+        self._size = size
+        self._memory = 0
+
+    def take(self, memory: int, *, of_bytes: int = 0) -> None:
+        """Take memory for a piece.
+
+        :param of_bytes: bytes that the value has more with it
+        :raises InvalidMessage: it is too much for the bytes of the value
+        """
+        self._size += of_bytes
+        self._memory += memory
+        allowed = max(FREE_MEMORY, BYTES_PER_BYTE_IN_PIECES * self._size)
+        if self._memory > allowed:
+            raise InvalidMessage(
+                f"{self._where}: expected a value that takes at most {allowed // 2**20} MiB of "
+                f"memory in {self._size} bytes, got more"
+            )
 
 
 class StateFields:
@@ -89,6 +121,8 @@ class StateFields:
         if self._is_single and not self._is_record:
             self.initial = EMPTY.set("state", EMPTY)
         self._is_numbered_by_caller = is_numbered_by_caller
+        types = (self._whole.required | self._whole.optional).values()
+        self._may_be_nan = any(map(may_have_nan_keys, types))
         self._checks_flat = self._patch.is_flat and not (is_single or is_numbered_by_caller)
 
     def flat_patch(self, args: Any) -> dict[str, Any] | None:
@@ -98,12 +132,21 @@ class StateFields:
         `checked` must take the arguments.
 
         :raises InvalidArguments: the arguments fail the model
+        :raises PatchRefused: NaN is one of its keys
         """
         if not self._checks_flat or type(args) is not dict or "is_snapshot" in args:
             return None
         fields = self._patch.checked(args)
+        may_be_nan = self._may_be_nan
         for item in fields.values():
-            if (type(item) is dict and len(item) > RUN) or type(item) is View:
+            if type(item) is dict:
+                if len(item) > RUN:
+                    return None
+                if may_be_nan:
+                    for key in item:
+                        if key != key:  # noqa: PLR0124 - NaN
+                            require_no_nan_keys(item)
+            elif type(item) is View:
                 return None
         return fields
 
@@ -113,13 +156,17 @@ class StateFields:
         The published and the kept value are bytes and what they decode to, or for flat fields the
         copy made by their check. So the caller may change its dicts later.
 
-        :raises InvalidArguments: the arguments fail the model
+        :raises InvalidArguments: the arguments fail the model, or hold what no update may hold
         """
         is_snapshot, number, schema = False, None, self._patch
         if self._is_numbered_by_caller or (isinstance(args, dict) and "is_snapshot" in args):
             args, is_snapshot, number = self._parted(args)
             schema = self._whole if is_snapshot else self._patch
         fields = schema.checked(args)
+        try:
+            require_sendable(fields, self._whole.shape, is_whole=is_snapshot)
+        except PatchRefused as refused:
+            raise InvalidArguments(f"{self._where}: {refused}") from None
         is_flat = schema.is_flat
         if _has_long(fields) or not (is_flat or weight_of(fields, LARGE) < LARGE):
             packing = self._packed_all(fields)
@@ -165,8 +212,8 @@ class StateFields:
         """
         whole = memoryview(raw)
         schema = self._patch if is_patch else self._piece
-        allowed = max(FREE_MEMORY, BYTES_PER_BYTE_IN_PIECES * len(whole))
-        end, memory = 0, 0
+        memory = MemoryOfPieces(self._where, len(whole))
+        end = 0
         for run in cuts:
             try:
                 piece = piece_of(whole, run, after=end)
@@ -174,13 +221,23 @@ class StateFields:
                 raise InvalidMessage(f"{self._where}: {error}") from None
             end = run.end
             packed = self._packed(piece)
-            memory += schema.memory_at_most(packed)
-            if memory > allowed:
-                raise InvalidMessage(
-                    f"{self._where}: expected a value that takes at most {allowed // 2**20} MiB of "
-                    f"memory in {len(whole)} bytes, got more"
-                )
+            memory.take(schema.memory_at_most(packed))
             yield schema.decoded(packed)
+
+    def memory_of_pieces(self) -> MemoryOfPieces:
+        """Return the memory of a value that comes in several messages, none until now."""
+        return MemoryOfPieces(self._where)
+
+    def decoded_piece(self, piece: bytes, memory: MemoryOfPieces) -> dict[str, Any]:
+        """Return the fields of a piece of a value that comes in several messages.
+
+        :param memory: of all the pieces that came until now
+        :raises InvalidMessage: it fails the model, or takes too much memory
+        """
+        packed = self._packed(piece)
+        memory.take(self._piece.memory_at_most(packed), of_bytes=len(piece))
+        fields: dict[str, Any] = self._piece.decoded(packed)
+        return fields
 
     def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
         """Refuse a value assembled from pieces that lacks a required field.

@@ -39,12 +39,15 @@ class PatchRefused(ValueError):
         return f"field '{cut('.'.join(map(named, self.path)), 200)}': {self.problem}"
 
 
-def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+def merge(
+    value: Map[str, Any], patch: Mapping[str, Any], shape: Record, *, is_strict: bool = False
+) -> Map[str, Any]:
     """Return the value with the patch applied. HOT.
 
     The result has the shape, except that required fields of the state itself may still be absent:
     deltas may build up a value from nothing.
 
+    :param is_strict: as in `merge_open`
     :raises PatchRefused: the patch deletes a required field, adds an incomplete record, has an
         unknown field, has something else in place of a mapping, or gives too many keys of a
         mapping the same hash
@@ -62,23 +65,34 @@ def merge(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[
                     return value.set(name, held.without(key))
                 frozen = item if type(item) in SCALARS else freeze(item)
                 return value.set(name, held.set(key, frozen))
-        return _merge_record(value, patch, shape)
+        return _merge_record(value, patch, shape, is_strict)
     except ChosenKeys as chosen:
         raise PatchRefused(str(chosen)) from None
 
 
-def merge_open(value: Any, patch: Any) -> Any:
-    """Return a frozen value with a patch applied, without a shape (RFC 7396, section 2)."""
+def merge_open(value: Any, patch: Any, is_strict: bool = False) -> Any:
+    """Return a frozen value with a patch applied, without a shape (RFC 7396, section 2).
+
+    :param is_strict: refuse None in a mapping that is not there yet; RFC 7396 leaves it out, so
+        that a value with None would silently become one without it
+    :raises PatchRefused: see `is_strict`
+    """
     if not isinstance(patch, Mapping):
         return freeze(patch)
-    held = value if type(value) is Map else EMPTY
+    is_new = type(value) is not Map
+    held = EMPTY if is_new else value
     changes: dict[Any, Any] = {}
     gone: list[Any] = []
     for key, change in patch.items():
         if change is None:
+            if is_new and is_strict:
+                raise PatchRefused("None deletes, and there is no such mapping yet", key)
             gone.append(key)
         elif isinstance(change, Mapping):
-            changes[key] = merge_open(held.get(key), change)
+            try:
+                changes[key] = merge_open(held.get(key), change, is_strict)
+            except PatchRefused as refusal:
+                raise refusal.under(key) from None
         else:
             changes[key] = freeze(change)
     return held.updated(changes, gone)
@@ -125,7 +139,9 @@ def snapshot(value: Mapping[str, Any], shape: Record, *, partial: bool = False) 
         raise PatchRefused(str(chosen)) from None
 
 
-def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record) -> Map[str, Any]:
+def _merge_record(
+    value: Map[str, Any], patch: Mapping[str, Any], shape: Record, is_strict: bool
+) -> Map[str, Any]:
     required, optional = shape.required, shape.optional
     changes: dict[str, Any] = {}
     gone: list[str] = []
@@ -144,13 +160,15 @@ def _merge_record(value: Map[str, Any], patch: Mapping[str, Any], shape: Record)
             changes[name] = freeze(change)
         else:
             try:
-                changes[name] = _merge_within(value.get(name), change, kind)
+                changes[name] = _merge_within(value.get(name), change, kind, is_strict)
             except PatchRefused as refusal:
                 raise refusal.under(name) from None
     return value.updated(changes, gone)
 
 
-def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) -> Map[Any, Any]:
+def _merge_table(
+    value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape, is_strict: bool
+) -> Map[Any, Any]:
     changes: dict[Any, Any] = {}
     gone: list[Any] = []
     for key, change in patch.items():
@@ -160,22 +178,22 @@ def _merge_table(value: Map[Any, Any], patch: Mapping[Any, Any], kind: Shape) ->
             changes[key] = freeze(change)
         else:
             try:
-                changes[key] = _merge_within(value.get(key), change, kind)
+                changes[key] = _merge_within(value.get(key), change, kind, is_strict)
             except PatchRefused as refusal:
                 raise refusal.under(key) from None
     return value.updated(changes, gone)
 
 
-def _merge_within(value: Any, change: Any, kind: Shape) -> Any:
+def _merge_within(value: Any, change: Any, kind: Shape, is_strict: bool) -> Any:
     held = value if type(value) is Map else None
     if type(kind) is Table:
         patch = change if type(change) is dict else _mapping(change)
-        return _merge_table(EMPTY if held is None else held, patch, kind.value)
+        return _merge_table(EMPTY if held is None else held, patch, kind.value, is_strict)
     if type(kind) is Record:
         if held is None:
-            return _complete(_merge_record(EMPTY, _mapping(change), kind), kind)
-        return _merge_record(held, _mapping(change), kind)
-    return merge_open(value, change) if type(kind) is Open else freeze(change)
+            return _complete(_merge_record(EMPTY, _mapping(change), kind, is_strict), kind)
+        return _merge_record(held, _mapping(change), kind, is_strict)
+    return merge_open(value, change, is_strict) if type(kind) is Open else freeze(change)
 
 
 def _whole_record(value: Mapping[str, Any], shape: Record, *, partial: bool) -> Map[str, Any]:

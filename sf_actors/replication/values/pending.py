@@ -29,14 +29,18 @@ class PendingPatches:
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :param value: frozen
+    :param is_strict: as in `merge_open`: of a publisher, whose caller can be told
     """
 
-    __slots__ = ("_changes", "_count", "_gone", "_is_crowded", "_shape", "_value")
+    __slots__ = ("_changes", "_count", "_gone", "_is_crowded", "_is_strict", "_shape", "_value")
 
-    def __init__(self, shape: Record, value: Map[str, Any] = EMPTY) -> None:
+    def __init__(
+        self, shape: Record, value: Map[str, Any] = EMPTY, *, is_strict: bool = False
+    ) -> None:
         self._shape = shape
         self._value = value
         self._is_crowded = False
+        self._is_strict = is_strict
         self._forget_changes()
 
     @property
@@ -59,7 +63,7 @@ class PendingPatches:
         """
         if self._count:
             self._merge()
-        self._value = merge(self._value, patch, self._shape)
+        self._value = merge(self._value, patch, self._shape, is_strict=self._is_strict)
         return self._value
 
     def _forget_changes(self) -> None:

@@ -41,11 +41,13 @@ class Packing:
 
     :param content: a `Map`, `View` or dict
     :param shape: its shape
+    :ivar shape: the same
     :ivar raw: the bytes, once `step` has returned True
     :ivar cuts: the runs in them, in order; empty if one run holds all
     """
 
     def __init__(self, content: Any, shape: Shape) -> None:
+        self.shape = shape
         self.raw = b""
         self.cuts: list[Cut] = []
         self._parts: list[bytes] = []
@@ -74,7 +76,7 @@ class Packing:
         weight = 0
         for key, item in content.items():
             its_weight = weight_of(item, RUN) if type(item) in _MAPPINGS else 1
-            within = _shape_within(shape, key) if its_weight >= RUN else None
+            within = shape_within(shape, key) if its_weight >= RUN else None
             if isinstance(within, Table | Open):
                 if run:
                     self._add_run(run, path)
@@ -115,7 +117,8 @@ def weight_of(mapping: Any, limit: int) -> int:
     return weight
 
 
-def _shape_within(shape: Shape, key: Any) -> Shape | None:
+def shape_within(shape: Shape, key: Any) -> Shape | None:
+    """Return the shape of the value of a key, None of an unknown field."""
     if isinstance(shape, Record):
         return shape.required.get(key) or shape.optional.get(key)
     return shape.value if isinstance(shape, Table) else shape

@@ -1,0 +1,216 @@
+"""Snapshots on their way out: packed once for all who ask, in one message or in parts."""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+
+from sf_actors.replication.values.parts import Division, ItemTooLarge
+from sf_actors.sockets.frames import NOBLOCK, NOBLOCK_SNDMORE, send_frame
+from sf_actors.wire.parts import ENVELOPE, Version, encode_first_part, encode_part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.counters import Counters
+    from sf_actors.replication.values.pieces import Packing
+    from sf_actors.sockets.frames import Socket
+
+    #: The frames that lead back to who asked.
+    ReturnPath = tuple[bytes, ...]
+
+VERSIONS: Final = 8
+"""Versions of the value that are held packed at most, since parts of them are still to be sent."""
+
+LEAST_AGE_S: Final = 1.0
+"""How long a version is sent at least before it may give way to a newer one."""
+
+_SOON_S: Final = 0.002
+_LATER_S: Final = 0.02
+
+
+class PackedSnapshot:
+    """A packed snapshot and the version that it holds.
+
+    :ivar now: its epoch, number and count, which is None where the numbers are the counts, and
+        whether it is loading
+    """
+
+    def __init__(self, now: tuple[int, int, int | None, bool], packing: Packing) -> None:
+        self.now = now
+        self.packing = packing
+        self._is_packed = False
+        self._divisions: dict[int, Division] = {}
+
+    def pack_on(self) -> bool:
+        """Pack some more runs, unless all is packed; whether it was already."""
+        was_packed = self._is_packed
+        self._is_packed = was_packed or self.packing.step()
+        return was_packed
+
+    @property
+    def version(self) -> Version:
+        """What its parts have in common."""
+        epoch, number, count, _ = self.now
+        return Version(epoch, number, count)
+
+    def division(self, size: int) -> Division:
+        """Return how it is divided into messages of so many bytes; it may still have to step."""
+        if size not in self._divisions:
+            packing = self.packing
+            self._divisions[size] = Division(
+                packing.raw, packing.cuts, packing.shape, size - ENVELOPE
+            )
+        return self._divisions[size]
+
+
+class Transfer:
+    """A snapshot that one peer gets in parts.
+
+    :param address: the frames that lead back to who asked
+    :param size: bytes of a part at most
+    :raises ItemTooLarge: see `Division.step`
+    """
+
+    def __init__(
+        self, address: ReturnPath, workflow_id: object, packed: PackedSnapshot, size: int
+    ) -> None:
+        self.address = address
+        self.workflow_id = workflow_id
+        self.packed = packed
+        self.began_at = monotonic()
+        self.sent = 0
+        self.size = size
+        self._division = packed.division(size)
+        self._is_divided = False
+
+    @property
+    def rate(self) -> float:
+        """Parts a second."""
+        return self.sent / max(0.001, monotonic() - self.began_at)
+
+    def divide(self) -> bool:
+        """Divide some more of the value; whether it was all divided already.
+
+        :raises ItemTooLarge: an item is larger than a part
+        """
+        was_divided = self._is_divided
+        self._is_divided = was_divided or self._division.step()
+        return was_divided
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all parts are sent."""
+        return self.sent > len(self._division.parts)
+
+    def next_part(self, *, interval_s: float, fields: Sequence[str]) -> bytes:
+        """Return the packed part that is to be sent."""
+        parts, version = 1 + len(self._division.parts), self.packed.version
+        if not self.sent:
+            return encode_first_part(
+                version, self.workflow_id, parts, self.size, interval_s=interval_s, fields=fields
+            )
+        pieces = self._division.pieces(self.sent - 1)
+        return encode_part(version, self.workflow_id, self.sent, parts, pieces)
+
+
+class Transfers:
+    """The snapshots that peers are getting in parts, each one part at a time.
+
+    A part is made when the socket has room for it: a peer that does not read holds no more of our
+    memory than with a snapshot in one message.
+
+    :param most: peers at most
+    :param telling: what the first part tells: `interval_s` and `fields`
+    """
+
+    def __init__(
+        self, socket: Socket, counters: Counters, most: int, telling: dict[str, Any]
+    ) -> None:
+        self._socket = socket
+        self._counters = counters
+        self._most = most
+        self._telling = telling
+        self._ready: deque[Transfer] = deque()
+        self._blocked: list[Transfer] = []
+        self._moved_at = 0.0
+        #: when those that could not be sent on are to be tried again, None if there is none
+        self.retry_at: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._blocked)
+
+    def __contains__(self, address: object) -> bool:
+        return any(transfer.address == address for transfer in self._all())
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `step` has something to do now."""
+        return bool(self._ready)
+
+    def begin(self, transfer: Transfer) -> None:
+        """Send a snapshot in parts from now on; when there are too many, the slowest ends."""
+        if len(self) >= self._most:
+            self._drop(min(self._all(), key=lambda one: one.rate))
+        self._ready.append(transfer)
+
+    def step(self) -> tuple[Transfer, ItemTooLarge] | None:
+        """Send a part, or prepare to; return a transfer that fails, and why."""
+        transfer = self._ready.popleft()
+        try:
+            if not transfer.divide():
+                self._ready.append(transfer)
+                return None
+        except ItemTooLarge as problem:
+            return transfer, problem
+        try:
+            # without room the first frame is refused: nothing is made in vain, or held
+            for frame in transfer.address:
+                send_frame(self._socket, frame, NOBLOCK_SNDMORE)
+        except zmq.Again:
+            self._blocked.append(transfer)
+            now = monotonic()
+            is_soon = now < self._moved_at + 0.1
+            self.retry_at = self.retry_at or now + (_SOON_S if is_soon else _LATER_S)
+            return None
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self._counters.drop("peer_gone")
+            return None
+        send_frame(self._socket, transfer.next_part(**self._telling), NOBLOCK)
+        transfer.sent += 1
+        self._moved_at = monotonic()
+        if not transfer.is_over:
+            self._ready.append(transfer)
+        return None
+
+    def retry(self) -> None:
+        """Try those again that could not be sent on."""
+        self._ready += self._blocked
+        self._blocked.clear()
+        self.retry_at = None
+
+    def make_room(self) -> bool:
+        """Return True if there is room for another version; the slowest may have to give way."""
+        versions: dict[int, list[Transfer]] = {}
+        for transfer in self._all():
+            versions.setdefault(id(transfer.packed), []).append(transfer)
+        if len(versions) < VERSIONS:
+            return True
+        slowest = min(versions.values(), key=lambda those: max(one.rate for one in those))
+        if monotonic() < max(one.began_at for one in slowest) + LEAST_AGE_S:
+            return False
+        for transfer in slowest:
+            self._drop(transfer)
+        return True
+
+    def _all(self) -> list[Transfer]:
+        return [*self._ready, *self._blocked]
+
+    def _drop(self, transfer: Transfer) -> None:
+        self._counters.drop("queue_full")
+        (self._ready if transfer in self._ready else self._blocked).remove(transfer)
