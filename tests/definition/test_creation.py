@@ -45,7 +45,10 @@ STATE = {"topic": None, "heartbeat_s": 1.0, "stale_after_s": 3.0, **SOCKETS}
     [
         ("replyer", {"deduplicate": False, **SOCKETS}),
         ("subscriber", {"topic": None, "is_x_sub": False, "is_binder": False, **SOCKETS}),
-        ("requester", {"timeout_s": 5.0, "retries": 0, **SOCKETS}),
+        (
+            "requester",
+            {"timeout_s": 5.0, "retries": 0, "by": None, "idempotent": False, **SOCKETS},
+        ),
         ("publisher", {"topic": None, "is_x_pub": False, "wait_after_creation_s": 0.15, **SOCKETS}),
         ("external_target", {"timeout_s": None, "target": len}),
         ("delta_update_in", {"is_x_sub": False, "on_status": None, **STATE}),
