@@ -42,8 +42,8 @@ OURS, STAMPED, INPROC = "sf_actors", "sf_actors, stamped", "sf_actors inproc"
 #: Stamps of one echo in order: side, module, function, "in" or "out", and the step that ends there.
 STAMPS = (
     ("ask", "user_code.to_send", "ToSend.__call__", "in", ""),
-    ("ask", "connections.requester", "Requester._ask", "in", "client: check and encode"),
-    ("ask", "connections.requester", "Requester._wait", "in", "client: take a socket and send"),
+    ("ask", "connections.exchange", "Exchange.ask", "in", "client: check and encode"),
+    ("ask", "connections.exchange", "Exchange._lead", "in", "client: take a socket and send"),
     (
         "serve",
         "actors.socket_actor",
@@ -56,11 +56,11 @@ STAMPS = (
     ("serve", "user_code.interruptible", "UserCode.run", "out", "server: the handler"),
     ("serve", "connections.replyer", "Replyer._answer", "in", "server: check and encode the reply"),
     ("serve", "connections.replyer", "Replyer._answer", "out", "server: send"),
-    ("ask", "connections.requester", "Requester._wait", "out", "way back: wire and wake-up"),
+    ("ask", "connections.exchange", "Exchange._lead", "out", "way back: wire and wake-up"),
     (
         "ask",
-        "connections.requester",
-        "Requester._ask",
+        "connections.exchange",
+        "Exchange.ask",
         "out",
         "client: receive, give the socket back",
     ),

@@ -60,7 +60,12 @@ INNER_PARTS = {
     ),
     "zmq": (
         "sockets/frames.py",
-        ("zmq.backend:Socket", "zmq.backend:Socket.send", "zmq.backend:Socket.recv"),
+        (
+            "zmq.backend:Socket",
+            "zmq.backend:Socket.send",
+            "zmq.backend:Socket.recv",
+            "zmq.backend:Socket.get",
+        ),
     ),
 }
 PYZMQ_INSIDE = {"backend", "sugar"}

@@ -286,7 +286,7 @@ def test_the_table_of_creation_arguments_is_that_of_the_code() -> None:
 
 def test_the_methods_of_the_table_are_those_of_a_service() -> None:
     names = [first.partition("(")[0] for first, _ in rows("In a program")]
-    assert len(names) == 12
+    assert len(names) == 13
     assert all(hasattr(Service, name) for name in names)
 
 

@@ -1,7 +1,8 @@
 """The connections of one requester: whichever caller is waiting reads the replies of all.
 
-Each attempt has an id in the frame before the empty one, as with ZMQ_REQ_CORRELATE of a REQ
-socket: a REP or ROUTER socket returns everything up to the empty frame (ZeroMQ RFC 28). What
+An attempt has an id in the frame before the empty one, as with ZMQ_REQ_CORRELATE of a REQ
+socket: a REP or ROUTER socket returns everything up to the empty frame (ZeroMQ RFC 28). It has none
+while it is alone on its connection, which saves both sides a frame. What
 becomes of a call is for `call_rules`; here are the sockets, and who uses them.
 
 It has no thread of its own. The callers share the work by these rules, under one lock:
@@ -54,8 +55,12 @@ MAX_HELD_BACK = 32
 #: go at once: the processors are busy, and each in turn would have to wait for one.
 LATE_S = 0.001
 
-#: How long a leader waits that has sent and not looked since, in seconds: what came in between is
-#: not signalled again.
+#: How long after the last reply a call may begin without a look, in seconds: a replyer that stops
+#: reads on for longer than this after it has said so.
+SETTLED_S = 0.005
+
+#: How long a leader waits that has sent and not looked since, in seconds: what comes in between may
+#: not be signalled.
 FIRST_WAIT_S = 0.005
 
 #: Longest answer that may say that a request is unhandled, in bytes.
@@ -88,8 +93,10 @@ class Exchange:
         self._ready: deque[WaitingCall] = deque()
         self._holder: WaitingCall | None = None
         self._is_closing = False
-        #: whether all was read when the last call left, and the connections are there
-        self._is_settled = False
+        #: whether something was sent since the last look
+        self._has_sent = False
+        #: until when nothing is to be read that matters, in seconds of `time.monotonic`
+        self._settled_until = 0.0
         self._is_closed = False
         self._nudge = Wakeup()
         self._closing_fd = closing_fd
@@ -100,7 +107,7 @@ class Exchange:
     def ask(self, call: WaitingCall) -> bytes | None:
         """Send a request and wait for the reply.
 
-        :returns: the reply; None after the last try
+        :returns: None after the last try
         :raises ServiceStopped: our own service stops
         """
         has_looked = False
@@ -146,14 +153,9 @@ class Exchange:
             self._nudge.set()
 
     @property
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> list[Link]:
         """The places that calls are sent to now."""
-        return tuple(place for place in self.rules.places if isinstance(place, Link))
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether no call is under way."""
-        return self._holder is None
+        return [place for place in self.rules.places if isinstance(place, Link)]
 
     def close(self) -> None:
         """Close the sockets; after the last caller has left."""
@@ -186,10 +188,10 @@ class Exchange:
             holder = self._holder
             if holder is None:
                 self._holder = call
-                # what came while nobody was here: perhaps that the other side stops. Whoever left
-                # last has read all there was, so that it is signalled
-                if not self._is_settled or self._poll.poll(0):
-                    self._look(monotonic())
+                # what came while nobody was here: perhaps that the other side stops
+                now = monotonic()
+                if now >= self._settled_until:
+                    self._look(now)
                 if self._send(call, is_fresh=True):
                     return True
                 self._unsent[call] = None
@@ -238,10 +240,13 @@ class Exchange:
             frame = call.frame
             if not is_fresh:
                 frame = expiring_in(frame, call.ends_at - monotonic())
-            attempt = self._prefix + self._next_number().to_bytes(8, "big")
+            attempt = b""
+            if not place.needs_no_id:  # type: ignore[attr-defined]
+                attempt = self._prefix + self._next_number().to_bytes(8, "big")
             if place.send(attempt, frame):  # type: ignore[attr-defined]
                 rules.sent(call, place, attempt)
                 call.sent += 1
+                self._has_sent = True
                 return True
             place.is_full = True
 
@@ -251,20 +256,17 @@ class Exchange:
                 del self._unsent[call]
 
     def _lead(self, call: WaitingCall, wait_s: float, *, has_looked: bool) -> bool:
-        """Wait for replies, and pass on the baton if some came.
-
-        :returns: whether the call is over already
-        """
+        """Wait for replies, pass on the baton if some came, and return whether the call is over."""
         if has_looked:
             wait_s = min(wait_s, FIRST_WAIT_S)
         else:
             with self._lock:
                 # what came while another call used the sockets is not signalled again
                 is_all = self._look(now := monotonic())
-                if self._ready:
-                    return self._go_or_pass_on(call)
-                if not is_all:
-                    return False
+                if self._ready or not is_all:
+                    return bool(self._ready) and self._go_or_pass_on(call)
+                if self._has_sent:
+                    wait_s = min(wait_s, FIRST_WAIT_S)
                 wait_s = min(wait_s, *(link.longest_wait_s(now) for link in self._links))
         # rounded up: waiting zero would be a busy loop
         readable = self._poll.poll(int(wait_s * 1000) + 1)
@@ -293,7 +295,8 @@ class Exchange:
             self._holder = None
             self.rules.ended(call)
             call.may_go = True
-            self._is_settled = all(link.is_settled for link in self._links)
+            if all(link.is_settled for link in self._links):
+                self._settled_until = monotonic() + SETTLED_S
             return True
         self._pass_on()
         return False
@@ -304,6 +307,7 @@ class Exchange:
         :returns: False if there may be more to read
         """
         is_all = True
+        self._has_sent = False
         for link in self._links:
             replies = link.look()
             for attempt, frame in replies:
@@ -369,7 +373,7 @@ class Exchange:
     def _leave(self, call: WaitingCall) -> None:
         """Forget a call, and pass on the baton if it has it."""
         with self._lock:
-            self._is_settled = False
+            self._settled_until = 0.0
             self.rules.ended(call)
             if not call.may_go:
                 self._waiting.pop(call, None)

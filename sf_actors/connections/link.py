@@ -10,10 +10,12 @@ from zmq import zmq_poll
 from sf_actors.connections.call_rules import Place
 from sf_actors.sockets import inproc
 from sf_actors.sockets.frames import (
+    EVENTS,
     MAX_FRAMES,
     NOBLOCK,
     NOBLOCK_SNDMORE,
     POLLIN,
+    get_option,
     receive_frames,
     send_frame,
 )
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 #: calls are.
 RETRY_S = 0.02
 LONGEST_RETRY_S = 0.25
+
+#: How often it is tried to connect within the process, in seconds.
+INPROC_S = 0.05
 
 #: Longest single wait, in seconds; a longer one takes several, since poll(2) has 32 bits.
 LONGEST_WAIT_S = 3_600.0
@@ -52,9 +57,9 @@ class Link(Place):
 
     __slots__ = (
         "_inproc",
+        "_is_introduced",
         "_items",
         "_pause_s",
-        "_polled",
         "_transport",
         "endpoint",
         "events",
@@ -76,10 +81,10 @@ class Link(Place):
         if self.events is not None:
             self._items.append((self.events, POLLIN))
         self.fds = [int(item.getsockopt(zmq.FD)) for item, _ in self._items]
-        self._polled = self._items[:1]
         self.has_news = True
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
+        self._is_introduced = False
         #: the socket of inproc that it is connected to
         self._inproc: int | None = None
 
@@ -91,6 +96,14 @@ class Link(Place):
     def is_settled(self) -> bool:
         """Whether nothing is to be done before something is signalled; HOT."""
         return self.is_connected and self.events is not None and self.retry_at is None
+
+    @property
+    def needs_no_id(self) -> bool:
+        """Whether a reply without an id can only be that to the next request; HOT.
+
+        The first request through a connection has one, by which a replyer knows one of ours.
+        """
+        return self._is_introduced and not self.under_way
 
     def look(self, *, is_signalled: bool = False) -> list[tuple[bytes, bytes]]:
         """Read replies; HOT.
@@ -111,13 +124,15 @@ class Link(Place):
     def needs_care(self, now: float) -> bool:
         """Return whether `changes` has something to do; HOT."""
         if self.events is None:
-            return inproc.bound(self.endpoint.path) != self._inproc or self.retry_at is not None
+            return not self.is_connected or inproc.bound(self.endpoint.path) != self._inproc
         return self.has_news or (self.retry_at is not None and now >= self.retry_at)
 
     def longest_wait_s(self, now: float) -> float:
         """Return after which time there is something to do, in seconds."""
         if self.is_full:
             return RETRY_S
+        if self.events is None and self.is_stopping:
+            return INPROC_S
         return LONGEST_WAIT_S if self.retry_at is None else max(0.0, self.retry_at - now)
 
     def changes(self, now: float) -> Iterator[bool]:
@@ -144,6 +159,7 @@ class Link(Place):
                     yield False
             if self.retry_at is not None and now >= self.retry_at:
                 self.retry_at = None
+                self._is_introduced = False
                 self._transport.reconnect(self.socket, self.endpoint)
 
     def _changes_of_inproc(self, now: float) -> Iterator[bool]:
@@ -154,21 +170,32 @@ class Link(Place):
                 yield False
             if there is not None:
                 self._transport.reconnect(self.socket, self.endpoint)
+                self._is_introduced = False
                 self._inproc = there
                 yield True
         elif there is None and not self.is_away:
             yield False
-        self.retry_at = now + 0.05 if there is None or self.is_stopping else None
+        # nobody tells of another socket at the address
+        self.retry_at = now + INPROC_S if there is None else None
 
     def send(self, attempt: bytes, frame: bytes) -> bool:
         """Send a request; HOT.
 
+        :param attempt: its id, empty where `needs_no_id` says so
         :returns: False if there is no room
         """
+        if not attempt:
+            try:
+                send_frame(self.socket, b"", NOBLOCK_SNDMORE)
+            except zmq.Again:
+                return False
+            send_frame(self.socket, frame, NOBLOCK)
+            return True
         try:
             send_frame(self.socket, attempt, NOBLOCK_SNDMORE)
         except zmq.Again:
             return False
+        self._is_introduced = True
         try:
             send_frame(self.socket, b"", NOBLOCK_SNDMORE)
         except zmq.Again:
@@ -191,9 +218,12 @@ class Link(Place):
                 frames = receive_frames(self.socket, 1)
             except zmq.Again:
                 break
-            if 3 <= len(frames) <= MAX_FRAMES and not frames[1]:
-                # a REP socket may send several frames: the first one is the reply
-                replies.append((frames[0], frames[2]))
-            if not zmq_poll(self._polled, 0):
+            # a REP socket may send several frames: the first one is the reply
+            if 2 <= len(frames) <= MAX_FRAMES:
+                if not frames[0]:
+                    replies.append((b"", frames[1]))
+                elif not frames[1] and len(frames) > 2:
+                    replies.append((frames[0], frames[2]))
+            if not int(get_option(self.socket, EVENTS)) & POLLIN:
                 break
         return replies

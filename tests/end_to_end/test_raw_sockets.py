@@ -274,7 +274,7 @@ def test_a_bare_rep_can_answer(rep: Socket, sender: Sender) -> None:
     request = got.get(timeout=PATIENCE_S)
     assert request["args"] == {"n": 4}
     assert isinstance(request["workflow_id"], str)
-    assert set(request) == {"args", "workflow_id"}
+    assert set(request) == {"args", "workflow_id", "expires_in_s"}
 
 
 def test_an_error_of_a_bare_rep_becomes_a_remote_error(rep: Socket, sender: Sender) -> None:
