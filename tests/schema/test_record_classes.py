@@ -313,3 +313,17 @@ def test_the_parts_of_a_patch_need_not_be_within_the_bounds_of_the_whole() -> No
     assert patch.checked({"it": {"a": None}}) == {"it": {"a": None}}
     with pytest.raises(InvalidArguments, match="expected"):
         patch.checked({"it": {"a": 101}})
+
+
+def test_a_flood_of_instances_is_refused_before_they_are_made() -> None:
+    @dataclass
+    class Greedy:
+        a: list[int] = field(default_factory=list)
+        b: set[int] = field(default_factory=set)
+        c: dict[str, int] = field(default_factory=dict)
+
+        def __post_init__(self) -> None:
+            pytest.fail("it was made")
+
+    with pytest.raises(InvalidMessage, match="more"):
+        schema_of({"rows": [Greedy]}).decoded(encode({"rows": [{}] * 190_000}))
