@@ -57,7 +57,9 @@ def test_no_peer_has_the_routing_id_that_it_claims(
 ) -> None:
     claimed = {b"\0" + number.to_bytes(4) for number in range(PEERS)}
     with ExitStack() as stack:
-        service = stack.enter_context(running(module_of(), keys=server.folder, addresses={}))
+        service = stack.enter_context(
+            running(module_of(state_models={}), keys=server.folder, addresses={})
+        )
         router = bare_router(service, server)
         stack.callback(router.close)
         router.bind(f"ipc://{tmp_path}/router")
