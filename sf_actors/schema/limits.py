@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal, get_origin, is_typeddict
 
+from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.scalars import NOTHING
 from sf_actors.schema.types import bare, holds, parts_of
 from sf_actors.wire.limits import KINDS
@@ -34,6 +35,7 @@ def prices_of(type_: Any) -> Prices | None:
         floats=float in many,
         texts=not many <= _WITHOUT_TEXTS,
         sets=holds_set(type_),
+        instance=max(_instances(type_), default=0),
     )
 
 
@@ -56,6 +58,15 @@ def _many(type_: Any, *, within: bool) -> Iterator[Any]:
         yield _RECORD
     for part in parts:
         yield from _many(part, within=within or is_container)
+
+
+def _instances(type_: Any) -> Iterator[int]:
+    """Give the bytes that instances of the records in a type take beside their fields."""
+    stands_for = record_class_of(type_)
+    if stands_for is not None:
+        yield stands_for.extra_bytes
+    for part in parts_of(type_):
+        yield from _instances(part)
 
 
 def holds_set(type_: Any) -> bool:

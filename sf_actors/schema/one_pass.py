@@ -140,6 +140,7 @@ def _usual(
     key, text = _packed(name), name.encode()
     start = 1 + len(key)
     longest = _longest(schema)
+    build = schema.build
 
     def decoded(frame: bytes | memoryview) -> Any:
         if len(frame) > longest:
@@ -151,6 +152,9 @@ def _usual(
             # none of the fields is unknown or there twice, nor are all of them, however packed
             is_usual = frame[1:start] == key and frame.count(text) == 1
             if is_usual and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
+                if build is not None:
+                    # a constructor that raises is called again by the two passes, which say why
+                    setattr(message, name, build(fields_of(message)))
                 return message
         except provoked:
             return None

@@ -65,6 +65,8 @@ class Schema:
     is_flat: bool
     #: messages need no check beyond decoding their types and counting the fields
     is_plain: bool
+    #: makes what a receiver gets of decoded fields, if that is no dict of them
+    build: Callable[[Any], Any] | None
     #: no keys of its fields can be chosen so that they take long
     is_harmless: bool
     #: Returns the fields to send from a dict or a state's read-only mapping; None means no fields.
@@ -108,11 +110,11 @@ class Schema:
         self.is_harmless = self._guard is None
         self._unknown: UnknownFields | None = None
         self._build_fields = fields_builder(self.required | self.optional)
-        self._build = self._build_fields
+        self.build = self._build_fields
         if stands_for is not None:
             make, build = stands_for.make, self._build_fields
-            self._build = make if build is None else lambda fields: make(build(fields))
-        self.is_plain = self._decode_strictly is None and not self._limit and self._build is None
+            self.build = make if build is None else lambda fields: make(build(fields))
+        self.is_plain = self._decode_strictly is None and not self._limit
 
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> Any:
         """Return the fields of a message, of exactly the declared types, as new objects; HOT.
@@ -144,7 +146,7 @@ class Schema:
             )
         if not is_exact or nested is not None:
             self._note_unknown(raw, None if is_exact else count, nested)
-        build = self._build
+        build = self.build
         return fields if build is None else self._built(build, fields)
 
     def _built(self, build: Callable[[Any], Any], fields: dict[str, Any]) -> Any:
@@ -161,7 +163,7 @@ class Schema:
         :param is_whole: False: the message itself stays a dict
         :raises InvalidArguments: a constructor raised
         """
-        build = self._build if is_whole else self._build_fields
+        build = self.build if is_whole else self._build_fields
         if build is None:
             return fields
         try:
@@ -172,8 +174,7 @@ class Schema:
     def of_dicts(self) -> Schema:
         """Return the schema of a state: what it decodes has dicts in place of instances."""
         other = copy(self)
-        other._build = other._build_fields = None  # noqa: SLF001 - of this class
-        other.is_plain = self._decode_strictly is None and not self._limit
+        other.build = other._build_fields = None  # noqa: SLF001 - of this class
         return other
 
     def _note_unknown(

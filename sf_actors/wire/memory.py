@@ -50,12 +50,14 @@ class Prices(NamedTuple):
     :ivar floats: numbers become floats
     :ivar texts: texts become new ones, and not known names of fields alone
     :ivar sets: arrays become sets
+    :ivar instance: bytes that an instance takes which is made of a map, beside its fields
     """
 
     decimals: bool = False
     floats: bool = False
     texts: bool = True
     sets: bool = False
+    instance: int = 0
 
 
 def require_affordable(raw: bytes | memoryview | msgspec.Raw, prices: Prices) -> None:
@@ -64,7 +66,7 @@ def require_affordable(raw: bytes | memoryview | msgspec.Raw, prices: Prices) ->
     :raises ValueError: they would
     """
     size = len(raw)
-    if size <= FREE_BYTES:
+    if size <= FREE_BYTES and size * prices.instance <= FREE_MEMORY:
         return
     allowed = max(FREE_MEMORY, BYTES_PER_BYTE * size)
     if at_most_of(raw, prices) > allowed and memory_of(raw, prices, allowed) > allowed:
@@ -247,6 +249,7 @@ class _PriceList:
             _DECIMAL if prices.decimals else 0, _TEXT if prices.texts else _NUMBER
         )
         self._has_sets = prices.sets
+        self._instance = prices.instance
         self._number = _DECIMAL if prices.decimals else _NUMBER
         self._text = _DECIMAL if prices.decimals else _TEXT if prices.texts else 0
         self._of_kind = {
@@ -293,7 +296,7 @@ class _PriceList:
     def container(self, first: int, count: int) -> int:
         """Return what a map or an array of so many items takes without these."""
         if first in _MAPS:
-            return _PLACE + _SMALL_MAPS.get(count, 60 * count)
+            return _PLACE + self._instance + _SMALL_MAPS.get(count, 60 * count)
         if self._has_sets:
             return _PLACE + (224 if count < 5 else 736 if count < 20 else 115 * count)
         return _PLACE + _LIST

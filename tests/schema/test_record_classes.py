@@ -11,10 +11,11 @@ import pytest
 
 from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
 from sf_actors.schema.instances import builder_of
+from sf_actors.schema.one_pass import reply_decoder, request_decoder
 from sf_actors.schema.record_classes import record_class_of
 from sf_actors.schema.schema import Schema
 from sf_actors.schema.types import canonical, describe, fields_of
-from sf_actors.wire.envelope import encode
+from sf_actors.wire.envelope import encode, encode_reply, encode_request
 
 
 @dataclass(frozen=True)
@@ -313,3 +314,31 @@ def test_the_parts_of_a_patch_need_not_be_within_the_bounds_of_the_whole() -> No
     assert patch.checked({"it": {"a": None}}) == {"it": {"a": None}}
     with pytest.raises(InvalidArguments, match="expected"):
         patch.checked({"it": {"a": 101}})
+
+
+def test_a_flood_of_instances_is_refused_before_they_are_made() -> None:
+    @dataclass
+    class Greedy:
+        a: list[int] = field(default_factory=list)
+        b: set[int] = field(default_factory=set)
+        c: dict[str, int] = field(default_factory=dict)
+
+        def __post_init__(self) -> None:
+            pytest.fail("it was made")
+
+    with pytest.raises(InvalidMessage, match="more"):
+        schema_of({"rows": [Greedy]}).decoded(encode({"rows": [{}] * 190_000}))
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_usual_message_becomes_an_instance_in_one_pass(kind: Any) -> None:
+    request = encode_request({"x": 1}, "w")
+    decoded = request_decoder(whole(kind))(request)
+
+    assert decoded.args == kind(1)
+
+
+def test_a_constructor_that_raises_is_left_to_the_two_passes() -> None:
+    assert request_decoder(whole(Positive))(encode_request({"x": -1}, "w")) is None
+    assert reply_decoder(whole(Positive))(encode_reply({"x": -1}, "w")) is None
+    assert reply_decoder(whole(Positive))(encode_reply({"x": 1}, "w")) == Positive(1)

@@ -58,7 +58,7 @@ def test_no_peer_has_the_routing_id_that_it_claims(
     claimed = {b"\0" + number.to_bytes(4) for number in range(PEERS)}
     with ExitStack() as stack:
         service = stack.enter_context(
-            running(module_of(main=print), keys=server.folder, addresses={})
+            running(module_of(state_models={}), keys=server.folder, addresses={})
         )
         router = bare_router(service, server)
         stack.callback(router.close)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from sf_actors.definition.config import conversion
@@ -288,3 +290,28 @@ def test_a_mismatch_says_where_inside_the_value_it_is() -> None:
 def test_an_unknown_field_of_a_record_names_the_nearest() -> None:
     with pytest.raises(Mismatch, match="unknown field 'prot'; did you mean 'port'"):
         from_object({"port": int}, {"prot": 1})
+
+
+@dataclass(frozen=True)
+class Limits:
+    most: Decimal
+    count: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+LIMITS = canonical(Limits, where="it")
+
+
+def test_a_class_is_read_as_a_record_and_becomes_an_instance() -> None:
+    meant = Limits(Decimal("1.50"), 2)
+
+    assert conversion.from_text('{"most": 1.50, "count": 2}', LIMITS) == meant
+    assert conversion.from_json({"most": "1.50", "count": 2}, LIMITS) == meant
+    assert conversion.confirm(meant, LIMITS) == meant
+    assert conversion.confirm({"most": Decimal(1)}, LIMITS) == Limits(Decimal(1))
+
+
+def test_bounds_are_held_to() -> None:
+    with pytest.raises(Mismatch, match=r"expected int \(ge=1\), got int 0"):
+        conversion.from_json({"most": "1", "count": 0}, LIMITS)
+    with pytest.raises(Mismatch, match="expected int"):
+        conversion.from_text("0", canonical(Annotated[int, msgspec.Meta(ge=1)], where="it"))
