@@ -74,10 +74,14 @@ class SnapshotRequests:
         return self._token
 
     def extend(self, token: int, now: float) -> bool:
-        """Postpone the deadline while an answer is read; return False if it is not wanted."""
+        """Postpone the deadline while an answer is read; return False if it is not wanted.
+
+        It is remembered longest of all: later requests may be many before the next part comes.
+        """
         self.unanswered_since = None
         is_of_use = token in self._asked
         if is_of_use:
+            self._asked[token] = self._asked.pop(token)
             self.deadline, self.due = now + self._timeout_s, None
         return is_of_use
 

@@ -242,9 +242,7 @@ class DeltaOut(OutState[DeltaPublication]):
             super().on_tick()
         else:
             self.inbox.deadline = due
-        retry_at = self._transfers.retry_at
-        if retry_at is not None and now >= retry_at:
-            self._transfers.retry()
+        self._transfers.retry()
         self._retry_at = None
         self._pack_for_those_who_ask()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +29,12 @@ VERSIONS: Final = 8
 LEAST_AGE_S: Final = 1.0
 """How long a version is sent at least before it may give way to a newer one."""
 
-_SOON_S: Final = 0.002
-_LATER_S: Final = 0.02
+GIVEN_UP_AFTER_S: Final = 120.0
+"""How long a peer may have no room for another part."""
+
+#: The first pause before another try, and the longest; each is twice as long as the one before.
+_SHORTEST_PAUSE_S: Final = 0.002
+_LONGEST_PAUSE_S: Final = 0.5
 
 
 class PackedSnapshot:
@@ -81,8 +86,9 @@ class Transfer:
         self.address = address
         self.workflow_id = workflow_id
         self.packed = packed
-        self.began_at = monotonic()
+        self.began_at = self.moved_at = monotonic()
         self.sent = 0
+        self.pause_s = _SHORTEST_PAUSE_S
         self.size = size
         self._division = packed.division(size)
         self._is_divided = False
@@ -135,10 +141,9 @@ class Transfers:
         self._most = most
         self._telling = telling
         self._ready: deque[Transfer] = deque()
-        self._blocked: list[Transfer] = []
-        self._moved_at = 0.0
-        #: when those that could not be sent on are to be tried again, None if there is none
-        self.retry_at: float | None = None
+        #: a heap of those whose peer had no room: when to try again, a number to sort equal times
+        self._blocked: list[tuple[float, int, Transfer]] = []
+        self._tries = 0
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._blocked)
@@ -150,6 +155,11 @@ class Transfers:
     def can_go_on(self) -> bool:
         """Whether `step` has something to do now."""
         return bool(self._ready)
+
+    @property
+    def retry_at(self) -> float | None:
+        """When one that could not be sent on is to be tried again; None if there is none."""
+        return self._blocked[0][0] if self._blocked else None
 
     def begin(self, transfer: Transfer) -> None:
         """Send a snapshot in parts from now on; when there are too many, the slowest ends."""
@@ -171,10 +181,7 @@ class Transfers:
             for frame in transfer.address:
                 send_frame(self._socket, frame, NOBLOCK_SNDMORE)
         except zmq.Again:
-            self._blocked.append(transfer)
-            now = monotonic()
-            is_soon = now < self._moved_at + 0.1
-            self.retry_at = self.retry_at or now + (_SOON_S if is_soon else _LATER_S)
+            self._put_off(transfer)
             return None
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -183,16 +190,17 @@ class Transfers:
             return None
         send_frame(self._socket, transfer.next_part(**self._telling), NOBLOCK)
         transfer.sent += 1
-        self._moved_at = monotonic()
+        transfer.moved_at = monotonic()
+        transfer.pause_s = _SHORTEST_PAUSE_S
         if not transfer.is_over:
             self._ready.append(transfer)
         return None
 
     def retry(self) -> None:
-        """Try those again that could not be sent on."""
-        self._ready += self._blocked
-        self._blocked.clear()
-        self.retry_at = None
+        """Try those again whose time has come."""
+        now = monotonic()
+        while self._blocked and self._blocked[0][0] <= now:
+            self._ready.append(heappop(self._blocked)[-1])
 
     def make_room(self) -> bool:
         """Return True if there is room for another version; the slowest may have to give way."""
@@ -209,8 +217,21 @@ class Transfers:
         return True
 
     def _all(self) -> list[Transfer]:
-        return [*self._ready, *self._blocked]
+        return [*self._ready, *(blocked[-1] for blocked in self._blocked)]
 
     def _drop(self, transfer: Transfer) -> None:
         self._counters.drop("queue_full")
-        (self._ready if transfer in self._ready else self._blocked).remove(transfer)
+        if transfer in self._ready:
+            self._ready.remove(transfer)
+        else:
+            self._blocked = [blocked for blocked in self._blocked if blocked[-1] is not transfer]
+            heapify(self._blocked)
+
+    def _put_off(self, transfer: Transfer) -> None:
+        now = monotonic()
+        if now >= transfer.moved_at + GIVEN_UP_AFTER_S:
+            self._counters.drop("queue_full")
+            return
+        self._tries += 1
+        heappush(self._blocked, (now + transfer.pause_s, self._tries, transfer))
+        transfer.pause_s = min(2 * transfer.pause_s, _LONGEST_PAUSE_S)

@@ -29,7 +29,7 @@ MAX_PARTS: Final = 2**20
 LEAST_PART: Final = 1_024
 """Least bytes of a message that a snapshot is divided for."""
 
-LARGEST_PART: Final = 4 * 2**20
+LARGEST_PART: Final = 2**20
 """Most bytes of one: a peer that reads slowly makes the publisher hold one or two."""
 
 ENVELOPE: Final = 256

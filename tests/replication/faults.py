@@ -52,13 +52,14 @@ def move(world: Simulation, rng: random.Random, side: list[Any], faults: float) 
             Ask(world.answers[place].token, None, None)
         )
     else:
-        reply(world, place, rng.choice(("lose", "repeat", "damage")) if is_faulty else "")
+        reply(world, place, rng.choice(ANSWER_FAULTS) if is_faulty else "")
 
 
 #: How far the numbers that a caller gives are from the next.
 LEAPS = (0, 0, 0, 0, 0, 0, -1, -2, -100, 1, 3)
 
 FAULTS = ("lose", "repeat", "delay", "damage")
+ANSWER_FAULTS = ("lose", "repeat", "damage", "part")
 
 
 def carry(world: Simulation, place: int, fault: str = "") -> None:
@@ -87,9 +88,12 @@ def ask(world: Simulation, place: int, *, is_lost: bool) -> None:
 def reply(world: Simulation, place: int, fault: str = "") -> None:
     """Have one answer arrive, or not."""
     answers, log, late = world.answers, world.publisher, world.late
-    answer = answers[place] if fault == "repeat" else answers.pop(place)
+    answer = answers[place] if fault in {"repeat", "part"} else answers.pop(place)
     world.counts[f"answer {fault}"] += 1
-    if fault == "damage":
+    if fault == "part":
+        # what is left of it may come, or get lost
+        world.deliver_part(answer)
+    elif fault == "damage":
         world.fail_answer(answer)
     elif fault != "lose":
         world.deliver_answer(answer)
@@ -209,9 +213,15 @@ class Faults(RuleBasedStateMachine):
         self.world.intrude(is_larger=is_larger, head=head)
 
     @precondition(lambda self: self.world.answers)
-    @rule(fault=st.sampled_from(("lose", "repeat", "damage")))
-    def lose_repeat_or_damage_a_snapshot(self, fault: str) -> None:
+    @rule(fault=st.sampled_from(ANSWER_FAULTS))
+    def lose_repeat_damage_or_divide_a_snapshot(self, fault: str) -> None:
         reply(self.world, -1, fault)
+
+    @precondition(lambda self: self.world.answers)
+    @rule(is_clock_set_back=st.booleans())
+    def restart_between_two_parts(self, is_clock_set_back: bool) -> None:
+        reply(self.world, -1, "part")
+        self.world.start_publisher(is_clock_set_back=is_clock_set_back)
 
     # time
 

@@ -47,6 +47,8 @@ class Simulation:
         self.subscription: list[Delta | Heartbeat] = []
         self.requests: list[Ask] = []
         self.answers: list[Whole | Fill] = []
+        #: the answers of which a part has come
+        self.begun: list[Whole | Fill] = []
         self.next_heartbeat = self.now
         self.counts: Counter[str] = Counter()
         self.start_publisher()
@@ -76,6 +78,11 @@ class Simulation:
         self.skipped[epoch] = set()
         self.runs[epoch] = len(self.runs)
         self.requests.clear()
+        # what is left of an answer that has come in part is gone with the publisher
+        left = [one for one in self.answers if not any(one is begun for begun in self.begun)]
+        self.counts["parts cut off"] += len(self.answers) - len(left)
+        self.answers[:] = left
+        self.begun.clear()
         self.heartbeat()
 
     def publish(self, fields: dict[str, Any], *, is_snapshot: bool, leap: int = 0) -> None:
@@ -224,6 +231,14 @@ class Simulation:
             ]
             arguments = answer.token, answer.epoch, deltas
             self._act(replica.on_fill, arguments, count=answer.own_count)
+
+    def deliver_part(self, answer: Whole | Fill) -> None:
+        """Have a part of an answer arrive; the rest lies there."""
+        self.begun.append(answer)
+        self.unanswered_since = None
+        is_wanted = self.replica.on_progress(self.now, answer.token)
+        self.counts["part in vain"] += not is_wanted
+        self.check()
 
     def fail_answer(self, answer: Whole | Fill) -> None:
         self.unanswered_since = None

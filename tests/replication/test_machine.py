@@ -47,6 +47,9 @@ FAULTS = {
     "answer lose",
     "answer repeat",
     "answer damage",
+    "answer part",
+    "part in vain",
+    "parts cut off",
     "snapshot late",
     "snapshot stale",
     "cannot be applied",
@@ -173,6 +176,16 @@ class WaitsForEver(Replica):
         return super().on_tick(now)
 
 
+class WaitsForTheRest(Replica):
+    """Asks no more once a part of an answer has come."""
+
+    def on_progress(self, now: float, token: int) -> bool:
+        is_wanted = super().on_progress(now, token)
+        if is_wanted:
+            self._asking.deadline = now + 1e9
+        return is_wanted
+
+
 class LeavesDamageBe(Replica):
     """Skips what it cannot apply."""
 
@@ -279,6 +292,7 @@ BROKEN = [
     NeverEmptiesItsBuffer,
     DeafToHeads,
     WaitsForEver,
+    WaitsForTheRest,
     LeavesDamageBe,
     FollowsWhomItHeardLast,
     NeverFollowsASmallerEpoch,

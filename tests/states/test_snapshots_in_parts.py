@@ -300,6 +300,32 @@ def test_peers_that_do_not_read_hold_few_versions_and_keep_nobody_waiting(versio
     context.term()
 
 
+def test_a_peer_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots_out, "GIVEN_UP_AFTER_S", 0.3)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.rcvhwm, dealer.rcvbuf = 1, 4_096
+    with leading(model(OUT, {"a": {str: str}})) as leader:
+        leader.send(a={f"{n}": "x" * 20_000 for n in range(1_000)})
+        dealer.connect(f"tcp://{leader.addresses['replyer']}")
+        request = {"args": {}, "workflow_id": 1, "max_message_bytes": LIMIT}
+        dealer.send_multipart([b"", msgpack.packb(request)])
+        until(lambda: leader.stats["dropped"] == {"queue_full": 1})
+        assert len(leader.actor._transfers) == 0
+        # a peer that goes away meanwhile ends its own as well
+        monkeypatch.setattr(snapshots_out, "GIVEN_UP_AFTER_S", 60.0)
+        gone = context.socket(zmq.DEALER)
+        gone.rcvhwm, gone.rcvbuf, gone.linger = 1, 4_096, 0
+        gone.connect(f"tcp://{leader.addresses['replyer']}")
+        gone.send_multipart([b"", msgpack.packb(request)])
+        until(lambda: len(leader.actor._transfers) == 1)
+        gone.close()
+        until(lambda: leader.stats["dropped"].get("peer_gone") == 1)
+        assert len(leader.actor._transfers) == 0
+    dealer.close(0)
+    context.term()
+
+
 def test_a_publisher_that_dies_between_two_parts_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
