@@ -31,12 +31,6 @@ SLOWEST = (
 ENDING_S = 5.0
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Let `-n auto` be more workers than processors: a quarter of the time a test waits."""
-    return max(1, (os.cpu_count() or 1) * 3 // 2)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Let workers take files in the order that `pytest_collection_modifyitems` gives.
 
