@@ -23,7 +23,7 @@ VALID = [
     envelope.encode_heartbeat(5, 6, b"digest"),
     envelope.encode_snapshot_request(3, epoch=5, after=6),
     snapshots.encode_snapshot_reply(envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5),
-    snapshots.encode_fill([envelope.encode({"args": {"current_num": 1}})], 1, epoch=5),
+    snapshots.encode_fill([envelope.encode_delta(1, False, {"n": 1}, "w", 5)], 1, epoch=5),
     snapshots.encode_snapshot_reply(
         envelope.encode({"n": 1, "levels": {}}), 3, 1, epoch=5, cuts=[envelope.Cut((), 1, 4, 1)]
     ),
