@@ -150,7 +150,8 @@ def test_a_signal_ends_the_process_while_chosen_keys_come_in(tmp_path: Path, kin
         began = monotonic()
         victim.process.interrupt(signal.SIGTERM)
         assert victim.process.wait() == 0
-        assert monotonic() - began < 1.0
+        # those that came by then are read once more, to be given back
+        assert monotonic() - began < 3.0
 
 
 def test_keys_that_others_brought_into_a_state_make_no_update_dear() -> None:
