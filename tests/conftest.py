@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     By default pytest-xdist begins with the files of the most tests, which leaves those of few long
     ones to the end, when all other workers have nothing left to do.
     """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # as nohup leaves it; services of the tests are to see hang-ups
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
