@@ -100,7 +100,7 @@ def test_what_is_not_read_when_the_stop_begins_is_not_read_any_more(kind: str, g
             sender.send_multipart([b"", frame] if kind == "replyer" else [frame])
         gate.entered.get(timeout=PATIENCE_S)
         stop = Background(service.stop_service)
-        until(lambda: not inbox.empty())
+        until(lambda: not inbox.empty() or service.stats()["phase"] == "STOPPING")
         gate.may_end.set()
         assert stop.join() is None
     numbers = service.stats()["connections"]["in"]["echo"]

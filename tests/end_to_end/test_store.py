@@ -166,6 +166,7 @@ def test_a_killed_service_has_what_it_said_it_had_written(tmp_path: Path) -> Non
         process.popen.wait(PATIENCE_S)
     with Process(*flags, cwd=tmp_path) as process:
         process.wait_until_ready()
-        until(lambda: any(line.startswith("kept") for line in process.out))
+        if not any(line.startswith("kept") for line in process.out):
+            process.wait_for_line("kept")
         (line,) = [line for line in process.out if line.startswith("kept")]
         assert "'n'" in line

@@ -73,24 +73,6 @@ def test_a_host_name_can_be_connected_to() -> None:
         assert ours.ask(5) == {"n": 5}
 
 
-@pytest.mark.parametrize("is_immediate", [True, False])
-def test_an_immediate_socket_refuses_to_send_while_nobody_is_there(is_immediate: bool) -> None:
-    transport = Transport()
-    opened = transport.connected(
-        zmq.DEALER,
-        parse("127.0.0.1:1", where="here"),
-        {"high_water_mark": 10, "max_message_bytes": 1_000},
-        where="here",
-        server="it",
-        is_immediate=is_immediate,
-    )
-    try:
-        assert bool(opened.poll(0, zmq.POLLOUT)) is not is_immediate
-    finally:
-        transport.close(opened, linger_ms=0)
-        transport.shut(lambda: None)
-
-
 @pytest.mark.parametrize(
     ("kind", "address", "is_apart"),
     [

@@ -91,13 +91,16 @@ def test_each_change_of_phase_is_told_logged_with_its_reason_and_counted(tmp_pat
         assert (line["level"], line["state"], line["number"]) == ("info", "book", 2)
 
 
-def test_silence_is_told_and_logged(tmp_path: Path) -> None:
+def test_silence_is_told_and_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_model = model(IN, stale_after_s=0.3)
-    with leading(model(OUT, heartbeat_s=0.8)) as leader:
+    with leading(model(OUT, heartbeat_s=0.05)) as leader:
         following = logging_follower(in_model, towards(leader.addresses), tmp_path)
         with following as follower:
-            for phase in (Phase.LIVE, Phase.STALE, Phase.LIVE):
-                follower.wait_for_phase(phase)
+            follower.wait_for_phase(Phase.LIVE)
+            with monkeypatch.context() as silenced:
+                silenced.setattr(leader.actor.publication, "send_sign_of_life", lambda: None)
+                follower.wait_for_phase(Phase.STALE)
+            follower.wait_for_phase(Phase.LIVE)
         assert follower.phase_lines()[:3] == [
             ("LIVE", "in step at number -1"),
             ("STALE", "nothing heard for 0.3 s"),

@@ -141,7 +141,7 @@ def test_a_snapshot_reply_is_the_documented_map() -> None:
         "epoch": 5,
     }
     reply = envelope.decode_snapshot_reply(frame)
-    assert isinstance(reply.return_args, envelope.SnapshotArgs)
+    assert isinstance(reply.return_args, messages.SnapshotArgs)
     assert reply.return_args.current_num == -1
 
 
