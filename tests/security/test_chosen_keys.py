@@ -30,7 +30,7 @@ KINDS = ("decimals", "uuids", "pairs")
 #: How much longer another's call may take during an attack, and the computing of one message of
 #: 0.9 MB, in seconds. Unhindered such keys take seconds; on a busy machine a process may have to
 #: wait for more than 0.1 s until it gets a processor.
-LONGER_S = 0.5
+LONGER_S = 1.0
 COMPUTED_S = 0.25
 
 #: Calls of another that are measured at least.
@@ -200,7 +200,7 @@ def test_keys_that_others_brought_into_a_state_make_no_update_dear() -> None:
     assert errors == {InvalidArguments.__name__}
     assert "error" not in answers[0]
     assert sum(kept) < 3_000
-    assert sorted(honest_s)[10] < 0.005
+    assert sorted(honest_s)[10] < 0.02
 
 
 def test_a_config_file_with_chosen_keys_is_an_error_within_a_second(
