@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import ctypes
 import enum
 import types
 import typing
@@ -94,6 +95,10 @@ def record(
 
     :param stands_for: the class whose instances are such records
     """
+    for name in (*required, *optional):
+        if not name.isascii():
+            # msgspec finds no field of such a name unless the text keeps its UTF-8
+            ctypes.pythonapi.PyUnicode_AsUTF8AndSize(ctypes.py_object(name), None)
     fields = required | {name: NotRequired[type_] for name, type_ in optional.items()}
     make: Any = TypedDict
     made = make("Record", fields)

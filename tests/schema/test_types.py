@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -196,3 +198,20 @@ def test_a_type_is_described_as_a_model_writes_it(declared: Any, text: str) -> N
 )
 def test_the_shape_says_what_merges(declared: Any, shape: Any) -> None:
     assert shape_of(canonical(declared, where=WHERE)) == shape
+
+
+@pytest.mark.parametrize("name", ["größe", "цена", "価格"])
+def test_a_field_may_have_a_name_in_any_language_in_a_fresh_process(name: str) -> None:
+    """Fresh: a text keeps its UTF-8 once something has asked for it."""
+    code = (
+        "from sf_actors.schema.types import record\n"
+        "import msgspec, json, sys\n"
+        "name = ''.join(map(chr, json.loads(sys.argv[1])))\n"
+        "packed = msgspec.msgpack.encode({name: {name: 1}})\n"
+        "name = ''.join(map(chr, json.loads(sys.argv[1])))\n"
+        "inner = record({name: int}, {})\n"
+        "decoded = msgspec.msgpack.decode(packed, type=record({name: inner}, {}))\n"
+        "assert decoded == {name: {name: 1}}\n"
+    )
+    points = str(list(map(ord, name)))
+    subprocess.run([sys.executable, "-c", code, points], check=True, timeout=30)
