@@ -40,12 +40,12 @@ heartbeat or answer: it is loading         any           value kept; SYNCING, As
                                                          at least; only an answer is believed of a
                                                          publisher that has loaded in this run
 delta, or heartbeat without that           SYNCING       loading ends; Ask
-message of a larger epoch                  any           followed: SYNCING, buffer dropped, Ask
-message of a smaller epoch, the followed   any           dropped, counted in `late`; later than a
-one on air                                               heartbeat after the followed one was
+message of a larger epoch than all those   any           followed: SYNCING, buffer dropped, Ask
+on air, the followed one included
+message of a smaller epoch than one on air any           dropped, counted in `late`; later than a
+                                                         heartbeat after the followed one was
                                                          first heard: `error`, two publishers
-message of any epoch, the followed one     any           followed: SYNCING, buffer dropped, Ask
-not on air
+message of any epoch, no other on air      any           followed: SYNCING, buffer dropped, Ask
 snapshot, not older than the value         SYNCING       taken, then the buffer; LIVE, or still
                                                          behind and Ask again
 snapshot, older than the value             SYNCING       dropped; Ask again
@@ -55,10 +55,10 @@ second answer in a row that ends below     SYNCING       the higher counts were 
 the head as it was when asked for                        with the whole buffer; LIVE
 deltas since the value's count             SYNCING       applied as if heard; LIVE or Ask again
 answer of another epoch, which is on air,  SYNCING       that epoch is followed, answer taken; if
-or the followed one is not                               it is the smaller one, the larger is
-                                                         false: dropped while the smaller is on air
-answer of another epoch, not on air        SYNCING       dropped; Ask again, later; twice in a row:
-                                                         `error`
+or nobody is                                             it is the smaller one, the larger is
+                                                         false: dropped while another is on air
+answer of another epoch, not on air        SYNCING       dropped; Ask again, a heartbeat later at
+                                                         most; twice in a row: `error`
 answer to a forgotten request              any           dropped, counted in `late`
 answer that is unreadable or an error,     SYNCING       `error` in the status; Ask again, later
 or lacks a part

@@ -26,8 +26,8 @@ class ApplyFailures:
         self.error: tuple[Reason, str] | None = None
         self._failed: int | None = None
         self._held_at: int | None = None
-        self._is_retried = self._is_misled = False
-        self._refused_snapshots = self._useless_answers = 0
+        self._is_retried = False
+        self._refused_snapshots = self._useless_answers = self._misleading_answers = 0
 
     def fail(self, number: int, head: int, problem: Exception) -> str:
         """Note that this update or snapshot cannot be applied; return the reason as text."""
@@ -61,14 +61,13 @@ class ApplyFailures:
 
     def mislead(self, epoch: int | None, followed: object) -> None:
         """Note an answer of another epoch than the updates; the first may just be ahead of them."""
-        self._useless_answers += 1
-        if self._is_misled:
+        self._misleading_answers += 1
+        if self._misleading_answers > 1:
             problem = (
                 f"the answers come from another publisher than the updates: epoch {epoch} "
                 f"answers for {followed}"
             )
             self.error = Reason.OTHER_ANSWERS, problem
-        self._is_misled = True
 
     def retry(self, heard: int) -> None:
         """Note that a snapshot arrived; `heard` was the highest number when it was requested."""
@@ -83,14 +82,18 @@ class ApplyFailures:
     def pause_s(self, heartbeat_s: float) -> float:
         """Return the least wait before the next request; it grows with each useless answer."""
         # a value that fails the model will fail again: it waits longer than a passing error
-        doublings = [min(self._refused_snapshots, 12) - 1, min(self._useless_answers, 12) - 5]
-        counted = [self._refused_snapshots, self._useless_answers]
-        pauses = [2.0**n for n, count in zip(doublings, counted, strict=True) if count]
+        # whoever answered for another publisher need not be the next to answer
+        counted = (
+            (self._refused_snapshots, 12, 1),
+            (self._useless_answers, 12, 5),
+            (self._misleading_answers, 5, 5),
+        )
+        pauses = [2.0 ** (min(count, most) - one) for count, most, one in counted if count]
         return heartbeat_s * max(pauses, default=0.0)
 
     def clear(self) -> None:
         """Forget all failures: the value is in step, or another epoch is followed."""
         self.needs_whole = False
         self.error = self._failed = self._held_at = None
-        self._is_retried = self._is_misled = False
-        self._refused_snapshots = self._useless_answers = 0
+        self._is_retried = False
+        self._refused_snapshots = self._useless_answers = self._misleading_answers = 0

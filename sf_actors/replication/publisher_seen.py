@@ -20,7 +20,7 @@ class PublisherProgress:
         is false
     :ivar head: the highest number heard in that epoch, `UNHEARD` before the first; where callers
         number, numbers here are the publisher's own counts
-    :ivar at: the time of the last sign of life, None before the first
+    :ivar aired_at: when its subscription brought a message last, None before the first
     :ivar gaps: how often messages were missing before another
     :ivar is_loading: it says that it has not published since its start, and will
     :ivar late: messages of other epochs, and of numbers proved false
@@ -29,7 +29,7 @@ class PublisherProgress:
     def __init__(self, late_s: float) -> None:
         self.epoch: int | Unheard | None = Unheard()
         self.head = UNHEARD
-        self.at: float | None = None
+        self.aired_at: float | None = None
         self.gaps = 0
         self.late = 0
         self.is_loading = self._has_loaded = False
@@ -42,26 +42,30 @@ class PublisherProgress:
         self._anything_at: float | None = None
         # an answer is a sign of life, but does not show who is heard on the subscription
         self._answered_at: float | None = None
-        self._aired_at: float | None = None
         self._beside = PublishersBeside()
 
     def hear(self, now: float) -> None:
-        """Note a message of the subscription; the hot path sets `at` alone."""
-        self.at = self._aired_at = now
+        """Note a message of the subscription; the hot path sets `aired_at` itself."""
+        self.aired_at = now
+
+    @property
+    def at(self) -> float | None:
+        """The time of the last sign of life, None before the first."""
+        if self.aired_at is None or self._answered_at is None:
+            return self._answered_at if self.aired_at is None else self.aired_at
+        return max(self.aired_at, self._answered_at)
 
     def answered(self, now: float) -> None:
         """Note an answer of the followed publisher."""
-        self._aired_at = self._last_aired()
-        self.at = self._answered_at = now
+        self._answered_at = now
 
     def is_beside(self, now: float, epoch: int | None, number: int, longest_s: float) -> bool:
         """Return True, and count it, if a message is of another publisher than the one to follow.
 
-        That is the larger of two that are on air, unless the other has answered for it.
+        That is the largest of those on air, those last for which another one has answered.
         """
-        if isinstance(self.epoch, Unheard) or not self._is_on_air(now, longest_s):
-            return False
-        if is_larger(epoch, self.epoch) and not self._beside.is_false(epoch):
+        on_air = self._on_air(now, longest_s)
+        if isinstance(self.epoch, Unheard) or not any(self._precedes(one, epoch) for one in on_air):
             return False
         self.late += 1
         self._beside.hear(now, epoch, number)
@@ -71,10 +75,9 @@ class PublisherProgress:
         return True
 
     def may_answer(self, now: float, epoch: int | None, longest_s: float) -> bool:
-        """Return True if an answer of an epoch is one of the publisher on the subscription."""
-        if epoch == self.epoch or not self._is_on_air(now, longest_s):
-            return True
-        return self._beside.is_on_air(now, epoch, longest_s)
+        """Return True if an answer of an epoch is one of a publisher on the subscription."""
+        on_air = self._on_air(now, longest_s)
+        return epoch == self.epoch or not on_air or epoch in on_air
 
     def follow(self, now: float, epoch: int | None, *, is_answer: bool = False) -> None:
         """Follow another epoch.
@@ -84,9 +87,9 @@ class PublisherProgress:
         """
         if not isinstance(self.epoch, Unheard):
             is_false = is_answer and is_larger(self.epoch, epoch)
-            self._beside.leave(self.epoch, self.head, self._last_aired(), is_false=is_false)
-        self.head, self._aired_at = self._beside.take(epoch)
-        self._answered_at = self.at
+            self._beside.leave(self.epoch, self.head, self.aired_at, is_false=is_false)
+        self.head, self.aired_at = self._beside.take(epoch)
+        self._answered_at = None
         self.epoch = epoch
         self.is_loading = self._has_loaded = False
         if self._second is not None and self._second[0] == epoch:
@@ -124,12 +127,15 @@ class PublisherProgress:
         if end is not None and now >= end:
             self._second = None
 
-    def _is_on_air(self, now: float, longest_s: float) -> bool:
-        at = self._last_aired()
-        return at is not None and now < at + longest_s
+    def _on_air(self, now: float, longest_s: float) -> list[int | None]:
+        epochs = self._beside.on_air(now, longest_s)
+        if isinstance(self.epoch, Unheard) or self.aired_at is None:
+            return epochs
+        return [*epochs, self.epoch] if now < self.aired_at + longest_s else epochs
 
-    def _last_aired(self) -> float | None:
-        return self._aired_at if self.at == self._answered_at else self.at
+    def _precedes(self, epoch: int | None, other: int | None) -> bool:
+        is_false, is_other_false = self._beside.is_false(epoch), self._beside.is_false(other)
+        return is_larger(epoch, other) if is_false == is_other_false else is_other_false
 
     def learn(self, head: int) -> None:
         """Note the number of a whole value."""
@@ -179,7 +185,8 @@ class PublisherProgress:
     def is_silent(self, now: float, longest_s: float) -> bool:
         """Return True if there was no sign of life within `longest_s`, or ever."""
         # The same sum that sets the timer: a difference could be rounded to a smaller value.
-        return self.at is None or now >= self.at + longest_s
+        at = self.at
+        return at is None or now >= at + longest_s
 
     def is_quiet(self, now: float, longest_s: float) -> bool:
         """Return True if nothing came within `longest_s`, not even of an epoch that is over."""

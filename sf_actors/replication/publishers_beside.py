@@ -40,10 +40,13 @@ class PublishersBeside:
         head, at, _ = self._known.pop(epoch, _UNKNOWN)
         return head, at
 
-    def is_on_air(self, now: float, epoch: int | None, longest_s: float) -> bool:
-        """Return True if a publisher was heard on the subscription within `longest_s`."""
-        _, at, _ = self._known.get(epoch, _UNKNOWN)
-        return at is not None and now < at + longest_s
+    def on_air(self, now: float, longest_s: float) -> list[int | None]:
+        """Return the epochs that were heard on the subscription within `longest_s`."""
+        return [
+            epoch
+            for epoch, (_, at, _) in self._known.items()
+            if at is not None and now < at + longest_s
+        ]
 
     def is_false(self, epoch: int | None) -> bool:
         """Return True if another publisher has answered for this one."""

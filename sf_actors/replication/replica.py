@@ -72,7 +72,7 @@ class Replica(Standing):
             or count is not None
         ):
             return self._on_other_delta(now, epoch, number, is_snapshot, fields, count, workflow_id)
-        self._heard.at, self._heard.head = now, number
+        self._heard.aired_at, self._heard.head = now, number
         try:
             if type(fields) is not dict and callable(fields):
                 fields = fields()

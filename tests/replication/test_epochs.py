@@ -131,6 +131,56 @@ def test_answers_of_a_publisher_that_is_not_heard_make_no_replica_live_and_are_t
     assert (follower.status.phase, follower.status.error) == (Phase.LIVE, None)
 
 
+def test_a_stranger_that_answers_counts_for_nothing_while_any_publisher_is_on_air(
+    live: Follower,
+) -> None:
+    live.heartbeat(1000, epoch=OTHER)  # followed, and never heard again
+    go_on(live, 2, OLD)
+    live.wait(1.5)
+    assert live.replica.status(live.now).phase is not Phase.LIVE
+    live.snapshot(8, epoch=HUGE)
+    assert live.status.epoch == OLD
+    live.heartbeat(5)
+    live.snapshot(5)
+    assert (live.status.phase, live.status.epoch) == (Phase.LIVE, OLD)
+
+
+def test_when_the_largest_falls_silent_the_largest_of_the_others_takes_its_place(
+    newer: Follower,
+) -> None:
+    go_on(newer, 2, OLD, NEW)
+    newer.heartbeat(1000, epoch=HUGE)
+    go_on(newer, 2, OLD, NEW)
+    newer.wait(1.0)  # the largest is off air now; the smallest speaks first
+    late = newer.status.late
+    newer.heartbeat(5, epoch=OLD)
+    assert newer.status.late == late + 1
+    newer.heartbeat(5, epoch=NEW)
+    assert (newer.status.phase, newer.status.epoch) == (Phase.LIVE, NEW)
+
+
+def test_an_answer_of_the_same_moment_does_not_take_a_publisher_off_air(newer: Follower) -> None:
+    newer.heartbeat(6, epoch=NEW)
+    newer.wait(2.0)
+    newer.snapshot(6, epoch=NEW)
+    newer.delta(7, epoch=NEW)
+    newer.wait(2.0)
+    newer.heartbeat(9, epoch=OLD)
+    assert (newer.status.phase, newer.status.epoch) == (Phase.LIVE, NEW)
+
+
+def test_answers_of_a_stranger_put_the_next_request_off_by_a_heartbeat_at_most(
+    newer: Follower,
+) -> None:
+    newer.heartbeat(6, epoch=NEW)
+    for _ in range(10):
+        newer.snapshot(8, epoch=OTHER)
+        asked = len(newer.asked)
+        newer.wait(1.0)
+        newer.heartbeat(6, epoch=NEW)
+        assert len(newer.asked) == asked + 1
+
+
 def test_an_answer_that_is_ahead_of_the_subscription_is_no_error(live: Follower) -> None:
     live.delta(9)
     live.snapshot(2, epoch=NEW)
