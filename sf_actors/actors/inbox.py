@@ -180,6 +180,8 @@ class SocketInbox:
         self._is_closed = False
         self._wakeup = Wakeup()
         self._sources: dict[Any, Pollable] = {}
+        #: turns of sources since all were asked for; never counted up for a single one
+        self._turns = 0
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` returns a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
@@ -211,21 +213,27 @@ class SocketInbox:
                 if self.has_work and self._is_works_turn:
                     self._is_works_turn = self._is_idle = False
                     return _STEP
+                busy = None
                 for source in self._sources.values():
                     if source.may_be_readable and not source.paused:
-                        return self._turn_of(source)
+                        if self._turns < len(self._sources):
+                            return self._turn_of(source)
+                        # it may be one that is never drained: the others are to be asked for again
+                        busy = source
+                        break
+                self._turns = 0
                 self._is_works_turn = self._is_works_turn or self.has_work
                 asked_at = monotonic()
                 is_endless = self.deadline is None and not self.has_work
                 timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
-                ready = zmq_poll(self._polled, timeout_ms)
+                ready = zmq_poll(self._polled, timeout_ms if busy is None else 0)
                 for item, _ in ready:
                     if item == self._wakeup.fd:
                         self._wakeup.clear()
                     else:
                         source = self._sources[item]
                         source.may_be_readable = True
-                        if len(ready) == 1:
+                        if len(ready) == 1 and busy is None:
                             # no message has come, and no other source: without another round
                             source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
                             return self._turn_of(source)
@@ -282,6 +290,7 @@ class SocketInbox:
         if len(self._sources) > 1:
             # move it to the end, so that a busy socket does not starve another
             self._sources[source.item] = self._sources.pop(source.item)
+            self._turns += 1
         return source.envelope
 
 

@@ -209,7 +209,9 @@ def test_a_plain_descriptor_comes_as_its_message_once_it_is_readable(inbox: Sock
         inbox.forget(awaited)
 
 
-def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
+def test_busy_sockets_do_not_starve_another_nor_one_that_comes_to_life_meanwhile(
+    inbox: SocketInbox,
+) -> None:
     context = zmq.Context()
     sources, ends = [], []
     for name in ("a", "b", "c"):
@@ -224,6 +226,10 @@ def test_a_busy_socket_does_not_starve_another(inbox: SocketInbox) -> None:
     came = [get_in_time(inbox) for _ in range(9)]  # none of them says that it is drained
 
     assert {came.count(source) for source in sources} == {3}
+    sources[0].drained()
+    assert sources[0] not in [get_in_time(inbox) for _ in range(9)]
+    ends[0].send(b"x")
+    assert sources[0] in [get_in_time(inbox) for _ in range(6)]
     for source in sources:
         inbox.forget(source)
     context.destroy(linger=0)
