@@ -38,14 +38,20 @@ def pairs(count: int) -> list[tuple[int, int]]:
 
 
 @cache
-def fields_with(kind: str) -> bytes:
-    """Return the packed fields `n` and a mapping of such keys: `decimals`, `uuids` or `pairs`."""
+def fields_with(kind: str, *, is_harmless: bool = False) -> bytes:
+    """Return the packed fields `n` and a mapping of such keys: `decimals`, `uuids` or `pairs`.
+
+    :param is_harmless: have as many and as large keys whose hashes differ
+    """
+    step = PRIME + is_harmless
     if kind == "decimals":
-        keys = {str(PRIME * n): 1 for n in range(1, SIZE // 23)}
+        keys = {str(step * n): 1 for n in range(1, SIZE // 23)}
         return packed({"n": 1, "prices": keys})
     if kind == "uuids":
-        ids = {str(UUID(int=PRIME * n)): 1 for n in range(1, SIZE // 39)}
+        ids = {str(UUID(int=step * n)): 1 for n in range(1, SIZE // 39)}
         return packed({"n": 1, "ids": ids})
     head, chosen = packed({"n": 1, "anything": 0})[:-1], pairs(SIZE // 15)
+    if is_harmless:
+        chosen = [(first, second ^ first) for first, second in chosen]
     flat = b"".join(packed(pair) + b"\x01" for pair in chosen)
     return head + b"\xdf" + len(chosen).to_bytes(4) + flat
