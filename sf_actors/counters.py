@@ -58,24 +58,35 @@ class Backlog:
     Each field is written by one thread, so none needs a lock.
     """
 
-    __slots__ = ("_cancelled", "brought", "finished")
+    __slots__ = ("_bytes_brought", "_bytes_finished", "_cancelled", "brought", "finished")
 
     def __init__(self) -> None:
         #: no call waits if the two are equal
         self.brought = 0
         self.finished = 0
         self._cancelled = 0
+        self._bytes_brought = self._bytes_finished = 0
 
     def __len__(self) -> int:
         return max(0, self.brought - self.finished - self._cancelled)
 
-    def bring(self) -> None:
-        """Count a call that begins to wait; runs in the actor's thread."""
-        self.brought += 1
+    @property
+    def size(self) -> int:
+        """Bytes of the messages whose calls wait."""
+        return self._bytes_brought - self._bytes_finished
 
-    def finish(self) -> None:
+    def bring(self, size: int) -> None:
+        """Count a call that begins to wait; runs in the actor's thread.
+
+        :param size: bytes of its message
+        """
+        self.brought += 1
+        self._bytes_brought += size
+
+    def finish(self, size: int) -> None:
         """Count a call that waits no longer; always called in the same thread."""
         self.finished += 1
+        self._bytes_finished += size
 
     def cancel(self) -> None:
         """Count a call that will never run; runs in the thread that stops the service."""

@@ -1,21 +1,28 @@
 """The calls that an actor brings: each runs at once in the actor's thread, or queues at the router.
 
 A call runs at once when no other runs and none waits, which saves the way to another thread and
-back. When too many queue, the socket that brings them is left unread until there is room.
+back. When too many queue, or their messages are large, the socket that brings them is left unread
+until there is room: packed messages take far less memory than what is made of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.counters import Backlog
 from sf_actors.user_code.handler_lock import Call
+from sf_actors.wire.memory import FREE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.socket_actor import SocketActor
+
+
+MAX_WAITING_BYTES: Final = FREE_BYTES
+"""Bytes of the messages whose calls may wait, if there are two at least: what these become takes
+no more memory than `FREE_MEMORY`."""
 
 
 class ResumeReading:
@@ -25,15 +32,17 @@ class ResumeReading:
 class Delivery(Call):
     """One message or update on its way through the handler."""
 
-    __slots__ = ("deliveries",)
+    __slots__ = ("deliveries", "size")
 
     def __init__(self, deliveries: Deliveries, label: str) -> None:
         super().__init__(deliveries.deliver, None, label=label, counters=deliveries.counters)
         self.deliveries = deliveries
+        #: bytes of the message
+        self.size = 0
 
     def settle(self) -> None:
         """Count it; runs in the router's thread."""
-        self.deliveries.finish()
+        self.deliveries.finish(self.size)
 
     def cancel(self) -> None:
         """Count what the stop left unhandled."""
@@ -50,7 +59,7 @@ class Deliveries:
 
     Everything but `finish` is for the thread of the actor.
 
-    :param source: what is read no further while `high_water_mark` calls wait
+    :param source: what is read no further while `high_water_mark` calls wait, or too many bytes
     :param is_ready: False: calls are kept until `begin`
     :ivar keeps_turn: the handler lock that one call had is kept for the next, until `let_go`
     """
@@ -79,21 +88,28 @@ class Deliveries:
         args: Any,
         workflow_id: object,
         pinned: Mapping[str, Any] | None = None,
+        *,
+        size: int = 0,
     ) -> None:
-        """Have a handler called, now or when its turn comes; HOT."""
+        """Have a handler called, now or when its turn comes; HOT.
+
+        :param size: bytes of the message
+        """
         call = self._delivery
+        call.size = size
         call.handler = handler
         call.args = args
         call.workflow_id = self._new_workflow_id() if workflow_id is None else workflow_id
         call.pinned = pinned
-        if self.run_or_queue(call):
+        if self.run_or_queue(call, size):
             call.args = call.pinned = None
         else:
             self._delivery = Delivery(self, call.label)
 
-    def run_or_queue(self, call: Call) -> bool:
+    def run_or_queue(self, call: Call, size: int) -> bool:
         """Run a call, if no other runs and none waits, else let it wait; HOT.
 
+        :param size: bytes of its message
         :returns: whether it ran
         """
         turn = self._handler_lock
@@ -110,17 +126,22 @@ class Deliveries:
                     self._has_handler_lock = False
                     turn.release()
             return True
-        self.queue(call)
+        self.queue(call, size)
         return False
 
-    def queue(self, call: Call) -> None:
-        """Let a call wait at the router."""
+    def queue(self, call: Call, size: int) -> None:
+        """Let a call wait at the router.
+
+        :param size: bytes of its message, which `finish` gets as well
+        """
         if self._early is not None:
             self._early.append(call)
         else:
             self._router.enqueue(call)
-        self.backlog.bring()
-        if len(self.backlog) >= self._max_queued:
+        backlog = self.backlog
+        backlog.bring(size)
+        waiting = len(backlog)
+        if waiting >= self._max_queued or (waiting > 1 and backlog.size > MAX_WAITING_BYTES):
             self._wait_for_room()
 
     def _are_waiting(self) -> bool:
@@ -139,9 +160,9 @@ class Deliveries:
         for call in early:
             self._router.enqueue(call)
 
-    def finish(self) -> None:
+    def finish(self, size: int) -> None:
         """Take that a call that waited is over; always runs in the same thread."""
-        self.backlog.finish()
+        self.backlog.finish(size)
         if self._waits_for_room:
             self._resume_if_there_is_room()
 
@@ -158,6 +179,8 @@ class Deliveries:
             self._resume_if_there_is_room()
 
     def _resume_if_there_is_room(self) -> None:
-        if len(self.backlog) <= self._max_queued // 2:
+        waiting = len(self.backlog)
+        has_room = waiting <= 1 or self.backlog.size <= MAX_WAITING_BYTES // 2
+        if waiting <= self._max_queued // 2 and has_room:
             self._waits_for_room = False
             self._actor.tell(ResumeReading())

@@ -114,7 +114,7 @@ class Replyer(SocketActor):
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought, or read on when there is room."""
         if isinstance(message, RequestCall):
-            self._deliveries.finish()
+            self._deliveries.finish(message.size)
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
@@ -222,7 +222,7 @@ class Replyer(SocketActor):
                 self.counters.drop("expired")
                 return
             expires_at = monotonic() + expires_in_s
-        request = RequestCall(self, args, address, workflow_id)
+        request = RequestCall(self, args, address, workflow_id, len(payload))
         request.expires_at = expires_at
         may_be_known = self.is_draining or envelope.request_id is not None
         if may_be_known and self._is_answered_elsewhere(request, envelope, payload):
@@ -231,8 +231,8 @@ class Replyer(SocketActor):
             request.workflow_id = self.run_context.new_workflow_id()
         self.counters.in_flight += 1
         if self._quick_calls < QUICK_CALLS:
-            self._deliveries.queue(request)
-        elif self._deliveries.run_or_queue(request):
+            self._deliveries.queue(request, request.size)
+        elif self._deliveries.run_or_queue(request, request.size):
             self._answer(request)
 
     def _note_peer(self, address: list[bytes]) -> None:

@@ -41,12 +41,13 @@ class RequestCall(Call):
     """One request on its way through the handler.
 
     :param address: the frames that lead back to who asked, up to the empty one
+    :param size: bytes of the request
     :ivar key: what a repetition of it is known by, where replies are kept
     :ivar packed: the request, if a repetition of it may come
     :ivar expires_at: when its caller waits no longer, in seconds of `time.monotonic`; None: never
     """
 
-    __slots__ = ("address", "expires_at", "frame", "is_moot", "key", "packed", "replyer")
+    __slots__ = ("address", "expires_at", "frame", "is_moot", "key", "packed", "replyer", "size")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class RequestCall(Call):
         args: dict[str, Any],
         address: list[bytes],
         workflow_id: object,
+        size: int,
     ) -> None:
         self.handler = replyer.serving
         self.args = args
@@ -63,6 +65,7 @@ class RequestCall(Call):
         self.pinned = None
         self.replyer = replyer
         self.address = address
+        self.size = size
         self.key: bytes | None = None
         self.frame = b""
         self.expires_at: float | None = None

@@ -133,7 +133,7 @@ class Subscriber(Reader):
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         if self.handler is not None:
-            self.deliveries.deliver(self.handler, args, envelope.workflow_id)
+            self.deliveries.deliver(self.handler, args, envelope.workflow_id, size=len(message))
 
     def _count_missed(self, epoch: int, number: int) -> None:
         if self._epoch is not None:

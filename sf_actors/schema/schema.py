@@ -208,6 +208,11 @@ class Schema:
         other._unknown = unknown  # noqa: SLF001 - of this class
         return other
 
+    @property
+    def has_many_values(self) -> bool:
+        """Whether fields may hold many values, which take far more memory than they have bytes."""
+        return self._prices is not None
+
     def memory_at_most(self, raw: bytes | memoryview | msgspec.Raw) -> int:
         """Return a bound of the memory that fields take when they are decoded, in bytes."""
         return at_most_of(raw, self._prices) if self._prices is not None else 0

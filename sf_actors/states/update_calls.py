@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 MAX_WAITING_BYTES: Final = 64 * 2**20
-"""Bytes of messages whose calls may wait."""
+"""Bytes that the calls which wait may hold."""
+
+HELD_PER_BYTE: Final = 40
+"""What fields of many values are taken to hold, for each byte of their message: lists of empty
+lists hold eighty, texts one."""
 
 #: How long the actor lets the router run before it reads on, in seconds. Two threads that run at
 #: the same time take the interpreter from each other with each message; short handlers are done
@@ -108,6 +112,8 @@ class UpdateCalls:
         self._handler_lock = actor.run_context.handler_lock
         self._router = actor.run_context.router
         self._most: int = actor.model.creation["high_water_mark"]
+        held_per_byte = HELD_PER_BYTE if actor.model.arguments.has_many_values else 1
+        self._most_bytes = MAX_WAITING_BYTES // held_per_byte
         self._lock = threading.Lock()
         self._waiting: deque[UpdateCall] = deque()
         self._bytes = 0
@@ -125,7 +131,7 @@ class UpdateCalls:
         with self._lock:
             self._bytes += call.size
             self._waiting.append(call)
-            if len(self._waiting) > self._most or self._bytes > MAX_WAITING_BYTES:
+            if len(self._waiting) > self._most or self._bytes > self._most_bytes:
                 self._conflate()
         self._handler_lock.enqueue()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sf_actors.actors.deliveries import Deliveries, ResumeReading
+from sf_actors.actors.deliveries import MAX_WAITING_BYTES, Deliveries, ResumeReading
 from sf_actors.counters import Counters
 from sf_actors.user_code.handler_lock import Call, HandlerLock
 
@@ -159,6 +159,26 @@ def test_reading_pauses_while_too_many_wait_and_goes_on_when_half_of_them_are_ov
     deliveries.resume()
 
     assert actor.changes == ["pause", "resume"]
+
+
+def test_reading_pauses_while_two_large_messages_wait_and_goes_on_when_one_is_over(
+    actor: FakeActor,
+) -> None:
+    deliveries = deliveries_of(actor)
+    turn = actor.run_context.handler_lock
+    assert turn.try_acquire()
+    deliveries.deliver(actor.handler, 1, "w", size=2 * MAX_WAITING_BYTES)
+    assert actor.changes == []
+    deliveries.deliver(actor.handler, 2, "w", size=1)
+    assert actor.changes == ["pause"]
+    assert actor.told == []
+    turn.release()
+    actor.router.run_next()
+    (message,) = actor.told
+    assert isinstance(message, ResumeReading)
+    actor.router.run_next()
+
+    assert deliveries.backlog.size == 0
 
 
 def test_nothing_is_read_on_when_the_actor_drains(actor: FakeActor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import closing
 from itertools import pairwise
 from threading import Event
@@ -12,7 +13,7 @@ import pytest
 import zmq
 
 from tests.security.victim import Victim, message
-from tests.support.bare_sockets import Socket, ask, bare, packed
+from tests.support.bare_sockets import Socket, ask, bare, packed, unpacked
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ SNAPSHOTS_HELD = 8
 #: Requests for it that come at once, and those that come one after the other.
 REQUESTS = 450
 ROUNDS = 50
+
+#: Bytes of messages that wait for a handler, and how many there are.
+WAITING_SIZE = 190_000
+WAITING = 60
 
 EMPTY_LIST, EMPTY_DICT, NUMBER, NEGATIVE = b"\x90", b"\x80", b"\x01", b"\xf0"
 
@@ -123,6 +128,37 @@ def test_a_reply_that_is_a_flood_takes_little_memory(victim: Victim) -> None:
     victim.process.wait_for_line("the call failed")
 
     assert victim.highest_mb() - before_mb < GROWTH_MB
+
+
+def test_what_waits_for_a_handler_takes_little_memory_however_many_messages_it_is(
+    victim: Victim,
+) -> None:
+    things = b"\xdd" + WAITING_SIZE.to_bytes(4) + EMPTY_LIST * WAITING_SIZE
+    request = message(args=args_with("things", things))
+    victim.forget_highest()
+    before_mb = victim.highest_mb()
+    with bare(zmq.DEALER, connect=victim.endpoint("open.replyer")) as asking:
+        asking.send_multipart([b"", packed({"args": {"n": -1}})])
+        for _ in range(WAITING):
+            asking.send_multipart([b"", request])
+        wait_for_the_peak(victim)
+        victim.process.interrupt(signal.SIGUSR1)
+        asking.rcvtimeo = 60_000
+        for _ in range(1 + WAITING):
+            assert "return_args" in unpacked(asking.recv_multipart()[-1])
+    grown_mb = victim.highest_mb() - before_mb
+
+    # each message by itself is as small as to take so much for each of its bytes
+    assert grown_mb < 2 * WAITING * WAITING_SIZE / 2**20 + 48
+
+
+def wait_for_the_peak(victim: Victim) -> None:
+    """Wait until the memory of the process has not grown for a while."""
+    pause, highest_mb, grew_at = Event(), 0.0, monotonic()
+    while monotonic() < grew_at + 1.0:
+        pause.wait(0.05)
+        if victim.highest_mb() > highest_mb:
+            highest_mb, grew_at = victim.highest_mb(), monotonic()
 
 
 def test_an_answer_of_very_many_deltas_takes_little_memory_and_is_asked_for_ever_more_slowly(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCRIPT = '''
 import json
+import signal
 import sys
 import threading
 import time
@@ -41,7 +42,14 @@ N = {"required_arguments": {"n": int}}
 QUICK = {"heartbeat_s": 0.2, "stale_after_s": 20.0}
 
 
+released = threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: released.set())
+
+
 def echo(args):
+    """Answer with what comes; a -1 once the signal SIGUSR1 has come."""
+    if args["n"] == -1:
+        released.wait(60)
     return {"n": args["n"]}
 
 

@@ -114,6 +114,32 @@ def test_a_call_for_many_deltas_has_the_keys_that_are_gone_no_more() -> None:
     assert args == {"prices": {"b": 2, "c": 3, "d": 4}}
 
 
+@pytest.mark.parametrize(("fields", "conflated"), [({"n": str}, 0), ({"n": list}, 2)])
+def test_calls_that_may_hold_too_much_become_one_long_before_those_that_cannot(
+    fields: Any, conflated: int
+) -> None:
+    handler = Held()
+    shown: list[Any] = []
+    module = module_of(
+        "slow",
+        state_models={"in": {"book": model("full_update_in", fields, on_update=handler)}},
+        init_function=lambda to_send, states, config: shown.append(states),
+    )
+    large: Any = [[]] * 600_000 if fields["n"] is list else "x" * 600_000
+    with leading(model("full_update_out", fields)) as leader:
+        addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
+        with running(module, addresses=addresses, console_loglevel=None):
+            leader.send(n=large[:1])
+            assert handler.entered.wait(PATIENCE_S)
+            for number in range(1, 4):
+                leader.send(n=large[number:])
+                until(lambda number=number: shown[0].status("book").number == number)
+            assert shown[0].status("book").conflated == conflated
+            handler.goes_on.set()
+            calls = [handler.calls.get(timeout=PATIENCE_S) for _ in range(4 - conflated)]
+    assert [update.number for _, _, update in calls] == [0, *range(1 + conflated, 4)]
+
+
 def test_updates_of_a_stop_that_wait_become_one_call() -> None:
     handler = Held()
     shown: list[Any] = []
