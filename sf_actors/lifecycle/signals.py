@@ -59,8 +59,12 @@ class SignalHandlers:
         self._first: SimpleQueue[tuple[int, FrameType | None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._has_looked = LightEvent()
-        #: signals that count already, though our handler is still to be called
-        self._counted: set[int] = set()
+        #: a claim of each signal that may be missed: who acquires it first has it count, the thread
+        #: that waits or our handler, should it be called after all
+        self._claims: dict[int, threading.Lock] = {}
+        #: how often our handler was called for each signal, and how many of these calls count
+        self._calls: dict[int, int] = dict.fromkeys(SIGNALS, 0)
+        self._seen: dict[int, int] = dict.fromkeys(SIGNALS, 0)
 
     def __enter__(self) -> Self:
         if self._is_active:
@@ -118,9 +122,10 @@ class SignalHandlers:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._frame = frame
-        if signum in self._counted:
-            self._counted.discard(signum)
-        elif self._is_active:
+        # in this order: whoever has made a claim sees the call, or loses the claim
+        self._calls[signum] += 1
+        claim = self._claims.pop(signum, None)
+        if self._is_active and (claim is None or claim.acquire(blocking=False)):
             os.write(self._write_fd, bytes((_HANDLED | signum,)))
 
     def _watch(self) -> None:
@@ -130,6 +135,7 @@ class SignalHandlers:
                 signum = number & ~_HANDLED
                 if signum not in SIGNALS or not (number & _HANDLED or self._is_missed(signum)):
                     continue
+                self._seen[signum] += 1
                 if not is_first:
                     # at once: whatever kept the graceful stop may keep an orderly exit as well
                     os._exit(128 + signum)
@@ -140,13 +146,15 @@ class SignalHandlers:
         """Return whether the main thread is stuck, so that our handler is not called."""
         if signal.getsignal(signum) != self._handle:
             return False
+        claim = self._claims[signum] = threading.Lock()
         self._has_looked.clear()
         self.nudge()
-        if self._has_looked.wait(LOOKING_S):
+        was_called = self._calls[signum] > self._seen[signum]
+        if was_called or self._has_looked.wait(LOOKING_S):
             # it has called the handler, ours or that of user code
+            self._claims.pop(signum, None)
             return False
-        self._counted.add(signum)
-        return True
+        return claim.acquire(blocking=False)
 
     def _act_on_first(self) -> None:
         first = self._first.get()
