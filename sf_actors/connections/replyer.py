@@ -139,8 +139,14 @@ class Replyer(SocketActor):
             self.inbox.resume(self._deliveries.source)
 
     def on_last_look(self, arrive: Callable[[], None]) -> None:
-        """Go on answering until the socket has not been used for a while."""
+        """Go on answering until the socket has not been used for a while, if there is a peer.
+
+        With ROUTER_MANDATORY a ROUTER is ready to send only if there is one that takes replies.
+        """
         self._on_quiet = arrive
+        events = int(self._socket.getsockopt(zmq.EVENTS))
+        if not events & (zmq.POLLIN | zmq.POLLOUT):
+            self._used_at -= QUIET_S
         self.on_tick()
 
     def on_tick(self) -> None:
