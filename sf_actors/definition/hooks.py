@@ -14,12 +14,15 @@ from sf_actors.definition.signature import (
     SETUP_MODELS,
     SIGNAL,
     bind,
+    takes_stopping,
 )
 from sf_actors.errors import DefinitionError
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sf_actors.sync.stopping import Stopping
 
 HOOKS = {
     "setup_config": SETUP,
@@ -42,12 +45,15 @@ class Hooks:
 
     :param names: the names defined in the file
     :param where: the file, for messages
+    :param stopping: what functions get that ask for it
+    :ivar take_stopping: whether one asks for it
     :raises DefinitionError: a hook is not a function or has a wrong signature, or both spellings of
         one hook are there
     """
 
-    def __init__(self, names: Mapping[str, object], *, where: str) -> None:
+    def __init__(self, names: Mapping[str, object], *, where: str, stopping: Stopping) -> None:
         self._where = where
+        self.take_stopping = False
         self._bound: dict[str, Callable[..., Any]] = {}
         for name, role in HOOKS.items():
             function = names.get(name)
@@ -56,7 +62,8 @@ class Hooks:
             place = f"{where}: {name}"
             if not callable(function):
                 raise DefinitionError(f"{place}: expected a function, got {shown(function)}")
-            self._bound[name] = bind(function, role, where=place)
+            self._bound[name] = bind(function, role, where=place, stopping=stopping)
+            self.take_stopping = self.take_stopping or takes_stopping(function, role)
         if {"setup_config", "setup_configs"} <= self._bound.keys():
             raise DefinitionError(
                 f"{where}: expected one of 'setup_config' and 'setup_configs', got both"

@@ -24,9 +24,17 @@ from sf_actors.definition.environment import expanded
 from sf_actors.definition.hooks import Hooks
 from sf_actors.definition.models import build_models
 from sf_actors.definition.names import require_names
-from sf_actors.definition.signature import HANDLER, STATUS, bind, bind_in_state
+from sf_actors.definition.signature import (
+    HANDLER,
+    STATUS,
+    bind,
+    bind_in_state,
+    takes_stopping,
+)
 from sf_actors.definition.source import ExecutedFile
 from sf_actors.errors import DefinitionError
+from sf_actors.sync.event import LightEvent
+from sf_actors.sync.stopping import Stopping
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
@@ -51,6 +59,8 @@ class Definition:
     :param status_handlers: by model key; they take (status, to_send, states, config)
     :param init: takes (to_send, states, config), as does `main`, which is None in service mode
     :param sigint: takes (signum, frame, to_send, states, config), as does `sigterm`
+    :param stop_begun: to be set when the stop begins; what functions get as `stopping` tells it
+    :param takes_stopping: one of the functions has `stopping`, so that `main` may send for longer
     """
 
     name: str
@@ -64,6 +74,8 @@ class Definition:
     main: Callable[..., Any] | None
     sigint: Callable[..., Any] | None
     sigterm: Callable[..., Any] | None
+    stop_begun: LightEvent
+    takes_stopping: bool
 
 
 def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
@@ -118,7 +130,9 @@ class ServiceFile:
         self._executed = executed
         self._names = vars(module)
         require_names(module, where=where)
-        self._hooks = Hooks(self._names, where=where)
+        self._stop_begun = LightEvent()
+        self._stopping = Stopping(self._stop_begun)
+        self._hooks = Hooks(self._names, where=where, stopping=self._stopping)
         self._config_model = ConfigModel(
             self._names.get("config_model"), where=f"{where}: config_model"
         )
@@ -168,13 +182,24 @@ class ServiceFile:
         if main_mode and not allow_inbound:
             self._refuse_inbound(models)
         handlers = {
-            model.key: _bound(model, model.handler) for model in models if model.handler is not None
+            model.key: self._bound(model, model.handler)
+            for model in models
+            if model.handler is not None
         }
         status_handlers = {
-            model.key: bind(model.on_status, STATUS, where=f"{model.where}: 'on_status'")
+            model.key: bind(
+                model.on_status,
+                STATUS,
+                where=f"{model.where}: 'on_status'",
+                stopping=self._stopping,
+            )
             for model in models
             if model.on_status is not None
         }
+        functions = [
+            *((model.handler, HANDLER) for model in models),
+            *((model.on_status, STATUS) for model in models),
+        ]
         where = "addresses" if answered is None else self._hooks.place("setup_addresses")
         given = addresses if answered is None else answered
         resolved = resolve(given, models, where=where)
@@ -190,7 +215,16 @@ class ServiceFile:
             main=main if main_mode else None,
             sigint=self._hooks.get("sigint_handler"),
             sigterm=self._hooks.get("sigterm_handler"),
+            stop_begun=self._stop_begun,
+            takes_stopping=self._hooks.take_stopping
+            or any(takes_stopping(function, role) for function, role in functions if function),
         )
+
+    def _bound(self, model: Model, handler: Callable[..., Any]) -> Callable[..., Any]:
+        where = f"{model.where}: the handler"
+        if model.kind == "states":
+            return bind_in_state(handler, where=where, stopping=self._stopping)
+        return bind(handler, HANDLER, where=where, stopping=self._stopping)
 
     def _allows_inbound(self) -> bool:
         allowed = self._names.get("allow_inbound", False)
@@ -252,10 +286,3 @@ def _name_of(module: ModuleType) -> str:
 def _file_name(module: ModuleType) -> str:
     file = getattr(module, "__file__", None)
     return Path(file).name if isinstance(file, str) else module.__name__
-
-
-def _bound(model: Model, handler: Callable[..., Any]) -> Callable[..., Any]:
-    where = f"{model.where}: the handler"
-    if model.kind == "states":
-        return bind_in_state(handler, where=where)
-    return bind(handler, HANDLER, where=where)

@@ -8,6 +8,9 @@ The rules, in the order in which they are tried:
 3. A function that uses none of the names gets all of them by position, if it takes all of them.
 
 ``*args`` takes by position what no parameter took by name, ``**kwargs`` takes it by name.
+
+`stopping` is offered besides, by that very name alone, to whatever gets `to_send`; `update` to the
+handlers of in-states.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from sf_actors.sync.stopping import Stopping
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
@@ -45,6 +50,8 @@ class Role:
 HANDLER = Role(("args", "to_send", "states", "config"))
 #: What the handler of an in-state may have besides, by its name alone.
 UPDATE = "update"
+#: What every function that gets `to_send` may have besides, by its name alone.
+STOPPING = "stopping"
 STATUS = Role(("status", "to_send", "states", "config"), shorter=(("status",),))
 INIT = Role(("to_send", "states", "config"))
 MAIN = Role(("to_send", "states", "config"), shorter=(("to_send", "config"),))
@@ -70,28 +77,47 @@ class WithUpdate:
         return self.function(*values)
 
 
-def bind_in_state(function: Callable[..., Any], *, where: str) -> Callable[..., Any]:
+def bind_in_state(
+    function: Callable[..., Any], *, where: str, stopping: Stopping | None = None
+) -> Callable[..., Any]:
     """Return what `bind` does of a handler; a `WithUpdate` if it has a parameter of that name.
 
     :raises DefinitionError: as `bind`
     """
     if not takes(function, UPDATE):
-        return bind(function, HANDLER, where=where)
+        return bind(function, HANDLER, where=where, stopping=stopping)
     role = Role((*HANDLER.offered, UPDATE))
-    bound = bind(function, role, where=where)
+    bound = bind(function, role, where=where, stopping=stopping)
     return WithUpdate(bound)
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a function has a parameter of that very name."""
+    """Return whether a function has a parameter of that very name, which no partial has bound."""
     try:
         parameter = inspect.signature(function, follow_wrapped=False).parameters.get(name)
     except (ValueError, TypeError):
         return False
-    return parameter is not None and parameter.kind not in _VARIADIC
+    if parameter is None or parameter.kind in {*_VARIADIC, Parameter.POSITIONAL_ONLY}:
+        return False
+    while isinstance(function, functools.partial):
+        if name in function.keywords:
+            return False
+        function = function.func
+    return True
 
 
-def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..., Any]:
+def takes_stopping(function: Callable[..., Any], role: Role) -> bool:
+    """Return whether a function asks for `stopping` in a role that offers it."""
+    return "to_send" in role.offered and takes(function, STOPPING)
+
+
+def bind(
+    function: Callable[..., Any],
+    role: Role,
+    *,
+    where: str,
+    stopping: Stopping | None = None,
+) -> Callable[..., Any]:
     """Return a callable that takes all that the role offers, by position and in its order.
 
     The function itself is returned where it is that already.
@@ -99,10 +125,13 @@ def bind(function: Callable[..., Any], role: Role, *, where: str) -> Callable[..
     :param function: a function, bound method, partial, class or other callable of the user; one
         that does not tell its signature, such as some builtins, gets everything by position
     :param where: what the function is for, such as ``"svc.py: main"``
+    :param stopping: what a parameter of that name gets, in a role that offers `to_send`
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
         coroutine or generator function
     """
     refuse_suspending(function, where=where)
+    if stopping is not None and takes_stopping(function, role):
+        function = functools.partial(function, **{STOPPING: stopping})
     if UPDATE not in role.offered and takes(function, UPDATE):
         raise DefinitionError(
             f"{where}: expected no parameter 'update', which only handlers of in-states are "

@@ -219,6 +219,7 @@ class Run:
         state = self.state
         sigint, sigterm = state.definition.sigint, state.definition.sigterm
         hook = sigint if signum == signal.SIGINT else sigterm
+        self._stopping.begin()
         try:
             if hook is not None and state.was_ready:
                 with state.run_context.scope.entered():

@@ -69,8 +69,6 @@ class RunState:
     was_ready: bool = False
     started_at: float = field(default_factory=monotonic)
     ended_at: float | None = None
-    #: set when the stop has begun
-    stop_begun: LightEvent = field(default_factory=LightEvent)
     #: set when nothing more is being opened
     has_opened: LightEvent = field(default_factory=LightEvent)
     main_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
@@ -102,6 +100,11 @@ class RunState:
             if self.failure is None and self.phase is not RunPhase.STOPPED:
                 self.failure = error
 
+    @property
+    def stop_begun(self) -> LightEvent:
+        """Set when the stop has begun."""
+        return self.definition.stop_begun
+
     def set_ready(self) -> None:
         """Let the phase be READY, unless the stop has begun; with the lock held.
 
@@ -119,7 +122,8 @@ class RunState:
     def begin_stop(self) -> None:
         """Let user code that is to end send no more; nothing becomes READY from now on."""
         with self.lock:
-            self.main_permit.is_withdrawn = True
+            # who asks for `stopping` looks after itself for a while
+            self.main_permit.is_withdrawn = not self.definition.takes_stopping
             if not self.was_ready:
                 # nothing was read that may have to be answered: only init_function could send
                 self.permit.is_withdrawn = True

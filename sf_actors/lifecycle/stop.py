@@ -1,6 +1,7 @@
 """The end of a run, within its deadline whatever user code does.
 
-1. `main` may send no more, nor `init_function`; the actors read nothing new.
+1. `main` may send no more, nor `init_function`; the actors read nothing new. Where a function has
+   `stopping`, `main` may send until half the deadline.
 2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
 3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
    outbound call gives up.
@@ -138,6 +139,7 @@ class Stop:
 
     def _interrupt(self) -> None:
         """Raise `ServiceStopped` in user code, and in what waits for a reply."""
+        self._state.main_permit.is_withdrawn = True
         self._state.run_context.closing.set()
         self._state.run_context.handler_lock.user_code.interrupt()
         if not self._state.main_ended.is_set():
