@@ -23,7 +23,8 @@ from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log import LogScope
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
-from sf_actors.sync.seconds import EXPECTED, is_seconds
+from sf_actors.sync.forks import FORKS, of_parent
+from sf_actors.sync.seconds import seconds
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
@@ -94,14 +95,14 @@ class Service:
             file_level=file_loglevel,
             backup_count=backup_count,
         )
-        self._least_pause_s = _seconds("service_loop_min_wait_time_s", service_loop_min_wait_time_s)
-        self._stop_timeout_s = _seconds("stop_timeout_s", stop_timeout_s)
+        self._least_pause_s = seconds("service_loop_min_wait_time_s", service_loop_min_wait_time_s)
+        self._stop_timeout_s = seconds("stop_timeout_s", stop_timeout_s)
         self._log_path = log_path
         self._name = name
         self._allow_inbound = allow_inbound
         self._keys = keys
         self._error_details = checked_details(error_details)
-        self._pid = os.getpid()
+        self._forks = FORKS.count
         self._lock = threading.RLock()
         self._run: Run | None = None
         self._loading: Loading | None = None
@@ -150,7 +151,7 @@ class Service:
 
         Called by the service's own user code it returns at once, and the stop goes on behind it.
         """
-        if os.getpid() != self._pid:
+        if self._is_of_parent:
             return
         with self._lock:
             self._is_stop_asked = True
@@ -173,12 +174,12 @@ class Service:
         """Wait until the service has ended.
 
         :param timeout: in seconds; None waits for ever
-        :returns: False if the service still runs after `timeout`
+        :returns: False if the service still runs after `timeout`; True in the child of a fork
         """
         # more than TIMEOUT_MAX, such as infinity, would be an OverflowError
         longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-        has_ended = self._ended.wait(longest)
-        if has_ended and self._run is not None:
+        has_ended = self._is_of_parent or self._ended.wait(longest)
+        if has_ended and self._run is not None and not self._is_of_parent:
             self._run.join()
         return has_ended
 
@@ -191,6 +192,7 @@ class Service:
         :raises AddressError: an address is wrong
         :raises ServiceStopped: the service does not run
         """
+        self._require_ours("connect")
         if self._run is None:
             raise ServiceStopped(f"{self!r} does not run")
         self._run.connect(kind, side, name, addresses)
@@ -213,7 +215,7 @@ class Service:
     @property
     def is_running(self) -> bool:
         """True from the start of a run to its end."""
-        return os.getpid() == self._pid and not self._ended.is_set()
+        return not self._is_of_parent and not self._ended.is_set()
 
     @property
     def failure(self) -> BaseException | None:
@@ -245,7 +247,11 @@ class Service:
         return self._begun("states").state.run_context.states
 
     def stats(self) -> dict[str, Any]:
-        """Return the numbers of the current or last run, ready for JSON."""
+        """Return the numbers of the current or last run, ready for JSON.
+
+        :raises UsageError: in the child of a fork
+        """
+        self._require_ours("stats")
         if self._run is not None:
             return stats_of(self._run.state)
         return stats_before(self._name or default_name(self._source))
@@ -256,11 +262,19 @@ class Service:
 
     # within
 
+    @property
+    def _is_of_parent(self) -> bool:
+        return FORKS.count != self._forks
+
     def _begun(self, what: str) -> Run:
-        run = self._run
-        if run is None or os.getpid() != self._pid:
-            raise UsageError(f"{what}: {self!r} has not run in this process; start it first")
-        return run
+        self._require_ours(what)
+        if self._run is None:
+            raise UsageError(f"{what}: {self!r} has not run yet; start it first")
+        return self._run
+
+    def _require_ours(self, what: str) -> None:
+        if self._is_of_parent:
+            raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
         with SignalHandlers(self._stop_by_signal) as self._signals:
@@ -299,11 +313,7 @@ class Service:
         return run
 
     def _begin(self) -> Loading:
-        if os.getpid() != self._pid:
-            raise UsageError(
-                "this Service was made before a fork: its sockets and threads are the parent's; "
-                "make it in the child"
-            )
+        self._require_ours("run_service")
         with self._lock:
             if self.is_running:
                 raise ServiceRunning(f"{self!r} runs already; stop it first, or make another")
@@ -386,9 +396,3 @@ class Service:
         if run is not None and run.state.phase in (RunPhase.STARTING, RunPhase.READY):
             run.stop_by_signal(signum, frame)
         self.stop_service()
-
-
-def _seconds(name: str, value: object) -> float:
-    if not is_seconds(value):
-        raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
-    return float(value)

@@ -6,6 +6,8 @@ import math
 import threading
 from typing import Final, TypeGuard
 
+from sf_actors.errors import UsageError
+
 #: The longest time that a thread can wait, in seconds.
 LONGEST_S: Final = threading.TIMEOUT_MAX
 
@@ -17,3 +19,13 @@ def is_seconds(value: object) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return math.isfinite(value) and 0 <= value <= LONGEST_S
+
+
+def seconds(name: str, value: object) -> float:
+    """Return an argument of `Service` as seconds.
+
+    :raises UsageError: it is none
+    """
+    if not is_seconds(value):
+        raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
+    return float(value)

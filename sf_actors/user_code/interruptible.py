@@ -6,6 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.sync.forks import FORKS
+from sf_actors.user_code.forked_child import end_child
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class UserCode:
     """
 
     __slots__ = (
+        "_forks",
         "_interrupt_guard",
         "_is_left_behind",
         "_lock",
@@ -45,11 +48,14 @@ class UserCode:
         self._was_interrupted = False
         self._is_left_behind = False
         self._lock = threading.Lock()
+        self._forks = FORKS.count
 
     def run(
         self, label: str, function: Callable[..., Any], args: tuple[Any, ...] = ()
     ) -> tuple[Any, BaseException | None]:
         """Call a user's function; HOT.
+
+        Does not return in the child of a fork that the function makes: the child ends with it.
 
         :returns: its result and None, or None and whatever it raised
         :raises LeftBehind: `leave_behind` was called meanwhile
@@ -62,6 +68,8 @@ class UserCode:
             result = function(*args)
         except BaseException as raised:  # noqa: BLE001 - user code may raise anything
             error = raised
+        if FORKS.count != self._forks:
+            end_child(error)
         while True:
             try:
                 self.label = None

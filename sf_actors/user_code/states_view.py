@@ -10,6 +10,7 @@ from sf_actors.errors import InvalidArguments, ServiceStopped, UsageError
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View
 from sf_actors.sync.event import LightEvent
+from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 class Changes:
     """Wakes the threads that wait for a state; any thread."""
 
-    __slots__ = ("_is_over", "_waiting")
+    __slots__ = ("_is_over", "_waiting", "forks")
 
     def __init__(self) -> None:
         self._is_over = False
+        #: to tell the child of a fork by
+        self.forks = FORKS.count
         self._waiting: list[LightEvent] = []
 
     def notify(self) -> None:
@@ -109,14 +112,19 @@ class States(Mapping[str, Mapping[str, Any]]):
         self._changes = Changes() if changes is None else changes
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
-        """Return the current value of a state, `{}` before the first."""
+        """Return the current value of a state, `{}` before the first.
+
+        :raises UsageError: in the child of a fork, as by all else here
+        """
         return View(self._slot(name).value)
 
     def __iter__(self) -> Iterator[str]:
+        self._require_ours()
         yield from self._cells
         yield from (name for name in self._out if name not in self._cells)
 
     def __len__(self) -> int:
+        self._require_ours()
         return len(self._cells.keys() | self._out.keys())
 
     def __repr__(self) -> str:
@@ -160,6 +168,7 @@ class States(Mapping[str, Mapping[str, Any]]):
                 f"states.wait: expected the name of one state with number={number}, "
                 f"got {len(names)} names"
             )
+        self._require_ours()
         slots = [self._known(name) for name in names] if names else list(self._cells.values())
 
         def is_so() -> bool:
@@ -186,9 +195,15 @@ class States(Mapping[str, Mapping[str, Any]]):
         """
         if not self._cells and not self._out:
             return self
-        return PinnedStates(self._cells, self._out, instead or {})
+        return PinnedStates(self._cells, self._out, instead or {}, self._changes)
+
+    def _require_ours(self) -> None:
+        if self._changes.forks != FORKS.count:
+            raise of_parent("states")
 
     def _slot(self, name: str) -> Slot:
+        if self._changes.forks != FORKS.count:
+            raise of_parent("states")
         cell = self._cells.get(name)
         return self._out[name] if cell is None else cell
 
@@ -205,13 +220,19 @@ class PinnedStates(States):
     __slots__ = ("_values",)
 
     def __init__(
-        self, cells: dict[str, StateSlot], out: dict[str, Slot], instead: Mapping[str, Any]
+        self,
+        cells: dict[str, StateSlot],
+        out: dict[str, Slot],
+        instead: Mapping[str, Any],
+        changes: Changes,
     ) -> None:
-        super().__init__(cells, out)
+        super().__init__(cells, out, changes)
         self._values = {name: instead.get(name, cell.value) for name, cell in cells.items()}
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return the value that an in-state had at that moment, or of an out-state now."""
+        if self._changes.forks != FORKS.count:
+            raise of_parent("states")
         value = self._values.get(name)
         return super().__getitem__(name) if value is None else View(value)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakSet
 
 from sf_actors.counters import summary
 from sf_actors.errors import InvalidArguments, ServiceStopped, SfActorsError
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -34,12 +37,31 @@ class Outbound(Protocol):
 
 
 class SendPermit:
-    """Whether one kind of user code may still send."""
+    """Whether one kind of user code may still send; the child of a fork may not."""
 
-    __slots__ = ("is_withdrawn",)
+    __slots__ = ("__weakref__", "_forks", "is_withdrawn")
 
     def __init__(self) -> None:
         self.is_withdrawn = False
+        self._forks = FORKS.count
+        _permits.add(self)
+
+    def refusal(self, name: str) -> SfActorsError:
+        """Return the error of who sends although it is withdrawn."""
+        if FORKS.count != self._forks:
+            return of_parent("to_send")
+        return ServiceStopped(f"{name} stops: nothing more is sent")
+
+
+_permits: Final[WeakSet[SendPermit]] = WeakSet()
+
+
+def _withdraw_in_child() -> None:
+    for permit in _permits:
+        permit.is_withdrawn = True
+
+
+os.register_at_fork(after_in_child=_withdraw_in_child)
 
 
 class ToSend:
@@ -96,9 +118,10 @@ class ToSend:
         :raises RequestTimeout: no reply within the deadline
         :raises RemoteError: the other side answered with an error
         :raises ServiceStopped: the service stops
+        :raises UsageError: in the child of a fork
         """
         if self._permit.is_withdrawn:
-            raise ServiceStopped(f"{self._name} stops: nothing more is sent")
+            raise self._permit.refusal(self._name)
         interrupt_guard, here = self._interrupt_guard, get_ident()
         try:
             interrupt_guard.guarded_threads.add(here)
