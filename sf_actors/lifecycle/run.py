@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.requester import Requester
-from sf_actors.counters import summary
+from sf_actors.counters import summary, text_of
 from sf_actors.definition.addresses import resolve
-from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
+from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.assembly import Assembly
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.run_state import RunPhase, RunState
@@ -205,8 +205,13 @@ class Run:
             return
         if isinstance(error, SystemExit):
             self.fail(self.state.exit_outside_main(call.label, error))
-        left_out = self._handler_errors.admit(call.label, monotonic())
-        if left_out is not None:
+        is_refusal = isinstance(error, Refused)
+        left_out = self._handler_errors.admit((call.label, is_refusal), monotonic())
+        if left_out is not None and is_refusal:
+            self.state.run_context.log.info(
+                "handler refused", handler=call.label, reason=text_of(error), left_out=left_out
+            )
+        elif left_out is not None:
             self.state.run_context.log.error(
                 "handler failed",
                 handler=call.label,

@@ -11,6 +11,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sf_actors.counters import Counters
+from sf_actors.errors import Refused
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.call_contexts import CallContexts
@@ -160,6 +161,10 @@ class HandlerLock:
         if error is None:
             self.handled += 1
             counters.handled += 1
+        elif isinstance(error, Refused) and call.reports:
+            self.handled += 1
+            counters.refused += 1
+            self._on_error(call, error)
         else:
             self.failed += 1
             counters.fail(error)
