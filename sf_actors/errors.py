@@ -34,7 +34,12 @@ from typing import ClassVar
 
 
 class SfActorsError(Exception):
-    """The base of all errors that the package raises on purpose."""
+    """The base of all errors that the package raises on purpose.
+
+    `workflow_id` is that of the `to_send` which raised it, else None.
+    """
+
+    workflow_id: object = None
 
 
 class UserError(SfActorsError):

@@ -161,7 +161,8 @@ class Run:
                 offered = (to_send, run_context.states, state.definition.config)
                 _, error = context.run(state.main_code.run, "main", main, offered)
             if error is not None and _is_failure(error):
-                context.run(run_context.log.error, "main failed", exc_info=trimmed(error))
+                if not isinstance(error, SystemExit):
+                    context.run(run_context.log.error, "main failed", exc_info=trimmed(error))
                 state.blame(error)
             state.main_ended.set()
             self.stop()
