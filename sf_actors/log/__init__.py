@@ -11,7 +11,8 @@ rendering.py   a line as JSON, and as text for a terminal
 tracebacks.py  an exception as text
 throttle.py    limits how often the same thing is logged
 console.py     standard error
-file.py        a file, rotated hourly
+file.py        a file, which services of one process share
+hourly_file.py the same, locked and rotated hourly
 trusted.py     paths that other users of the machine have no influence on
 level.py       levels and their names
 =============  ==================================================================
