@@ -16,6 +16,7 @@ from sf_actors.errors import (
     KeysError,
     MessageTooLarge,
     ModelError,
+    Refused,
     RemoteError,
     RequestTimeout,
     ServiceFailed,
@@ -27,7 +28,7 @@ from sf_actors.errors import (
     UsageError,
     UserError,
 )
-from sf_actors.log import get_logger
+from sf_actors.log import get_logger, log_standard_library
 from sf_actors.public_types import Send, States, Stopping, Update
 from sf_actors.replication.status import Phase, Status
 from sf_actors.service import Service
@@ -43,6 +44,7 @@ __all__ = [
     "MessageTooLarge",
     "ModelError",
     "Phase",
+    "Refused",
     "RemoteError",
     "RequestTimeout",
     "Send",
@@ -61,4 +63,5 @@ __all__ = [
     "UserError",
     "counterpart",
     "get_logger",
+    "log_standard_library",
 ]

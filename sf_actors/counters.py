@@ -113,6 +113,7 @@ class Counters:
         "peers",
         "queued",
         "received",
+        "refused",
         "restarts",
         "retries",
         "sent",
@@ -128,6 +129,8 @@ class Counters:
         self.sent = 0
         self.handled = 0
         self.failed = 0
+        #: calls whose handler raised `Refused`; neither handled nor failed
+        self.refused = 0
         self.dropped: dict[str, int] = {}
         self.missed = 0
         #: of a connecting subscriber: 1 while its publisher answers, else 0; None if unknown
@@ -185,8 +188,13 @@ class Counters:
 
 def summary(error: BaseException) -> str:
     """Return the type and the whole text of an error; never raises."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
-        text = "(its text cannot be made)"
+    text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """Return the whole text of an error; never raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
+        return "(its text cannot be made)"

@@ -16,6 +16,7 @@
     │   └── MessageTooLarge       … or are larger than max_message_bytes
     ├── RequestTimeout            no reply within the deadline
     ├── RemoteError               the other side answered with an error
+    ├── Refused                   a handler raises it: its caller is told its text
     ├── ServiceStopped            the service stops, or has stopped
     ├── ServiceRunning            `run_…` was called while the Service runs
     ├── ServiceFailed             the service ended by a fault of its own
@@ -33,7 +34,12 @@ from typing import ClassVar
 
 
 class SfActorsError(Exception):
-    """The base of all errors that the package raises on purpose."""
+    """The base of all errors that the package raises on purpose.
+
+    `workflow_id` is that of the `to_send` which raised it, else None.
+    """
+
+    workflow_id: object = None
 
 
 class UserError(SfActorsError):
@@ -99,6 +105,10 @@ class RemoteError(SfActorsError):
         super().__init__(f"{connection}: the other side answered {type_}: {text}")
         self.type = type_
         self.message = message
+
+
+class Refused(SfActorsError):
+    """A handler raises it to refuse what it is asked: its caller is told the text, and no fault."""
 
 
 class ServiceStopped(SfActorsError):

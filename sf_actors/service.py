@@ -24,7 +24,8 @@ from sf_actors.log import LogScope
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
-from sf_actors.sync.seconds import seconds
+from sf_actors.sync.seconds import LONGEST_S, seconds
+from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
@@ -176,8 +177,7 @@ class Service:
         :param timeout: in seconds; None waits for ever
         :returns: False if the service still runs after `timeout`; True in the child of a fork
         """
-        # more than TIMEOUT_MAX, such as infinity, would be an OverflowError
-        longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        longest = None if timeout is None else min(timeout, LONGEST_S)
         has_ended = self._is_of_parent or self._ended.wait(longest)
         if has_ended and self._run is not None and not self._is_of_parent:
             self._run.join()
@@ -220,8 +220,7 @@ class Service:
     @property
     def failure(self) -> BaseException | None:
         """The exception that made the last run fail, or None."""
-        run = self._run
-        return self._failure if run is None else run.state.failure
+        return self._failure if self._run is None else self._run.state.failure
 
     @property
     def was_ready(self) -> bool:
@@ -292,8 +291,10 @@ class Service:
 
     def _start(self, *, main_mode: bool) -> Run:
         loading = self._begin()
+        contexts = CallContexts()
+        load_in_context = partial(contexts.new().run, self._load, contexts, main_mode=main_mode)
         try:
-            run = loading.run(partial(self._load, main_mode=main_mode))
+            run = loading.run(load_in_context)
         except BaseException as error:
             with self._lock:
                 self._loading = None
@@ -326,44 +327,45 @@ class Service:
             )
             return self._loading
 
-    def _load(self, *, main_mode: bool) -> Run:
-        """Execute the file, run its setup hooks, and make the run."""
+    def _load(self, contexts: CallContexts, *, main_mode: bool) -> Run:
+        """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = self._scope_of(name, log_path=path)
         try:
-            with scope.entered():
-                file = load(self._source)
-                try:
-                    definition = file.prepare(
-                        self._config,
-                        self._given_addresses or {},
-                        main_mode=main_mode,
-                        allow_inbound=self._allow_inbound,
-                    )
-                    keys = None
-                    if self._keys is not None:
-                        from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
+            scope.adopt()
+            file = load(self._source)
+            try:
+                definition = file.prepare(
+                    self._config,
+                    self._given_addresses or {},
+                    main_mode=main_mode,
+                    allow_inbound=self._allow_inbound,
+                )
+                keys = None
+                if self._keys is not None:
+                    from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
 
-                        keys = load_keys(self._keys)
-                    self._addresses = KnownAddresses(definition.given_addresses)
-                    return Run(
-                        definition,
-                        scope,
-                        name=name,
-                        stop_timeout_s=self._stop_timeout_s,
-                        least_pause_s=self._least_pause_s,
-                        keys=keys,
-                        error_details=self._error_details,
-                        ended=self._ended,
-                        on_bound=self._addresses.note,
-                        on_end=file.unload,
-                        on_overdue=self._tell_overdue,
-                        nudge=self._nudge,
-                    )
-                except BaseException:
-                    file.unload()
-                    raise
+                    keys = load_keys(self._keys)
+                self._addresses = KnownAddresses(definition.given_addresses)
+                return Run(
+                    definition,
+                    scope,
+                    name=name,
+                    stop_timeout_s=self._stop_timeout_s,
+                    contexts=contexts,
+                    least_pause_s=self._least_pause_s,
+                    keys=keys,
+                    error_details=self._error_details,
+                    ended=self._ended,
+                    on_bound=self._addresses.note,
+                    on_end=file.unload,
+                    on_overdue=self._tell_overdue,
+                    nudge=self._nudge,
+                )
+            except BaseException:
+                file.unload()
+                raise
         except BaseException:
             scope.close()
             raise

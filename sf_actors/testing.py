@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.log.scope import LISTENERS
+from sf_actors.log.standard_library import LineRecord
 from sf_actors.service import Service
 
 if TYPE_CHECKING:
@@ -50,3 +53,25 @@ def running(
         yield service
     finally:
         service.stop_service()
+
+
+@contextmanager
+def lines_in_logging() -> Iterator[None]:
+    """Hand each line to the standard library's `logging` too, where pytest's caplog sees it.
+
+    The logger is named as the service, the message is the event, and the record's `line` the whole
+    line, a dict. Lines below the service's own levels are not made. Any thread.
+    """
+    LISTENERS.append(_hand_on)
+    try:
+        yield
+    finally:
+        LISTENERS.remove(_hand_on)
+
+
+def _hand_on(level: int, line: dict[str, Any]) -> None:
+    name = line["service"] or "sf_actors"
+    record = LineRecord(name, level, "", 0, "%s", (line["event"],), None)
+    record.exc_text = line.get("exception")
+    record.line = line
+    logging.getLogger(name).handle(record)

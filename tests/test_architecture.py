@@ -21,7 +21,7 @@ ROOT = Path(sf_actors.__file__).parent
 
 #: The floors from the lowest to the highest: what stands on one may use those below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "folders", "wording"),
+    ("errors", "file_locks", "folders", "wording"),
     ("counters",),
     ("sync", "log"),
     ("wire",),

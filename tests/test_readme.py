@@ -126,6 +126,7 @@ def test_each_snippet_is_run_here() -> None:
         "test_greet.py",
         "plain.py",
         "logs.py",
+        "test_lines.py",
     }
     assert len(blocks("json")) == 1
 
@@ -234,6 +235,13 @@ def test_the_lines_of_the_logger_come_out(folder: Path) -> None:
         assert logs.wait_for_event("order taken")["price"] == 10
         assert logs.wait_for_event("order 7 taken")["service"] == "logs"
         assert logs.wait() == 0
+
+
+def test_the_test_of_lines_passes(folder: Path) -> None:
+    arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_lines.py")
+    with Process(*arguments, module=None, cwd=folder) as tests:
+        status = tests.wait()
+    assert (status, tests.out[-1].partition(" in ")[0]) == (0, "1 passed")
 
 
 def test_each_command_is_understood() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.log.standard_library import STANDARD_LIBRARY
 from sf_actors.log.tracebacks import whole_traceback
 from sf_actors.user_code.tracebacks import passed_user_code, trimmed
 from sf_actors.wording import escaped
@@ -102,10 +103,11 @@ def _run(service: Service, arguments: Arguments) -> int:
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:
-        if arguments.main_mode:
-            service.run_service_as_main_blocking()
-        else:
-            service.run_service_blocking()
+        with STANDARD_LIBRARY.owning_process():
+            if arguments.main_mode:
+                service.run_service_as_main_blocking()
+            else:
+                service.run_service_blocking()
     except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
         return _status(service, error)
     finally:

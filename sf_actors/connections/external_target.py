@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import Counters
 from sf_actors.errors import RequestTimeout, ServiceStopped
+from sf_actors.log import WORKFLOW_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ class ExternalTarget:
         self._waited_for: set[Outcome] = set()
         run_context.closing.call(self._give_up)
 
-    def send(self, args: Any, workflow_id: object) -> Any:  # noqa: ARG002
+    def send(self, args: Any, workflow_id: object) -> Any:
         """Check the arguments, call the target by keyword, check the result; any thread.
 
         :raises InvalidArguments: the arguments or the result fail the model
@@ -69,7 +70,10 @@ class ExternalTarget:
         checked = arguments.with_instances(arguments.checked(args), is_whole=False)
         with self._count_lock:
             self.counters.sent += 1
+        begins_here = WORKFLOW_ID.get() is None
         try:
+            if begins_here:
+                WORKFLOW_ID.set(workflow_id)
             if self._timeout_s is None:
                 result = self._run_context.interrupt_guard.call_outside(self._target, checked)
             else:
@@ -84,6 +88,10 @@ class ExternalTarget:
             with self._count_lock:
                 self.counters.fail(error)
             raise
+        finally:
+            if begins_here:
+                # no token: it could be lost if a signal's handler raises
+                WORKFLOW_ID.set(None)
         with self._count_lock:
             self.counters.handled += 1
         return reply

@@ -62,6 +62,7 @@ class Replyer(SocketActor):
         "sent",
         "handled",
         "failed",
+        "refused",
         "dropped",
         "in_flight",
         "queued",

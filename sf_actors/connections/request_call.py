@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sf_actors.counters import summary
-from sf_actors.errors import InvalidArguments
+from sf_actors.counters import text_of
+from sf_actors.errors import InvalidArguments, Refused
 from sf_actors.user_code.handler_lock import Call
 from sf_actors.wire.envelope import encode_failure, encode_reply
 from sf_actors.wording import over_limit
@@ -94,7 +94,11 @@ class RequestCall(Call):
             except InvalidArguments as invalid:
                 error = invalid
             replyer.note_invalid(error)
-        text = summary(error).partition(": ")[2] if replyer.tells_texts else ""
+        if isinstance(error, Refused):
+            # written for the caller, whoever that is
+            self.frame = encode_failure(Refused.__name__, text_of(error), self.workflow_id)
+            return
+        text = text_of(error) if replyer.tells_texts else ""
         self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
 
     def settle(self) -> None:

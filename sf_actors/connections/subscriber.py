@@ -30,6 +30,7 @@ class Subscriber(Reader):
         "received",
         "handled",
         "failed",
+        "refused",
         "dropped",
         "missed",
         "queued",

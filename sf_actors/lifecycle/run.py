@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.requester import Requester
-from sf_actors.counters import summary
+from sf_actors.counters import summary, text_of
 from sf_actors.definition.addresses import resolve
-from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
+from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.assembly import Assembly
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.run_state import RunPhase, RunState
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.keys import Keys
     from sf_actors.sync.event import LightEvent
+    from sf_actors.user_code.call_contexts import CallContexts
 
 
 class Run:
@@ -48,6 +49,7 @@ class Run:
     :param definition: what to run
     :param scope: where its log goes; closed at the end
     :param stop_timeout_s: how long a stop may take, in seconds
+    :param contexts: what user code runs in; the service file has run in it
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
     :param error_details: what callers are told of a handler's error; None: see `tells_texts`
@@ -67,6 +69,7 @@ class Run:
         *,
         name: str,
         stop_timeout_s: float,
+        contexts: CallContexts,
         least_pause_s: float = 0.0,
         keys: Keys | None = None,
         error_details: ErrorDetails | None = None,
@@ -101,6 +104,7 @@ class Run:
                 on_status=definition.status_handlers,
             ),
             main_code=UserCode(run_context.interrupt_guard),
+            contexts=contexts,
             stop_timeout_s=stop_timeout_s,
             ended=ended,
         )
@@ -108,6 +112,7 @@ class Run:
             offered=self.state.offered,
             on_error=self._handler_failed,
             least_pause_s=least_pause_s,
+            contexts=contexts,
             interrupt_guard=run_context.interrupt_guard,
         )
         supervision.supervise(self.state)
@@ -151,11 +156,13 @@ class Run:
         with run_context.scope.entered():
             to_send = state.to_send_with(state.main_permit)
             error: BaseException | None = None
+            context = state.contexts.new()
             if not state.stop_begun.is_set():
                 offered = (to_send, run_context.states, state.definition.config)
-                _, error = state.main_code.run("main", main, offered)
+                _, error = context.run(state.main_code.run, "main", main, offered)
             if error is not None and _is_failure(error):
-                run_context.log.error("main failed", exc_info=trimmed(error))
+                if not isinstance(error, SystemExit):
+                    context.run(run_context.log.error, "main failed", exc_info=trimmed(error))
                 state.blame(error)
             state.main_ended.set()
             self.stop()
@@ -199,8 +206,13 @@ class Run:
             return
         if isinstance(error, SystemExit):
             self.fail(self.state.exit_outside_main(call.label, error))
-        left_out = self._handler_errors.admit(call.label, monotonic())
-        if left_out is not None:
+        is_refusal = isinstance(error, Refused)
+        left_out = self._handler_errors.admit((call.label, is_refusal), monotonic())
+        if left_out is not None and is_refusal:
+            self.state.run_context.log.info(
+                "handler refused", handler=call.label, reason=text_of(error), left_out=left_out
+            )
+        elif left_out is not None:
             self.state.run_context.log.error(
                 "handler failed",
                 handler=call.label,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sf_actors.definition.service_file import Definition, Key
     from sf_actors.lifecycle.assembly import Assembly
     from sf_actors.sockets.peers import Listener
+    from sf_actors.user_code.call_contexts import CallContexts
     from sf_actors.user_code.interruptible import UserCode
 
 
@@ -54,6 +55,7 @@ class RunState:
 
     :param stop_timeout_s: how long a stop may take, in seconds
     :param main_code: where `main` runs
+    :param contexts: what user code runs in
     :param ended: set when everything is closed
     """
 
@@ -61,6 +63,7 @@ class RunState:
     run_context: RunContext
     assembly: Assembly
     main_code: UserCode
+    contexts: CallContexts
     stop_timeout_s: float
     ended: LightEvent
     failure: BaseException | None = None

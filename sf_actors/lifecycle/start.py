@@ -43,6 +43,7 @@ class Start:
                 finally:
                     self._finish_opening()
                 self._run_init()
+                state.contexts.seal()
                 self._begin_to_read()
             except BaseException as error:
                 if not (isinstance(error, ServiceStopped) and state.stop_begun.is_set()):

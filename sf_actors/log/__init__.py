@@ -6,12 +6,16 @@ module         what it holds
 logger.py      `Logger`: checks the level, then runs structlog's pipeline
 line.py        the processors of that pipeline, structlog's and our own
 scope.py       `LogScope`: the levels and the file of one run of a service
+open_scopes.py the scopes that are open
 current.py     the scope of a context or thread, and its workflow id
 rendering.py   a line as JSON, and as text for a terminal
 tracebacks.py  an exception as text
+standard_library.py
+               what libraries say through `logging`, as lines
 throttle.py    limits how often the same thing is logged
 console.py     standard error
-file.py        a file, rotated hourly
+file.py        a file, which services of one process share
+hourly_file.py the same, locked and rotated hourly
 trusted.py     paths that other users of the machine have no influence on
 level.py       levels and their names
 =============  ==================================================================
@@ -23,13 +27,15 @@ A logger belongs to no service; at each call it looks for the scope:
 3. the one in which `get_logger` was called, as in the globals of a service file, else
 4. none: the line goes to the console alone, from INFO on, with `service` None.
 
-Nothing is configured globally: neither `structlog.configure` nor the root logger is touched.
+Nothing is configured globally: neither `structlog.configure` nor the root logger is touched, unless
+`log_standard_library` is called.
 """
 
 from sf_actors.log.current import WORKFLOW_ID, current_scope
 from sf_actors.log.level import parse_level
 from sf_actors.log.logger import Logger, get_logger, package_logger
 from sf_actors.log.scope import LogScope
+from sf_actors.log.standard_library import log_standard_library
 
 __all__ = [
     "WORKFLOW_ID",
@@ -37,6 +43,7 @@ __all__ = [
     "Logger",
     "current_scope",
     "get_logger",
+    "log_standard_library",
     "package_logger",
     "parse_level",
 ]

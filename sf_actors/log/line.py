@@ -66,12 +66,17 @@ def interpolate(home: Any, level: str, fields: EventDict) -> EventDict:
 
 
 def tell_whose(home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Add the service and the workflow id, and put the fields of every line first."""
+    """Add the service and, if there is one, the workflow id; put these fields first."""
     line = {key: fields.pop(key) for key in ("timestamp", "level", "event")}
     line["service"] = home.scope.name
-    line["workflow_id"] = bounded_id(WORKFLOW_ID.get())
+    line.update(_workflow())
     line.update(fields)
     return line
+
+
+def _workflow() -> dict[str, object]:
+    workflow_id = WORKFLOW_ID.get()
+    return {} if workflow_id is None else {"workflow_id": bounded_id(workflow_id)}
 
 
 def bounded_id(value: object) -> object:
@@ -147,6 +152,6 @@ def bare_line(level: str, service: str | None, event: object, **fields: object) 
     return {
         **_stamp(None, level, {}),
         **line,
-        "workflow_id": bounded_id(WORKFLOW_ID.get()),
+        **_workflow(),
         **fields,
     }

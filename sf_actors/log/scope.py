@@ -11,14 +11,19 @@ from sf_actors.log.console import write_to_console
 from sf_actors.log.current import SCOPE, THREAD_STARTS, Scope
 from sf_actors.log.level import OFF, parse_level
 from sf_actors.log.line import bare_line
+from sf_actors.log.open_scopes import OPEN_SCOPES
 from sf_actors.log.rendering import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextvars import Token
     from os import PathLike
 
     from sf_actors.log.file import LogFile
+
+
+#: What is given each line that is written, with its level; for tests.
+LISTENERS: list[Callable[[int, dict[str, Any]], None]] = []
 
 
 class LogScope:
@@ -57,6 +62,7 @@ class LogScope:
         self._closed = name is None
         if not self._closed:
             THREAD_STARTS.watch()
+            OPEN_SCOPES.add(self)
 
     def __repr__(self) -> str:
         return f"<LogScope {self.name!r}>"
@@ -72,6 +78,7 @@ class LogScope:
             was_closed, self._closed = self._closed, True
         if not was_closed:
             THREAD_STARTS.unwatch()
+            OPEN_SCOPES.remove(self)
         if file is not None:
             file.close()
 
@@ -105,6 +112,8 @@ class LogScope:
             self._tell_once(file.write(encoded))
         if level >= self._console_level:
             write_to_console(line, encoded)
+        for listen in LISTENERS:
+            listen(level, line)
 
     def _tell_once(self, trouble: OSError | None) -> None:
         told, self._file_trouble = self._file_trouble, trouble is not None

@@ -45,6 +45,7 @@ class InState(Reader):
         "received",
         "handled",
         "failed",
+        "refused",
         "dropped",
         "queued",
         "conflated",

@@ -9,25 +9,22 @@ checked through a connection that cannot write.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 import stat
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote
 from weakref import WeakSet
 
 from sf_actors.errors import StoreError
+from sf_actors.file_locks import holder_of, try_lock
 from sf_actors.folders import make_folder
 from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
 from sf_actors.wording import reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Nobody else reads a state.
 FILE_MODE: Final = 0o600
@@ -187,14 +184,12 @@ class StoreFile:
                     errno.EPERM,
                     f"another user (uid {status.st_uid}) put a file there, where all may write",
                 )
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(descriptor):
                 raise self.refused(
                     "a file that no other process has",
-                    f"that of {_holder(status)}",
+                    f"that of {holder_of(status)}",
                     "end that one, or name another file",
-                ) from None
+                )
         except BaseException:
             os.close(descriptor)
             raise
@@ -238,23 +233,6 @@ class StoreFile:
 
     def _uri(self, options: str) -> str:
         return f"file:{quote(str(self._real))}?{options}"
-
-
-def _holder(status: os.stat_result) -> str:
-    """Return what is known of the process that has locked a file."""
-    suffix = f":{status.st_ino}"
-    with suppress(OSError, ValueError):
-        for fields in _locks():
-            # 1: FLOCK ADVISORY WRITE pid device:inode start end
-            if "FLOCK" in fields and fields[-3].endswith(suffix) and int(fields[-4]) > 0:
-                return f"process {int(fields[-4])}"
-    return "another process"
-
-
-def _locks() -> Iterator[list[str]]:
-    with Path("/proc/locks").open(encoding="ascii") as lines:
-        for line in lines:
-            yield line.split()
 
 
 #: Connections of the parent, in the child of a fork.

@@ -11,8 +11,10 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sf_actors.counters import Counters
+from sf_actors.errors import Refused
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.interruptible import UserCode
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class HandlerLock:
     :param least_pause_s: least time between two calls, in seconds
     :param offered: gives the arguments of a handler after `args`: to_send, states, config
     :param on_error: told each exception that user code raised, with its call
+    :param contexts: gives each call its context
     :param interrupt_guard: that of the `to_send` which the handlers get
     """
 
@@ -105,12 +108,14 @@ class HandlerLock:
         offered: Callable[[Mapping[str, Any] | None], tuple[Any, ...]],
         on_error: Callable[[Call, BaseException], None],
         least_pause_s: float = 0.0,
+        contexts: CallContexts | None = None,
         interrupt_guard: InterruptGuard | None = None,
     ) -> None:
         self._offered = offered
         #: what `offered` gives, where it gives every call the same
         self.constant_arguments: tuple[Any, ...] | None = None
         self._on_error = on_error
+        self.contexts = contexts or CallContexts()
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
         self._lock = threading.Lock()
@@ -132,14 +137,19 @@ class HandlerLock:
         return not self.queued and self._lock.acquire(blocking=False)
 
     def release(self) -> None:
-        """Let others have the lock and end its calls' workflow; in the thread that has it."""
-        WORKFLOW_ID.set(None)
+        """Let others have the lock; in the thread that has it."""
         self._lock.release()
 
     def run(self, call: Call) -> None:
         """Run a call; in the thread that has the lock. HOT."""
         if self._least_pause_s:
             self._hurry.wait(max(0.0, self._not_before - monotonic()))
+        self.contexts.new().run(self._run, call)
+        if self._least_pause_s:
+            self._not_before = monotonic() + self._least_pause_s
+
+    def _run(self, call: Call) -> None:
+        """Run a call in a context of its own; what is logged of it shows what it has bound."""
         WORKFLOW_ID.set(call.workflow_id)
         self._running = call
         began = perf_counter()
@@ -151,13 +161,15 @@ class HandlerLock:
         if error is None:
             self.handled += 1
             counters.handled += 1
+        elif isinstance(error, Refused) and call.reports:
+            self.handled += 1
+            counters.refused += 1
+            self._on_error(call, error)
         else:
             self.failed += 1
             counters.fail(error)
             self._on_error(call, error)
         call.complete(result, error)
-        if self._least_pause_s:
-            self._not_before = monotonic() + self._least_pause_s
 
     def _acquire(self, timeout_s: float) -> bool:
         """Wait for the lock, and be counted meanwhile, so that nobody keeps it for a next call."""
@@ -197,15 +209,12 @@ class HandlerLock:
 
         :returns: False when the lock did not come in time
         """
-        # that of a handler of another service, if it starts this one
-        outer = WORKFLOW_ID.get()
         if not self._acquire(timeout_s):
             return False
         try:
             self.run(call)
         finally:
             self.release()
-            WORKFLOW_ID.set(outer)
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:

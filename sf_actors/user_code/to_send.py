@@ -140,10 +140,8 @@ class ToSend:
                 workflow_id = self._new_workflow_id()
             try:
                 return send(args, workflow_id)
-            except ServiceStopped:
-                raise
             except SfActorsError as error:
-                self._counters(send).last_error = summary(error)
+                self._note(error, send, workflow_id)
                 raise
         finally:
             interrupt_guard.guarded_threads.discard(here)
@@ -154,9 +152,12 @@ class ToSend:
         names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)
         return f"<to_send of {self._name}: {names or 'nothing to send to'}>"
 
-    def _counters(self, send: Send) -> Counters:
-        (counters,) = (o.counters for o in self._outlets.values() if o.send == send)
-        return counters
+    def _note(self, error: SfActorsError, send: Send, workflow_id: object) -> None:
+        if error.workflow_id is None:
+            error.workflow_id = workflow_id
+        if not isinstance(error, ServiceStopped):
+            (counters,) = (o.counters for o in self._outlets.values() if o.send == send)
+            counters.last_error = summary(error)
 
     def _unknown(self, output_type: object, output_name: object, *, has_kind: bool) -> str:
         names = [name for _, name in self._outlets]

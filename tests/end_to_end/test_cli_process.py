@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -106,3 +107,15 @@ def test_an_interrupt_before_there_is_a_service_has_no_traceback(
         cli.run()
     assert caught.value.code == 128 + signal.SIGINT
     assert capsys.readouterr().err == ""
+
+
+def test_an_exit_of_main_with_a_text_is_neither_a_line_nor_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text("def main(): raise SystemExit('no\\nmoney')\n")
+
+    with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
+        status = process.wait()
+
+    text = [line for line in process.err if not line.startswith("{")]
+    lines = [json.loads(line) for line in process.err if line not in text]
+    assert (status, process.out, text) == (1, [], ["no", "money"])
+    assert [line["event"] for line in lines] == ["ready", "stopped"]

@@ -31,6 +31,7 @@ READING = {
     "received": int,
     "handled": int,
     "failed": int,
+    "refused": int,
     "dropped": dict,
     "queued": int,
     "unknown_fields": int,

@@ -37,7 +37,7 @@ def test_a_terminal_gets_coloured_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
     text = terminal.getvalue()
     assert "\x1b[" in text
-    for part in ("got", "error", "service", "svc", "workflow_id", "x", "ValueError: bad"):
+    for part in ("got", "error", "service", "svc", "x", "ValueError: bad"):
         assert part in text
 
 
@@ -52,7 +52,7 @@ def test_a_terminal_without_colours_gets_text(monkeypatch: pytest.MonkeyPatch) -
 
     odd, line = terminal.getvalue().splitlines()
     assert "Unshowable" in odd
-    assert re.search(r"\[info +\] got +service=svc workflow_id=None x=1", line)
+    assert re.search(r"\[info +\] got +service=svc x=1", line)
 
 
 class Broken(io.StringIO):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
 
-from sf_actors import InvalidArguments, ServiceStopped, SfActorsError
+from sf_actors import InvalidArguments, RemoteError, ServiceStopped, SfActorsError
+from sf_actors.log import WORKFLOW_ID
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare, packed
 from tests.support.models import (
     ANY_PORT,
     Sender,
+    address_of,
     at,
     external,
     publisher,
@@ -131,10 +134,65 @@ def test_it_shows_what_it_sends_to(to_send: Any) -> None:
     assert "state 'book'" in repr(to_send)
 
 
+def test_each_send_that_belongs_to_nothing_has_a_workflow_id_of_its_own() -> None:
+    ids: queue.Queue[Any] = queue.Queue()
+
+    def main(to_send: Any) -> None:
+        for _ in range(2):
+            to_send("target", {})
+        ids.put(WORKFLOW_ID.get())
+
+    one = service(
+        outbound={"target": external(lambda: ids.put(WORKFLOW_ID.get()))}, main=main, name="one"
+    )
+    with running(one, as_main=True) as served:
+        assert served.wait(PATIENCE_S)
+        first, second, afterwards = (ids.get(timeout=PATIENCE_S) for _ in range(3))
+
+    assert isinstance(first, str)
+    assert first != second
+    assert afterwards is None
+
+
+def test_an_error_of_a_send_tells_the_workflow_id_that_was_sent() -> None:
+    ids: queue.Queue[Any] = queue.Queue()
+    sender = Sender()
+
+    def fail() -> None:
+        ids.put(WORKFLOW_ID.get())
+        raise ValueError("no")
+
+    with ExitStack() as stack:
+        it = service("failing", {"it": replyer(fail)})
+        there = address_of(stack.enter_context(running(it, addresses=at({"it": ANY_PORT}))), "it")
+        asking = service("asking", None, {"it": requester()}, init_function=sender)
+        stack.enter_context(running(asking, addresses=at(None, {"it": there})))
+
+        with pytest.raises(RemoteError) as caught:
+            sender.to_send("it", {})
+        assert caught.value.workflow_id == ids.get(timeout=PATIENCE_S)
+
+        WORKFLOW_ID.set("w")
+        try:
+            with pytest.raises(RemoteError) as caught:
+                sender.to_send("it", {})
+            with pytest.raises(InvalidArguments) as refused:
+                sender.to_send("it", {"n": 1})
+        finally:
+            WORKFLOW_ID.set(None)
+        assert caught.value.workflow_id == ids.get(timeout=PATIENCE_S) == "w"
+        assert refused.value.workflow_id == "w"
+
+
+def test_an_error_before_anything_is_sent_has_no_workflow_id(to_send: Any) -> None:
+    with pytest.raises(InvalidArguments) as caught:
+        to_send("nothing", {})
+
+    assert caught.value.workflow_id is None
+
+
 def test_a_workflow_id_travels_unchanged_through_every_service(tmp_path: Path) -> None:
     """A bare request, a replyer that asks another and publishes, a subscriber at the end."""
-    from sf_actors.log import WORKFLOW_ID
-
     ids: queue.Queue[Any] = queue.Queue()
     n = {"n": int}
 

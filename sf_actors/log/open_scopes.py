@@ -1,0 +1,45 @@
+"""The scopes that are open in this process, for who follows their levels."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sf_actors.log.current import Scope
+
+
+class OpenScopes:
+    """The scopes of the services that run, the newest last; any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._scopes: list[Scope] = []
+        self._follow: Callable[[Sequence[Scope]], None] | None = None
+
+    def add(self, scope: Scope) -> None:
+        """Note one that is opened."""
+        with self._lock:
+            self._scopes.append(scope)
+            self._tell()
+
+    def remove(self, scope: Scope) -> None:
+        """Note one that is closed."""
+        with self._lock:
+            self._scopes.remove(scope)
+            self._tell()
+
+    def follow(self, follow: Callable[[Sequence[Scope]], None] | None) -> None:
+        """Call this with all of them, now and whenever one is opened or closed; None: nobody."""
+        with self._lock:
+            self._follow = follow
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._follow is not None:
+            self._follow(self._scopes)
+
+
+OPEN_SCOPES = OpenScopes()

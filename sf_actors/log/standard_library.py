@@ -1,0 +1,178 @@
+"""What libraries say through the standard library's `logging` goes where services' lines go.
+
+Only where it is asked for: `log_standard_library` in a program, the command line by itself. Then a
+handler of the root logger writes each record as a line of the service that it belongs to, with that
+service's levels, and the root logger lets through what the lowest of these levels wants. A thread
+that ends by an exception becomes a line as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.errors import ServiceStopped
+from sf_actors.log.current import current_scope
+from sf_actors.log.line import PROCESSORS
+from sf_actors.log.logger import Logger
+from sf_actors.log.open_scopes import OPEN_SCOPES
+from sf_actors.log.scope import NOT_A_SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sf_actors.log.current import Scope
+
+#: What every record has; all else came as `extra`.
+_OF_EVERY_RECORD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+
+class LineRecord(logging.LogRecord):
+    """A record that was made of a line, and is not to become one again."""
+
+    line: dict[str, Any]
+
+
+class _Fixed:
+    """What a logger wraps whose scope is known."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+
+class ServiceHandler(logging.Handler):
+    """Writes records as lines of the service in whose context or thread they are made.
+
+    :ivar owner: the scope of records from elsewhere
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner: Scope = NOT_A_SERVICE
+        self._here = threading.local()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, without the lock of other handlers: a stuck console holds up nobody."""
+        kept = self.filter(record)
+        if kept:
+            # from Python 3.12 on a filter may give another one
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless it is pykka's or its service wants no lines of its level."""
+        scope = current_scope() or self.owner
+        is_ours = isinstance(record, LineRecord) or record.name.partition(".")[0] == "pykka"
+        # standard error may be one that logs what is written to it
+        if is_ours or record.levelno < scope.threshold or hasattr(self._here, "is_writing"):
+            return
+        self._here.is_writing = True
+        try:
+            _write(scope, record)
+        finally:
+            del self._here.is_writing
+
+
+def _write(scope: Scope, record: logging.LogRecord) -> None:
+    extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+    fields: dict[str, Any] = {"extra": extra}
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["exc_info"] = record.exc_info
+    if record.stack_info:
+        fields["stack"] = record.stack_info
+    args = record.args or ()
+    logger = Logger(_Fixed(scope), PROCESSORS, {"logger": record.name})
+    # a single mapping stands in a record without its tuple
+    args = (args,) if isinstance(args, Mapping) else args
+    logger.log(max(0, record.levelno), record.msg, *args, **fields)
+
+
+class StandardLibrary:
+    """The handler and the hook, while somebody wants them; any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._handler: ServiceHandler | None = None
+        self._owns_process = False
+        self._level = logging.WARNING
+        self._hook: Callable[[threading.ExceptHookArgs], object] = threading.__excepthook__
+
+    def begin(self, *, owns_process: bool = False) -> bool:
+        """Write records as lines from now on.
+
+        :param owns_process: what comes from outside any service belongs to the newest one
+        :returns: False if that is so already
+        """
+        with self._lock:
+            if self._handler is not None:
+                return False
+            root = logging.getLogger()
+            self._handler, self._owns_process = ServiceHandler(), owns_process
+            self._level = root.level
+            root.addHandler(self._handler)
+            OPEN_SCOPES.follow(self._follow)
+            self._hook = threading.excepthook
+            threading.excepthook = self._thread_failed
+            return True
+
+    def end(self) -> None:
+        """Leave records and threads alone again."""
+        with self._lock:
+            handler, self._handler = self._handler, None
+            if handler is None:
+                return
+            OPEN_SCOPES.follow(None)
+            root = logging.getLogger()
+            root.removeHandler(handler)
+            root.setLevel(self._level)
+            # a wrapper of somebody else's stays, and finds nothing here any more
+            if threading.excepthook == self._thread_failed:
+                threading.excepthook = self._hook
+
+    @contextmanager
+    def owning_process(self) -> Iterator[None]:
+        """Write records as lines while the block runs, in a process that is a service's."""
+        is_ours = self.begin(owns_process=True)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self.end()
+
+    def _follow(self, scopes: Sequence[Scope]) -> None:
+        handler = self._handler
+        if handler is None:
+            return
+        if self._owns_process and scopes:
+            handler.owner = scopes[-1]
+        lowest = min((scope.threshold for scope in scopes), default=handler.owner.threshold)
+        lowest = min(lowest, handler.owner.threshold)
+        logging.getLogger().setLevel(min(lowest, self._level))
+
+    def _thread_failed(self, args: threading.ExceptHookArgs) -> None:
+        handler = self._handler
+        if handler is not None and not issubclass(args.exc_type, SystemExit | ServiceStopped):
+            error = args.exc_value or args.exc_type()
+            logger = Logger(_Fixed(current_scope() or handler.owner), PROCESSORS, {})
+            name = args.thread.name if args.thread is not None else None
+            logger.error(
+                "thread failed", thread=name, exc_info=(args.exc_type, error, args.exc_traceback)
+            )
+        if handler is None or self._hook is not threading.__excepthook__:
+            self._hook(args)
+
+
+STANDARD_LIBRARY: Final = StandardLibrary()
+
+
+def log_standard_library() -> None:
+    """Write what libraries log, and tracebacks of threads, as lines of services; any thread.
+
+    Records of `logging` go to the console and file of the service in which they are made, with its
+    levels; from outside any service to the console. It lasts as long as the process. The command
+    line does so by itself.
+    """
+    STANDARD_LIBRARY.begin()
