@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sf_actors.lifecycle.stop import until_deadline
 from sf_actors.sync.event import LightEvent
-from sf_actors.user_code.interrupt_guard import require_gil
+from sf_actors.user_code.interrupt_guard import require_plain_threads
 from sf_actors.user_code.interruptible import UserCode
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Loading:
         :raises UsageError: the interpreter cannot interrupt user code safely
         :raises BaseException: what the function raised
         """
-        require_gil()
+        require_plain_threads()
         result, error = self._code.run(self.label, function)
         self._done.set()
         if error is not None:

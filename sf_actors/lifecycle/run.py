@@ -88,7 +88,7 @@ class Run:
             name=name,
             scope=scope,
             log=package_logger(),
-            transport=Transport(keys),
+            transport=Transport(keys, name=name),
             supervisor=supervision,
             states=States({}),
             error_details=error_details,

@@ -19,6 +19,46 @@ if TYPE_CHECKING:
 #: How long a probe of an ipc path waits for an answer, in seconds.
 PROBE_S = 1.0
 
+#: What stands for all hosts, in an address and as libzmq shows it.
+ALL_HOSTS = ("*", "0.0.0.0", "::")  # noqa: S104 - compared
+
+
+class Holders:
+    """Which service of this process has which address; any thread."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def note(self, endpoint: str, name: str) -> None:
+        """Note that a service has bound a socket.
+
+        :param endpoint: the socket's `LAST_ENDPOINT`
+        """
+        self._names[endpoint] = name
+
+    def forget(self, endpoint: str) -> None:
+        """Note that it is bound no more."""
+        self._names.pop(endpoint, None)
+
+    def at(self, endpoint: str) -> str | None:
+        """Return the name of the service that has bound this endpoint, or None."""
+        return self._names.get(endpoint)
+
+    def holder_of(self, endpoint: Endpoint) -> str | None:
+        """Return the name of a service that keeps others from an address, or None."""
+        if endpoint.scheme != "tcp":
+            return self.at(endpoint.zmq_endpoint)
+        hosts = {endpoint.bindable().host.strip("[]"), *ALL_HOSTS}
+        for held, name in list(self._names.items()):
+            host, _, port = held.removeprefix("tcp://").rpartition(":")
+            is_met = endpoint.host in ALL_HOSTS or host.strip("[]") in hosts
+            if port == str(endpoint.port) and is_met:
+                return name
+        return None
+
+
+HOLDERS = Holders()
+
 
 def refuse_live_ipc_path(path: str) -> None:
     """Refuse a path in use by a live socket, which libzmq would silently take over."""
@@ -38,13 +78,18 @@ def refuse_live_ipc_path(path: str) -> None:
             return
         except (TimeoutError, BlockingIOError):
             pass
-    raise BindError(f"ipc://{path} is in use by another socket; stop it or name another path")
+    holder = HOLDERS.at(f"ipc://{path}")
+    by = f"the service {holder!r} of this process" if holder else "another socket"
+    raise BindError(f"ipc://{path} is in use by {by}; stop it or name another path")
 
 
 def bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
     """Say that an address cannot be bound, why, and what to do."""
+    holder = HOLDERS.holder_of(endpoint) if error.errno == errno.EADDRINUSE else None
     advice = {
-        errno.EADDRINUSE: "another socket has it: stop that one or take another port (0: any)",
+        errno.EADDRINUSE: f"the service {holder!r} of this process has it: stop it, or take another"
+        if holder
+        else "another socket has it: stop that one or take another port (0: any)",
         errno.EADDRNOTAVAIL: "a binder needs an address of this machine, or * for all",
         errno.ENODEV: "a binder needs an address of this machine, or * for all",
         errno.EACCES: "this user may not: take a port above 1023 or another path",

@@ -12,7 +12,7 @@ import zmq
 
 from sf_actors.errors import BindError
 from sf_actors.sockets import inproc, routing_ids
-from sf_actors.sockets.bind_problems import bind_message, reason, refuse_live_ipc_path
+from sf_actors.sockets.bind_problems import HOLDERS, bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.wire.topic import pack
@@ -89,9 +89,11 @@ class Transport:
     """Opens and closes the sockets of one run.
 
     :param keys: the CURVE keys of the service, or None
+    :param name: of the service, for messages about addresses that it has
     """
 
-    def __init__(self, keys: Keys | None = None) -> None:
+    def __init__(self, keys: Keys | None = None, *, name: str = "") -> None:
+        self._name = name
         self._lease = ContextLease(private=keys is not None)
         #: for the context for published messages, once a socket needs it
         self._publishing_lease: ContextLease | None = None
@@ -159,6 +161,7 @@ class Transport:
             raise BindError(f"{where}: {error}") from None
         if endpoint.scheme == "inproc":
             inproc.note_bound(endpoint.path)
+        HOLDERS.note(opened.getsockopt_string(zmq.LAST_ENDPOINT), self._name)
         return opened, endpoint.as_bound(opened.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def connected(
@@ -279,6 +282,7 @@ class Transport:
         if closing.closed:
             return
         bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
+        HOLDERS.forget(bound_to)
         if bound_to.startswith("inproc:"):
             inproc.note_unbound(bound_to.removeprefix("inproc://"))
             try:

@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def require_gil() -> None:
-    """Refuse an interpreter whose threads run beside each other.
+def require_plain_threads() -> None:
+    """Refuse an interpreter whose threads run beside each other, or that gevent has changed.
 
     :raises UsageError: it is one
     """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and any(map(monkey.is_module_patched, ("threading", "socket", "select"))):
+        raise UsageError(
+            "expected threads of the system, got those of gevent's monkey patching, under which "
+            "sockets and waits block the whole process; run the service in a process without it"
+        )
     is_gil_enabled = getattr(sys, "_is_gil_enabled", None)
     if is_gil_enabled is not None and not is_gil_enabled():
         raise UsageError(
