@@ -26,6 +26,7 @@ from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.transport import Transport
 from sf_actors.user_code.handler_lock import Call, HandlerLock
 from sf_actors.user_code.interruptible import UserCode
+from sf_actors.user_code.quiet_end import QUIET_END
 from sf_actors.user_code.states_view import States
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import nearest
@@ -79,6 +80,7 @@ class Run:
         on_overdue: Callable[[], None],
         nudge: Callable[[], None],
     ) -> None:
+        QUIET_END.stand_by()
         self._on_end = on_end
         #: a handler that fails now and then is told each time, one that a peer makes fail again and
         #: again fills no disk
