@@ -15,8 +15,9 @@ from sf_actors.replication.actions import Ask
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.messages import Delta, Whole
+from tests.replication.publishing import QUEUE_SIZE
 from tests.replication.shapes import patches, wholes
-from tests.replication.simulation import BUFFER_SIZE, QUEUE_SIZE, Simulation
+from tests.replication.simulation import BUFFER_SIZE, Simulation
 
 
 def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -> None:
@@ -31,7 +32,8 @@ def let_run(world: Simulation, rng: random.Random, events: int, faults: float) -
         if rng.random() < 0.05:
             world.wait(rng.choice((0.05, 0.5, 1.5)))
         if rng.random() < faults / 20:
-            world.start_publisher(is_clock_set_back=rng.random() < 0.3)
+            lost = rng.choice((None, None, 0, 1, 3))
+            world.start_publisher(is_clock_set_back=rng.random() < 0.3, lost=lost)
         if rng.random() < faults / 20:
             world.intrude(is_larger=rng.random() < 0.5, head=rng.randrange(20))
         [side] = rng.choices(sides, speeds)
@@ -218,10 +220,13 @@ class Faults(RuleBasedStateMachine):
         reply(self.world, -1, fault)
 
     @precondition(lambda self: self.world.answers)
-    @rule(is_clock_set_back=st.booleans())
-    def restart_between_two_parts(self, is_clock_set_back: bool) -> None:
+    @rule(cause=st.sampled_from(("loss", "restart", "restart with a clock set back")))
+    def cut_off_an_answer_of_which_a_part_has_come(self, cause: str) -> None:
         reply(self.world, -1, "part")
-        self.world.start_publisher(is_clock_set_back=is_clock_set_back)
+        if cause == "loss":
+            reply(self.world, -1, "lose")
+        else:
+            self.world.start_publisher(is_clock_set_back=cause != "restart")
 
     # time
 
@@ -236,6 +241,10 @@ class Faults(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((0.01, 0.3, 1.0, 4.0)))
     def wait(self, seconds: float) -> None:
         self.world.wait(seconds)
+
+    @rule(lost=st.sampled_from((0, 0, 1, 3)), is_clock_set_back=st.booleans())
+    def restart_from_a_store(self, lost: int, is_clock_set_back: bool) -> None:
+        self.world.start_publisher(is_clock_set_back=is_clock_set_back, lost=lost)
 
     @rule(kind=st.sampled_from(("restart", "restart with a clock set back", "join", "catch up")))
     def turn(self, kind: str) -> None:

@@ -6,156 +6,33 @@ stands in the RFC and by nothing of the package.
 
 from __future__ import annotations
 
-import random
-from collections import Counter, deque
+from collections import deque
 from typing import Any
 
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
-from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
-from sf_actors.replication.values.frozen import View, thaw
+from sf_actors.replication.values.frozen import View
 from tests.replication.messages import Delta, Fill, Heartbeat, Whole, thaw_plain
-from tests.replication.shapes import SHAPE, plain_merge
+from tests.replication.publishing import HEARTBEAT_S, LONG_INTERVAL_S, Publishing
+from tests.replication.shapes import SHAPE
 
-HEARTBEAT_S = 1.0
 STALE_AFTER_S = 3.0
-LONG_INTERVAL_S = 3.5
-"""Of some runs, whose heartbeats are further apart than a replica would wait."""
 BUFFER_SIZE = 12
-LOG_SIZE = 4
-QUEUE_SIZE = 20
 ASKS = 8
 """So many requests a replica may send within a heartbeat, whatever happens."""
 
 
-class Simulation:
+class Simulation(Publishing):
     """One publisher's runs, one replica; every message lies in a list until something is done."""
 
     def __init__(self, replica_type: type[Replica] = Replica, seed: int = 0) -> None:
-        self.rng = random.Random(seed)
+        super().__init__(seed)
         self.replica_type = replica_type
-        self.now = 100.0
-        self.histories: dict[int, dict[int, dict[str, Any]]] = {}
-        #: of each epoch the caller's number after each update, and the updates that are skipped
-        self.numbers: dict[int, dict[int, int]] = {}
-        self.skipped: dict[int, set[int]] = {}
-        self.runs: dict[int, int] = {}
         #: when a message of each epoch was last delivered
         self.aired: dict[int, float] = {}
-        self.published: list[Delta] = []
-        self.subscription: list[Delta | Heartbeat] = []
-        self.requests: list[Ask] = []
-        self.answers: list[Whole | Fill] = []
-        #: the answers of which a part has come
-        self.begun: list[Whole | Fill] = []
-        self.next_heartbeat = self.now
-        self.counts: Counter[str] = Counter()
         self.start_publisher()
         self.join()
-
-    # the publisher
-
-    def start_publisher(self, *, is_clock_set_back: bool = False) -> None:
-        self.counts["start"] += 1
-        self.counts["clock set back"] += is_clock_set_back
-        newest = max(self.runs, default=10**6)
-        oldest = min(self.runs, default=10**6)
-        epoch = oldest - 1 if is_clock_set_back else newest + self.rng.randrange(1, 1000)
-        # without a digest it merges the changes of tables later
-        has_digest = len(self.runs) % 2 == 0
-        is_loading = len(self.runs) % 2 == 1
-        self.publisher = PublisherLog(
-            SHAPE, epoch=epoch, log_size=LOG_SIZE, digest=has_digest, is_loading=is_loading
-        )
-        self.is_by_caller = len(self.runs) % 3 == 1
-        self.interval_s = LONG_INTERVAL_S if len(self.runs) % 4 == 1 else HEARTBEAT_S
-        self.next_heartbeat = self.now + self.interval_s
-        self.numbers[epoch] = {-1: -1}
-        # the empty value of one that loads is never to be seen
-        self.histories[epoch] = {} if is_loading else {-1: {}}
-        self.unpublished: dict[str, Any] = {}
-        self.skipped[epoch] = set()
-        self.runs[epoch] = len(self.runs)
-        self.requests.clear()
-        # what is left of an answer that has come in part is gone with the publisher
-        left = [one for one in self.answers if not any(one is begun for begun in self.begun)]
-        self.counts["parts cut off"] += len(self.answers) - len(left)
-        self.answers[:] = left
-        self.begun.clear()
-        self.heartbeat()
-
-    def publish(self, fields: dict[str, Any], *, is_snapshot: bool, leap: int = 0) -> None:
-        """Publish, which may raise PatchRefused.
-
-        :param leap: how far the number is from the next, where the caller gives the numbers
-        """
-        self.counts["publish"] += 1
-        log = self.publisher
-        self.counts["loading ends"] += log.is_loading
-        history, numbers, count = self.histories[log.epoch], self.numbers[log.epoch], log.count + 1
-        given = numbers[count - 1] + 1 + leap if self.is_by_caller else None
-        frame = b"%d" % len(self.published)
-        log.publish(fields, is_snapshot=is_snapshot, number=given, frame=frame)
-        before = history.get(count - 1, self.unpublished)
-        history[count], numbers[count] = before, numbers[count - 1]
-        if given is not None and not is_snapshot and given <= numbers[count - 1]:
-            self.counts["skipped"] += 1
-            self.skipped[log.epoch].add(count)
-        else:
-            plain = thaw_plain(fields)
-            history[count] = plain if is_snapshot else plain_merge(before, plain)
-            numbers[count] = count if given is None else given
-            self.counts["numbered anew"] += numbers[count] <= numbers[count - 1]
-        delta = Delta(log.epoch, count, is_snapshot, thaw_plain(fields), given)
-        self.published.append(delta)
-        self._send(delta)
-
-    def heartbeat(self) -> None:
-        log = self.publisher
-        beat = Heartbeat(log.epoch, log.count, log.digest, log.is_loading, self.interval_s)
-        self._send(beat)
-
-    def finish_loading(self) -> None:
-        log = self.publisher
-        if log.is_loading:
-            self.counts["empty after loading"] += 1
-            log.loaded()
-            self.histories[log.epoch][-1] = self.unpublished
-
-    def intrude(self, *, is_larger: bool, head: int) -> None:
-        """Have somebody else publish on the same bus, for whom nobody answers."""
-        self.counts["intruder"] += 1
-        epoch = max(self.runs) + 10**9 if is_larger else min(self.runs) - 10**5
-        self._send(Heartbeat(epoch, head, None))
-
-    def _send(self, message: Delta | Heartbeat) -> None:
-        if len(self.subscription) < QUEUE_SIZE:
-            self.subscription.append(message)
-        else:
-            self.counts["replica too slow"] += 1
-
-    def answer(self, ask: Ask) -> Whole | Fill:
-        log = self.publisher
-        if log.is_loading:
-            self.counts["asked while loading"] += 1
-            return Whole(ask.token, log.epoch, -1, None, {}, is_loading=True)
-        frames = log.since(ask.epoch, ask.after)
-        if frames is not None:
-            deltas = [self.published[int(frame)] for frame in frames]
-            return Fill(ask.token, log.epoch, deltas, log.own_count)
-        given = None if log.own_count is None else log.number
-        return Whole(ask.token, log.epoch, log.count, given, thaw(log.value))
-
-    def answer_of_a_stranger(self, ask: Ask) -> Whole:
-        """Have a publisher answer that publishes elsewhere."""
-        self.counts["stranger"] += 1
-        epoch = max(self.runs) + 10**6
-        self.histories[epoch], self.numbers[epoch] = {3: {"price": -1}}, {3: 3}
-        self.skipped[epoch] = set()
-        return Whole(ask.token, epoch, 3, None, {"price": -1})
-
-    # the replica
 
     def join(self) -> None:
         """Start a replica that sees only what is sent from now on, and a heartbeat at once."""

@@ -64,6 +64,8 @@ FAULTS = {
     "unanswered",
     "skipped",
     "numbered anew",
+    "stored",
+    "lost by its store",
 }
 
 
@@ -229,6 +231,15 @@ class FollowsWhomItHeardLast(Replica):
         return super()._hear(now, epoch, count)
 
 
+class GoesOnWithItsNumbers(Replica):
+    """Takes a publisher whose numbers go on, since it was stored, for the run that it followed."""
+
+    def _follow(self, now, epoch, **named):  # type: ignore[no-untyped-def]
+        super()._follow(now, epoch, **named)
+        if self._is_synced:
+            self.epoch = epoch
+
+
 class NeverFollowsASmallerEpoch(Replica):
     """Waits for ever for the largest epoch."""
 
@@ -295,6 +306,7 @@ BROKEN = [
     WaitsForTheRest,
     LeavesDamageBe,
     FollowsWhomItHeardLast,
+    GoesOnWithItsNumbers,
     NeverFollowsASmallerEpoch,
     TakesAnswersOfAnybody,
     WaitsForNoPublisher,
