@@ -19,6 +19,7 @@ QUESTIONS = {
     "delta": "delta",
     "state-read": "state_read",
     "state-size": "state_size",
+    "state-life": "state_life",
     "lifecycle": "lifecycle",
     "startup": "startup",
     "hops": "hops",

@@ -68,12 +68,13 @@ def subscribe(link: Link, port: int) -> None:
         count_messages(link)
 
 
-def publish_deltas(link: Link, *, digest: bool = False) -> None:
+def publish_deltas(link: Link, *, digest: bool = False, store: str | None = None) -> None:
     """Publish deltas from the main of a service."""
     publisher, replyer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     link.ready(publisher=publisher, replyer=replyer)
     addresses = {"states": {"out": {"book": {"publisher": publisher, "replyer": replyer}}}}
-    service("book_out", addresses, {"digest": digest}).run_service_as_main_blocking()
+    config = {"digest": digest, **({"store": store} if store else {})}
+    service("book_out", addresses, config).run_service_as_main_blocking()
 
 
 def follow(_link: Link, publisher: str, replyer: str) -> None:

@@ -16,12 +16,13 @@ state_models: dict[str, Any] = {
 }
 
 
-config_model = {"optional": {"digest": bool}}
+config_model = {"optional": {"digest": bool, "store": str}}
 
 
 def setup_states(config: dict[str, Any]) -> dict[str, Any]:
-    """Let heartbeats carry a digest of the value, if that is what is measured."""
-    return {"book": {"digest": config.get("digest", False)}}
+    """Let heartbeats carry a digest, or have the value kept, if that is what is measured."""
+    store = {"store": config["store"]} if "store" in config else {}
+    return {"book": {"digest": config.get("digest", False), **store}}
 
 
 def main(to_send: Any) -> None:
