@@ -132,6 +132,7 @@ class Counters:
         #: calls whose handler raised `Refused`; neither handled nor failed
         self.refused = 0
         self.dropped: dict[str, int] = {}
+        #: messages that a subscriber did not get, calls that a timer left out
         self.missed = 0
         #: of a connecting subscriber: 1 while its publisher answers, else 0; None if unknown
         self.peers: int | None = 0

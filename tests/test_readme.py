@@ -120,6 +120,7 @@ def test_each_snippet_is_run_here() -> None:
         "seller.py",
         "buyer.py",
         "clock.py",
+        "beat.py",
         "prices.py",
         "follow.py",
         "program.py",
@@ -217,6 +218,11 @@ def test_the_clock_publishes_what_its_target_returned(folder: Path) -> None:
         assert isinstance(ticks.get(timeout=PATIENCE_S)["now"], datetime)
 
 
+def test_the_timer_beats(folder: Path) -> None:
+    with Process("-s", "beat.py", cwd=folder) as beating:
+        assert [beating.wait_for_line("beat 0") for _ in range(2)] == ["beat 0"] * 2
+
+
 def test_the_follower_shows_the_value_that_the_deltas_make(folder: Path) -> None:
     free = {"publisher": "127.0.0.1:0", "replyer": "127.0.0.1:0"}
     with running_snippet("prices.py", addresses={"states": {"out": {"book": free}}}) as prices:
@@ -276,7 +282,13 @@ def rows(title: str, *, table: int = 0) -> list[list[str]]:
 
 
 def test_the_table_of_creation_arguments_is_that_of_the_code() -> None:
-    texts = {None: "none", 64 * 2**20: "64 MiB", "topic": "all", "target": "required"}
+    texts = {
+        None: "none",
+        64 * 2**20: "64 MiB",
+        "topic": "all",
+        "target": "required",
+        "every_s": "required",
+    }
     shown: dict[str, list[str]] = {}
     for name, _, default, _ in rows("Creation arguments")[1:]:
         shown.setdefault(name, []).append(default)

@@ -85,10 +85,12 @@ _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "digest": (_FLAG, {"delta_update_out": False}),
     "heartbeat_s": (_DEADLINE, dict.fromkeys(_STATES, 1.0)),
     "stale_after_s": (_DEADLINE, dict.fromkeys(_STATES, 3.0)),
+    "every_s": (_DEADLINE, {"timer": _REQUIRED}),
+    "at_start": (_FLAG, {"timer": False}),
     "on_status": (_FUNCTION, dict.fromkeys(_IN_STATES)),
 }
 _SPELLINGS = {"func_to_call": "target"}
-_MUST_HAVE_HANDLER = ("replyer", "subscriber")
+_MUST_HAVE_HANDLER = ("replyer", "subscriber", "timer")
 
 
 def takes(type_: ModelType, name: object, value: object) -> bool:

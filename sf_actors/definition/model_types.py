@@ -41,6 +41,7 @@ MODEL_TYPES = {
     for known in (
         ModelType("replyer", "connections", "in", ("replyer",)),
         ModelType("subscriber", "connections", "in", ("subscriber",)),
+        ModelType("timer", "connections", "in"),
         ModelType("requester", "connections", "out", ("requester",)),
         ModelType("publisher", "connections", "out", ("publisher",)),
         ModelType("external_target", "connections", "out"),

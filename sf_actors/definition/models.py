@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.creation import Given, checked, named, takes
-from sf_actors.definition.fields import keys_of, mapping_of, read_fields
+from sf_actors.definition.fields import Fields, keys_of, mapping_of, read_fields
 from sf_actors.definition.model_types import (
     SIDES,
     Kind,
@@ -184,6 +184,8 @@ def _build(draft: _Draft, names: Mapping[str, object]) -> Model:
     type_ = draft.type
     creation, handler = checked(type_, draft.given, names, where=draft.where)
     fields = read_fields(draft.raw, type_, where=draft.where)
+    if type_.name == "timer":
+        _require_no_fields(fields, draft.where)
     by = creation.get("by")
     if by is not None and by not in fields.arguments.required:
         required = fields.arguments.required
@@ -207,3 +209,13 @@ def _build(draft: _Draft, names: Mapping[str, object]) -> Model:
         binds=binds(type_, creation),
         where=draft.where,
     )
+
+
+def _require_no_fields(fields: Fields, where: str) -> None:
+    schemas = fields.arguments, fields.return_arguments
+    given = [name for schema in schemas for name in (*schema.required, *schema.optional)]
+    if given:
+        raise ModelError(
+            f"{where}: expected a timer without fields of its own, since its handler gets "
+            f"{{'missed': int}}, got {', '.join(map(repr, given))}"
+        )

@@ -264,7 +264,11 @@ class ServiceFile:
         )
 
     def _refuse_inbound(self, models: tuple[Model, ...]) -> None:
-        inbound = [f"{model.kind[:-1]} {model.name!r}" for model in models if model.side == "in"]
+        inbound = [
+            f"{model.kind[:-1]} {model.name!r}"
+            for model in models
+            if model.side == "in" and model.type != "timer"
+        ]
         if inbound:
             raise DefinitionError(
                 f"{self.where}: main mode serves nothing inbound, got {', '.join(inbound)}; "

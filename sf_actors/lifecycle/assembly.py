@@ -10,6 +10,8 @@ from sf_actors.connections.publisher import Publisher
 from sf_actors.connections.replyer import Replyer
 from sf_actors.connections.requester import Requester
 from sf_actors.connections.subscriber import Subscriber
+from sf_actors.connections.timer import Timer
+from sf_actors.connections.timers import Timers
 from sf_actors.counters import Counters
 from sf_actors.states.delta_in import DeltaIn
 from sf_actors.states.delta_out import DeltaOut, DeltaPublication
@@ -86,7 +88,7 @@ class Assembly:
     def actor_names(self) -> set[str]:
         """Return the names of the actors that `start_actors` starts."""
         return {
-            f"{model.kind}/{model.side}/{model.name}"
+            "timers" if model.type == "timer" else f"{model.kind}/{model.side}/{model.name}"
             for model in self._models
             if model.kind == "states" or model.side == "in"
         }
@@ -94,15 +96,22 @@ class Assembly:
     def brings_calls_that_wait(self) -> bool:
         """Return True if calls may have to queue at the router.
 
-        Two inbound models may call at the same time, and an in-state always queues its calls. A
-        single connection makes each call after the previous one has ended.
+        Two inbound models may call at the same time, and an in-state and a timer always queue their
+        calls. A single connection makes each call after the previous one has ended.
         """
-        inbound = [model.kind for model in self._models if model.side == "in"]
-        return len(inbound) > 1 or "states" in inbound
+        inbound = [model for model in self._models if model.side == "in"]
+        return len(inbound) > 1 or any(m.kind == "states" or m.type == "timer" for m in inbound)
 
     def start_actors(self) -> None:
-        """Start an actor for each state and inbound connection, out-states first."""
+        """Start an actor for each state and inbound connection, out-states first.
+
+        The timers have one together.
+        """
+        timers = [self._timer(model) for model in self._models if model.type == "timer"]
+        if timers:
+            Timers.start(self._run_context, timers)
         actors = [m for m in self._models if m.kind == "states" or m.side == "in"]
+        actors = [model for model in actors if model.type != "timer"]
         for model in sorted(actors, key=lambda model: (model.kind, model.side), reverse=True):
             if model.side == "in":
                 self._start_inbound(model)
@@ -131,6 +140,10 @@ class Assembly:
         if model.type == "publisher":
             return Publisher(self._run_context, model, endpoint)
         return Requester(self._run_context, model, endpoint)
+
+    def _timer(self, model: Model) -> Timer:
+        counters = self.counters[model.key] = Counters(*Timer.counted)
+        return Timer(model, self._handlers[model.key], counters)
 
     def _start_inbound(self, model: Model) -> None:
         actor = _IN[model.type]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.router import Router
     from sf_actors.actors.run_context import RunContext
     from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.connections.timers import Timers
     from sf_actors.definition.service_file import Definition, Key
     from sf_actors.lifecycle.assembly import Assembly
     from sf_actors.sockets.peers import Listener
@@ -88,6 +89,8 @@ class RunState:
     router: Router | None = None
     #: says who may connect; there when the service has keys
     authenticator: Authenticator | None = None
+    #: waits for the timers, if the service has some
+    timers: Timers | None = None
     router_restarts: int = 0
     #: model and socket, the address that it took and who listens there, in the order of binding
     bound_to: list[tuple[str, str, Listener]] = field(default_factory=list)
@@ -96,6 +99,12 @@ class RunState:
     #: held while the phase, or what depends on it, changes
     lock: threading.RLock = field(default_factory=threading.RLock)
     threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def callers(self) -> list[SocketActor | Timers]:
+        """The actors that bring calls of handlers."""
+        inbound = [actor for actor in self.actors.values() if actor.model.side == "in"]
+        return [*inbound, self.timers] if self.timers is not None else [*inbound]
 
     def blame(self, error: BaseException) -> None:
         """Let this be the failure, unless something else was first."""

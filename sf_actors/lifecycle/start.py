@@ -122,6 +122,8 @@ class Start:
             state.set_ready()
             for actor in state.actors.values():
                 actor.tell(Begin())
+            if state.timers is not None:
+                state.timers.tell(Begin())
 
     def _tell_ready(self) -> None:
         state = self._state

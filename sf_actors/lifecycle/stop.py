@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.connections.timers import Timers
     from sf_actors.lifecycle.run_state import RunState
 
 #: How long the package's own threads may take to close their sockets, in seconds.
@@ -134,7 +135,7 @@ class Stop:
         state, here = self._state, threading.current_thread()
         if state.main_code.runs_here() or state.run_context.handler_lock.user_code.runs_here():
             return True
-        actors = [*state.actors.values(), state.router]
+        actors = [*state.actors.values(), state.router, state.timers]
         return any(actor is not None and actor.thread is here for actor in actors)
 
     def _interrupt(self) -> None:
@@ -229,8 +230,7 @@ class Stop:
         # main may end while the hook of a signal has not begun
         yield state.hook_ended.wait
         state.set_stopping()
-        readers = [actor for actor in state.actors.values() if actor.model.side == "in"]
-        yield _telling(readers, Drain)
+        yield _telling(state.callers, Drain)
         if state.router is not None:
             passed = LightEvent()
             state.router.fence(passed.set)
@@ -269,9 +269,9 @@ class Stop:
         for name, outlet in state.assembly.connections.items():
             if not outlet.close(max(0.0, deadline - monotonic())):
                 left_behind.append(f"a caller of {name!r}")
-        last = [actor for actor in (state.router, state.authenticator) if actor is not None]
-        for actor in last:
-            left_behind += _end([actor], deadline, stuck)
+        for actor in (state.timers, state.router, state.authenticator):
+            if actor is not None:
+                left_behind += _end([actor], deadline, stuck)
         run_context.transport.shut(run_context.closing.close)
         left_s = self._since + state.stop_timeout_s - monotonic()
         state.assembly.close_stores(max(CLOSE_TIMEOUT_S, left_s))
@@ -279,7 +279,7 @@ class Stop:
 
 
 def _telling(
-    readers: Sequence[SocketActor], message: type[Drain | LastLook]
+    readers: Sequence[SocketActor | Timers], message: type[Drain | LastLook]
 ) -> Callable[[float], bool]:
     """Tell actors something.
 

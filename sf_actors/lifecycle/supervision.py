@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin, SocketActor
+from sf_actors.connections.timers import Timers
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied
 from sf_actors.lifecycle.run_state import RunPhase
@@ -55,6 +56,8 @@ class Supervision:
             self._state.actors[actor.name] = actor
         elif isinstance(actor, Router):
             self._state.router = actor
+        elif isinstance(actor, Timers):
+            self._state.timers = actor
         else:
             self._state.authenticator = actor
 

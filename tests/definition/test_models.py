@@ -215,7 +215,7 @@ def test_a_name_that_is_no_text_is_refused(name: object) -> None:
 def test_a_missing_type_is_refused() -> None:
     message = refusal("connections", {"in": {"orders": {}}})
     assert message.endswith(
-        "the key 'connection_type' is missing, which says one of replyer, subscriber"
+        "the key 'connection_type' is missing, which says one of replyer, subscriber, timer"
     )
 
 
@@ -227,7 +227,7 @@ def test_a_mistyped_type_key_is_hinted_at() -> None:
 def test_an_unknown_type_is_refused_with_those_of_its_side() -> None:
     message = refusal("connections", {"in": {"orders": {"connection_type": "replier"}}})
     assert message.endswith(
-        "expected one of replyer, subscriber, got str 'replier'; did you mean 'replyer'?"
+        "expected one of replyer, subscriber, timer, got str 'replier'; did you mean 'replyer'?"
     )
 
 
