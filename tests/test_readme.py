@@ -121,6 +121,7 @@ def test_each_snippet_is_run_here() -> None:
         "buyer.py",
         "clock.py",
         "beat.py",
+        "farewell.py",
         "prices.py",
         "follow.py",
         "program.py",
@@ -221,6 +222,14 @@ def test_the_clock_publishes_what_its_target_returned(folder: Path) -> None:
 def test_the_timer_beats(folder: Path) -> None:
     with Process("-s", "beat.py", cwd=folder) as beating:
         assert [beating.wait_for_line("beat 0") for _ in range(2)] == ["beat 0"] * 2
+
+
+def test_a_main_that_is_told_of_the_stop_says_good_bye(folder: Path) -> None:
+    with Process("-s", "farewell.py", "-m", cwd=folder) as leaving:
+        leaving.wait_for_line("at work")
+        leaving.interrupt()
+        assert leaving.wait() == 0
+    assert leaving.out == ["at work", "good bye"]
 
 
 def test_the_follower_shows_the_value_that_the_deltas_make(folder: Path) -> None:
