@@ -119,9 +119,17 @@ class Deliveries:
             self._early.append(call)
         else:
             self._router.enqueue(call)
+        self.keep_apart()
+
+    def keep_apart(self) -> None:
+        """Count a call that waits elsewhere before it comes to the router, by `take_up`."""
         self.backlog.bring()
         if len(self.backlog) >= self._max_queued:
             self._wait_for_room()
+
+    def take_up(self, call: Call) -> None:
+        """Let a call that has waited elsewhere wait at the router."""
+        self._router.enqueue(call)
 
     def _are_waiting(self) -> bool:
         # also those that ran, but whose answers are not sent: they go out in order

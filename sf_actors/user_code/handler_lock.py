@@ -14,6 +14,7 @@ from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.interruptible import UserCode
+from sf_actors.user_code.states_view import PINNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +50,7 @@ class Call:
         self.label = label
         self.counters = counters
         self.workflow_id = workflow_id
-        #: values of states that the handler sees instead of the current ones
+        #: versions of states that the handler sees instead of the current ones
         self.pinned = pinned
 
     def is_worth_it(self) -> bool:
@@ -134,6 +135,8 @@ class HandlerLock:
     def release(self) -> None:
         """Let others have the lock and end its calls' workflow; in the thread that has it."""
         WORKFLOW_ID.set(None)
+        if self.constant_arguments is None:
+            PINNED.set(None)
         self._lock.release()
 
     def run(self, call: Call) -> None:
@@ -143,7 +146,12 @@ class HandlerLock:
         WORKFLOW_ID.set(call.workflow_id)
         self._running = call
         began = perf_counter()
-        offered = self.constant_arguments or self._offered(call.pinned)
+        offered = self.constant_arguments
+        if offered is None:
+            offered = self._offered(call.pinned)
+            if not call.reports:
+                # `init_function` and signal hooks see the states live
+                PINNED.set(None)
         result, error = self.user_code.run(call.label, call.handler, (call.args, *offered))
         seconds = perf_counter() - began
         counters = call.counters
@@ -198,7 +206,7 @@ class HandlerLock:
         :returns: False when the lock did not come in time
         """
         # that of a handler of another service, if it starts this one
-        outer = WORKFLOW_ID.get()
+        outer, outer_states = WORKFLOW_ID.get(), PINNED.get()
         if not self._acquire(timeout_s):
             return False
         try:
@@ -206,6 +214,7 @@ class HandlerLock:
         finally:
             self.release()
             WORKFLOW_ID.set(outer)
+            PINNED.set(outer_states)
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:
