@@ -29,7 +29,7 @@ Peer = Hashable
 class Wait(Generic[R]):
     """A request that waits, or stands behind one that does.
 
-    :ivar seen: what its caller had seen
+    :ivar seen: what its caller had seen, where it is to be looked at again
     :ivar until: when it goes on without, in seconds of `time.monotonic`
     :ivar coming: the updates that it lacks: epochs to counts
     """
@@ -45,10 +45,10 @@ class Wait(Generic[R]):
         "until",
     )
 
-    def __init__(self, request: R, peer: Peer, seen: Seen, expires_at: float | None) -> None:
+    def __init__(self, request: R, peer: Peer, expires_at: float | None) -> None:
         self.request = request
         self.peer = peer
-        self.seen = seen
+        self.seen: Seen = {}
         self.expires_at = expires_at
         self.until = 0.0
         self.coming: Seen = {}
@@ -102,15 +102,16 @@ class CatchingUp(Generic[R]):
         :returns: False if it may go on
         """
         found = lack(seen, self._states) if seen else NOTHING
-        wait = Wait(request, peer, seen, expires_at)
         is_early = found.unheard_since is not None and now < found.unheard_since + self._catch_up_s
         if not found.coming and not is_early:
             if found.is_behind:
                 self._count_behind()
             if peer not in self._lines:
                 return False
+            wait = Wait(request, peer, expires_at)
             wait.is_ready = True
         else:
+            wait = Wait(request, peer, expires_at)
             wait.is_behind = found.is_behind
             wait.until = now + self._catch_up_s
             if found.unheard_since is not None and not found.coming:
@@ -119,6 +120,7 @@ class CatchingUp(Generic[R]):
                 wait.until = min(wait.until, expires_at)
             self._unready[wait] = None
             if is_early:
+                wait.seen = seen
                 self._unheard[wait] = None
             self._await(wait, found.coming)
         self._lines.setdefault(peer, deque()).append(wait)
