@@ -24,6 +24,7 @@ from sf_actors.wire.messages import (
     SnapshotReply,
     SnapshotRequest,
 )
+from sf_actors.wire.seen import on_the_wire
 from sf_actors.wording import cut
 
 if TYPE_CHECKING:
@@ -112,7 +113,13 @@ def encode_request(
     """Return a packed request; `args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
         return _encode(
-            Request(args, workflow_id, request_id, seen, expires_in_s)  # type: ignore[arg-type]
+            Request(
+                args,  # type: ignore[arg-type]
+                workflow_id,
+                request_id,
+                on_the_wire(seen),  # type: ignore[arg-type]
+                expires_in_s,  # type: ignore[arg-type]
+            )
         )
     except _UNPACKABLE as error:
         raise _refused(error) from error
@@ -137,7 +144,7 @@ def seconds_left(request: Request) -> float | None:
 def encode_reply(return_args: object, workflow_id: object, seen: Seen | UnsetType = UNSET) -> bytes:
     """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
-        return _encode(Reply(return_args, None, workflow_id, seen))  # type: ignore[arg-type]
+        return _encode(Reply(return_args, None, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
@@ -152,7 +159,7 @@ def encode_failure(
 ) -> bytes:
     """Return a packed error reply; long texts are cut, lone surrogates escaped."""
     failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH), unhandled)
-    return encode(Reply(UNSET, failure, workflow_id, seen))  # type: ignore[arg-type]
+    return encode(Reply(UNSET, failure, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
 
 
 def encode_published(

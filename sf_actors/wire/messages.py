@@ -2,7 +2,7 @@
 
 ===============  ==============================================================================
 request          ``args``, ``workflow_id``; ours: ``request_id``, ``seen`` (how far its caller's
-                 service is with states: epochs to own counts), ``expires_in_s`` (how long its
+                 service is with states, see `seen`), ``expires_in_s`` (how long its
                  caller still waits for the whole call as it is sent; never handled after that)
 reply            ``return_args`` or ``error`` (``type``, ``message``; ours: ``unhandled``, if the
                  handler was never called and never will be); ``workflow_id``; ours: ``seen``, as

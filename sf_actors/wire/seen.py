@@ -1,7 +1,8 @@
 """`seen` of requests and replies: how far their sender was with states, as a map.
 
-Its keys are the epochs of the states' runs, its values the publishers' own counts. Whatever a peer
-puts there is no error: what cannot be read says nothing.
+Its keys are the epochs of the states' runs, its values the publishers' own counts. On the wire the
+keys are texts: maps of many languages have no others, and Python's `msgpack` refuses them unless it
+is told otherwise. Whatever a peer puts there is no error: what cannot be read says nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ Seen = dict[int, int]
 MAX_SEEN: Final = 256
 """Most runs in one message; who has more states leaves the others out."""
 
-_MAX_BYTES: Final = 3 + MAX_SEEN * 2 * 9
-"""Bytes of the longest map of so many integers."""
+_MAX_DIGITS: Final = 20
+"""Digits of the largest epoch: of 64 bits."""
 
-_decode = msgspec.msgpack.Decoder(Seen).decode
+_MAX_BYTES: Final = 3 + MAX_SEEN * (1 + _MAX_DIGITS + 9)
+"""Bytes of the longest map of so many."""
+
+_decode = msgspec.msgpack.Decoder(dict[int | str, int]).decode
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -30,6 +34,13 @@ class _Reply(Struct, gc=False):
 _decode_reply = msgspec.msgpack.Decoder(_Reply).decode
 
 
+def on_the_wire(seen: Seen | UnsetType) -> dict[str, int] | UnsetType:
+    """Return the map as it is packed; HOT."""
+    if isinstance(seen, UnsetType):
+        return seen
+    return {str(epoch): count for epoch, count in seen.items()}
+
+
 def decode_seen(packed: Raw | UnsetType | None) -> Seen:
     """Return what the sender of a message had seen; nothing if that is not there or unreadable."""
     if packed is None or isinstance(packed, UnsetType):
@@ -38,9 +49,19 @@ def decode_seen(packed: Raw | UnsetType | None) -> Seen:
         return {}
     try:
         seen = _decode(packed)
+        return {_epoch(key): count for key, count in seen.items()} if len(seen) <= MAX_SEEN else {}
     except _UNREADABLE:
         return {}
-    return seen if len(seen) <= MAX_SEEN else {}
+
+
+def _epoch(key: int | str) -> int:
+    """Return the epoch that a key stands for.
+
+    :raises ValueError: it stands for none
+    """
+    if type(key) is str and (len(key) > _MAX_DIGITS or not (key.isascii() and key.isdigit())):
+        raise ValueError(f"expected an epoch, got {key!r}")
+    return int(key)
 
 
 def seen_of_reply(frame: bytes) -> Seen:

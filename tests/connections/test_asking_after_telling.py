@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import pytest
@@ -18,6 +18,11 @@ from tests.support.ports import held_port
 from tests.support.state_pair import bus, model, towards
 from tests.support.telling import N, Teller, knowing, n_of, telling, telling_and_knowing
 from tests.support.waiting import PATIENCE_S, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sf_actors import Service
 
 KINDS = ["delta_update", "full_update"]
 
@@ -80,6 +85,25 @@ def test_many_instances_of_one_process_know_of_each_others_updates() -> None:
         for thread in threads:
             thread.join()
     assert found == [[], [], []]
+
+
+def test_a_state_of_many_publishers_knows_of_each_ones_updates() -> None:
+    """What is waited for is the publisher's own update, whoever's value came last."""
+    with ExitStack() as services:
+        port, bound = (services.enter_context(held_port()) for _ in range(2))
+        address, binder = f"127.0.0.1:{port}", {"publisher": f"127.0.0.1:{bound}"}
+        services.enter_context(
+            knowing(binder, address=address, kind="full_update", follows={"is_binder": True})
+        )
+        out: Any = {"kind": "full_update", "out": {"is_x_pub": True}, "addresses": binder}
+        tellers = [services.enter_context(telling(address, **out)) for _ in range(2)]
+        for place, teller in enumerate(tellers):
+            # none of its updates is waited for before one was heard
+            until(lambda: teller.tell(-place) is not None and teller.ask() == -place)  # noqa: B023
+        for n in range(ROUNDS):
+            for teller in tellers:
+                teller.tell(n)
+                assert teller.ask() == n
 
 
 def test_each_thread_of_a_service_that_tells_gets_answers_that_know() -> None:
@@ -257,35 +281,54 @@ def test_what_a_handler_asks_after_a_call_that_changed_a_state_knows_of_the_chan
         ):
             for _ in range(100):
                 peer.send(msgpack.packb({"args": {}}))
-                assert msgpack.unpackb(peer.recv(), strict_map_key=False)["return_args"] == {"n": 0}
+                assert msgpack.unpackb(peer.recv())["return_args"] == {"n": 0}
     assert all(before == after for before, after in seen)
 
 
-def test_a_reply_waits_no_longer_than_its_call_may_take() -> None:
-    """The replyer claims to have seen what there never was."""
-    with bare(zmq.REP, bind="tcp://127.0.0.1:*") as false, telling() as teller:
+@contextmanager
+def asking_a_liar(**creation: Any) -> Iterator[Service]:
+    """Run a service that follows a state and asks who claims to have seen what there never was."""
+    with bare(zmq.REP, bind="tcp://127.0.0.1:*") as liar, telling() as teller:
+        teller.tell(5)
         module = module_of(
             "asking",
             state_models={"in": {"book": model("delta_update_in", N)}},
-            connection_models={"out": {"ask": requester(None, N, catch_up_s=60, timeout_s=0.3)}},
+            connection_models={"out": {"ask": requester(None, N, catch_up_s=60.0, **creation)}},
         )
         places = {
             "states": {"in": {"book": towards(teller.bound)}},
-            "connections": {"out": {"ask": false.last_endpoint.decode()}},
+            "connections": {"out": {"ask": liar.last_endpoint.decode()}},
         }
-        teller.tell(5)
+
+        def answer() -> None:
+            liar.recv()
+            seen = {str(teller.epoch): 2**60}
+            liar.send(msgpack.packb({"return_args": {"n": 1}, "seen": seen}))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
         with running(module, addresses=places, console_loglevel=None) as service:
-            service.states.wait("book", number=0, timeout_s=PATIENCE_S)
+            assert service.states.wait("book", number=0, timeout_s=PATIENCE_S)
+            yield service
+        thread.join()
 
-            def answer() -> None:
-                false.recv()
-                seen = {teller.epoch: 2**60}
-                false.send(msgpack.packb({"return_args": {"n": 1}, "seen": seen}))
 
-            thread = threading.Thread(target=answer)
-            thread.start()
-            began = monotonic()
-            assert service.to_send("connection", "ask", {}) == {"n": 1}
-            assert 0.2 < monotonic() - began < 5.0
-            thread.join()
-            assert service.stats()["connections"]["out"]["ask"]["behind"] == 1
+def test_a_reply_waits_no_longer_than_its_call_may_take() -> None:
+    with asking_a_liar(timeout_s=0.3) as service:
+        began = monotonic()
+        assert service.to_send("connection", "ask", {}) == {"n": 1}
+        assert 0.2 < monotonic() - began < 5.0
+        assert service.stats()["connections"]["out"]["ask"]["behind"] == 1
+
+
+def test_a_reply_that_waits_is_given_to_its_caller_when_the_service_stops() -> None:
+    got: list[Any] = []
+    with asking_a_liar(timeout_s=60.0) as service:
+        to_send, waiting = service.to_send, service.states.changes._waiting
+        thread = threading.Thread(target=lambda: got.append(to_send("connection", "ask", {})))
+        thread.start()
+        until(lambda: waiting, "the wait for the state")
+        service.stop_service()
+        thread.join(PATIENCE_S)
+        assert got == [{"n": 1}]
+        assert service.failure is None

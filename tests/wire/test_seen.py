@@ -28,6 +28,13 @@ def test_what_was_seen_comes_back() -> None:
     assert seen_of_reply(envelope.encode_failure("E", "m", "w", seen=seen)) == seen
 
 
+def test_its_keys_are_texts_since_other_maps_have_no_others() -> None:
+    frame = envelope.encode_request({}, "w", seen={EPOCH: 3})
+
+    assert msgpack.unpackb(frame)["seen"] == {str(EPOCH): 3}
+    assert decode_seen(raw({str(EPOCH): 3})) == decode_seen(raw({EPOCH: 3})) == {EPOCH: 3}
+
+
 def test_messages_without_it_have_the_bytes_that_they_always_had() -> None:
     fields = {"args": {"n": 1}, "workflow_id": "w"}
     timed = msgpack.packb({**fields, "expires_in_s": 5.0})
@@ -64,6 +71,11 @@ UNREADABLE: list[Any] = [
     {EPOCH: None},
     {EPOCH: {EPOCH: 1}},
     {EPOCH: 1, "b": 2},
+    {"-5": 1},
+    {"": 1},
+    {"\u0663": 1},
+    {"1" * 21: 1},
+    {b"5": 1},
     dict.fromkeys(range(MAX_SEEN + 1), 1),
     {EPOCH: b"x" * 10_000},
 ]
