@@ -102,6 +102,7 @@ class Counters:
     __slots__ = (
         "_last_error",
         "_names",
+        "behind",
         "conflated",
         "deduplicated",
         "dropped",
@@ -148,6 +149,8 @@ class Counters:
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
+        #: requests, or replies, that went on without states that the other side had seen
+        self.behind = 0
         #: messages of which some fields were dropped, since the model lacks them
         self.unknown_fields = 0
         self.restarts = 0

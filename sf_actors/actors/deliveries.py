@@ -138,11 +138,22 @@ class Deliveries:
             self._early.append(call)
         else:
             self._router.enqueue(call)
+        self.keep_apart(size)
+
+    def keep_apart(self, size: int) -> None:
+        """Count a call that waits elsewhere before it comes to the router, by `take_up`.
+
+        :param size: bytes of its message, which `finish` gets as well
+        """
         backlog = self.backlog
         backlog.bring(size)
         waiting = len(backlog)
         if waiting >= self._max_queued or (waiting > 1 and backlog.size > MAX_WAITING_BYTES):
             self._wait_for_room()
+
+    def take_up(self, call: Call) -> None:
+        """Let a call that has waited elsewhere wait at the router."""
+        self._router.enqueue(call)
 
     def _are_waiting(self) -> bool:
         # also those that ran, but whose answers are not sent: they go out in order

@@ -13,6 +13,7 @@ from sf_actors.actors.deliveries import Deliveries, ResumeReading
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
+from sf_actors.connections.waiting_requests import StatesChanged, WaitingRequests
 from sf_actors.counters import Counters
 from sf_actors.errors import InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
@@ -67,6 +68,7 @@ class Replyer(SocketActor):
         "in_flight",
         "queued",
         "deduplicated",
+        "behind",
         "unknown_fields",
         "restarts",
         "last_error",
@@ -88,6 +90,7 @@ class Replyer(SocketActor):
             is_secured=self.run_context.transport.is_secured,
         )
         self.max_bytes: int = creation["max_message_bytes"]
+        self.states = self.run_context.states
         self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = request_decoder(self.model.arguments)
         if creation["deduplicate"]:
@@ -98,6 +101,8 @@ class Replyer(SocketActor):
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
         self._deliveries = Deliveries(self)
+        #: where the service follows states: those that wait for what their callers have seen
+        self._waiting: WaitingRequests | None = None
         #: how many of the last calls in a row were quick
         self._quick_calls = 0
         #: the addresses of requesters of ours, which are told of a stop
@@ -109,6 +114,8 @@ class Replyer(SocketActor):
 
     def on_begin(self) -> None:
         """Start reading."""
+        if self.model.creation["catch_up_s"] and self.states.has_inbound:
+            self._waiting = WaitingRequests(self, self._deliveries)
         receive = partial(receive_frames, self._socket, 1)
         self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
 
@@ -119,6 +126,8 @@ class Replyer(SocketActor):
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
+        elif isinstance(message, StatesChanged) and self._waiting is not None:
+            self._waiting.on_change()
 
     def on_drain(self) -> None:
         """Handle nothing new from now on, tell requesters so, and answer what still comes."""
@@ -132,6 +141,11 @@ class Replyer(SocketActor):
             self._cache = ReplyCache()
         for request in self._unanswered:
             self._note_running(request, self._cache)
+        waiting, self._waiting = self._waiting, None
+        for request in waiting.close() if waiting is not None else ():
+            request.give_up()
+            self._deliveries.finish(request.size)
+            self._answer(request)
         problem = "the service stops"
         notice = encode_failure("ServiceStopped", problem, None, unhandled=True)
         for peer in self._told:
@@ -151,7 +165,9 @@ class Replyer(SocketActor):
         self.on_tick()
 
     def on_tick(self) -> None:
-        """See whether the socket has not been used for a while."""
+        """Let those go that have waited long enough; see whether the socket is used no more."""
+        if self._waiting is not None:
+            self._waiting.take_up_ready()
         if self._on_quiet is None:
             return
         quiet_at = self._used_at + QUIET_S
@@ -173,7 +189,9 @@ class Replyer(SocketActor):
                 self.refuse(error)
 
     def close(self) -> None:
-        """Keep nobody waiting for the socket to be unused."""
+        """Keep nobody waiting for the socket to be unused, and hear of states no longer."""
+        if self._waiting is not None:
+            self._waiting.close()
         if self._on_quiet is not None:
             self._on_quiet()
 
@@ -237,6 +255,8 @@ class Replyer(SocketActor):
         if workflow_id is None:
             request.workflow_id = self.run_context.new_workflow_id()
         self.counters.in_flight += 1
+        if self._waiting is not None and self._waiting.keep(request, envelope.seen):
+            return
         if self._quick_calls < QUICK_CALLS:
             self._deliveries.queue(request, request.size)
         elif self._deliveries.run_or_queue(request, request.size):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.counters import Counters
+    from sf_actors.user_code.states_view import States
 
 
 class Answering(Protocol):
@@ -25,6 +26,7 @@ class Answering(Protocol):
     counters: Counters
     checked_reply: Callable[[Any], Any]
     max_bytes: int
+    states: States
     tells_texts: bool
 
     def note_invalid(self, error: BaseException) -> None:
@@ -83,9 +85,10 @@ class RequestCall(Call):
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Encode the reply while nobody can change what the handler returned."""
         replyer = self.replyer
+        seen = replyer.states.seen()
         if error is None:
             try:
-                frame = encode_reply(replyer.checked_reply(result), self.workflow_id)
+                frame = encode_reply(replyer.checked_reply(result), self.workflow_id, seen)
                 if len(frame) <= replyer.max_bytes:
                     self.frame = frame
                     return
@@ -96,10 +99,12 @@ class RequestCall(Call):
             replyer.note_invalid(error)
         if isinstance(error, Refused):
             # written for the caller, whoever that is
-            self.frame = encode_failure(Refused.__name__, text_of(error), self.workflow_id)
+            self.frame = encode_failure(
+                Refused.__name__, text_of(error), self.workflow_id, seen=seen
+            )
             return
         text = text_of(error) if replyer.tells_texts else ""
-        self.frame = encode_failure(type(error).__name__, text, self.workflow_id)
+        self.frame = encode_failure(type(error).__name__, text, self.workflow_id, seen=seen)
 
     def settle(self) -> None:
         """Bring the answer to the thread that owns the socket."""
@@ -112,18 +117,22 @@ class RequestCall(Call):
 
     def cancel(self) -> None:
         """Answer that the service stopped before the handler was called."""
-        self._give_up("the service stopped before it came to this request", unhandled=True)
+        self.give_up()
+        self.settle()
 
     def leave_behind(self) -> None:
         """Answer that the service stopped before the handler returned."""
-        self._give_up("the service stopped before its handler came to an end")
+        self._fail("the service stopped before its handler came to an end")
+        self.settle()
 
-    def _give_up(self, problem: str, *, unhandled: bool = False) -> None:
+    def give_up(self) -> None:
+        """Have the answer say that the service stopped before the handler was called."""
+        self._fail("the service stopped before it came to this request", unhandled=True)
+
+    def _fail(self, problem: str, *, unhandled: bool = False) -> None:
         if self.is_moot:
-            self.settle()
             return
         self.frame = encode_failure(
             "ServiceStopped", problem, self.workflow_id, unhandled=unhandled
         )
         self.counters.drop("stopped")
-        self.settle()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,15 +26,18 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
+from sf_actors.replication.lack import lack
 from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
+from sf_actors.wire.seen import seen_of_reply
 from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.wire.seen import Seen
 
 
 #: So many threads have connections of their own to a single address; further ones share one.
@@ -73,11 +78,14 @@ class Requester:
             "in_flight",
             "timeouts",
             "retries",
+            "behind",
             "unknown_fields",
             "dropped",
             "last_error",
         )
         self._run_context = run_context
+        self._states = run_context.states
+        self._catch_up_s: float = model.creation["catch_up_s"]
         self._endpoint = endpoint
         self._arguments = model.arguments
         self._return_arguments = incoming(
@@ -102,6 +110,9 @@ class Requester:
     def send(self, args: Any, workflow_id: object) -> Any:
         """Check, encode, send, and wait for the reply's arguments; any thread.
 
+        Where the service follows states that the replyer had seen at a later update, it waits for
+        that as well: `catch_up_s` at most, and within the time of the call.
+
         :raises InvalidArguments: the arguments or the reply fail the model
         :raises RequestTimeout: no reply came within `timeout_s`, `1 + retries` times
         :raises RemoteError: the replyer answered with an error
@@ -110,7 +121,8 @@ class Requester:
         checked = self._arguments.checked(args)
         request_id = secrets.token_hex(12) if self._attempts > 1 else None
         expires_in_s = float(self._attempts * self._timeout_s)
-        frame = encode_request(checked, workflow_id, request_id, expires_in_s)
+        seen = self._states.in_call().seen()
+        frame = encode_request(checked, workflow_id, request_id, expires_in_s, seen)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
@@ -125,6 +137,8 @@ class Requester:
             self._leave(call, is_answered=reply is not None)
         if reply is None:
             raise self._timeout(call, exchange)
+        if self._catch_up_s and self._states.has_inbound and len(reply) <= self._max_bytes:
+            self._catch_up(seen_of_reply(reply), call.ends_at)
         return self._decoded(reply)
 
     def connect(self, endpoint: Endpoint) -> None:
@@ -234,6 +248,37 @@ class Requester:
             with self._changed:
                 self.counters.drop(error.reason)
             raise InvalidArguments(f"the reply fails its model: {error}") from None
+
+    def _catch_up(self, seen: Seen, ends_at: float) -> None:
+        """Wait until the service has of its states what the replyer had.
+
+        A handler waits too, although what it sees stays as it is: who called it has a reply then
+        that knows, and what it calls next is told.
+
+        :param ends_at: when the time of the call is over, in seconds of `time.monotonic`
+        """
+        states, now = self._states, monotonic()
+        found = lack(seen, states.followed)
+        is_early, until = False, now + self._catch_up_s
+        if found.unheard_since is not None:
+            heard_by = found.unheard_since + self._catch_up_s
+            is_early = now < heard_by
+            until = until if found.coming else min(until, heard_by)
+
+        def has_caught_up() -> bool:
+            nonlocal found
+            found = lack(seen, states.followed)
+            return not found.coming and not (is_early and found.unheard_since is not None)
+
+        if found.coming or is_early:
+            # at the stop states are followed no further
+            with suppress(ServiceStopped):
+                states.changes.wait_until(has_caught_up, min(until, ends_at) - monotonic())
+        if found.coming or found.is_behind:
+            with self._changed:
+                self.counters.behind += 1
+        if seen:
+            states.in_call().learn(seen)
 
     def _count_unknown(self) -> None:
         with self._changed:

@@ -88,13 +88,13 @@ class Timer:
         self._last = moment
         self._is_under_way = True
         self.due_at = None
-        self.backlog.bring()
+        self.backlog.bring(0)
         return TimerCall(self, missed, workflow_id)
 
     def end(self) -> None:
         """Take that the call is over; in the thread that ran it."""
         self._is_under_way = False
-        self.backlog.finish()
+        self.backlog.finish(0)
         # asked for only now: a successor of the actor that was asked before sees what is set above
         actor = self.actor
         if actor is not None:

@@ -78,6 +78,7 @@ _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "target": (_TARGET, {"external_target": _REQUIRED}),
     "retries": (_COUNT, {"requester": 0}),
     "by": (_NAME, {"requester": None}),
+    "catch_up_s": (_SECONDS, {"requester": 1.0, "replyer": 1.0}),
     "idempotent": (_FLAG, {"requester": False}),
     "deduplicate": (_FLAG, {"replyer": False}),
     "high_water_mark": (_QUEUE, dict.fromkeys(_WITH_SOCKETS, 1000)),

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.states_view import PINNED
 from sf_actors.user_code.to_send import SendPermit, ToSend
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.peers import Listener
     from sf_actors.user_code.call_contexts import CallContexts
     from sf_actors.user_code.interruptible import UserCode
+    from sf_actors.user_code.states_view import States
 
 
 class RunPhase(enum.StrEnum):
@@ -154,8 +156,17 @@ class RunState:
             self.phase = RunPhase.STOPPED
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        """Return what a handler may get besides its args."""
-        return self.to_send, self.run_context.states.pinned(pinned), self.definition.config
+        """Return what a handler may get besides its args.
+
+        Requests that are sent in this context from now on say how far the states are that it sees.
+        """
+        states = self.run_context.states.pinned(pinned)
+        PINNED.set(states)
+        return self.offered_with(states)
+
+    def offered_with(self, states: States) -> tuple[Any, ...]:
+        """Return what a handler may get besides its args, with these states."""
+        return self.to_send, states, self.definition.config
 
     def to_send_with_all(self) -> Callable[..., Any]:
         """Return what handlers send with.

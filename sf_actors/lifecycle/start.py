@@ -84,8 +84,9 @@ class Start:
                 f"{OPEN_TIMEOUT_S:g} s"
             )
         state.to_send = state.to_send_with(state.permit)
-        if not state.run_context.states.has_inbound:
-            state.run_context.handler_lock.constant_arguments = state.offered(None)
+        states = state.run_context.states
+        if not states.has_inbound:
+            state.run_context.handler_lock.constant_arguments = state.offered_with(states.pinned())
         pause_s = state.assembly.ready_at() - monotonic()
         if pause_s > 0:
             # the pause for subscribers to join (wait_after_creation_s); a stop ends it

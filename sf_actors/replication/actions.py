@@ -29,6 +29,7 @@ class Updated(msgspec.Struct, frozen=True):
     :ivar workflow_id: of the update itself, which may have been buffered until now; None of a
         snapshot
     :ivar size: bytes of the message that brought it, 0 if it came decoded
+    :ivar count: the publisher's own count of the last update in the value
     """
 
     number: int
@@ -39,6 +40,7 @@ class Updated(msgspec.Struct, frozen=True):
     is_empty: bool = False
     workflow_id: object = None
     size: int = 0
+    count: int = -1
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -52,6 +52,19 @@ class FollowedValue:
         """The last update's number: the caller's own where he numbers, else `count`."""
         return self.count if self._given is None else self._given
 
+    def is_followed(self, epoch: int) -> bool:
+        """Return True if this is the run whose updates are taken now; any thread."""
+        return epoch == self._heard.epoch
+
+    def is_known(self, epoch: int) -> bool:
+        """Return True if this run was heard, followed or not; any thread."""
+        return self._heard.is_known(epoch)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether no run was heard yet; any thread."""
+        return self._heard.is_unheard
+
     def _advance(  # noqa: PLR0917 - as a buffer keeps them
         self,
         count: int,
@@ -77,7 +90,9 @@ class FollowedValue:
                 self._comparison.follow(old, value, fields)
         self.count, self._given = count, given
         number = count if given is None else given
-        return Updated(number, fields, value, is_resync, is_snapshot, False, workflow_id, size)
+        return Updated(
+            number, fields, value, is_resync, is_snapshot, False, workflow_id, size, count
+        )
 
     def _install(
         self, epoch: int | None, count: int, fields: UpdateFields, given: int | None = None
@@ -91,7 +106,7 @@ class FollowedValue:
         self._trouble.needs_whole = False
         self._comparison.forget()
         is_empty = count < 0 and (epoch is not None or not value)
-        return Updated(self.number, fields, value, True, True, is_empty)
+        return Updated(self.number, fields, value, True, True, is_empty, count=count)
 
     def _try(  # noqa: PLR0917 - as a buffer keeps them
         self,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 
-_PUBLISHERS = 1024
+MAX_PUBLISHERS = 1024
+"""Most publishers of one state that are known at the same time."""
 
 
 class FullReplica:
@@ -41,6 +42,7 @@ class FullReplica:
     :ivar phase: LIVE with the value heard last, SYNCING before the first one and while the last one
         was refused, STALE after silence
     :ivar duplicates: messages dropped as already taken, heartbeats included
+    :ivar many: whether each epoch is a publisher of its own
     """
 
     def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
@@ -50,7 +52,7 @@ class FullReplica:
         self.phase = Phase.SYNCING
         self.duplicates = 0
         self._silence = Silence(stale_after_s)
-        self._many = many
+        self.many = many
         self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
@@ -74,7 +76,7 @@ class FullReplica:
             if it raises `MessageError`, the update is refused and the value unchanged
         :param interval_s: the time between the publisher's heartbeats, as it says
         """
-        if epoch != self._heard.epoch and not self._many and not self._follows(now, epoch):
+        if epoch != self._heard.epoch and not self.many and not self._follows(now, epoch):
             return ()
         self._heard.hear(now)
         self._silence.hear(interval_s)
@@ -92,7 +94,8 @@ class FullReplica:
                 self.value = freeze(fields)
                 self.number = self.number + 1 if number is None else number
                 self.epoch = epoch
-                actions.append(Updated(self.number, fields, self.value, False, True))
+                number = self.number
+                actions.append(Updated(number, fields, self.value, False, True, count=number))
         else:
             self.duplicates += 1
             self._older += number < self._numbers[epoch]
@@ -164,6 +167,19 @@ class FullReplica:
             error=self.error,
         )
 
+    def is_followed(self, epoch: int) -> bool:
+        """Return True if this is the run whose values are taken now; any thread."""
+        return epoch in self._numbers if self.many else epoch == self._heard.epoch
+
+    def is_known(self, epoch: int) -> bool:
+        """Return True if this run was heard, followed or not; any thread."""
+        return epoch in self._numbers or self._heard.is_known(epoch)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether no run was heard yet; of many publishers another one may always come."""
+        return not self.many and self._heard.is_unheard
+
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE
 
@@ -182,7 +198,7 @@ class FullReplica:
             self._gaps += number > last + 1
         self._numbers[epoch] = number
         self._numbers.move_to_end(epoch)
-        if len(self._numbers) > _PUBLISHERS:
+        if len(self._numbers) > MAX_PUBLISHERS:
             self._numbers.popitem(last=False)
         return True
 

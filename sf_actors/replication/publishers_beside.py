@@ -40,6 +40,9 @@ class PublishersBeside:
         head, at, _ = self._known.pop(epoch, _UNKNOWN)
         return head, at
 
+    def __contains__(self, epoch: int | None) -> bool:
+        return epoch in self._known
+
     def on_air(self, now: float, longest_s: float) -> list[int | None]:
         """Return the epochs that were heard on the subscription within `longest_s`."""
         return [

@@ -66,7 +66,12 @@ def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     It returns None for what is not usual, a workflow id that is no scalar among it.
     """
     return _message_decoder(
-        (("request_id", str | int | None), ("expires_in_s", float | None)), schema
+        (
+            ("request_id", str | int | None),
+            ("seen", msgspec.Raw),
+            ("expires_in_s", float | None),
+        ),
+        schema,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.replication.actions import Action
     from sf_actors.replication.values.persistent_map import Map
+    from sf_actors.user_code.state_slot import Version
     from sf_actors.wire.messages import Cut, DeltaArgs, DeltaMessage, SnapshotArgs, SnapshotReply
 
 
@@ -97,8 +98,11 @@ class DeltaIn(InState):
         super().on_readable(source)
         if source is not self.subscription:
             self.tell_trouble()
-        elif self.handler is None:
-            self._show_kept()
+
+    def read(self) -> None:
+        """Show what was read, also what brought no call, and tell of it."""
+        self._show_kept()
+        super().read()
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
@@ -227,11 +231,11 @@ class DeltaIn(InState):
         """Show the value with the updates that the replica did not tell of one by one."""
         replica = self._replica
         if replica.count != self._count_shown:
-            self._show(replica.number, self.content(replica.value))
+            self._show(replica.number, (self.content(replica.value), replica.epoch, replica.count))
 
-    def _show(self, number: int, value: Map[str, Any], *, is_last: bool = True) -> None:
-        self._count_shown = self._replica.count
-        super()._show(number, value, is_last=is_last)
+    def _show(self, number: int, version: Version, *, is_last: bool = True) -> None:
+        self._count_shown = version[2]
+        super()._show(number, version, is_last=is_last)
 
     # snapshots
 

@@ -96,6 +96,12 @@ class DeltaPublication(Publication):
         """The number of the last update in the value, -1 before the first."""
         return self.log.number
 
+    @property
+    def mark(self) -> tuple[int, int]:
+        """The epoch of this run, and the own count of its last update."""
+        log = self.log
+        return log.epoch, log.count
+
     def send(self, args: Any, workflow_id: object) -> int | None:
         """Check an update, apply it, number it and publish it; any thread.
 

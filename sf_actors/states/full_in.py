@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.replication.actions import PhaseChanged, Refused, Updated
-from sf_actors.replication.full import FullReplica
+from sf_actors.replication.full import MAX_PUBLISHERS, FullReplica
 from sf_actors.states.in_state import InState
 from sf_actors.wire.envelope import decode_published
 
@@ -54,10 +54,21 @@ class FullIn(InState):
         if self._told or self._replica.trouble is not None:
             self.tell_trouble()
 
+    def _note_run(self, count: int) -> None:
+        """Note how far one of many publishers is, for when another one's value is shown."""
+        others, epoch = self._slot.others, self._replica.epoch
+        if epoch is not None:
+            others.pop(epoch, None)
+            others[epoch] = count
+            if len(others) > MAX_PUBLISHERS:
+                del others[next(iter(others))]
+
     def _act(self, actions: Sequence[Action], workflow_id: object, size: int = 0) -> None:
         for action in actions:
             if isinstance(action, Updated):
                 self.update(action, workflow_id, size=size)
+                if self._replica.many:
+                    self._note_run(action.count)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
                 # within a phase, the deadline is only put off: to wake up too early costs little

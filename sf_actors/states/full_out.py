@@ -66,6 +66,11 @@ class FullPublication(Publication):
         """The number of the last update, -1 before the first."""
         return self._number
 
+    @property
+    def mark(self) -> tuple[int, int]:
+        """The epoch of this run, and the number of its last update."""
+        return self.out.epoch, self._number
+
     def send(self, args: Any, workflow_id: object) -> int | None:
         """Check a value, number it and publish it; any thread.
 

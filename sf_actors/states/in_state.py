@@ -13,6 +13,7 @@ from sf_actors.log.throttle import Throttle
 from sf_actors.replication.reasons import Reason
 from sf_actors.replication.status import Phase
 from sf_actors.states.update_calls import UpdateCall, UpdateCalls
+from sf_actors.user_code.state_slot import StateSlot
 from sf_actors.user_code.update import Update
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from sf_actors.replication.status import Status
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.sockets.endpoint import Endpoint
-    from sf_actors.user_code.states_view import StateSlot
-
+    from sf_actors.user_code.state_slot import Version
 
 #: The fields of a delta that had none but unknown ones: no handler is called for it.
 NO_KNOWN: Final[dict[str, Any]] = {}
@@ -76,13 +76,20 @@ class InState(Reader):
         #: the reasons that were said since the state was LIVE
         self._told: set[Reason] = set()
         self._told_of_interval = False
-        self._cell: StateSlot | None = None
 
     def show(self, replica: Replica | FullReplica) -> None:
         """Show a replica in `states`; a successor of an actor that died keeps the last value."""
         self._followed = replica
         self._visible = (replica.epoch, replica.number, replica.phase)
-        self._cell = self.run_context.states.cell(self.model.name, replica.value, self.status)
+        states, name = self.run_context.states, self.model.name
+        slot = states.slot(name)
+        if slot is None:
+            version = (replica.value, None, -1)
+            slot = StateSlot(version, self.status, replica, monotonic())
+            states.add(name, slot)
+        else:
+            slot.renew(self.status, replica, monotonic())
+        self._slot = slot
 
     def status(self) -> Status:
         """Return the status, which is never ahead of the value that `states` shows; any thread."""
@@ -108,8 +115,8 @@ class InState(Reader):
             that of this value
         """
         number, epoch = updated.number, self._followed.epoch
-        value = self.content(updated.value)
-        self._show(number, value, is_last=is_last)
+        version = self.content(updated.value), epoch, updated.count
+        self._show(number, version, is_last=is_last)
         if self._call is not None and not updated.is_empty and updated.fields is not NO_KNOWN:
             is_whole = updated.is_whole
             self.calls.add(
@@ -118,16 +125,15 @@ class InState(Reader):
                     self._call,
                     updated.fields,
                     workflow_id=workflow_id or self.run_context.new_workflow_id(),
-                    pinned={self.model.name: value},
+                    pinned={self.model.name: version},
                     whole=updated.value,
                     update=Update(number, epoch, is_whole) if self._takes_update else None,
                     size=size,
                 )
             )
 
-    def _show(self, number: int, value: Map[str, Any], *, is_last: bool = True) -> None:
-        if self._cell is not None:
-            self._cell.value = value
+    def _show(self, number: int, version: Version, *, is_last: bool = True) -> None:
+        self._slot.version = version
         phase = self._followed.phase if is_last else self._visible[2]
         self._visible = (self._followed.epoch, number, phase)
 

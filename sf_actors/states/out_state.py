@@ -128,6 +128,11 @@ class Publication(ABC):
     def number(self) -> int:
         """The number of the last update, -1 before the first; any thread."""
 
+    @property
+    @abstractmethod
+    def mark(self) -> tuple[int, int]:
+        """The epoch of this run, and the own count of its last update; any thread."""
+
     def status(self) -> Status:
         """Return the status of a value that is nobody's replica; any thread."""
         return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0)

@@ -16,6 +16,7 @@ from sf_actors.log import WORKFLOW_ID
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.interruptible import UserCode
+from sf_actors.user_code.states_view import PINNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ class Call:
         self.label = label
         self.counters = counters
         self.workflow_id = workflow_id
-        #: values of states that the handler sees instead of the current ones
+        #: versions of states that the handler sees instead of the current ones
         self.pinned = pinned
 
     def is_worth_it(self) -> bool:
@@ -153,7 +154,12 @@ class HandlerLock:
         WORKFLOW_ID.set(call.workflow_id)
         self._running = call
         began = perf_counter()
-        offered = self.constant_arguments or self._offered(call.pinned)
+        offered = self.constant_arguments
+        if offered is None:
+            offered = self._offered(call.pinned)
+            if not call.reports:
+                # `init_function` and signal hooks see the states live
+                PINNED.set(None)
         result, error = self.user_code.run(call.label, call.handler, (call.args, *offered))
         seconds = perf_counter() - began
         counters = call.counters

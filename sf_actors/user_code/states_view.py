@@ -3,93 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.errors import InvalidArguments, ServiceStopped, UsageError
+from msgspec import UNSET, UnsetType
+
+from sf_actors.errors import InvalidArguments, UsageError
+from sf_actors.replication.lack import progress
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View
-from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
+from sf_actors.user_code.changes import Changes
+from sf_actors.wire.seen import MAX_SEEN, Seen
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Collection
 
+    from sf_actors.replication.lack import Following
     from sf_actors.replication.status import Status
-    from sf_actors.replication.values.persistent_map import Map
-
-
-class Changes:
-    """Wakes the threads that wait for a state; any thread."""
-
-    __slots__ = ("_is_over", "_waiting", "forks")
-
-    def __init__(self) -> None:
-        self._is_over = False
-        #: to tell the child of a fork by
-        self.forks = FORKS.count
-        self._waiting: list[LightEvent] = []
-
-    def notify(self) -> None:
-        """Say that a value or status may have changed; HOT, nobody waits mostly."""
-        for event in self._waiting:
-            event.set()
-
-    def end(self) -> None:
-        """Say that the service stops: nobody is to wait any more."""
-        self._is_over = True
-        self.notify()
-
-    def wait_until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Wait until it is so; return False if that did not come in time.
-
-        :raises ServiceStopped: the service stops
-        """
-        until = None if timeout_s is None else monotonic() + timeout_s
-        changed = LightEvent()
-        self._waiting = [*self._waiting, changed]
-        try:
-            while True:
-                changed.clear()
-                if self._is_over:
-                    raise ServiceStopped("the service stops: no state is waited for any more")
-                if is_so():
-                    return True
-                left_s = None if until is None else until - monotonic()
-                if left_s is not None and left_s <= 0:
-                    return False
-                changed.wait(left_s)
-        finally:
-            self._waiting = [event for event in self._waiting if event is not changed]
-
-
-class Slot(Protocol):
-    """The place of one state."""
-
-    @property
-    def value(self) -> Map[str, Any]:
-        """The value now; any thread."""
-
-    @property
-    def status(self) -> Callable[[], Status]:
-        """Makes the status of now; any thread."""
-
-
-class StateSlot:
-    """The place where an in-state leaves its value for readers in other threads.
-
-    The actor replaces the value; it never changes one, so that a reader needs no lock.
-
-    :param value: a persistent map
-    :param status: makes the current status
-    """
-
-    __slots__ = ("status", "value")
-
-    def __init__(self, value: Map[str, Any], status: Callable[[], Status]) -> None:
-        self.value = value
-        self.status = status
+    from sf_actors.user_code.state_slot import OwnSlot, Slot, StateSlot, Version
 
 
 class States(Mapping[str, Mapping[str, Any]]):
@@ -104,11 +37,11 @@ class States(Mapping[str, Mapping[str, Any]]):
     def __init__(
         self,
         cells: dict[str, StateSlot],
-        out: dict[str, Slot] | None = None,
+        out: dict[str, OwnSlot] | None = None,
         changes: Changes | None = None,
     ) -> None:
         self._cells = cells
-        self._out: dict[str, Slot] = {} if out is None else out
+        self._out: dict[str, OwnSlot] = {} if out is None else out
         self._changes = Changes() if changes is None else changes
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
@@ -176,22 +109,57 @@ class States(Mapping[str, Mapping[str, Any]]):
 
         return self._changes.wait_until(is_so, timeout_s)
 
-    def cell(self, name: str, value: Map[str, Any], status: Callable[[], Status]) -> StateSlot:
-        """Return the slot of an in-state; an existing slot keeps its value."""
-        cell = self._cells.get(name)
-        if cell is None:
-            cell = self._cells[name] = StateSlot(value, status)
-        cell.status = status
-        return cell
+    def add(self, name: str, slot: StateSlot) -> None:
+        """Show an in-state."""
+        self._cells[name] = slot
 
-    def show_own(self, name: str, slot: Slot) -> None:
+    def slot(self, name: str) -> StateSlot | None:
+        """Return the place of an in-state, None before it was opened for the first time."""
+        return self._cells.get(name)
+
+    def show_own(self, name: str, slot: OwnSlot) -> None:
         """Show an out-state."""
         self._out[name] = slot
 
-    def pinned(self, instead: Mapping[str, Any] | None = None) -> States:
+    @property
+    def followed(self) -> Collection[Following]:
+        """The in-states, as far as they tell which runs they follow."""
+        return self._cells.values()
+
+    def seen(self) -> Seen | UnsetType:
+        """Return how far all states are that have a run, as requests and replies say it; HOT."""
+        if not self._cells and not self._out:
+            return UNSET
+        seen: Seen = {}
+        for _, epoch, count in self._versions():
+            if epoch is not None and count >= 0:
+                seen[epoch] = max(count, seen.get(epoch, 0))
+        for slot in self._out.values():
+            epoch, count = slot.mark
+            if count >= 0:
+                # after those that are followed: of a state that the service follows itself
+                seen[epoch] = count
+        if len(seen) > MAX_SEEN:
+            seen = dict(list(seen.items())[:MAX_SEEN])
+        return seen or UNSET
+
+    def _versions(self) -> Collection[Version]:
+        return [cell.version for cell in self._cells.values()]
+
+    def in_call(self) -> States:
+        """Return the states as the call sees them that runs in this context, else the live ones."""
+        pinned = PINNED.get()
+        # the handler of another service may send through this one
+        is_ours = pinned is not None and pinned._cells is self._cells  # noqa: SLF001 - of its class
+        return pinned if pinned is not None and is_ours else self
+
+    def learn(self, seen: Seen) -> None:
+        """Note what a reply's sender had seen and the service has by now; live states show it."""
+
+    def pinned(self, instead: Mapping[str, Version] | None = None) -> States:
         """Return the values of this moment, which later updates do not change.
 
-        :param instead: values to show for some of the names, as persistent maps
+        :param instead: versions to show for some of the names
         """
         if not self._cells and not self._out:
             return self
@@ -217,24 +185,51 @@ class States(Mapping[str, Mapping[str, Any]]):
 class PinnedStates(States):
     """The values of the in-states at one moment; `status`, and out-states, stay live."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_learnt", "_pinned")
 
     def __init__(
         self,
         cells: dict[str, StateSlot],
-        out: dict[str, Slot],
-        instead: Mapping[str, Any],
+        out: dict[str, OwnSlot],
+        instead: Mapping[str, Version],
         changes: Changes,
     ) -> None:
         super().__init__(cells, out, changes)
-        self._values = {name: instead.get(name, cell.value) for name, cell in cells.items()}
+        self._pinned = {name: instead.get(name, cell.version) for name, cell in cells.items()}
+        #: what replies to this call told, beyond what it sees
+        self._learnt: Seen | None = None
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return the value that an in-state had at that moment, or of an out-state now."""
         if self._changes.forks != FORKS.count:
             raise of_parent("states")
-        value = self._values.get(name)
-        return super().__getitem__(name) if value is None else View(value)
+        version = self._pinned.get(name)
+        return super().__getitem__(name) if version is None else View(version[0])
+
+    def seen(self) -> Seen | UnsetType:
+        """Return how far the states are that the call sees, and what replies to it have told."""
+        seen = super().seen()
+        if self._learnt is None:
+            return seen
+        merged = {} if isinstance(seen, UnsetType) else seen
+        for epoch, count in self._learnt.items():
+            merged[epoch] = max(count, merged.get(epoch, 0))
+        return merged
+
+    def learn(self, seen: Seen) -> None:
+        """Note what a reply's sender had seen, as far as the service has that by now.
+
+        What the call asks next is answered by who knows it too.
+        """
+        learnt = self._learnt = {} if self._learnt is None else self._learnt
+        for epoch, claimed in seen.items():
+            reached = progress(epoch, self.followed)
+            if reached is not None and reached.last >= 0:
+                count = min(claimed, reached.last)
+                learnt[epoch] = max(count, learnt.get(epoch, 0))
+
+    def _versions(self) -> Collection[Version]:
+        return self._pinned.values()
 
     def wait(
         self,
@@ -250,6 +245,10 @@ class PinnedStates(States):
             "states.wait: expected the states of main, init_function or Service.states, got those "
             "of a handler, which stay as they are while it runs"
         )
+
+
+PINNED: Final[ContextVar[States | None]] = ContextVar("sf_actors_pinned_states", default=None)
+"""The states that a handler sees, while it runs; requests that it sends say how far these are."""
 
 
 def _is_there(status: Status, number: int | None) -> bool:

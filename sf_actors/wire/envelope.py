@@ -24,10 +24,13 @@ from sf_actors.wire.messages import (
     SnapshotReply,
     SnapshotRequest,
 )
+from sf_actors.wire.seen import on_the_wire
 from sf_actors.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from sf_actors.wire.seen import Seen
 
 NAME_LENGTH = 200
 
@@ -105,10 +108,19 @@ def encode_request(
     workflow_id: object,
     request_id: str | int | None = None,
     expires_in_s: float | UnsetType = UNSET,
+    seen: Seen | UnsetType = UNSET,
 ) -> bytes:
     """Return a packed request; `args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
-        return _encode(Request(args, workflow_id, request_id, expires_in_s))  # type: ignore[arg-type]
+        return _encode(
+            Request(
+                args,  # type: ignore[arg-type]
+                workflow_id,
+                request_id,
+                on_the_wire(seen),  # type: ignore[arg-type]
+                expires_in_s,  # type: ignore[arg-type]
+            )
+        )
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
@@ -129,20 +141,25 @@ def seconds_left(request: Request) -> float | None:
         return None
 
 
-def encode_reply(return_args: object, workflow_id: object) -> bytes:
+def encode_reply(return_args: object, workflow_id: object, seen: Seen | UnsetType = UNSET) -> bytes:
     """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
-        return _encode(Reply(return_args, None, workflow_id))  # type: ignore[arg-type]
+        return _encode(Reply(return_args, None, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
     except _UNPACKABLE as error:
         raise _refused(error) from error
 
 
 def encode_failure(
-    type_: str, message: str, workflow_id: object, *, unhandled: bool = False
+    type_: str,
+    message: str,
+    workflow_id: object,
+    *,
+    unhandled: bool = False,
+    seen: Seen | UnsetType = UNSET,
 ) -> bytes:
     """Return a packed error reply; long texts are cut, lone surrogates escaped."""
     failure = Failure(_sound(type_, NAME_LENGTH), _sound(message, MESSAGE_LENGTH), unhandled)
-    return encode(Reply(UNSET, failure, workflow_id))
+    return encode(Reply(UNSET, failure, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
 
 
 def encode_published(

@@ -1,10 +1,12 @@
 """The envelopes around the fields: one MessagePack map per message, readable by any language.
 
 ===============  ==============================================================================
-request          ``args``, ``workflow_id``; ours: ``request_id``, ``expires_in_s`` (how long its
+request          ``args``, ``workflow_id``; ours: ``request_id``, ``seen`` (how far its caller's
+                 service is with states, see `seen`), ``expires_in_s`` (how long its
                  caller still waits for the whole call as it is sent; never handled after that)
 reply            ``return_args`` or ``error`` (``type``, ``message``; ours: ``unhandled``, if the
-                 handler was never called and never will be); ``workflow_id``
+                 handler was never called and never will be); ``workflow_id``; ours: ``seen``, as
+                 of the end of the handler
 notice           the reply of a replyer that stops to nobody's request: error ``ServiceStopped``
                  with ``unhandled``. It goes to every peer that sent a request of ours, which has a
                  frame with the call's id before the empty one, under an id of its own (`STOPPING`
@@ -78,13 +80,14 @@ class Failure(Struct, gc=False, omit_defaults=True):
 class Request(Struct, gc=False, omit_defaults=True):
     """A request to a replyer; `request_id` is the same in all its attempts.
 
-    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`), and
-    stays packed, since a peer may put anything there.
+    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`); it
+    and `seen` stay packed, since a peer may put anything there.
     """
 
     args: Raw
     workflow_id: PlainId = _written()
     request_id: str | int | None = None
+    seen: Raw | UnsetType = UNSET
     expires_in_s: Raw | UnsetType = UNSET
 
 
@@ -94,6 +97,7 @@ class Reply(Struct, gc=False, omit_defaults=True):
     return_args: Raw | UnsetType = UNSET
     error: Failure | None = None
     workflow_id: PlainId = _written()
+    seen: Raw | UnsetType = UNSET
 
 
 class Published(Struct, gc=False, omit_defaults=True):

@@ -51,6 +51,7 @@ def test_counters_of_a_requester_add_up(address: str) -> None:
             "in_flight": 0,
             "timeouts": 0,
             "retries": 0,
+            "behind": 0,
             "unknown_fields": 0,
             "dropped": {},
             "last_error": None,

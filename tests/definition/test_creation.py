@@ -49,9 +49,19 @@ KEPT = {"store": None, **STATE}
 @pytest.mark.parametrize(
     ("type_", "defaults"),
     [
-        ("replyer", {"deduplicate": False, **SOCKETS}),
+        ("replyer", {"deduplicate": False, "catch_up_s": 1.0, **SOCKETS}),
         ("subscriber", {"topic": None, "is_x_sub": False, "is_binder": False, **SOCKETS}),
-        ("requester", {"timeout_s": 5.0, "retries": 0, "by": None, "idempotent": False, **SOCKETS}),
+        (
+            "requester",
+            {
+                "timeout_s": 5.0,
+                "retries": 0,
+                "by": None,
+                "idempotent": False,
+                "catch_up_s": 1.0,
+                **SOCKETS,
+            },
+        ),
         ("publisher", {"topic": None, "is_x_pub": False, "wait_after_creation_s": 0.15, **SOCKETS}),
         ("external_target", {"timeout_s": None, "target": len}),
         ("delta_update_in", {"is_x_sub": False, "on_status": None, **STATE}),

@@ -40,7 +40,8 @@ READING = {
     "handler_s": dict,
 }
 KINDS: dict[str, dict[str, Any]] = {
-    "replyer": READING | {"sent": int, "in_flight": int, "deduplicated": int, "peers": int},
+    "replyer": READING
+    | {"sent": int, "in_flight": int, "deduplicated": int, "behind": int, "peers": int},
     "subscriber": READING | {"missed": int, "peers": int},
     "binder": READING | {"missed": int, "peers": int},
     "requester": {
@@ -49,6 +50,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "in_flight": int,
         "timeouts": int,
         "retries": int,
+        "behind": int,
         "unknown_fields": int,
         "dropped": dict,
         "last_error": TEXT,

@@ -22,7 +22,7 @@ def test_the_first_value_makes_a_replica_live() -> None:
     assert replica.status(1.0) == Status(Phase.SYNCING, -1, None, None, 0, 0)
     assert replica.next_deadline is None
     updated, changed = replica.on_value(1.0, OLD, 4, {"x": 1})
-    assert updated == Updated(4, {"x": 1}, replica.value, False, True)
+    assert updated == Updated(4, {"x": 1}, replica.value, False, True, count=4)
     assert isinstance(changed, PhaseChanged)
     assert replica.status(2.0) == Status(Phase.LIVE, 4, OLD, 1.0, 0, 0)
     assert View(replica.value) == {"x": 1}

@@ -150,7 +150,7 @@ def test_an_answer_that_is_an_error_is_told_and_asked_again(fresh: Follower) -> 
 
 def test_the_next_delta_is_applied_and_given_with_the_value_after_it(live: Follower) -> None:
     [update] = live.delta(6, {"book": {"a": 1}})
-    assert update == Updated(6, {"book": {"a": 1}}, live.replica.value, False)
+    assert update == Updated(6, {"book": {"a": 1}}, live.replica.value, False, count=6)
     assert View(live.replica.value) == {"price": 5, "book": {"a": 1}}
 
 

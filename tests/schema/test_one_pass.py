@@ -134,6 +134,16 @@ def test_a_usual_request_is_decoded_at_once(id_: object, request_id: str | int |
     assert usual.request_id == request_id
 
 
+@pytest.mark.parametrize("seen", [{}, {1_790_000_000_000_000_000: 7}, "none", [{"a": [1]}]])
+def test_what_a_caller_has_seen_is_left_packed_whatever_it_is(seen: Any) -> None:
+    frame = encode({"args": {"n": 1, "price": "1"}, "workflow_id": "w", "seen": seen})
+    usual, envelope = request_decoder(SCHEMA)(frame), decode_request(frame)
+    assert usual.args == {"n": 1, "price": Decimal(1)}
+    assert bytes(usual.seen) == bytes(envelope.seen) == encode(seen)  # type: ignore[arg-type]
+    reply = encode({"return_args": {"n": 1, "price": "1"}, "workflow_id": "w", "seen": seen})
+    assert at_once(reply) == usual.args
+
+
 @pytest.mark.parametrize(
     "message",
     [

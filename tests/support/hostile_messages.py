@@ -14,7 +14,9 @@ QUICK = {"heartbeat_s": 0.2, "stale_after_s": 2.0}
 VALID = [
     envelope.encode_request({"n": 1}, "w", "r"),
     envelope.encode_request({}, None),
+    envelope.encode_request({"n": 1}, "w", "r", 5.0, {5: 6}),
     envelope.encode_reply({"n": 1}, 7),
+    envelope.encode_reply({"n": 1}, 7, {5: 6}),
     envelope.encode_failure("KeyError", "'x'", None),
     pack("eur") + envelope.encode_published({"n": 1}, "w", 5, 6),
     envelope.encode_published({"n": 1, "levels": {"a": 0.5}}, "w", 5, 6),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import queue
 from contextlib import ExitStack
+from contextvars import copy_context
 from time import monotonic, perf_counter
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from sf_actors import InvalidArguments
 from sf_actors.replication.status import Phase
+from sf_actors.replication.values.persistent_map import Map
 from sf_actors.testing import module_of, running
+from sf_actors.user_code.state_slot import StateSlot
+from sf_actors.user_code.states_view import PINNED, States
 from tests.support.state_pair import following, leading, lose, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
@@ -273,3 +278,57 @@ def test_a_handler_sees_the_first_value_as_live(kind: str) -> None:
         ) as follower:
             follower.wait_for({"n": 1})
             assert seen == [({"n": 1}, Phase.LIVE)]
+
+
+class NeverHeard:
+    """A replica that has heard of no run."""
+
+    is_unheard = True
+
+    def is_followed(self, epoch: int) -> bool:
+        return False
+
+    is_known = is_followed
+
+
+def a_state(count: int, epoch: int) -> States:
+    """Return the states of a service that follows one, up to an update."""
+    states = States({})
+    version = (Map(), epoch, count)
+    states.add("book", StateSlot(version, lambda: None, NeverHeard(), 0.0))  # type: ignore[arg-type,return-value]
+    return states
+
+
+def test_a_call_sends_with_what_it_sees_of_its_own_service_and_all_else_with_what_is_there() -> (
+    None
+):
+    ours, others = a_state(1, epoch=5), a_state(2, epoch=6)
+
+    def in_call() -> None:
+        PINNED.set(ours.pinned())
+        ours.slot("book").version = (Map(), 5, 9)  # type: ignore[union-attr]
+        others.slot("book").version = (Map(), 6, 9)  # type: ignore[union-attr]
+        assert ours.in_call().seen() == {5: 1}
+        assert others.in_call().seen() == {6: 9}
+
+    copy_context().run(in_call)
+    assert ours.in_call() is ours
+    assert ours.seen() == {5: 9}
+
+
+def test_what_a_reply_has_told_goes_with_the_next_request_of_the_call_as_far_as_it_is_there() -> (
+    None
+):
+    states = a_state(1, epoch=5)
+    pinned = states.pinned()
+    states.slot("book").version = (Map(), 5, 7)  # type: ignore[union-attr]
+    pinned.learn({5: 4, 6: 3})
+    assert pinned.seen() == {5: 4}
+    pinned.learn({5: 2**60})
+    assert pinned.seen() == {5: 7}
+
+
+def test_states_without_an_update_are_not_told_of() -> None:
+    assert States({}).seen() is UNSET
+    assert a_state(-1, epoch=5).seen() is UNSET
+    assert a_state(0, epoch=5).seen() == {5: 0}

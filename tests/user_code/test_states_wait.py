@@ -50,6 +50,23 @@ def test_a_wait_ends_when_the_state_is_live(kind: str) -> None:
         assert follower.status.phase is Phase.LIVE
 
 
+def test_a_wait_ends_with_the_update_itself_where_no_handler_is_called_for_it() -> None:
+    """Not with the next heartbeat, which is far."""
+    rarely = {"heartbeat_s": 60.0, "stale_after_s": 120.0}
+    with (
+        leading(model("delta_update_out", N, **rarely)) as leader,
+        following(
+            model("delta_update_in", N, **rarely), towards(leader.addresses), has_handler=False
+        ) as follower,
+    ):
+        leader.send(n=0)
+        assert follower.states.wait("book", number=0, timeout_s=PATIENCE_S)
+        for n in range(1, 100):
+            waiting = Waiting(follower.states, "book", number=n)
+            leader.send(n=n)
+            assert waiting.end() is True
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wait_for_a_number_ends_when_that_update_is_in_the_value(kind: str) -> None:
     with (

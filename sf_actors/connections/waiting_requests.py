@@ -1,0 +1,115 @@
+"""The requests of a replyer that wait for states, apart from those that wait for their turn.
+
+Neither the actor nor the router waits with them: the threads of the states tell the actor of each
+change while there are such requests, and its inbox has the deadline of the first.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sf_actors.replication.catching_up import CatchingUp
+from sf_actors.sockets.frames import CALL_ID
+from sf_actors.wire.seen import decode_seen
+
+if TYPE_CHECKING:
+    from msgspec import Raw, UnsetType
+
+    from sf_actors.actors.deliveries import Deliveries
+    from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.connections.request_call import RequestCall
+
+#: The part of the requests that may be queued which may wait for states: the rest is for others.
+PART_OF_QUEUE = 4
+
+
+class StatesChanged:
+    """A state has changed that requests may wait for."""
+
+
+class WaitingRequests:
+    """The requests that wait; all but `_note_change` is for the thread of the replyer.
+
+    :param deliveries: which count them with those that wait for their turn
+    """
+
+    def __init__(self, replyer: SocketActor, deliveries: Deliveries) -> None:
+        creation = replyer.model.creation
+        states = replyer.run_context.states
+        self._replyer = replyer
+        self._deliveries = deliveries
+        self._changes = states.changes
+        self._catching_up: CatchingUp[RequestCall] = CatchingUp(
+            states.followed,
+            catch_up_s=creation["catch_up_s"],
+            most=max(1, creation["high_water_mark"] // PART_OF_QUEUE),
+            count_behind=self._count_behind,
+        )
+        #: whether changes of states are told
+        self._is_told = False
+        #: whether the message of one is on its way
+        self._is_telling = False
+
+    def keep(self, request: RequestCall, packed: Raw | UnsetType | None) -> bool:
+        """Keep a request until the service has what its caller had seen, if it lacks that; HOT.
+
+        :param packed: `seen` of the request
+        :returns: False if the request may go on
+        """
+        waiting = self._catching_up
+        seen = decode_seen(packed)
+        if not seen and not waiting:
+            return False
+        peer = _peer_of(request.address)
+        if not waiting.keep(monotonic(), request, peer, seen, request.expires_at):
+            return False
+        self._deliveries.keep_apart(request.size)
+        if not self._is_told:
+            self._is_told = True
+            self._changes.tell(self._note_change)
+        # what has come since it was looked for was not told
+        self.take_up_ready()
+        return True
+
+    def on_change(self) -> None:
+        """Act on a change of a state."""
+        # before looking: what changes meanwhile is told again
+        self._is_telling = False
+        self.take_up_ready()
+
+    def take_up_ready(self) -> None:
+        """Let those wait for their turn that need not wait for states any longer."""
+        waiting = self._catching_up
+        if not waiting:
+            return
+        for request in waiting.take_ready(monotonic()):
+            self._deliveries.take_up(request)
+        self._replyer.inbox.deadline = waiting.next_deadline
+        if not waiting:
+            self._hear_no_more()
+
+    def close(self) -> list[RequestCall]:
+        """Return those that wait, and forget them."""
+        self._hear_no_more()
+        self._replyer.inbox.deadline = None
+        return self._catching_up.take_all()
+
+    def _hear_no_more(self) -> None:
+        self._is_told = False
+        self._changes.tell_no_more(self._note_change)
+
+    def _note_change(self) -> None:
+        """Tell the replyer that a state has changed; in the thread of that state."""
+        if not self._is_telling:
+            self._is_telling = True
+            self._replyer.tell(StatesChanged())
+
+    def _count_behind(self) -> None:
+        self._replyer.counters.behind += 1
+
+
+def _peer_of(address: list[bytes]) -> tuple[bytes, ...]:
+    """Return the frames that lead back to the socket of who asked, without the id of a call."""
+    has_id = len(address) > 2 and address[-2].startswith(CALL_ID)
+    return tuple(address[: -2 if has_id else -1])

@@ -1,0 +1,75 @@
+"""What wakes those who wait for a state."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sf_actors.errors import ServiceStopped
+from sf_actors.sync.event import LightEvent
+from sf_actors.sync.forks import FORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Changes:
+    """Wakes the threads that wait for a state; any thread.
+
+    It has no lock, as `LightEvent` has none: the lists are changed by single steps.
+    """
+
+    __slots__ = ("_is_over", "_told", "_waiting", "forks")
+
+    def __init__(self) -> None:
+        #: to tell the child of a fork by
+        self.forks = FORKS.count
+        self._is_over = False
+        self._waiting: list[LightEvent] = []
+        self._told: list[Callable[[], None]] = []
+
+    def notify(self) -> None:
+        """Say that a value or status may have changed; HOT, nobody waits mostly."""
+        if self._waiting:
+            for event in self._waiting.copy():
+                event.set()
+        if self._told:
+            for tell in self._told.copy():
+                tell()
+
+    def end(self) -> None:
+        """Say that the service stops: nobody is to wait any more."""
+        self._is_over = True
+        self.notify()
+
+    def tell(self, function: Callable[[], None]) -> None:
+        """Have a function called with each change, in the thread that brings it about."""
+        self._told.append(function)
+
+    def tell_no_more(self, function: Callable[[], None]) -> None:
+        """Have a function called no longer, if it was."""
+        with suppress(ValueError):
+            self._told.remove(function)
+
+    def wait_until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Wait until it is so; return False if that did not come in time.
+
+        :raises ServiceStopped: the service stops
+        """
+        until = None if timeout_s is None else monotonic() + timeout_s
+        changed = LightEvent()
+        self._waiting.append(changed)
+        try:
+            while True:
+                changed.clear()
+                if self._is_over:
+                    raise ServiceStopped("the service stops: no state is waited for any more")
+                if is_so():
+                    return True
+                left_s = None if until is None else until - monotonic()
+                if left_s is not None and left_s <= 0:
+                    return False
+                changed.wait(left_s)
+        finally:
+            self._waiting.remove(changed)

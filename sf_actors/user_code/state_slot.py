@@ -1,0 +1,108 @@
+"""The places of states: what other threads see of a state, and how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.replication.status import Status
+    from sf_actors.replication.values.persistent_map import Map
+
+    #: a value as a persistent map, the epoch of the run that it comes from (None of a peer without
+    #: epochs), and its last update's count in that run, -1 before the first
+    Version = tuple[Map[str, Any], int | None, int]
+
+
+class Slot(Protocol):
+    """The place of one state."""
+
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value now; any thread."""
+
+    @property
+    def status(self) -> Callable[[], Status]:
+        """Makes the status of now; any thread."""
+
+
+class OwnSlot(Slot, Protocol):
+    """The place of an out-state."""
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """The epoch of this run, and its last update's count; any thread."""
+
+
+class Followed(Protocol):
+    """A replica, as far as it tells other threads which run it follows."""
+
+    def is_followed(self, epoch: int) -> bool:
+        """Return True if this is the run whose updates are taken now."""
+
+    def is_known(self, epoch: int) -> bool:
+        """Return True if this run was heard, followed or not."""
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it has heard of no run yet."""
+
+
+class StateSlot:
+    """The place where an in-state leaves its value for readers in other threads.
+
+    The actor replaces the version; it never changes one, so that a reader needs no lock.
+
+    :param version: what is shown
+    :param status: makes the current status
+    :param followed: the replica
+    :param opened_at: when it was opened, in seconds of `time.monotonic`
+    :ivar others: the last counts of other runs, where the state has many publishers
+    """
+
+    __slots__ = ("_opened_at", "followed", "others", "status", "version")
+
+    def __init__(
+        self,
+        version: Version,
+        status: Callable[[], Status],
+        followed: Followed,
+        opened_at: float,
+    ) -> None:
+        self.version = version
+        self.others: dict[int, int] = {}
+        self.renew(status, followed, opened_at)
+
+    def renew(self, status: Callable[[], Status], followed: Followed, opened_at: float) -> None:
+        """Belong to another replica from now on, and keep the value."""
+        self.status = status
+        self.followed = followed
+        self._opened_at = opened_at
+
+    @property
+    def value(self) -> Map[str, Any]:
+        """The value."""
+        return self.version[0]
+
+    def count_of(self, epoch: int) -> int:
+        """Return the count of a run's last update in the value, -1 if none is."""
+        _, shown, count = self.version
+        return count if epoch == shown else self.others.get(epoch, -1)
+
+    def is_followed(self, epoch: int) -> bool:
+        """Return True if this is the run whose updates are taken now."""
+        followed = self.followed
+        if followed.is_unheard:
+            # of a successor that has heard nothing yet: the run of the value that it has kept
+            return epoch == self.version[1]
+        return followed.is_followed(epoch)
+
+    def is_known(self, epoch: int) -> bool:
+        """Return True if this is one of the state's runs, followed or not."""
+        return epoch == self.version[1] or self.followed.is_known(epoch)
+
+    @property
+    def unheard_since(self) -> float | None:
+        """When it was opened, while it has heard of no run, in seconds of `time.monotonic`."""
+        return self._opened_at if self.followed.is_unheard else None
