@@ -87,6 +87,10 @@ def test_the_callers_error_has_its_type_and_text() -> None:
     assert (caught.value.type, caught.value.message) == ("Refused", "3 are too many")
 
 
+def test_a_refusal_without_a_text_does_not_send_its_caller_to_the_log() -> None:
+    assert str(RemoteError("Refused", "", connection="it")) == "it: the other side answered Refused"
+
+
 def test_it_is_counted_as_refused_and_not_as_failed() -> None:
     with serving() as served:
         error_told(served)
