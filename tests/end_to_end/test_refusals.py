@@ -197,27 +197,30 @@ def test_a_subscriber_and_an_in_state_count_what_their_handlers_refuse() -> None
     handlers = {"required_creation_arguments": {"on_update": refuse}}
     kind = {"state_type": "full_update"}
 
-    def init_function(to_send: Any) -> None:
-        to_send("connection", "messages", {"n": 1})
-        to_send("state", "own", {"n": 1})
+    sender = Sender()
+
+    def is_refused() -> bool:
+        sender.connection("messages", {"n": 1})
+        return bool(counters(svc, "messages")["refused"])
 
     one = module_of(
         connection_models={
             "in": {"messages": subscriber(refuse, N)},
-            "out": {"messages": publisher(N, wait_after_creation_s=0.2)},
+            "out": {"messages": publisher(N)},
         },
         state_models={
             "in": {"followed": {**kind, **handlers, **fields}},
             "out": {"own": {**kind, **fields}},
         },
-        init_function=init_function,
+        init_function=sender,
     )
     places = {
         **at({"messages": "inproc://messages"}, {"messages": "inproc://messages"}),
         "states": {"in": {"followed": "inproc://own"}, "out": {"own": "inproc://own"}},
     }
     with running(one, addresses=places, console_loglevel=None) as svc:
-        until(lambda: counters(svc, "messages")["refused"] == 1, "the message")
+        until(is_refused, "the message")
+        sender.to_send("state", "own", {"n": 1})
         until(lambda: svc.stats()["states"]["in"]["followed"]["refused"] == 1, "the update")
 
         assert counters(svc, "messages")["failed"] == 0
