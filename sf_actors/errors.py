@@ -101,8 +101,10 @@ class RemoteError(SfActorsError):
     """
 
     def __init__(self, type_: str, message: str, *, connection: str) -> None:
-        text = message or "its text stays in the log over there (error_details)"
-        super().__init__(f"{connection}: the other side answered {type_}: {text}")
+        text = message
+        if not message and type_ != Refused.__name__:
+            text = "its text stays in the log over there (error_details)"
+        super().__init__(f"{connection}: the other side answered {type_}{text and ': '}{text}")
         self.type = type_
         self.message = message
 

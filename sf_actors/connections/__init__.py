@@ -1,1 +1,1 @@
-"""The connections: replyers, requesters, publishers, subscribers, external targets."""
+"""The connections: replyers, subscribers, timers, requesters, publishers, external targets."""

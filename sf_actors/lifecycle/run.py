@@ -12,7 +12,7 @@ from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary, text_of
 from sf_actors.definition.addresses import resolve
-from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, UsageError
+from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, SfActorsError, UsageError
 from sf_actors.lifecycle.assembly import Assembly
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.run_state import RunPhase, RunState
@@ -164,7 +164,13 @@ class Run:
                 _, error = context.run(state.main_code.run, "main", main, offered)
             if error is not None and _is_failure(error):
                 if not isinstance(error, SystemExit):
-                    context.run(run_context.log.error, "main failed", exc_info=trimmed(error))
+                    # in its context, with what it had bound
+                    context.run(
+                        run_context.log.error,
+                        "main failed",
+                        exc_info=trimmed(error),
+                        **_workflow_of(error),
+                    )
                 state.blame(error)
             state.main_ended.set()
             self.stop()
@@ -287,6 +293,12 @@ class Run:
             if reserve is not None:
                 self.state.threads.append(reserve)
             self.state.ended.set()
+
+
+def _workflow_of(error: BaseException) -> dict[str, object]:
+    """Return what leads from a `to_send` that failed to the lines of the services it called."""
+    workflow_id = error.workflow_id if isinstance(error, SfActorsError) else None
+    return {} if workflow_id is None else {"workflow_id": workflow_id}
 
 
 def _is_failure(error: BaseException) -> bool:

@@ -13,9 +13,18 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.testing import module_of, running
 from tests.log.lines import read
-from tests.support.models import ANY_PORT, address_of, at, publisher, replyer, service, subscriber
+from tests.support.models import (
+    ANY_PORT,
+    Sender,
+    address_of,
+    at,
+    publisher,
+    replyer,
+    service,
+    subscriber,
+)
 from tests.support.services import ask
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,16 +100,20 @@ def test_a_subscribers_calls_of_one_batch_do_not_see_each_other() -> None:
         seen.put(COLOUR.get())
         COLOUR.set(f"colour {args['n']}")
 
-    def init_function(to_send: Any) -> None:
+    sender = Sender()
+
+    def is_heard() -> bool:
         for n in range(5):
-            to_send("out", {"n": n})
+            sender.connection("out", {"n": n})
+        return seen.qsize() >= 5
 
     one = service(
         inbound={"it": subscriber(on_message, {"n": int})},
-        outbound={"out": publisher({"n": int}, wait_after_creation_s=0.2)},
-        init_function=init_function,
+        outbound={"out": publisher({"n": int})},
+        init_function=sender,
     )
     with running(one, addresses=at({"it": "inproc://colours"}, {"out": "inproc://colours"})):
+        until(is_heard, "five messages")
         colours = [seen.get(timeout=PATIENCE_S) for _ in range(5)]
 
     assert colours == ["none"] * 5

@@ -87,6 +87,10 @@ def test_the_callers_error_has_its_type_and_text() -> None:
     assert (caught.value.type, caught.value.message) == ("Refused", "3 are too many")
 
 
+def test_a_refusal_without_a_text_does_not_send_its_caller_to_the_log() -> None:
+    assert str(RemoteError("Refused", "", connection="it")) == "it: the other side answered Refused"
+
+
 def test_it_is_counted_as_refused_and_not_as_failed() -> None:
     with serving() as served:
         error_told(served)
@@ -193,27 +197,30 @@ def test_a_subscriber_and_an_in_state_count_what_their_handlers_refuse() -> None
     handlers = {"required_creation_arguments": {"on_update": refuse}}
     kind = {"state_type": "full_update"}
 
-    def init_function(to_send: Any) -> None:
-        to_send("connection", "messages", {"n": 1})
-        to_send("state", "own", {"n": 1})
+    sender = Sender()
+
+    def is_refused() -> bool:
+        sender.connection("messages", {"n": 1})
+        return bool(counters(svc, "messages")["refused"])
 
     one = module_of(
         connection_models={
             "in": {"messages": subscriber(refuse, N)},
-            "out": {"messages": publisher(N, wait_after_creation_s=0.2)},
+            "out": {"messages": publisher(N)},
         },
         state_models={
             "in": {"followed": {**kind, **handlers, **fields}},
             "out": {"own": {**kind, **fields}},
         },
-        init_function=init_function,
+        init_function=sender,
     )
     places = {
         **at({"messages": "inproc://messages"}, {"messages": "inproc://messages"}),
         "states": {"in": {"followed": "inproc://own"}, "out": {"own": "inproc://own"}},
     }
     with running(one, addresses=places, console_loglevel=None) as svc:
-        until(lambda: counters(svc, "messages")["refused"] == 1, "the message")
+        until(is_refused, "the message")
+        sender.to_send("state", "own", {"n": 1})
         until(lambda: svc.stats()["states"]["in"]["followed"]["refused"] == 1, "the update")
 
         assert counters(svc, "messages")["failed"] == 0

@@ -44,6 +44,16 @@ KINDS: dict[str, dict[str, Any]] = {
     | {"sent": int, "in_flight": int, "deduplicated": int, "behind": int, "peers": int},
     "subscriber": READING | {"missed": int, "peers": int},
     "binder": READING | {"missed": int, "peers": int},
+    "timer": {
+        "handled": int,
+        "failed": int,
+        "refused": int,
+        "dropped": dict,
+        "missed": int,
+        "queued": int,
+        "last_error": TEXT,
+        "handler_s": dict,
+    },
     "requester": {
         "sent": int,
         "received": int,
@@ -95,6 +105,7 @@ SERVER = {
 }
 CLIENT = {
     ("connections", "in", "publisher"): "subscriber",
+    ("connections", "in", "beat"): "timer",
     ("connections", "out", "replyer"): "requester",
     ("connections", "out", "binder"): "publisher",
     ("connections", "out", "double"): "external_target",
@@ -114,6 +125,10 @@ class Pair:
         here.connection_models["out"]["double"] = external(
             lambda x: {"x": 2 * x}, {"x": int}, {"x": int}
         )
+        here.connection_models["in"]["beat"] = {
+            "connection_type": "timer",
+            "required_creation_arguments": {"on_beat": lambda: None, "every_s": 3600},
+        }
         self.server = Service(there, addresses=addresses_in(folder), console_loglevel=None)
         self.client = Service(here, addresses=client_addresses(folder), console_loglevel=None)
 

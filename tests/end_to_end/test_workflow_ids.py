@@ -10,10 +10,11 @@ import msgspec
 import pytest
 import zmq
 
-from sf_actors import get_logger
+from sf_actors import Refused, get_logger
+from sf_actors.log import WORKFLOW_ID
 from sf_actors.testing import module_of, running
 from tests.log.lines import read
-from tests.support.models import publisher, replyer, requester, subscriber
+from tests.support.models import external, publisher, replyer, requester, service, subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,3 +169,22 @@ def test_what_comes_without_a_workflow_id_gets_one(
         ids.add(workflow_id)
     assert len(ids) == 2
     assert all(isinstance(workflow_id, str) for workflow_id in ids)
+
+
+def test_a_main_that_fails_by_a_send_shows_its_workflow_id(tmp_path: Path) -> None:
+    ids: queue.Queue[Any] = queue.Queue()
+
+    def fail() -> None:
+        ids.put(WORKFLOW_ID.get())
+        raise Refused("no")
+
+    def main(to_send: Any) -> None:
+        to_send("target", {})
+
+    log = tmp_path / "asking.log"
+    asking = service("asking", None, {"target": external(fail)}, main=main)
+    with running(asking, as_main=True, log_path=log, console_loglevel=None) as asked:
+        assert asked.wait(WAIT_S)
+
+    (line,) = [line for line in read(log) if line["event"] == "main failed"]
+    assert line["workflow_id"] == ids.get(timeout=WAIT_S)
