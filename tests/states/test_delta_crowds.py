@@ -26,10 +26,10 @@ OUT, IN = "delta_update_out", "delta_update_in"
 ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
 
 
-class Fifty:
-    """Fifty replicas in one service, and the titles that their handlers are called with."""
+class Hundred:
+    """A hundred replicas in one service, and the titles that their handlers are called with."""
 
-    names = tuple(f"book{i}" for i in range(50))
+    names = tuple(f"book{i}" for i in range(100))
 
     def __init__(self) -> None:
         self.titles: queue.Queue[Any] = queue.Queue()
@@ -40,7 +40,7 @@ class Fifty:
                 self.titles.put(args["title"])
 
         module = module_of(
-            "fifty",
+            "a hundred",
             state_models={"in": {name: model(IN, on_update=on_update) for name in self.names}},
         )
         states = {"states": {"in": dict.fromkeys(self.names, towards(addresses))}}
@@ -67,50 +67,50 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[Any, ...]]:
     return counts
 
 
-def test_fifty_replicas_come_back_together_when_the_publisher_starts_again(
+def test_a_hundred_replicas_come_back_together_when_the_publisher_starts_again(
     tmp_path: Path,
 ) -> None:
     addresses = {"publisher": f"ipc://{tmp_path}/p", "replyer": f"ipc://{tmp_path}/r"}
-    fifty = Fifty()
+    hundred = Hundred()
     with ExitStack() as replicas:
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="old", bids={})
-            service = replicas.enter_context(fifty.following(addresses))
-            fifty.wait_for_all("old")
+            service = replicas.enter_context(hundred.following(addresses))
+            hundred.wait_for_all("old")
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="new", bids={})
             for n in range(200):  # deltas go on meanwhile
                 leader.send(bids={Decimal(n): Decimal(n)})
             leader.send(title="last")
-            fifty.wait_for_all("last")
+            hundred.wait_for_all("last")
             asked = leader.stats["received"]
             statuses = [state["status"] for state in service.stats()["states"]["in"].values()]
         assert {status["resyncs"] for status in statuses} == {1}
-        assert 50 <= asked <= 100
+        assert 100 <= asked <= 200
 
 
-def test_fifty_replicas_of_a_quiet_publisher_that_starts_again_take_one_encoding(
+def test_a_hundred_replicas_of_a_quiet_publisher_that_starts_again_take_one_encoding(
     tmp_path: Path, encoded: Counter[tuple[Any, ...]]
 ) -> None:
     addresses = {"publisher": f"ipc://{tmp_path}/p", "replyer": f"ipc://{tmp_path}/r"}
-    fifty = Fifty()
+    hundred = Hundred()
     with ExitStack() as replicas:
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="old", bids={})
-            replicas.enter_context(fifty.following(addresses))
-            fifty.wait_for_all("old")
+            replicas.enter_context(hundred.following(addresses))
+            hundred.wait_for_all("old")
         encoded.clear()
         with leading(model(OUT), addresses=addresses) as leader:
             leader.send(title="new", bids={})
-            fifty.wait_for_all("new")
+            hundred.wait_for_all("new")
             asked = leader.stats["received"]
         assert encoded["new", 0] == 1
         # some may have asked before the first update, and waited no longer than for it
         assert set(encoded) <= {("new", 0), (None, 0)}
-        assert 50 <= asked <= 100
+        assert 100 <= asked <= 200
 
 
-def test_fifty_replicas_are_served_with_few_encodings_while_updates_go_on() -> None:
+def test_a_hundred_replicas_are_served_with_few_encodings_while_updates_go_on() -> None:
     with leading(model(OUT)) as leader:
         leader.send(**ONE)
         fields = leader.actor.publication.fields
@@ -125,7 +125,7 @@ def test_fifty_replicas_are_served_with_few_encodings_while_updates_go_on() -> N
 
         fields.packing = counted
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        asking = [context.socket(zmq.DEALER) for _ in range(50)]
+        asking = [context.socket(zmq.DEALER) for _ in range(100)]
         for dealer in asking:
             dealer.connect(f"tcp://{leader.addresses['replyer']}")
             dealer.send_multipart([b"", msgpack.packb({"args": {}})])
@@ -135,8 +135,8 @@ def test_fifty_replicas_are_served_with_few_encodings_while_updates_go_on() -> N
             replies.append(msgpack.unpackb(dealer.recv_multipart()[1]))
             dealer.close(0)
         context.term()
-        assert len(replies) == 50
-        assert encodings < 25
+        assert len(replies) == 100
+        assert encodings < 50
 
 
 def test_many_that_subscribe_at_once_are_greeted_together() -> None:
