@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.wording import bounded
+from sf_actors.wording import bounded, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sized
@@ -194,11 +194,3 @@ def summary(error: BaseException) -> str:
     """Return the type and the whole text of an error; never raises."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def text_of(error: BaseException) -> str:
-    """Return the whole text of an error; never raises."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
-        return "(its text cannot be made)"

@@ -142,6 +142,16 @@ def _escape(found: re.Match[str]) -> str:
     return ascii(found[0])[1:-1]
 
 
+def text_of(error: BaseException) -> str:
+    """Return the whole text of an error, whatever user code does to make it."""
+    try:
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a user's exception may even exit when it is printed
+        return "(its text cannot be made)"
+
+
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return a hint to append to a message: the name that was probably meant.
 

@@ -34,6 +34,7 @@ LEAVING_S = 1.0
 
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
+    _open_missing_streams()
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -41,6 +42,23 @@ def run() -> None:
         status = 128 + signal.SIGINT
     sys.stdout.flush()
     sys.exit(status)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without standard streams ones that lead nowhere.
+
+    A socket or file of ours would get their numbers, and what is printed.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def main(argv: Sequence[str]) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sf_actors.counters import text_of
 from sf_actors.errors import InvalidArguments, Refused
 from sf_actors.user_code.handler_lock import Call
 from sf_actors.wire.envelope import encode_failure, encode_reply
-from sf_actors.wording import over_limit
+from sf_actors.wording import over_limit, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.requester import Requester
-from sf_actors.counters import summary, text_of
+from sf_actors.counters import summary
 from sf_actors.definition.addresses import resolve
 from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, SfActorsError, UsageError
 from sf_actors.lifecycle.assembly import Assembly
@@ -29,7 +29,7 @@ from sf_actors.user_code.interruptible import UserCode
 from sf_actors.user_code.quiet_end import QUIET_END
 from sf_actors.user_code.states_view import States
 from sf_actors.user_code.tracebacks import trimmed
-from sf_actors.wording import nearest
+from sf_actors.wording import nearest, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import msgspec
 
 from sf_actors.errors import ModelError
 from sf_actors.schema.mismatch import Mismatch
-from sf_actors.wording import cut
+from sf_actors.wording import cut, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,18 +63,17 @@ class RecordClass:
         """
         try:
             return self.type(**fields)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise ConstructorRaised(self.type, error) from error
 
 
 class ConstructorRaised(Mismatch):
     """The constructor of a record's class raised; its text is user code's."""
 
-    def __init__(self, kind: type, error: Exception) -> None:
-        try:
-            text = cut(str(error), 200)
-        except Exception:  # noqa: BLE001 - a user's exception may fail to print itself
-            text = ""
+    def __init__(self, kind: type, error: BaseException) -> None:
+        text = cut(text_of(error), 200)
         super().__init__(f"{kind.__qualname__} raised {type(error).__name__}: {text}")
 
 
