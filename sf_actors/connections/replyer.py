@@ -128,6 +128,11 @@ class Replyer(SocketActor):
         elif isinstance(message, StatesChanged) and self._waiting is not None:
             self._waiting.on_change()
 
+    def on_step(self) -> None:
+        """See who need not wait for states any longer."""
+        if self._waiting is not None:
+            self._waiting.on_step()
+
     def on_drain(self) -> None:
         """Handle nothing new from now on, tell requesters so, and answer what still comes."""
         if self.is_draining:
