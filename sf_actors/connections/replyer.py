@@ -148,7 +148,7 @@ class Replyer(SocketActor):
         waiting, self._waiting = self._waiting, None
         for request in waiting.close() if waiting is not None else ():
             request.give_up()
-            self._deliveries.finish()
+            self._deliveries.give_up()
             self._answer(request)
         problem = "the service stops"
         notice = encode_failure("ServiceStopped", problem, None, unhandled=True)
