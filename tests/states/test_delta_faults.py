@@ -156,7 +156,8 @@ def test_a_wrong_value_that_no_handler_is_called_with_is_found_by_the_digest_as_
         until(lambda: replica._comparison.digest is not None)
         wrong = replica.value.set("title", "wrong")
         replica._pending.replace(wrong)
-        follower.actor._cell.value = wrong
+        slot = follower.actor._slot
+        slot.version = (wrong, *slot.version[1:])
         until(lambda: follower.value == ONE)
         assert follower.status.resyncs == 1
 
