@@ -79,6 +79,8 @@ class Deliveries:
         self._early: list[Call] | None = None if is_ready else []
         self._has_handler_lock = False
         self._waits_for_room = False
+        #: calls that count, and that others need not wait for
+        self._kept_apart = 0
         #: the call that runs in this thread, used again for each
         self._delivery = Delivery(self, actor.label)
 
@@ -138,26 +140,36 @@ class Deliveries:
             self._early.append(call)
         else:
             self._router.enqueue(call)
-        self.keep_apart(size)
+        self._count(size)
 
     def keep_apart(self, size: int) -> None:
-        """Count a call that waits elsewhere before it comes to the router, by `take_up`.
+        """Count a call that waits for something else than its turn; others may pass it.
 
-        :param size: bytes of its message, which `finish` gets as well
+        :param size: bytes of its message, which `finish` or `give_up` gets as well
         """
+        self._kept_apart += 1
+        self._count(size)
+
+    def take_up(self, call: Call) -> None:
+        """Let a call that was kept apart wait at the router."""
+        self._kept_apart -= 1
+        self._router.enqueue(call)
+
+    def give_up(self, size: int) -> None:
+        """Take that a call that was kept apart is over."""
+        self._kept_apart -= 1
+        self.finish(size)
+
+    def _count(self, size: int) -> None:
         backlog = self.backlog
         backlog.bring(size)
         waiting = len(backlog)
         if waiting >= self._max_queued or (waiting > 1 and backlog.size > MAX_WAITING_BYTES):
             self._wait_for_room()
 
-    def take_up(self, call: Call) -> None:
-        """Let a call that has waited elsewhere wait at the router."""
-        self._router.enqueue(call)
-
     def _are_waiting(self) -> bool:
         # also those that ran, but whose answers are not sent: they go out in order
-        return self.backlog.brought != self.backlog.finished
+        return self.backlog.brought - self._kept_apart != self.backlog.finished
 
     def let_go(self) -> None:
         """Release the handler lock, if it was kept, and log on one's own behalf from now on."""

@@ -129,6 +129,11 @@ class Replyer(SocketActor):
         elif isinstance(message, StatesChanged) and self._waiting is not None:
             self._waiting.on_change()
 
+    def on_step(self) -> None:
+        """See who need not wait for states any longer."""
+        if self._waiting is not None:
+            self._waiting.on_step()
+
     def on_drain(self) -> None:
         """Handle nothing new from now on, tell requesters so, and answer what still comes."""
         if self.is_draining:
@@ -144,7 +149,7 @@ class Replyer(SocketActor):
         waiting, self._waiting = self._waiting, None
         for request in waiting.close() if waiting is not None else ():
             request.give_up()
-            self._deliveries.finish(request.size)
+            self._deliveries.give_up(request.size)
             self._answer(request)
         problem = "the service stops"
         notice = encode_failure("ServiceStopped", problem, None, unhandled=True)

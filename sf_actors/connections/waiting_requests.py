@@ -73,9 +73,16 @@ class WaitingRequests:
         return True
 
     def on_change(self) -> None:
-        """Act on a change of a state."""
+        """Look soon who need not wait any longer: in turn with what is to be read.
+
+        A state may change more often than can be looked.
+        """
+        self._replyer.inbox.has_work = True
+
+    def on_step(self) -> None:
+        """Look who need not wait any longer, since a state has changed."""
         # before looking: what changes meanwhile is told again
-        self._is_telling = False
+        self._replyer.inbox.has_work = self._is_telling = False
         self.take_up_ready()
 
     def take_up_ready(self) -> None:
@@ -93,6 +100,7 @@ class WaitingRequests:
         """Return those that wait, and forget them."""
         self._hear_no_more()
         self._replyer.inbox.deadline = None
+        self._replyer.inbox.has_work = False
         return self._catching_up.take_all()
 
     def _hear_no_more(self) -> None:

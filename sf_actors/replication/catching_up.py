@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from sf_actors.replication.lack import NOTHING, lack, progress
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from sf_actors.replication.lack import Following
     from sf_actors.wire.seen import Seen
+
+#: So many entries of those that have gone may be left, besides as many as wait.
+OUTDATED: Final = 16
 
 R = TypeVar("R")
 Peer = Hashable
@@ -81,12 +84,18 @@ class CatchingUp(Generic[R]):
         #: those of each peer, in order
         self._lines: dict[Peer, deque[Wait[R]]] = {}
         self._length = 0
-        #: those that may not go, in the order of arrival
-        self._unready: dict[Wait[R], None] = {}
+        #: how many of them may not go yet
+        self._unready = 0
         #: of these, those that may wait for a state that has heard of no run yet
         self._unheard: dict[Wait[R], None] = {}
-        #: who lacks which update of a run: the least first
+        #: who lacks which update of a run: the least first; some may have gone on without
         self._lacking: dict[int, list[tuple[int, int, Wait[R]]]] = {}
+        #: when whose time is over: the first first; some may have gone
+        self._deadlines: list[tuple[float, int, Wait[R]]] = []
+        #: entries of those that have gone, in these heaps
+        self._outdated = 0
+        #: the peers of those that may go since the last look
+        self._released: dict[Peer, None] = {}
 
     def __len__(self) -> int:
         return self._length
@@ -118,7 +127,8 @@ class CatchingUp(Generic[R]):
                 wait.until = min(wait.until, found.unheard_since + self._catch_up_s)
             if expires_at is not None:
                 wait.until = min(wait.until, expires_at)
-            self._unready[wait] = None
+            self._unready += 1
+            heappush(self._deadlines, (wait.until, self._next_number(), wait))
             if is_early:
                 wait.seen = seen
                 self._unheard[wait] = None
@@ -134,32 +144,37 @@ class CatchingUp(Generic[R]):
         self._reach()
         if self._unheard and all(state.unheard_since is None for state in self._states):
             self._hear()
-        overdue = [wait for wait in self._unready if now >= wait.until]
-        for wait in overdue:
-            self._give_up(wait, now)
-        if overdue:
-            self._drop_given_up()
+        deadlines = self._deadlines
+        while deadlines and (deadlines[0][2].is_ready or now >= deadlines[0][0]):
+            wait = heappop(deadlines)[2]
+            if not wait.is_ready:
+                self._give_up(wait, now)
+            self._outdated -= 1
+        if self._outdated > OUTDATED + self._unready:
+            self._drop_outdated()
         ready: list[R] = []
-        for peer, line in list(self._lines.items()):
+        for peer in self._released:
+            line = self._lines[peer]
             while line and line[0].is_ready:
                 ready.append(line.popleft().request)
             if not line:
                 del self._lines[peer]
+        self._released.clear()
         self._length -= len(ready)
         return ready
 
     def take_all(self) -> list[R]:
         """Return all requests, and forget them."""
         requests = [wait.request for line in self._lines.values() for wait in line]
-        for kept in (self._lines, self._unready, self._unheard, self._lacking):
+        for kept in (self._lines, self._unheard, self._lacking, self._deadlines, self._released):
             kept.clear()
-        self._length = 0
+        self._length = self._unready = self._outdated = 0
         return requests
 
     @property
     def next_deadline(self) -> float | None:
-        """When `take_ready` is due although no state has changed; None: never."""
-        return min((wait.until for wait in self._unready), default=None)
+        """When `take_ready` is due although no state has changed, or before; None: never."""
+        return self._deadlines[0][0] if self._deadlines else None
 
     def _await(self, wait: Wait[R], coming: Seen) -> None:
         wait.coming |= coming
@@ -174,6 +189,9 @@ class CatchingUp(Generic[R]):
             least = -1 if reached is None else reached.last
             while lacking and (is_over or lacking[0][0] <= least):
                 number, _, wait = heappop(lacking)
+                if wait.is_ready:
+                    self._outdated -= 1
+                    continue
                 wait.is_behind = wait.is_behind or number > least
                 wait.coming.pop(epoch, None)
                 if not wait.coming and wait not in self._unheard:
@@ -198,11 +216,15 @@ class CatchingUp(Generic[R]):
         # what may be of another state's run is not known to be lacking
         wait.is_behind = not is_expired and (wait.is_behind or bool(wait.coming))
         self._unheard.pop(wait, None)
+        self._outdated += len(wait.coming)
         self._end(wait)
 
     def _end(self, wait: Wait[R]) -> None:
         wait.is_ready = True
-        self._unready.pop(wait, None)
+        self._unready -= 1
+        # its deadline
+        self._outdated += 1
+        self._released[wait.peer] = None
         if wait.is_behind:
             self._count_behind()
 
@@ -211,10 +233,12 @@ class CatchingUp(Generic[R]):
         line = max(self._lines.values(), key=len)
         if not line[0].is_ready:
             self._give_up(line[0], now)
-            self._drop_given_up()
 
-    def _drop_given_up(self) -> None:
-        """Drop what is left of those that went on without."""
+    def _drop_outdated(self) -> None:
+        """Drop what the heaps have of those that have gone."""
+        self._outdated = 0
+        self._deadlines = [entry for entry in self._deadlines if not entry[2].is_ready]
+        heapify(self._deadlines)
         for epoch, lacking in list(self._lacking.items()):
             left = [entry for entry in lacking if not entry[2].is_ready]
             if left:
