@@ -2,45 +2,91 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 import sys
 import threading
 from typing import Any
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.log.line import bare_line
+from sf_actors.log.outlet import Outlet
 from sf_actors.log.rendering import to_json, to_text
 
-# Reentrant: a signal handler that logs may interrupt a write in its own thread.
-_console_lock = threading.RLock()
+
+class Console:
+    """Writes lines to standard error; any thread.
+
+    A pipe or terminal that nobody reads holds up nobody for long (`Outlet`).
+    """
+
+    def __init__(self) -> None:
+        # Reentrant: a signal handler that logs may interrupt a write in its own thread.
+        self._lock = threading.RLock()
+        self._outlet: tuple[tuple[int, int, int], Outlet] | None = None
+
+    def renew(self) -> None:
+        """Begin anew, in the child of a fork: another thread may have held the lock."""
+        self._lock = threading.RLock()
+        self._outlet = None
+
+    def write(self, line: dict[str, Any], encoded: str | None) -> None:
+        """Write one line: coloured text on a terminal, else JSON.
+
+        :param encoded: the line as JSON, if the caller has it already
+        """
+        stream = sys.stderr
+        try:
+            encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
+            if stream.isatty():
+                text = to_text(line, colours="NO_COLOR" not in os.environ)
+            elif encoded is not None and encoding == "utf-8":
+                text = encoded
+            else:
+                text = to_json(line, ascii_only=encoding != "utf-8")
+            packed = (text + "\n").encode(encoding, "backslashreplace")
+            with self._lock:
+                outlet = self._outlet_of(stream)
+                if outlet is None:
+                    stream.write(packed.decode(encoding))
+                    stream.flush()
+                else:
+                    if outlet.is_ready:
+                        # what others have printed comes first
+                        stream.flush()
+                    outlet.write(packed)
+        except ServiceStopped:
+            raise
+        except Exception:  # noqa: BLE001 - closed, broken or replaced: there is nowhere to report it
+            return
+
+    def _outlet_of(self, stream: object) -> Outlet | None:
+        """Return what writes to a stream that may take nothing, None for any other stream."""
+        if not isinstance(stream, io.TextIOWrapper):
+            return None
+        try:
+            fd = stream.fileno()
+        except io.UnsupportedOperation:
+            return None
+        found = os.fstat(fd)
+        mode = found.st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
+            return None
+        key = (fd, found.st_dev, found.st_ino)
+        if self._outlet is None or self._outlet[0] != key:
+            self._outlet = key, Outlet(fd, _told)
+        return self._outlet[1]
 
 
-def _renew_console_lock() -> None:
-    global _console_lock  # noqa: PLW0603 - another thread may have held it when the process forked
-    _console_lock = threading.RLock()
+def _told(dropped: int) -> str:
+    return to_json(bare_line("warning", None, "lines dropped: nobody read them", count=dropped))
 
 
-os.register_at_fork(after_in_child=_renew_console_lock)
+CONSOLE = Console()
+os.register_at_fork(after_in_child=CONSOLE.renew)
 
 
 def write_to_console(line: dict[str, Any], encoded: str | None) -> None:
-    """Write one line to the current standard error: coloured text on a terminal, else JSON.
-
-    :param encoded: the line as JSON, if the caller has it already
-    """
-    stream = sys.stderr
-    try:
-        encoding = (getattr(stream, "encoding", None) or "utf-8").lower()
-        if stream.isatty():
-            text = to_text(line, colours="NO_COLOR" not in os.environ)
-            text = text.encode(encoding, "backslashreplace").decode(encoding)
-        elif encoded is not None and encoding == "utf-8":
-            text = encoded
-        else:
-            text = to_json(line, ascii_only=encoding != "utf-8")
-        with _console_lock:
-            stream.write(text + "\n")
-            stream.flush()
-    except ServiceStopped:
-        raise
-    except Exception:  # noqa: BLE001 - closed, broken or replaced: there is nowhere to report it
-        return
+    """Write one line to the current standard error, see `Console.write`."""
+    CONSOLE.write(line, encoded)

@@ -323,7 +323,7 @@ def test_a_forked_child_can_write(svc: LogScope, open_scope: Callable[..., LogSc
         with LogScope('a').entered():
             held, over = threading.Event(), threading.Event()
             def hold():
-                with console._console_lock:
+                with console.CONSOLE._lock:
                     held.set(); over.wait(20)
             holder = threading.Thread(target=hold); holder.start(); held.wait(5)
             child = os.fork()
