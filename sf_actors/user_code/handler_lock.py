@@ -162,6 +162,15 @@ class HandlerLock:
                 PINNED.set(None)
         result, error = self.user_code.run(call.label, call.handler, (call.args, *offered))
         seconds = perf_counter() - began
+        try:
+            self._note(call, error, seconds)
+            call.complete(result, error)
+        finally:
+            # its traceback refers to this frame: a cycle, which only a collection would free
+            del error
+
+    def _note(self, call: Call, error: BaseException | None, seconds: float) -> None:
+        """Count a call that has ended, and tell what it raised."""
         counters = call.counters
         counters.handler_s.add(seconds)
         if error is None:
@@ -175,7 +184,6 @@ class HandlerLock:
             self.failed += 1
             counters.fail(error)
             self._on_error(call, error)
-        call.complete(result, error)
 
     def _acquire(self, timeout_s: float) -> bool:
         """Wait for the lock, and be counted meanwhile, so that nobody keeps it for a next call."""

@@ -80,7 +80,11 @@ class UserCode:
                 continue
             if self._is_left_behind:
                 raise LeftBehind
-            return result, error
+            try:
+                return result, error
+            finally:
+                # its traceback refers to this frame: a cycle, which only a collection would free
+                del error
 
     @property
     def thread_id(self) -> int | None:

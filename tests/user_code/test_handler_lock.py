@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -207,3 +209,26 @@ def test_to_wait_for_the_turn_ends_at_the_deadline() -> None:
     may_go.set()
     assert ours.wait_until_free(PATIENCE_S)
     thread.join(PATIENCE_S)
+
+
+def test_what_a_handler_raised_is_gone_without_a_garbage_collection() -> None:
+    class Mine(Exception):
+        pass
+
+    raised: list[weakref.ref[Mine]] = []
+
+    def handler(*_offered: object) -> None:
+        error = Mine()
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    ours = HandlerLock(offered=lambda pinned: (), on_error=lambda call, error: None)
+    gc.disable()
+    try:
+        assert try_run(ours, Call(handler, None, label="it", counters=Counters()))
+        assert [one() for one in raised] == [None]
+    finally:
+        gc.enable()
