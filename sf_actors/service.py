@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from functools import partial
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.paths import filled
 from sf_actors.definition.service_file import default_name, load
-from sf_actors.errors import ServiceRunning, ServiceStopped, StopOverdue, UsageError
+from sf_actors.definition.source import source_of
+from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
 from sf_actors.lifecycle.at_exit import remember
 from sf_actors.lifecycle.known_addresses import KnownAddresses
 from sf_actors.lifecycle.loading import Loading
@@ -25,13 +24,15 @@ from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import LONGEST_S, seconds
+from sf_actors.sync.shielded import shielded
 from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import FrameType, ModuleType, TracebackType
 
     from sf_actors.user_code.states_view import States
     from sf_actors.user_code.to_send import Sent
@@ -78,16 +79,9 @@ class Service:
         keys: str | os.PathLike[str] | None = None,
         error_details: ErrorDetails | None = None,
     ) -> None:
-        source = service_module if service_path is None else service_path
-        if source is None or (service_path is not None and service_module is not None):
-            raise UsageError("Service: expected service_path or service_module, one of them")
-        if not isinstance(source, str | os.PathLike | ModuleType):
-            raise UsageError(
-                f"Service: expected the path of a service file, or a module, got {shown(source)}"
-            )
         if not isinstance(addresses, Mapping | None):
             raise UsageError(f"Service: addresses: expected a dict, got {shown(addresses)}")
-        self._source = source
+        self._source = source_of(service_path, service_module)
         self._given_addresses = addresses
         self._config = config if isinstance(config, ConfigSource) else ConfigSource(config or {})
         self._scope_of = partial(
@@ -106,6 +100,7 @@ class Service:
         self._forks = FORKS.count
         self._lock = threading.RLock()
         self._run: Run | None = None
+        self._started_by: Loading | None = None
         self._loading: Loading | None = None
         self._ended = LightEvent(is_set=True)
         self._is_stop_asked = False
@@ -130,7 +125,7 @@ class Service:
 
         :raises BaseException: what kept it from being READY; everything is closed again
         """
-        self._start(main_mode=True).start_main()
+        self._start(main_mode=True, runs_main=True)
 
     def run_service_blocking(self) -> None:
         """Serve until the service ends; in the main thread signals stop it.
@@ -152,7 +147,7 @@ class Service:
 
         Called by the service's own user code it returns at once, and the stop goes on behind it.
         """
-        if self._is_of_parent:
+        if FORKS.count != self._forks:
             return
         with self._lock:
             self._is_stop_asked = True
@@ -178,8 +173,8 @@ class Service:
         :returns: False if the service still runs after `timeout`; True in the child of a fork
         """
         longest = None if timeout is None else min(timeout, LONGEST_S)
-        has_ended = self._is_of_parent or self._ended.wait(longest)
-        if has_ended and self._run is not None and not self._is_of_parent:
+        has_ended = FORKS.count != self._forks or self._ended.wait(longest)
+        if has_ended and self._run is not None and FORKS.count == self._forks:
             self._run.join()
         return has_ended
 
@@ -215,7 +210,7 @@ class Service:
     @property
     def is_running(self) -> bool:
         """True from the start of a run to its end."""
-        return not self._is_of_parent and not self._ended.is_set()
+        return FORKS.count == self._forks and not self._ended.is_set()
 
     @property
     def failure(self) -> BaseException | None:
@@ -261,10 +256,6 @@ class Service:
 
     # within
 
-    @property
-    def _is_of_parent(self) -> bool:
-        return FORKS.count != self._forks
-
     def _begun(self, what: str) -> Run:
         self._require_ours(what)
         if self._run is None:
@@ -272,7 +263,7 @@ class Service:
         return self._run
 
     def _require_ours(self, what: str) -> None:
-        if self._is_of_parent:
+        if FORKS.count != self._forks:
             raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
@@ -289,20 +280,35 @@ class Service:
         if run.state.failure is not None:
             raise run.state.failure
 
-    def _start(self, *, main_mode: bool) -> Run:
-        loading = self._begin()
+    def _start(self, *, main_mode: bool, runs_main: bool = False) -> Run:
+        loading = Loading(stop_timeout_s=self._stop_timeout_s, nudge=self._nudge)
         contexts = CallContexts()
         load_in_context = partial(contexts.new().run, self._load, contexts, main_mode=main_mode)
         try:
+            self._begin(loading)
             run = loading.run(load_in_context)
+            run.start()
+            if runs_main:
+                shielded(run.start_main)
         except BaseException as error:
-            with self._lock:
-                self._loading = None
-                if not (self._is_stop_asked and isinstance(error, ServiceStopped)):
-                    self._failure = self._failure or error
-            self._ended.set()
-            trimmed(error)
+            if self._started_by is loading:
+                self._end_start(error)
             raise
+        return run
+
+    def _end_start(self, error: BaseException) -> None:
+        """Leave nothing of a start that an exception has ended, wherever it came."""
+        with self._lock:
+            self._loading = None
+            if not (self._is_stop_asked and isinstance(error, ServiceStopped)):
+                self._failure = self._failure or error
+            run = self._run
+        if run is not None:
+            run.give_up()
+        self._ended.set()
+        trimmed(error)
+
+    def _keep(self, run: Run) -> Run:
         with self._lock:
             self._run = run
             self._loading = None
@@ -310,28 +316,24 @@ class Service:
             is_stop_asked = self._is_stop_asked
         if is_stop_asked:
             run.begin_stop()
-        run.start()
         return run
 
-    def _begin(self) -> Loading:
+    def _begin(self, loading: Loading) -> None:
         self._require_ours("run_service")
         with self._lock:
             if self.is_running:
                 raise ServiceRunning(f"{self!r} runs already; stop it first, or make another")
+            self._started_by = self._loading = loading
             self._ended = LightEvent()
             self._is_stop_asked = False
             self._failure = None
             self._run = None
-            self._loading = Loading(
-                "the service file", stop_timeout_s=self._stop_timeout_s, nudge=self._nudge
-            )
-            return self._loading
 
     def _load(self, contexts: CallContexts, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
-        scope = self._scope_of(name, log_path=path)
+        scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:
             scope.adopt()
             file = load(self._source)
@@ -348,7 +350,8 @@ class Service:
 
                     keys = load_keys(self._keys)
                 self._addresses = KnownAddresses(definition.given_addresses)
-                return Run(
+                make = partial(
+                    Run,
                     definition,
                     scope,
                     name=name,
@@ -363,6 +366,7 @@ class Service:
                     on_overdue=self._tell_overdue,
                     nudge=self._nudge,
                 )
+                return shielded(lambda: self._keep(make()))
             except BaseException:
                 file.unload()
                 raise
@@ -372,20 +376,15 @@ class Service:
 
     def _leave_behind(self, loading: Loading) -> None:
         """Note that the service file could not be interrupted within the deadline."""
-        name = self._name or default_name(self._source)
+        overdue = loading.overdue(self._name or default_name(self._source))
         with self._lock:
-            if self._failure is None:
-                self._failure = StopOverdue(
-                    f"{name}: still running {self._stop_timeout_s:g} s after the stop began, left "
-                    f"behind: {loading.label}"
-                )
+            self._failure = self._failure or overdue
         self._tell_overdue()
 
     def _tell_overdue(self) -> None:
         with self._lock:
-            on_overdue, self.on_overdue = self.on_overdue, None
-        if on_overdue is not None:
-            on_overdue()
+            told, self.on_overdue = self.on_overdue or (lambda: None), None
+        told()
 
     def _nudge(self) -> None:
         if self._signals is not None:

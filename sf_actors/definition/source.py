@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import sys
 import threading
@@ -11,14 +12,15 @@ from functools import lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.errors import DefinitionError
-from sf_actors.wording import nearest
+from sf_actors.errors import DefinitionError, UsageError
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, ModuleType
+    from types import CodeType
 
 _numbers: Final = itertools.count(1)
 
@@ -164,3 +166,20 @@ def _execute(code: CodeType, module: ModuleType) -> None:
 def _told(error: SyntaxError) -> str:
     place = f"{error.filename}:{error.lineno}" if error.lineno else str(error.filename)
     return f"{place}: {type(error).__name__}: {' '.join(str(error.msg).split())}"
+
+
+def source_of(
+    path: str | os.PathLike[str] | ModuleType | None, module: ModuleType | None
+) -> str | os.PathLike[str] | ModuleType:
+    """Return the one of the arguments `service_path` and `service_module` that is given.
+
+    :raises UsageError: none is, or both, or it is neither a path nor a module
+    """
+    source = module if path is None else path
+    if source is None or (path is not None and module is not None):
+        raise UsageError("Service: expected service_path or service_module, one of them")
+    if not isinstance(source, str | os.PathLike | ModuleType):
+        raise UsageError(
+            f"Service: expected the path of a service file, or a module, got {shown(source)}"
+        )
+    return source

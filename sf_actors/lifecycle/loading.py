@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
+from sf_actors.errors import StopOverdue
 from sf_actors.lifecycle.stop import until_deadline
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.interrupt_guard import require_plain_threads
@@ -19,13 +20,13 @@ T = TypeVar("T")
 class Loading:
     """User code that runs before any actor exists: a stop waits for it and interrupts it.
 
-    :param label: what is loaded, for messages
     :param stop_timeout_s: deadline of a stop, in seconds
     :param nudge: wakes a blocking call in the loading thread so that an exception can be raised
     """
 
-    def __init__(self, label: str, *, stop_timeout_s: float, nudge: Callable[[], None]) -> None:
-        self.label = label
+    label = "the service file"
+
+    def __init__(self, *, stop_timeout_s: float, nudge: Callable[[], None]) -> None:
         self._stop_timeout_s = stop_timeout_s
         self._nudge = nudge
         self._code = UserCode()
@@ -56,6 +57,16 @@ class Loading:
         since = monotonic()
         return until_deadline(
             self._done.wait, self._interrupt, since=since, timeout_s=self._stop_timeout_s
+        )
+
+    def overdue(self, name: str) -> StopOverdue:
+        """Return the error that it could not be interrupted within the deadline.
+
+        :param name: of the service
+        """
+        return StopOverdue(
+            f"{name}: still running {self._stop_timeout_s:g} s after the stop began, left behind: "
+            f"{self.label}"
         )
 
     def _interrupt(self) -> None:

@@ -81,6 +81,7 @@ class Run:
         nudge: Callable[[], None],
     ) -> None:
         QUIET_END.stand_by()
+        self._has_main_begun = False
         self._on_end = on_end
         #: a handler that fails now and then is told each time, one that a peer makes fail again and
         #: again fills no disk
@@ -133,11 +134,12 @@ class Run:
         try:
             self._starting.run()
         except BaseException:
-            self.stop()
+            self.give_up()
             raise
 
     def start_main(self) -> None:
         """Run `main` in a thread of its own; returns at once."""
+        self._has_main_begun = True
         try:
             self.state.start_thread(self.run_main, name="main")
         except RuntimeError:
@@ -145,6 +147,16 @@ class Run:
             self.state.main_ended.set()
             self.stop()
             raise
+
+    def give_up(self) -> None:
+        """Stop a run whose start was broken off, wherever that was; in the thread that started it.
+
+        What has not begun will not: the stop waits for nothing of it.
+        """
+        self.state.has_opened.set()
+        if not self._has_main_begun:
+            self.state.main_ended.set()
+        self.stop()
 
     def run_main(self) -> None:
         """Run `main` until it ends, and then stop; in the caller's thread.

@@ -11,6 +11,7 @@ from sf_actors.actors.socket_actor import Begin
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.latch import Latch
+from sf_actors.sync.shielded import shielded
 from sf_actors.user_code.handler_lock import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
 
@@ -36,15 +37,10 @@ class Start:
         state = self._state
         with state.run_context.scope.entered():
             try:
-                try:
-                    # while the system has threads
-                    RESERVE.need(state)
-                    self._open()
-                finally:
-                    self._finish_opening()
+                shielded(self._open_all)
                 self._run_init()
                 state.contexts.seal()
-                self._begin_to_read()
+                shielded(self._begin_to_read)
             except BaseException as error:
                 if not (isinstance(error, ServiceStopped) and state.stop_begun.is_set()):
                     state.blame(error)
@@ -56,6 +52,14 @@ class Start:
         opening = self._opening
         if opening is not None:
             opening.arrive(name, error)
+
+    def _open_all(self) -> None:
+        try:
+            # while the system has threads
+            RESERVE.need(self._state)
+            self._open()
+        finally:
+            self._finish_opening()
 
     def _open(self) -> None:
         state = self._state
@@ -109,7 +113,7 @@ class Start:
             lambda _args, to_send, _pinned, config: init(to_send, state.run_context.states, config),
             label="init_function",
         )
-        state.run_context.handler_lock.run_here(call)
+        state.run_context.handler_lock.run_first(call)
         if call.error is not None:
             raise trimmed(call.error)
 

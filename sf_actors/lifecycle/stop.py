@@ -25,6 +25,7 @@ from sf_actors.actors.socket_actor import Drain, LastLook
 from sf_actors.errors import StopOverdue
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
+from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,10 +110,15 @@ class Stop:
         """
         if self._is_waited_for():
             self.in_background()
-        elif self._take():
-            self._run()
-        else:
+        elif not shielded(self._run_first):
             self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
+
+    def _run_first(self) -> bool:
+        """Stop, unless another thread does; return whether that was done here."""
+        is_first = self._take()
+        if is_first:
+            self._run()
+        return is_first
 
     def with_interrupts(self, attempt: Callable[[float], bool]) -> bool:
         """Try until the deadline; in between interrupt the user code that keeps it from happening.

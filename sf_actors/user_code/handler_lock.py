@@ -218,6 +218,14 @@ class HandlerLock:
         finally:
             self.release()
 
+    def run_first(self, call: Call) -> None:
+        """Run a call in this thread before any other can be brought.
+
+        The statement takes and gives back the lock whatever a signal handler raises.
+        """
+        with self._lock:
+            self.run(call)
+
     def run_here(self, call: Call, *, timeout_s: float = -1) -> bool:
         """Run a call in this thread, waiting for the lock.
 

@@ -64,12 +64,25 @@ class UserCode:
         error: BaseException | None = None
         self._thread_id = threading.get_ident()
         try:
-            self.label = label
-            result = function(*args)
-        except BaseException as raised:  # noqa: BLE001 - user code may raise anything
-            error = raised
-        if FORKS.count != self._forks:
-            end_child(error)
+            try:
+                self.label = label
+                result = function(*args)
+            except BaseException as raised:  # noqa: BLE001 - user code may raise anything
+                error = raised
+            if FORKS.count != self._forks:
+                end_child(error)
+            self._end()
+            return result, error  # noqa: TRY300 - `else` would not clear the label
+        except BaseException:
+            # also what a signal handler has raised between these lines
+            self.label = None
+            raise
+        finally:
+            # its traceback refers to this frame: a cycle, which only a collection would free
+            del error
+
+    def _end(self) -> None:
+        """Take that nothing runs any more, once no exception can come from another thread."""
         while True:
             try:
                 self.label = None
@@ -80,11 +93,7 @@ class UserCode:
                 continue
             if self._is_left_behind:
                 raise LeftBehind
-            try:
-                return result, error
-            finally:
-                # its traceback refers to this frame: a cycle, which only a collection would free
-                del error
+            return
 
     @property
     def thread_id(self) -> int | None:
