@@ -14,8 +14,10 @@ import re
 import stat
 import time
 from contextlib import suppress
+from datetime import datetime
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.file_locks import holder_of, try_lock
@@ -29,6 +31,13 @@ FILE_MODE = 0o640
 
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}", re.ASCII)
 _NO_RECORD = logging.makeLogRecord({})
+
+#: The time in a line of ours, which comes first.
+_TIMESTAMP = re.compile(rb'"timestamp": "([^"]{1,40})"')
+FIRST_BYTES = 4096
+
+#: How often it is looked whether the file still has its name, in seconds.
+LOOKING_S = 1.0
 
 #: What says that a file system has no locks, or that it has no links.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
@@ -47,6 +56,12 @@ class HourlyFile(TimedRotatingFileHandler):
         self._locked = -1
         super().__init__(path, when="h", utc=True, backupCount=backup_count, encoding="utf-8")
         self._finished = False
+        self._look_at = monotonic() + LOOKING_S
+        began = _began(path)
+        if began is not None:
+            # not when it was last written: a service that starts anew each half hour would go on
+            # with one file for ever
+            self.rolloverAt = min(self.rolloverAt, int(began) + self.interval)
 
     def _open(self) -> TextIOWrapper:
         while True:
@@ -155,6 +170,7 @@ class HourlyFile(TimedRotatingFileHandler):
         try:
             if self._finished:
                 return None
+            self._follow_its_name()
             trouble = self._rotate_when_due()
             if self.stream is None:
                 # Closed by a failed rotation, or by logging.config, which closes all handlers.
@@ -166,6 +182,23 @@ class HourlyFile(TimedRotatingFileHandler):
         finally:
             self.release()
         return trouble
+
+    def _follow_its_name(self) -> None:
+        """Write to what has the file's name from now on: a tool may have moved the file away."""
+        now = monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOKING_S
+        if self.stream is None:
+            return
+        written = os.fstat(self.stream.fileno())
+        if not stat.S_ISREG(written.st_mode):
+            return
+        with suppress(FileNotFoundError):
+            if os.path.samestat(Path(self.baseFilename).stat(), written):
+                return
+        stream, self.stream = self.stream, None
+        stream.close()
 
     def _rotate_when_due(self) -> OSError | None:
         if not self.shouldRollover(_NO_RECORD):
@@ -191,6 +224,18 @@ class HourlyFile(TimedRotatingFileHandler):
             if path.name.startswith(prefix) and _STAMP.fullmatch(path.name[len(prefix) :])
         )
         return rotated[: max(0, len(rotated) - self.backupCount)]
+
+
+def _began(path: str) -> float | None:
+    """Return when the first line of a log file was written; None if it has none of ours."""
+    try:
+        with Path(path).open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            found = _TIMESTAMP.search(file.read(FIRST_BYTES).partition(b"\n")[0])
+        return datetime.fromisoformat(found[1].decode()).timestamp() if found else None
+    except (OSError, ValueError):
+        return None
 
 
 def _opened(path: str, flags: int) -> int:

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import os
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sf_actors.errors import UsageError
-from sf_actors.log import LogScope, get_logger
+from sf_actors.log import LogScope, get_logger, hourly_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +119,46 @@ def test_a_file_of_the_hour_before_is_put_aside(
     assert aside in {f"svc.log.{stamp(1.5)}", f"svc.log.{stamp(1.501)}"}
     assert (tmp_path / aside).read_text() == "old\n"
     assert [line["event"] for line in read(path)] == ["new"]
+
+
+def line_of(hours: float, event: str) -> str:
+    """Return a line of so many hours ago."""
+    then = datetime.now(UTC) - timedelta(hours=hours)
+    return json.dumps({"timestamp": then.isoformat(), "event": event}) + "\n"
+
+
+@pytest.mark.parametrize(("hours", "is_put_aside"), [(1.1, True), (0.9, False)])
+def test_a_file_is_put_aside_an_hour_after_its_first_line_whenever_the_last_was_written(
+    open_scope: Callable[..., LogScope], tmp_path: Path, hours: float, is_put_aside: bool
+) -> None:
+    path = tmp_path / "svc.log"
+    path.write_text(line_of(hours, "first") + line_of(0.01, "last"))
+    with open_scope(console_level=None, log_path=path).entered():
+        LOG.info("new")
+
+    events = [line["event"] for line in read(path)]
+    assert events == (["new"] if is_put_aside else ["first", "last", "new"])
+
+
+@pytest.mark.parametrize("creates", [True, False])
+def test_a_file_that_was_moved_away_is_written_to_no_longer(
+    open_scope: Callable[..., LogScope],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    creates: bool,
+) -> None:
+    """As logrotate does, with `create` or without."""
+    monkeypatch.setattr(hourly_file, "LOOKING_S", 0.0)
+    path, moved = tmp_path / "svc.log", tmp_path / "svc.log.1"
+    with open_scope(console_level=None, log_path=path).entered():
+        LOG.info("before")
+        path.rename(moved)
+        if creates:
+            path.touch()
+        LOG.info("after")
+
+    assert [line["event"] for line in read(moved)] == ["before"]
+    assert [line["event"] for line in read(path)] == ["after"]
 
 
 def test_as_many_files_are_kept_as_wanted_and_those_of_others(
