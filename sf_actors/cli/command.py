@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.log.console import write_to_console
+from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
 from sf_actors.log.tracebacks import whole_traceback
 from sf_actors.user_code.tracebacks import passed_user_code, trimmed
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 FAILED, NOT_READY = 1, 2
 
 
+#: How long threads of user code may keep the process before it is said, in seconds.
+STAYING_S = 1.0
+
 #: How long the main thread may stay in user code after the stop, in seconds.
 LEAVING_S = 1.0
 
@@ -41,7 +46,23 @@ def run() -> None:
         # it came before there was a service to stop
         status = 128 + signal.SIGINT
     sys.stdout.flush()
+    if _staying():
+        _in_background(_tell_who_stays)
     sys.exit(status)
+
+
+def _staying() -> list[threading.Thread]:
+    """Return the threads of user code that the end of the process waits for."""
+    here = threading.main_thread()
+    return [one for one in threading.enumerate() if one is not here and not one.daemon]
+
+
+def _tell_who_stays() -> None:
+    """Say what keeps the process, if something does: it looks as if it hung."""
+    threading.Event().wait(STAYING_S)
+    if names := [one.name for one in _staying()]:
+        event = "the process waits for threads of user code to end"
+        write_to_console(bare_line("warning", None, event, threads=names), None)
 
 
 def _open_missing_streams() -> None:

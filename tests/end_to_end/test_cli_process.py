@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -119,3 +120,21 @@ def test_an_exit_of_main_with_a_text_is_neither_a_line_nor_a_traceback(tmp_path:
     lines = [json.loads(line) for line in process.err if line not in text]
     assert (status, process.out, text) == (1, [], ["no", "money"])
     assert [line["event"] for line in lines] == ["ready", "stopped"]
+
+
+def test_threads_that_keep_the_process_are_named_by_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text(
+        """
+import pathlib, threading
+def main():
+    threading.Thread(target=pathlib.Path('gate').read_text, name='reader').start()
+"""
+    )
+    os.mkfifo(tmp_path / "gate")
+    with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
+        line = process.wait_for_line(lambda line: "waits for threads" in line)
+        (tmp_path / "gate").write_text("go on")
+        assert process.wait() == 0
+    told = json.loads(line)
+    assert (told["level"], told["threads"]) == ("warning", ["reader"])
+    assert sum("waits for threads" in line for line in process.err) == 1
