@@ -25,7 +25,6 @@ from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import LONGEST_S, seconds
-from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
@@ -291,10 +290,8 @@ class Service:
 
     def _start(self, *, main_mode: bool) -> Run:
         loading = self._begin()
-        contexts = CallContexts()
-        load_in_context = partial(contexts.new().run, self._load, contexts, main_mode=main_mode)
         try:
-            run = loading.run(load_in_context)
+            run = loading.run(partial(self._load, loading, main_mode=main_mode))
         except BaseException as error:
             with self._lock:
                 self._loading = None
@@ -327,14 +324,14 @@ class Service:
             )
             return self._loading
 
-    def _load(self, contexts: CallContexts, *, main_mode: bool) -> Run:
+    def _load(self, loading: Loading, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = self._scope_of(name, log_path=path)
         try:
             scope.adopt()
-            file = load(self._source)
+            file = load(self._source, blocking=loading.event_loop.blocking)
             try:
                 definition = file.prepare(
                     self._config,
@@ -353,7 +350,8 @@ class Service:
                     scope,
                     name=name,
                     stop_timeout_s=self._stop_timeout_s,
-                    contexts=contexts,
+                    contexts=loading.contexts,
+                    event_loop=loading.event_loop,
                     least_pause_s=self._least_pause_s,
                     keys=keys,
                     error_details=self._error_details,
