@@ -25,7 +25,6 @@ from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import LONGEST_S, seconds
 from sf_actors.sync.shielded import shielded
-from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.tracebacks import trimmed
 from sf_actors.wording import shown
 
@@ -282,11 +281,9 @@ class Service:
 
     def _start(self, *, main_mode: bool, runs_main: bool = False) -> Run:
         loading = Loading(stop_timeout_s=self._stop_timeout_s, nudge=self._nudge)
-        contexts = CallContexts()
-        load_in_context = partial(contexts.new().run, self._load, contexts, main_mode=main_mode)
         try:
             self._begin(loading)
-            run = loading.run(load_in_context)
+            run = loading.run(partial(self._load, loading, main_mode=main_mode))
             run.start()
             if runs_main:
                 shielded(run.start_main)
@@ -329,14 +326,14 @@ class Service:
             self._failure = None
             self._run = None
 
-    def _load(self, contexts: CallContexts, *, main_mode: bool) -> Run:
+    def _load(self, loading: Loading, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:
             scope.adopt()
-            file = load(self._source)
+            file = load(self._source, blocking=loading.event_loop.blocking)
             try:
                 definition = file.prepare(
                     self._config,
@@ -356,7 +353,8 @@ class Service:
                     scope,
                     name=name,
                     stop_timeout_s=self._stop_timeout_s,
-                    contexts=contexts,
+                    contexts=loading.contexts,
+                    event_loop=loading.event_loop,
                     least_pause_s=self._least_pause_s,
                     keys=keys,
                     error_details=self._error_details,

@@ -122,6 +122,7 @@ def test_each_snippet_is_run_here() -> None:
         "clock.py",
         "beat.py",
         "farewell.py",
+        "gather.py",
         "prices.py",
         "follow.py",
         "program.py",
@@ -230,6 +231,12 @@ def test_a_main_that_is_told_of_the_stop_says_good_bye(folder: Path) -> None:
         leaving.interrupt()
         assert leaving.wait() == 0
     assert leaving.out == ["at work", "good bye"]
+
+
+def test_the_coroutines_gather_both_replies(folder: Path) -> None:
+    with Process("-s", "gather.py", "-m", cwd=folder) as gathering:
+        assert gathering.wait() == 0
+    assert gathering.out == ["[1, 4, 9]"]
 
 
 def test_the_follower_shows_the_value_that_the_deltas_make(folder: Path) -> None:

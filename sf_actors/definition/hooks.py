@@ -22,6 +22,7 @@ from sf_actors.wording import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.definition.signature import Blocking
     from sf_actors.sync.stopping import Stopping
 
 HOOKS = {
@@ -46,12 +47,20 @@ class Hooks:
     :param names: the names defined in the file
     :param where: the file, for messages
     :param stopping: what functions get that ask for it
+    :param blocking: makes coroutine functions plain ones
     :ivar take_stopping: whether one asks for it
     :raises DefinitionError: a hook is not a function or has a wrong signature, or both spellings of
         one hook are there
     """
 
-    def __init__(self, names: Mapping[str, object], *, where: str, stopping: Stopping) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, object],
+        *,
+        where: str,
+        stopping: Stopping,
+        blocking: Blocking | None = None,
+    ) -> None:
         self._where = where
         self.take_stopping = False
         self._bound: dict[str, Callable[..., Any]] = {}
@@ -62,7 +71,9 @@ class Hooks:
             place = f"{where}: {name}"
             if not callable(function):
                 raise DefinitionError(f"{place}: expected a function, got {shown(function)}")
-            self._bound[name] = bind(function, role, where=place, stopping=stopping)
+            self._bound[name] = bind(
+                function, role, where=place, stopping=stopping, blocking=blocking
+            )
             self.take_stopping = self.take_stopping or takes_stopping(function, role)
         if {"setup_config", "setup_configs"} <= self._bound.keys():
             raise DefinitionError(

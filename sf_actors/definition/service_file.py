@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sf_actors.definition.config.model import ConfigSource
     from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
+    from sf_actors.definition.signature import Blocking
 
     Key = tuple[Kind, Side, str]
 
@@ -78,17 +79,22 @@ class Definition:
     takes_stopping: bool
 
 
-def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
+def load(
+    source: str | os.PathLike[str] | ModuleType, *, blocking: Blocking | None = None
+) -> ServiceFile:
     """Execute a service file afresh, or take a module as it is, and check its hooks and config.
 
     Runs user code: the file.
 
+    :param blocking: makes coroutine functions plain ones; None: they are refused
     :raises DefinitionError: the file is missing or not valid Python, or one of its hooks or its
         `config_model` is invalid, or it has no name of a service file; other exceptions of the file
         are raised as they are
     """
     if isinstance(source, ModuleType):
-        return ServiceFile(source, name=_name_of(source), where=_file_name(source))
+        return ServiceFile(
+            source, name=_name_of(source), where=_file_name(source), blocking=blocking
+        )
     if not isinstance(source, str | os.PathLike):
         raise DefinitionError(
             f"expected the path of a service file, or a module, got {shown(source)}"
@@ -101,6 +107,7 @@ def load(source: str | os.PathLike[str] | ModuleType) -> ServiceFile:
             name=default_name(path),
             where=path.name,
             executed=executed,
+            blocking=blocking,
         )
     except BaseException:
         executed.unload()
@@ -119,10 +126,17 @@ class ServiceFile:
 
     :param name: the default name of the service
     :param where: the file, for messages
+    :param blocking: as of `load`
     """
 
     def __init__(
-        self, module: ModuleType, *, name: str, where: str, executed: ExecutedFile | None = None
+        self,
+        module: ModuleType,
+        *,
+        name: str,
+        where: str,
+        executed: ExecutedFile | None = None,
+        blocking: Blocking | None = None,
     ) -> None:
         self.module = module
         self.name = name
@@ -132,7 +146,8 @@ class ServiceFile:
         require_names(module, where=where)
         self._stop_begun = LightEvent()
         self._stopping = Stopping(self._stop_begun)
-        self._hooks = Hooks(self._names, where=where, stopping=self._stopping)
+        self._blocking = blocking
+        self._hooks = Hooks(self._names, where=where, stopping=self._stopping, blocking=blocking)
         self._config_model = ConfigModel(
             self._names.get("config_model"), where=f"{where}: config_model"
         )
@@ -192,6 +207,7 @@ class ServiceFile:
                 STATUS,
                 where=f"{model.where}: 'on_status'",
                 stopping=self._stopping,
+                blocking=self._blocking,
             )
             for model in models
             if model.on_status is not None
@@ -222,9 +238,10 @@ class ServiceFile:
 
     def _bound(self, model: Model, handler: Callable[..., Any]) -> Callable[..., Any]:
         where = f"{model.where}: the handler"
+        stopping, blocking = self._stopping, self._blocking
         if model.kind == "states":
-            return bind_in_state(handler, where=where, stopping=self._stopping)
-        return bind(handler, HANDLER, where=where, stopping=self._stopping)
+            return bind_in_state(handler, where=where, stopping=stopping, blocking=blocking)
+        return bind(handler, HANDLER, where=where, stopping=stopping, blocking=blocking)
 
     def _allows_inbound(self) -> bool:
         allowed = self._names.get("allow_inbound", False)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from sf_actors.sync.stopping import Stopping
 
+    #: Makes a coroutine function one that returns when its coroutine is over; told if it is `main`.
+    Blocking = Callable[[Callable[..., Any], bool], Callable[..., Any]]
+
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
@@ -78,16 +81,20 @@ class WithUpdate:
 
 
 def bind_in_state(
-    function: Callable[..., Any], *, where: str, stopping: Stopping | None = None
+    function: Callable[..., Any],
+    *,
+    where: str,
+    stopping: Stopping | None = None,
+    blocking: Blocking | None = None,
 ) -> Callable[..., Any]:
     """Return what `bind` does of a handler; a `WithUpdate` if it has a parameter of that name.
 
     :raises DefinitionError: as `bind`
     """
     if not takes(function, UPDATE):
-        return bind(function, HANDLER, where=where, stopping=stopping)
+        return bind(function, HANDLER, where=where, stopping=stopping, blocking=blocking)
     role = Role((*HANDLER.offered, UPDATE))
-    bound = bind(function, role, where=where, stopping=stopping)
+    bound = bind(function, role, where=where, stopping=stopping, blocking=blocking)
     return WithUpdate(bound)
 
 
@@ -117,6 +124,7 @@ def bind(
     *,
     where: str,
     stopping: Stopping | None = None,
+    blocking: Blocking | None = None,
 ) -> Callable[..., Any]:
     """Return a callable that takes all that the role offers, by position and in its order.
 
@@ -126,10 +134,20 @@ def bind(
         that does not tell its signature, such as some builtins, gets everything by position
     :param where: what the function is for, such as ``"svc.py: main"``
     :param stopping: what a parameter of that name gets, in a role that offers `to_send`
+    :param blocking: makes a coroutine function a plain one; None: it is refused
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
-        coroutine or generator function
+        generator function
     """
-    refuse_suspending(function, where=where)
+    is_coroutine = blocking is not None and _is(inspect.iscoroutinefunction, function)
+    if not is_coroutine:
+        refuse_suspending(function, where=where)
+    bound = _bound(function, role, where=where, stopping=stopping)
+    return blocking(bound, role is MAIN) if blocking is not None and is_coroutine else bound
+
+
+def _bound(
+    function: Callable[..., Any], role: Role, *, where: str, stopping: Stopping | None
+) -> Callable[..., Any]:
     if stopping is not None and takes_stopping(function, role):
         function = functools.partial(function, **{STOPPING: stopping})
     if UPDATE not in role.offered and takes(function, UPDATE):
@@ -155,20 +173,25 @@ def bind(
 
 def refuse_suspending(function: Callable[..., Any], *, where: str) -> None:
     """Raise DefinitionError for a coroutine or generator function: calling it runs nothing."""
+    kinds: tuple[tuple[Callable[[object], bool], str], ...] = (
+        (inspect.iscoroutinefunction, "a coroutine function"),
+        (inspect.isasyncgenfunction, "an asynchronous generator function"),
+        (inspect.isgeneratorfunction, "a generator function"),
+    )
+    for is_kind, kind in kinds:
+        if _is(is_kind, function):
+            raise DefinitionError(
+                f"{where}: expected a plain function, got {kind}, {name_of(function)}: "
+                "nothing would run it; write it with 'def' and 'return'"
+            )
+
+
+def _is(is_kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
+    """Return whether a callable is a function of a kind, or has one that is called."""
     inner: Any = function
     while isinstance(inner, functools.partial):
         inner = inner.func
-    for candidate in (inner, type(inner).__call__):
-        if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate):
-            kind = "a coroutine function"
-        elif inspect.isgeneratorfunction(candidate):
-            kind = "a generator function"
-        else:
-            continue
-        raise DefinitionError(
-            f"{where}: expected a plain function, got {kind}, {name_of(function)}: "
-            "nothing would run it; write it with 'def' and 'return'"
-        )
+    return is_kind(inner) or is_kind(type(inner).__call__)
 
 
 def name_of(function: object) -> str:

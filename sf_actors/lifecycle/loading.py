@@ -6,9 +6,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from sf_actors.errors import StopOverdue
+from sf_actors.lifecycle.signals import ENDING_S
 from sf_actors.lifecycle.stop import until_deadline
 from sf_actors.sync.event import LightEvent
-from sf_actors.user_code.interrupt_guard import require_plain_threads
+from sf_actors.user_code.call_contexts import CallContexts
+from sf_actors.user_code.event_loop import EventLoop
+from sf_actors.user_code.interrupt_guard import InterruptGuard, require_plain_threads
 from sf_actors.user_code.interruptible import UserCode
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ class Loading:
 
     :param stop_timeout_s: deadline of a stop, in seconds
     :param nudge: wakes a blocking call in the loading thread so that an exception can be raised
+    :ivar contexts: what it is loaded in, and the service's calls run in afterwards
+    :ivar event_loop: for the coroutine functions of what is loaded; ended if that fails
     """
 
     label = "the service file"
@@ -29,7 +34,9 @@ class Loading:
     def __init__(self, *, stop_timeout_s: float, nudge: Callable[[], None]) -> None:
         self._stop_timeout_s = stop_timeout_s
         self._nudge = nudge
-        self._code = UserCode()
+        self.contexts = CallContexts()
+        self.event_loop = EventLoop(InterruptGuard())
+        self._code = UserCode(self.event_loop.interrupt_guard)
         self._done = LightEvent()
 
     def run(self, function: Callable[[], T]) -> T:
@@ -39,7 +46,9 @@ class Loading:
         :raises BaseException: what the function raised
         """
         require_plain_threads()
-        result, error = self._code.run(self.label, function)
+        result, error = self._code.run(self.label, self.contexts.new().run, (function,))
+        if error is not None:
+            self.event_loop.end(ENDING_S)
         self._done.set()
         if error is not None:
             raise error
@@ -52,7 +61,7 @@ class Loading:
         :returns: False if it has not ended within the deadline; in the loading thread always True,
             at once
         """
-        if self._code.runs_here():
+        if self._code.runs_here() or self.event_loop.runs_here():
             return True
         since = monotonic()
         return until_deadline(

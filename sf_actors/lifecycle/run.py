@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.keys import Keys
     from sf_actors.sync.event import LightEvent
     from sf_actors.user_code.call_contexts import CallContexts
+    from sf_actors.user_code.event_loop import EventLoop
 
 
 class Run:
@@ -51,6 +52,7 @@ class Run:
     :param scope: where its log goes; closed at the end
     :param stop_timeout_s: how long a stop may take, in seconds
     :param contexts: what user code runs in; the service file has run in it
+    :param event_loop: for coroutine functions of user code
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
     :param error_details: what callers are told of a handler's error; None: see `tells_texts`
@@ -71,6 +73,7 @@ class Run:
         name: str,
         stop_timeout_s: float,
         contexts: CallContexts,
+        event_loop: EventLoop,
         least_pause_s: float = 0.0,
         keys: Keys | None = None,
         error_details: ErrorDetails | None = None,
@@ -94,6 +97,7 @@ class Run:
             transport=Transport(keys, name=name),
             supervisor=supervision,
             states=States({}),
+            interrupt_guard=event_loop.interrupt_guard,
             error_details=error_details,
         )
         self.state = RunState(
@@ -108,6 +112,7 @@ class Run:
             ),
             main_code=UserCode(run_context.interrupt_guard),
             contexts=contexts,
+            event_loop=event_loop,
             stop_timeout_s=stop_timeout_s,
             ended=ended,
         )
@@ -118,6 +123,7 @@ class Run:
             contexts=contexts,
             interrupt_guard=run_context.interrupt_guard,
         )
+        event_loop.on_exit = self._fail_by_loop
         supervision.supervise(self.state)
         self._starting = Start(self.state)
         self._stopping = Stop(
@@ -240,6 +246,12 @@ class Run:
                 left_out=left_out,
                 exc_info=trimmed(error),
             )
+
+    def _fail_by_loop(self, label: str, error: BaseException) -> None:
+        """Fail since a task called `sys.exit`, or the event loop died; in the loop's thread."""
+        if isinstance(error, SystemExit):
+            error = self.state.exit_outside_main(label, error)
+        self.fail(error)
 
     # ending
 

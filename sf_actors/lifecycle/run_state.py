@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sf_actors.lifecycle.assembly import Assembly
     from sf_actors.sockets.peers import Listener
     from sf_actors.user_code.call_contexts import CallContexts
+    from sf_actors.user_code.event_loop import EventLoop
     from sf_actors.user_code.interruptible import UserCode
     from sf_actors.user_code.states_view import States
 
@@ -59,6 +60,7 @@ class RunState:
     :param stop_timeout_s: how long a stop may take, in seconds
     :param main_code: where `main` runs
     :param contexts: what user code runs in
+    :param event_loop: where its coroutines run
     :param ended: set when everything is closed
     """
 
@@ -67,6 +69,7 @@ class RunState:
     assembly: Assembly
     main_code: UserCode
     contexts: CallContexts
+    event_loop: EventLoop
     stop_timeout_s: float
     ended: LightEvent
     failure: BaseException | None = None
@@ -138,6 +141,8 @@ class RunState:
         with self.lock:
             # who asks for `stopping` looks after itself for a while
             self.main_permit.is_withdrawn = not self.definition.takes_stopping
+            if not self.definition.takes_stopping:
+                self.event_loop.cancel_main()
             if not self.was_ready:
                 # nothing was read that may have to be answered: only init_function could send
                 self.permit.is_withdrawn = True

@@ -3,6 +3,7 @@
 1. `main` may send no more, nor `init_function`; the actors read nothing new. Where a function has
    `stopping`, `main` may send until half the deadline.
 2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
+   Then the tasks are cancelled that coroutines have left.
 3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
    outbound call gives up.
 4. Replyers look into their sockets until nobody has sent anything for a while.
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 #: How long the package's own threads may take to close their sockets, in seconds.
 CLOSE_TIMEOUT_S = 3.0
+
+#: How long tasks may take to end at the deadline, where user code kept them from being cancelled
+#: before, in seconds.
+TASKS_S = 0.2
 
 #: How long the last look into the sockets may take, in seconds.
 LAST_LOOK_S = 1.0
@@ -139,6 +144,8 @@ class Stop:
     def _is_waited_for(self) -> bool:
         """Return whether the end of the run waits for the calling thread."""
         state, here = self._state, threading.current_thread()
+        if state.event_loop.runs_here():
+            return True
         if state.main_code.runs_here() or state.run_context.handler_lock.user_code.runs_here():
             return True
         actors = [*state.actors.values(), state.router, state.timers]
@@ -151,6 +158,7 @@ class Stop:
         self._state.run_context.handler_lock.user_code.interrupt()
         if not self._state.main_ended.is_set():
             self._state.main_code.interrupt()
+        self._state.event_loop.interrupt()
         self._nudge()
 
     def _run(self) -> None:
@@ -204,6 +212,8 @@ class Stop:
         if not self.with_interrupts(is_drained):
             running = [state.main_code.label, run_context.handler_lock.user_code.label]
             overdue = [label for label in running if label is not None]
+            if not state.event_loop.end(TASKS_S):
+                overdue += state.event_loop.running
         state.set_stopping()
         state.permit.is_withdrawn = True
         if state.router is not None:
@@ -244,6 +254,8 @@ class Stop:
         # user code that did not come through the router: init_function, a signal hook
         yield run_context.handler_lock.wait_until_free
         yield state.main_ended.wait
+        # tasks that coroutines have left
+        yield state.event_loop.end
 
     def _stuck_threads(self) -> set[int | None]:
         """Return the threads that cannot end since user code does not."""

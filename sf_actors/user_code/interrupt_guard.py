@@ -52,13 +52,15 @@ class InterruptGuard:
     :ivar has_pending: a thread is being interrupted, or is to be
     """
 
-    __slots__ = ("_lock", "_waiting", "guarded_threads", "has_pending")
+    __slots__ = ("_lock", "_redirected", "_waiting", "guarded_threads", "has_pending")
 
     def __init__(self) -> None:
         self.guarded_threads: set[int] = set()
         self.has_pending = False
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
+        #: what is called in place of raising something in a thread
+        self._redirected: dict[int, Callable[[], None]] = {}
 
     def enter(self) -> None:
         """Let an interrupt that has begun arrive now; in the thread that is inside from now on."""
@@ -94,11 +96,24 @@ class InterruptGuard:
             if self.has_pending:
                 self.enter()
 
+    def redirect(self, thread_id: int, interrupt: Callable[[], None] | None) -> None:
+        """Have interrupts of a thread call a function, which waits for nothing; in that thread.
+
+        :param interrupt: None: they are raised in the thread again
+        """
+        with self._lock:
+            if interrupt is None:
+                self._redirected.pop(thread_id, None)
+            else:
+                self._redirected[thread_id] = interrupt
+
     def interrupt(self, thread_id: int) -> None:
         """Raise `ServiceStopped` in a thread as soon as it is not inside; any other thread."""
         with self._lock:
             self.has_pending = True
-            if thread_id in self.guarded_threads:
+            if thread_id in self._redirected:
+                self._redirected[thread_id]()
+            elif thread_id in self.guarded_threads:
                 self._waiting.add(thread_id)
             else:
                 _raise_in_thread(thread_id, ServiceStopped)
