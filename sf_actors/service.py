@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
+from sf_actors.definition.names import require_plain
 from sf_actors.definition.paths import filled
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.definition.source import source_of
@@ -329,6 +330,7 @@ class Service:
     def _load(self, loading: Loading, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
+        require_plain(name, where="the service's name")
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:

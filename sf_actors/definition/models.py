@@ -16,6 +16,7 @@ from sf_actors.definition.model_types import (
     model_type,
     names_of_types,
 )
+from sf_actors.definition.names import require_plain
 from sf_actors.errors import DefinitionError, ModelError
 from sf_actors.wording import nearest, shown
 
@@ -119,6 +120,7 @@ def _entries(raw: object, where: str) -> list[tuple[Side, str, object]]:
         for name, model in mapping_of(sides.get(side), where=f"{where}[{side!r}]").items():
             if not isinstance(name, str) or not name:
                 raise ModelError(f"{where}[{side!r}]: expected names of models, got {shown(name)}")
+            require_plain(name, where=f"{where}[{side!r}]")
             found.append((side, name, model))
     return found
 

@@ -1,18 +1,35 @@
-"""The names of a service file, and names that were probably meant to be one of them."""
+"""The names of a service file, those probably meant to be one of them, and those of models."""
 
 from __future__ import annotations
 
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
+from unicodedata import category
 
 from sf_actors.definition.hooks import HOOKS
 from sf_actors.errors import DefinitionError
-from sf_actors.wording import near_misses, nearest
+from sf_actors.wording import near_misses, nearest, shown
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
+
+
+#: What names of services and models may not hold: addresses of them are made with it.
+RESERVED: Final = "/#@"
+
+
+def require_plain(name: str, *, where: str) -> None:
+    """Refuse a name of a service or model that could not stand in an address of it.
+
+    :raises DefinitionError: it could not
+    """
+    if any(char in RESERVED or category(char) == "Cc" for char in name):
+        raise DefinitionError(
+            f"{where}: expected a name without '/', '#', '@' and control characters, "
+            f"got {shown(name)}"
+        )
 
 
 def require_names(module: ModuleType, *, where: str) -> None:

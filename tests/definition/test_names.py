@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors import DefinitionError
-from sf_actors.definition.names import NAMES
+from sf_actors import DefinitionError, Service
+from sf_actors.definition.names import NAMES, require_plain
 from sf_actors.definition.service_file import load
+from sf_actors.testing import module_of
 
 from .service_files import loading
 
@@ -99,3 +100,26 @@ def test_a_module_without_any_of_our_names_is_no_service() -> None:
 
     with pytest.raises(DefinitionError, match="expected a service file"):
         load(math)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a#2", "a@b", "a\nb", "\x00", "a\x7f"])
+def test_a_name_that_could_not_stand_in_an_address_is_refused(name: str) -> None:
+    with pytest.raises(DefinitionError, match="expected a name without '/', '#', '@'") as raised:
+        require_plain(name, where="here")
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a", "größe", "a b", "a.b-c_d", "x2", "日"])
+def test_other_names_are_accepted(name: str) -> None:
+    require_plain(name, where="here")
+
+
+def test_services_and_models_are_held_to_it() -> None:
+    model = {"connection_type": "publisher"}
+    for module, name in (
+        (module_of(connection_models={"out": {"a/b": model}}), None),
+        (module_of(state_models={"out": {"a#b": {"state_type": "full_update_out"}}}), None),
+        (module_of(main=print), "a@b"),
+    ):
+        with pytest.raises(DefinitionError, match="expected a name without"):
+            Service(module, name=name, console_loglevel=None).run_service()
