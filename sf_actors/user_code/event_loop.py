@@ -4,104 +4,37 @@ The thread that calls such a function waits until its coroutine is over, so a co
 user code of that thread: it has the handler lock, its label, and its interrupts. An interrupt of a
 thread that waits here cancels the task, since nothing is to be raised in the thread itself.
 
-The loop has a thread of its own, which begins with `need` and ends with `end`. Tasks that a
+The loop has a thread of its own, from the first call of `blocking` to `end`. Tasks that a
 coroutine leaves behind go on until then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import selectors
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import summary
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.log import package_logger
 from sf_actors.log.throttle import Throttle
-from sf_actors.sync.event import LightEvent
-from sf_actors.sync.forks import FORKS
-from sf_actors.user_code.forked_child import end_child
+from sf_actors.user_code.async_call import AsyncCall, ForkAwareSelector, ServiceTask
+from sf_actors.user_code.daemon_pool import DaemonPool
 from sf_actors.user_code.tracebacks import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
+    from sf_actors.user_code.async_call import CoroutineFunction
     from sf_actors.user_code.interrupt_guard import InterruptGuard
-
-    CoroutineFunction = Callable[..., Coroutine[Any, Any, Any]]
-
-_ABSENT: Final = object()
-
-
-class _Selector(selectors.DefaultSelector):
-    """Ends the child of a fork that a coroutine made, before it polls what is the parent's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._forks = FORKS.count
-
-    def select(self, timeout: float | None = None) -> Any:
-        """Wait for what is ready, in seconds; in the loop's thread."""
-        if FORKS.count != self._forks:
-            end_child(None)
-        return super().select(timeout)
-
-
-class _Task(asyncio.Task[Any]):
-    """A task that knows its context: what it raises is told there."""
-
-    def __init__(self, coroutine: Any, *, context: Context | None = None, **options: Any) -> None:
-        self.own_context = context or copy_context()
-        super().__init__(coroutine, context=self.own_context, **options)
-
-
-class _AsyncCall:
-    """One call of a coroutine function, which a thread waits for."""
-
-    __slots__ = ("args", "context", "done", "error", "function", "is_cancelled", "result", "task")
-
-    def __init__(self, function: CoroutineFunction, args: tuple[Any, ...]) -> None:
-        self.function = function
-        self.args = args
-        # the thread that waits is in its own: no two threads can be in one
-        self.context = copy_context()
-        self.task: asyncio.Task[None] | None = None
-        self.is_cancelled = False
-        self.done = LightEvent()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    async def run(self) -> None:
-        """Run the coroutine, and keep what comes of it: asyncio would end the loop by an exit."""
-        forks = FORKS.count
-        try:
-            self.result = await self.function(*self.args)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            self.error = error
-        if FORKS.count != forks:
-            end_child(self.error)
-
-    def end(self, task: asyncio.Task[None]) -> None:
-        """Wake the thread that waits; a task that was cancelled before it began has not run."""
-        if task.cancelled() and self.error is None:
-            self.error = asyncio.CancelledError()
-        self.done.set()
-
-    def cancel_task(self) -> None:
-        """Cancel the task, if it has begun; in the loop's thread."""
-        if self.task is not None:
-            self.task.cancel()
 
 
 class EventLoop:
     """Runs the coroutine functions of one service.
 
-    :param name: of the service's threads; unknown until the file is loaded
     :param interrupt_guard: that of the threads which wait here
     :ivar on_exit: called in the loop's thread with the error of a task that called `sys.exit`, and
         with that of a loop that died
@@ -114,16 +47,15 @@ class EventLoop:
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pool: ThreadPoolExecutor | None = None
-        #: the ids of the threads of `asyncio.to_thread`
-        self._pool_threads: set[int] = set()
-        self._calls: set[_AsyncCall] = set()
-        self._main: _AsyncCall | None = None
+        #: the threads of `asyncio.to_thread`
+        self._pool: DaemonPool | None = None
+        self._calls: set[AsyncCall] = set()
+        self._main: AsyncCall | None = None
         self._is_main_cancelled = False
         #: no call is taken any more
         self._is_ending = False
         self._is_over = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[ServiceTask] = set()
         #: a task that fails now and then is told each time
         self._errors = Throttle(1.0, burst=10)
 
@@ -150,8 +82,9 @@ class EventLoop:
 
     def runs_here(self) -> bool:
         """Return whether the calling thread is the loop's, or one of `asyncio.to_thread`."""
-        here = threading.current_thread()
-        return here is self._thread or here.ident in self._pool_threads
+        if self._pool is not None and self._pool.runs_here():
+            return True
+        return threading.current_thread() is self._thread
 
     def _call(self, function: CoroutineFunction, is_main: bool, *args: Any) -> Any:
         """Run a coroutine function in the loop, in the context of the calling thread.
@@ -159,7 +92,7 @@ class EventLoop:
         :raises ServiceStopped: it was cancelled by an interrupt, or the loop has ended
         :raises BaseException: what the coroutine raised
         """
-        call = _AsyncCall(function, args)
+        call = AsyncCall(function, args)
         here = threading.get_ident()
         try:
             self.interrupt_guard.redirect(here, partial(self._cancel, call))
@@ -174,7 +107,7 @@ class EventLoop:
         finally:
             self.interrupt_guard.redirect(here, None)
             self._calls.discard(call)
-        _adopt(call.context)
+        call.adopt_context()
         error = call.error
         if error is None:
             return call.result
@@ -187,7 +120,7 @@ class EventLoop:
             # the traceback has this frame
             del error, call
 
-    def _submit(self, call: _AsyncCall, *, is_main: bool) -> None:
+    def _submit(self, call: AsyncCall, *, is_main: bool) -> None:
         with self._lock:
             if self._is_ending or self._loop is None:
                 raise ServiceStopped("the service stops, and its event loop has ended")
@@ -197,14 +130,14 @@ class EventLoop:
             self._calls.add(call)
             self._loop.call_soon_threadsafe(self._begin, call)
 
-    def _begin(self, call: _AsyncCall) -> None:
+    def _begin(self, call: AsyncCall) -> None:
         """Let the coroutine of a call begin; in the loop's thread."""
         call.task = asyncio.get_running_loop().create_task(call.run(), context=call.context)
         call.task.add_done_callback(call.end)
         if call.is_cancelled:
             call.task.cancel()
 
-    def _cancel(self, call: _AsyncCall) -> None:
+    def _cancel(self, call: AsyncCall) -> None:
         call.is_cancelled = True
         self._in_loop(call.cancel_task)
 
@@ -248,7 +181,7 @@ class EventLoop:
         own = {call.task for call in tuple(self._calls)}
         tasks = [task for task in tuple(self._tasks) if task not in own and not task.done()]
         if tasks or own:
-            return [_label(task) for task in tasks]
+            return [task.label for task in tasks]
         return ["a thread of asyncio.to_thread" if self._is_over else "the event loop"]
 
     def _begin_end(self) -> None:
@@ -280,12 +213,10 @@ class EventLoop:
         with self._lock:
             if self._thread is not None:
                 return
-            loop = asyncio.SelectorEventLoop(_Selector())
+            loop = asyncio.SelectorEventLoop(ForkAwareSelector())
             loop.set_task_factory(self._task)
             loop.set_exception_handler(self._note)
-            self._pool = ThreadPoolExecutor(
-                thread_name_prefix="asyncio.to_thread", initializer=self._note_pool_thread
-            )
+            self._pool = DaemonPool()
             loop.set_default_executor(self._pool)
             thread = threading.Thread(
                 target=self._run, args=(loop,), name="event loop", daemon=True
@@ -296,9 +227,6 @@ class EventLoop:
                 loop.close()
                 raise
             self._loop, self._thread = loop, thread
-
-    def _note_pool_thread(self) -> None:
-        self._pool_threads.add(threading.get_ident())
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -337,11 +265,9 @@ class EventLoop:
         else:
             package_logger().error("task failed", task=label, exc_info=trimmed(error))
 
-    def _task(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
-    ) -> asyncio.Task[Any]:
+    def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> ServiceTask:
         # the loop itself keeps weak references only
-        task = _Task(coroutine, loop=loop, **options)
+        task = ServiceTask(coroutine, loop=loop, **options)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -353,11 +279,11 @@ class EventLoop:
             # told of elsewhere; or a task that ends by the stop
             return
         task = told.get("task") or told.get("future")
-        label = _label(task) if isinstance(task, asyncio.Task) else "the event loop"
+        label = task.label if isinstance(task, ServiceTask) else "the event loop"
         left_out = self._errors.admit(label, monotonic())
         if left_out is None:
             return
-        context = task.own_context if isinstance(task, _Task) else copy_context()
+        context = task.own_context if isinstance(task, ServiceTask) else copy_context()
         # a copy: the context may be in use
         context.copy().run(
             package_logger().error,
@@ -367,16 +293,3 @@ class EventLoop:
             left_out=left_out,
             exc_info=None if error is None else trimmed(error),
         )
-
-
-def _adopt(context: Context) -> None:
-    """Bind here what a coroutine has bound in its copy of the calling thread's context."""
-    for variable, value in context.items():
-        if variable.get(_ABSENT) is not value:
-            variable.set(value)
-
-
-def _label(task: asyncio.Task[Any]) -> str:
-    coroutine = task.get_coro()
-    name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
-    return f"task {name.rpartition('<locals>.')[2]}"

@@ -287,6 +287,37 @@ def test_a_signal_runs_an_async_hook_and_ends_an_async_main(tmp_path: Path) -> N
     assert sorted(process.out) == ["at work", "good bye", "hook"]
 
 
+def test_a_thread_of_asyncio_that_is_stuck_does_not_keep_the_process(tmp_path: Path) -> None:
+    body = "asyncio.create_task(asyncio.to_thread(time.sleep, 60))"
+    (tmp_path / "it.py").write_text("import time\n" + FILE.format(body=body))
+    with Process("-s", "it.py", "-m", "--stop_timeout_s", "0.5", cwd=tmp_path) as process:
+        process.wait_for_line("at work")
+        process.interrupt(signal.SIGTERM)
+        assert process.wait_for_event("stop overdue")["left_behind"] == (
+            "a thread of asyncio.to_thread"
+        )
+        assert process.wait(PATIENCE_S) == 1
+
+
+def test_what_waits_in_an_event_loop_that_dies_fails_and_so_does_the_service() -> None:
+    began = threading.Event()
+
+    async def handler() -> None:
+        loop: Any = asyncio.get_running_loop()
+        loop._selector.select = None
+        began.set()
+        await asyncio.sleep(60)
+
+    service = service_of(replying(handler), addresses=ECHO_ADDRESSES)
+    service.run_service()
+    with client_of(address_of(service)) as client:
+        client.send(n=1)
+        assert began.wait(PATIENCE_S)
+        assert "the event loop died" in client.receive()["error"]["message"]
+        assert service.wait(PATIENCE_S)
+    assert "the event loop died" in str(service.failure)
+
+
 def test_the_child_of_a_fork_ends_where_its_coroutine_waits_or_ends(tmp_path: Path) -> None:
     body = """
     for waits in (False, True):
