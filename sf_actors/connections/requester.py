@@ -98,7 +98,7 @@ class Requester:
         self._by: str | None = model.creation["by"]
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._in_use = 0
+        self._under_way: set[WaitingCall] = set()
         self._is_closed = False
         self._here = threading.local()
         self._most = 1 if endpoint.others else MAX_PRIVATE + 1
@@ -129,12 +129,17 @@ class Requester:
             )
         key = msgspec.msgpack.encode(checked[self._by]) if self._by is not None else None
         call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
-        exchange = self._enter()
         reply: bytes | None = None
         try:
+            exchange = self._enter(call)
             reply = exchange.ask(call)
         finally:
-            self._leave(call, is_answered=reply is not None)
+            try:
+                self._leave(call, is_answered=reply is not None)
+            except BaseException:
+                # a signal handler has raised in it: a stop would wait for the call
+                self._leave(call, is_answered=reply is not None)
+                raise
         if reply is None:
             raise self._timeout(call, exchange)
         if self._catch_up_s and self._states.has_inbound and len(reply) <= self._max_bytes:
@@ -160,7 +165,7 @@ class Requester:
         """
         with self._changed:
             self._is_closed = True
-            has_ended = self._changed.wait_for(lambda: not self._in_use, timeout_s)
+            has_ended = self._changed.wait_for(lambda: not self._under_way, timeout_s)
             if has_ended:
                 self._close_all()
             return has_ended
@@ -169,7 +174,7 @@ class Requester:
         for exchange in self.exchanges:
             exchange.close()
 
-    def _enter(self) -> Exchange:
+    def _enter(self, call: WaitingCall) -> Exchange:
         """Count a call, and return what it goes through; HOT."""
         with self._lock:
             if self._is_closed:
@@ -178,8 +183,8 @@ class Requester:
                 exchange: Exchange = self._here.seat.exchange
             except AttributeError:
                 exchange = self._seated()
-            self._in_use += 1
-            self.counters.in_flight = self._in_use
+            self._under_way.add(call)
+            self.counters.in_flight = len(self._under_way)
             return exchange
 
     def _seated(self) -> Exchange:
@@ -208,14 +213,16 @@ class Requester:
     def _leave(self, call: WaitingCall, *, is_answered: bool) -> None:
         counters = self.counters
         with self._lock:
-            self._in_use -= 1
-            counters.in_flight = self._in_use
+            if call not in self._under_way:
+                return
+            self._under_way.remove(call)
+            counters.in_flight = len(self._under_way)
             counters.sent += call.sent
             counters.received += is_answered
             if call.tries > 1 or not is_answered:
                 counters.retries += call.tries - 1
                 counters.timeouts += call.tries - is_answered
-            if self._is_closed and not self._in_use:
+            if self._is_closed and not self._under_way:
                 self._close_all()
                 self._changed.notify_all()
 
