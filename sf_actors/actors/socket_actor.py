@@ -14,15 +14,18 @@ import zmq
 
 from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
+from sf_actors.actors.named_sources import NamedSources
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
 from sf_actors.sockets.frames import BATCH
+from sf_actors.sockets.named_peers import Found
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
@@ -108,6 +111,7 @@ class SocketActor(Actor):
         run_context.supervisor.created(self)
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
+        self._named = NamedSources(run_context, model, self.inbox, self.tell)
         self._is_open = False
         self._is_taken_over = False
         #: of what peers cause, by its kind
@@ -201,21 +205,34 @@ class SocketActor(Actor):
         self.run_context.supervisor.bound(self.model, name, shown)
         return opened
 
-    def connect(self, kind: int, name: str, subscription: bytes | None = None) -> Socket:
-        """Open one of the model's sockets and connect it."""
+    def connect(
+        self,
+        kind: int,
+        name: str,
+        subscription: bytes | None = None,
+        *,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> Socket:
+        """Open one of the model's sockets and connect it; to names once they are looked up.
+
+        :param lock: held while the socket is used, where others use it as well
+        """
+        endpoint = self.endpoints[name]
         opened = self.run_context.transport.connected(
             kind,
-            self.endpoints[name],
+            endpoint,
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
             subscription=subscription,
         )
         self._connected.append(opened)
+        self._named.connect(opened, endpoint, lock)
         return opened
 
     def disconnect(self, source: SocketSource) -> None:
         """Close a connected socket that is watched, with what it still had to send."""
+        self._named.forget(source.socket)
         self.inbox.forget(source)
         self.sources.remove(source)
         self._connected.remove(source.socket)
@@ -333,7 +350,7 @@ class SocketActor(Actor):
             elif type(message) is WaitFailed:
                 raise message.error
             else:
-                self.on_message(message)
+                self._take(message)
         except LeftBehind:
             # what still waits in the inbox is for who takes the actor over
             self._is_taken_over = True
@@ -342,6 +359,12 @@ class SocketActor(Actor):
             self._close()
             self.stop()
             self.run_context.supervisor.died(self, error)
+
+    def _take(self, message: Any) -> None:
+        if type(message) is Found:
+            message.peers.take(message)
+        else:
+            self.on_message(message)
 
     def on_stop(self) -> None:
         """Close everything, unless the stop has done so in another thread."""
@@ -358,6 +381,7 @@ class SocketActor(Actor):
         transport = self.run_context.transport
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
+        steps.append(self._named.close)
         steps += [partial(transport.close, closing) for closing in self._connected]
         steps += [partial(transport.unbind, closing) for closing in self._bound]
         self.sources.clear()

@@ -36,12 +36,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.connections.call_rules import CallRules
-from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link
+from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link, is_unhandled
 from sf_actors.connections.waiting_call import WaitingCall
-from sf_actors.errors import MessageError, ServiceStopped
+from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.frames import CALL_ID, STOPPING
 from sf_actors.sync.wakeup import Wakeup
-from sf_actors.wire.envelope import MESSAGE_LENGTH, decode_reply, expiring_in
+from sf_actors.wire.envelope import MESSAGE_LENGTH, expiring_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,11 +172,18 @@ class Exchange:
         self._by_fd = {link.fds[0]: link for link in links}
         poll = select.poll()
         for link in links:
+            link.wake = self._wake
             for fd in link.fds:
                 poll.register(fd, select.POLLIN)
         poll.register(self._closing_fd, select.POLLIN)
         poll.register(self._nudge.fd, select.POLLIN)
         self._poll = poll
+
+    def _wake(self) -> None:
+        """Make who leads look; a thread that looked up a name."""
+        with self._lock:
+            if not self._is_closed:
+                self._nudge.set()
 
     def _begin(self, call: WaitingCall) -> bool:
         """Send a request, or keep it for who leads.
@@ -342,7 +349,7 @@ class Exchange:
         if attempt == STOPPING:
             place.is_stopping = True
             return
-        if len(frame) < _LONGEST_FAILURE and b"unhandled" in frame and _is_unhandled(frame):
+        if len(frame) < _LONGEST_FAILURE and b"unhandled" in frame and is_unhandled(frame):
             again = self.rules.unhandled(place, attempt)
             if isinstance(again, WaitingCall):
                 self._unsent[again] = None
@@ -390,11 +397,3 @@ class Exchange:
             elif self._holder is not None:
                 # an interrupt may have come after the baton was passed on, and before this
                 self._holder.wake()
-
-
-def _is_unhandled(frame: bytes) -> bool:
-    try:
-        reply = decode_reply(frame)
-    except MessageError:
-        return False
-    return reply.error is not None and reply.error.unhandled

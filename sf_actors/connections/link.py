@@ -8,7 +8,8 @@ import zmq
 from zmq import zmq_poll
 
 from sf_actors.connections.call_rules import Place
-from sf_actors.sockets import inproc
+from sf_actors.errors import MessageError
+from sf_actors.sockets import inproc, names
 from sf_actors.sockets.frames import (
     EVENTS,
     MAX_FRAMES,
@@ -19,12 +20,15 @@ from sf_actors.sockets.frames import (
     receive_frames,
     send_frame,
 )
+from sf_actors.sockets.names import HostsInTurn
+from sf_actors.wire.envelope import decode_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
+    from sf_actors.sockets.names import LookUp, Unresolved
     from sf_actors.sockets.transport import Transport
 
 #: First and longest pause before the next try to connect, in seconds. Tries are made only while
@@ -53,24 +57,38 @@ class Link(Place):
         there
     :ivar fds: what to wait for, that of the replies first
     :ivar has_news: whether the connection may have changed
+    :ivar wake: makes a caller look; called in another thread when a host's name was looked up
     """
 
     __slots__ = (
+        "_at",
+        "_found",
         "_inproc",
         "_is_introduced",
         "_items",
+        "_look_up",
         "_pause_s",
         "_transport",
+        "_turns",
+        "_unresolved",
         "endpoint",
         "events",
         "fds",
         "has_news",
         "retry_at",
         "socket",
+        "wake",
     )
 
     def __init__(
-        self, transport: Transport, endpoint: Endpoint, creation: Any, *, where: str, server: str
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        creation: Any,
+        *,
+        where: str,
+        server: str,
+        unresolved: Unresolved | None = None,
     ) -> None:
         super().__init__(endpoint.zmq_endpoint)
         self.endpoint = endpoint
@@ -87,6 +105,15 @@ class Link(Place):
         self._is_introduced = False
         #: the socket of inproc that it is connected to
         self._inproc: int | None = None
+        self.wake: Callable[[], None] = _nobody
+        self._unresolved = unresolved
+        #: which addresses of a name to try; None: the host is no name
+        self._turns = HostsInTurn() if endpoint.is_name else None
+        self._at: Endpoint | None = endpoint if self._turns is None else None
+        self._look_up: LookUp | None = None
+        self._found: tuple[tuple[str, ...], str] | None = None
+        if self._turns is not None:
+            self._ask_for_host()
 
     def has_something(self) -> bool:
         """Return whether there is something to read, or the connection changed."""
@@ -144,6 +171,8 @@ class Link(Place):
             yield from self._changes_of_inproc(now)
         else:
             self.has_news = False
+            if self._found is not None:
+                yield from self._take_host()
             while True:
                 try:
                     event = int.from_bytes(self.events.recv_multipart(NOBLOCK)[0][:2], "little")
@@ -152,15 +181,61 @@ class Link(Place):
                 if event == _SUCCEEDED:
                     self._pause_s = RETRY_S
                     self.retry_at = None
+                    if self._turns is not None:
+                        self._turns.succeeded()
                     yield True
-                elif self.retry_at is None:
+                elif self.retry_at is None and self._look_up is None:
+                    if self._turns is not None and not self.is_connected and self._turns.failed():
+                        # at once to the next address of the name
+                        self.retry_at = now
+                        continue
                     self.retry_at = now if self.is_connected else now + self._pause_s
                     self._pause_s = min(2 * self._pause_s, LONGEST_RETRY_S)
                     yield False
             if self.retry_at is not None and now >= self.retry_at:
                 self.retry_at = None
-                self._is_introduced = False
-                self._transport.reconnect(self.socket, self.endpoint)
+                if self._turns is None:
+                    self._connect(self.endpoint)
+                elif self._look_up is None:
+                    self._ask_for_host()
+
+    def _connect(self, endpoint: Endpoint) -> None:
+        self._is_introduced = False
+        self._transport.reconnect(self.socket, endpoint, self._at)
+        self._at = endpoint
+
+    def _ask_for_host(self) -> None:
+        def tell(hosts: tuple[str, ...], problem: str) -> None:
+            self._found = hosts, problem
+            self.has_news = True
+            self.wake()
+
+        self._look_up = names.NAMES.look_up(self.endpoint.host, tell)
+
+    def _take_host(self) -> Iterator[bool]:
+        """Connect to what the name stands for; a look-up that failed is repeated by `names`."""
+        found, self._found = self._found, None
+        if found is None or self._turns is None:
+            return
+        hosts, problem = found
+        if self._unresolved is not None:
+            self._unresolved.note(self.endpoint.host, problem)
+        if hosts:
+            self._look_up = None
+            self._connect(self.endpoint.at(self._turns.choose(hosts)))
+        elif not self.is_away:
+            yield False
+
+    @property
+    def problem(self) -> str:
+        """Why it is not connected, for the text of an error."""
+        host = self.endpoint.host
+        if self._look_up is not None:
+            reason = "" if self._unresolved is None else self._unresolved.problem(host)
+            if reason:
+                return f"cannot resolve the host {host!r}: {reason}"
+            return f"the host {host!r} is still being looked up"
+        return f"nobody listens at {self.endpoint}"
 
     def _changes_of_inproc(self, now: float) -> Iterator[bool]:
         there = inproc.bound(self.endpoint.path)
@@ -207,6 +282,8 @@ class Link(Place):
 
     def close(self) -> None:
         """Close the sockets."""
+        if self._look_up is not None:
+            names.NAMES.cancel(self._look_up)
         self._transport.close(self.socket, linger_ms=0)
         if self.events is not None:
             self._transport.close(self.events, linger_ms=0)
@@ -227,3 +304,16 @@ class Link(Place):
             if not int(get_option(self.socket, EVENTS)) & POLLIN:
                 break
         return replies
+
+
+def _nobody() -> None:
+    """Wake nobody: who looks next sees what was found."""
+
+
+def is_unhandled(frame: bytes) -> bool:
+    """Return whether a reply says that the request was not handled, and may be sent again."""
+    try:
+        reply = decode_reply(frame)
+    except MessageError:
+        return False
+    return reply.error is not None and reply.error.unhandled

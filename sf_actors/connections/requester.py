@@ -28,6 +28,7 @@ from sf_actors.errors import (
 )
 from sf_actors.replication.lack import lack
 from sf_actors.schema.one_pass import reply_decoder
+from sf_actors.sockets.names import Unresolved
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
 from sf_actors.wire.seen import seen_of_reply
@@ -87,6 +88,7 @@ class Requester:
         self._states = run_context.states
         self._catch_up_s: float = model.creation["catch_up_s"]
         self._endpoint = endpoint
+        self._unresolved = Unresolved(run_context.log, model.where)
         self._arguments = model.arguments
         self._return_arguments = incoming(
             model.return_arguments, model, self._count_unknown, run_context.log
@@ -233,6 +235,7 @@ class Requester:
             self.model.creation,
             where=self.model.where,
             server=self.model.name,
+            unresolved=self._unresolved,
         )
 
     def _decoded(self, frame: bytes) -> Any:
@@ -313,5 +316,5 @@ def _whereabouts(exchange: Exchange) -> str:
         if link.is_stopping:
             told.append(f"; the service at {link.endpoint} is stopping")
         elif not link.is_connected:
-            told.append(f"; nobody listens at {link.endpoint}")
+            told.append(f"; {link.problem}")
     return "".join(told)

@@ -1,6 +1,7 @@
 """One address: `host:port`, `tcp://`, `ipc://` or `inproc://`.
 
-A host name is resolved only for a socket that binds, by `Endpoint.bindable`.
+A host name is resolved here only for a socket that binds, by `Endpoint.bindable`; see `names` for
+those that connect.
 """
 
 from __future__ import annotations
@@ -56,6 +57,15 @@ class Endpoint:
     def is_ipv6(self) -> bool:
         """True if its socket needs the option IPV6."""
         return ":" in self.host
+
+    @property
+    def is_name(self) -> bool:
+        """True if its host is to be looked up."""
+        return self.scheme == "tcp" and self.host != _ALL_HOSTS and _ip(self.host) is None
+
+    def at(self, host: str) -> Endpoint:
+        """Return the address with a host that its name stands for."""
+        return replace(self, host=host, others=())
 
     @property
     def zmq_endpoint(self) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
 from sf_actors.errors import BindError
-from sf_actors.sockets import inproc, routing_ids
+from sf_actors.sockets import inproc, monitors, routing_ids
 from sf_actors.sockets.bind_problems import HOLDERS, bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.frames import BareSocket, Socket
@@ -39,22 +38,6 @@ KEEPALIVE_COUNT = 3
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1_000
 
-#: The pause of libzmq before it reconnects where a requester does it itself: for ever.
-NEVER_MS = 2**31 - 1
-
-#: How long a host may take to accept a connection of a requester, in milliseconds.
-CONNECT_TIMEOUT_MS = 3_000
-
-#: What a requester is told of its connection.
-CONNECTION_EVENTS = (
-    zmq.EVENT_HANDSHAKE_SUCCEEDED
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    | zmq.EVENT_DISCONNECTED
-    | zmq.EVENT_CLOSED
-)
-
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
@@ -74,11 +57,6 @@ SOCKET_DESCRIPTORS = 6
 
 #: How long a closed socket may take to free its address, in milliseconds.
 UNBIND_MS = 1_000
-
-#: Numbers the monitors of closing sockets. pyzmq names a monitor after its socket's descriptor. In
-#: libzmq 4.3.5 another socket may get that descriptor before the first monitor is gone, and would
-#: then get no monitor to wait for.
-_monitors = itertools.count()
 
 #: The domain of our sockets in requests to the authenticator (RFC 27).
 ZAP_DOMAIN = b"sf_actors"
@@ -177,6 +155,8 @@ class Transport:
     ) -> Socket:
         """Open a socket and connect it, to all its addresses; the peers need not exist yet.
 
+        Not to those whose host is a name: see `NamedPeers` and `reconnect`.
+
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
         :param monitor: where to tell of its connection, which is made once only
@@ -192,13 +172,14 @@ class Transport:
             if subscription is not None:
                 opened.setsockopt(zmq.SUBSCRIBE, subscription)
             if monitor is not None:
-                opened.setsockopt(zmq.RECONNECT_IVL, NEVER_MS)
+                opened.setsockopt(zmq.RECONNECT_IVL, monitors.NEVER_MS)
                 opened.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
-                opened.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
-                opened.monitor(monitor, CONNECTION_EVENTS)
+                opened.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
+                opened.monitor(monitor, monitors.CONNECTION_EVENTS)
             opened.setsockopt(zmq.IPV6, int(any(one.is_ipv6 for one in endpoint.all)))
             for one in endpoint.all:
-                opened.connect(one.zmq_endpoint)
+                if not one.is_name:
+                    opened.connect(one.zmq_endpoint)
         except zmq.ZMQError as error:
             self.close(opened, linger_ms=0)
             raise BindError(
@@ -220,28 +201,34 @@ class Transport:
         if endpoint.scheme == "inproc":
             self._refuse_inproc_with_keys(endpoint, where)
             return self._open(zmq.DEALER, endpoint, creation, where=where), None
-        address = f"inproc://connection-{next(_monitors)}"
+        address = monitors.new_address("connection")
         opened = self.connected(
             zmq.DEALER, endpoint, creation, where=where, server=server, monitor=address
         )
         try:
-            # a bare one: pyzmq would keep its own with the socket
-            events: Socket = zmq.Socket(opened.context, zmq.PAIR)
-        except zmq.ZMQError:
+            return opened, self.events_at(opened, address, where=where)
+        except BindError:
             self.close(opened, linger_ms=0)
+            raise
+
+    def events_at(self, monitored: Socket, address: str, *, where: str) -> Socket:
+        """Open the socket that tells of another one's connections."""
+        try:
+            events = monitors.opened(monitored, address)
+        except zmq.ZMQError:
             raise no_descriptor_left(where) from None
         self._count(1)
-        # without a bound, so that libzmq's thread never waits for a reader; each connection that is
-        # made here tells a handful of events
-        events.setsockopt(zmq.RCVHWM, 0)
-        events.setsockopt(zmq.LINGER, 0)
-        events.connect(address)
-        return opened, events
+        return events
 
-    def reconnect(self, asking: Socket, endpoint: Endpoint) -> None:
-        """Connect a socket of `asking` anew; what it had not sent or read is dropped."""
+    def reconnect(self, asking: Socket, endpoint: Endpoint, before: Endpoint | None = None) -> None:
+        """Connect a socket of `asking` anew; what it had not sent or read is dropped.
+
+        :param endpoint: with a numeric host
+        :param before: what it was connected to, if that was another one
+        """
         with contextlib.suppress(zmq.ZMQError):
-            asking.disconnect(endpoint.zmq_endpoint)
+            asking.disconnect((before or endpoint).zmq_endpoint)
+        asking.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
         asking.connect(endpoint.zmq_endpoint)
 
     def questions(self) -> Socket:
@@ -291,7 +278,7 @@ class Transport:
             finally:
                 self.close(closing, linger_ms=linger_ms)
             return
-        address = f"inproc://closed-{next(_monitors)}"
+        address = monitors.new_address("closed")
         try:
             closing.monitor(address, zmq.EVENT_CLOSED)
             # a bare one: pyzmq would stop its own before that has told anything

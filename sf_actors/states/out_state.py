@@ -219,7 +219,7 @@ class OutState(SocketActor, Generic[P]):
         """Open the publishing socket."""
         creation = self.model.creation
         if creation["is_x_pub"]:
-            publisher = self.connect(zmq.XPUB, "publisher")
+            publisher = self.connect(zmq.XPUB, "publisher", lock=self.publication.out.lock)
         else:
             publisher = self.bind(zmq.XPUB, "publisher")
         publisher.setsockopt(zmq.XPUB_VERBOSE, 1)

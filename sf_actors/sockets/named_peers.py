@@ -1,0 +1,167 @@
+"""The peers of a socket whose hosts are names: looked up, connected to, and followed.
+
+libzmq makes their connections anew itself, to the numeric address that it was given. Each time that
+it does, the name is looked up again, and the connection moves if the name points elsewhere, or has
+another address that was not tried yet.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+
+from sf_actors.sockets import monitors, names
+from sf_actors.sockets.frames import NOBLOCK
+from sf_actors.sockets.names import HostsInTurn, LookUp, Unresolved
+from sf_actors.sockets.transport import RECONNECT_MAX_MS, RECONNECT_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.frames import Socket
+    from sf_actors.sockets.transport import Transport
+
+_SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+
+
+class Found:
+    """The answer of a look-up: to be handed to `NamedPeers.take`.
+
+    :param hosts: none if there is a problem
+    """
+
+    __slots__ = ("hosts", "peer", "peers", "problem")
+
+    def __init__(
+        self, peers: NamedPeers, peer: _Peer, hosts: tuple[str, ...], problem: str
+    ) -> None:
+        self.peers = peers
+        self.peer = peer
+        self.hosts = hosts
+        self.problem = problem
+
+
+class _Peer:
+    """One name, and where it is connected to.
+
+    :ivar is_connected: whether the connection was there when it was last told of
+    """
+
+    __slots__ = ("at", "endpoint", "is_connected", "look_up", "pause_ms", "turns")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.at: Endpoint | None = None
+        self.turns = HostsInTurn()
+        self.look_up: LookUp | None = None
+        self.is_connected = False
+        self.pause_ms = RECONNECT_MS
+
+
+class NamedPeers:
+    """Connects a socket to names; for the thread that may use the socket.
+
+    :param endpoints: those of its addresses whose hosts are names
+    :param found: gets a `Found` in another thread, and sees that it gets to `take`
+    :param lock: held while the socket is used, where others use it as well
+    :ivar events: to be read by `read_events` when it is readable
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        socket: Socket,
+        endpoints: Sequence[Endpoint],
+        found: Callable[[Found], Any],
+        unresolved: Unresolved,
+        *,
+        where: str,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        self._transport = transport
+        self.socket = socket
+        self._found = found
+        self._unresolved = unresolved
+        self._lock = lock or nullcontext()
+        self._is_closed = False
+        self._peers = [_Peer(endpoint) for endpoint in endpoints]
+        address = monitors.new_address("names")
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
+        socket.monitor(address, monitors.RETRY_EVENTS)
+        self.events = transport.events_at(socket, address, where=where)
+        for peer in self._peers:
+            self._look_up(peer)
+
+    def read_event(self) -> list[bytes]:
+        """Read an event.
+
+        :raises zmq.Again: there is none
+        """
+        return self.events.recv_multipart(NOBLOCK)
+
+    def take_event(self, event: list[bytes]) -> None:
+        """Look a name up again whose connection was lost or could not be made."""
+        address = event[1].decode(errors="replace")
+        for peer in self._peers:
+            if peer.at is None or peer.at.zmq_endpoint != address:
+                continue
+            if int.from_bytes(event[0][:2], "little") == _SUCCEEDED:
+                peer.is_connected = True
+                peer.pause_ms = RECONNECT_MS
+                peer.turns.succeeded()
+                continue
+            if not peer.is_connected:
+                peer.turns.failed()
+            peer.is_connected = False
+            if peer.look_up is None:
+                self._look_up(peer)
+
+    def read_events(self) -> None:
+        """Read all events that are there."""
+        while not self._is_closed:
+            try:
+                event = self.read_event()
+            except zmq.Again:
+                return
+            self.take_event(event)
+
+    def take(self, found: Found) -> None:
+        """Connect to what a name stands for now, if that is not what it is connected to."""
+        peer = found.peer
+        if self._is_closed:
+            return
+        self._unresolved.note(peer.endpoint.host, found.problem)
+        if not found.hosts:
+            return
+        peer.look_up = None
+        if peer.is_connected:
+            return
+        host = peer.turns.choose(found.hosts)
+        if peer.at is not None and peer.at.host == host:
+            return
+        before, peer.at = peer.at, peer.endpoint.at(host)
+        with self._lock:
+            # in force for this connection alone: it doubles as long as none is made
+            self.socket.setsockopt(zmq.RECONNECT_IVL, peer.pause_ms)
+            self._transport.reconnect(self.socket, peer.at, before)
+        peer.pause_ms = min(2 * peer.pause_ms, RECONNECT_MAX_MS)
+
+    def close(self) -> None:
+        """Wait for no look-up any more, and close the monitor; before the socket is closed."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for peer in self._peers:
+            if peer.look_up is not None:
+                names.NAMES.cancel(peer.look_up)
+        self._transport.close(self.events, linger_ms=0)
+
+    def _look_up(self, peer: _Peer) -> None:
+        def tell(hosts: tuple[str, ...], problem: str) -> None:
+            self._found(Found(self, peer, hosts, problem))
+
+        peer.look_up = names.NAMES.look_up(peer.endpoint.host, tell)
