@@ -350,7 +350,7 @@ class SocketActor(Actor):
             elif type(message) is WaitFailed:
                 raise message.error
             else:
-                self._take(message)
+                self._found_or_message(message)
         except LeftBehind:
             # what still waits in the inbox is for who takes the actor over
             self._is_taken_over = True
@@ -360,7 +360,7 @@ class SocketActor(Actor):
             self.stop()
             self.run_context.supervisor.died(self, error)
 
-    def _take(self, message: Any) -> None:
+    def _found_or_message(self, message: Any) -> None:
         if type(message) is Found:
             message.peers.take(message)
         else:

@@ -31,6 +31,7 @@ class Resolver:
         self.asked.append(host)
         if host in self.hanging:
             self.release.wait(PATIENCE_S)
+            return ("10.0.0.7",)
         answers = self.answers.get(host, [()])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if not answer:
