@@ -75,6 +75,11 @@ class Replyer(SocketActor):
         "handler_s",
     )
 
+    #: None where nothing can wait for a state
+    _waiting: WaitingRequests | None = None
+    #: what is to be told when the socket is used no more
+    _on_quiet: Callable[[], None] | None = None
+
     def open(self) -> None:
         """Bind the socket."""
         creation = self.model.creation
@@ -102,7 +107,7 @@ class Replyer(SocketActor):
         self.counters.in_flight = 0
         self._deliveries = Deliveries(self)
         #: where the service follows states: those that wait for what their callers have seen
-        self._waiting: WaitingRequests | None = None
+        self._waiting = None
         #: how many of the last calls in a row were quick
         self._quick_calls = 0
         #: the addresses of requesters of ours, which are told of a stop
@@ -110,7 +115,7 @@ class Replyer(SocketActor):
         #: those read and not answered of which a repetition may come
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
-        self._on_quiet: Callable[[], None] | None = None
+        self._on_quiet = None
 
     def on_begin(self) -> None:
         """Start reading."""

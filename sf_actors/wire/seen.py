@@ -20,6 +20,10 @@ MAX_SEEN: Final = 256
 _MAX_DIGITS: Final = 20
 """Digits of the largest epoch: of 64 bits."""
 
+_TOO_MANY: Final = 2**63
+_TOO_LATE: Final = 2**64
+"""The first count and the first epoch that no publisher reaches; a message may not hold them."""
+
 _MAX_BYTES: Final = 3 + MAX_SEEN * (1 + _MAX_DIGITS + 9)
 """Bytes of the longest map of so many."""
 
@@ -35,10 +39,14 @@ _decode_reply = msgspec.msgpack.Decoder(_Reply).decode
 
 
 def on_the_wire(seen: Seen | UnsetType) -> dict[str, int] | UnsetType:
-    """Return the map as it is packed; HOT."""
+    """Return the map as it is packed, without what a forged update may have counted; HOT."""
     if isinstance(seen, UnsetType):
         return seen
-    return {str(epoch): count for epoch, count in seen.items()}
+    return {
+        str(epoch): count
+        for epoch, count in seen.items()
+        if 0 <= count < _TOO_MANY and 0 <= epoch < _TOO_LATE
+    } or UNSET
 
 
 def decode_seen(packed: Raw | UnsetType | None) -> Seen:

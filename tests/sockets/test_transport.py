@@ -100,7 +100,7 @@ def test_what_is_published_has_another_context_than_calls_and_what_is_inproc(
 def test_a_taken_port_is_refused_and_nothing_stays_open() -> None:
     with serving("127.0.0.1:0") as served:
         with (
-            pytest.raises(BindError, match="another socket has it") as caught,
+            pytest.raises(BindError, match="of this process has it") as caught,
             serving(address_of(served, "it"), "second"),
         ):
             pass
@@ -116,7 +116,7 @@ def test_an_address_of_another_machine_is_refused() -> None:
 def test_a_second_bind_on_a_live_ipc_path_is_refused(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     with serving(address):
-        with pytest.raises(BindError, match="in use by another socket"):
+        with pytest.raises(BindError, match="in use by the service"):
             serving(address, "second").__enter__()
         assert answers(address)
 
@@ -127,7 +127,7 @@ def test_an_ipc_path_whose_owner_does_not_answer_is_refused_all_the_same(tmp_pat
         frozen.bind(path)
         frozen.listen(0)
         waiting.connect(path)  # the queue of connections is full now
-        with pytest.raises(BindError, match="in use by another socket"):
+        with pytest.raises(BindError, match="in use by the service"):
             serving(f"ipc://{path}").__enter__()
 
 
@@ -148,7 +148,10 @@ def test_an_ipc_path_that_is_a_file_is_refused_and_left_alone(tmp_path: Path) ->
 
 
 def test_a_second_bind_on_an_inproc_name_is_refused() -> None:
-    with serving("inproc://it"), pytest.raises(BindError, match="another socket has it"):
+    with (
+        serving("inproc://it"),
+        pytest.raises(BindError, match="of this process has it"),
+    ):
         serving("inproc://it", "second").__enter__()
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import UNSET, Raw
 
 from sf_actors.wire import envelope
-from sf_actors.wire.seen import MAX_SEEN, decode_seen, seen_of_reply
+from sf_actors.wire.seen import MAX_SEEN, decode_seen, on_the_wire, seen_of_reply
 
 EPOCH = 1_790_000_000_000_000_000
 
@@ -91,3 +91,11 @@ def test_a_message_without_it_says_nothing() -> None:
     assert decode_seen(UNSET) == decode_seen(None) == {}
     assert seen_of_reply(envelope.encode_reply({"text": "seen"}, "w")) == {}
     assert seen_of_reply(b"\xc1 seen") == {}
+
+
+@pytest.mark.parametrize(
+    "forged", [{1: 2**63}, {1: 2**64}, {1: -1}, {2**64: 1}, {-1: 1}, {1: 2**70, 2**70: 1}]
+)
+def test_what_no_publisher_reaches_is_left_out(forged: dict[int, int]) -> None:
+    assert on_the_wire({**forged, 7: 3}) == {"7": 3}
+    assert on_the_wire(forged) is UNSET
