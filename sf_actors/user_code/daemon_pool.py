@@ -50,7 +50,7 @@ class DaemonPool(ThreadPoolExecutor):
             self._jobs.put((future, partial(function, *args, **options)))
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Let the threads end when they have done what waits.
 
         :param wait: return when they have

@@ -127,7 +127,7 @@ def test_an_ipc_path_whose_owner_does_not_answer_is_refused_all_the_same(tmp_pat
         frozen.bind(path)
         frozen.listen(0)
         waiting.connect(path)  # the queue of connections is full now
-        with pytest.raises(BindError, match="in use by the service"):
+        with pytest.raises(BindError, match="in use by another socket"):
             serving(f"ipc://{path}").__enter__()
 
 
