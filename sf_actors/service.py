@@ -330,7 +330,6 @@ class Service:
     def _load(self, loading: Loading, *, main_mode: bool) -> Run:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
-        require_plain(name, where="the service's name")
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:
@@ -343,6 +342,7 @@ class Service:
                     main_mode=main_mode,
                     allow_inbound=self._allow_inbound,
                 )
+                require_plain(name, where="the service's name")
                 keys = None
                 if self._keys is not None:
                     from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
