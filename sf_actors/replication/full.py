@@ -9,7 +9,7 @@ from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
 from sf_actors.replication.publisher_seen import PublisherProgress
 from sf_actors.replication.reasons import Reason
-from sf_actors.replication.silence import Silence
+from sf_actors.replication.silence import Patience, Silence
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -25,7 +25,7 @@ MAX_PUBLISHERS = 1024
 """Most publishers of one state that are known at the same time."""
 
 
-class FullReplica:
+class FullReplica(Patience):
     """Follows the value of one publisher, or of many publishers.
 
     The same update may arrive many times, as a heartbeat or a duplicate: each counts as a sign of
@@ -122,16 +122,6 @@ class FullReplica:
         if self._heard.at is not None and self._can_be_stale():
             dues.append(self._heard.at + self.stale_after_s)
         return min((due for due in dues if due is not None), default=None)
-
-    @property
-    def stale_after_s(self) -> float:
-        """The silence that makes the replica STALE: at least two of the publisher's intervals."""
-        return self._silence.longest_s
-
-    @property
-    def is_stale_after_raised(self) -> bool:
-        """Whether `stale_after_s` is more than the model asks for."""
-        return self._silence.is_raised
 
     @property
     def trouble(self) -> tuple[Reason, str] | None:

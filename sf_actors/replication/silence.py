@@ -46,3 +46,19 @@ class Silence:
             return
         self._is_answered = self._is_answered or is_answer
         self.longest_s = max(self._asked_s, 2.0 * interval_s)
+
+
+class Patience:
+    """What a replica tells of the silence that it bears."""
+
+    _silence: Silence
+
+    @property
+    def stale_after_s(self) -> float:
+        """The silence that makes the replica STALE: at least two of the publisher's intervals."""
+        return self._silence.longest_s
+
+    @property
+    def is_stale_after_raised(self) -> bool:
+        """Whether `stale_after_s` is more than the model asks for."""
+        return self._silence.is_raised

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sf_actors.replication.actions import Action, PhaseChanged
 from sf_actors.replication.followed_value import FollowedValue
 from sf_actors.replication.reasons import Reason
-from sf_actors.replication.silence import Silence
+from sf_actors.replication.silence import Patience, Silence
 from sf_actors.replication.status import Phase, Status
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 
-class Standing(FollowedValue):
+class Standing(FollowedValue, Patience):
     """A value that follows a publisher, and what is known of how well it does.
 
     :ivar phase: how far the value can be relied on, as of the last event
@@ -45,16 +45,6 @@ class Standing(FollowedValue):
         if self._heard.at is not None and self._is_synced and self.phase is not Phase.STALE:
             dues.append(self._heard.at + self.stale_after_s)
         return min((due for due in dues if due is not None), default=None)
-
-    @property
-    def stale_after_s(self) -> float:
-        """The silence that makes the replica STALE: at least two of the publisher's intervals."""
-        return self._silence.longest_s
-
-    @property
-    def is_stale_after_raised(self) -> bool:
-        """Whether `stale_after_s` is more than the model asks for."""
-        return self._silence.is_raised
 
     @property
     def trouble(self) -> tuple[Reason, str] | None:
