@@ -20,6 +20,7 @@ from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.descriptors import look_for_descriptors
 from sf_actors.sockets.frames import BATCH
+from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found
 from sf_actors.user_code.interruptible import LeftBehind
 
@@ -112,6 +113,7 @@ class SocketActor(Actor):
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
         self._named = NamedSources(run_context, model, self.inbox, self.tell)
+        self._inproc = InprocPeers(run_context.transport, self.tell)
         self._is_open = False
         self._is_taken_over = False
         #: of what peers cause, by its kind
@@ -228,11 +230,13 @@ class SocketActor(Actor):
         )
         self._connected.append(opened)
         self._named.connect(opened, endpoint, lock)
+        self._inproc.follow(opened, endpoint, lock)
         return opened
 
     def disconnect(self, source: SocketSource) -> None:
         """Close a connected socket that is watched, with what it still had to send."""
         self._named.forget(source.socket)
+        self._inproc.forget(source.socket)
         self.inbox.forget(source)
         self.sources.remove(source)
         self._connected.remove(source.socket)
@@ -350,7 +354,7 @@ class SocketActor(Actor):
             elif type(message) is WaitFailed:
                 raise message.error
             else:
-                self._found_or_message(message)
+                self._take_message(message)
         except LeftBehind:
             # what still waits in the inbox is for who takes the actor over
             self._is_taken_over = True
@@ -360,9 +364,11 @@ class SocketActor(Actor):
             self.stop()
             self.run_context.supervisor.died(self, error)
 
-    def _found_or_message(self, message: Any) -> None:
+    def _take_message(self, message: Any) -> None:
         if type(message) is Found:
             message.peers.take(message)
+        elif type(message) is Freed:
+            self._inproc.take(message)
         else:
             self.on_message(message)
 
@@ -381,7 +387,7 @@ class SocketActor(Actor):
         transport = self.run_context.transport
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
-        steps.append(self._named.close)
+        steps += [self._named.close, self._inproc.close]
         steps += [partial(transport.close, closing) for closing in self._connected]
         steps += [partial(transport.unbind, closing) for closing in self._bound]
         self.sources.clear()

@@ -57,13 +57,6 @@ class Reader(SocketActor):
         receive = partial(receive_frame, self.socket, NOBLOCK)
         self.subscription = self.watch(self.socket, receive=receive, take=self._take_frame)
 
-    def subscribe_again(self) -> None:
-        """Replace a connected socket by another one; what it had not read is lost."""
-        if self.subscription is not None:
-            self.disconnect(self.subscription)
-        self.socket = self.connect(zmq.SUB, "subscriber", self._topic)
-        self.follow_subscription()
-
     def before_long_read(self) -> None:
         """Get ready for a message that takes long to read."""
 

@@ -10,6 +10,7 @@ import zmq
 from sf_actors.counters import Counters
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found, NamedPeers
 from sf_actors.sockets.names import Unresolved
 from sf_actors.sockets.publishing_socket import PublishingSocket
@@ -43,10 +44,12 @@ class Publisher:
         self.out = PublishingSocket(
             model.creation, self.counters, run_context.log, where=model.where, look=self._listen
         )
+        self._inproc = InprocPeers(run_context.transport, self._connect_again)
         if model.creation["is_x_pub"]:
             socket = run_context.transport.connected(
                 zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
             )
+            self._inproc.follow(socket, endpoint, self.out.lock)
         else:
             socket, address = run_context.transport.bound(
                 zmq.XPUB, endpoint, model.creation, where=model.where
@@ -92,6 +95,10 @@ class Publisher:
             if self.out.socket is not None:
                 found.peers.take(found)
 
+    def _connect_again(self, freed: Freed) -> None:
+        """Connect to a bus of this process whose socket was replaced; the thread that closed it."""
+        self._inproc.take(freed)
+
     def _listen(self, now: float) -> None:
         self.out.look_at = now + LISTENING_PAUSE_S
         if self._named is not None:
@@ -109,6 +116,7 @@ class Publisher:
             socket, self.out.socket = self.out.socket, None
             if self._named is not None:
                 self._named.close()
+            self._inproc.close()
             if socket is not None and self.model.creation["is_x_pub"]:
                 self._run_context.transport.close(socket)
             elif socket is not None:

@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import deque
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -268,23 +268,21 @@ class Requester:
         :param ends_at: when the time of the call is over, in seconds of `time.monotonic`
         """
         states, now = self._states, monotonic()
-        found = lack(seen, states.followed)
-        is_early, until = False, now + self._catch_up_s
-        if found.unheard_since is not None:
-            heard_by = found.unheard_since + self._catch_up_s
-            is_early = now < heard_by
-            until = until if found.coming else min(until, heard_by)
+        found = lack(seen, states.followed, now, self._catch_up_s, time_ns)
+        until = min(now + self._catch_up_s, ends_at)
+        if not found.coming:
+            until = min(until, found.unknown_until)
 
         def has_caught_up() -> bool:
             nonlocal found
-            found = lack(seen, states.followed)
-            return not found.coming and not (is_early and found.unheard_since is not None)
+            found = lack(seen, states.followed, monotonic(), self._catch_up_s, time_ns)
+            return not found.coming and not found.unknown
 
-        if found.coming or is_early:
+        if found.coming or found.unknown:
             # at the stop states are followed no further
             with suppress(ServiceStopped):
-                states.changes.wait_until(has_caught_up, min(until, ends_at) - monotonic())
-        if found.coming or found.is_behind:
+                states.changes.wait_until(has_caught_up, until - now)
+        if found.coming or found.unknown or found.is_behind:
             with self._changed:
                 self.counters.behind += 1
         if seen:

@@ -6,7 +6,7 @@ change while there are such requests, and its inbox has the deadline of the firs
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING
 
 from sf_actors.replication.catching_up import CatchingUp
@@ -45,6 +45,7 @@ class WaitingRequests:
             catch_up_s=creation["catch_up_s"],
             most=max(1, creation["high_water_mark"] // PART_OF_QUEUE),
             count_behind=self._count_behind,
+            wall_ns=time_ns,
         )
         #: whether changes of states are told
         self._is_told = False

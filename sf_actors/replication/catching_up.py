@@ -4,6 +4,9 @@ A request waits for the updates that its service lacks (`lack`), and those of it
 after it stand behind it, so that a peer's calls stay in order. Others pass. When too many wait, the
 first of the peer that has most of them goes on without: a peer that claims to have seen what there
 never was loses its own place, not that of others.
+
+One that waits for a run that a state may still hear of is looked at again with the time that a look
+takes in mind: not after each message of a state.
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ from sf_actors.replication.lack import NOTHING, lack, progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sf_actors.replication.lack import Following
+    from sf_actors.replication.lack import Following, Lack
     from sf_actors.wire.seen import Seen
 
 #: So many entries of those that have gone may be left, besides as many as wait.
 OUTDATED: Final = 16
+
+#: Between two looks at those that wait for runs that are not known yet, in seconds.
+LOOK_AGAIN_S: Final = 0.01
 
 R = TypeVar("R")
 Peer = Hashable
@@ -32,7 +38,7 @@ Peer = Hashable
 class Wait(Generic[R]):
     """A request that waits, or stands behind one that does.
 
-    :ivar seen: what its caller had seen, where it is to be looked at again
+    :ivar unknown: the updates that its service may lack, of runs that it has not heard of
     :ivar until: when it goes on without, in seconds of `time.monotonic`
     :ivar coming: the updates that it lacks: epochs to counts
     """
@@ -44,14 +50,14 @@ class Wait(Generic[R]):
         "is_ready",
         "peer",
         "request",
-        "seen",
+        "unknown",
         "until",
     )
 
     def __init__(self, request: R, peer: Peer, expires_at: float | None) -> None:
         self.request = request
         self.peer = peer
-        self.seen: Seen = {}
+        self.unknown: Seen = {}
         self.expires_at = expires_at
         self.until = 0.0
         self.coming: Seen = {}
@@ -66,6 +72,7 @@ class CatchingUp(Generic[R]):
     :param catch_up_s: the longest wait, in seconds
     :param most: so many requests wait at the same time
     :param count_behind: called for each request that goes on without
+    :param wall_ns: the clock of epochs
     """
 
     def __init__(
@@ -75,7 +82,9 @@ class CatchingUp(Generic[R]):
         catch_up_s: float,
         most: int,
         count_behind: Callable[[], None],
+        wall_ns: Callable[[], int],
     ) -> None:
+        self._wall_ns = wall_ns
         self._states = states
         self._catch_up_s = catch_up_s
         self._most = most
@@ -86,8 +95,11 @@ class CatchingUp(Generic[R]):
         self._length = 0
         #: how many of them may not go yet
         self._unready = 0
-        #: of these, those that may wait for a state that has heard of no run yet
-        self._unheard: dict[Wait[R], None] = {}
+        #: of these, those that may wait for runs that are not known yet
+        self._unknowing: dict[Wait[R], None] = {}
+        self._look_again_at = 0.0
+        #: something was heard since the last look at them
+        self._is_look_due = False
         #: who lacks which update of a run: the least first; some may have gone on without
         self._lacking: dict[int, list[tuple[int, int, Wait[R]]]] = {}
         #: when whose time is over: the first first; some may have gone
@@ -110,9 +122,8 @@ class CatchingUp(Generic[R]):
         :param expires_at: when nobody waits for its answer any more; None: never
         :returns: False if it may go on
         """
-        found = lack(seen, self._states) if seen else NOTHING
-        is_early = found.unheard_since is not None and now < found.unheard_since + self._catch_up_s
-        if not found.coming and not is_early:
+        found = self._lack(seen, now) if seen else NOTHING
+        if not found.coming and not found.unknown:
             if found.is_behind:
                 self._count_behind()
             if peer not in self._lines:
@@ -123,15 +134,17 @@ class CatchingUp(Generic[R]):
             wait = Wait(request, peer, expires_at)
             wait.is_behind = found.is_behind
             wait.until = now + self._catch_up_s
-            if found.unheard_since is not None and not found.coming:
-                wait.until = min(wait.until, found.unheard_since + self._catch_up_s)
+            if not found.coming:
+                wait.until = min(wait.until, found.unknown_until)
             if expires_at is not None:
                 wait.until = min(wait.until, expires_at)
             self._unready += 1
             heappush(self._deadlines, (wait.until, self._next_number(), wait))
-            if is_early:
-                wait.seen = seen
-                self._unheard[wait] = None
+            if found.unknown:
+                wait.unknown = found.unknown
+                if not self._unknowing:
+                    self._look_again_at = now
+                self._unknowing[wait] = None
             self._await(wait, found.coming)
         self._lines.setdefault(peer, deque()).append(wait)
         self._length += 1
@@ -142,8 +155,10 @@ class CatchingUp(Generic[R]):
     def take_ready(self, now: float) -> list[R]:
         """Return the requests that may go on now, and forget them; each peer's are in order."""
         self._reach()
-        if self._unheard and all(state.unheard_since is None for state in self._states):
-            self._hear()
+        self._is_look_due = bool(self._unknowing) and now < self._look_again_at
+        if self._unknowing and not self._is_look_due:
+            self._look_again_at = now + LOOK_AGAIN_S
+            self._look_for_runs(now)
         deadlines = self._deadlines
         while deadlines and (deadlines[0][2].is_ready or now >= deadlines[0][0]):
             wait = heappop(deadlines)[2]
@@ -166,15 +181,22 @@ class CatchingUp(Generic[R]):
     def take_all(self) -> list[R]:
         """Return all requests, and forget them."""
         requests = [wait.request for line in self._lines.values() for wait in line]
-        for kept in (self._lines, self._unheard, self._lacking, self._deadlines, self._released):
+        for kept in (self._lines, self._unknowing, self._lacking, self._deadlines, self._released):
             kept.clear()
         self._length = self._unready = self._outdated = 0
+        self._is_look_due = False
         return requests
 
     @property
     def next_deadline(self) -> float | None:
         """When `take_ready` is due although no state has changed, or before; None: never."""
-        return self._deadlines[0][0] if self._deadlines else None
+        if not self._deadlines:
+            return None
+        first = self._deadlines[0][0]
+        return min(first, self._look_again_at) if self._is_look_due else first
+
+    def _lack(self, seen: Seen, now: float) -> Lack:
+        return lack(seen, self._states, now, self._catch_up_s, self._wall_ns)
 
     def _await(self, wait: Wait[R], coming: Seen) -> None:
         wait.coming |= coming
@@ -194,28 +216,31 @@ class CatchingUp(Generic[R]):
                     continue
                 wait.is_behind = wait.is_behind or number > least
                 wait.coming.pop(epoch, None)
-                if not wait.coming and wait not in self._unheard:
+                if not wait.coming and wait not in self._unknowing:
                     self._end(wait)
             if not lacking:
                 del self._lacking[epoch]
 
-    def _hear(self) -> None:
-        """Look again at those that waited for a state to hear of its run."""
-        unheard, self._unheard = self._unheard, {}
-        for wait in unheard:
-            found = lack(wait.seen, self._states)
+    def _look_for_runs(self, now: float) -> None:
+        """Look again whether the runs that were unknown have been heard of, or are of others."""
+        for wait in list(self._unknowing):
+            if now >= wait.until:
+                # it goes on without in any case
+                continue
+            found = self._lack(wait.unknown, now)
+            wait.unknown = found.unknown
             wait.is_behind = wait.is_behind or found.is_behind
-            more = {epoch: n for epoch, n in found.coming.items() if epoch not in wait.coming}
-            self._await(wait, more)
-            if not wait.coming:
-                self._end(wait)
+            self._await(wait, found.coming)
+            if not wait.unknown:
+                del self._unknowing[wait]
+                if not wait.coming:
+                    self._end(wait)
 
     def _give_up(self, wait: Wait[R], now: float) -> None:
         """Let a request go on without what it lacks, if its caller still waits for it."""
         is_expired = wait.expires_at is not None and now >= wait.expires_at
-        # what may be of another state's run is not known to be lacking
-        wait.is_behind = not is_expired and (wait.is_behind or bool(wait.coming))
-        self._unheard.pop(wait, None)
+        wait.is_behind = not is_expired and bool(wait.is_behind or wait.coming or wait.unknown)
+        self._unknowing.pop(wait, None)
         self._outdated += len(wait.coming)
         self._end(wait)
 

@@ -61,9 +61,14 @@ class FollowedValue:
         return self._heard.is_known(epoch)
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether no run was heard yet; any thread."""
-        return self._heard.is_unheard
+    def heard_at(self) -> float | None:
+        """When its publisher was heard last, in seconds of the caller's clock; any thread."""
+        return self._heard.at
+
+    @property
+    def has_many(self) -> bool:
+        """Whether it has many publishers: a delta state has one."""
+        return False
 
     def _advance(  # noqa: PLR0917 - as a buffer keeps them
         self,

@@ -42,7 +42,7 @@ class FullReplica(Patience):
     :ivar phase: LIVE with the value heard last, SYNCING before the first one and while the last one
         was refused, STALE after silence
     :ivar duplicates: messages dropped as already taken, heartbeats included
-    :ivar many: whether each epoch is a publisher of its own
+    :ivar has_many: whether each epoch is a publisher of its own
     """
 
     def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
@@ -52,7 +52,7 @@ class FullReplica(Patience):
         self.phase = Phase.SYNCING
         self.duplicates = 0
         self._silence = Silence(stale_after_s)
-        self.many = many
+        self.has_many = many
         self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
         self._gaps = 0
@@ -76,7 +76,7 @@ class FullReplica(Patience):
             if it raises `MessageError`, the update is refused and the value unchanged
         :param interval_s: the time between the publisher's heartbeats, as it says
         """
-        if epoch != self._heard.epoch and not self.many and not self._follows(now, epoch):
+        if epoch != self._heard.epoch and not self.has_many and not self._follows(now, epoch):
             return ()
         self._heard.hear(now)
         self._silence.hear(interval_s)
@@ -159,16 +159,16 @@ class FullReplica(Patience):
 
     def is_followed(self, epoch: int) -> bool:
         """Return True if this is the run whose values are taken now; any thread."""
-        return epoch in self._numbers if self.many else epoch == self._heard.epoch
+        return epoch in self._numbers if self.has_many else epoch == self._heard.epoch
 
     def is_known(self, epoch: int) -> bool:
         """Return True if this run was heard, followed or not; any thread."""
         return epoch in self._numbers or self._heard.is_known(epoch)
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether no run was heard yet; of many publishers another one may always come."""
-        return not self.many and self._heard.is_unheard
+    def heard_at(self) -> float | None:
+        """When a publisher was heard last, in seconds of the caller's clock; any thread."""
+        return self._heard.at
 
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE

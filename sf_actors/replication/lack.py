@@ -6,21 +6,37 @@ the run of an update that the other saw    what that means for a state
 followed, its count is in the value        nothing is lacking
 followed, its count is not in the value    lacking, and coming: worth a wait
 known, but another run is followed now     in the value or not, it comes no more: behind, if not
-unknown                                    it is of another state; or of this one, as long as this
-                                           one has heard of no run at all since it was opened
+unknown                                    of another state, or of this one, which has not heard of
+                                           its publisher's start yet: see below
 ========================================== =======================================================
 
 Where several states follow one run, the least of them counts.
+
+A publisher that starts and at once asks is faster than the subscription that connects to it again.
+An epoch is the wall clock of the run's start, so that an unknown run may be that of a state only
+
+- while the state has heard of no run at all: for `catch_up_s` after it was opened,
+- where the run is younger than the silence that the state bears, and the state has heard nothing
+  since the run began,
+- where the state has many publishers, as long as the run is younger than `catch_up_s`.
+
+Who heard its publisher since then goes on at once: that run is of a state that nobody here follows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from sf_actors.wire.seen import Seen
+
+MOST_UNKNOWN: Final = 16
+"""So many unknown runs of one message are thought about, the youngest: each look takes time."""
+
+_NS = 1e-9
 
 
 class Following(Protocol):
@@ -36,8 +52,20 @@ class Following(Protocol):
         """Return True if this is one of the state's runs, followed or not."""
 
     @property
-    def unheard_since(self) -> float | None:
-        """When it was opened, while it has heard of no run, in seconds of `time.monotonic`."""
+    def has_many(self) -> bool:
+        """Whether it has many publishers."""
+
+    @property
+    def opened_at(self) -> float:
+        """When it was opened, in seconds of `time.monotonic`."""
+
+    @property
+    def heard_at(self) -> float | None:
+        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+
+    @property
+    def stale_after_s(self) -> float:
+        """The silence that makes it STALE, in seconds."""
 
 
 class Progress(NamedTuple):
@@ -65,32 +93,72 @@ class Lack(NamedTuple):
 
     :ivar coming: the updates that it may wait for: epochs to counts
     :ivar is_behind: it lacks others that come no more
-    :ivar unheard_since: when the state was opened that may follow one of the unknown runs, in
-        seconds of `time.monotonic`; None: there is no such state, or no such run
+    :ivar unknown: updates of runs that a state may still hear of: epochs to counts
+    :ivar unknown_until: when those are of other states in all likelihood, in seconds of
+        `time.monotonic`
     """
 
     coming: Seen
     is_behind: bool
-    unheard_since: float | None
+    unknown: Seen
+    unknown_until: float
 
 
-NOTHING = Lack({}, is_behind=False, unheard_since=None)
+NOTHING = Lack({}, is_behind=False, unknown={}, unknown_until=0.0)
 
 
-def lack(seen: Seen, states: Collection[Following]) -> Lack:
-    """Return what a service lacks of what another one has seen."""
+def lack(
+    seen: Seen,
+    states: Collection[Following],
+    now: float,
+    catch_up_s: float,
+    wall_ns: Callable[[], int],
+) -> Lack:
+    """Return what a service lacks of what another one has seen.
+
+    :param now: the time of `time.monotonic`
+    :param catch_up_s: the longest wait, in seconds
+    :param wall_ns: the clock of epochs
+    """
     coming: Seen = {}
-    is_behind = has_unknown = False
+    unknown: Seen = {}
+    is_behind = False
     for epoch, count in seen.items():
         if count < 0:
             continue
         reached = progress(epoch, states)
         if reached is None:
-            has_unknown = True
+            unknown[epoch] = count
         elif count > reached.last:
             if reached.is_followed:
                 coming[epoch] = count
             else:
                 is_behind = True
-    since = [at for state in states if (at := state.unheard_since) is not None]
-    return Lack(coming, is_behind, max(since) if has_unknown and since else None)
+    if not unknown or not states:
+        return Lack(coming, is_behind, {}, 0.0)
+    wall = wall_ns()
+    until = {
+        epoch: max(
+            _heard_by(state, now + (epoch - wall) * _NS, now, catch_up_s) for state in states
+        )
+        for epoch in nlargest(MOST_UNKNOWN, unknown)
+    }
+    unknown = {epoch: unknown[epoch] for epoch, by in until.items() if by > now}
+    return Lack(coming, is_behind, unknown, max(until.values()))
+
+
+def _heard_by(state: Following, started_at: float, now: float, catch_up_s: float) -> float:
+    """Return until when a state may hear of a run that it does not know; before now: it does not.
+
+    :param started_at: when the run began
+    """
+    by = 0.0
+    # a clock that is ahead of ours shows a start that is still to come
+    is_young = abs(now - started_at) < state.stale_after_s
+    if state.heard_at is None:
+        by = state.opened_at + catch_up_s
+    if is_young and state.has_many:
+        by = max(by, started_at + catch_up_s)
+    elif is_young and (state.heard_at is None or started_at > state.heard_at):
+        by = max(by, started_at + state.stale_after_s)
+    return by

@@ -97,11 +97,6 @@ class PublisherProgress:
         self._since = now
         self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
 
-    @property
-    def is_unheard(self) -> bool:
-        """Whether no publisher was heard yet; any thread."""
-        return isinstance(self.epoch, Unheard)
-
     def is_known(self, epoch: int) -> bool:
         """Return True if a publisher was heard, followed or not; any thread."""
         return epoch == self.epoch or epoch in self._beside

@@ -7,10 +7,16 @@ one whose other side is closed is never made again.
 from __future__ import annotations
 
 from itertools import count
-from typing import Final
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _numbers: Final = count(1)
 _bound: Final[dict[str, int]] = {}
+_told: Final[dict[str, tuple[Callable[[], object], ...]]] = {}
+_told_lock: Final = Lock()
 
 
 def note_bound(name: str) -> None:
@@ -26,3 +32,28 @@ def note_unbound(name: str) -> None:
 def bound(name: str) -> int | None:
     """Return the number of the socket that is bound now, another for each, or None; any thread."""
     return _bound.get(name)
+
+
+def tell_when_free(name: str, function: Callable[[], object]) -> None:
+    """Have a function called each time an address is free again, in the thread that frees it.
+
+    Who connects then waits there for the next socket that is bound. Any thread.
+    """
+    with _told_lock:
+        _told[name] = (*_told.get(name, ()), function)
+
+
+def tell_no_more(name: str, function: Callable[[], object]) -> None:
+    """Have a function called no longer; any thread."""
+    with _told_lock:
+        left = tuple(other for other in _told.get(name, ()) if other is not function)
+        if left:
+            _told[name] = left
+        else:
+            _told.pop(name, None)
+
+
+def note_free(name: str) -> None:
+    """Note that an address is free again; any thread."""
+    for tell in _told.get(name, ()):
+        tell()

@@ -34,9 +34,10 @@ KEEPALIVE_IDLE_S = 15
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 
-#: First and longest pause before reconnecting, in milliseconds.
+#: First and longest pause before reconnecting, in milliseconds. The longest is well below the
+#: default of `catch_up_s`: who asks right after his start is to be heard within it.
 RECONNECT_MS = 20
-RECONNECT_MAX_MS = 1_000
+RECONNECT_MAX_MS = 500
 
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
@@ -220,16 +221,16 @@ class Transport:
         self._count(1)
         return events
 
-    def reconnect(self, asking: Socket, endpoint: Endpoint, before: Endpoint | None = None) -> None:
-        """Connect a socket of `asking` anew; what it had not sent or read is dropped.
+    def reconnect(self, socket: Socket, endpoint: Endpoint, before: Endpoint | None = None) -> None:
+        """Connect a socket anew; what it had not sent there or read from there is dropped.
 
         :param endpoint: with a numeric host
         :param before: what it was connected to, if that was another one
         """
         with contextlib.suppress(zmq.ZMQError):
-            asking.disconnect((before or endpoint).zmq_endpoint)
-        asking.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
-        asking.connect(endpoint.zmq_endpoint)
+            socket.disconnect((before or endpoint).zmq_endpoint)
+        socket.setsockopt(zmq.IPV6, int(endpoint.is_ipv6))
+        socket.connect(endpoint.zmq_endpoint)
 
     def questions(self) -> Socket:
         """Open the authenticator's socket, on which libzmq asks which peers may connect."""
@@ -271,12 +272,14 @@ class Transport:
         bound_to = closing.getsockopt_string(zmq.LAST_ENDPOINT)
         HOLDERS.forget(bound_to)
         if bound_to.startswith("inproc:"):
-            inproc.note_unbound(bound_to.removeprefix("inproc://"))
+            name = bound_to.removeprefix("inproc://")
+            inproc.note_unbound(name)
             try:
                 # nobody tells when it is free after a close; this frees it at once
                 closing.unbind(bound_to)
             finally:
                 self.close(closing, linger_ms=linger_ms)
+                inproc.note_free(name)
             return
         address = monitors.new_address("closed")
         try:

@@ -86,8 +86,8 @@ class DeltaIn(InState):
         self._arriving: SnapshotInProgress | None = None
         self._count_shown = self._replica.count
         self.show(self._replica)
-        self.start_to_follow()
-        self.wait_until(self._replica.next_deadline)
+        self.follow_subscription()
+        self.inbox.deadline = self._replica.next_deadline
 
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
         """Return what `states` shows of a value: of a single field `state` what is in it."""
@@ -106,14 +106,10 @@ class DeltaIn(InState):
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
-        now = monotonic()
-        self._act(self._replica.on_tick(now))
+        self._act(self._replica.on_tick(monotonic()))
         self.tell_trouble()
-        if self.renew_if_silent(self._replica.status(now).age_s):
-            # the other socket is gone for good as well
-            self._drop_requests()
         self.read()
-        self.wait_until(self._replica.next_deadline)
+        self.inbox.deadline = self._replica.next_deadline
 
     def take(self, message: bytes | memoryview) -> None:
         """Hand a delta or heartbeat to the replica; HOT."""
@@ -225,7 +221,7 @@ class DeltaIn(InState):
                     self._let_go()
                 self.tell_status(action.status, action.reason)
         if not is_in_step:
-            self.wait_until(self._replica.next_deadline)
+            self.inbox.deadline = self._replica.next_deadline
 
     def _show_kept(self) -> None:
         """Show the value with the updates that the replica did not tell of one by one."""
@@ -355,7 +351,7 @@ class DeltaIn(InState):
             self._act(replica.on_failure(now, token, str(error)))
             raise
         self.inbox.has_work = self._has_work()
-        self.wait_until(replica.next_deadline)
+        self.inbox.deadline = replica.next_deadline
 
     def _has_work(self) -> bool:
         return self._arriving is not None and not self._arriving.is_waiting
@@ -397,4 +393,4 @@ class DeltaIn(InState):
             self.tell_trouble()
         self.read()
         self.inbox.has_work = self._has_work()
-        self.wait_until(replica.next_deadline)
+        self.inbox.deadline = replica.next_deadline

@@ -28,17 +28,14 @@ class FullIn(InState):
             stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
         )
         self.show(self._replica)
-        self.start_to_follow()
-        self.wait_until(None)
+        self.follow_subscription()
 
     def on_tick(self) -> None:
         """Act on a deadline of the replica."""
-        now = monotonic()
-        self._act(self._replica.on_tick(now), None)
+        self._act(self._replica.on_tick(monotonic()), None)
         self.tell_trouble()
         self.read()
-        self.renew_if_silent(self._replica.status(now).age_s)
-        self.wait_until(self._replica.next_deadline)
+        self.inbox.deadline = self._replica.next_deadline
 
     def take(self, message: bytes | memoryview) -> None:
         """Hand a value to the replica."""
@@ -67,11 +64,11 @@ class FullIn(InState):
         for action in actions:
             if isinstance(action, Updated):
                 self.update(action, workflow_id, size=size)
-                if self._replica.many:
+                if self._replica.has_many:
                     self._note_run(action.count)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
                 # within a phase, the deadline is only put off: to wake up too early costs little
-                self.wait_until(self._replica.next_deadline)
+                self.inbox.deadline = self._replica.next_deadline
             elif isinstance(action, Refused):
                 self.refuse(action.problem)

@@ -147,38 +147,6 @@ class InState(Reader):
         self.run_context.states.changes.notify()
         self.calls.flush()
 
-    def start_to_follow(self) -> None:
-        """Watch the subscription, and the silence where libzmq does not connect again itself.
-
-        A connection within the process is gone for good when the publisher's socket is closed.
-        """
-        self.follow_subscription()
-        is_binder = self.model.creation.get("is_binder", False)
-        self._is_renewed = self.endpoints["subscriber"].scheme == "inproc" and not is_binder
-        self._longest_silence_s: float = self.model.creation["stale_after_s"]
-        self._renew_at = monotonic() + self._longest_silence_s
-
-    def wait_until(self, deadline: float | None) -> None:
-        """Have `on_tick` called at a time of `time.monotonic`, or before."""
-        if self._is_renewed:
-            deadline = self._renew_at if deadline is None else min(deadline, self._renew_at)
-        self.inbox.deadline = deadline
-
-    def renew_if_silent(self, age_s: float | None) -> bool:
-        """Subscribe again if the publisher was not heard for long.
-
-        :param age_s: how long ago it was, None if never
-        """
-        now = monotonic()
-        if not self._is_renewed or now < self._renew_at:
-            return False
-        self._renew_at = now + self._longest_silence_s
-        if age_s is not None and age_s < self._longest_silence_s:
-            self._renew_at -= age_s
-            return False
-        self.subscribe_again()
-        return True
-
     def on_begin(self) -> None:
         """Have the handler called for what came until now, since `init_function` has returned."""
         self.calls.begin()
@@ -213,7 +181,7 @@ class InState(Reader):
             self.run_context.log.warning(
                 "stale_after_s is less than two heartbeats of the publisher: raised",
                 state=self.model.name,
-                stale_after_s=self._longest_silence_s,
+                stale_after_s=self.model.creation["stale_after_s"],
                 in_force_s=self._followed.stale_after_s,
             )
 

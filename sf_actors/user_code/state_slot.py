@@ -45,8 +45,16 @@ class Followed(Protocol):
         """Return True if this run was heard, followed or not."""
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether it has heard of no run yet."""
+    def heard_at(self) -> float | None:
+        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+
+    @property
+    def has_many(self) -> bool:
+        """Whether it has many publishers."""
+
+    @property
+    def stale_after_s(self) -> float:
+        """The silence that makes it STALE, in seconds."""
 
 
 class StateSlot:
@@ -61,7 +69,7 @@ class StateSlot:
     :ivar others: the last counts of other runs, where the state has many publishers
     """
 
-    __slots__ = ("_opened_at", "followed", "others", "status", "version")
+    __slots__ = ("followed", "opened_at", "others", "status", "version")
 
     def __init__(
         self,
@@ -78,7 +86,7 @@ class StateSlot:
         """Belong to another replica from now on, and keep the value."""
         self.status = status
         self.followed = followed
-        self._opened_at = opened_at
+        self.opened_at = opened_at
 
     @property
     def value(self) -> Map[str, Any]:
@@ -93,7 +101,7 @@ class StateSlot:
     def is_followed(self, epoch: int) -> bool:
         """Return True if this is the run whose updates are taken now."""
         followed = self.followed
-        if followed.is_unheard:
+        if followed.heard_at is None and not followed.has_many:
             # of a successor that has heard nothing yet: the run of the value that it has kept
             return epoch == self.version[1]
         return followed.is_followed(epoch)
@@ -103,6 +111,16 @@ class StateSlot:
         return epoch == self.version[1] or self.followed.is_known(epoch)
 
     @property
-    def unheard_since(self) -> float | None:
-        """When it was opened, while it has heard of no run, in seconds of `time.monotonic`."""
-        return self._opened_at if self.followed.is_unheard else None
+    def has_many(self) -> bool:
+        """Whether it has many publishers."""
+        return self.followed.has_many
+
+    @property
+    def heard_at(self) -> float | None:
+        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+        return self.followed.heard_at
+
+    @property
+    def stale_after_s(self) -> float:
+        """The silence that makes it STALE, in seconds."""
+        return self.followed.stale_after_s

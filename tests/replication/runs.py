@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+#: The wall clock of these tests is this much ahead of their monotonic one, in nanoseconds.
+WALL_NS = 10**18
+
+
+def run_of(started_at: float) -> int:
+    """Return the epoch of a run that began at a time of the monotonic clock."""
+    return WALL_NS + round(started_at * 1e9)
+
 
 @dataclass
 class FollowedRuns:
@@ -11,12 +19,15 @@ class FollowedRuns:
 
     :ivar counts: how far its value is, by the epochs of its runs
     :ivar followed: the run whose updates are taken now
-    :ivar unheard_since: as of `StateSlot`
+    :ivar opened_at: as of `StateSlot`, as the others are
     """
 
     counts: dict[int, int] = field(default_factory=dict)
     followed: int | None = None
-    unheard_since: float | None = None
+    opened_at: float = 0.0
+    heard_at: float | None = None
+    has_many: bool = False
+    stale_after_s: float = 3.0
 
     def count_of(self, epoch: int) -> int:
         return self.counts.get(epoch, -1)
@@ -27,7 +38,7 @@ class FollowedRuns:
     def is_known(self, epoch: int) -> bool:
         return epoch in self.counts
 
-    def hear(self, epoch: int, count: int = -1) -> None:
+    def hear(self, epoch: int, count: int = -1, at: float = 0.0) -> None:
         """Follow a run from now on, up to this update."""
-        self.followed, self.unheard_since = epoch, None
+        self.followed, self.heard_at = epoch, at
         self.counts[epoch] = count

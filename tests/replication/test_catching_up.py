@@ -6,8 +6,8 @@ from itertools import count
 
 import pytest
 
-from sf_actors.replication.catching_up import OUTDATED, CatchingUp
-from tests.replication.runs import FollowedRuns
+from sf_actors.replication.catching_up import LOOK_AGAIN_S, OUTDATED, CatchingUp
+from tests.replication.runs import FollowedRuns, run_of
 
 EPOCH = 10
 
@@ -16,13 +16,17 @@ class Waiting:
     """Requests that wait for up to a second, three at most, and one state, followed up to 5."""
 
     def __init__(self, *states: FollowedRuns, most: int = 3) -> None:
-        self.state = FollowedRuns({EPOCH: 5}, followed=EPOCH)
+        self.state = FollowedRuns({EPOCH: 5}, followed=EPOCH, heard_at=99.0)
         self.states = states or (self.state,)
         self.behind = 0
         self.now = 100.0
         self._number = count()
         self.requests: CatchingUp[str] = CatchingUp(
-            self.states, catch_up_s=1.0, most=most, count_behind=self._count
+            self.states,
+            catch_up_s=1.0,
+            most=most,
+            count_behind=self._count,
+            wall_ns=lambda: run_of(self.now),
         )
 
     def _count(self) -> None:
@@ -173,11 +177,12 @@ def test_all_that_wait_are_given_back_at_the_stop(waiting: Waiting) -> None:
 
 @pytest.fixture
 def early() -> Waiting:
-    return Waiting(FollowedRuns(unheard_since=99.5))
+    return Waiting(FollowedRuns(opened_at=99.5))
 
 
-def heard(waiting: Waiting, epoch: int, count: int) -> None:
-    waiting.states[0].hear(epoch, count)
+def heard(waiting: Waiting, epoch: int, count: int, state: int = 0) -> None:
+    waiting.now += LOOK_AGAIN_S
+    waiting.states[state].hear(epoch, count, waiting.now)
 
 
 def test_an_unknown_run_is_waited_for_until_the_state_has_heard_of_its_own(early: Waiting) -> None:
@@ -204,14 +209,69 @@ def test_an_unknown_run_is_waited_for_only_soon_after_the_opening(early: Waiting
     assert early.requests.next_deadline == 100.5
     early.now = 100.5
     assert early.ready() == ["a"]
+    assert early.behind == 1
     assert not early.keep("b", {7: 2})
-    assert early.behind == 0
+    assert early.behind == 1
 
 
 def test_one_that_waits_for_both_a_run_and_a_state_that_has_heard_of_none_waits_for_both() -> None:
-    waiting = Waiting(FollowedRuns({1: 0}, followed=1), FollowedRuns(unheard_since=99.5))
+    waiting = Waiting(FollowedRuns({1: 0}, followed=1, heard_at=99.0), FollowedRuns(opened_at=99.5))
     waiting.keep("a", {1: 1, 7: 2})
     waiting.states[0].hear(1, 1)
     assert waiting.ready() == []
-    waiting.states[1].hear(7, 2)
+    heard(waiting, 7, 2, state=1)
     assert waiting.ready() == ["a"]
+
+
+# a state whose publisher was heard last at 99.0, and a run that began later
+
+
+@pytest.fixture
+def run(waiting: Waiting) -> int:
+    return run_of(99.9)
+
+
+def test_a_run_that_began_since_the_publisher_was_heard_is_waited_for(
+    waiting: Waiting, run: int
+) -> None:
+    assert waiting.keep("a", {run: 2})
+    assert waiting.ready() == []
+    heard(waiting, run, 1)
+    assert waiting.ready() == []
+    heard(waiting, run, 2)
+    assert waiting.ready() == ["a"]
+    assert (waiting.behind, waiting.requests.next_deadline) == (0, None)
+
+
+def test_if_it_is_not_heard_of_its_request_goes_on_in_time_and_is_counted(
+    waiting: Waiting, run: int
+) -> None:
+    waiting.keep("a", {run: 2})
+    assert waiting.requests.next_deadline == 101.0
+    waiting.now = 101.0
+    assert waiting.ready() == ["a"]
+    assert waiting.behind == 1
+
+
+def test_if_the_publisher_is_heard_again_the_run_is_of_another_state(
+    waiting: Waiting, run: int
+) -> None:
+    waiting.keep("a", {run: 2})
+    heard(waiting, EPOCH, 5)
+    assert waiting.ready() == ["a"]
+    assert not waiting.keep("b", {run: 2})
+    assert waiting.behind == 0
+
+
+def test_a_look_that_comes_too_soon_after_another_is_made_up_for(
+    waiting: Waiting, run: int
+) -> None:
+    waiting.keep("a", {run: 2})
+    assert waiting.ready() == []
+    waiting.now += LOOK_AGAIN_S / 2
+    waiting.state.hear(run, 2, waiting.now)
+    assert waiting.ready() == []
+    assert waiting.requests.next_deadline == 100.0 + LOOK_AGAIN_S
+    waiting.now = 100.0 + LOOK_AGAIN_S
+    assert waiting.ready() == ["a"]
+    assert (waiting.behind, waiting.requests.next_deadline) == (0, None)

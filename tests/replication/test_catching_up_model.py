@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from sf_actors.replication.catching_up import CatchingUp
-from tests.replication.runs import FollowedRuns
+from tests.replication.runs import FollowedRuns, run_of
 
 CATCH_UP_S = 1.0
 
@@ -61,7 +61,7 @@ class Model:
 @pytest.mark.parametrize("seed", range(40))
 def test_the_same_requests_go_on_at_the_same_time_as_in_the_model(seed: int) -> None:
     random, now = Random(seed), 0.0
-    states = [FollowedRuns({run: 0}, followed=run) for run in range(3)]
+    states = [FollowedRuns({run: 0}, followed=run, heard_at=0.0) for run in range(3)]
     model = Model(states)
     behind: list[None] = []
     peers: dict[int, int] = {}
@@ -70,6 +70,7 @@ def test_the_same_requests_go_on_at_the_same_time_as_in_the_model(seed: int) -> 
         catch_up_s=CATCH_UP_S,
         most=10_000,
         count_behind=lambda: behind.append(None),
+        wall_ns=lambda: run_of(now),
     )
     kept = gone = 0
     for name in range(1_000):

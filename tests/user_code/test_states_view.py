@@ -283,7 +283,9 @@ def test_a_handler_sees_the_first_value_as_live(kind: str) -> None:
 class NeverHeard:
     """A replica that has heard of no run."""
 
-    is_unheard = True
+    heard_at = None
+    has_many = False
+    stale_after_s = 3.0
 
     def is_followed(self, epoch: int) -> bool:
         return False
