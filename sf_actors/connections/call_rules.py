@@ -93,7 +93,10 @@ class CallRules:
             return call.place if call.place.is_usable else None
         places = self.places
         if len(places) == 1:
-            return places[0] if places[0].is_usable else None
+            (place,) = places
+            # as `is_usable`, of which the call would cost more
+            is_usable = place.is_connected and not place.is_stopping and not place.is_full
+            return place if is_usable else None
         if call.key is not None:
             there = [place for place in places if not place.is_away and not place.is_stopping]
             if not there:

@@ -283,7 +283,9 @@ class Exchange:
                 self._take_signals([fd for fd, _ in readable])
                 self._look(monotonic())
             else:
-                for attempt, frame in signalled.look(is_signalled=True):
+                # the first is most probably what the only caller waits for, else he looks again
+                most = 1 if len(self._waiting) == 1 else MAX_READ
+                for attempt, frame in signalled.replies(most):
                     self._take(signalled, attempt, frame)
             return bool(self._ready) and self._go_or_pass_on(call)
 
@@ -302,8 +304,10 @@ class Exchange:
             self._holder = None
             self.rules.ended(call)
             call.may_go = True
-            if all(link.is_settled for link in self._links):
-                self._settled_until = monotonic() + SETTLED_S
+            for link in self._links:
+                if not link.is_settled:
+                    return True
+            self._settled_until = monotonic() + SETTLED_S
             return True
         self._pass_on()
         return False

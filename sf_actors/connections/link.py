@@ -132,20 +132,40 @@ class Link(Place):
         """
         return self._is_introduced and not self.under_way
 
-    def look(self, *, is_signalled: bool = False) -> list[tuple[bytes, bytes]]:
-        """Read replies; HOT.
+    def look(self) -> list[tuple[bytes, bytes]]:
+        """Read replies, and see whether there is news of the connection; HOT.
 
-        :param is_signalled: it is known that there are some, and no news of the connection
         :returns: the id of each reply, and the reply
         """
-        if is_signalled:
-            return self._replies()
         replies: list[tuple[bytes, bytes]] = []
         for item, _ in zmq_poll(self._items, 0):
             if item is self.socket:
-                replies = self._replies()
+                replies = self.replies()
             else:
                 self.has_news = True
+        return replies
+
+    def replies(self, most: int = MAX_READ) -> list[tuple[bytes, bytes]]:
+        """Read what has come; HOT.
+
+        :param most: no more than so many messages: to ask whether there are more costs as much as
+            to read one
+        :returns: the id of each reply, and the reply
+        """
+        replies = []
+        for left in range(most - 1, -1, -1):
+            try:
+                frames = receive_frames(self.socket, 1)
+            except zmq.Again:
+                break
+            # a REP socket may send several frames: the first one is the reply
+            if 2 <= len(frames) <= MAX_FRAMES:
+                if not frames[0]:
+                    replies.append((b"", frames[1]))
+                elif not frames[1] and len(frames) > 2:
+                    replies.append((frames[0], frames[2]))
+            if not left or not int(get_option(self.socket, EVENTS)) & POLLIN:
+                break
         return replies
 
     def needs_care(self, now: float) -> bool:
@@ -287,23 +307,6 @@ class Link(Place):
         self._transport.close(self.socket, linger_ms=0)
         if self.events is not None:
             self._transport.close(self.events, linger_ms=0)
-
-    def _replies(self) -> list[tuple[bytes, bytes]]:
-        replies = []
-        for _ in range(MAX_READ):
-            try:
-                frames = receive_frames(self.socket, 1)
-            except zmq.Again:
-                break
-            # a REP socket may send several frames: the first one is the reply
-            if 2 <= len(frames) <= MAX_FRAMES:
-                if not frames[0]:
-                    replies.append((b"", frames[1]))
-                elif not frames[1] and len(frames) > 2:
-                    replies.append((frames[0], frames[2]))
-            if not int(get_option(self.socket, EVENTS)) & POLLIN:
-                break
-        return replies
 
 
 def _nobody() -> None:
