@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.counters import Backlog
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from sf_actors.wire.memory import FREE_BYTES
 
 if TYPE_CHECKING:

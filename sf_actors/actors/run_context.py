@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.transport import Transport
-    from sf_actors.user_code.handler_lock import Call, HandlerLock
+    from sf_actors.user_code.call import Call
+    from sf_actors.user_code.handler_lock import HandlerLock
     from sf_actors.user_code.states_view import States
 
 
