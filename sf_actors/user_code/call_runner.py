@@ -130,6 +130,11 @@ class _RunnerBeside(CallRunner):
         )
         self._counting = counting
 
+    def run(self, call: Call) -> None:
+        super().run(call)
+        # there are many of these, and each would keep a message
+        self._running = None
+
     def _note(self, call: Call, error: BaseException | None, seconds: float) -> None:
         with self._counting:
             super()._note(call, error, seconds)
