@@ -114,6 +114,14 @@ class RunContext:
     #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 
+    def handler_that_runs_here(self) -> str | None:
+        """Return what user code runs in the calling thread, for messages; None: none."""
+        user_code = self.handler_lock.user_code
+        if user_code.runs_here():
+            return user_code.label
+        pools = tuple(self.pools.values())
+        return next((pool.where for pool in pools if pool.runs_here()), None)
+
 
 def _workflow_ids() -> Iterator[str]:
     """Yield ids, made in C: a random start distinguishes runs, counting the ids of one run."""

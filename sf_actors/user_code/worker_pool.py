@@ -53,7 +53,7 @@ class WorkerPool:
         #: held while a call is counted or ordered, never while one runs
         self.lock = threading.Lock()
         self._name = name
-        self._where = where
+        self.where = where
         self._key_of = key_of
         self._adopt = adopt
         self._on_fault = on_fault
@@ -81,7 +81,7 @@ class WorkerPool:
                 thread.start()
             except RuntimeError as error:
                 raise ServiceFailed(
-                    f"{self._where}: expected {self.size} threads for 'workers', got "
+                    f"{self.where}: expected {self.size} threads for 'workers', got "
                     f"{len(self._threads)}: {error}; ask for fewer, or let the process have more"
                 ) from error
             self._threads.append(thread)

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import Any
 
+import pytest
 import zmq
 
-from sf_actors import Refused, ServiceFailed
+from sf_actors import Refused, RemoteError, ServiceFailed
 from sf_actors.testing import running
 from tests.support.actor_faults import Slow, asking, kill, serving
 from tests.support.bare_sockets import ask, bare, packed, unpacked
@@ -182,6 +183,21 @@ def test_a_handler_asks_its_own_service_and_passes_its_workflow_id_on() -> None:
         reply = ask(req, {"args": {"n": 2}, "workflow_id": "of the first"})
         assert reply == {"return_args": {"n": 0}, "workflow_id": "of the first"}
         assert counters(served, "it")["handled"] == 3
+
+
+def test_a_worker_that_all_others_wait_with_gets_a_timeout_that_says_so() -> None:
+    def handler(args: dict[str, Any], to_send: Any) -> Any:
+        return to_send("self", args)
+
+    models = {"it": replyer(handler, N, N, workers=2)}
+    outbound = {"self": requester(N, N, timeout_s=0.3), "outer": requester(N, N)}
+    own = "inproc://own"
+    addresses = at({"it": own}, {"self": own, "outer": own})
+    with (
+        running(service("own", models, outbound), addresses=addresses) as served,
+        pytest.raises(RemoteError, match="the call came from within own: connection_models"),
+    ):
+        served.to_send("outer", {"n": 1})
 
 
 def test_each_call_sees_its_states_pinned_and_its_own_out_states_live() -> None:
