@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.definition.local_modules import LocalModules
 from sf_actors.errors import DefinitionError, UsageError
 from sf_actors.wording import nearest, shown
 
@@ -70,8 +71,9 @@ class ExecutedFile:
     directory.
 
     :param path: the file, relative to the working directory or absolute, with any suffix
-    :raises DefinitionError: the file is missing or unreadable, or it or a module that it imports is
-        not valid Python; other exceptions of the file are raised as they are
+    :raises DefinitionError: the file is missing or unreadable, it or a module that it imports is
+        not valid Python, or the process has another module in the place of one in these folders;
+        other exceptions of the file are raised as they are
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,8 +86,10 @@ class ExecutedFile:
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
         try:
-            self._prepare(full.parent)
+            local = self._prepare(full)
             _execute(code, self.module)
+            # another service may have imported one of that name meanwhile
+            local.check()
         except BaseException:
             self.unload()
             raise
@@ -97,13 +101,18 @@ class ExecutedFile:
         for step in reversed(undo):
             step()
 
-    def _prepare(self, folder: Path) -> None:
+    def _prepare(self, file: Path) -> LocalModules:
+        folders = [file.parent]
         with contextlib.suppress(FileNotFoundError):  # a working directory that was deleted
-            self._undo.append(_import_path.hold(str(Path.cwd())))
-        self._undo.append(_import_path.hold(str(folder)))
+            folders.append(Path.cwd())
+        local = LocalModules(file, folders)
+        self._undo.append(local.hold())
+        for folder in reversed(folders):
+            self._undo.append(_import_path.hold(str(folder)))
         name = self.module.__name__
         sys.modules[name] = self.module
         self._undo.append(lambda: _forget(name))
+        return local
 
 
 def _forget(name: str) -> None:
