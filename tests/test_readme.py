@@ -8,10 +8,8 @@ import queue
 import re
 import shlex
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import cache
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +127,9 @@ def test_each_snippet_is_run_here() -> None:
         "prices.py",
         "follow.py",
         "program.py",
+        "web.py",
+        "pages.py",
+        "cell.py",
         "test_greet.py",
         "plain.py",
         "logs.py",
@@ -240,27 +241,6 @@ def test_the_coroutines_gather_both_replies(folder: Path) -> None:
     with Process("-s", "gather.py", "-m", cwd=folder) as gathering:
         assert gathering.wait() == 0
     assert gathering.out == ["[1, 4, 9]"]
-
-
-def test_the_jobs_of_several_customers_are_done_at_once(folder: Path) -> None:
-    jobs = {"connections": {"in": {"jobs": "inproc://jobs"}, "out": {"jobs": "inproc://jobs"}}}
-    model = {
-        "connection_type": "requester",
-        "required_arguments": {"customer": str, "job": int},
-        "required_return_arguments": {"done": str},
-    }
-    asker = module_of(connection_models={"out": {"jobs": model}})
-    with (
-        running_snippet("jobs.py", addresses=jobs) as served,
-        running(asker, addresses=jobs, console_loglevel="WARNING") as asking,
-        ThreadPoolExecutor() as pool,
-    ):
-        began = monotonic()
-        replies = pool.map(lambda who: asking.to_send("jobs", {"customer": who, "job": 1}), "abcd")
-        assert [reply["done"] for reply in replies] == ["a 1", "b 1", "c 1", "d 1"]
-        elapsed_s = monotonic() - began
-        durations = served.stats()["connections"]["in"]["jobs"]["handler_s"]
-        assert elapsed_s < durations["sum"]
 
 
 def test_the_follower_shows_the_value_that_the_deltas_make(folder: Path) -> None:
