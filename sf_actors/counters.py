@@ -1,12 +1,13 @@
-"""The counters of a running service: plain numbers without a lock.
+"""The counters of a running service: plain numbers, most of them without a lock.
 
 Each field is written by one thread at a time: the actor that owns the socket, the thread that has
-the handler lock, or a caller under the lock of an outbound socket. Readers may see a number that is
-one message old.
+the handler lock, a worker under the lock of its pool, or a caller under the lock of an outbound
+socket. What was dropped is counted by any thread. Readers may see a number that is one message old.
 """
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ class Durations:
         self._buckets = [0] * len(BOUNDS_S)
 
     def add(self, seconds: float) -> None:
-        """Count one call; runs in the thread that has the handler lock."""
+        """Count one call; runs in the thread that has the handler lock, or that of the pool."""
         self.last = seconds
         self.sum += seconds
         if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
@@ -55,7 +56,7 @@ class Durations:
 class Backlog:
     """The number of an actor's calls that wait at the router, or for their reply to be sent.
 
-    Each field is written by one thread, so none needs a lock.
+    Each field is written by one thread at a time, so none needs a lock.
     """
 
     __slots__ = ("_bytes_brought", "_bytes_finished", "_cancelled", "brought", "finished")
@@ -84,7 +85,7 @@ class Backlog:
         self._bytes_brought += size
 
     def finish(self, size: int) -> None:
-        """Count a call that waits no longer; always called in the same thread."""
+        """Count a call that waits no longer; for one thread at a time."""
         self.finished += 1
         self._bytes_finished += size
 
@@ -100,6 +101,7 @@ class Counters:
     """
 
     __slots__ = (
+        "_drop_lock",
         "_last_error",
         "_names",
         "behind",
@@ -133,6 +135,7 @@ class Counters:
         #: calls whose handler raised `Refused`; neither handled nor failed
         self.refused = 0
         self.dropped: dict[str, int] = {}
+        self._drop_lock = threading.Lock()
         #: messages that a subscriber did not get, calls that a timer left out
         self.missed = 0
         #: of a connecting subscriber: 1 while its publisher answers, else 0; None if unknown
@@ -167,8 +170,9 @@ class Counters:
         self._last_error = text and bounded(text)
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count messages that were dropped for `reason`."""
-        self.dropped[reason] = self.dropped.get(reason, 0) + count
+        """Count messages that were dropped for `reason`; any thread."""
+        with self._drop_lock:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def fail(self, error: BaseException) -> None:
         """Count a failure and keep its text as the last one."""

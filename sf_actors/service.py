@@ -51,7 +51,8 @@ class Service:
     :param log_path: the log file; its folder is made
     :param file_loglevel: lowest level for the file
     :param backup_count: hourly files to keep
-    :param service_loop_min_wait_time_s: least time between two handler calls, in seconds
+    :param service_loop_min_wait_time_s: least time between two handler calls that take turns, in
+        seconds
     :param name: its name in the log; by default that of the file or module
     :param allow_inbound: serve inbound models in main mode as well
     :param stop_timeout_s: deadline of a stop, in seconds

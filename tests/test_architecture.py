@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("replication",),
     ("storage",),
     ("definition",),
-    ("user_code",),
+    ("service_files", "user_code"),
     ("actors",),
     ("connections", "states"),
     ("lifecycle",),

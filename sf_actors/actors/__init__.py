@@ -5,6 +5,7 @@ thread                  runs                                               touch
 ======================  =================================================  =======================
 an actor's              one loop: wait for its inbox and its sockets       its own, alone
 the router's            calls to handlers that could not run at once       none
+a worker's              calls to handlers of one model with `workers`      none
 the caller of to_send   check, encode, send, wait for the reply            an outbound one, under
                                                                            its lock
 ======================  =================================================  =======================
@@ -14,4 +15,5 @@ its `Deliveries`: when no user code runs and none waits, the handler runs at onc
 else the call queues at the router and runs in the router's thread, and its answer comes back to the
 actor as a message. Either way one handler runs at a time, and each connection keeps its order.
 Where one connection alone brings calls, the router has no thread until one of them has to wait.
+Calls of a model with `workers` go to a pool of their own and take no turns with others.
 """

@@ -1,5 +1,7 @@
 """The calls that an actor brings: each runs at once in the actor's thread, or queues at the router.
 
+Those of a model with `workers` queue at its pool instead.
+
 A call runs at once when no other runs and none waits, which saves the way to another thread and
 back. When too many queue, or their messages are large, the socket that brings them is left unread
 until there is room: packed messages take far less memory than what is made of them.
@@ -7,17 +9,21 @@ until there is room: packed messages take far less memory than what is made of t
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.counters import Backlog
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from sf_actors.wire.memory import FREE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from sf_actors.actors.inbox import SocketSource
+    from sf_actors.actors.run_context import CallQueue
     from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.user_code.worker_pool import WorkerPool
 
 
 MAX_WAITING_BYTES: Final = FREE_BYTES
@@ -41,7 +47,7 @@ class Delivery(Call):
         self.size = 0
 
     def settle(self) -> None:
-        """Count it; runs in the router's thread."""
+        """Count it; runs in the router's thread, or in a worker's under the lock of its pool."""
         self.deliveries.finish(self.size)
 
     def cancel(self) -> None:
@@ -62,7 +68,10 @@ class Deliveries:
     :param source: what is read no further while `high_water_mark` calls wait, or too many bytes
     :param is_ready: False: calls are kept until `begin`
     :ivar keeps_turn: the handler lock that one call had is kept for the next, until `let_go`
+    :ivar counting: held while a call is counted, where several run at once
     """
+
+    counting: AbstractContextManager[Any] = nullcontext()
 
     def __init__(
         self, actor: SocketActor, source: SocketSource | None = None, *, is_ready: bool = True
@@ -73,9 +82,12 @@ class Deliveries:
         self.keeps_turn = False
         self._actor = actor
         self._handler_lock = actor.run_context.handler_lock
-        self._router = actor.run_context.router
+        self._queue: CallQueue = actor.run_context.router
         self._new_workflow_id = actor.run_context.new_workflow_id
         self._max_queued: int = actor.model.creation["high_water_mark"]
+        self._resume_at = self._max_queued // 2
+        #: so many may wait however large they are
+        self._unlimited = 1
         self._early: list[Call] | None = None if is_ready else []
         self._has_handler_lock = False
         self._waits_for_room = False
@@ -139,7 +151,7 @@ class Deliveries:
         if self._early is not None:
             self._early.append(call)
         else:
-            self._router.enqueue(call)
+            self._queue.enqueue(call)
         self._count(size)
 
     def keep_apart(self, size: int) -> None:
@@ -153,7 +165,7 @@ class Deliveries:
     def take_up(self, call: Call) -> None:
         """Let a call that was kept apart wait at the router."""
         self._kept_apart -= 1
-        self._router.enqueue(call)
+        self._queue.enqueue(call)
 
     def give_up(self, size: int) -> None:
         """Take that a call that was kept apart is over."""
@@ -164,7 +176,8 @@ class Deliveries:
         backlog = self.backlog
         backlog.bring(size)
         waiting = len(backlog)
-        if waiting >= self._max_queued or (waiting > 1 and backlog.size > MAX_WAITING_BYTES):
+        is_large = waiting > self._unlimited and backlog.size > MAX_WAITING_BYTES
+        if waiting >= self._max_queued or is_large:
             self._wait_for_room()
 
     def _are_waiting(self) -> bool:
@@ -181,10 +194,10 @@ class Deliveries:
         """Have those calls handled that were kept until now."""
         early, self._early = self._early or [], None
         for call in early:
-            self._router.enqueue(call)
+            self._queue.enqueue(call)
 
     def finish(self, size: int) -> None:
-        """Take that a call that waited is over; always runs in the same thread."""
+        """Take that a call that waited is over; for one thread at a time."""
         self.backlog.finish(size)
         if self._waits_for_room:
             self._resume_if_there_is_room()
@@ -203,7 +216,36 @@ class Deliveries:
 
     def _resume_if_there_is_room(self) -> None:
         waiting = len(self.backlog)
-        has_room = waiting <= 1 or self.backlog.size <= MAX_WAITING_BYTES // 2
-        if waiting <= self._max_queued // 2 and has_room:
+        has_room = waiting <= self._unlimited or self.backlog.size <= MAX_WAITING_BYTES // 2
+        if waiting <= self._resume_at and has_room:
             self._waits_for_room = False
             self._actor.tell(ResumeReading())
+
+
+class ParallelDeliveries(Deliveries):
+    """What an actor has handled by workers, several calls at a time.
+
+    Those that run count as waiting, too: as many more may wait as there are workers.
+    """
+
+    def __init__(self, actor: SocketActor, pool: WorkerPool) -> None:
+        super().__init__(actor)
+        self._queue = pool
+        self.counting = pool.lock
+        self._max_queued += pool.size
+        self._resume_at += pool.size
+        self._unlimited += pool.size
+
+    def run_or_queue(self, call: Call, size: int) -> bool:
+        """Let a call wait for a worker.
+
+        :returns: False
+        """
+        self.queue(call, size)
+        return False
+
+
+def deliveries_of(actor: SocketActor) -> Deliveries:
+    """Return what an actor has its messages handled by: in turn, or by workers."""
+    pool = actor.run_context.pools.get(actor.model.key)
+    return Deliveries(actor) if pool is None else ParallelDeliveries(actor, pool)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sf_actors.actors.inbox import Inbox, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:

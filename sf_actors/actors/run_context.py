@@ -13,13 +13,16 @@ from sf_actors.user_code.interrupt_guard import InterruptGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.transport import Transport
-    from sf_actors.user_code.handler_lock import Call, HandlerLock
+    from sf_actors.user_code.call import Call
+    from sf_actors.user_code.handler_lock import HandlerLock
     from sf_actors.user_code.states_view import States
+    from sf_actors.user_code.worker_pool import WorkerPool
 
 
 class Supervised(Protocol):
@@ -52,6 +55,9 @@ class Supervisor(Protocol):
     def router_faulted(self, error: BaseException) -> None:
         """Note that the router lost a call by a fault of its own."""
 
+    def worker_faulted(self, name: str, error: BaseException) -> None:
+        """Note that a worker of the model with this name lost a call by a fault of the package."""
+
 
 class CallSource(Protocol):
     """Calls that wait in their own order, each counted by the handler lock already."""
@@ -67,10 +73,14 @@ class CallSource(Protocol):
 
 
 class CallQueue(Protocol):
-    """Runs calls one after another; any thread."""
+    """Runs calls; any thread."""
 
     def enqueue(self, call: Call) -> None:
         """Queue a call even if it could run at once."""
+
+
+class CallRouter(CallQueue, Protocol):
+    """Runs calls one after another; any thread."""
 
     def enqueue_source(self, source: CallSource) -> None:
         """Queue a source until no call of it waits any more."""
@@ -92,7 +102,9 @@ class RunContext:
     #: holds interrupts back while user code is inside `to_send`
     interrupt_guard: InterruptGuard = field(default_factory=InterruptGuard)
     handler_lock: HandlerLock = field(init=False)
-    router: CallQueue = field(init=False)
+    router: CallRouter = field(init=False)
+    #: the threads of models with `workers`
+    pools: dict[tuple[Kind, Side, str], WorkerPool] = field(default_factory=dict)
     #: the addresses that sockets took where the port was left open, by model and socket
     assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: what the user chose that callers are told of errors; None: each socket decides
@@ -101,6 +113,14 @@ class RunContext:
     closing: Closing = field(default_factory=Closing)
     #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
+
+    def handler_that_runs_here(self) -> str | None:
+        """Return what user code runs in the calling thread, for messages; None: none."""
+        user_code = self.handler_lock.user_code
+        if user_code.runs_here():
+            return user_code.label
+        pools = tuple(self.pools.values())
+        return next((pool.where for pool in pools if pool.runs_here()), None)
 
 
 def _workflow_ids() -> Iterator[str]:

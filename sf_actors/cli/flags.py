@@ -106,7 +106,7 @@ FLAGS: Final = (
     Flag(
         "-wt --service_loop_min_wait_time_s",
         "SECONDS",
-        "least time between two handler calls (default 0)",
+        "least time between two handler calls, those of workers apart (default 0)",
         "-wt 0.01",
         seconds_of,
     ),

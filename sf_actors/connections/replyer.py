@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors.deliveries import Deliveries, ResumeReading
+from sf_actors.actors.deliveries import ResumeReading, deliveries_of
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
@@ -105,7 +105,7 @@ class Replyer(SocketActor):
         self._cache = ReplyCache() if creation["deduplicate"] else None
         # what a predecessor had not answered is lost with its socket
         self.counters.in_flight = 0
-        self._deliveries = Deliveries(self)
+        self._deliveries = deliveries_of(self)
         #: where the service follows states: those that wait for what their callers have seen
         self._waiting = None
         #: how many of the last calls in a row were quick
@@ -213,9 +213,10 @@ class Replyer(SocketActor):
             super().on_late(message)
 
     def note_invalid(self, error: BaseException) -> None:
-        """Count and log that what a handler returned is no reply; runs under the handler lock."""
-        self.counters.handled -= 1
-        self.counters.fail(error)
+        """Count and log that what a handler returned is no reply; in the thread that ran it."""
+        with self._deliveries.counting:
+            self.counters.handled -= 1
+            self.counters.fail(error)
         # whoever asks can bring it about as often as he likes
         left_out = self.throttle.admit("reply fails its model", monotonic())
         if left_out is not None:

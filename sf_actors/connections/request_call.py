@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sf_actors.errors import InvalidArguments, Refused
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from sf_actors.wire.envelope import encode_failure, encode_reply
 from sf_actors.wording import over_limit, text_of
 

@@ -294,11 +294,11 @@ class Requester:
 
     def _timeout(self, call: WaitingCall, exchange: Exchange) -> RequestTimeout:
         tried = f", tried {call.tries} times" if call.tries > 1 else ""
-        running = self._run_context.handler_lock.user_code
+        caller = self._run_context.handler_that_runs_here()
         suspicion = ""
-        if running.runs_here():
+        if caller is not None:
             suspicion = (
-                f"; the call came from within {running.label}: if the other side waits for this "
+                f"; the call came from within {caller}: if the other side waits for this "
                 "service meanwhile, neither can answer"
             )
         return RequestTimeout(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.deliveries import Deliveries, ResumeReading
+from sf_actors.actors.deliveries import ResumeReading, deliveries_of
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.schema.one_pass import published_decoder
@@ -47,7 +47,7 @@ class Subscriber(Reader):
         #: who binds has its peers counted by the kernel (see `sf_actors.sockets.peers`)
         self._pulse: PublisherLiveness | None = None
         self.open_subscription(is_binder=is_binder)
-        self.deliveries = Deliveries(self)
+        self.deliveries = deliveries_of(self)
         if self.endpoints["subscriber"].others:
             # of several publishers the one that is gone would be told from the others by nothing
             self.counters.peers = None

@@ -6,7 +6,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sf_actors.counters import Backlog
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable

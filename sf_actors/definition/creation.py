@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _REQUIRED: Final = object()
 _MIB: Final = 1024 * 1024
+#: Most handlers of one model that run at once: each has a thread.
+MAX_WORKERS: Final = 256
+
 _IN_STATES = ("delta_update_in", "full_update_in")
 _OUT_STATES = ("delta_update_out", "full_update_out")
 _STATES = (*_IN_STATES, *_OUT_STATES)
@@ -60,6 +63,9 @@ _SIZE = _Expected("a whole number from 1 to 2**63 - 1", lambda v: _is_count(v) a
 _UNKNOWN = _Expected("'ignore' or 'refuse'", lambda value: value in ("ignore", "refuse"))
 _FUNCTION = _Expected("a function", callable)
 _NAME = _Expected("the name of a required field", lambda value: isinstance(value, str))
+_WORKERS = _Expected(
+    f"a whole number from 0 to {MAX_WORKERS}", lambda v: _is_count(v) and v <= MAX_WORKERS
+)
 _TARGET = _Expected(
     "a callable, or a text such as 'package.module.Class.method'",
     lambda value: isinstance(value, str) or callable(value),
@@ -78,6 +84,8 @@ _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "target": (_TARGET, {"external_target": _REQUIRED}),
     "retries": (_COUNT, {"requester": 0}),
     "by": (_NAME, {"requester": None}),
+    "workers": (_WORKERS, dict.fromkeys(("replyer", "subscriber"), 0)),
+    "ordered_by": (_NAME, dict.fromkeys(("replyer", "subscriber"))),
     "catch_up_s": (_SECONDS, {"requester": 1.0, "replyer": 1.0}),
     "idempotent": (_FLAG, {"requester": False}),
     "deduplicate": (_FLAG, {"replyer": False}),
@@ -147,6 +155,11 @@ def checked(
         raise ModelError(
             f"{where}: expected one of 'is_binder' and 'is_x_sub', got both: "
             "who binds for publishers cannot connect to a bus"
+        )
+    if creation.get("ordered_by") is not None and not creation["workers"]:
+        raise ModelError(
+            f"{given['ordered_by'].where}: expected 'workers' as well, got none: "
+            "without them all messages stay in order"
         )
     if "target" in creation:
         creation["target"] = resolve_target(creation["target"], names, where=given["target"].where)

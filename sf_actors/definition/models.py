@@ -18,6 +18,7 @@ from sf_actors.definition.model_types import (
 )
 from sf_actors.definition.names import require_plain
 from sf_actors.errors import DefinitionError, ModelError
+from sf_actors.schema.types import describe, is_comparable
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
@@ -188,12 +189,19 @@ def _build(draft: _Draft, names: Mapping[str, object]) -> Model:
     fields = read_fields(draft.raw, type_, where=draft.where)
     if type_.name == "timer":
         _require_no_fields(fields, draft.where)
-    by = creation.get("by")
-    if by is not None and by not in fields.arguments.required:
-        required = fields.arguments.required
+    required = fields.arguments.required
+    for argument in ("by", "ordered_by"):
+        name = creation.get(argument)
+        if name is not None and name not in required:
+            raise ModelError(
+                f"{draft.given[argument].where}: expected a required field, got {name!r}"
+                f"{nearest(name, required)}"
+            )
+    ordered_by = creation.get("ordered_by")
+    if ordered_by is not None and not is_comparable(required[ordered_by]):
         raise ModelError(
-            f"{draft.given['by'].where}: expected a required field, got {by!r}"
-            f"{nearest(by, required)}"
+            f"{draft.given['ordered_by'].where}: expected a field whose values can be told to be "
+            f"equal, got {ordered_by!r}, which is {describe(required[ordered_by])}"
         )
     return Model(
         kind=type_.kind,

@@ -9,18 +9,23 @@ import re
 import sys
 import threading
 from functools import lru_cache
+from hashlib import blake2b
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.definition.local_modules import LocalModules
 from sf_actors.errors import DefinitionError, UsageError
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+
+#: The package that the modules belong to: it is imported in child processes alone.
+PACKAGE: Final = "sf_actors.service_files"
 
 _numbers: Final = itertools.count(1)
 
@@ -66,26 +71,27 @@ class ExecutedFile:
     """An executed service file and its module, until `unload`.
 
     The module is in ``sys.modules`` under a unique name, since pickle, dataclasses and typing look
-    there; it is never ``__main__``. The file can import from its own folder and from the working
-    directory.
+    there; it is never ``__main__``. Child processes find the file by that name. The file can import
+    from its own folder and from the working directory.
 
     :param path: the file, relative to the working directory or absolute, with any suffix
-    :raises DefinitionError: the file is missing or unreadable, or it or a module that it imports is
-        not valid Python; other exceptions of the file are raised as they are
+    :raises DefinitionError: the file is missing or unreadable, it or a module that it imports is
+        not valid Python, or the process has another module in the place of one in these folders;
+        other exceptions of the file are raised as they are
     """
 
     def __init__(self, path: Path) -> None:
         _require_file(path)
         full = path.absolute()
-        identifier = re.sub(r"\W", "_", full.name.removesuffix(".py"))
-        name = f"sf_actors_service_{next(_numbers)}_{identifier}"
         code = _compiled(full)
-        self.module = _new_module(name, str(full))
+        self.module = _new_module(_new_name(full), str(full))
         self._lock = threading.Lock()
         self._undo: list[Callable[[], None]] = []
         try:
-            self._prepare(full.parent)
+            local = self._prepare(full)
             _execute(code, self.module)
+            # another service may have imported one of that name meanwhile
+            local.check()
         except BaseException:
             self.unload()
             raise
@@ -97,13 +103,45 @@ class ExecutedFile:
         for step in reversed(undo):
             step()
 
-    def _prepare(self, folder: Path) -> None:
+    def _prepare(self, file: Path) -> LocalModules:
+        folders = [file.parent]
         with contextlib.suppress(FileNotFoundError):  # a working directory that was deleted
-            self._undo.append(_import_path.hold(str(Path.cwd())))
-        self._undo.append(_import_path.hold(str(folder)))
+            folders.append(Path.cwd())
+        local = LocalModules(file, folders)
+        self._undo.append(local.hold())
+        for folder in reversed(folders):
+            self._undo.append(_import_path.hold(str(folder)))
         name = self.module.__name__
         sys.modules[name] = self.module
         self._undo.append(lambda: _forget(name))
+        return local
+
+
+def execute(path: Path, module: ModuleType) -> None:
+    """Execute a service file of a parent process in a module of that name.
+
+    :raises DefinitionError: it is not valid Python any more
+    """
+    _execute(_compiled(path), module)
+
+
+def _new_name(path: Path) -> str:
+    """Return a name that no other module has: a number, and what tells its path from others."""
+    return f"{PACKAGE}.{_stem(path)}_{next(_numbers)}_{_mark(path)}"
+
+
+def is_name_of(name: str, path: Path) -> bool:
+    """Return whether a module of this name was made of the file with this absolute path."""
+    head, _, mark = name.removeprefix(f"{PACKAGE}.").rpartition("_")
+    return head.rpartition("_")[0] == _stem(path) and mark == _mark(path)
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\W", "_", path.name.removesuffix(".py"))
+
+
+def _mark(path: Path) -> str:
+    return blake2b(os.fsencode(path), digest_size=4).hexdigest()
 
 
 def _forget(name: str) -> None:
@@ -151,6 +189,8 @@ def _new_module(name: str, path: str) -> ModuleType:
     module = module_from_spec(ModuleSpec(name, SourceFileLoader(name, path), origin=path))
     # a spec with a location would also set that of bytecode, which is never written
     module.__file__ = path
+    # it stands alone: its name has dots for others alone
+    module.__package__ = ""
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from sf_actors.states.delta_in import DeltaIn
 from sf_actors.states.delta_out import DeltaOut, DeltaPublication
 from sf_actors.states.full_in import FullIn
 from sf_actors.states.full_out import FullOut, FullPublication
+from sf_actors.user_code.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,16 +99,22 @@ class Assembly:
         """Return True if calls may have to queue at the router.
 
         Two inbound models may call at the same time, and an in-state and a timer always queue their
-        calls. A single connection makes each call after the previous one has ended.
+        calls. A single connection makes each call after the previous one has ended, and one with
+        workers has a queue of its own.
         """
-        inbound = [model for model in self._models if model.side == "in"]
+        inbound = [m for m in self._models if m.side == "in" and not m.creation.get("workers")]
         return len(inbound) > 1 or any(m.kind == "states" or m.type == "timer" for m in inbound)
 
     def start_actors(self) -> None:
         """Start an actor for each state and inbound connection, out-states first.
 
-        The timers have one together.
+        The timers have one together. Those of models with `workers` are there before.
+
+        :raises ServiceFailed: the system has no threads for the workers
         """
+        for model in self._models:
+            if model.creation.get("workers"):
+                self._start_workers(model)
         timers = [self._timer(model) for model in self._models if model.type == "timer"]
         if timers:
             Timers.start(self._run_context, timers)
@@ -140,6 +148,21 @@ class Assembly:
         if model.type == "publisher":
             return Publisher(self._run_context, model, endpoint)
         return Requester(self._run_context, model, endpoint)
+
+    def _start_workers(self, model: Model) -> None:
+        run_context = self._run_context
+        ordered_by = model.creation["ordered_by"]
+        name = f"{model.kind}/{model.side}/{model.name}"
+        pool = run_context.pools[model.key] = WorkerPool(
+            f"{run_context.name}/{name}",
+            model.creation["workers"],
+            where=model.where,
+            beside=run_context.handler_lock,
+            key_of=None if ordered_by is None else model.arguments.field_of(ordered_by),
+            adopt=run_context.scope.adopt,
+            on_fault=partial(run_context.supervisor.worker_faulted, name),
+        )
+        pool.start()
 
     def _timer(self, model: Model) -> Timer:
         counters = self.counters[model.key] = Counters(*Timer.counted)

@@ -24,7 +24,7 @@ from sf_actors.lifecycle.supervision import Supervision
 from sf_actors.log import package_logger
 from sf_actors.log.throttle import Throttle
 from sf_actors.sockets.transport import Transport
-from sf_actors.user_code.handler_lock import Call, HandlerLock
+from sf_actors.user_code.handler_lock import HandlerLock
 from sf_actors.user_code.interruptible import UserCode
 from sf_actors.user_code.quiet_end import QUIET_END
 from sf_actors.user_code.states_view import States
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.keys import Keys
     from sf_actors.sync.event import LightEvent
+    from sf_actors.user_code.call import Call
     from sf_actors.user_code.call_contexts import CallContexts
     from sf_actors.user_code.event_loop import EventLoop
 

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped
-from sf_actors.user_code.handler_lock import OneOffCall
+from sf_actors.user_code.call import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
 
 if TYPE_CHECKING:

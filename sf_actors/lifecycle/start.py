@@ -12,7 +12,7 @@ from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sync.latch import Latch
 from sf_actors.sync.shielded import shielded
-from sf_actors.user_code.handler_lock import OneOffCall
+from sf_actors.user_code.call import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@
 3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
    outbound call gives up.
 4. Replyers look into their sockets until nobody has sent anything for a while.
-5. Actors close their sockets and end, then the outbound sockets, the router and at last the
-   authenticator.
+5. Workers end, actors close their sockets and end, then the outbound sockets, the router and at
+   last the authenticator.
 
 What is stuck in a C call is left behind as a daemon thread and named.
 """
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.socket_actor import SocketActor
     from sf_actors.connections.timers import Timers
     from sf_actors.lifecycle.run_state import RunState
+    from sf_actors.user_code.worker_pool import WorkerPool
 
 #: How long the package's own threads may take to close their sockets, in seconds.
 CLOSE_TIMEOUT_S = 3.0
@@ -94,6 +95,11 @@ class Stop:
         self._is_taken = False
         self._since = 0.0
 
+    @property
+    def _pools(self) -> Sequence[WorkerPool]:
+        # the start may be adding some
+        return tuple(self._state.run_context.pools.values())
+
     def begin(self) -> None:
         """Let the deadline run from now on; what is not there to answer may send no more."""
         # that of the state: the supervisor holds it when a death makes the run fail
@@ -144,7 +150,7 @@ class Stop:
     def _is_waited_for(self) -> bool:
         """Return whether the end of the run waits for the calling thread."""
         state, here = self._state, threading.current_thread()
-        if state.event_loop.runs_here():
+        if state.event_loop.runs_here() or any(pool.runs_here() for pool in self._pools):
             return True
         if state.main_code.runs_here() or state.run_context.handler_lock.user_code.runs_here():
             return True
@@ -156,6 +162,8 @@ class Stop:
         self._state.main_permit.is_withdrawn = True
         self._state.run_context.closing.set()
         self._state.run_context.handler_lock.user_code.interrupt()
+        for pool in self._pools:
+            pool.interrupt()
         if not self._state.main_ended.is_set():
             self._state.main_code.interrupt()
         self._state.event_loop.interrupt()
@@ -209,9 +217,14 @@ class Stop:
             return True
 
         overdue: list[str] = []
-        if not self.with_interrupts(is_drained):
+        is_in_time = self.with_interrupts(is_drained)
+        for pool in self._pools:
+            # before it is looked what runs: none begins another
+            pool.cancel_queued()
+        if not is_in_time:
             running = [state.main_code.label, run_context.handler_lock.user_code.label]
             overdue = [label for label in running if label is not None]
+            overdue += [label for pool in self._pools for label in pool.running]
             if not state.event_loop.end(TASKS_S):
                 overdue += state.event_loop.running
         state.set_stopping()
@@ -220,6 +233,8 @@ class Stop:
             state.router.cancel_queued()
         if overdue:
             self._leave_handler_behind()
+            for pool in self._pools:
+                pool.leave_behind()
         readers = [a for a in state.actors.values() if a.model.side == "in" and a.is_open]
         _telling(readers, LastLook)(LAST_LOOK_S)
         return overdue
@@ -251,6 +266,8 @@ class Stop:
             passed = LightEvent()
             state.router.fence(passed.set)
             yield passed.wait
+        for pool in self._pools:
+            yield pool.wait_until_idle
         # user code that did not come through the router: init_function, a signal hook
         yield run_context.handler_lock.wait_until_free
         yield state.main_ended.wait
@@ -281,6 +298,8 @@ class Stop:
         stuck = self._stuck_threads()
         run_context.closing.set()
         left_behind: list[str] = []
+        for pool in self._pools:
+            left_behind += pool.end(deadline)
         for side in ("in", "out"):
             actors = [actor for actor in state.actors.values() if actor.model.side == side]
             left_behind += _end(actors, deadline, stuck)

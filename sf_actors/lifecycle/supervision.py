@@ -107,6 +107,10 @@ class Supervision:
         if self._record_death("router", error):
             self._state.router_restarts += 1
 
+    def worker_faulted(self, name: str, error: BaseException) -> None:
+        """Take that a worker lost a call; its thread goes on."""
+        self._record_death(name, error)
+
     def _record_death(self, name: str, error: BaseException) -> bool:
         """Return True if the actor may be restarted; if it died too often, fail the run."""
         run_context = self._state.run_context

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
 
 import msgspec
@@ -170,6 +171,10 @@ class Schema:
             return build(self._decode(encode(fields)))
         except Mismatch as error:
             raise InvalidArguments(error.told(self.where)) from error.__cause__
+
+    def field_of(self, name: str) -> Callable[[Any], Any]:
+        """Return what takes a required field of a message as its receiver gets it."""
+        return itemgetter(name) if self._stands_for is None else attrgetter(name)
 
     def of_dicts(self) -> Schema:
         """Return the schema of a state: what it decodes has dicts in place of instances."""

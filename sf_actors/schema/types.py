@@ -138,6 +138,18 @@ def holds_record(type_: Any) -> bool:
     return holds(type_, is_typeddict)
 
 
+def is_comparable(type_: Any) -> bool:
+    """Return whether all values of a canonical type can be told to be equal by their hashes."""
+    inside = bare(type_)
+    origin = get_origin(inside)
+    if inside in (Any, tuple, frozenset) or origin in (list, set, dict) or is_typeddict(inside):
+        return False
+    is_made_of_parts = origin in (tuple, frozenset, Union, types.UnionType)
+    return not is_made_of_parts or all(
+        part is Ellipsis or is_comparable(part) for part in get_args(inside)
+    )
+
+
 def bare(type_: Any) -> Any:
     """Return a canonical type without the limits that `Annotated` puts on it."""
     return get_args(type_)[0] if get_origin(type_) is Annotated else type_

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.values.frozen import thaw
 from sf_actors.sync.event import LightEvent
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from sf_actors.user_code.update import Update
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import pytest
 
 from sf_actors.actors.deliveries import MAX_WAITING_BYTES, Deliveries, ResumeReading
 from sf_actors.counters import Counters
-from sf_actors.user_code.handler_lock import Call, HandlerLock
+from sf_actors.user_code.call import Call
+from sf_actors.user_code.handler_lock import HandlerLock
 
 MOST = 4
 

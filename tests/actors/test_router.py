@@ -10,7 +10,7 @@ import pytest
 
 from sf_actors.counters import Counters
 from sf_actors.testing import running
-from sf_actors.user_code.handler_lock import Call
+from sf_actors.user_code.call import Call
 from tests.support.models import replyer, service
 from tests.support.waiting import PATIENCE_S, until
 

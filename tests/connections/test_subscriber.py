@@ -14,7 +14,7 @@ import zmq
 from sf_actors.actors.subscription_reader import LONG
 from sf_actors.connections.subscriber import Subscriber
 from sf_actors.testing import running
-from sf_actors.user_code.handler_lock import OneOffCall
+from sf_actors.user_code.call import OneOffCall
 from tests.support.actor_faults import kill
 from tests.support.bare_sockets import bare, packed
 from tests.support.models import (

@@ -41,6 +41,7 @@ SOCKETS = {
     "high_water_mark": 1000,
     "max_message_bytes": 64 * 1024 * 1024,
 }
+WORKERS = {"workers": 0, "ordered_by": None}
 STATE = {"topic": None, "heartbeat_s": 1.0, "stale_after_s": 3.0, **SOCKETS}
 
 KEPT = {"store": None, **STATE}
@@ -49,8 +50,11 @@ KEPT = {"store": None, **STATE}
 @pytest.mark.parametrize(
     ("type_", "defaults"),
     [
-        ("replyer", {"deduplicate": False, "catch_up_s": 1.0, **SOCKETS}),
-        ("subscriber", {"topic": None, "is_x_sub": False, "is_binder": False, **SOCKETS}),
+        ("replyer", {"deduplicate": False, "catch_up_s": 1.0, **WORKERS, **SOCKETS}),
+        (
+            "subscriber",
+            {"topic": None, "is_x_sub": False, "is_binder": False, **WORKERS, **SOCKETS},
+        ),
         (
             "requester",
             {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors.definition.source import ExecutedFile, ImportPath
+from sf_actors.definition.source import PACKAGE, ExecutedFile, ImportPath
 from sf_actors.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _nothing_left() -> Iterator[None]:
     path = list(sys.path)
     yield
     assert sys.path == path
-    assert not [name for name in sys.modules if name.startswith("sf_actors_service_")]
+    assert not [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]
 
 
 def write(folder: Path, text: str, name: str = "svc.py") -> Path:

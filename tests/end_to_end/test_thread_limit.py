@@ -13,7 +13,7 @@ import pytest
 
 from sf_actors.errors import ActorDied, ServiceFailed
 from sf_actors.testing import module_of
-from tests.support.models import address_of
+from tests.support.models import address_of, replyer
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
@@ -93,6 +93,22 @@ def test_a_handler_that_exits_makes_its_service_fail(reach_limit: Callable[[], N
     assert "error" in ask(address_of(service))
     assert service.wait(AT_ONCE_S)
     assert isinstance(service.failure, ServiceFailed)
+
+
+@pytest.mark.parametrize("ending", ["stop", "exit"])
+def test_a_worker_ends_its_service(ending: str, reach_limit: Callable[[], None]) -> None:
+    def handler() -> None:
+        if ending == "exit":
+            raise SystemExit(3)
+        service.stop_service()
+
+    module = module_of(connection_models={"in": {"echo": replyer(handler, {"n": int}, workers=2)}})
+    service = service_of(module, addresses=ECHO_ADDRESSES)
+    service.run_service()
+    reach_limit()
+    assert ("error" in ask(address_of(service))) == (ending == "exit")
+    assert service.wait(AT_ONCE_S)
+    assert isinstance(service.failure, ServiceFailed) == (ending == "exit")
 
 
 def test_an_actor_that_dies_and_cannot_be_started_again_makes_its_service_fail(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.counters import Counters
 from sf_actors.log import WORKFLOW_ID
-from sf_actors.user_code.handler_lock import Call, HandlerLock
+from sf_actors.user_code.call import Call
+from sf_actors.user_code.handler_lock import HandlerLock
 from sf_actors.user_code.interruptible import LeftBehind, UserCode
 from tests.support.waiting import PATIENCE_S
 

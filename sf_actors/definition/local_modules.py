@@ -1,0 +1,183 @@
+"""The modules beside service files: each service gets its own, or its load is an error.
+
+A process has one module of a name. So two services whose folders both have a `common.py` would
+silently share the one that was imported first.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import threading
+from contextlib import suppress
+from functools import lru_cache
+from importlib.machinery import FrozenImporter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    #: how many dots begin the name in a relative import, 0 in an absolute one; the dotted name
+    Import = tuple[int, str]
+
+#: The package that a service file means in any case: it runs the file.
+OUR_OWN: Final = __name__.partition(".")[0]
+
+#: Files whose imports are remembered.
+MAX_READ: Final = 256
+
+_lock: Final = threading.Lock()
+#: the services that are loaded now
+_loaded: Final[dict[LocalModules, None]] = {}
+
+
+class LocalModules:
+    """The modules that one service file finds in its own folders.
+
+    :param file: the service file
+    :param folders: where it imports from before all others, the first one first
+    :ivar names: those that modules there may have
+    """
+
+    def __init__(self, file: Path, folders: Sequence[Path]) -> None:
+        self.file = file
+        self._folders = folders
+        self.names = {name for folder in folders for name in _names_in(folder)}
+        self._imported: set[str] | None = None
+
+    def hold(self) -> Callable[[], None]:
+        """Keep other services from modules in the place of these; call the result to end that.
+
+        :raises DefinitionError: the process has a module in the place of one of these, or another
+            service that is loaded has one
+        """
+        with _lock:
+            self._require_own()
+            for other in _loaded:
+                for name in self.names & other.names:
+                    theirs = other.place_of(name)
+                    if theirs is not None and self._lacks(name, theirs) and other.imports(name):
+                        raise self._refusal(name, theirs, f"the service {other.file} imports")
+            _loaded[self] = None
+        return self._let_go
+
+    def check(self) -> None:
+        """Look whether the service has got the modules of its folders; any thread.
+
+        :raises DefinitionError: it has not: another has imported one of that name meanwhile
+        """
+        with _lock:
+            self._require_own()
+
+    def imports(self, name: str) -> bool:
+        """Return whether the file, or a module of its folders that it imports, imports a name."""
+        if self._imported is None:
+            self._imported = set()
+            waiting = [self.file]
+            seen = set(waiting)
+            while waiting:
+                file = waiting.pop()
+                for level, dotted in _imports_of(file):
+                    if not level:
+                        self._imported.add(dotted.partition(".")[0])
+                    found = set(self._files_of(file, level, dotted)) - seen
+                    seen |= found
+                    waiting += found
+        return name in self._imported
+
+    def place_of(self, name: str) -> Path | None:
+        """Return the file of a module in these folders, if there is one."""
+        places = (_place(folder, name) for folder in self._folders)
+        return next((place for place in places if place is not None), None)
+
+    def _require_own(self) -> None:
+        for name in (self.names & sys.modules.keys()) - {OUR_OWN}:
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if isinstance(file, str) and self._lacks(name, Path(file)):
+                raise self._refusal(name, Path(file), "the process has imported")
+
+    def _lacks(self, name: str, other: Path) -> bool:
+        """Return whether the service imports a module of its own that another file stands for."""
+        own = self.place_of(name)
+        return (
+            own is not None
+            and not _is_same(own, other)
+            and not _comes_first(name)
+            and self.imports(name)
+        )
+
+    def _refusal(self, name: str, other: Path, whose: str) -> DefinitionError:
+        return DefinitionError(
+            f"{self.file}: expected to import {name!r} from {self.place_of(name)}, but {whose} "
+            f"{other}, and a process has one module of a name; rename one of the two, or run the "
+            "services in processes of their own"
+        )
+
+    def _files_of(self, importing: Path, level: int, dotted: str) -> Iterator[Path]:
+        """Give the local files that an import executes."""
+        first, *rest = dotted.split(".")
+        if level > len(importing.parents):
+            return
+        place = _place(importing.parents[level - 1], first) if level else self.place_of(first)
+        while place is not None:
+            yield place
+            if place.name != "__init__.py" or not rest:
+                return
+            place = _place(place.parent, rest.pop(0))
+
+    def _let_go(self) -> None:
+        with _lock:
+            _loaded.pop(self, None)
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    """Give the names that modules and packages in a folder may have."""
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            name = entry.name.removesuffix(".py")
+            if name.isidentifier():
+                yield name
+
+
+def _place(folder: Path, name: str) -> Path | None:
+    """Return the file of a module or package in a folder, if there is one."""
+    for place in (folder / name / "__init__.py", folder / f"{name}.py"):
+        if place.is_file():
+            return place
+    return None
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False
+
+
+def _comes_first(name: str) -> bool:
+    """Return whether the interpreter's own module of a name is found before any in a folder."""
+    return name in sys.builtin_module_names or FrozenImporter.find_spec(name) is not None
+
+
+def _imports_of(file: Path) -> frozenset[Import]:
+    try:
+        return _imports_in(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        # told where it is executed
+        return frozenset()
+
+
+@lru_cache(MAX_READ)
+def _imports_in(source: bytes) -> frozenset[Import]:
+    """Return what a text imports, wherever in it that stands."""
+    found: set[Import] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = f"{node.module}." if node.module else ""
+            found.update((node.level, f"{module}{alias.name}") for alias in node.names)
+    return frozenset(found)
