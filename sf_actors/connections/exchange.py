@@ -36,7 +36,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.connections.call_rules import CallRules
-from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link, is_unhandled
+from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link, hurry_others, is_unhandled
 from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.frames import CALL_ID, STOPPING
@@ -330,6 +330,8 @@ class Exchange:
                     if is_there:
                         self.rules.connected(link)
                     else:
+                        if link.is_connected:
+                            hurry_others(self._links, link)
                         self.rules.lost(link)
         if self._unsent:
             self._send_unsent()
@@ -338,11 +340,7 @@ class Exchange:
         return is_all
 
     def _close_retired(self) -> None:
-        over = [
-            place
-            for place in self.rules.retired
-            if not any(call is not None for call in place.under_way.values())
-        ]
+        over = [place for place in self.rules.retired if not any(place.under_way.values())]
         if over:
             self.rules.retired = [place for place in self.rules.retired if place not in over]
             self._follow([link for link in self._links if link not in over])
@@ -352,6 +350,7 @@ class Exchange:
     def _take(self, place: Place, attempt: bytes, frame: bytes) -> None:
         if attempt == STOPPING:
             place.is_stopping = True
+            hurry_others(self._links, place)
             return
         if len(frame) < _LONGEST_FAILURE and b"unhandled" in frame and is_unhandled(frame):
             again = self.rules.unhandled(place, attempt)

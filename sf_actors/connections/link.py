@@ -24,7 +24,7 @@ from sf_actors.sockets.names import HostsInTurn
 from sf_actors.wire.envelope import decode_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
@@ -246,6 +246,12 @@ class Link(Place):
         elif not self.is_away:
             yield False
 
+    def hurry(self) -> None:
+        """Try to connect at the next look, where that waits for a pause to end."""
+        if self.retry_at is not None and not self.is_connected:
+            self.retry_at = 0.0
+            self._pause_s = RETRY_S
+
     @property
     def problem(self) -> str:
         """Why it is not connected, for the text of an error."""
@@ -311,6 +317,16 @@ class Link(Place):
 
 def _nobody() -> None:
     """Wake nobody: who looks next sees what was found."""
+
+
+def hurry_others(links: Iterable[Link], gone: Place) -> None:
+    """Try at once to connect to the others when one stops or is lost: its successor may be there.
+
+    Without this a call would wait for `LONGEST_RETRY_S` where a successor was started in time.
+    """
+    for link in links:
+        if link is not gone:
+            link.hurry()
 
 
 def is_unhandled(frame: bytes) -> bool:

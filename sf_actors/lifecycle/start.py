@@ -10,6 +10,7 @@ from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import Begin
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.sync.latch import Latch
 from sf_actors.sync.shielded import shielded
 from sf_actors.user_code.call import OneOffCall
@@ -58,6 +59,10 @@ class Start:
             # while the system has threads
             RESERVE.need(self._state)
             self._open()
+        except RuntimeError as error:
+            if not is_no_thread_left(error):
+                raise
+            raise no_thread_left(self._state.run_context.name) from None
         finally:
             self._finish_opening()
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from sf_actors.errors import BindError
+from sf_actors.sockets.thread_limit import require_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,9 @@ MAX_SOCKETS = 65_535
 
 #: Descriptors that a context needs for itself, and some for its first sockets.
 OWN_DESCRIPTORS = 16
+
+#: Threads that a context has: one for input and output, and one that closes sockets.
+OWN_THREADS = 2
 
 
 class _Shared:
@@ -92,9 +96,10 @@ def giving_way() -> Iterator[None]:
 
 def _new(*, gives_way: bool = False) -> zmq.Context[zmq.Socket[bytes]]:
     require_descriptors(OWN_DESCRIPTORS, where="the ZeroMQ context")
+    require_threads(OWN_THREADS, where="the ZeroMQ context")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
-    # its threads start with its first socket: open one while descriptors are left for them
+    # its threads start with its first socket: open one while there is what they need
     with giving_way() if gives_way else nullcontext():
         context.socket(zmq.PAIR).close(linger=0)
     return context

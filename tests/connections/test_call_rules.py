@@ -1,177 +1,378 @@
-"""The rules of a call, as a machine that any order of events must leave in a right state."""
+"""The rules of a call, right after any order of events; one that is wrong is found out."""
 
 from __future__ import annotations
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.connections import call_rules
 from sf_actors.connections.call_rules import CallRules, CallState, Place
+from tests.connections.call_rules_machine import IdempotentMachine, Machine
 
-NAMES = st.sampled_from("abc")
-
-
-class Told:
-    """What a test knows of a call: what became of each of its attempts."""
-
-    def __init__(self, call: CallState) -> None:
-        self.call = call
-        self.fates: dict[bytes, str] = {}
-        self.places: set[str] = set()
-        self.sent_by: dict[bytes, str] = {}
-        self.tries_asked = 1
+STEPS = 40
+RULES = settings(
+    max_examples=1_000,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
-class Machine(RuleBasedStateMachine):
-    is_idempotent = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places = {name: Place(name) for name in "abc"}
-        self.rules = CallRules(list(self.places.values()), is_idempotent=self.is_idempotent)
-        self.calls: list[Told] = []
-        self.numbers = 0
-        self.stopping: set[str] = set()
-        self.there: set[str] = set()
-
-    def usable(self) -> set[str]:
-        return {place.name for place in self.rules.places} & self.there - self.stopping
-
-    def send(self, told: Told) -> None:
-        """Send a call, as soon as it can be."""
-        call = told.call
-        if not call.is_unsent:
-            return
-        place = self.rules.choose(call)
-        if place is None:
-            if not told.fates and call.key is None:
-                assert not self.usable(), "a new call goes to any that is there"
-            return
-        assert place.name in self.there - self.stopping
-        assert place in self.rules.places or place is call.place
-        unsure = [id_ for id_, fate in told.fates.items() if fate != "unhandled"]
-        if unsure and not self.is_idempotent:
-            assert place.name == told.sent_by[unsure[-1]], "a retry goes to the same place"
-        elif call.key is None:
-            least = min(len(self.places[name].under_way) for name in self.usable())
-            assert len(place.under_way) == least
-        self.numbers += 1
-        attempt = b"%d" % self.numbers
-        self.rules.sent(call, place, attempt)
-        told.fates[attempt] = "under way"
-        told.sent_by[attempt] = place.name
-
-    def send_all(self) -> None:
-        for told in self.calls:
-            self.send(told)
-
-    @rule(retries=st.integers(0, 3), key=st.none() | st.binary(max_size=1))
-    def begin(self, retries: int, key: bytes | None) -> None:
-        self.calls.append(Told(CallState(retries, key)))
-        self.send(self.calls[-1])
-
-    @rule(name=NAMES)
-    def connect(self, name: str) -> None:
-        if name not in self.there:
-            self.there.add(name)
-            self.stopping.discard(name)
-            self.rules.connected(self.places[name])
-            self.send_all()
-
-    @rule(name=NAMES)
-    def lose(self, name: str) -> None:
-        self.there.discard(name)
-        self.stopping.discard(name)
-        self.rules.lost(self.places[name])
-        assert not self.places[name].under_way
-        for told in self.calls:
-            for attempt, fate in told.fates.items():
-                if told.sent_by[attempt] == name and fate == "under way":
-                    told.fates[attempt] = "lost"
-        self.send_all()
-
-    @rule(name=NAMES)
-    def say_stopping(self, name: str) -> None:
-        if name in self.there:
-            self.stopping.add(name)
-            self.places[name].is_stopping = True
-
-    def under_way(self) -> list[tuple[Place, bytes]]:
-        return [(place, id_) for place in self.places.values() for id_ in place.under_way]
-
-    @precondition(lambda self: self.under_way())
-    @rule(data=st.data())
-    def answer(self, data: st.DataObject) -> None:
-        place, attempt = data.draw(st.sampled_from(self.under_way()))
-        owner = next((told for told in self.calls if attempt in told.fates), None)
-        call = self.rules.answered(place, attempt)
-        assert call is (owner.call if owner else None), "late, but of a call that waits"
-        if owner is not None:
-            self.calls.remove(owner)
-            self.rules.ended(owner.call)
-
-    @precondition(lambda self: self.under_way())
-    @rule(data=st.data())
-    def answer_unhandled(self, data: st.DataObject) -> None:
-        place, attempt = data.draw(st.sampled_from(self.under_way()))
-        self.stopping.add(place.name)
-        owner = next((told for told in self.calls if attempt in told.fates), None)
-        before = owner.call.retries_left if owner else 0
-        was_unsent = owner is not None and owner.call.is_unsent
-        again = self.rules.unhandled(place, attempt)
-        if owner is None:
-            assert again is None
-            return
-        owner.fates[attempt] = "unhandled"
-        is_all = set(owner.fates.values()) == {"unhandled"}
-        assert (again is owner.call) == is_all
-        assert owner.call.retries_left == before, "that is no retry"
-        assert owner.call.is_unsent == (is_all or was_unsent)
-        self.send_all()
-
-    @precondition(lambda self: self.calls)
-    @rule(data=st.data())
-    def let_time_pass(self, data: st.DataObject) -> None:
-        told = data.draw(st.sampled_from(self.calls))
-        before = told.call.retries_left
-        if self.rules.time_is_over(told.call):
-            assert told.call.retries_left == before - 1
-            self.send(told)
-        else:
-            assert before == 0
-            self.calls.remove(told)
-            self.rules.ended(told.call)
-
-    @rule(names=st.sets(NAMES, min_size=1))
-    def connect_elsewhere(self, names: set[str]) -> None:
-        chosen = [self.places[name] for name in sorted(names)]
-        self.rules.retired = [p for p in self.places.values() if p not in chosen]
-        self.rules.places = chosen
-        self.send_all()
-
-    @invariant()
-    def attempts_are_known_on_both_sides(self) -> None:
-        for told in self.calls:
-            waiting = {id_ for id_, fate in told.fates.items() if fate == "under way"}
-            assert set(told.call.attempts) == waiting
-            for id_ in waiting:
-                assert self.places[told.sent_by[id_]].under_way[id_] is told.call
-        alive = {id(told.call) for told in self.calls}
-        for place in self.places.values():
-            for waiting_call in place.under_way.values():
-                assert waiting_call is None or id(waiting_call) in alive
+@pytest.mark.slow
+def test_the_rules_hold_whatever_comes_in_whatever_order() -> None:
+    run_state_machine_as_test(Machine, settings=RULES, _min_steps=STEPS)
 
 
-class IdempotentMachine(Machine):
-    is_idempotent = True
+@pytest.mark.slow
+def test_the_rules_of_idempotent_calls_hold_as_well() -> None:
+    few = settings(RULES, max_examples=300)
+    run_state_machine_as_test(IdempotentMachine, settings=few, _min_steps=STEPS)
 
 
-RULES = settings(max_examples=1_000, stateful_step_count=25, deadline=None)
-TestCalls = Machine.TestCase
-TestCalls.settings = RULES
-TestIdempotentCalls = IdempotentMachine.TestCase
-TestIdempotentCalls.settings = settings(RULES, max_examples=300)
+class UsesTheBusiest(CallRules):
+    """Sends a call to where most are under way."""
+
+    def choose(self, call: CallState) -> Place | None:
+        super_ = super().choose(call)
+        if super_ is None or call.attempts or call.has_lost or call.key is not None:
+            return super_
+        return max(
+            (place for place in self.places if place.is_usable), key=lambda p: len(p.under_way)
+        )
+
+
+class UsesTheFirstAmongEquals(CallRules):
+    """Does not take turns."""
+
+    def sent(self, call: CallState, place: Place, attempt: bytes) -> None:
+        super().sent(call, place, attempt)
+        place.used = 0
+
+
+class CountsAnsweredCallsAsLoad(CallRules):
+    """Goes by how many were sent, ever."""
+
+    def choose(self, call: CallState) -> Place | None:
+        found = super().choose(call)
+        if found is None or call.attempts or call.has_lost or call.key is not None:
+            return found
+        return min((place for place in self.places if place.is_usable), key=lambda p: p.used)
+
+
+class ForgetsTriesThatTookTooLong(CallRules):
+    """Takes a call that timed out for one that is no load any more."""
+
+    def time_is_over(self, call: CallState) -> bool:
+        for place in self.places:
+            for attempt in call.attempts:
+                place.under_way.pop(attempt, None)
+        call.attempts.clear()
+        return super().time_is_over(call)
+
+
+class RetriesAnywhere(CallRules):
+    """Takes every call for idempotent."""
+
+    def choose(self, call: CallState) -> Place | None:
+        self.is_idempotent = True
+        return super().choose(call)
+
+
+class RetriesAtTheSamePlace(CallRules):
+    """Takes no call for idempotent."""
+
+    def choose(self, call: CallState) -> Place | None:
+        self.is_idempotent = False
+        return super().choose(call)
+
+
+class RetriesElsewhereAfterALoss(CallRules):
+    """Takes what was lost with its connection for not handled."""
+
+    def lost(self, place: Place) -> None:
+        calls = [call for call in place.under_way.values() if call is not None]
+        before = [call.has_lost for call in calls]
+        super().lost(place)
+        for call, had_lost in zip(calls, before, strict=True):
+            call.has_lost = had_lost
+
+
+class KeepsWhatWasLost(CallRules):
+    """Waits for replies of a connection that is gone."""
+
+    def lost(self, place: Place) -> None:
+        kept = dict(place.under_way)
+        super().lost(place)
+        place.under_way.update(kept)
+
+
+class TakesUnhandledForATry(CallRules):
+    """Uses up a retry for a call that comes back unhandled."""
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        call = super().unhandled(place, attempt)
+        if call is not None:
+            call.retries_left -= 1
+        return call
+
+
+class GivesUpWhatComesBackUnhandled(CallRules):
+    """Never sends a call again that came back unhandled."""
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        call = super().unhandled(place, attempt)
+        if call is not None:
+            call.is_unsent = False
+        return None
+
+
+class SendsAgainBesideAnAttempt(CallRules):
+    """Sends a call again as soon as one of its attempts came back unhandled."""
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        place.is_stopping = True
+        call = self.answered(place, attempt)
+        if call is None or call.has_lost:
+            return None
+        call.is_unsent = True
+        return call
+
+
+class SendsAgainAfterALoss(CallRules):
+    """Sends a call again that came back unhandled although another attempt was lost."""
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        place.is_stopping = True
+        call = self.answered(place, attempt)
+        if call is None or call.attempts:
+            return None
+        call.is_unsent = True
+        return call
+
+
+class GoesOnWhereItCameBackUnhandled(CallRules):
+    """Does not gather from an unhandled call that its place stops."""
+
+    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+        was_stopping = place.is_stopping
+        call = super().unhandled(place, attempt)
+        place.is_stopping = was_stopping
+        return call
+
+
+class SendsToWhoStops(CallRules):
+    """Does not mind that a place stops."""
+
+    def choose(self, call: CallState) -> Place | None:
+        for place in self.places:
+            place.is_stopping = False
+        return super().choose(call)
+
+
+class SendsToNobody(CallRules):
+    """Hands a request to a connection that is not there."""
+
+    def lost(self, place: Place) -> None:
+        super().lost(place)
+        place.is_connected = True
+
+
+class AvoidsWhoStoppedOnce(CallRules):
+    """Remembers a stop beyond the connection."""
+
+    def connected(self, place: Place) -> None:
+        was_stopping = place.is_stopping
+        super().connected(place)
+        place.is_stopping = was_stopping
+
+    def lost(self, place: Place) -> None:
+        was_stopping = place.is_stopping
+        super().lost(place)
+        place.is_stopping = was_stopping
+
+
+class AvoidsWhoWasFullOnce(CallRules):
+    """Remembers a full queue beyond the connection."""
+
+    def connected(self, place: Place) -> None:
+        was_full = place.is_full
+        super().connected(place)
+        place.is_full = was_full
+
+    def lost(self, place: Place) -> None:
+        was_full = place.is_full
+        super().lost(place)
+        place.is_full = was_full
+
+
+class HasARetryMore(CallRules):
+    """Tries once more than it may."""
+
+    def time_is_over(self, call: CallState) -> bool:
+        return super().time_is_over(call) or call.tries == 1
+
+
+class NeverRetries(CallRules):
+    """Ends a call with its first try."""
+
+    def time_is_over(self, call: CallState) -> bool:
+        return False
+
+
+class CountsNoRetries(CallRules):
+    """Tries for ever."""
+
+    def time_is_over(self, call: CallState) -> bool:
+        call.retries_left += 1
+        return super().time_is_over(call)
+
+
+class TakesTheLastAttemptsReplyOnly(CallRules):
+    """Drops a reply to an earlier attempt of a call that still waits."""
+
+    def answered(self, place: Place, attempt: bytes) -> CallState | None:
+        call = place.under_way.get(attempt)
+        is_late = call is not None and call.attempts[-1] != attempt
+        found = super().answered(place, attempt)
+        return None if is_late else found
+
+
+class AnswersTwice(CallRules):
+    """Takes a reply that comes again for another one."""
+
+    def answered(self, place: Place, attempt: bytes) -> CallState | None:
+        call = super().answered(place, attempt)
+        if call is not None and len(call.attempts) == 1:
+            place.under_way[attempt] = call
+        return call
+
+
+class TakesAnyReply(CallRules):
+    """Takes a reply for that of the oldest call there, whatever attempt it belongs to."""
+
+    def answered(self, place: Place, attempt: bytes) -> CallState | None:
+        return super().answered(place, next(iter(place.under_way), attempt))
+
+
+class AnswersWhoHasLeft(CallRules):
+    """Does not forget a call that has ended."""
+
+    def ended(self, call: CallState) -> None:
+        call.is_unsent = False
+
+
+class ForgetsWhereItIsConnectedNoMore(CallRules):
+    """Does not forget a call that has ended at an address that was left."""
+
+    def ended(self, call: CallState) -> None:
+        retired, self.retired = self.retired, []
+        super().ended(call)
+        self.retired = retired
+
+
+class SendsWhatHasEnded(CallRules):
+    """Goes on with a call that nobody waits for."""
+
+    def ended(self, call: CallState) -> None:
+        was_unsent = call.is_unsent
+        super().ended(call)
+        call.is_unsent = was_unsent
+
+
+class SendsAKeyAnywhere(CallRules):
+    """Takes no notice of keys."""
+
+    def choose(self, call: CallState) -> Place | None:
+        key, call.key = call.key, None
+        try:
+            return super().choose(call)
+        finally:
+            call.key = key
+
+
+class MovesAKeyThatMustWait(CallRules):
+    """Sends a key elsewhere while its place is full or not connected yet."""
+
+    def choose(self, call: CallState) -> Place | None:
+        usable = [place for place in self.places if place.is_usable]
+        places, self.places = self.places, usable or self.places
+        try:
+            return super().choose(call)
+        finally:
+            self.places = places
+
+
+class MovesKeysByTheCount(CallRules):
+    """Has keys move among places that stay when one of them goes."""
+
+    def choose(self, call: CallState) -> Place | None:
+        if call.key is None or (call.place is not None and (call.attempts or call.has_lost)):
+            return super().choose(call)
+        there = [place for place in self.places if not place.is_away and not place.is_stopping]
+        if not there:
+            return None
+        place = there[sum(call.key) % len(there)]
+        return place if place.is_usable else None
+
+
+BROKEN = [
+    UsesTheBusiest,
+    UsesTheFirstAmongEquals,
+    CountsAnsweredCallsAsLoad,
+    ForgetsTriesThatTookTooLong,
+    RetriesAnywhere,
+    RetriesElsewhereAfterALoss,
+    KeepsWhatWasLost,
+    TakesUnhandledForATry,
+    GivesUpWhatComesBackUnhandled,
+    SendsAgainBesideAnAttempt,
+    SendsAgainAfterALoss,
+    GoesOnWhereItCameBackUnhandled,
+    SendsToWhoStops,
+    SendsToNobody,
+    AvoidsWhoStoppedOnce,
+    AvoidsWhoWasFullOnce,
+    HasARetryMore,
+    NeverRetries,
+    CountsNoRetries,
+    TakesTheLastAttemptsReplyOnly,
+    AnswersTwice,
+    TakesAnyReply,
+    AnswersWhoHasLeft,
+    ForgetsWhereItIsConnectedNoMore,
+    SendsWhatHasEnded,
+    SendsAKeyAnywhere,
+    MovesAKeyThatMustWait,
+    MovesKeysByTheCount,
+]
+
+
+def require_found_out(machine: type[Machine], broken: type[CallRules]) -> None:
+    class Broken(machine):  # type: ignore[misc, valid-type]
+        rules_type = broken
+
+    hunt = settings(
+        RULES,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],
+        derandomize=True,
+    )
+    with pytest.raises((AssertionError, ValueError)):
+        run_state_machine_as_test(Broken, settings=hunt, _min_steps=STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", BROKEN)
+def test_rules_with_one_of_them_broken_are_found_out(broken: type[CallRules]) -> None:
+    require_found_out(Machine, broken)
+
+
+@pytest.mark.slow
+def test_an_idempotent_call_that_stays_where_it_is_is_found_out() -> None:
+    require_found_out(IdempotentMachine, RetriesAtTheSamePlace)
 
 
 def test_attempts_of_ended_calls_are_remembered_up_to_a_bound() -> None:

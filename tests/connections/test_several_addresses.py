@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
 
 from sf_actors import RequestTimeout, UsageError
+from sf_actors.connections import exchange
 from sf_actors.errors import AddressError, ModelError
 from sf_actors.testing import running
 from tests.support.actor_faults import Slow
@@ -50,8 +52,8 @@ def all_there(ours: Any, count: int) -> None:
 
     def are_there() -> bool:
         ours.ask(0)
-        (exchange,) = ours.service._run.state.assembly.connections["ask"].exchanges
-        return sum(link.is_connected for link in exchange.links) == count
+        (only,) = ours.service._run.state.assembly.connections["ask"].exchanges
+        return sum(link.is_connected for link in only.links) == count
 
     until(are_there, "the connections")
 
@@ -167,6 +169,50 @@ def test_an_unhandled_call_goes_to_another_at_once(places: list[str]) -> None:
         slow.release(1)
         stop.join()
         busy.join()
+
+
+@pytest.fixture
+def in_a_long_pause(places: list[str]) -> Iterator[Any]:
+    """Give a caller of two addresses that will not try the second again by itself."""
+    with asking(places[:2], timeout_s=PATIENCE_S) as ours:  # type: ignore[arg-type]
+        requester = ours.service._run.state.assembly.connections["ask"]  # type: ignore[union-attr]
+        second = requester.exchanges[0].links[1]
+
+        def long_pause() -> None:
+            until(lambda: ours.ask(0) and second.retry_at is not None, "a try in vain")
+            second.retry_at = monotonic() + 10 * PATIENCE_S
+
+        ours.pause = long_pause  # type: ignore[attr-defined]
+        yield ours
+
+
+def test_when_one_stops_another_is_tried_at_once(places: list[str], in_a_long_pause: Any) -> None:
+    slow = Slow()
+    answering = [lambda _args: None, slow]
+    model = {"it": replyer(lambda args: answering[0](args) or {"n": 0}, N, N)}
+    first_at = at({"it": places[0]})
+    with running(service("first", model), addresses=first_at) as first:
+        in_a_long_pause.pause()
+        answering.pop(0)
+        busy = Background(in_a_long_pause.ask, 0)
+        slow.wait_for_call()
+        with numbered(places, 1):
+            stop = Background(first.stop_service)
+            assert in_a_long_pause.ask(0) == {"n": 1}
+            slow.release(1)
+            stop.join()
+            assert busy.join() is None
+
+
+def test_when_one_is_lost_another_is_tried_at_once(
+    places: list[str], in_a_long_pause: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as if it were killed: the notice of its stop is not understood
+    monkeypatch.setattr(exchange, "STOPPING", b"")
+    with numbered(places, 0):
+        in_a_long_pause.pause()
+    with numbered(places, 1):
+        assert in_a_long_pause.ask(0) == {"n": 1}
 
 
 def test_connect_sends_further_calls_elsewhere_and_loses_none(places: list[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from tests.support.actor_faults import Slow
 from tests.support.bare_sockets import bare, packed, unpacked
 from tests.support.doubling_service import N, asking, doubling
 from tests.support.models import at, counters, replyer, service
-from tests.support.processes import Process
+from tests.support.noted_jobs import Worker
 from tests.support.services import Background
 from tests.support.waiting import PATIENCE_S, until
 
@@ -23,53 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-JOB = """
-import time
-def on_request(args):
-    with open({path!r}, 'a') as file:
-        file.write(f"{{args['n']}}\\n")
-    time.sleep({seconds})
-    return {{'n': args['n'] * 2}}
-connection_models = {{'in': {{'job': {{
-    'connection_type': 'replyer',
-    'required_creation_arguments': {{'on_request': on_request}},
-    'optional_creation_arguments': {{'deduplicate': {deduplicate}}},
-    'required_arguments': {{'n': int}},
-    'required_return_arguments': {{'n': int}},
-}}}}}}
-"""
-
 
 @pytest.fixture(params=["ipc", "inproc", "tcp"])
 def address(request: pytest.FixtureRequest, tmp_path: Path, new_address: Callable[[], str]) -> str:
     if request.param == "ipc":
         return f"ipc://{tmp_path}/it"
     return "inproc://it" if request.param == "inproc" else new_address()
-
-
-class Worker:
-    """A process with a replyer that notes each job before it begins."""
-
-    def __init__(
-        self, folder: Path, address: str, *, seconds: float, deduplicate: bool = True
-    ) -> None:
-        self.done = folder / "jobs"
-        file = folder / "job.py"
-        source = JOB.format(path=str(self.done), seconds=seconds, deduplicate=deduplicate)
-        file.write_text(source, encoding="utf-8")
-        addresses = folder / "addresses.json"
-        place = f'{{"connections": {{"in": {{"job": {{"replyer": "{address}"}}}}}}}}'
-        addresses.write_text(place, encoding="utf-8")
-        self._arguments = ("-s", str(file), "-a", str(addresses))
-
-    def start(self) -> Process:
-        process = Process(*self._arguments)
-        process.wait_until_ready()
-        return process
-
-    def jobs(self) -> list[int]:
-        text = self.done.read_text(encoding="utf-8") if self.done.exists() else ""
-        return [int(line) for line in text.split()]
 
 
 @pytest.mark.slow
@@ -234,42 +192,3 @@ def test_an_unhandled_call_whose_other_attempt_may_be_at_work_is_not_sent_again(
         router.send_multipart([*back, packed(failure)])
         assert isinstance(call.join(), RequestTimeout)
         assert not router.poll(0)
-
-
-@pytest.mark.slow
-def test_under_fire_no_call_is_lost_by_restarts_and_each_is_done_once(
-    tmp_path: Path, new_address: Callable[[], str]
-) -> None:
-    address = new_address()
-    worker = Worker(tmp_path, address, seconds=0.001)
-    is_over = threading.Event()
-    answered: list[int] = []
-    with asking(address, timeout_s=PATIENCE_S, retries=1) as ours:
-
-        def call(client: int) -> None:
-            number = client * 1_000_000
-            while not is_over.is_set():
-                number += 1
-                assert ours.ask(number) == {"n": 2 * number}
-                answered.append(number)
-
-        process = worker.start()
-        clients = [Background(call, client) for client in range(8)]
-        try:
-            for turn in range(10):
-                before = len(answered)
-                until(lambda before=before: len(answered) > before + 20, "calls", PATIENCE_S)
-                process.interrupt(signal.SIGTERM)
-                assert process.wait() == 0
-                process.__exit__()
-                if turn % 5 == 4:
-                    threading.Event().wait(0.5)
-                process = worker.start()
-        finally:
-            is_over.set()
-            errors = [client.join(3 * PATIENCE_S) for client in clients]
-            process.__exit__()
-    assert errors == [None] * 8
-    done = worker.jobs()
-    assert len(done) == len(set(done))
-    assert sorted(done) == sorted(answered)

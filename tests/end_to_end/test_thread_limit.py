@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
+from contextlib import ExitStack
 from textwrap import dedent
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors.errors import ActorDied, ServiceFailed
+from sf_actors.errors import ActorDied, BindError, ServiceFailed
 from sf_actors.testing import module_of
 from tests.support.models import address_of, replyer
 from tests.support.processes import Process
@@ -143,10 +145,10 @@ def test_a_start_without_a_thread_fails_at_once_and_leaves_nothing(
     service = echo_service()
     monkeypatch.setattr(threading.Thread, "start", limited)
     began = monotonic()
-    with pytest.raises(RuntimeError, match="can't start new thread"):
+    with pytest.raises(BindError, match="can't start new thread"):
         service.run_service()
     assert monotonic() - began < AT_ONCE_S
-    assert isinstance(service.failure, RuntimeError)
+    assert isinstance(service.failure, BindError)
     monkeypatch.undo()
     with service:
         assert ask(address_of(service), 2)["return_args"] == {"n": 2}
@@ -177,6 +179,8 @@ def test_a_signal_runs_its_hook_and_stops(
 
 # a real limit, that of a user of its own
 
+USER = 70_000 + os.getpid() % 10_000
+
 LIMITED_FILE = """
 import os, resource, threading
 
@@ -195,7 +199,7 @@ def reach_limit():
             count += 1
     except RuntimeError:
         print('limit', count, flush=True)
-""".replace("USER", str(70_000 + os.getpid() % 10_000))
+""".replace("USER", str(USER))
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs a user of its own for the limit")
 
@@ -266,3 +270,59 @@ def test_a_handler_stuck_at_the_limit_of_threads_is_exit_status_1(tmp_path: Path
         process.interrupt()
         assert process.wait(2 * AT_ONCE_S) == 1
     assert "left behind" in process.err[-1]
+
+
+#: Has so few threads from the start on, as a user for each number.
+FROM_THE_START = (
+    LIMITED_FILE.replace("def init_function():", "if True:")
+    .replace("50, 50", "COUNT, COUNT")
+    .replace(f"{USER}", f"{USER} + COUNT")
+)
+
+
+@as_root
+def test_wherever_the_threads_run_out_a_start_says_so_in_one_line(tmp_path: Path) -> None:
+    places = {"in": {"echo": "127.0.0.1:0"}, "out": {"news": "127.0.0.1:0"}}
+    (tmp_path / "a.json").write_text(json.dumps({"connections": places}))
+    with ExitStack() as stack:
+        started = []
+        for count in range(1, 9):
+            file = tmp_path / f"svc{count}.py"
+            news = "connection_models['out'] = {'news': {'connection_type': 'publisher'}}\n"
+            limited = FROM_THE_START.replace("COUNT", str(count))
+            file.write_text(limited + REPLYER_FILE + news)
+            process = Process("-s", file.name, "-a", "a.json", "-cl", "NONE", cwd=tmp_path)
+            started.append(stack.enter_context(process))
+        for process in started:
+            assert process.wait() == 2, "and not aborted by libzmq"
+            (line,) = process.err
+            assert line.startswith("sf_actors: ")
+            assert "can't start new thread" in line
+
+
+@as_root
+def test_a_start_that_gets_no_thread_leaves_other_services_alone(tmp_path: Path) -> None:
+    another = """
+    from sf_actors import Service
+    from sf_actors.testing import module_of
+    def on_request(args):
+        if args['n'] == 1:
+            reach_limit()
+        # its context is the first of its kind in this process
+        models = {'out': {'news': {'connection_type': 'publisher'}}}
+        places = {'connections': {'out': {'news': '127.0.0.1:0'}}}
+        another = Service(module_of('another', connection_models=models), addresses=places)
+        try:
+            another.run_service()
+        except Exception as error:
+            print(type(error).__name__, error, flush=True)
+        return args
+    connection_models['in']['echo']['required_creation_arguments']['on_new_request'] = on_request
+    """
+    with limited(tmp_path, REPLYER_FILE + dedent(another)) as process:
+        address = process.wait_until_ready()["echo.replyer"]
+        for number in (1, 2):
+            assert ask(address, number)["return_args"] == {"n": number}
+            process.wait_for_line("BindError")
+        process.interrupt()
+        assert process.wait(AT_ONCE_S) == 0

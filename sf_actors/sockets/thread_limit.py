@@ -1,0 +1,67 @@
+"""The system's limit of threads, past which libzmq would abort the process.
+
+A context starts its threads with its first socket, and libzmq has no error for one that cannot be
+started.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from time import monotonic
+from typing import Final
+
+from sf_actors.errors import BindError
+
+#: How long the system may take to let a thread go that has ended, in seconds.
+LETTING_GO_S: Final = 1.0
+
+_NO_THREAD: Final = "can't start new thread"
+
+
+def is_no_thread_left(error: BaseException) -> bool:
+    """Return whether an error is Python's for a thread that could not be started."""
+    return isinstance(error, RuntimeError) and error.args == (_NO_THREAD,)
+
+
+def no_thread_left(where: str) -> BindError:
+    """Return the error for a start when no thread is left."""
+    return BindError(
+        f"{where}: {_NO_THREAD}: the system has none left; raise the limit of the user (ulimit -u) "
+        "or of the container (pids), or run fewer threads"
+    )
+
+
+def require_threads(count: int, *, where: str) -> None:
+    """Fail before libzmq can abort the process for lack of threads.
+
+    Another thread of the user may still take what was left, in the moment after this.
+
+    :raises BindError: fewer than `count` can be started
+    """
+    may_end = threading.Event()
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=may_end.wait, name="sf_actors/limit", daemon=True)
+            threads.append(thread)
+            thread.start()
+    except RuntimeError as error:
+        if not is_no_thread_left(error):
+            raise
+        raise no_thread_left(where) from None
+    finally:
+        may_end.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+                _wait_until_let_go(thread)
+
+
+def _wait_until_let_go(thread: threading.Thread) -> None:
+    """Wait until the system counts a thread no longer: some microseconds after it has ended."""
+    entry = f"/proc/self/task/{thread.native_id}"
+    until = monotonic() + LETTING_GO_S
+    # nothing tells of it
+    while os.path.exists(entry) and monotonic() < until:  # noqa: PTH110 - the cheapest look
+        os.sched_yield()
