@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from decimal import Decimal
 from functools import cache
 from operator import itemgetter
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sf_actors.wire.msgpack import SHORT
@@ -38,7 +40,8 @@ FREE_BYTES: Final = 196_608
 _PLACE: Final = 8
 _NUMBER: Final = 32
 _TEXT: Final = 64
-_DECIMAL: Final = 112
+#: Of Python's version, as it is allocated.
+_DECIMAL: Final = -(-getsizeof(Decimal()) // 16) * 16
 _LIST: Final = 64
 _SMALL_MAPS: Final = {0: 64} | dict.fromkeys(range(1, 6), 224) | dict.fromkeys(range(6, 11), 352)
 
