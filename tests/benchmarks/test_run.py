@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.arguments import QUESTIONS
+from tests.support.effort import IS_FULL
 from tests.support.processes import ROOT, Process
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.slow
 PATIENCE_S = 400
 
 
+@pytest.mark.skipif(not IS_FULL, reason="a run of all questions is for CI")
 def test_a_quick_run_answers_all_questions_and_writes_json_and_a_chart(tmp_path: Path) -> None:
     tiny = ("--quick", "--rounds", "1", "--burst", "0.01")
     files = ("--json", str(tmp_path / "new" / "r.json"), "--svg", str(tmp_path / "r.svg"))

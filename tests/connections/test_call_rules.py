@@ -9,10 +9,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from sf_actors.connections import call_rules
 from sf_actors.connections.call_rules import CallRules, CallState, Place
 from tests.connections.call_rules_machine import IdempotentMachine, Machine
+from tests.support.effort import effort
 
 STEPS = 40
 RULES = settings(
-    max_examples=1_000,
+    max_examples=effort(1_000, brief=100),
     stateful_step_count=STEPS,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -26,7 +27,7 @@ def test_the_rules_hold_whatever_comes_in_whatever_order() -> None:
 
 @pytest.mark.slow
 def test_the_rules_of_idempotent_calls_hold_as_well() -> None:
-    few = settings(RULES, max_examples=300)
+    few = settings(RULES, max_examples=effort(300, brief=50))
     run_state_machine_as_test(IdempotentMachine, settings=few, _min_steps=STEPS)
 
 
@@ -357,6 +358,7 @@ def require_found_out(machine: type[Machine], broken: type[CallRules]) -> None:
         database=None,
         print_blob=False,
         report_multiple_bugs=False,
+        max_examples=1_000,
         phases=[Phase.generate],
         derandomize=True,
     )

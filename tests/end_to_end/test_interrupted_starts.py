@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.effort import effort
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-TRIES = int(os.environ.get("SF_ACTORS_INTERRUPTS", "60"))
+TRIES = effort(60, brief=10, variable="SF_ACTORS_INTERRUPTS")
 
 SCRIPT = """
 import os, random, signal, sys, threading, time

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.effort import effort
 from tests.support.ports import held_port
 from tests.support.processes import Process
 from tests.support.state_pair import bus
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 
 #: Updates in a row, each with a call right behind it.
-ROUNDS = int(os.environ.get("SF_ACTORS_ROUNDS", "2000"))
+ROUNDS = effort(2_000, brief=500, variable="SF_ACTORS_ROUNDS")
 
 
 def start(folder: Path, name: str, addresses: Any, **config: object) -> Process:

@@ -9,6 +9,7 @@ import pytest
 from sf_actors.replication.status import Phase
 from tests.replicas.ledger import FIELDS, Ledger
 from tests.replicas.state_processes import bound_by, publishing
+from tests.support.effort import effort
 from tests.support.state_pair import following, model, towards
 
 if TYPE_CHECKING:
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-JOINS = 200
+JOINS = effort(200, brief=40)
 
 #: How many updates each replica is followed for.
 UPDATES = 40
 
 
-def test_each_of_200_joins_is_without_gap_and_double_from_its_first_value_on(
+def test_each_of_many_joins_is_without_gap_and_double_from_its_first_value_on(
     tmp_path: Path,
 ) -> None:
     ledger = Ledger(7)

@@ -18,11 +18,12 @@ from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
+from tests.support.effort import IS_FULL, effort
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = int(os.environ.get("SF_ACTORS_EXAMPLES", "2000"))
-SHARDS = 4
+EXAMPLES = effort(2000, brief=200, variable="SF_ACTORS_EXAMPLES")
+SHARDS = effort(4, brief=1)
 PROFILE = settings(
     max_examples=-(-EXAMPLES // SHARDS),
     stateful_step_count=STEPS,
@@ -80,7 +81,8 @@ def test_the_promises_hold_through_any_faults_and_two_heartbeats_repair_them(sha
 
     run_state_machine_as_test(Shard, settings=PROFILE, _min_steps=STEPS)
     assert Shard.counts["examples in full"] >= PROFILE.max_examples
-    assert {name for name, count in Shard.counts.items() if count} >= FAULTS
+    if IS_FULL:
+        assert {name for name, count in Shard.counts.items() if count} >= FAULTS
 
 
 class BlindToGaps(Replica):

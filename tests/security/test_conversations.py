@@ -24,6 +24,7 @@ from tests.security.besieged import Besieged
 from tests.security.conversations import conversation
 from tests.security.curve_peers import CurvePeers
 from tests.security.honest import Honest
+from tests.support.effort import effort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-CONVERSATIONS = int(os.environ.get("SF_ACTORS_CONVERSATIONS", "20000"))
+CONVERSATIONS = effort(20_000, brief=4_000, variable="SF_ACTORS_CONVERSATIONS")
 SEED = os.environ.get("SF_ACTORS_SEED") or str(random.SystemRandom().randrange(2**32))
 
 #: How many of them are with a service without keys, where more of what they say is heard.

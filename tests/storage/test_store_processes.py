@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.storage.keeping import Keeper, kept_in
+from tests.support.effort import effort
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("SF_ACTORS_KILLS", "200"))
+KILLS = effort(200, brief=20, variable="SF_ACTORS_KILLS")
 
 #: Keys of the state whose pauses are measured; a million for the figure.
 KEYS = int(os.environ.get("SF_ACTORS_KEYS", "300000"))
