@@ -30,7 +30,7 @@ FREE_MEMORY: Final = 48 * 2**20
 BYTES_PER_BYTE: Final = 20
 """Bytes of memory that a larger one may take for each of its own."""
 
-BYTES_PER_BYTE_IN_PIECES: Final = 30
+BYTES_PER_BYTE_IN_PIECES: Final = 32
 """The same of a state's value that is read in pieces, whose memory is estimated less exactly."""
 
 FREE_BYTES: Final = 196_608

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sf_actors.wire.memory import (
     BYTES_PER_BYTE,
+    BYTES_PER_BYTE_IN_PIECES,
     FREE_BYTES,
     FREE_MEMORY,
     Prices,
@@ -143,7 +144,7 @@ def test_what_services_send_is_let_pass(value: Any) -> None:
 
 def test_a_book_of_a_million_decimals_is_below_what_a_state_may_take() -> None:
     packed = msgpack.packb({str(n): "1.5" for n in range(1_000_000)})
-    assert at_most_of(packed, DECIMALS) < 30 * len(packed)
+    assert at_most_of(packed, DECIMALS) < BYTES_PER_BYTE_IN_PIECES * len(packed)
 
 
 @pytest.mark.parametrize("item", [b"\xde\x00\x00", b"\xdc\x00\x01\x01", b"\xd9\x01a", b"\xc4\x00"])
