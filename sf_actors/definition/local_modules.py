@@ -7,6 +7,7 @@ silently share the one that was imported first.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from sf_actors.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     #: how many dots begin the name in a relative import, 0 in an absolute one; the dotted name
     Import = tuple[int, str]
@@ -30,8 +31,8 @@ OUR_OWN: Final = __name__.partition(".")[0]
 MAX_READ: Final = 256
 
 _lock: Final = threading.Lock()
-#: the services that are loaded now
-_loaded: Final[dict[LocalModules, None]] = {}
+#: the services that are loaded now, by the folders that they import from
+_loaded: Final[dict[tuple[Path, ...], dict[LocalModules, None]]] = {}
 
 
 class LocalModules:
@@ -44,7 +45,7 @@ class LocalModules:
 
     def __init__(self, file: Path, folders: Sequence[Path]) -> None:
         self.file = file
-        self._folders = folders
+        self._folders = tuple(folders)
         self.names = {name for folder in folders for name in _names_in(folder)}
         self._imported: set[str] | None = None
 
@@ -56,12 +57,10 @@ class LocalModules:
         """
         with _lock:
             self._require_own()
-            for other in _loaded:
-                for name in self.names & other.names:
-                    theirs = other.place_of(name)
-                    if theirs is not None and self._lacks(name, theirs) and other.imports(name):
-                        raise self._refusal(name, theirs, f"the service {other.file} imports")
-            _loaded[self] = None
+            for folders, others in _loaded.items():
+                if folders != self._folders:
+                    self._require_apart(others)
+            _loaded.setdefault(self._folders, {})[self] = None
         return self._let_go
 
     def check(self) -> None:
@@ -94,10 +93,20 @@ class LocalModules:
         return next((place for place in places if place is not None), None)
 
     def _require_own(self) -> None:
-        for name in (self.names & sys.modules.keys()) - {OUR_OWN}:
+        for name in self.names:
             file = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(file, str) and self._lacks(name, Path(file)):
+            if isinstance(file, str) and name != OUR_OWN and self._lacks(name, Path(file)):
                 raise self._refusal(name, Path(file), "the process has imported")
+
+    def _require_apart(self, others: Iterable[LocalModules]) -> None:
+        """Require that no two import a module of one name, if the others share their folders."""
+        first = next(iter(others))
+        for name in self.names & first.names:
+            theirs = first.place_of(name)
+            if theirs is not None and self._lacks(name, theirs):
+                for other in others:
+                    if other.imports(name):
+                        raise self._refusal(name, theirs, f"the service {other.file} imports")
 
     def _lacks(self, name: str, other: Path) -> bool:
         """Return whether the service imports a module of its own that another file stands for."""
@@ -130,14 +139,17 @@ class LocalModules:
 
     def _let_go(self) -> None:
         with _lock:
-            _loaded.pop(self, None)
+            loaded = _loaded.get(self._folders, {})
+            loaded.pop(self, None)
+            if not loaded:
+                _loaded.pop(self._folders, None)
 
 
 def _names_in(folder: Path) -> Iterator[str]:
     """Give the names that modules and packages in a folder may have."""
     with suppress(OSError):
-        for entry in folder.iterdir():
-            name = entry.name.removesuffix(".py")
+        for entry in os.listdir(folder):  # noqa: PTH208 - a folder may have thousands
+            name = entry.removesuffix(".py")
             if name.isidentifier():
                 yield name
 
