@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sf_actors.connections.call_rules import CallRules, CallState, Place
+from tests.support.effort import effort
+
+STEPS = 40
+RULES = settings(
+    max_examples=effort(1_000, brief=100),
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 NAMES = st.sampled_from("abc")
 KEYS = st.sampled_from([None, None, b"a", b"b", b"c"])

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.connections import call_rules
 from sf_actors.connections.call_rules import CallRules, CallState, Place
-from tests.connections.call_rules_machine import IdempotentMachine, Machine
-from tests.support.effort import effort
-
-STEPS = 40
-RULES = settings(
-    max_examples=effort(1_000, brief=100),
-    stateful_step_count=STEPS,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+from tests.connections.call_rules_machine import RULES, STEPS, IdempotentMachine, Machine
 
 
 @pytest.mark.slow
@@ -27,7 +18,7 @@ def test_the_rules_hold_whatever_comes_in_whatever_order() -> None:
 
 @pytest.mark.slow
 def test_the_rules_of_idempotent_calls_hold_as_well() -> None:
-    few = settings(RULES, max_examples=effort(300, brief=50))
+    few = settings(RULES, max_examples=RULES.max_examples // 3)
     run_state_machine_as_test(IdempotentMachine, settings=few, _min_steps=STEPS)
 
 
