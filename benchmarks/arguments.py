@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 QUESTIONS = {
     "rpc": "rpc",
     "rpc-pipelined": "pipelined",
+    "handlers": "handlers",
     "pubsub": "pubsub",
     "delta": "delta",
     "state-read": "state_read",

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 SERVICES = Path(__file__).parent / "services"
 
 
-def echo_service() -> Service:
-    """Return the echo, to be run on a free port."""
-    return service("echo", {"connections": {"in": {"echo": {"replyer": "127.0.0.1:0"}}}})
+def echo_service(file: str = "echo") -> Service:
+    """Return an echo, to be run on a free port.
+
+    :param file: the service file's name without `.py`
+    """
+    return service(file, {"connections": {"in": {"echo": {"replyer": "127.0.0.1:0"}}}})
 
 
 def bound_port(running: Service) -> int:
@@ -26,9 +29,12 @@ def bound_port(running: Service) -> int:
     return int(address.rpartition(":")[2])
 
 
-def serve(link: Link) -> None:
-    """Answer echoes."""
-    with echo_service() as running:
+def serve(link: Link, file: str = "echo") -> None:
+    """Answer echoes.
+
+    :param file: the service file's name without `.py`
+    """
+    with echo_service(file) as running:
         link.ready(port=bound_port(running))
         running.wait()
 

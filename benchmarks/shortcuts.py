@@ -36,6 +36,7 @@ PAIRS = {
     "an event of ours": "an event of threading",
     "an action: a Struct": "an action: a frozen dataclass",
     "a guard: flags": "a guard: locks",
+    "a call: as it is": "a call: in a copied context",
     "nothing to read: zmq_poll": "nothing to read: the socket's events",
     "a frame sent: by the backend": "a frame sent: by the socket",
 }
@@ -108,12 +109,19 @@ def _things() -> Ways:
     from sf_actors.replication.actions import Updated  # noqa: PLC0415
     from sf_actors.replication.values.persistent_map import EMPTY  # noqa: PLC0415
     from sf_actors.sync.event import LightEvent  # noqa: PLC0415
+    from sf_actors.user_code.call_contexts import CallContexts  # noqa: PLC0415
     from sf_actors.user_code.interrupt_guard import InterruptGuard  # noqa: PLC0415
 
     def make(kind: type[LightEvent | threading.Event]) -> bool:
         event = kind()
         event.set()
         return event.is_set()
+
+    contexts = CallContexts()
+    contexts.seal()
+
+    def nothing() -> None:
+        pass
 
     guard, lock, inside = InterruptGuard(), threading.Lock(), set[int]()
 
@@ -145,6 +153,8 @@ def _things() -> Ways:
         "an action: a frozen dataclass": lambda: _Plain(5, TRADE, EMPTY, False),
         "a guard: flags": with_flags,
         "a guard: locks": with_locks,
+        "a call: as it is": nothing,
+        "a call: in a copied context": lambda: contexts.new().run(nothing),
     }
 
 

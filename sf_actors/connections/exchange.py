@@ -283,9 +283,7 @@ class Exchange:
                 self._take_signals([fd for fd, _ in readable])
                 self._look(monotonic())
             else:
-                # the first is most probably what the only caller waits for, else he looks again
-                most = 1 if len(self._waiting) == 1 else MAX_READ
-                for attempt, frame in signalled.replies(most):
+                for attempt, frame in signalled.replies():
                     self._take(signalled, attempt, frame)
             return bool(self._ready) and self._go_or_pass_on(call)
 

@@ -145,15 +145,13 @@ class Link(Place):
                 self.has_news = True
         return replies
 
-    def replies(self, most: int = MAX_READ) -> list[tuple[bytes, bytes]]:
+    def replies(self) -> list[tuple[bytes, bytes]]:
         """Read what has come; HOT.
 
-        :param most: no more than so many messages: to ask whether there are more costs as much as
-            to read one
         :returns: the id of each reply, and the reply
         """
         replies = []
-        for left in range(most - 1, -1, -1):
+        for _ in range(MAX_READ):
             try:
                 frames = receive_frames(self.socket, 1)
             except zmq.Again:
@@ -164,7 +162,8 @@ class Link(Place):
                     replies.append((b"", frames[1]))
                 elif not frames[1] and len(frames) > 2:
                     replies.append((frames[0], frames[2]))
-            if not left or not int(get_option(self.socket, EVENTS)) & POLLIN:
+            # libzmq signals a message only to who was told that there was none before it
+            if not int(get_option(self.socket, EVENTS)) & POLLIN:
                 break
         return replies
 

@@ -243,3 +243,13 @@ def test_none_as_arguments_is_no_fields(tmp_path: Path) -> None:
         ),
     ):
         assert sender.to_send("connection", "it", None) == {}
+
+
+def test_the_reply_to_a_lonely_call_is_signalled(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not be looked for: libzmq wakes who waits, if the last look was thorough."""
+    monkeypatch.setattr("sf_actors.connections.exchange.FIRST_WAIT_S", 2 * PATIENCE_S)
+    with doubling(address), asking(address, timeout_s=PATIENCE_S) as ours:
+        for n in range(300):
+            assert ours.ask(n) == {"n": 2 * n}
