@@ -121,6 +121,7 @@ def test_imports_point_downwards_only(path: Path) -> None:
         assert is_below, f"{named(path)} imports {name}, which does not stand below it"
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Type-checking imports included: a circle of thought is one too."""
     modules = {module_named(path): path for path in MODULES}
@@ -196,6 +197,7 @@ def test_an_inner_part_of_a_library_that_is_used_is_there(part: str) -> None:
 
 
 @pytest.mark.parametrize("library", INNER_PARTS)
+@pytest.mark.slow
 def test_one_file_touches_the_inner_parts_of_a_library_and_no_others(library: str) -> None:
     file, parts = INNER_PARTS[library]
     words = {word for part in parts for word in part.replace(":", ".").split(".")}

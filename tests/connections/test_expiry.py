@@ -116,6 +116,7 @@ def test_what_is_no_finite_number_counts_as_absent(value: Any, deduplicate: bool
         assert "return_args" in ask(req, message)
 
 
+@pytest.mark.slow
 def test_a_request_says_how_long_its_caller_waits_with_all_its_retries(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     with (

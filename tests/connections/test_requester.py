@@ -194,6 +194,7 @@ def test_a_stop_ends_the_calls_that_wait(tmp_path: Path) -> None:
             ours.ask(1)
 
 
+@pytest.mark.slow
 def test_two_services_that_ask_each_other_time_out_and_say_why(tmp_path: Path) -> None:
     errors: queue.Queue[Any] = queue.Queue()
 

@@ -94,6 +94,7 @@ def test_many_calls_at_once_share_a_connection(address: str) -> None:
         assert (numbers["in_flight"], numbers["timeouts"], numbers["dropped"]) == (0, 0, {})
 
 
+@pytest.mark.slow
 def test_a_timeout_costs_no_connection(address: str) -> None:
     with crowd(address, timeout_s=1.0) as calls:
         requests = calls.start(range(MANY))

@@ -85,6 +85,7 @@ def test_the_first_that_comes_gets_the_call_that_waits(places: list[str]) -> Non
         assert replies == [{"n": 1}]
 
 
+@pytest.mark.slow
 def test_a_frozen_replyer_is_no_black_hole(places: list[str]) -> None:
     with (
         bare(zmq.ROUTER, bind=places[0]) as frozen,
@@ -198,6 +199,7 @@ def test_when_one_stops_another_is_tried_at_once(places: list[str], in_a_long_pa
         slow.wait_for_call()
         with numbered(places, 1):
             stop = Background(first.stop_service)
+            until(first._run.state.stop_begun.is_set, "the stop")  # type: ignore[union-attr]
             assert in_a_long_pause.ask(0) == {"n": 1}
             slow.release(1)
             stop.join()

@@ -121,6 +121,7 @@ def test_a_stop_waits_for_no_look_up(resolver: Resolver) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.slow
 def test_a_subscriber_uses_whatever_a_name_resolves_to(resolver: Resolver, host: str) -> None:
     resolver.hosts = ("127.0.0.1", "::1")
     got: Queue[Any] = Queue()
@@ -131,6 +132,7 @@ def test_a_subscriber_uses_whatever_a_name_resolves_to(resolver: Resolver, host:
         join(sender, got)
 
 
+@pytest.mark.slow
 def test_a_subscriber_follows_a_name_that_points_elsewhere(resolver: Resolver) -> None:
     got: Queue[Any] = Queue()
     with held_port() as port, subscribing(f"desk:{port}", got):
@@ -163,6 +165,7 @@ def test_states_connect_to_the_names_of_a_bus(resolver: Resolver) -> None:
             replica.wait_for_phase(Phase.LIVE)
 
 
+@pytest.mark.slow
 def test_a_replica_follows_a_name_that_points_elsewhere(resolver: Resolver) -> None:
     with held_port() as one, held_port() as other:
         bound = {"publisher": f"desk:{one}", "replyer": f"desk:{other}"}

@@ -177,6 +177,7 @@ def test_a_handler_that_began_and_never_ends_is_answered_without_unhandled(
         stop.join()
 
 
+@pytest.mark.slow
 def test_an_unhandled_call_whose_other_attempt_may_be_at_work_is_not_sent_again(
     tmp_path: Path,
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_blocking_run_that_was_stopped_in_its_start_ends_cleanly() -> None:
     assert service.failure is None
 
 
+@pytest.mark.slow
 def test_a_service_can_be_stopped_while_init_function_runs() -> None:
     started = threading.Event()
     interrupted = []

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
+
+import pytest
 
 from tests.log.lines import DEADLINE_S, Console, lines_of, read
 from tests.support.processes import ROOT
@@ -274,6 +275,7 @@ def test_who_wraps_the_start_of_threads_too_is_not_disturbed(
     assert console.line()["service"] == "b"
 
 
+@pytest.mark.slow
 def test_threads_start_before_and_after_a_scope(tmp_path: Path) -> None:
     program = """if True:
         import threading
@@ -315,6 +317,7 @@ def test_logging_and_structlog_are_left_alone(
     assert (root.level, list(root.handlers), structlog.is_configured()) == before
 
 
+@pytest.mark.slow
 def test_a_forked_child_can_write(svc: LogScope, open_scope: Callable[..., LogScope]) -> None:
     program = """if True:
         import os, sys, threading

@@ -50,6 +50,7 @@ def put_aside(file: LogFile, path: Path) -> None:
     assert len(list(path.parent.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
     path = tmp_path / "svc.log"
     file = LogFile.open(path, 1)
@@ -66,6 +67,7 @@ def test_another_process_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
     assert path.read_text() == "ours\n"
 
 
+@pytest.mark.slow
 def test_once_it_is_closed_another_process_may_have_it(tmp_path: Path) -> None:
     path = tmp_path / "svc.log"
     LogFile.open(path, 1).close()
@@ -89,6 +91,7 @@ def test_a_file_that_was_put_aside_leaves_its_successor_locked(tmp_path: Path) -
     assert (aside.read_text(), path.read_text()) == ("before\n", "after\nmore\n")
 
 
+@pytest.mark.slow
 def test_where_a_file_system_has_no_links_the_file_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +110,7 @@ def test_where_a_file_system_has_no_links_the_file_is_renamed(
         file.close()
 
 
+@pytest.mark.slow
 def test_a_file_that_was_moved_away_has_a_locked_successor_too(tmp_path: Path) -> None:
     path, moved = tmp_path / "svc.log", tmp_path / "moved.log"
     file = LogFile.open(path, 1)
@@ -122,6 +126,7 @@ def test_a_file_that_was_moved_away_has_a_locked_successor_too(tmp_path: Path) -
     assert (moved.read_text(), path.read_text()) == ("before\n", "after\n")
 
 
+@pytest.mark.slow
 def test_a_file_that_another_process_has_by_now_is_not_written_to(tmp_path: Path) -> None:
     path, held = tmp_path / "svc.log", tmp_path / "held"
     keeper = f"""if True:
@@ -154,6 +159,7 @@ def test_a_file_that_another_process_has_by_now_is_not_written_to(tmp_path: Path
     assert path.read_text() == ""
 
 
+@pytest.mark.slow
 def test_devices_are_for_all() -> None:
     file = LogFile.open("/dev/null", 1)
     try:
@@ -173,6 +179,7 @@ def test_two_names_of_one_file_are_refused(tmp_path: Path) -> None:
         file.close()
 
 
+@pytest.mark.slow
 def test_the_child_of_a_fork_writes_nothing_and_leaves_the_lock_to_its_parent(
     tmp_path: Path,
 ) -> None:

@@ -148,6 +148,7 @@ LONG = {
 
 @pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("render", [to_json, as_text])
+@pytest.mark.slow
 def test_a_line_has_an_end(render: Callable[[dict[str, Any]], str], fields: dict[str, Any]) -> None:
     line = {"timestamp": "now", "level": "info", "event": "got", **fields}
 

@@ -92,6 +92,7 @@ def test_a_whole_value_counts_from_the_number_that_the_caller_gives_it(number: i
 
 
 @given(st.lists(st.tuples(patches, st.booleans()), max_size=40))
+@pytest.mark.slow
 def test_the_value_is_the_fold_of_all_updates_whenever_it_is_looked_at(
     updates: list[tuple[dict[str, Any], bool]],
 ) -> None:

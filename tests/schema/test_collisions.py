@@ -66,6 +66,7 @@ class TestKeys:
     def test_those_that_nobody_chose_pass(self, keys: list[Any], is_set: bool) -> None:
         require_spread(keys, is_set=is_set)
 
+    @pytest.mark.slow
     def test_those_whose_ways_meet_though_their_hashes_differ_are_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -94,6 +95,7 @@ class TestKeys:
             require_spread(row + chosen)
         require_spread(range(len(row + chosen)))
 
+    @pytest.mark.slow
     def test_usual_ones_are_put_into_no_table_but_their_own(self) -> None:
         """What is allowed grows with them: it is no time that a busy machine could use up."""
         require_spread(range(1_000_000))

@@ -50,6 +50,7 @@ def refused(schema: Schema, value: Any) -> str:
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
+@pytest.mark.slow
 def test_what_may_be_sent_comes_back_equal_and_of_the_declared_types(data: st.DataObject) -> None:
     declared, values = data.draw(TYPED)
     schema = schema_of({"x": declared}, {"y": int})

@@ -201,6 +201,7 @@ def test_the_shape_says_what_merges(declared: Any, shape: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["größe", "цена", "価格"])
+@pytest.mark.slow
 def test_a_field_may_have_a_name_in_any_language_in_a_fresh_process(name: str) -> None:
     """Fresh: a text keeps its UTF-8 once something has asked for it."""
     code = (

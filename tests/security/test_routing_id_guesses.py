@@ -89,6 +89,7 @@ def require_all_answered(
 
 
 @pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.slow
 def test_peers_with_ids_that_might_be_given_next_end_no_process(
     tmp_path: Path, knocker: Knocker, name: str
 ) -> None:
@@ -97,6 +98,7 @@ def test_peers_with_ids_that_might_be_given_next_end_no_process(
         require_all_answered(lambda: knocker.socket(zmq.DEALER), address, REQUESTS[name], process)
 
 
+@pytest.mark.slow
 def test_an_authorized_peer_with_an_id_that_might_be_given_next_ends_no_process(
     tmp_path: Path, knocker: Knocker, server: Keyring, friend: Keyring
 ) -> None:
@@ -128,6 +130,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_other_routing_ids() -> None:
     given = []
     for _ in range(2):

@@ -88,6 +88,7 @@ def test_inproc_is_refused_with_keys(server: Keyring, tmp_path: Path, name: str)
 # the command line
 
 
+@pytest.mark.slow
 def test_a_pair_of_keys_is_written_from_the_command_line(tmp_path: Path) -> None:
     with Process("keys", "new", "own", "--dir", "made", cwd=tmp_path) as made:
         assert made.wait() == 0, made.err
@@ -99,6 +100,7 @@ def test_a_pair_of_keys_is_written_from_the_command_line(tmp_path: Path) -> None
     assert made.err == []
 
 
+@pytest.mark.slow
 def test_a_service_with_keys_runs_from_the_command_line(
     server: Keyring, friend: Keyring, knocker: Knocker, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_service_with_keys_runs_from_the_command_line(
         assert service.wait() == 0
 
 
+@pytest.mark.slow
 def test_a_missing_folder_of_keys_ends_the_command_line_with_2(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text("main = print")
     with Process("-s", "svc.py", "--keys", "nowhere", cwd=tmp_path) as service:

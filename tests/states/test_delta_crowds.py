@@ -67,6 +67,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[Any, ...]]:
     return counts
 
 
+@pytest.mark.slow
 def test_a_hundred_replicas_come_back_together_when_the_publisher_starts_again(
     tmp_path: Path,
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_hundred_replicas_come_back_together_when_the_publisher_starts_again(
         assert 100 <= asked <= 200
 
 
+@pytest.mark.slow
 def test_a_hundred_replicas_of_a_quiet_publisher_that_starts_again_take_one_encoding(
     tmp_path: Path, encoded: Counter[tuple[Any, ...]]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_late_replica_gets_the_value_before_any_delta() -> None:
             assert (follower.status.gaps, follower.status.resyncs) == (0, 0)
 
 
+@pytest.mark.slow
 def test_replicas_that_join_while_updates_rush_miss_none_and_double_none() -> None:
     chain = {"n": int, "last": int}
     with leading(model(OUT, chain, high_water_mark=1_000_000)) as leader:
@@ -160,6 +161,7 @@ def test_a_state_goes_through_a_bus() -> None:
             follower.wait_for({**ONE, "title": "two"})
 
 
+@pytest.mark.slow
 def test_a_second_replica_on_a_bus_hears_the_heartbeat() -> None:
     with (
         bus() as between,

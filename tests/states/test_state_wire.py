@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
+import pytest
 import zmq
 
 from sf_actors.replication.status import Phase
@@ -197,6 +198,7 @@ def test_a_plain_publisher_that_starts_again_at_a_low_number_is_asked_for_its_va
         assert follower.status.resyncs == 1
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_is_lost_is_asked_for_again() -> None:
     with Original() as peer:
         router = peer.context.socket(zmq.ROUTER)
@@ -265,6 +267,7 @@ def next_request(router: zmq.Socket[bytes]) -> tuple[list[bytes], Any]:
     return address, msgpack.unpackb(request)
 
 
+@pytest.mark.slow
 def test_a_publisher_that_answers_later_than_the_deadline_syncs_its_replica() -> None:
     with Original() as peer, asked_slowly(peer, {"a": int}) as (router, follower):
         address, request = next_request(router)

@@ -115,6 +115,7 @@ def test_a_call_for_many_deltas_has_the_keys_that_are_gone_no_more() -> None:
 
 
 @pytest.mark.parametrize(("fields", "conflated"), [({"n": str}, 0), ({"n": list}, 2)])
+@pytest.mark.slow
 def test_calls_that_may_hold_too_much_become_one_long_before_those_that_cannot(
     fields: Any, conflated: int
 ) -> None:
@@ -228,6 +229,7 @@ def test_only_handlers_of_in_states_may_take_an_update() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_age_of_a_value_under_a_slow_handler_stays_that_of_its_reading() -> None:
     """200 updates a second, 25 ms for each: without reading apart the value falls behind."""
     oldest_s = 0.0

@@ -176,6 +176,7 @@ def test_after_100_000_updates_the_file_has_three_times_the_value_at_most(path: 
     assert kept_in(path, BOOK) == (value, 100_000)
 
 
+@pytest.mark.slow
 def test_a_small_value_that_changes_often_has_a_small_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +278,7 @@ updates = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(runs=st.lists(st.tuples(updates, st.booleans(), st.booleans()), min_size=1, max_size=4))
+@pytest.mark.slow
 def test_after_any_updates_the_same_value_comes_back(
     path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[Any]
 ) -> None:

@@ -88,6 +88,7 @@ def test_what_a_killed_process_left_is_read(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("was_killed", [False, True])
+@pytest.mark.slow
 def test_random_bytes_are_found_or_make_no_difference(
     path: Path, tmp_path: Path, was_killed: bool
 ) -> None:
@@ -190,6 +191,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_another_process_is_refused_and_told_who_has_the_file(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDS, path],

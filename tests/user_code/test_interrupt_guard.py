@@ -173,6 +173,7 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
     assert not interrupt_guard.has_pending
 
 
+@pytest.mark.slow
 def test_no_interrupt_ever_hits_the_inside_of_a_send() -> None:
     outlet, run_context = Critical(), FakeRunContext()
     code = UserCode(run_context.interrupt_guard)

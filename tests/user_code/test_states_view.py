@@ -227,6 +227,7 @@ def test_a_replica_is_live_with_the_last_value_that_it_catches_up_with(
         assert follower.value == {"n": 3}
 
 
+@pytest.mark.slow
 def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
     declared = {"rows": {int: int}}
     with (
@@ -242,6 +243,7 @@ def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
         assert took[1] < max(20 * took[0], 0.0005)
 
 
+@pytest.mark.slow
 def test_an_update_of_a_large_state_costs_no_more_than_of_a_small_one() -> None:
     declared = {"rows": {int: int}}
     with leading(model("delta_update_out", declared)) as leader:

@@ -234,6 +234,7 @@ def test_a_workflow_id_travels_unchanged_through_every_service(tmp_path: Path) -
         assert list(map(repr, until(seen, "all three"))) == ["{'trace': [1, 'x']}"] * 3
 
 
+@pytest.mark.slow
 def test_what_begins_here_gets_an_id_of_its_own(tmp_path: Path) -> None:
     sender = Sender()
     address = f"ipc://{tmp_path}/it"
@@ -273,6 +274,7 @@ def state_and_publisher() -> tuple[Any, Sender, Any]:
     ("kind", "name", "args"),
     [("connection", "price", {"n": 1}), ("state", "book", {"levels": {"a": 1}})],
 )
+@pytest.mark.slow
 def test_a_signal_handler_that_raises_within_a_send_does_not_block_the_next(
     kind: str, name: str, args: dict[str, Any]
 ) -> None:

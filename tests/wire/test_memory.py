@@ -86,6 +86,7 @@ DEAR: dict[str, tuple[bytes, Any, Prices]] = {
 
 
 @pytest.mark.parametrize("name", DEAR)
+@pytest.mark.slow
 def test_a_flood_of_what_is_dear_is_estimated_at_no_less_than_it_takes(name: str) -> None:
     item, type_, prices = DEAR[name]
     flood = many(item)
@@ -96,6 +97,7 @@ def test_a_flood_of_what_is_dear_is_estimated_at_no_less_than_it_takes(name: str
 
 
 @pytest.mark.parametrize("name", DEAR)
+@pytest.mark.slow
 def test_a_flood_that_would_take_twenty_times_its_bytes_is_refused(name: str) -> None:
     item, _type, prices = DEAR[name]
     flood = many(item, 2_000_000)
@@ -114,6 +116,7 @@ def test_what_is_not_looked_at_takes_little(name: str) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(values)
+@pytest.mark.slow
 def test_no_value_is_estimated_at_less_than_its_objects(value: Any) -> None:
     packed = msgpack.packb([value] * 300)
     taken = taken_by(packed, object)
@@ -142,12 +145,14 @@ def test_what_services_send_is_let_pass(value: Any) -> None:
     require_affordable(packed, ANYTHING)
 
 
+@pytest.mark.slow
 def test_a_book_of_a_million_decimals_is_below_what_a_state_may_take() -> None:
     packed = msgpack.packb({str(n): "1.5" for n in range(1_000_000)})
     assert at_most_of(packed, DECIMALS) < BYTES_PER_BYTE_IN_PIECES * len(packed)
 
 
 @pytest.mark.parametrize("item", [b"\xde\x00\x00", b"\xdc\x00\x01\x01", b"\xd9\x01a", b"\xc4\x00"])
+@pytest.mark.slow
 def test_what_alternates_is_walked_over_quickly(item: bytes) -> None:
     flood = many(item + b"\xa2ab", 1_000_000)
     begun = process_time()

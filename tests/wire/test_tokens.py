@@ -25,6 +25,7 @@ values = st.recursive(
 
 
 @given(values)
+@pytest.mark.slow
 def test_a_value_without_a_large_map_has_none(value: Any) -> None:
     assert not has_many(msgpack.packb(value))
 

@@ -20,6 +20,7 @@ from tests.replication.values.test_frozen import mappings
 
 @settings(deadline=None)
 @given(wholes, st.lists(patches, max_size=8))
+@pytest.mark.slow
 def test_a_digest_that_followed_equals_one_that_was_made_afresh(
     whole: dict[str, Any], updates: list[dict[str, Any]]
 ) -> None:
@@ -36,6 +37,7 @@ def test_a_digest_that_followed_equals_one_that_was_made_afresh(
 
 
 @given(mappings)
+@pytest.mark.slow
 def test_the_order_of_keys_does_not_matter(plain: dict[Any, Any]) -> None:
     assert digest_of(freeze(plain)) == digest_of(freeze(dict(reversed(plain.items()))))
 

@@ -99,6 +99,7 @@ def _tables(is_patch: bool) -> dict[str, st.SearchStrategy[Any]]:
     st.fixed_dictionaries(_tables(is_patch=False)),
     st.lists(st.fixed_dictionaries({}, optional=_tables(is_patch=True)), max_size=6),
 )
+@pytest.mark.slow
 def test_typed_patches_merge_on_both_sides_as_plain_dicts_do(
     whole: dict[str, Any], patches: list[dict[str, Any]]
 ) -> None:

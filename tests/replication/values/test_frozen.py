@@ -56,6 +56,7 @@ def repr_sorted(value: Any) -> Any:
 
 
 @given(mappings)
+@pytest.mark.slow
 def test_a_view_equals_the_dict_it_stands_for_in_both_directions(plain: dict[Any, Any]) -> None:
     assert view(plain) == plain
     assert plain == view(plain)
@@ -65,6 +66,7 @@ def test_a_view_equals_the_dict_it_stands_for_in_both_directions(plain: dict[Any
 
 
 @given(mappings, mappings)
+@pytest.mark.slow
 def test_views_differ_where_the_dicts_differ(one: dict[Any, Any], other: dict[Any, Any]) -> None:
     assert (view(one) == other) is (one == other)
     assert (other == view(one)) is (one == other)

@@ -58,6 +58,7 @@ _values = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(_values, st.integers(1, 400))
+@pytest.mark.slow
 def test_the_parts_make_up_the_value_and_each_fits(value: dict[str, Any], room: int) -> None:
     try:
         division, packing = divided(snapshot(value, SHAPE), room)

@@ -57,6 +57,7 @@ def test_any_patch_merges_as_the_rfc_says(target: Any, patch: Any) -> None:
 
 @settings(deadline=None)
 @given(wholes, st.lists(patches, max_size=8))
+@pytest.mark.slow
 def test_patches_within_a_shape_merge_as_the_rfc_says_or_change_nothing(
     whole: dict[str, Any], updates: list[dict[str, Any]]
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_map_that_has_shrunk_has_no_more_nodes_than_it_needs() -> None:
     assert nodes_of(large.root) < 10
 
 
+@pytest.mark.slow
 def test_keys_of_one_hash_are_refused_when_they_are_a_crowd() -> None:
     # made once: each of its keys is compared with all before it
     plain = {Clashing(n, 7): n for n in range(LARGEST_CROWD)}
@@ -89,6 +90,7 @@ def checked(frozen: Map[Any, Any], plain: dict[Any, Any]) -> None:
 
 @pytest.mark.parametrize("key_of", keys)
 @given(start=many, steps=st.lists(st.tuples(many, st.lists(st.integers(0, 400))), max_size=4))
+@pytest.mark.slow
 def test_it_holds_what_a_dict_would_hold_and_the_maps_before_stay_as_they_were(
     key_of: Any, start: dict[int, int], steps: list[tuple[dict[int, int], list[int]]]
 ) -> None:
@@ -156,6 +158,7 @@ def test_one_change_shares_all_the_rest() -> None:
 
 
 @given(many, many, st.sampled_from([lambda n: n, lambda n: n << 40, clashing]))
+@pytest.mark.slow
 def test_changes_made_at_once_are_like_one_by_one_and_leave_the_map_before_as_it_was(
     before: dict[int, int], changes: dict[int, int], key: Any
 ) -> None:
@@ -182,6 +185,7 @@ def test_many_changes_are_like_one_by_one() -> None:
     assert frozen.updated(few)[7] == -7
 
 
+@pytest.mark.slow
 def test_the_collector_has_a_thousand_lists_to_look_at_and_no_items() -> None:
     def tracked() -> int:
         gc.collect()

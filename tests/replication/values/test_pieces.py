@@ -57,11 +57,13 @@ def read(raw: bytes) -> Any:
 
 @pytest.mark.parametrize("form", [lambda value: value, freeze, lambda value: View(freeze(value))])
 @given(value=values)
+@pytest.mark.slow
 def test_the_bytes_are_those_of_the_map(form: Any, value: dict[Any, Any]) -> None:
     assert read(packed(form(value)).raw) == value
 
 
 @given(value=values)
+@pytest.mark.slow
 def test_the_pieces_make_the_value_again(value: dict[Any, Any]) -> None:
     packing = packed(freeze(value))
     if not packing.cuts:

@@ -56,6 +56,7 @@ def intended(target: Any, patch: Any) -> Any:
 @example([{"document": {"a": {"b": None}}}])
 @example([{"document": {"a": {"b": None}}, "parts": {}, "list": [], "is_snapshot": True}])
 @example([{"document": {"a": [{"b": None}]}}, {"document": {"a": None}}])
+@pytest.mark.slow
 def test_both_sides_have_what_the_sender_means_or_he_is_told(updates: list[dict[str, Any]]) -> None:
     typed, shape = fields(DOCUMENT), model_of(DOCUMENT).arguments.shape
     log, there, model = PublisherLog(shape, epoch=5, digest=True), EMPTY, {}
