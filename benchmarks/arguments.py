@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 QUESTIONS = {
     "rpc": "rpc",
     "rpc-pipelined": "pipelined",
+    "call-cost": "call_cost",
+    "replyers": "replyers",
     "pubsub": "pubsub",
     "delta": "delta",
     "state-read": "state_read",
