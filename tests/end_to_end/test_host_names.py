@@ -8,12 +8,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from sf_actors import RequestTimeout
+from sf_actors.connections import liveness
 from sf_actors.replication.status import Phase
 from sf_actors.sockets import names
+from tests.support.bare_sockets import bare
 from tests.support.doubling_service import asking, doubling
-from tests.support.models import endpoint_of
+from tests.support.models import counters, endpoint_of
 from tests.support.numbered_news import join, publishing, subscribing
 from tests.support.ports import held_port
 from tests.support.state_pair import bus, following, leading, model, towards
@@ -140,6 +143,34 @@ def test_a_subscriber_follows_a_name_that_points_elsewhere(resolver: Resolver) -
                 join(sender, got)
 
 
+def test_a_publisher_at_the_second_address_of_a_name_is_no_silent_one(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.3)
+    resolver.hosts = ("127.0.0.1", "::1")
+    got: Queue[Any] = Queue()
+    with (
+        publishing("[::1]:0") as sender,
+        subscribing(named(endpoint_of(sender.service, "it", "out")), got) as subscribed,
+    ):
+        until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+        join(sender, got)
+        until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+    assert "does not answer" not in capfd.readouterr().err
+
+
+def test_a_publisher_behind_a_name_that_goes_is_told(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.1)
+    got: Queue[Any] = Queue()
+    with held_port() as port, subscribing(f"desk:{port}", got) as subscribed:
+        for _ in range(2):
+            with publishing(f"127.0.0.1:{port}"):
+                until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+            until(lambda: counters(subscribed, "it")["peers"] == 0, "its end")
+
+
 def test_a_publisher_connects_to_the_name_of_a_bus(resolver: Resolver) -> None:
     got: Queue[Any] = Queue()
     with (
@@ -148,6 +179,17 @@ def test_a_publisher_connects_to_the_name_of_a_bus(resolver: Resolver) -> None:
         subscribing(named(between.xpub), got, is_x_sub=True),
     ):
         join(sender, got)
+
+
+def test_a_silent_publisher_follows_the_name_of_a_bus_that_moves(resolver: Resolver) -> None:
+    with held_port() as port, publishing(f"desk:{port}", is_x_pub=True):
+        for host in ("127.0.0.1", "127.0.0.2"):
+            resolver.hosts = (host,)
+            with bare(zmq.XSUB, bind=f"tcp://{host}:{port}") as xsub:
+                events = xsub.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+                assert events.poll(PATIENCE_S * 1000), "it connects, with nothing to send"
+                xsub.disable_monitor()
+                events.close()
 
 
 def test_states_connect_to_the_names_of_a_bus(resolver: Resolver) -> None:
