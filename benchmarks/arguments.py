@@ -16,6 +16,8 @@ QUESTIONS = {
     "rpc": "rpc",
     "rpc-pipelined": "pipelined",
     "handlers": "handlers",
+    "call-cost": "call_cost",
+    "replyers": "replyers",
     "pubsub": "pubsub",
     "delta": "delta",
     "state-read": "state_read",

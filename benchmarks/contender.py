@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,12 @@ class Child:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    @property
+    def processor_s(self) -> float:
+        """The processor time that the process has taken so far, in seconds."""
+        # the clock of another process, as clock_getcpuclockid(3) makes it on Linux
+        return time.clock_gettime((~self._popen.pid << 3) | 2)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to the processes that it started."""
         try:
@@ -166,6 +173,11 @@ class Running:
         :param which: the side; by default the one that started last
         """
         return self.children[which].ask(command)
+
+    @property
+    def processor_s(self) -> float:
+        """The processor time that all its processes have taken so far, in seconds."""
+        return sum(child.processor_s for child in self.children)
 
     def pause(self) -> None:
         """Stop all its processes where they stand."""

@@ -52,6 +52,31 @@ def ask_many(_link: Link, port: int, in_flight: int) -> None:
     service("ask_many", addresses, config).run_service_as_main_blocking()
 
 
+def work(link: Link, *, name: str, **_others: int) -> None:
+    """Answer after a millisecond.
+
+    :param name: what the one who asks calls the port
+    :param _others: the ports of those that were started before
+    """
+    with service("work", {"connections": {"in": {"work": {"replyer": "127.0.0.1:0"}}}}) as running:
+        address = running.addresses["connections"]["in"]["work"]["replyer"]
+        link.ready(**{name: int(address.rpartition(":")[2])})
+        running.wait()
+
+
+def ask_workers(_link: Link, in_flight: int, **ports: int) -> None:
+    """Call from many threads of one service, whose one requester has all these ports."""
+    places = [f"127.0.0.1:{port}" for port in ports.values()]
+    addresses = {"connections": {"out": {"echo": {"requester": places}}}}
+    service("ask_many", addresses, {"in_flight": in_flight}).run_service_as_main_blocking()
+
+
+def ask_counted(_link: Link, port: int) -> None:
+    """Call so many times from some threads of a service."""
+    addresses = {"connections": {"out": {"echo": {"requester": f"127.0.0.1:{port}"}}}}
+    service("ask_counted", addresses).run_service_as_main_blocking()
+
+
 def serve_and_ask(_link: Link) -> None:
     """Play both sides of the echo in one process, over inproc."""
     served = {"connections": {"in": {"echo": {"replyer": "inproc://echo"}}}}

@@ -18,7 +18,7 @@ import zmq
 from benchmarks import ours
 from benchmarks.contender import Contender, side
 from benchmarks.figures import Answer, Settings, Target
-from benchmarks.peers import pyro5, rpyc, service_framework, zero, zerorpc
+from benchmarks.peers import grpc, pyro5, rpyc, service_framework, zenoh, zero, zerorpc
 from benchmarks.raw import raw_socket
 from benchmarks.rounds import interleaved
 
@@ -91,7 +91,14 @@ def flood(link: Link, port: int) -> None:
 
 def contenders() -> list[Contender]:
     """Return who is measured."""
-    peers = {"RPyC": rpyc, "Pyro5": pyro5, "zero": zero, "zerorpc": zerorpc}
+    peers = {
+        "RPyC": rpyc,
+        "Pyro5": pyro5,
+        "zero": zero,
+        "zerorpc": zerorpc,
+        "gRPC": grpc,
+        "zenoh": zenoh,
+    }
     return [
         Contender(RAW, (side(serve), side(flood))),
         Contender(SERVER, (side(ours.serve), side(flood))),

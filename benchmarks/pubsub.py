@@ -22,19 +22,24 @@ from benchmarks import ours
 from benchmarks.contender import Contender, ContenderFailed, side
 from benchmarks.counting import TALLY, count_messages
 from benchmarks.figures import Answer, Settings, Target
-from benchmarks.peers import service_framework, zerorpc
+from benchmarks.peers import service_framework, zenoh, zerorpc
 from benchmarks.raw import raw_socket
 from benchmarks.rounds import interleaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from benchmarks.contender import Running
     from benchmarks.link import Link
 
 RAW, OURS = "raw PUB/SUB", "sf_actors"
 RAW_SEND, OUR_SEND = "encode + raw send", "sf_actors to_send"
-PEERS = {"service_framework": service_framework, "zerorpc": zerorpc}
+PEERS: dict[str, ModuleType] = {
+    "service_framework": service_framework,
+    "zerorpc": zerorpc,
+    "zenoh": zenoh,
+}
 
 #: Messages of the first burst, and of the longest.
 FEWEST, MOST = 500, 300_000
@@ -163,7 +168,8 @@ def answer(settings: Settings) -> Answer:
     found.compare(OURS, RAW, Target(0.35, 0.6))
     found.compare(OURS, "service_framework", Target(30, 60))
     found.compare(OURS, "zerorpc")
+    found.compare(OURS, "zenoh")
     found.compare(OUR_SEND, RAW_SEND, Target(0.4, 0.6))
-    found.left_out["RPyC, Pyro5"] = "they have no publish and subscribe"
+    found.left_out["RPyC, Pyro5, gRPC"] = "they have no publish and subscribe"
     found.left_out["zero"] = "its publish and subscribe are not part of what it exports"
     return found

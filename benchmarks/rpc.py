@@ -15,10 +15,10 @@ import zmq
 from benchmarks import ours, peers
 from benchmarks.contender import Contender, side
 from benchmarks.figures import Answer, Settings, Target
-from benchmarks.peers import pyro5, rpyc, service_framework, zero, zerorpc
+from benchmarks.peers import grpc, pyro5, rpyc, service_framework, zenoh, zero, zerorpc
 from benchmarks.raw import raw_socket
 from benchmarks.rounds import interleaved
-from benchmarks.timing import latencies
+from benchmarks.timing import measured
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -34,6 +34,8 @@ PEERS: dict[str, ModuleType] = {
     "zero": zero,
     "service_framework": service_framework,
     "zerorpc": zerorpc,
+    "gRPC": grpc,
+    "zenoh": zenoh,
 }
 
 TARGETS = {
@@ -72,7 +74,7 @@ def ask(link: Link, port: int) -> None:
         return decode(socket.recv())
 
     for command in link.commands():
-        link.answer(**latencies(call, command["seconds"]))
+        link.answer(**measured(call, command))
 
 
 def contenders() -> list[Contender]:
@@ -101,6 +103,6 @@ def answer(settings: Settings) -> Answer:
     for name in (RAW, OURS, INPROC, *PEERS):
         found.add(name, rounds.samples(name, "p50_us"), "µs", is_ours=name in (OURS, INPROC))
     for name in (RAW, *PEERS):
-        found.compare(OURS, name, TARGETS[name])
+        found.compare(OURS, name, TARGETS.get(name))
     found.compare(INPROC, OURS, Target(0.6, 0.4), "sf_actors: inproc / tcp")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.spread import percentile
 
@@ -37,6 +37,33 @@ def latencies(call: Callable[[], object], seconds: float) -> dict[str, float]:
         "p90_us": percentile(taken, 0.9) * 1e6,
         "calls": len(taken),
     }
+
+
+def counted(call: Callable[[], object], count: int, pause_s: float) -> dict[str, float]:
+    """Call so many times, one call after the other.
+
+    :param pause_s: how long the caller sleeps before each, in seconds
+    :returns: p50_us and p90_us of a call, and how many calls there were
+    """
+    taken = []
+    for _ in range(count):
+        if pause_s:
+            sleep(pause_s)
+        began = perf_counter()
+        call()
+        taken.append(perf_counter() - began)
+    return {
+        "p50_us": percentile(taken, 0.5) * 1e6,
+        "p90_us": percentile(taken, 0.9) * 1e6,
+        "calls": count,
+    }
+
+
+def measured(call: Callable[[], object], command: dict[str, Any]) -> dict[str, float]:
+    """Call as a command says: for `seconds`, or `count` times with a pause of `pause_s` seconds."""
+    if "count" in command:
+        return counted(call, command["count"], command.get("pause_s", 0.0))
+    return latencies(call, command["seconds"])
 
 
 def in_threads(

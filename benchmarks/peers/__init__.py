@@ -20,6 +20,8 @@ PEERS = {
     "zero": ("zeroapi", "zero"),
     "service_framework": ("service_framework", "service_framework"),
     "zerorpc": ("zerorpc", "zerorpc"),
+    "gRPC": ("grpcio", "grpc"),
+    "zenoh": ("eclipse-zenoh", "zenoh"),
 }
 
 

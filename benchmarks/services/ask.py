@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.link import link
-from benchmarks.timing import latencies
+from benchmarks.timing import measured
 
 connection_models: dict[str, Any] = {
     "out": {
@@ -20,4 +20,4 @@ def main(to_send: Any, config: Any) -> None:  # noqa: ARG001 - service_framework
     """Measure as often as the harness asks."""
     for command in link().commands():
         call = lambda: to_send("connection", "echo", {"n": 1})  # noqa: E731
-        link().answer(**latencies(call, command["seconds"]))
+        link().answer(**measured(call, command))

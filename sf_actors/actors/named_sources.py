@@ -59,6 +59,12 @@ class NamedSources:
         self._inbox.watch(source)
         self._open.append((peers, source))
 
+    def at(self, endpoint: Endpoint) -> Endpoint | None:
+        """Return the numeric form of an address; None: its host is not looked up yet."""
+        if not endpoint.is_name:
+            return endpoint
+        return next((peers.at(endpoint) for peers, _ in self._open if peers.at(endpoint)), None)
+
     def forget(self, socket: Socket) -> None:
         """Follow the names of a socket no longer, before it is closed."""
         for entry in [entry for entry in self._open if entry[0].socket is socket]:

@@ -30,6 +30,8 @@ from sf_actors.actors.inbox import Pollable
 from sf_actors.sockets.probe import CannotAsk, NoPeer, Probe, target_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sf_actors.actors.inbox import SocketInbox
     from sf_actors.counters import Counters
     from sf_actors.log import Logger
@@ -54,40 +56,57 @@ class PublisherLiveness:
 
     :param inbox: the subscriber's; its deadline must not be used for anything else
     :param endpoint: the publisher's
+    :param at: gives its numeric form, where its host is a name; None: it is not known yet
     :param counters: the subscriber's: `received` is read, `peers` is written
     :param where: the model, for the log
     """
 
     def __init__(
-        self, inbox: SocketInbox, endpoint: Endpoint, counters: Counters, log: Logger, *, where: str
+        self,
+        inbox: SocketInbox,
+        endpoint: Endpoint,
+        counters: Counters,
+        log: Logger,
+        *,
+        where: str,
+        at: Callable[[Endpoint], Endpoint | None] | None = None,
     ) -> None:
         self._inbox = inbox
         self._endpoint = endpoint
         self._counters = counters
         self._log = log
         self._where = where
-        self._target = target_of(endpoint)
+        self._at = at
+        has_name = at is not None and endpoint.is_name
+        self._can_ask = has_name or target_of(endpoint) is not None
         self._received = counters.received
         self._probe: Probe | None = None
         self._awaited: Pollable | None = None
         #: a publisher may start after its subscribers, so the first failure is not logged
         self._may_come_later = True
         self._is_told = False
-        counters.peers = None if self._target is None else 0
+        self._waits_for_host = False
+        counters.peers = 0 if self._can_ask else None
 
     def begin(self) -> None:
         """Probe for the first time."""
-        if self._target is not None:
-            self._ask(self._target)
+        if self._can_ask:
+            self._ask()
+
+    def on_found(self) -> None:
+        """Ask for the first time now that the host is known."""
+        if self._waits_for_host:
+            self._waits_for_host = False
+            self._ask()
 
     def on_tick(self) -> None:
         """Check what was read since the last tick, and probe if that is nothing."""
-        if self._target is None:
+        if not self._can_ask:
             return
         if self._counters.received != self._received:
             self._lives()
         elif self._probe is None:
-            self._ask(self._target)
+            self._ask()
         else:
             self._see(self._probe, is_time_over=True)
 
@@ -101,7 +120,15 @@ class PublisherLiveness:
         self._drop_probe()
         self._inbox.deadline = None
 
-    def _ask(self, target: tuple[int, str | tuple[str, int]]) -> None:
+    def _ask(self) -> None:
+        numeric = self._endpoint if self._at is None else self._at(self._endpoint)
+        target = None if numeric is None else target_of(numeric)
+        if target is None:
+            # a host that cannot be looked up is told by who looks it up
+            self._waits_for_host = True
+            self._counters.peers = 0
+            self._look_again(HEARTBEAT_S)
+            return
         try:
             self._probe = Probe(target)
         except CannotAsk:

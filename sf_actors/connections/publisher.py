@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from sf_actors.connections.named_bus import NamedBus
 from sf_actors.counters import Counters
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.descriptors import look_for_descriptors
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
-from sf_actors.sockets.named_peers import Found, NamedPeers
-from sf_actors.sockets.names import Unresolved
 from sf_actors.sockets.publishing_socket import PublishingSocket
 from sf_actors.wire.envelope import encode_published
 
@@ -56,18 +55,13 @@ class Publisher:
             )
             run_context.supervisor.bound(model, "publisher", address)
         self.out.attach(socket)
-        self._named: NamedPeers | None = None
+        self._bus: NamedBus | None = None
         if model.creation["is_x_pub"] and endpoint.is_name:
-            # what is found is told to another thread, perhaps at once
-            with self.out.lock:
-                self._named = NamedPeers(
-                    run_context.transport,
-                    socket,
-                    [endpoint],
-                    self._connect,
-                    Unresolved(run_context.log, model.where),
-                    where=model.where,
-                )
+            try:
+                self._bus = NamedBus(run_context, model, endpoint, self.out)
+            except BaseException:
+                run_context.transport.close(socket)
+                raise
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
 
@@ -89,20 +83,12 @@ class Publisher:
             out.send(frame)
             counters.sent += 1
 
-    def _connect(self, found: Found) -> None:
-        """Connect to the bus when its name was looked up; the thread that did so."""
-        with self.out.lock:
-            if self.out.socket is not None:
-                found.peers.take(found)
-
     def _connect_again(self, freed: Freed) -> None:
         """Connect to a bus of this process whose socket was replaced; the thread that closed it."""
         self._inproc.take(freed)
 
     def _listen(self, now: float) -> None:
         self.out.look_at = now + LISTENING_PAUSE_S
-        if self._named is not None:
-            self._named.read_events()
         if self.out.subscriptions is not None:
             self.out.subscriptions.read_all()
         look_for_descriptors(self._run_context.log)
@@ -112,10 +98,11 @@ class Publisher:
 
         :returns: True, since no caller can hold the socket for long
         """
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.close()
         with self.out.lock:
             socket, self.out.socket = self.out.socket, None
-            if self._named is not None:
-                self._named.close()
             self._inproc.close()
             if socket is not None and self.model.creation["is_x_pub"]:
                 self._run_context.transport.close(socket)

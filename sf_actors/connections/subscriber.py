@@ -9,6 +9,7 @@ from sf_actors.actors.deliveries import ResumeReading, deliveries_of
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.schema.one_pass import published_decoder
+from sf_actors.sockets.named_peers import Found
 from sf_actors.wire.envelope import decode_published
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Subscriber(Reader):
                 self.counters,
                 self.run_context.log,
                 where=self.model.where,
+                at=self._named.at,
             )
         self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = published_decoder(self._arguments)
@@ -106,6 +108,8 @@ class Subscriber(Reader):
             self.deliveries.resume()
         elif type(message) is not Greeting:
             super().on_message(message)
+            if type(message) is Found and self._pulse is not None:
+                self._pulse.on_found()
         elif self._pulse is not None:
             self._pulse.on_greeting()
 

@@ -150,6 +150,10 @@ class NamedPeers:
             self._transport.reconnect(self.socket, peer.at, before)
         peer.pause_ms = min(2 * peer.pause_ms, RECONNECT_MAX_MS)
 
+    def at(self, endpoint: Endpoint) -> Endpoint | None:
+        """Return the numeric address that a name stands for at present; None: it is not known."""
+        return next((peer.at for peer in self._peers if peer.endpoint == endpoint), None)
+
     def close(self) -> None:
         """Wait for no look-up any more, and close the monitor; before the socket is closed."""
         if self._is_closed:

@@ -54,22 +54,20 @@ class NoPeer(Exception):
 
 
 def target_of(endpoint: Endpoint) -> Target | None:
-    """Return where to probe, or None if that is unknown.
+    """Return where to probe, or None for an address within the process, and for a name.
 
-    Resolving a name may block, and libzmq may have resolved it to another host. So only numeric
-    addresses are probed, and `localhost`, which libzmq resolves to IPv4 like every name.
+    Looking a name up may block; who has one asks where it is connected to.
     """
     if endpoint.scheme == "ipc":
         path = endpoint.path
         return socket.AF_UNIX, "\0" + path[1:] if path.startswith("@") else path
     if endpoint.scheme != "tcp":
         return None
-    host = "127.0.0.1" if endpoint.host == "localhost" else endpoint.host
     try:
-        version = ip_address(host).version
+        version = ip_address(endpoint.host).version
     except ValueError:
         return None
-    return (socket.AF_INET6 if version == 6 else socket.AF_INET), (host, endpoint.port)
+    return (socket.AF_INET6 if version == 6 else socket.AF_INET), (endpoint.host, endpoint.port)
 
 
 class Probe:

@@ -182,3 +182,16 @@ def test_a_retry_whose_first_attempt_is_still_handled_gets_the_one_reply(tmp_pat
         assert got.get(timeout=PATIENCE_S) == {"n": 1}
         assert calls == [7]
         thread.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize("private", [8, 0])
+def test_calls_of_one_thread_arrive_in_their_order_though_none_is_answered_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: int
+) -> None:
+    monkeypatch.setattr("sf_actors.connections.requester.MAX_PRIVATE", private)
+    address = f"ipc://{tmp_path}/it"
+    with bare(zmq.ROUTER, bind=address) as busy, asking(address, timeout_s=0.03) as ours:
+        for n in range(10):
+            assert attempt(ours, n) is None
+        arrived = [unpacked(busy.recv_multipart()[-1])["args"]["n"] for _ in range(10)]
+        assert arrived == list(range(10))

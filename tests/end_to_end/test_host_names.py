@@ -8,23 +8,39 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
-from sf_actors import RequestTimeout
+from sf_actors import RequestTimeout, Service
+from sf_actors.connections import liveness
 from sf_actors.replication.status import Phase
 from sf_actors.sockets import names
-from tests.support.doubling_service import asking, doubling
-from tests.support.models import endpoint_of
+from sf_actors.testing import running
+from tests.security.keyrings import Keyring
+from tests.support.bare_sockets import bare
+from tests.support.doubling_service import N, asking, doubling
+from tests.support.models import (
+    at,
+    counters,
+    endpoint_of,
+    publisher,
+    replyer,
+    requester,
+    service,
+    subscriber,
+)
 from tests.support.numbered_news import join, publishing, subscribing
 from tests.support.ports import held_port
+from tests.support.processes import Process
 from tests.support.state_pair import bus, following, leading, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Resolver:
-    """Answers look-ups of "desk"; those of "silent" hang until the test is over."""
+    """Answers look-ups of "desk"; those of "silent" hang until the test is over or says so."""
 
     def __init__(self) -> None:
         self.hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -33,7 +49,7 @@ class Resolver:
     def __call__(self, host: str) -> tuple[str, ...]:
         if host == "silent":
             self.is_over.wait(PATIENCE_S)
-        if host != "desk" or not self.hosts:
+        if host not in ("desk", "silent") or not self.hosts:
             raise OSError(-2, "Name or service not known")
         return self.hosts
 
@@ -142,6 +158,34 @@ def test_a_subscriber_follows_a_name_that_points_elsewhere(resolver: Resolver) -
                 join(sender, got)
 
 
+def test_a_publisher_at_the_second_address_of_a_name_is_no_silent_one(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.3)
+    resolver.hosts = ("127.0.0.1", "::1")
+    got: Queue[Any] = Queue()
+    with (
+        publishing("[::1]:0") as sender,
+        subscribing(named(endpoint_of(sender.service, "it", "out")), got) as subscribed,
+    ):
+        until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+        join(sender, got)
+        until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+    assert "does not answer" not in capfd.readouterr().err
+
+
+def test_a_publisher_behind_a_name_that_goes_is_told(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.1)
+    got: Queue[Any] = Queue()
+    with held_port() as port, subscribing(f"desk:{port}", got) as subscribed:
+        for _ in range(2):
+            with publishing(f"127.0.0.1:{port}"):
+                until(lambda: counters(subscribed, "it")["peers"] == 1, "the publisher")
+            until(lambda: counters(subscribed, "it")["peers"] == 0, "its end")
+
+
 def test_a_publisher_connects_to_the_name_of_a_bus(resolver: Resolver) -> None:
     got: Queue[Any] = Queue()
     with (
@@ -150,6 +194,17 @@ def test_a_publisher_connects_to_the_name_of_a_bus(resolver: Resolver) -> None:
         subscribing(named(between.xpub), got, is_x_sub=True),
     ):
         join(sender, got)
+
+
+def test_a_silent_publisher_follows_the_name_of_a_bus_that_moves(resolver: Resolver) -> None:
+    with held_port() as port, publishing(f"desk:{port}", is_x_pub=True):
+        for host in ("127.0.0.1", "127.0.0.2"):
+            resolver.hosts = (host,)
+            with bare(zmq.XSUB, bind=f"tcp://{host}:{port}") as xsub:
+                events = xsub.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+                assert events.poll(PATIENCE_S * 1000), "it connects, with nothing to send"
+                xsub.disable_monitor()
+                events.close()
 
 
 def test_states_connect_to_the_names_of_a_bus(resolver: Resolver) -> None:
@@ -172,6 +227,128 @@ def test_a_replica_follows_a_name_that_points_elsewhere(resolver: Resolver) -> N
         with following(model("delta_update_in"), towards(bound)) as follower:
             for host in ("127.0.0.1", "127.0.0.2"):
                 resolver.hosts = (host,)
-                at = {"publisher": f"{host}:{one}", "replyer": f"{host}:{other}"}
-                with leading(model("delta_update_out"), addresses=at):
+                there = {"publisher": f"{host}:{one}", "replyer": f"{host}:{other}"}
+                with leading(model("delta_update_out"), addresses=there):
                     follower.wait_for_phase(Phase.LIVE)
+
+
+def test_connect_takes_a_name(resolver: Resolver) -> None:
+    with (
+        held_port() as one,
+        held_port() as other,
+        doubling(f"127.0.0.1:{other}"),
+        asking(f"127.0.0.1:{one}", timeout_s=PATIENCE_S) as ours,
+    ):
+        ours.service.connect("connections", "out", "ask", f"desk:{other}")
+        assert ours.ask(1) == {"n": 2}
+    got: Queue[Any] = Queue()
+    with (
+        held_port() as nobody,
+        publishing("127.0.0.1:0") as sender,
+        subscribing(f"127.0.0.1:{nobody}", got) as subscribed,
+    ):
+        moved = named(endpoint_of(sender.service, "it", "out"))
+        subscribed.connect("connections", "in", "it", moved)
+        join(sender, got)
+
+
+def test_connect_leaves_a_name_that_hangs(resolver: Resolver) -> None:
+    with (
+        held_port() as port,
+        doubling(f"127.0.0.1:{port}"),
+        asking("silent:1", timeout_s=PATIENCE_S) as ours,
+    ):
+        ours.service.connect("connections", "out", "ask", f"desk:{port}")
+        assert ours.ask(1) == {"n": 2}
+
+
+@pytest.mark.parametrize("kind", ["requester", "subscriber", "publisher"])
+def test_a_service_can_be_run_again_while_its_name_is_looked_up(
+    resolver: Resolver, kind: str
+) -> None:
+    told: Queue[Any] = Queue()
+    with held_port() as port, bus() as between:
+        address = f"silent:{port}"
+        if kind == "requester":
+            module = service("s", outbound={"it": requester(N, N, timeout_s=PATIENCE_S)})
+            places = at(outbound={"it": address})
+        elif kind == "subscriber":
+            module = service("s", {"it": subscriber(lambda args: told.put(args["n"]), N)})
+            places = at({"it": address})
+        else:
+            module = service("s", outbound={"it": publisher(N, is_x_pub=True)})
+            places = at(outbound={"it": f"silent:{between.xsub.rpartition(':')[2]}"})
+        again = Service(module, addresses=places, console_loglevel=None)
+        for _ in range(3):
+            again.run_service()
+            again.stop_service()
+        with again:
+            resolver.is_over.set()
+            if kind == "requester":
+                with doubling(f"127.0.0.1:{port}"):
+                    assert again.to_send("connection", "it", {"n": 2}) == {"n": 4}
+            elif kind == "subscriber":
+                with publishing(f"127.0.0.1:{port}") as sender:
+                    until(lambda: sender.connection("it", {"n": 7}) or not told.empty(), "it")
+            else:
+                with subscribing(between.xpub, told, is_x_sub=True):
+                    until(lambda: again.to_send("it", {"n": 7}) or not told.empty(), "it")
+
+
+def test_services_with_keys_find_each_other_by_names(resolver: Resolver, tmp_path: Path) -> None:
+    server, client = Keyring(tmp_path / "server"), Keyring(tmp_path / "client")
+    server.authorize(client)
+    client.trust(server)
+    inbound = {"it": replyer(lambda args: {"n": 2 * args["n"]}, N, N)}
+    outbound = {"it": requester(N, N, timeout_s=PATIENCE_S)}
+    with (
+        held_port() as port,
+        running(
+            service("there", inbound), addresses=at({"it": f"127.0.0.1:{port}"}), keys=server.folder
+        ),
+        running(
+            service("here", outbound=outbound),
+            addresses=at(outbound={"it": f"desk:{port}"}),
+            keys=client.folder,
+        ) as here,
+    ):
+        assert here.to_send("connection", "it", {"n": 2}) == {"n": 4}
+
+
+FORK = """
+import os, threading
+from queue import Queue
+from sf_actors.sockets import names
+
+is_forked = threading.Event()
+
+def resolved(host):
+    if host == 'silent':
+        is_forked.wait(20)
+    return ('127.0.0.1',)
+
+def looked_up(host):
+    told = Queue()
+    names.NAMES.look_up(host, lambda hosts, problem: told.put(hosts))
+    return told
+
+names.resolved = resolved
+silent = looked_up('silent')
+child = os.fork()
+if child == 0:
+    # not the parent's look-up, whose thread is not here
+    ok = looked_up('desk').get(timeout=20) == ('127.0.0.1',)
+    is_forked.set()
+    ok = ok and looked_up('silent').get(timeout=20) == ('127.0.0.1',)
+    os._exit(0 if ok else 1)
+print('child', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+is_forked.set()
+print('parent', silent.get(timeout=20))
+"""
+
+
+@pytest.mark.slow
+def test_a_fork_during_a_look_up_leaves_the_child_its_own() -> None:
+    with Process("-c", FORK, module=None) as process:
+        assert process.wait() == 0, process.err
+    assert process.out == ["child 0", "parent ('127.0.0.1',)"]

@@ -186,7 +186,7 @@ def test_without_a_descriptor_nothing_is_known() -> None:
     [
         ("127.0.0.1:80", (socket.AF_INET, ("127.0.0.1", 80))),
         ("tcp://[::1]:80", (socket.AF_INET6, ("::1", 80))),
-        ("localhost:80", (socket.AF_INET, ("127.0.0.1", 80))),
+        ("localhost:80", None),
         ("ipc:///tmp/it", (socket.AF_UNIX, "/tmp/it")),
         ("ipc://@it", (socket.AF_UNIX, "\0it")),
         ("inproc://it", None),

@@ -1,0 +1,50 @@
+"""call-cost: what a call takes after a pause of 3 ms, and the processor time of both its sides.
+
+The echo of `rpc`, beside a bare REQ and REP socket. After a pause both sides have to be woken: the
+processors sleep, and what was in their caches is gone. Processor time is that of all threads of
+both processes over 4,000 calls, one after the other (400 in a quick run), by the call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks import ours, rpc
+from benchmarks.contender import Contender, side
+from benchmarks.figures import Answer, Settings
+from benchmarks.rounds import interleaved
+
+if TYPE_CHECKING:
+    from benchmarks.contender import Running
+
+RAW, OURS = rpc.RAW, rpc.OURS
+PAUSE_S, PAUSED, CALLS = 0.003, 100, 4_000
+
+
+def answer(settings: Settings) -> Answer:
+    """Measure, and compare."""
+    found = Answer("call-cost", "echo of one int: p50 after a pause of 3 ms; processor time")
+    calls = CALLS // 10 if settings.is_quick else CALLS
+
+    def burst(running: Running) -> dict[str, float]:
+        paused = running.ask(count=PAUSED, pause_s=PAUSE_S)
+        before = running.processor_s
+        running.ask(count=calls)
+        taken = running.processor_s - before
+        return {"paused_us": paused["p50_us"], "processor_us": taken / calls * 1e6}
+
+    contenders = [
+        Contender(RAW, (side(rpc.serve), side(rpc.ask))),
+        Contender(OURS, (side(ours.serve), side(ours.ask))),
+    ]
+    rounds = interleaved(contenders, burst, rounds=settings.rounds)
+    found.left_out = rounds.left_out
+    for figure, label, unit in (
+        ("paused_us", "after a pause", "µs"),
+        ("processor_us", "processor time", "µs of processor"),
+    ):
+        for name in (OURS, RAW):
+            samples = rounds.samples(name, figure)
+            found.add(f"{name}, {label}", samples, unit, is_ours=name == OURS)
+        found.compare(f"{OURS}, {label}", f"{RAW}, {label}")
+    return found
