@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.frames import Socket
 
 
 #: How often a publisher looks at what its subscribers said, when it sends, in seconds.
@@ -29,8 +30,8 @@ LISTENING_PAUSE_S = 0.01
 class Publisher:
     """Sends what the callers of `to_send` publish.
 
-    Every message carries the publisher's epoch, random per start, and its number, so that a
-    subscriber can count what it missed.
+    Every message carries the epoch of its socket and its number, so that a subscriber can count
+    what it missed.
 
     :param endpoint: where to bind, or the bus to connect to
     :raises BindError: the socket cannot be opened there
@@ -45,29 +46,17 @@ class Publisher:
             model.creation, self.counters, run_context.log, where=model.where, look=self._listen
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
+        self._named: NamedPeers | None = None
         if model.creation["is_x_pub"]:
-            socket = run_context.transport.connected(
-                zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
-            )
-            self._inproc.follow(socket, endpoint, self.out.lock)
+            socket = self._opened(endpoint)
+            with self.out.lock:
+                self._attach(socket, endpoint)
         else:
             socket, address = run_context.transport.bound(
                 zmq.XPUB, endpoint, model.creation, where=model.where
             )
             run_context.supervisor.bound(model, "publisher", address)
-        self.out.attach(socket)
-        self._named: NamedPeers | None = None
-        if model.creation["is_x_pub"] and endpoint.is_name:
-            # what is found is told to another thread, perhaps at once
-            with self.out.lock:
-                self._named = NamedPeers(
-                    run_context.transport,
-                    socket,
-                    [endpoint],
-                    self._connect,
-                    Unresolved(run_context.log, model.where),
-                    where=model.where,
-                )
+            self.out.attach(socket)
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = monotonic() + model.creation["wait_after_creation_s"]
 
@@ -88,6 +77,52 @@ class Publisher:
                 raise out.too_large("message", frame)
             out.send(frame)
             counters.sent += 1
+
+    def connect(self, endpoint: Endpoint) -> None:
+        """Send to another bus from now on, as a new epoch; any thread.
+
+        :raises BindError: the socket cannot be opened; all stays as it is
+        :raises ServiceStopped: the service has stopped
+        """
+        transport = self._run_context.transport
+        opened = self._opened(endpoint)
+        left = opened
+        try:
+            with self.out.lock:
+                if self.out.socket is None:
+                    raise ServiceStopped(f"{self.model.where}: the service has stopped")
+                left = self.out.socket
+                if self._named is not None:
+                    self._named.close()
+                self._attach(opened, endpoint)
+        finally:
+            self._inproc.forget(left)
+            transport.close(left)
+
+    def _opened(self, endpoint: Endpoint) -> Socket:
+        """Open a socket that connects to a bus; to a name not yet."""
+        opened = self._run_context.transport.connected(
+            zmq.XPUB, endpoint, self.model.creation, where=self.model.where, server=self.model.name
+        )
+        self._inproc.follow(opened, endpoint, self.out.lock)
+        return opened
+
+    def _attach(self, socket: Socket, endpoint: Endpoint) -> None:
+        """Send through a socket of a bus, and look its name up; with the lock held.
+
+        What is found is told to another thread, perhaps at once.
+        """
+        self.out.attach(socket)
+        self._named = None
+        if endpoint.is_name:
+            self._named = NamedPeers(
+                self._run_context.transport,
+                socket,
+                [endpoint],
+                self._connect,
+                Unresolved(self._run_context.log, self.model.where),
+                where=self.model.where,
+            )
 
     def _connect(self, found: Found) -> None:
         """Connect to the bus when its name was looked up; the thread that did so."""
