@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.named_peers import Found, NamedPeers
 from sf_actors.sockets.names import Unresolved
 from sf_actors.sync.wakeup import Wakeup
@@ -27,6 +28,7 @@ class NamedBus:
 
     :param out: whose socket is connected; its lock must be free
     :raises RuntimeError: no thread is left
+    :raises ServiceStopped: there is no socket any more
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class NamedBus:
         # what is found is told to another thread, perhaps at once
         with out.lock:
             if out.socket is None:
-                raise TypeError(f"{model.where}: a bus without a socket")
+                raise ServiceStopped(f"{model.where}: the service has stopped")
             self._peers = NamedPeers(
                 run_context.transport,
                 out.socket,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.frames import Socket
 
 
 #: How often a publisher looks at what its subscribers said, when it sends, in seconds.
@@ -28,8 +29,8 @@ LISTENING_PAUSE_S = 0.01
 class Publisher:
     """Sends what the callers of `to_send` publish.
 
-    Every message carries the publisher's epoch, random per start, and its number, so that a
-    subscriber can count what it missed.
+    Every message carries the epoch of its socket and its number, so that a subscriber can count
+    what it missed.
 
     :param endpoint: where to bind, or the bus to connect to
     :raises BindError: the socket cannot be opened there
@@ -44,21 +45,18 @@ class Publisher:
             model.creation, self.counters, run_context.log, where=model.where, look=self._listen
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
+        self._bus: NamedBus | None = None
         if model.creation["is_x_pub"]:
-            socket = run_context.transport.connected(
-                zmq.XPUB, endpoint, model.creation, where=model.where, server=model.name
-            )
-            self._inproc.follow(socket, endpoint, self.out.lock)
+            socket = self._opened(endpoint)
         else:
             socket, address = run_context.transport.bound(
                 zmq.XPUB, endpoint, model.creation, where=model.where
             )
             run_context.supervisor.bound(model, "publisher", address)
         self.out.attach(socket)
-        self._bus: NamedBus | None = None
-        if model.creation["is_x_pub"] and endpoint.is_name:
+        if model.creation["is_x_pub"]:
             try:
-                self._bus = NamedBus(run_context, model, endpoint, self.out)
+                self._follow_name(endpoint)
             except BaseException:
                 run_context.transport.close(socket)
                 raise
@@ -83,6 +81,44 @@ class Publisher:
             out.send(frame)
             counters.sent += 1
 
+    def connect(self, endpoint: Endpoint) -> None:
+        """Send to another bus from now on, as a new epoch; any thread.
+
+        :raises BindError: the socket cannot be opened; all stays as it is
+        :raises ServiceStopped: the service has stopped
+        """
+        opened = self._opened(endpoint)
+        self._leave_name()
+        left = opened
+        try:
+            with self.out.lock:
+                if self.out.socket is None:
+                    raise ServiceStopped(f"{self.model.where}: the service has stopped")
+                left = self.out.socket
+                self.out.attach(opened)
+        finally:
+            self._inproc.forget(left)
+            self._run_context.transport.close(left)
+        self._follow_name(endpoint)
+
+    def _opened(self, endpoint: Endpoint) -> Socket:
+        """Open a socket that connects to a bus; to a name not yet."""
+        opened = self._run_context.transport.connected(
+            zmq.XPUB, endpoint, self.model.creation, where=self.model.where, server=self.model.name
+        )
+        self._inproc.follow(opened, endpoint, self.out.lock)
+        return opened
+
+    def _follow_name(self, endpoint: Endpoint) -> None:
+        """Connect to a bus by its name, if its host is one."""
+        if endpoint.is_name:
+            self._bus = NamedBus(self._run_context, self.model, endpoint, self.out)
+
+    def _leave_name(self) -> None:
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.close()
+
     def _connect_again(self, freed: Freed) -> None:
         """Connect to a bus of this process whose socket was replaced; the thread that closed it."""
         self._inproc.take(freed)
@@ -98,9 +134,7 @@ class Publisher:
 
         :returns: True, since no caller can hold the socket for long
         """
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            bus.close()
+        self._leave_name()
         with self.out.lock:
             socket, self.out.socket = self.out.socket, None
             self._inproc.close()

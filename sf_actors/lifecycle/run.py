@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.socket_actor import Move
+from sf_actors.connections.publisher import Publisher
 from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary
 from sf_actors.definition.addresses import resolve
@@ -212,15 +213,14 @@ class Run:
                 f"connect: no model is named {name!r} in {kind!r}, {side!r}{nearest(name, same)}"
             )
         model = models[key]
-        if model.type == "publisher" or not model.sockets or any(model.binds.values()):
-            raise UsageError(
-                f"connect: {model.where} is no requester, subscriber or in-state that connects"
-            )
+        if not model.sockets or any(model.binds.values()):
+            raise UsageError(f"connect: {model.where} does not connect: it binds, or has no socket")
         endpoints = resolve({kind: {side: {name: addresses}}}, [model], where="connect")[key]
         if state.phase is not RunPhase.READY:
             raise ServiceStopped(f"{state.run_context.name} does not run")
-        outlet = state.assembly.connections.get(name) if side == "out" else None
-        if isinstance(outlet, Requester):
+        # an out-state may have the name of a connection
+        outlet = state.assembly.connections.get(name) if key[:2] == ("connections", "out") else None
+        if isinstance(outlet, (Requester, Publisher)):
             outlet.connect(endpoints[model.sockets[0]])
         else:
             state.actors[f"{kind}/{side}/{name}"].tell(Move(endpoints))

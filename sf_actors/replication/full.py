@@ -125,10 +125,12 @@ class FullReplica(Patience):
 
     @property
     def trouble(self) -> tuple[Reason, str] | None:
-        """Why the last value was refused, or that there are two publishers, or None."""
+        """Why the replica is not LIVE, or that there are two publishers, or None."""
         if self._error is not None:
             return Reason.INVALID, self._error
-        return None if self._heard.two is None else (Reason.TWO_PUBLISHERS, self._heard.two)
+        if self._heard.two is not None:
+            return Reason.TWO_PUBLISHERS, self._heard.two
+        return self._of_silence if self.phase is Phase.STALE else None
 
     @property
     def error(self) -> str | None:
@@ -154,7 +156,7 @@ class FullReplica(Patience):
             gaps=self._gaps,
             resyncs=0,
             late=self.late,
-            error=self.error,
+            error=self._of_silence[1] if is_silent and self.error is None else self.error,
         )
 
     def is_followed(self, epoch: int) -> bool:

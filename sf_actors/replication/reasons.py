@@ -29,5 +29,8 @@ class Reason(enum.StrEnum):
     LOADING = "loading"
     """The publisher has not published since its start, and will."""
 
+    SILENT = "silent"
+    """Nothing has been heard for `stale_after_s`: the replica is STALE."""
+
     DIGESTS = "digests"
     """Digests differ although a snapshot was taken. The replica is LIVE all the same."""

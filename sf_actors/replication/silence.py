@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from sf_actors.replication.reasons import Reason
+
 LONGEST_INTERVAL_S: Final = 3600.0
 """A publisher that says that its heartbeats are further apart is not believed."""
 
@@ -62,3 +64,8 @@ class Patience:
     def is_stale_after_raised(self) -> bool:
         """Whether `stale_after_s` is more than the model asks for."""
         return self._silence.is_raised
+
+    @property
+    def _of_silence(self) -> tuple[Reason, str]:
+        """Why a replica is STALE."""
+        return Reason.SILENT, f"nothing has been heard for {self.stale_after_s:g} s"

@@ -67,7 +67,7 @@ class Standing(FollowedValue, Patience):
             return Reason.LOADING, "the publisher is loading: it has not published since its start"
         if self._comparison.disagreement is not None:
             return Reason.DIGESTS, self._comparison.disagreement
-        return None
+        return self._of_silence if self.phase is Phase.STALE else None
 
     @property
     def error(self) -> str | None:
@@ -88,7 +88,7 @@ class Standing(FollowedValue, Patience):
             late=self._heard.late,
             mismatches=self._comparison.mismatches,
             skipped=self.skipped,
-            error=self.error,
+            error=self._of_silence[1] if is_silent and self.error is None else self.error,
         )
 
     @property

@@ -12,10 +12,10 @@ import msgpack
 import pytest
 import zmq
 
-from sf_actors import InvalidArguments, MessageTooLarge
+from sf_actors import InvalidArguments, MessageTooLarge, UsageError
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare
-from tests.support.models import Sender, at, counters, publisher, service
+from tests.support.models import Sender, at, counters, publisher, requester, service
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
@@ -141,3 +141,46 @@ def resident_kb() -> int:
     with Path("/proc/self/status").open(encoding="ascii") as status:
         line = next(line for line in status if line.startswith("VmRSS"))
     return int(line.split()[1])
+
+
+def free_place(socket: Socket) -> str:
+    """Bind it to a free port, and return where."""
+    return f"127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+
+
+def test_a_publisher_of_a_bus_can_be_connected_to_another_bus() -> None:
+    with bare(zmq.XSUB) as first, bare(zmq.XSUB) as second:
+        back = free_place(first)
+        with publishing(back, is_x_pub=True) as sender:
+            named = back.replace("127.0.0.1", "localhost")
+            for bus, place in ((second, free_place(second)), (first, named)):
+                bus.send(b"\x01")
+                sender.service.connect("connections", "out", "it", place)
+                joined(sender, bus, {"n": 1})
+            assert counters(sender.service, "it", "out")["dropped"] == {}
+
+
+def test_a_publisher_that_binds_is_connected_nowhere() -> None:
+    with (
+        publishing("127.0.0.1:0") as sender,
+        pytest.raises(UsageError, match="does not connect: it binds"),
+    ):
+        sender.service.connect("connections", "out", "it", "127.0.0.1:1")
+
+
+def test_a_requester_of_the_same_name_does_not_move_with_an_out_state() -> None:
+    out = {"it": requester(N)}
+    book = {
+        "state_type": "full_update_out",
+        "required_arguments": N,
+        "optional_creation_arguments": {"is_x_pub": True},
+    }
+    module = service(outbound=out, state_models={"out": {"it": book}})
+    with bare(zmq.XSUB) as bus, bare(zmq.REP) as rep:
+        asked = free_place(rep)
+        addresses = at(outbound={"it": asked}) | {"states": {"out": {"it": {"publisher": asked}}}}
+        with running(module, addresses=addresses) as one:
+            one.connect("states", "out", "it", free_place(bus))
+            bus.send(b"\x01")
+            one.to_send("state", "it", {"n": 1})
+            assert msgpack.unpackb(bus.recv())["args"] == {"n": 1}

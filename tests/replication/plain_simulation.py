@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Ask, Updated
+from sf_actors.replication.reasons import Reason
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View
@@ -160,9 +161,14 @@ class PlainSimulation:
                 self.answer()
             self.wait(HEARTBEAT_S / 2)
         assert self.replica.number == self.number
-        assert self.replica.phase in {Phase.LIVE, Phase.STALE}
         assert View(self.replica.value) == self.history[self.number]
-        assert self.replica.error is None
+        trouble = self.replica.trouble
+        if self.replica.phase is Phase.LIVE:
+            assert trouble is None
+        else:
+            assert self.replica.phase is Phase.STALE
+            assert trouble is not None
+            assert trouble[0] is Reason.SILENT
 
 
 places = st.integers(0, 19)

@@ -41,9 +41,25 @@ def test_nobody_answers_any_more(live: Follower) -> None:
     assert (reason(live), live.status.phase) == (Reason.UNANSWERED, Phase.SYNCING)
 
 
-def test_who_is_in_step_lacks_no_answer(live: Follower) -> None:
+def test_who_is_in_step_lacks_no_answer_but_says_that_it_hears_nothing(live: Follower) -> None:
     live.wait(60.0)
-    assert (reason(live), live.status.phase) == (None, Phase.STALE)
+    assert (reason(live), live.status.phase) == (Reason.SILENT, Phase.STALE)
+    assert live.status.error == "nothing has been heard for 3 s"
+    live.heartbeat(8)
+    live.wait(0.1)
+    assert reason(live) is not Reason.SILENT
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_full_replica_that_is_stale_says_that_it_hears_nothing(is_noticed: bool) -> None:
+    replica = FullReplica(stale_after_s=3.0)
+    replica.on_value(0.0, 1, 0, {"x": 1})
+    if is_noticed:
+        replica.on_tick(3.0)
+        assert replica.trouble == (Reason.SILENT, "nothing has been heard for 3 s")
+    assert replica.status(3.0).error == "nothing has been heard for 3 s"
+    replica.on_value(9.0, 1, 0, {"x": 1})
+    assert (replica.trouble, replica.status(9.0).error) == (None, None)
 
 
 def test_any_answer_shows_that_somebody_is_there(fresh: Follower) -> None:
