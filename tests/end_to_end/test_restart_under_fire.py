@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,9 +34,8 @@ CALLERS = 20
 #: How long each job takes, in seconds.
 JOB_S = 0.001
 
-#: How much longer a call may take than its job while there are other replyers, in seconds. Other
-#: tests run beside the short one, and take the processors from replyers; a restart takes longer.
-MOST_BESIDES_S = 0.1 if IS_LONG else 0.4
+#: How much longer a call may take than its job while there are other replyers, in seconds.
+MOST_BESIDES_S = 0.1
 
 
 @contextmanager
@@ -59,9 +59,16 @@ def require_each_answered_once(callers: Callers, jobs: list[int]) -> None:
     assert sorted(jobs) == sorted(callers.answered)
 
 
-def require_no_pause(callers: Callers) -> None:
-    """Fail if a call took longer than its job and a little, on a machine that runs threads."""
-    assert callers.slowest_s < JOB_S + MOST_BESIDES_S + callers.stall_s
+def require_no_pause(callers: Callers, restarts_s: list[float]) -> None:
+    """Fail if a call took longer than its job and a little.
+
+    Other tests run beside the short one and take the processors from replyers: there no call may
+    have waited for a restart, which takes longer the busier the machine is.
+
+    :param restarts_s: how long each took, in seconds
+    """
+    besides_s = MOST_BESIDES_S if IS_LONG else max(MOST_BESIDES_S, min(restarts_s))
+    assert callers.slowest_s < JOB_S + besides_s + callers.stall_s
 
 
 def ended(process: Process) -> None:
@@ -101,19 +108,22 @@ def test_a_successor_at_a_second_address_takes_over_without_a_pause(
         for number, address in enumerate(addresses)
     ]
     process = workers[0].start()
+    restarts_s: list[float] = []
     try:
         with under_fire(addresses, timeout_s=3 * PATIENCE_S) as callers:
             for turn in range(RESTARTS):
                 callers.go_on()
+                began = monotonic()
                 successor = workers[(turn + 1) % 2].start()
                 callers.go_on()
                 ended(process)
+                restarts_s.append(monotonic() - began)
                 process = successor
             callers.go_on()
     finally:
         process.__exit__()
     require_each_answered_once(callers, workers[0].jobs())
-    require_no_pause(callers)
+    require_no_pause(callers, restarts_s)
 
 
 def test_kills_end_each_call_in_a_reply_or_a_timeout_and_no_process_does_one_twice(
@@ -148,15 +158,18 @@ def test_with_three_replyers_the_restart_of_one_holds_up_no_call(
         for number, address in enumerate(addresses)
     ]
     processes = [worker.start() for worker in workers]
+    restarts_s: list[float] = []
     try:
         with under_fire(addresses, timeout_s=3 * PATIENCE_S) as callers:
             for turn in range(RESTARTS):
                 callers.go_on()
+                began = monotonic()
                 ended(processes[turn % 3])
                 processes[turn % 3] = workers[turn % 3].start()
+                restarts_s.append(monotonic() - began)
             callers.go_on()
     finally:
         for process in processes:
             process.__exit__()
     require_each_answered_once(callers, workers[0].jobs())
-    require_no_pause(callers)
+    require_no_pause(callers, restarts_s)
