@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.names import require_plain
 from sf_actors.definition.paths import filled
+from sf_actors.definition.service_arguments import require_arguments
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.definition.source import source_of
 from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
@@ -27,11 +27,10 @@ from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import LONGEST_S, seconds
 from sf_actors.sync.shielded import shielded
 from sf_actors.user_code.tracebacks import trimmed
-from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType, ModuleType, TracebackType
 
     from sf_actors.user_code.states_view import States
@@ -80,11 +79,11 @@ class Service:
         keys: str | os.PathLike[str] | None = None,
         error_details: ErrorDetails | None = None,
     ) -> None:
-        if not isinstance(addresses, Mapping | None):
-            raise UsageError(f"Service: addresses: expected a dict, got {shown(addresses)}")
+        require_arguments(addresses=addresses, name=name, log_path=log_path, keys=keys)
         self._source = source_of(service_path, service_module)
         self._given_addresses = addresses
-        self._config = config if isinstance(config, ConfigSource) else ConfigSource(config or {})
+        given = {} if config is None else config
+        self._config = given if isinstance(given, ConfigSource) else ConfigSource(given)
         self._scope_of = partial(
             LogScope,
             console_level=console_loglevel,

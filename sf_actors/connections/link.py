@@ -46,6 +46,8 @@ LONGEST_WAIT_S = 3_600.0
 MAX_READ = 1_000
 
 _SUCCEEDED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+#: what comes of a try to connect where nobody listens
+_CLOSED = int(zmq.EVENT_CLOSED)
 
 
 class Link(Place):
@@ -65,6 +67,7 @@ class Link(Place):
         "_found",
         "_inproc",
         "_is_introduced",
+        "_is_turned_away",
         "_items",
         "_look_up",
         "_pause_s",
@@ -103,6 +106,8 @@ class Link(Place):
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
         self._is_introduced = False
+        #: somebody listens, but the last try to connect was ended during the handshake
+        self._is_turned_away = False
         #: the socket of inproc that it is connected to
         self._inproc: int | None = None
         self.wake: Callable[[], None] = _nobody
@@ -197,6 +202,7 @@ class Link(Place):
                     event = int.from_bytes(self.events.recv_multipart(NOBLOCK)[0][:2], "little")
                 except zmq.Again:
                     break
+                self._is_turned_away = event not in {_SUCCEEDED, _CLOSED} and not self.is_connected
                 if event == _SUCCEEDED:
                     self._pause_s = RETRY_S
                     self.retry_at = None
@@ -260,6 +266,8 @@ class Link(Place):
             if reason:
                 return f"cannot resolve the host {host!r}: {reason}"
             return f"the host {host!r} is still being looked up"
+        if self._is_turned_away:
+            return f"{self.endpoint} ends each connection before it is made: check the keys"
         return f"nobody listens at {self.endpoint}"
 
     def _changes_of_inproc(self, now: float) -> Iterator[bool]:

@@ -169,13 +169,16 @@ def _require_file(path: Path) -> None:
 def _compiled(path: Path) -> CodeType:
     """Compile the file's current content; cached bytecode might be out of date."""
     try:
-        return _code_of(path.read_bytes(), str(path))
+        source = path.read_bytes()
     except OSError as exc:
         raise DefinitionError(f"cannot read the service file {str(path)!r}: {exc}") from exc
+    if b"\0" in source:  # Python's own error names neither file nor line
+        line = source.count(b"\n", 0, source.index(b"\0")) + 1
+        raise DefinitionError(f"{path}:{line}: SyntaxError: source code cannot contain null bytes")
+    try:
+        return _code_of(source, str(path))
     except SyntaxError as exc:
         raise DefinitionError(_told(exc)) from exc
-    except ValueError as exc:  # null bytes, before Python 3.12
-        raise DefinitionError(f"{path}: {exc}") from exc
 
 
 @lru_cache(MAX_COMPILED)

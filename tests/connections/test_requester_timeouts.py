@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,32 @@ def test_nobody_there_is_a_timeout_at_the_deadline_that_names_the_address(addres
         assert "neither can answer" not in str(caught.value)
         assert (ours.counters["timeouts"], ours.counters["in_flight"]) == (1, 0)
         assert "RequestTimeout" in ours.counters["last_error"]
+
+
+def test_who_ends_the_handshake_is_not_said_to_be_nobody() -> None:
+    """As a service with keys does with who has none that it knows."""
+
+    def turn_away() -> None:
+        with suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=turn_away)
+        thread.start()
+        place = f"127.0.0.1:{listening.getsockname()[1]}"
+        with (
+            asking(place, timeout_s=0.3) as ours,
+            pytest.raises(RequestTimeout, match=f"; {place} ends each connection before it is"),
+        ):
+            ours.ask(1)
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE_S)
+    with (
+        asking(place, timeout_s=0.2) as ours,
+        pytest.raises(RequestTimeout, match="nobody listens"),
+    ):
+        ours.ask(1)
 
 
 def test_a_server_that_starts_late_answers_the_call_that_waits(address: str) -> None:

@@ -259,7 +259,8 @@ def test_bytes_that_are_no_python_are_refused(tmp_path: Path) -> None:
 
 
 def test_null_bytes_are_refused(tmp_path: Path) -> None:
-    assert "null bytes" in refusal(write(tmp_path, "x = 1\0\n"))
+    file = write(tmp_path, "y = 0\nx = 1\0\n")
+    assert refusal(file) == f"{file}:2: SyntaxError: source code cannot contain null bytes"
 
 
 def test_what_the_file_raises_is_raised_as_it_is(tmp_path: Path) -> None:
