@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.publishers_beside import UNHEARD
 
 if TYPE_CHECKING:
     from sf_actors.replication.publisher_seen import PublisherProgress
-    from sf_actors.replication.values.persistent_map import Map
+
+
+BEFORE_FIRST: Final = -1
+"""The number of a value before the first update."""
 
 
 class PlainPeer:
@@ -31,7 +34,7 @@ class PlainPeer:
         # the highest number heard before the last snapshot, and the number of that snapshot
         self._said = self._in_snapshot = UNHEARD
         self._answered_at = 0.0
-        self._first: int | None = None
+        self._is_unnumbered = False
 
     def begin_at(self, number: int) -> None:
         """Take a number for the first of a run: those above it have not been heard."""
@@ -49,7 +52,7 @@ class PlainPeer:
         count = number or max(0, heard)
         self._said = self._last_said()
         self._in_snapshot, self._answered_at = count, now
-        self._first = count if number == 0 and heard == UNHEARD else None
+        self._is_unnumbered = number == 0 and heard in {UNHEARD, BEFORE_FIRST}
         return count
 
     @staticmethod
@@ -57,12 +60,13 @@ class PlainPeer:
         """Return True if the number of a snapshot says how much it contains."""
         return epoch is not None or number != 0
 
-    def is_first(self, number: int, count: int, value: Map[str, Any]) -> bool:
-        """Return True if a number is that of an empty snapshot, which the original numbers 0.
+    def is_before_first(self, fields: Any) -> bool:
+        """Return True if the last snapshot, whose fields these are, is of before the first update.
 
-        Then it is the number of the first update.
+        It is empty, its number says nothing, and nothing was heard: an update that comes between it
+        and the first one that is heard would be lacking, whatever their numbers are.
         """
-        return number == count == self._first and not value
+        return self._is_unnumbered and not fields
 
     def is_in_snapshot(self, now: float, number: int) -> bool:
         """Return True, and note it, if a number is one that the last snapshot has overtaken."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, Ask
-from sf_actors.replication.plain_peer import PlainPeer
+from sf_actors.replication.plain_peer import BEFORE_FIRST, PlainPeer
 from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.snapshot_requests import SnapshotRequests
 from sf_actors.replication.standing import Standing
@@ -158,6 +158,10 @@ class Replica(Standing):
         self._trouble.retry(heard)
         if self._is_news(epoch, count):
             try:
+                fields = fields() if callable(fields) else fields
+                if epoch is None and self._plain.is_before_first(fields):
+                    count = BEFORE_FIRST
+                    self._plain.begin_at(count)
                 actions.append(self._install(epoch, count, fields, given))
             except (PatchRefused, MessageError) as problem:
                 reason = self._trouble.refuse(count, self._heard.head, problem)
@@ -335,11 +339,6 @@ class Replica(Standing):
         It may have been started again; its whole values count from their own number on.
         """
         is_snapshot = kept[0]
-        if is_ours and self._plain.is_first(number, self.count, self.value):
-            self._plain.begin_at(number)
-            failure = self._try(actions, number, *kept)
-            self._is_sound = failure is None
-            return failure
         if not is_snapshot and self._plain.is_in_snapshot(now, number):
             self.duplicates += 1
             return None

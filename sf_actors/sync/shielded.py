@@ -6,9 +6,11 @@ all happens in another thread, and the main thread waits.
 
 from __future__ import annotations
 
+import _thread
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sf_actors.sync.event import LightEvent
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+#: As it is before anybody wraps it: to ask which thread starts another would make an entry of a
+#: thread that `threading` does not know, and that stays.
+_START: Final = threading.Thread.start
 
 
 class _Outcome(Generic[T]):
@@ -65,11 +71,10 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome = _Outcome(function)
-    thread = threading.Thread(
-        target=copy_context().run, args=(outcome.run,), name="shielded", daemon=True
-    )
+    run_there = partial(copy_context().run, outcome.run)
     try:
-        thread.start()
+        # a Thread's own `start` can be broken off half way, and then leaves it in a list for ever
+        _thread.start_new_thread(_run_in_thread, (run_there,))
         outcome.is_over.wait()
     except RuntimeError:
         if not outcome.claim():
@@ -83,6 +88,15 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
                 undo(outcome.result)
         raise
     return outcome.take()
+
+
+def _run_in_thread(function: Callable[[], None]) -> None:
+    """Call a function in a thread that `threading` knows; from one that it does not."""
+    try:
+        _START(threading.Thread(target=function, name="shielded", daemon=True))
+    except RuntimeError:
+        # the system has no thread left
+        function()
 
 
 def _wait_until(is_over: LightEvent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,9 @@ _PACKAGE = f"{_ROOT}{os.sep}"
 _DEMO = f"{_ROOT / 'demo'}{os.sep}"
 
 E = TypeVar("E", bound=BaseException)
+
+#: What `TracebackType` takes for it.
+NO_LINE: Final = -1
 
 
 def trimmed(error: E) -> E:
@@ -56,7 +59,9 @@ def _frames(error: BaseException) -> Iterator[TracebackType]:
 def _chained(frames: list[TracebackType]) -> TracebackType | None:
     chain: TracebackType | None = None
     for frame in reversed(frames):
-        chain = TracebackType(chain, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+        # an exception of a signal handler may come where the code has no line
+        line = NO_LINE if frame.tb_lineno is None else frame.tb_lineno
+        chain = TracebackType(chain, frame.tb_frame, frame.tb_lasti, line)
     return chain
 
 

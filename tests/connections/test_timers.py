@@ -337,5 +337,5 @@ def test_a_timer_has_no_other_side() -> None:
 
 
 def test_a_timer_cannot_be_connected_elsewhere() -> None:
-    with ticking(print, 3600) as svc, pytest.raises(Exception, match="no requester"):
+    with ticking(print, 3600) as svc, pytest.raises(Exception, match="does not connect"):
         svc.connect("connections", "in", "it", ANY_PORT)

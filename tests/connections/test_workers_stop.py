@@ -225,7 +225,7 @@ SLEEPING = """
 import time
 
 def on_request(args):
-    print("at work", flush=True)
+    print("at work\\n", end="", flush=True)
     time.sleep(0.3)
     return {}
 

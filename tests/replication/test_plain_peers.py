@@ -151,3 +151,22 @@ def test_a_snapshot_may_have_any_number() -> None:
     assert (follower.status.phase, follower.status.number) == (Phase.LIVE, -5)
     delta(follower, -4)
     assert (follower.status.phase, follower.status.number) == (Phase.LIVE, -4)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_comes_between_an_empty_snapshot_without_a_number_and_the_first_delta_is_asked_for(
+    first: int,
+) -> None:
+    """The subscription may have been made in between: the original numbers its snapshots 0."""
+    follower = Follower()
+    follower.wait(1.0)
+    snapshot(follower, 0, {})
+    assert (follower.status.phase, follower.status.number) == (Phase.LIVE, -1)
+    follower.asked.clear()
+    delta(follower, first + 1, {"note": first + 1})
+    assert (follower.status.phase, dict(View(follower.replica.value))) == (Phase.SYNCING, {})
+    follower.wait(1.0)
+    assert follower.asked
+    snapshot(follower, 0, {**WHOLE, "note": first + 1})
+    assert (follower.status.phase, follower.status.number) == (Phase.LIVE, first + 1)
+    assert View(follower.replica.value) == {**WHOLE, "note": first + 1}

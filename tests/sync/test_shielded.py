@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from contextvars import ContextVar
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sf_actors.sync import shielded as module
 from sf_actors.sync.shielded import shielded
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,9 +90,22 @@ def test_in_another_thread_it_is_simply_called() -> None:
     assert ran_in == [thread]
 
 
-def test_without_a_thread_to_be_had_it_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+def refuse(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+def test_without_a_thread_to_be_had_it_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
     assert shielded(threading.current_thread) is threading.main_thread()
+
+
+def test_with_one_thread_to_be_had_it_is_called_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_START", refuse)
+    assert shielded(threading.get_ident) != threading.get_ident()
+
+
+def test_no_thread_that_threading_lists_is_left_whenever_it_is_interrupted() -> None:
+    """Those that it does not know are listed for ever once they ask who they are."""
+    before = threading.enumerate()
+    shielded(lambda: None)
+    until(lambda: threading.enumerate() == before, "the end of the thread")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import sf_actors
-from sf_actors.user_code.tracebacks import passed_user_code, trimmed
+from sf_actors.user_code.tracebacks import NO_LINE, passed_user_code, trimmed
 
 PACKAGE = Path(sf_actors.__file__).parent
 
@@ -44,3 +46,18 @@ def test_an_error_that_came_through_user_code_is_told_from_one_of_ours_alone() -
     error = LookupError()
     assert not passed_user_code(error)
     assert passed_user_code(raised("svc.py", error))
+
+
+def test_a_frame_may_be_at_no_line() -> None:
+    """A signal's handler may raise there: where a function gets hold of what encloses it."""
+    error = LookupError()
+
+    def frame_of_closure() -> FrameType:
+        assert error is not None
+        return sys._getframe()
+
+    frame = frame_of_closure()
+    nowhere = next(start for start, _, line in frame.f_code.co_lines() if line is None)
+    error.__traceback__ = TracebackType(None, frame, nowhere, NO_LINE)
+    assert error.__traceback__.tb_lineno is None
+    assert trimmed(error).__traceback__ is not None
