@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import Ask, Updated
+from sf_actors.replication.plain_peer import BEFORE_FIRST
 from sf_actors.replication.reasons import Reason
 from sf_actors.replication.replica import Replica
 from sf_actors.replication.status import Phase
@@ -63,7 +64,8 @@ class PlainSimulation:
         self.requests.clear()
         self.answers.clear()
         self.number = first - 1
-        self.history: dict[int, dict[str, Any]] = {self.number: {}}
+        # an empty snapshot numbered 0 is of before the first update, whatever number that has
+        self.history: dict[int, dict[str, Any]] = {BEFORE_FIRST: {}, self.number: {}}
 
     def restart(self, *, is_whole: bool) -> None:
         self.counts["start"] += 1
