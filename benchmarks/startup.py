@@ -116,7 +116,13 @@ def _command(module: str, folder: Path, port: int) -> list[str]:
 def _run(
     command: list[str], folder: Path, wait: Callable[[subprocess.Popen[bytes]], None]
 ) -> float:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # all of them compiled once, as installed packages are; the source tree is left as it is
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONPYCACHEPREFIX": str(folder / "pyc"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = perf_counter()
     popen = subprocess.Popen(
         command,

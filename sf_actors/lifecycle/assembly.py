@@ -14,10 +14,6 @@ from sf_actors.connections.subscriber import Subscriber
 from sf_actors.connections.timer import Timer
 from sf_actors.connections.timers import Timers
 from sf_actors.counters import Counters
-from sf_actors.states.delta_in import DeltaIn
-from sf_actors.states.delta_out import DeltaOut, DeltaPublication
-from sf_actors.states.full_in import FullIn
-from sf_actors.states.full_out import FullOut, FullPublication
 from sf_actors.user_code.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -28,18 +24,9 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Key
     from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.states.delta_out import DeltaOut, DeltaPublication
+    from sf_actors.states.full_out import FullOut, FullPublication
     from sf_actors.user_code.to_send import Outbound
-
-_IN: dict[str, type[SocketActor]] = {
-    "replyer": Replyer,
-    "subscriber": Subscriber,
-    "delta_update_in": DeltaIn,
-    "full_update_in": FullIn,
-}
-_OUT: dict[str, type[DeltaOut | FullOut]] = {
-    "delta_update_out": DeltaOut,
-    "full_update_out": FullOut,
-}
 
 
 class Assembly:
@@ -169,7 +156,7 @@ class Assembly:
         return Timer(model, self._handlers[model.key], counters)
 
     def _start_inbound(self, model: Model) -> None:
-        actor = _IN[model.type]
+        actor = _inbound_class(model.type)
         counters = self.counters[model.key] = Counters(*actor.counted)
         given = [self._run_context, model, self._endpoints[model.key], counters]
         given.append(self._handlers.get(model.key))
@@ -178,10 +165,36 @@ class Assembly:
         actor.start(*given)
 
     def _start_out_state(self, model: Model) -> None:
-        actor = _OUT[model.type]
+        actor = _out_state_class(model.type)
         kept = ("store_failed",) if model.creation["store"] else ()
         counters = self.counters[model.key] = Counters(*actor.counted, *kept)
         publication = actor.publication_type(self._run_context, model, counters)
         self.publications[model.name] = publication
         self._run_context.states.show_own(model.name, publication)
         actor.start(self._run_context, model, self._endpoints[model.key], counters, publication)
+
+
+def _inbound_class(model_type: str) -> type[SocketActor]:
+    """Return the actor of an inbound model; states are imported by the services that have some."""
+    if model_type == "replyer":
+        return Replyer
+    if model_type == "subscriber":
+        return Subscriber
+    if model_type == "delta_update_in":
+        from sf_actors.states.delta_in import DeltaIn  # noqa: PLC0415
+
+        return DeltaIn
+    from sf_actors.states.full_in import FullIn  # noqa: PLC0415
+
+    return FullIn
+
+
+def _out_state_class(model_type: str) -> type[DeltaOut | FullOut]:
+    """Return the actor of an out-state, likewise."""
+    if model_type == "delta_update_out":
+        from sf_actors.states.delta_out import DeltaOut  # noqa: PLC0415
+
+        return DeltaOut
+    from sf_actors.states.full_out import FullOut  # noqa: PLC0415
+
+    return FullOut
