@@ -64,7 +64,6 @@ INNER_PARTS = {
             "zmq.backend:Socket",
             "zmq.backend:Socket.send",
             "zmq.backend:Socket.recv",
-            "zmq.backend:Socket.get",
         ),
     ),
 }

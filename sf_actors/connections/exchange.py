@@ -302,8 +302,10 @@ class Exchange:
             self._holder = None
             self.rules.ended(call)
             call.may_go = True
-            if all(link.is_settled for link in self._links):
-                self._settled_until = monotonic() + SETTLED_S
+            for link in self._links:
+                if not link.is_settled:
+                    return True
+            self._settled_until = monotonic() + SETTLED_S
             return True
         self._pass_on()
         return False

@@ -11,12 +11,10 @@ from sf_actors.connections.call_rules import Place
 from sf_actors.errors import MessageError
 from sf_actors.sockets import inproc, names
 from sf_actors.sockets.frames import (
-    EVENTS,
     MAX_FRAMES,
     NOBLOCK,
     NOBLOCK_SNDMORE,
     POLLIN,
-    get_option,
     receive_frames,
     send_frame,
 )
@@ -71,6 +69,7 @@ class Link(Place):
         "_items",
         "_look_up",
         "_pause_s",
+        "_replies",
         "_transport",
         "_turns",
         "_unresolved",
@@ -98,7 +97,8 @@ class Link(Place):
         self._transport = transport
         self.socket: Socket
         self.socket, self.events = transport.asking(endpoint, creation, where=where, server=server)
-        self._items: list[tuple[Any, int]] = [(self.socket, POLLIN)]
+        self._replies: list[tuple[Any, int]] = [(self.socket, POLLIN)]
+        self._items = list(self._replies)
         if self.events is not None:
             self._items.append((self.events, POLLIN))
         self.fds = [int(item.getsockopt(zmq.FD)) for item, _ in self._items]
@@ -168,7 +168,7 @@ class Link(Place):
                 elif not frames[1] and len(frames) > 2:
                     replies.append((frames[0], frames[2]))
             # libzmq signals a message only to who was told that there was none before it
-            if not int(get_option(self.socket, EVENTS)) & POLLIN:
+            if not zmq_poll(self._replies, 0):
                 break
         return replies
 

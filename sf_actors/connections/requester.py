@@ -10,7 +10,7 @@ from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from sf_actors.actors.incoming import incoming
 from sf_actors.connections.exchange import Exchange
@@ -48,24 +48,29 @@ MAX_PRIVATE = 8
 class Seat:
     """What a thread calls through, from its first call to its end.
 
-    :param freed: gets the exchange when the thread ends
+    :param own: the exchange that it has to itself, or the one that many share
+    :param freed: gets `own` when the thread ends
+    :ivar last: what its last call went through, while that may still be under way; else None
     """
 
-    __slots__ = ("_freed", "exchange")
+    __slots__ = ("_freed", "last", "own")
 
-    def __init__(self, exchange: Exchange, freed: deque[Exchange]) -> None:
-        self.exchange = exchange
+    def __init__(self, own: Exchange, freed: deque[Exchange]) -> None:
+        self.own = own
+        self.last: Exchange | None = None
         self._freed = freed
 
     def __del__(self) -> None:
-        self._freed.append(self.exchange)
+        self._freed.append(self.own)
 
 
 class Requester:
     """Sends requests through connections that stay with the threads that call.
 
     So what one thread asks arrives in order, a call that timed out costs no connection, and a late
-    reply is known by its id. Threads that have a connection of their own need not wake each other.
+    reply is known by its id. Threads that have a connection of their own need not wake each other;
+    while there are more calls than such connections, all go through the one that is shared, since
+    each thread that waits by itself would only take the interpreter from the others.
     With several addresses all threads share one connection to each, so that its load is known.
 
     :param endpoint: the replyer, or several; it need not be there yet
@@ -123,7 +128,7 @@ class Requester:
         checked = self._arguments.checked(args)
         request_id = secrets.token_hex(12) if self._attempts > 1 else None
         expires_in_s = float(self._attempts * self._timeout_s)
-        seen = self._states.in_call().seen()
+        seen = self._states.in_call().seen() if self._states.has_any else UNSET
         frame = encode_request(checked, workflow_id, request_id, expires_in_s, seen)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
@@ -144,7 +149,13 @@ class Requester:
                 raise
         if reply is None:
             raise self._timeout(call, exchange)
-        if self._catch_up_s and self._states.has_inbound and len(reply) <= self._max_bytes:
+        states = self._states
+        if (
+            states.has_any
+            and states.has_inbound
+            and self._catch_up_s
+            and len(reply) <= self._max_bytes
+        ):
             self._catch_up(seen_of_reply(reply), call.ends_at)
         return self._decoded(reply)
 
@@ -182,14 +193,20 @@ class Requester:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             try:
-                exchange: Exchange = self._here.seat.exchange
+                seat: Seat = self._here.seat
             except AttributeError:
-                exchange = self._seated()
-            self._under_way.add(call)
-            self.counters.in_flight = len(self._under_way)
+                seat = self._here.seat = Seat(self._place(), self._free)
+            under_way = self._under_way
+            under_way.add(call)
+            self.counters.in_flight = count = len(under_way)
+            # what it has asked before and nobody has answered arrives first, whatever the others do
+            exchange = seat.last
+            if exchange is None:
+                exchange = seat.own if count <= MAX_PRIVATE else self.exchanges[-1]
+                seat.last = exchange
             return exchange
 
-    def _seated(self) -> Exchange:
+    def _place(self) -> Exchange:
         """Give a thread that calls for the first time its place."""
         shared = self.exchanges[-1]
         is_shared = len(self.exchanges) == self._most
@@ -201,7 +218,6 @@ class Requester:
             exchange = shared if is_shared else self._opened()
             if not is_shared:
                 self.exchanges.append(exchange)
-        self._here.seat = Seat(exchange, self._free)
         return exchange
 
     def _opened(self) -> Exchange:
@@ -218,6 +234,8 @@ class Requester:
             if call not in self._under_way:
                 return
             self._under_way.remove(call)
+            if is_answered:
+                self._here.seat.last = None
             counters.in_flight = len(self._under_way)
             counters.sent += call.sent
             counters.received += is_answered

@@ -27,9 +27,6 @@ POLLIN: Final = int(zmq.POLLIN)
 BareSocket: Final = zmq.backend.Socket
 #: Sends one frame: of a socket, the bytes, and flags.
 send_frame: Final = BareSocket.send
-#: Gets an option: of a socket, its number.
-get_option: Final = BareSocket.get
-EVENTS: Final = int(zmq.EVENTS)
 #: Reads one frame: of a socket, flags, and whether it is copied at once.
 receive_frame: Final = BareSocket.recv
 

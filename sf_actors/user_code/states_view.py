@@ -30,9 +30,11 @@ class States(Mapping[str, Mapping[str, Any]]):
 
     Where both sides have a name it is the in-state; `out` has the out-states alone.
     `states.status(name)` tells how far a replica can be trusted.
+
+    :ivar has_any: whether there is one at all; requests and replies say nothing of states else
     """
 
-    __slots__ = ("_cells", "_changes", "_out")
+    __slots__ = ("_cells", "_changes", "_out", "has_any")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         self._cells = cells
         self._out: dict[str, OwnSlot] = {} if out is None else out
         self._changes = Changes() if changes is None else changes
+        self.has_any = bool(self._cells or self._out)
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return the current value of a state, `{}` before the first.
@@ -112,6 +115,7 @@ class States(Mapping[str, Mapping[str, Any]]):
     def add(self, name: str, slot: StateSlot) -> None:
         """Show an in-state."""
         self._cells[name] = slot
+        self.has_any = True
 
     def slot(self, name: str) -> StateSlot | None:
         """Return the place of an in-state, None before it was opened for the first time."""
@@ -120,6 +124,7 @@ class States(Mapping[str, Mapping[str, Any]]):
     def show_own(self, name: str, slot: OwnSlot) -> None:
         """Show an out-state."""
         self._out[name] = slot
+        self.has_any = True
 
     @property
     def followed(self) -> Collection[Following]:

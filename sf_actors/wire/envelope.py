@@ -117,7 +117,7 @@ def encode_request(
                 args,  # type: ignore[arg-type]
                 workflow_id,
                 request_id,
-                on_the_wire(seen),  # type: ignore[arg-type]
+                seen if seen is UNSET else on_the_wire(seen),  # type: ignore[arg-type]
                 expires_in_s,  # type: ignore[arg-type]
             )
         )
@@ -144,7 +144,14 @@ def seconds_left(request: Request) -> float | None:
 def encode_reply(return_args: object, workflow_id: object, seen: Seen | UnsetType = UNSET) -> bytes:
     """Return a packed reply; `return_args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
-        return _encode(Reply(return_args, None, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
+        return _encode(
+            Reply(
+                return_args,  # type: ignore[arg-type]
+                None,
+                workflow_id,
+                seen if seen is UNSET else on_the_wire(seen),  # type: ignore[arg-type]
+            )
+        )
     except _UNPACKABLE as error:
         raise _refused(error) from error
 

@@ -12,7 +12,7 @@ import zmq
 
 from sf_actors import RequestTimeout, ServiceStopped
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.doubling_service import asking, doubling
+from tests.support.doubling_service import asking, attempt, doubling
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
@@ -203,3 +203,78 @@ def test_a_stop_ends_many_calls_that_wait(address: str) -> None:
         for thread in threads:
             thread.join(PATIENCE_S)
         assert calls.ours.service.failure is None
+
+
+class Caller:
+    """A thread that asks one number after the other."""
+
+    def __init__(self, ours: Any) -> None:
+        self._ours = ours
+        self._numbers: queue.Queue[int | None] = queue.Queue()
+        self.outcomes: queue.Queue[Any] = queue.Queue()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def ask(self, n: int) -> None:
+        self._numbers.put(n)
+
+    def end(self) -> None:
+        self._numbers.put(None)
+        self._thread.join(PATIENCE_S)
+
+    def _run(self) -> None:
+        while (n := self._numbers.get(timeout=PATIENCE_S)) is not None:
+            self.outcomes.put(attempt(self._ours, n))
+
+
+@contextmanager
+def two_callers(
+    address: str, monkeypatch: pytest.MonkeyPatch, timeout_s: float
+) -> Iterator[tuple[Caller, Caller, Crowd]]:
+    """Give a caller with a connection of its own, one without, and the socket they ask."""
+    monkeypatch.setattr("sf_actors.connections.requester.MAX_PRIVATE", 1)
+    with crowd(address, timeout_s=timeout_s) as many:
+        callers = Caller(many.ours), Caller(many.ours)
+        try:
+            for caller in callers:
+                caller.ask(0)
+                many.answer([many.router.recv_multipart()])
+                assert caller.outcomes.get(timeout=PATIENCE_S) == {"n": 0}
+            yield (*callers, many)
+        finally:
+            for caller in callers:
+                caller.end()
+
+
+def test_calls_beyond_those_with_a_connection_each_go_through_one_and_later_through_their_own(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_callers(address, monkeypatch, PATIENCE_S) as (first, second, many):
+        first.ask(1)
+        alone = many.router.recv_multipart()
+        many.answer([alone])
+        assert first.outcomes.get(timeout=PATIENCE_S) == {"n": 1}
+        second.ask(2)
+        beside = many.router.recv_multipart()
+        first.ask(3)
+        together = many.router.recv_multipart()
+        assert beside[0] == together[0] != alone[0]
+        many.answer([beside, together])
+        assert first.outcomes.get(timeout=PATIENCE_S) == {"n": 3}
+        first.ask(4)
+        again = many.router.recv_multipart()
+        assert again[0] == alone[0]
+        many.answer([again])
+
+
+def test_a_thread_stays_where_a_call_of_it_may_still_be_under_way(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_callers(address, monkeypatch, 0.5) as (first, second, many):
+        first.ask(1)
+        unanswered = many.router.recv_multipart()
+        assert first.outcomes.get(timeout=PATIENCE_S) is None, "nobody answered"
+        second.ask(2)
+        many.router.recv_multipart()
+        first.ask(3)
+        assert many.router.recv_multipart()[0] == unanswered[0]
