@@ -42,7 +42,12 @@ class Publisher:
         self._run_context = run_context
         self._checked = model.arguments.checked
         self.out = PublishingSocket(
-            model.creation, self.counters, run_context.log, where=model.where, look=self._listen
+            model.creation,
+            self.counters,
+            run_context.log,
+            where=model.where,
+            look=self._listen,
+            has_keys=run_context.transport.is_secured,
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
         self._bus: NamedBus | None = None

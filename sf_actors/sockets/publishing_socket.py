@@ -14,6 +14,7 @@ import zmq
 from sf_actors.errors import MessageTooLarge
 from sf_actors.sockets.frames import NOBLOCK, send_frame
 from sf_actors.sockets.subscriptions import Subscriptions
+from sf_actors.sockets.topic_limits import topic_limits
 from sf_actors.wire.topic import pack
 from sf_actors.wording import over_limit
 
@@ -33,6 +34,7 @@ class PublishingSocket:
     All is for whoever holds the lock.
 
     :param creation: the creation arguments of the model
+    :param has_keys: only peers with authorized keys are let in
     :param where: the model, for messages
     :param look: looks at what subscribers said, which comes in only where the socket is used, and
         sets `look_at`; called after a send, with the time
@@ -43,7 +45,7 @@ class PublishingSocket:
 
     __slots__ = (
         "_counters",
-        "_is_of_bus",
+        "_limits",
         "_log",
         "_look",
         "_where",
@@ -64,6 +66,7 @@ class PublishingSocket:
         *,
         where: str,
         look: Callable[[float], None],
+        has_keys: bool,
     ) -> None:
         self.lock = threading.Lock()
         self.topic = pack(creation["topic"])
@@ -72,7 +75,7 @@ class PublishingSocket:
         self.socket: Socket | None = None
         self.subscriptions: Subscriptions | None = None
         self.look_at = 0.0
-        self._is_of_bus: bool = creation["is_x_pub"]
+        self._limits = topic_limits(is_of_bus=creation["is_x_pub"], has_keys=has_keys)
         self._counters = counters
         self._log = log
         self._where = where
@@ -87,7 +90,7 @@ class PublishingSocket:
             self._counters,
             self._log,
             where=self._where,
-            is_of_bus=self._is_of_bus,
+            limits=self._limits,
         )
         self.socket = socket
         self.epoch = _new_epoch()

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.log import Logger
     from sf_actors.sockets.frames import Socket
-
-#: Bytes of other topics that one peer, and all peers together, may subscribe to.
-PEER_BYTES = 2**17
-ALL_BYTES = 2**19
+    from sf_actors.sockets.topic_limits import TopicLimits
 
 #: Added to the bytes of each topic.
 TOPIC_BYTES = 16
@@ -58,8 +55,7 @@ class Subscriptions:
 
     :param topic: the model's own, packed
     :param where: the model, for messages
-    :param is_of_bus: the socket is connected to a bus, which is trusted and brings the topics of
-        all its subscribers
+    :param limits: how much others may subscribe to
     """
 
     def __init__(
@@ -70,14 +66,14 @@ class Subscriptions:
         log: Logger,
         *,
         where: str,
-        is_of_bus: bool,
+        limits: TopicLimits,
     ) -> None:
         self._log = log
         self._where = where
         self._socket = socket
         self._topic = topic
         self._counters = counters
-        self._peer_bytes = ALL_BYTES if is_of_bus else PEER_BYTES
+        self._limits = limits
         #: the connection that each topic came from first; None: from within the process
         self._topics: dict[bytes, _Peer | None] = {}
         self._peers: dict[int, _Peer] = {}
@@ -131,9 +127,9 @@ class Subscriptions:
         self._topics[topic] = peer
         peer.size += size
         self._bytes += size
-        if peer.size > self._peer_bytes:
+        if peer.size > self._limits.peer_bytes:
             self._cut_off(peer)
-        elif self._bytes > ALL_BYTES:
+        elif self._bytes > self._limits.all_bytes:
             self._cut_off(max(self._peers.values(), key=lambda peer: peer.size))
 
     def _forget(self, topic: bytes) -> None:

@@ -14,6 +14,7 @@ from sf_actors.sockets import inproc, monitors, routing_ids
 from sf_actors.sockets.bind_problems import HOLDERS, bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.frames import BareSocket, Socket
+from sf_actors.sockets.topic_limits import topic_limits
 from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
@@ -42,16 +43,9 @@ RECONNECT_MAX_MS = 500
 #: How long a closed socket may go on to send what is queued, in milliseconds.
 LINGER_MS = 1_000
 
-#: Longest frame that a publishing socket reads, besides its own topic. It receives topics only, and
-#: libzmq uses some 60 bytes for each byte of one.
-MAX_SUBSCRIPTION_BYTES = 512
-
 #: Subscriptions queued for each peer of a publishing socket. libzmq reads them until none waits; if
 #: more could wait, a peer that keeps sending would keep it busy for ever.
 SUBSCRIPTIONS_QUEUED = 1
-
-#: Kernel buffer for them, in bytes: its content is read even after the connection is ended.
-SUBSCRIPTIONS_BUFFER = 32_768
 
 #: Descriptors needed to open a socket: its own, a listener's, those of a host look-up.
 SOCKET_DESCRIPTORS = 6
@@ -372,9 +366,10 @@ class Transport:
             zmq.ZAP_DOMAIN: ZAP_DOMAIN,
         }
         if kind == zmq.XPUB:
-            options[zmq.MAXMSGSIZE] = MAX_SUBSCRIPTION_BYTES + len(pack(creation["topic"]))
+            limits = topic_limits(is_of_bus=creation["is_x_pub"], has_keys=self._keys is not None)
+            options[zmq.MAXMSGSIZE] = limits.frame_bytes + len(pack(creation["topic"]))
             options[zmq.RCVHWM] = SUBSCRIPTIONS_QUEUED
-            options[zmq.RCVBUF] = SUBSCRIPTIONS_BUFFER
+            options[zmq.RCVBUF] = limits.buffer_bytes
         if self._keys is not None and options[zmq.RCVHWM]:
             # libzmq queues a peer's credentials and never counts them as read: a queue for one
             # message would stay full for ever

@@ -56,7 +56,12 @@ class Publication(ABC):
         self.store: Store | None = None
         self.kept = self._opened_store()
         self.out = PublishingSocket(
-            model.creation, counters, run_context.log, where=model.where, look=self._look
+            model.creation,
+            counters,
+            run_context.log,
+            where=model.where,
+            look=self._look,
+            has_keys=run_context.transport.is_secured,
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0

@@ -107,7 +107,9 @@ def came(sub: Any) -> bytes | None:
 def socket_that_looks(look: Callable[[float], None]) -> PublishingSocket:
     creation = {"topic": None, "max_message_bytes": 10, "is_x_pub": False}
     log: Any = None
-    return PublishingSocket(creation, Counters("dropped"), log, where="here", look=look)
+    return PublishingSocket(
+        creation, Counters("dropped"), log, where="here", look=look, has_keys=False
+    )
 
 
 def test_each_socket_is_another_epoch() -> None:

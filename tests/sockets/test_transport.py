@@ -87,7 +87,7 @@ def test_a_host_name_can_be_connected_to() -> None:
 def test_what_is_published_has_another_context_than_calls_and_what_is_inproc(
     kind: int, address: str, is_apart: bool
 ) -> None:
-    creation = {"high_water_mark": 10, "max_message_bytes": 1000, "topic": None}
+    creation = {"high_water_mark": 10, "max_message_bytes": 1000, "topic": None, "is_x_pub": False}
     transport, closed = Transport(), []
     opened, _ = transport.bound(kind, parse(address, where="it"), creation, where="it")
     contexts = {transport.context, opened.context}
