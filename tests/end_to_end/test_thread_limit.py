@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import threading
 from contextlib import ExitStack
@@ -298,6 +299,28 @@ def test_wherever_the_threads_run_out_a_start_says_so_in_one_line(tmp_path: Path
             (line,) = process.err
             assert line.startswith("sf_actors: ")
             assert "can't start new thread" in line
+
+
+@as_root
+def test_an_interrupt_where_the_threads_run_out_waits_for_none_that_never_began(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.json").write_text('{"connections": {"in": {"echo": "127.0.0.1:0"}}}')
+    seed = random.SystemRandom().randrange(2**32)
+    draw = random.Random(seed)
+    for count in range(1, 9):
+        file = tmp_path / f"svc{count}.py"
+        said = "print('loading', flush=True)\n"
+        file.write_text(FROM_THE_START.replace("COUNT", str(count)) + said + REPLYER_FILE)
+        with Process("-s", file.name, "-a", "a.json", "-cl", "NONE", cwd=tmp_path) as process:
+            process.wait_for_line("loading")
+            # somewhere in what follows: the actors' start, or the end of it
+            threading.Event().wait(draw.uniform(0.0, 0.02))
+            process.interrupt()
+            # by the signal itself, if Python has ended everything else already
+            ended = {0, 2, 128 + signal.SIGINT, -signal.SIGINT}
+            assert process.wait(AT_ONCE_S) in ended, (seed, process.err)
+            assert "Traceback" not in process.err
 
 
 @as_root
