@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("lifecycle",),
     ("service", "public_types"),
     ("__init__", "testing"),
+    ("inspection",),
     ("demo",),
     ("cli",),
     ("__main__",),

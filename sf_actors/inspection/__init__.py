@@ -1,0 +1,1 @@
+"""Looking at what runs, and at what would: inspector, HTTP, schemas and graphs."""
