@@ -3,35 +3,44 @@
 `Service` runs a service file, `get_logger` returns a logger, `counterpart` the other side's model,
 and every error of the package is an `SfActorsError`. `Send`, `States`, `Stopping` and `Update` are
 the types of what user functions get.
+
+A name is imported when it is first used: the shell looks at what runs without the half second that
+all of them take.
 """
 
-from sf_actors.definition.counterpart import counterpart
-from sf_actors.errors import (
-    ActorDied,
-    AddressError,
-    BindError,
-    ConfigError,
-    DefinitionError,
-    InvalidArguments,
-    KeysError,
-    MessageTooLarge,
-    ModelError,
-    Refused,
-    RemoteError,
-    RequestTimeout,
-    ServiceFailed,
-    ServiceRunning,
-    ServiceStopped,
-    SfActorsError,
-    StopOverdue,
-    StoreError,
-    UsageError,
-    UserError,
-)
-from sf_actors.log import get_logger, log_standard_library
-from sf_actors.public_types import Send, States, Stopping, Update
-from sf_actors.replication.status import Phase, Status
-from sf_actors.service import Service
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sf_actors.definition.counterpart import counterpart
+    from sf_actors.errors import (
+        ActorDied,
+        AddressError,
+        BindError,
+        ConfigError,
+        DefinitionError,
+        InvalidArguments,
+        KeysError,
+        MessageTooLarge,
+        ModelError,
+        Refused,
+        RemoteError,
+        RequestTimeout,
+        ServiceFailed,
+        ServiceRunning,
+        ServiceStopped,
+        SfActorsError,
+        StopOverdue,
+        StoreError,
+        UsageError,
+        UserError,
+    )
+    from sf_actors.log import get_logger, log_standard_library
+    from sf_actors.public_types import Send, States, Stopping, Update
+    from sf_actors.replication.status import Phase, Status
+    from sf_actors.service import Service
 
 __all__ = [
     "ActorDied",
@@ -65,3 +74,28 @@ __all__ = [
     "get_logger",
     "log_standard_library",
 ]
+
+_HOMES = {
+    "sf_actors.definition.counterpart": ("counterpart",),
+    "sf_actors.log": ("get_logger", "log_standard_library"),
+    "sf_actors.public_types": ("Send", "States", "Stopping", "Update"),
+    "sf_actors.replication.status": ("Phase", "Status"),
+    "sf_actors.service": ("Service",),
+}
+"""The modules of the names; the errors' own is that of all others."""
+
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the package; any thread."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOME_OF.get(name, "sf_actors.errors")), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the names of the package, those not yet imported as well."""
+    return sorted({*globals(), *__all__})

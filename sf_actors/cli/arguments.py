@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 from sf_actors.cli.flags import FLAGS, seconds_of, text_of
+from sf_actors.cli.parser import Parser
 from sf_actors.cli.tokens import split
+from sf_actors.cli.verb_table import listed
 from sf_actors.errors import UsageError
 from sf_actors.wording import nearest
 
@@ -25,14 +27,14 @@ Run a service: one plain Python file with models, handlers and perhaps a main fu
 
   sf_actors -s svc.py -a addresses.json -c config.json      serve until it is stopped
   sf_actors -s svc.py -m --batch-size 10 --verbose          run main, with an extra config
-  sf_actors demo                                            see it at work
-  sf_actors keys new desk --dir ./keys                      write a pair of CURVE keys
 """
-_EPILOG = """\
+_EPILOG = f"""\
 Every other argument goes into the config: --key value, --key=value, or --flag alone for true.
 Dashes in a key count as underscores; a value may begin with one dash: --offset -5.
 Exit status: 0 after a clean end, 1 when the service failed, 2 when it could not start.
-"""
+
+Verbs, instead of a service; each explains itself with -h:
+{listed()}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,22 +98,6 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
     return Arguments(**given, extras=extras)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises what argparse would print with its usage, and never exits but for help."""
-
-    def __init__(self, *, prog: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
 class _ShowVersion(argparse.Action):
     """Print the version of the installed package and end."""
 
@@ -127,8 +113,8 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-def _service_parser() -> _Parser:
-    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
+def _service_parser() -> Parser:
+    parser = Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
     for flag in FLAGS:
         options: dict[str, Any] = {"action": "store_true"}
         if flag.metavar:
@@ -146,8 +132,8 @@ def _service_parser() -> _Parser:
     return parser
 
 
-def _demo_parser() -> _Parser:
-    parser = _Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
+def _demo_parser() -> Parser:
+    parser = Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
     explain = "how long it runs (default 10); example: --seconds 30"
     parser.add_argument(
         "--seconds", type=seconds_of, default=DemoArguments.seconds, metavar="SECONDS", help=explain
@@ -156,7 +142,7 @@ def _demo_parser() -> _Parser:
 
 
 def _parse_keys(argv: Sequence[str]) -> KeysArguments:
-    parser = _Parser(
+    parser = Parser(
         prog=f"{_PROGRAM} keys",
         description="Write a pair of CURVE keys: DIR/NAME.key and, for its owner alone, "
         "DIR/NAME.key_secret.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
+from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
 from sf_actors.log.console import write_to_console
 from sf_actors.log.line import bare_line
@@ -39,7 +40,7 @@ LEAVING_S = 1.0
 
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
-    _open_missing_streams()
+    open_missing_streams()
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -63,23 +64,6 @@ def _tell_who_stays() -> None:
     if names := [one.name for one in _staying()]:
         event = "the process waits for threads of user code to end"
         write_to_console(bare_line("warning", None, event, threads=names), None)
-
-
-def _open_missing_streams() -> None:
-    """Give a process that was started without standard streams ones that lead nowhere.
-
-    A socket or file of ours would get their numbers, and what is printed.
-    """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def main(argv: Sequence[str]) -> int:
