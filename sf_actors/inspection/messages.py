@@ -33,11 +33,12 @@ def fields_of(schema: Schema) -> Node:
 def messages_of(model: Model) -> dict[str, Any]:
     """Return the messages of a model with sockets by their names, as AsyncAPI has them."""
     arguments = fields_of(model.arguments)
-    if model.creation.get("unknown_fields") == "refuse" and model.type != "requester":
+    refuses = model.creation.get("unknown_fields") == "refuse"
+    if refuses and model.side == "in":
         arguments["additionalProperties"] = False
     if model.type in ("replyer", "requester"):
         returned = fields_of(model.return_arguments)
-        if model.creation.get("unknown_fields") == "refuse" and model.type == "requester":
+        if refuses and model.type == "requester":
             returned["additionalProperties"] = False
         request = _envelope({"args": arguments}, ["args"])
         request["properties"]["expires_in_s"] = {"type": "number"}
