@@ -28,6 +28,7 @@ from sf_actors.errors import (
     UsageError,
     UserError,
 )
+from sf_actors.inspection.presence import inspect
 from sf_actors.log import get_logger, log_standard_library
 from sf_actors.public_types import Send, States, Stopping, Update
 from sf_actors.replication.status import Phase, Status
@@ -63,5 +64,6 @@ __all__ = [
     "UserError",
     "counterpart",
     "get_logger",
+    "inspect",
     "log_standard_library",
 ]
