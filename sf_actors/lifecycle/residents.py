@@ -61,8 +61,8 @@ class Residents:
     """The runs of this process, in order of start; any thread.
 
     :ivar all: those that run now; never changed in place, so that it can be read without a lock
-    :ivar on_first: called with the first resident before it is entered, in the thread that starts
-        its run
+    :ivar on_first: called with the first resident, in the thread that starts its run, before its
+        file is executed
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -86,9 +86,9 @@ class Residents:
             numbers = count(2)
             while resident.name in taken:
                 resident.name = f"{plain}#{next(numbers)}"
-            if not self.all and self.on_first is not None:
-                self.on_first(resident)
             self.all = (*self.all, resident)
+            if len(self.all) == 1 and self.on_first is not None:
+                self.on_first(resident)
 
     def leave(self, resident: Resident) -> None:
         """Take that a run has ended; may be called twice."""
