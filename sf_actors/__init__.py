@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         UsageError,
         UserError,
     )
+    from sf_actors.inspection.presence import inspect
     from sf_actors.log import get_logger, log_standard_library
     from sf_actors.public_types import Send, States, Stopping, Update
     from sf_actors.replication.status import Phase, Status
@@ -72,11 +73,13 @@ __all__ = [
     "UserError",
     "counterpart",
     "get_logger",
+    "inspect",
     "log_standard_library",
 ]
 
 _HOMES = {
     "sf_actors.definition.counterpart": ("counterpart",),
+    "sf_actors.inspection.presence": ("inspect",),
     "sf_actors.log": ("get_logger", "log_standard_library"),
     "sf_actors.public_types": ("Send", "States", "Stopping", "Update"),
     "sf_actors.replication.status": ("Phase", "Status"),
@@ -91,6 +94,9 @@ def __getattr__(name: str) -> object:
     """Import a name of the package; any thread."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "Service":
+        # it says what is called when a run begins
+        import_module("sf_actors.inspection.presence")
     found: object = getattr(import_module(_HOME_OF.get(name, "sf_actors.errors")), name)
     globals()[name] = found
     return found
