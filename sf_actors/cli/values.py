@@ -1,0 +1,116 @@
+"""The `key=value` of a command line, as the fields of a message in the text forms of JSON.
+
+They are read by the JSON Schema that a running service tells of its model, by the rules of the
+command line: a number or a word is text that is read as the declared type, lists and mappings are
+JSON, bytes base64, and `null` is None where it may be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.json_schema import Schemas, Unfit, parse_json, shown_json
+from sf_actors.errors import UsageError
+from sf_actors.wording import cut, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sf_actors.cli.json_schema import Schema
+
+
+def read_fields(
+    pairs: Sequence[str], schema: Schema, *, read_input: Callable[[], str]
+) -> dict[str, Any]:
+    """Return the fields of a message.
+
+    :param pairs: `key=value`, `key.sub=value`, or one `-` for a JSON object from standard input
+    :param schema: the JSON Schema of the whole message
+    :param read_input: reads standard input
+    :raises UsageError: a key is unknown, missing or there twice, or a value is wrong
+    """
+    schemas = Schemas(schema)
+    fields: dict[str, Any] = {}
+    texts: dict[tuple[str, ...], str] = {}
+    has_input = False
+    for pair in pairs:
+        if pair == "-":
+            if has_input:
+                raise UsageError("expected one '-' for standard input, got two")
+            has_input = True
+            continue
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"expected key=value, got {cut(pair)!r}")
+        path = _path_of(key, schemas.properties(schema))
+        if path in texts:
+            raise UsageError(f"{key}: expected once, got it twice")
+        texts[path] = text
+    if has_input:
+        fields = _object(read_input(), schemas, schema)
+    for path, text in texts.items():
+        _require_apart(path, texts)
+        _put(fields, path, text, schemas, schema)
+    if missing := schemas.missing(fields, schema):
+        raise UsageError(f"expected {'=…, '.join(missing)}=…, got none")
+    return fields
+
+
+def _path_of(key: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the steps of a key; a field's own name may hold dots."""
+    if key in fields:
+        return (key,)
+    steps = tuple(key.split("."))
+    if not all(steps):
+        raise UsageError(f"expected key=value or key.sub=value, got {cut(key)!r}")
+    return steps
+
+
+def _require_apart(path: tuple[str, ...], others: Mapping[tuple[str, ...], str]) -> None:
+    for length in range(1, len(path)):
+        if path[:length] in others:
+            both = f"{'.'.join(path[:length])} and {'.'.join(path)}"
+            raise UsageError(f"expected a record whole or by its fields, got {both}")
+
+
+def _put(
+    fields: dict[str, Any],
+    path: tuple[str, ...],
+    text: str,
+    schemas: Schemas,
+    schema: Schema,
+) -> None:
+    """Put a value where its key says, through records that are made on the way."""
+    key = ".".join(path)
+    part = schema
+    place = fields
+    for number, step in enumerate(path):
+        below = schemas.below(part, step)
+        if below is None:
+            known = schemas.properties(part)
+            there = f"; there is {', '.join(known)}" if known else ""
+            raise UsageError(f"unknown key {cut(key)!r}{nearest(step, known) or there}")
+        part = below
+        if number < len(path) - 1:
+            inner = place.get(step)
+            if not isinstance(inner, dict):
+                inner = place[step] = {}
+            place = inner
+    try:
+        place[path[-1]] = schemas.read(text, part)
+    except Unfit as error:
+        raise UsageError(f"{key}: {error}") from None
+
+
+def _object(text: str, schemas: Schemas, schema: Schema) -> dict[str, Any]:
+    try:
+        value = parse_json(text)
+    except Unfit as error:
+        raise UsageError(f"standard input: {error}") from None
+    if not isinstance(value, dict):
+        raise UsageError(f"standard input: expected one JSON object, got {shown_json(value)}")
+    try:
+        fields = schemas.fit(value, schema)
+    except Unfit as error:
+        raise UsageError(f"standard input: {error}") from None
+    return dict(fields)
