@@ -10,6 +10,7 @@ from sf_actors.inspection.info import info_of
 from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
 from sf_actors.lifecycle.residents import RESIDENTS, Resident
+from sf_actors.sockets.peers import same_look
 from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
@@ -58,7 +59,8 @@ class Answers:
         process = process_numbers() | {"inspector_dropped": self.dropped}
         if arguments.service is not None:
             return all_numbers_of(resident_of(arguments)) | {"process": process}
-        services = [all_numbers_of(resident) for resident in RESIDENTS.all]
+        with same_look():
+            services = [all_numbers_of(resident) for resident in RESIDENTS.all]
         return {"services": services, "process": process}
 
 

@@ -11,6 +11,8 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.inspection.running import running_in
+from sf_actors.lifecycle.residents import RESIDENTS
+from sf_actors.sockets.peers import same_look
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
@@ -22,6 +24,12 @@ _PAGE: Final = os.sysconf("SC_PAGESIZE")
 def numbers_of(resident: Resident) -> dict[str, Any]:
     """Return `Service.stats()` under the name that is unique in the process; any thread."""
     return resident.service.stats() | {"service": resident.name}
+
+
+def numbers_of_all() -> list[dict[str, Any]]:
+    """Return the numbers of all services of this process; any thread."""
+    with same_look():
+        return [numbers_of(resident) for resident in RESIDENTS.all]
 
 
 def all_numbers_of(resident: Resident) -> dict[str, Any]:

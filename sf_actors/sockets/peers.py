@@ -9,6 +9,8 @@ and for inproc, the number is unknown.
 from __future__ import annotations
 
 import sys
+import threading
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
+#: what a thread has read of the tables within a `same_look`
+_look = threading.local()
 #: states of connections in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
 _ESTABLISHED, _CONNECTED = "01", "03"
 
@@ -89,7 +93,26 @@ def _count_connected_to(path: str) -> int:
     return sum(row[5] == _CONNECTED and row[7:] == [path] for row in rows)
 
 
+@contextmanager
+def same_look() -> Iterator[None]:
+    """Read each table once within the block, however many addresses are asked for; one thread."""
+    _look.tables = {}
+    try:
+        yield
+    finally:
+        _look.tables = None
+
+
 def _lines(table: str) -> list[str]:
+    read: dict[str, list[str]] | None = getattr(_look, "tables", None)
+    if read is None:
+        return _read(table)
+    if table not in read:
+        read[table] = _read(table)
+    return read[table]
+
+
+def _read(table: str) -> list[str]:
     path = _TABLES / table
     if table == "tcp6" and not path.exists():
         return []  # a kernel without IPv6
