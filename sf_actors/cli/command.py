@@ -15,6 +15,7 @@ from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, par
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.inspection.presence import PRESENCE
 from sf_actors.log.console import write_to_console
 from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
@@ -79,6 +80,7 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(arguments, DemoArguments):
             from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
 
+            PRESENCE.is_wanted = True
             return show(arguments.seconds)
         service = _service(arguments)
     except UserError as error:
@@ -123,6 +125,7 @@ def _service(arguments: Arguments) -> Service:
 
 def _run(service: Service, arguments: Arguments) -> int:
     _raise_descriptor_limit()
+    PRESENCE.is_wanted = True
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:

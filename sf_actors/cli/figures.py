@@ -128,7 +128,7 @@ def short(number: float | None) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """Return a latency of a few letters: 12us, 3.4ms, 1.20s."""
+    """Return a latency of a few letters, in the unit that suits it."""
     if seconds is None:
         return "-"
     if seconds < 1e-3:

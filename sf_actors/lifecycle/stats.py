@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
 
 
-def stats_before(name: str) -> dict[str, Any]:
-    """Return the numbers of a service that has not run yet."""
+def stats_before(name: str, *, is_loading: bool = False) -> dict[str, Any]:
+    """Return the numbers of a service that has not run yet, or whose file is being loaded."""
     return {
         "service": name,
-        "phase": "NOT_STARTED",
+        "phase": "STARTING" if is_loading else "NOT_STARTED",
         "uptime_s": 0.0,
         "router": {"queued": 0, "handled": 0, "failed": 0, "restarts": 0},
         "connections": {"in": {}, "out": {}},

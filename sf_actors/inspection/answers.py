@@ -1,0 +1,86 @@
+"""What is answered to each verb; in the inspector's thread, which never waits."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.errors import InvalidArguments
+from sf_actors.inspection.info import info_of
+from sf_actors.inspection.numbers import all_numbers_of, process_numbers
+from sf_actors.inspection.question import one_of
+from sf_actors.lifecycle.residents import RESIDENTS, Resident
+from sf_actors.version import VERSION
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.inspection.question import Arguments, Question
+
+
+class Answers:
+    """Answers questions; for the inspector's thread.
+
+    :ivar dropped: what came and was no request
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def take(self, question: Question) -> None:
+        """Answer a question, now or, where that takes time, later."""
+        try:
+            arguments = question.arguments()
+            answer = VERBS.get(arguments.verb)
+            if answer is None:
+                raise InvalidArguments(
+                    f"no verb {arguments.verb!r}{nearest(arguments.verb, VERBS)}; sf_actors "
+                    f"{VERSION} runs here and knows {', '.join(VERBS)}"
+                )
+            fields = answer(self, arguments, question)
+        except Exception as error:  # noqa: BLE001 - a fault costs one answer
+            question.fail(error)
+            return
+        if fields is not None:
+            question.answer(fields)
+
+    # the verbs
+
+    def _ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+        names = [resident.name for resident in RESIDENTS.all]
+        return {"pid": os.getpid(), "version": VERSION, "services": names}
+
+    def _info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        return info_of(resident_of(arguments))
+
+    def _stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        process = process_numbers() | {"inspector_dropped": self.dropped}
+        if arguments.service is not None:
+            return all_numbers_of(resident_of(arguments)) | {"process": process}
+        services = [all_numbers_of(resident) for resident in RESIDENTS.all]
+        return {"services": services, "process": process}
+
+
+Answer = "Callable[[Answers, Arguments, Question], dict[str, Any] | None]"
+
+VERBS: Final[dict[str, Callable[[Answers, Arguments, Question], dict[str, Any] | None]]] = {
+    "ping": Answers._ping,  # noqa: SLF001
+    "info": Answers._info,  # noqa: SLF001
+    "stats": Answers._stats,  # noqa: SLF001
+}
+"""The verbs, by name."""
+
+
+def resident_of(arguments: Arguments) -> Resident:
+    """Return the service that a question is about.
+
+    :raises InvalidArguments: there is none of this name
+    """
+    name = arguments.service
+    if name is None:
+        raise InvalidArguments(f"expected a service, {arguments.verb!r} is about one")
+    for resident in RESIDENTS.all:
+        if resident.name == name:
+            return resident
+    raise one_of("service", name, [resident.name for resident in RESIDENTS.all])
