@@ -28,7 +28,7 @@ class Unfit(Exception):
     """A value has not the declared type; the text says what was expected."""
 
 
-class Schemas:
+class SchemaReader:
     """A JSON Schema and the parts of it that it refers to."""
 
     def __init__(self, root: Schema) -> None:
