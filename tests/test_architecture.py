@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("service", "public_types"),
     ("inspection",),
     ("__init__", "testing"),
+    ("inspection",),
     ("demo",),
     ("cli",),
     ("__main__",),
