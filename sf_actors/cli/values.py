@@ -29,7 +29,7 @@ def read_fields(
     :param read_input: reads standard input
     :raises UsageError: a key is unknown, missing or there twice, or a value is wrong
     """
-    reader = SchemaReader(schema)
+    reader = SchemaReader()
     fields: dict[str, Any] = {}
     texts: dict[tuple[str, ...], str] = {}
     has_input = False
@@ -83,21 +83,23 @@ def _put(
     """Put a value where its key says, through records that are made on the way."""
     key = ".".join(path)
     part = schema
-    place = fields
+    place: dict[Any, Any] = fields
     for number, step in enumerate(path):
-        below = reader.below(part, step)
-        if below is None:
+        try:
+            found = reader.below(part, step)
+        except Unfit as error:
+            raise UsageError(f"{key}: {error}") from None
+        if found is None:
             known = reader.properties(part)
             there = f"; there is {', '.join(known)}" if known else ""
             raise UsageError(f"unknown key {cut(key)!r}{nearest(step, known) or there}")
-        part = below
+        last, part = found
         if number < len(path) - 1:
-            inner = place.get(step)
-            if not isinstance(inner, dict):
-                inner = place[step] = {}
-            place = inner
+            if not isinstance(place.get(last), dict):
+                place[last] = {}
+            place = place[last]
     try:
-        place[path[-1]] = reader.read(text, part)
+        place[last] = reader.read(text, part)
     except Unfit as error:
         raise UsageError(f"{key}: {error}") from None
 

@@ -40,18 +40,22 @@ def run(argv: Sequence[str]) -> int:
     if arguments.n == 0 or arguments.c == 0:
         raise UsageError("-n, -c: expected a number from 1, got 0")
     out = Output(as_json=arguments.json)
-    direct = direct_of(arguments, type_="replyer", side="in")
+    direct = direct_of(arguments, _is_usable, what="replyer")
     if direct is not None:
-        fields = direct.fields(arguments.pairs)
-        with Asking(direct.keys) as asking:
-            return _ask(out, asking, Question(direct.place, fields), arguments, direct.plain)
+        with Asking() as asking:
+            question = Question(direct.place, direct.fields(arguments.pairs))
+            return _ask(out, asking, question, arguments)
     with Reach.of(arguments) as reach:
         target = parse_target(arguments.target)
-        model = reach.model(target, lambda one: one.type == "replyer", what="replyer")
+        model = reach.model(target, _is_usable, what="replyer")
         fields = read_fields(
             arguments.pairs, model.shape.get("arguments") or {}, read_input=sys.stdin.read
         )
         return _ask(out, reach.asking, _through_inspector(model, fields, arguments), arguments)
+
+
+def _is_usable(model: Model) -> bool:
+    return model.type == "replyer"
 
 
 def _through_inspector(
@@ -67,17 +71,11 @@ def _through_inspector(
     return Question(model.resident.place, args)
 
 
-def _ask(
-    out: Output,
-    asking: Asking,
-    question: Question,
-    arguments: argparse.Namespace,
-    plain: Any = dict,
-) -> int:
+def _ask(out: Output, asking: Asking, question: Question, arguments: argparse.Namespace) -> int:
     # the inspector keeps the deadline itself, and says so
     longest_s = arguments.timeout + GRACE_S
     if arguments.n is not None:
         return Load(asking, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)
     reply = asking.ask_all([question], timeout_s=longest_s)[0].result(arguments.timeout)
-    out.emit(plain(reply), indent=2 if out.is_terminal and not out.as_json else None)
+    out.emit(reply, indent=2 if out.is_terminal and not out.as_json else None)
     return 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.cli.schema_reader import SchemaReader, type_of
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.schema_reader import SchemaReader, type_of
 from sf_actors.cli.target import Model, models_of, parse_target
 from sf_actors.wording import escaped
 
@@ -111,7 +111,7 @@ def _model_text(out: Output, model: Model) -> Iterator[str]:
         schema = model.shape.get(what)
         if schema is None:
             continue
-        fields = SchemaReader(schema).properties(schema)
+        fields = SchemaReader().properties(schema)
         required = schema.get("required") or ()
         rows = [
             (name, type_of(part), "required" if name in required else "optional")
@@ -129,7 +129,7 @@ def _model_text(out: Output, model: Model) -> Iterator[str]:
 
 def example_of(schema: dict[str, Any]) -> str:
     """Return the required fields of a message as they can be typed."""
-    reader = SchemaReader(schema)
+    reader = SchemaReader()
     fields = reader.properties(schema)
     return " ".join(
         f"{name}={_value(reader, fields[name])}"
@@ -140,9 +140,8 @@ def example_of(schema: dict[str, Any]) -> str:
 
 def _value(reader: SchemaReader, schema: Any) -> str:
     one = reader.alternatives(schema)[0]
-    options = one.get("enum") or ([one["const"]] if "const" in one else None)
-    if options:
-        return str(options[0])
+    if one.get("enum"):
+        return str(one["enum"][0])
     kind = str(one.get("type"))
     if kind == "object" and one.get("required"):
         fields = reader.properties(one)
@@ -151,7 +150,7 @@ def _value(reader: SchemaReader, schema: Any) -> str:
             for name in one["required"]
         )
         return f"'{{{inner}}}'"
-    return _EXAMPLES.get(kind) or _TEXTS.get(str(one.get("x-sf-type")), "text")
+    return _EXAMPLES.get(kind) or _TEXTS.get(type_of(one), "text")
 
 
 def _json(text: str, schema: Any) -> str:
