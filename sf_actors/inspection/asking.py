@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -96,7 +97,8 @@ class Asking:
         self._context = zmq.Context()
         self._sockets: dict[Place, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
-        self._numbers = count(1)
+        # as ids of workflows they find the lines of a call in logs
+        self._ids = (f"shell-{secrets.token_hex(4)}-{number}" for number in count(1))
 
     def __enter__(self) -> Self:
         return self
@@ -141,9 +143,9 @@ class Asking:
         """
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
-        open_: dict[int, int] = {}
+        open_: dict[str, int] = {}
         for place, question in enumerate(questions):
-            number = next(self._numbers)
+            number = next(self._ids)
             self._send(question, number)
             open_[number] = place
         while open_:
@@ -171,11 +173,11 @@ class Asking:
         :param timeout_s: how long to wait for each, in seconds
         :returns: each answer, and how long it took, in seconds
         """
-        began: dict[int, float] = {}
+        began: dict[str, float] = {}
         left = times
         while left or began:
             while left and len(began) < at_once:
-                number = next(self._numbers)
+                number = next(self._ids)
                 began[number] = monotonic()
                 self._send(question, number)
                 left -= 1
@@ -193,7 +195,7 @@ class Asking:
                         yield _answer(question.place, reply), took_s
 
     def _read_all(
-        self, socket: zmq.Socket[bytes], open_: dict[int, int], answers: list[Answer]
+        self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
     ) -> None:
         for number, reply in _replies(socket):
             place = open_.pop(number, None)
@@ -201,7 +203,7 @@ class Asking:
             if place is not None:
                 answers[place] = _answer(answers[place].place, reply)
 
-    def _send(self, question: Question, number: int) -> None:
+    def _send(self, question: Question, number: str) -> None:
         packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
         if len(packed) > MAX_REQUEST_BYTES:
             raise UsageError(
