@@ -9,15 +9,20 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+import pykka
 import zmq
 
-from sf_actors.actors.inbox import SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.inbox import TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import summary
 from sf_actors.errors import MessageError
 from sf_actors.inspection.answers import Answers
+from sf_actors.inspection.asks import Answered, Asks
+from sf_actors.inspection.deadlines import Deadlines
 from sf_actors.inspection.folder import listening
 from sf_actors.inspection.question import Question
 from sf_actors.log import package_logger
@@ -112,7 +117,9 @@ class Inspector(Actor):
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._transport: Transport | None = None
         self._sources: list[SocketSource] = []
-        self._answers = Answers()
+        self._deadlines = Deadlines()
+        self._asks = Asks(self._tell, self._deadlines)
+        self._answers = Answers(self._asks)
 
     def not_started(self, error: RuntimeError) -> None:
         """Tell that the system has no thread left."""
@@ -137,11 +144,21 @@ class Inspector(Actor):
         try:
             if type(message) is SocketSource:
                 self._read(message)
+            elif message is TICK:
+                self._deadlines.act(monotonic())
+            elif type(message) is Answered:
+                self._asks.take(message)
             elif type(message) is WaitFailed:
                 raise message.error
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             package_logger().exception("the inspector failed", error=summary(error))
             self.stop()
+        self._inbox.deadline = self._deadlines.next_at
+
+    def _tell(self, message: object) -> None:
+        """Bring a message here; any thread."""
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
 
     def on_stop(self) -> None:
         """Close the sockets and take the file away."""
