@@ -64,7 +64,7 @@ def _through_inspector(
     args = {
         "verb": "ask",
         "service": model.resident.service,
-        "model": model.address,
+        "model": model.name,
         "args": fields,
         "timeout_s": arguments.timeout,
     }
