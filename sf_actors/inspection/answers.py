@@ -14,6 +14,7 @@ from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS, Resident
+from sf_actors.sockets.peers import Tables
 from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
@@ -55,27 +56,34 @@ class Answers:
 
     # the verbs
 
-    def _ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Say that it is there, and for which services."""
         names = [resident.name for resident in RESIDENTS.all]
         return {"pid": os.getpid(), "version": VERSION, "services": names}
 
-    def _info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Return what a service is."""
         return info_of(resident_of(arguments))
 
-    def _stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Return the numbers of a service or of all, and of the process."""
         process = process_numbers() | {"inspector_dropped": self.dropped}
         if arguments.service is not None:
             return all_numbers_of(resident_of(arguments)) | {"process": process}
-        services = [all_numbers_of(resident) for resident in RESIDENTS.all]
+        tables = Tables()
+        services = [all_numbers_of(resident, tables) for resident in RESIDENTS.all]
         return {"services": services, "process": process}
 
-    def _ask(self, asked: Arguments, question: Question) -> None:
+    def ask(self, asked: Arguments, question: Question) -> None:
+        """Hand a request to a replyer; what it answers is sent later."""
         self._asks.begin(resident_of(asked), "replyer", asked, question)
 
-    def _publish(self, asked: Arguments, question: Question) -> None:
+    def publish(self, asked: Arguments, question: Question) -> None:
+        """Hand a message to a subscriber."""
         self._asks.begin(resident_of(asked), "subscriber", asked, question)
 
-    def _loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+    def loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+        """Set levels that are given, and return those before."""
         resident = resident_of(asked)
         if resident.state is None:
             raise InvalidArguments(f"{resident.name} is still being loaded")
@@ -87,7 +95,8 @@ class Answers:
             raise InvalidArguments(str(error)) from None
         return {"console": console, "file": file}
 
-    def _stop(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+    def stop(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+        """Have a service stopped gracefully, and say so at once."""
         resident = resident_of(asked)
         if resident in self._stopping:
             return {"stopping": True}
@@ -105,13 +114,13 @@ class Answers:
 
 
 VERBS: Final[dict[str, Callable[..., dict[str, Any] | None]]] = {
-    "ping": Answers._ping,  # noqa: SLF001
-    "info": Answers._info,  # noqa: SLF001
-    "stats": Answers._stats,  # noqa: SLF001
-    "ask": Answers._ask,  # noqa: SLF001
-    "publish": Answers._publish,  # noqa: SLF001
-    "loglevel": Answers._loglevel,  # noqa: SLF001
-    "stop": Answers._stop,  # noqa: SLF001
+    "ping": Answers.ping,
+    "info": Answers.info,
+    "stats": Answers.stats,
+    "ask": Answers.ask,
+    "publish": Answers.publish,
+    "loglevel": Answers.loglevel,
+    "stop": Answers.stop,
 }
 """The verbs, by name."""
 

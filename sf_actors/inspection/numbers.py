@@ -11,22 +11,29 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.inspection.running import running_in
+from sf_actors.lifecycle.stats import stats_of
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
+    from sf_actors.sockets.peers import Tables
 
 _SELF: Final = Path("/proc/self")
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
-def numbers_of(resident: Resident) -> dict[str, Any]:
-    """Return `Service.stats()` under the name that is unique in the process; any thread."""
-    return resident.service.stats() | {"service": resident.name}
+def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
+    """Return `Service.stats()` under the name that is unique in the process; any thread.
+
+    :param tables: of the kernel, where the numbers of several services are asked for
+    """
+    state = resident.state
+    found = resident.service.stats() if state is None else stats_of(state, tables)
+    return found | {"service": resident.name}
 
 
-def all_numbers_of(resident: Resident) -> dict[str, Any]:
+def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
     """Return the numbers of a service, and which of its calls run long; any thread."""
-    return {"service": numbers_of(resident), "running": running_in(resident)}
+    return {"service": numbers_of(resident, tables), "running": running_in(resident)}
 
 
 def process_numbers() -> dict[str, Any]:
