@@ -10,6 +10,7 @@ all of them take.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
     from sf_actors.inspection.http.server import http
     from sf_actors.inspection.presence import inspect
+    from sf_actors.lifecycle.residents import Resident
     from sf_actors.log import get_logger, log_standard_library
     from sf_actors.public_types import Send, States, Stopping, Update
     from sf_actors.replication.status import Phase, Status
@@ -98,7 +100,7 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Service":
-        # it says what is called when a run begins
+        # it hears of the first run, which may be asked to be looked at
         import_module("sf_actors.inspection.presence")
     found: object = getattr(import_module(_HOME_OF.get(name, "sf_actors.errors")), name)
     globals()[name] = found
@@ -108,3 +110,15 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """Return the names of the package, those not yet imported as well."""
     return sorted({*globals(), *__all__})
+
+
+if "SF_ACTORS_INSPECT" in os.environ:
+    # for who imports `Service` from its own module; the shell's verbs do without it
+    from sf_actors.lifecycle.residents import RESIDENTS
+
+    def _first(resident: Resident) -> None:
+        from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - when it is needed
+
+        PRESENCE.begin(resident)
+
+    RESIDENTS.on_first = RESIDENTS.on_first or _first

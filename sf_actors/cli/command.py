@@ -45,6 +45,7 @@ LEAVING_S = 1.0
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
     open_missing_streams()
+    PRESENCE.is_wanted = True
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -83,7 +84,6 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(arguments, DemoArguments):
             from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
 
-            PRESENCE.is_wanted = True
             return show(arguments.seconds)
         service = _service(arguments)
     except UserError as error:
@@ -128,7 +128,6 @@ def _service(arguments: Arguments) -> Service:
 
 def _run(service: Service, arguments: Arguments) -> int:
     _raise_descriptor_limit()
-    PRESENCE.is_wanted = True
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:

@@ -64,12 +64,7 @@ def silent_row(place: Place, keys: tuple[str, ...]) -> dict[str, Any]:
     return dict.fromkeys(keys) | {"service": place.name, "pid": place.pid}
 
 
-def row_of(
-    place: Place,
-    pid: int | None,
-    stats: dict[str, Any],
-    before: dict[str, Any] | None,
-) -> dict[str, Any]:
+def row_of(pid: int | None, stats: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """Return the row of a service for `ps`.
 
     :param stats: its numbers now
@@ -78,7 +73,7 @@ def row_of(
     uptime_s = stats["uptime_s"]
     return {
         "service": stats["service"],
-        "pid": pid if pid is not None else place.pid,
+        "pid": pid,
         "phase": stats["phase"],
         "started_at": datetime.fromtimestamp(time() - uptime_s, UTC).isoformat(),
         "uptime_s": uptime_s,
@@ -87,6 +82,45 @@ def row_of(
         "dropped": dropped(stats),
         "states": states_of(stats),
     }
+
+
+def top_row_of(
+    row: dict[str, Any],
+    stats: dict[str, Any],
+    before: dict[str, Any] | None,
+    process: dict[str, Any],
+    cpu: float | None,
+) -> dict[str, Any]:
+    """Return a row of `ps` with what `top` has besides.
+
+    :param process: the numbers of its process
+    :param cpu: how many processors the process uses, None if that is not known yet
+    """
+    buckets, highest = _durations(stats)
+    recent, _ = _durations(before) if before is not None else ({}, 0.0)
+    lately = {bound: number - recent.get(bound, 0) for bound, number in buckets.items()}
+    # where nothing was handled between the two readings, all calls of the run count
+    counted = list((lately if any(lately.values()) else buckets).items())
+    return row | {
+        "sent_per_s": rate("sent", stats, before),
+        "queued": stats["router"]["queued"],
+        "p50_s": quantile(counted, 0.5, highest),
+        "p99_s": quantile(counted, 0.99, highest),
+        "cpu": cpu,
+        "rss_bytes": process.get("rss_bytes"),
+    }
+
+
+def _durations(stats: dict[str, Any]) -> tuple[dict[Any, int], float]:
+    """Return the buckets of all handlers of a service together, and their longest call."""
+    found: dict[Any, int] = {}
+    highest = 0.0
+    for counters in counters_of(stats):
+        took = counters.get("handler_s") or {}
+        highest = max(highest, took.get("max") or 0.0)
+        for bound, number in took.get("buckets", ()):
+            found[bound] = found.get(bound, 0) + number
+    return found, highest
 
 
 def rate(key: str, stats: dict[str, Any], before: dict[str, Any] | None) -> float | None:
@@ -128,7 +162,7 @@ def short(number: float | None) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """Return a latency of a few letters: 12us, 3.4ms, 1.20s."""
+    """Return a latency of a few letters, in the unit that suits it."""
     if seconds is None:
         return "-"
     if seconds < 1e-3:
@@ -155,3 +189,8 @@ def quantile(buckets: Sequence[Sequence[Any]], share: float, highest: float) -> 
         below += number
         lower = upper
     return highest
+
+
+def phase_colour(phase: str | None) -> str:
+    """Return the colour of a service's phase."""
+    return {"READY": "good", None: "bad", "FAILED": "bad"}.get(phase, "odd")

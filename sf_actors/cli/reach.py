@@ -59,7 +59,7 @@ class Reach:
             from sf_actors.sockets.keys import load  # noqa: PLC0415 - seldom used
 
             loaded = load(keys)
-        self._at = None if at is None else _place_at(at, timeout_s)
+        self._at = None if at is None else place_at(at, timeout_s, flag="--at")
         self.asking = Asking(loaded)
 
     @classmethod
@@ -181,8 +181,8 @@ def _told_of(
     return error
 
 
-def _place_at(address: str, timeout_s: float) -> Place:
-    """Return the place of an inspector elsewhere, if somebody listens there.
+def place_at(address: str, timeout_s: float, *, flag: str) -> Place:
+    """Return the place of what is asked at an address, if somebody listens there.
 
     :raises UsageError: it is no address
     :raises TargetError: nobody listens there
@@ -196,7 +196,9 @@ def _place_at(address: str, timeout_s: float) -> Place:
     elif scheme == "tcp" and host and port.isdigit() and 0 < int(port) < 65536:
         kind, there = socket.AF_INET, ""
     else:
-        raise UsageError(f"--at: expected tcp://HOST:PORT or ipc://PATH, got {address!r}")
+        raise UsageError(
+            f"{flag}: expected HOST:PORT, tcp://HOST:PORT or ipc://PATH, got {address!r}"
+        )
     try:
         if kind == socket.AF_UNIX:
             with socket.socket(kind, socket.SOCK_STREAM) as probe:
@@ -207,5 +209,5 @@ def _place_at(address: str, timeout_s: float) -> Place:
     except TimeoutError:
         raise RequestTimeout(f"{address}: no connection within {timeout_s:g} s") from None
     except OSError as error:
-        raise TargetError(f"--at {address}: {error.strerror or error}") from None
+        raise TargetError(f"{flag} {address}: {error.strerror or error}") from None
     return Place(f"{scheme}://{rest}")

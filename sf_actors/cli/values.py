@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.json_schema import Schemas, Unfit, parse_json, shown_json
+from sf_actors.cli.schema_reader import SchemaReader, Unfit, parse_json, shown_json
 from sf_actors.errors import UsageError
 from sf_actors.wording import cut, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sf_actors.cli.json_schema import Schema
+    from sf_actors.cli.schema_reader import Schema
 
 
 def read_fields(
@@ -29,7 +29,7 @@ def read_fields(
     :param read_input: reads standard input
     :raises UsageError: a key is unknown, missing or there twice, or a value is wrong
     """
-    schemas = Schemas(schema)
+    reader = SchemaReader()
     fields: dict[str, Any] = {}
     texts: dict[tuple[str, ...], str] = {}
     has_input = False
@@ -42,16 +42,16 @@ def read_fields(
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"expected key=value, got {cut(pair)!r}")
-        path = _path_of(key, schemas.properties(schema))
+        path = _path_of(key, reader.properties(schema))
         if path in texts:
             raise UsageError(f"{key}: expected once, got it twice")
         texts[path] = text
     if has_input:
-        fields = _object(read_input(), schemas, schema)
+        fields = _object(read_input(), reader, schema)
     for path, text in texts.items():
         _require_apart(path, texts)
-        _put(fields, path, text, schemas, schema)
-    if missing := schemas.missing(fields, schema):
+        _put(fields, path, text, reader, schema)
+    if missing := reader.missing(fields, schema):
         raise UsageError(f"expected {'=…, '.join(missing)}=…, got none")
     return fields
 
@@ -77,32 +77,34 @@ def _put(
     fields: dict[str, Any],
     path: tuple[str, ...],
     text: str,
-    schemas: Schemas,
+    reader: SchemaReader,
     schema: Schema,
 ) -> None:
     """Put a value where its key says, through records that are made on the way."""
     key = ".".join(path)
     part = schema
-    place = fields
+    place: dict[Any, Any] = fields
     for number, step in enumerate(path):
-        below = schemas.below(part, step)
-        if below is None:
-            known = schemas.properties(part)
+        try:
+            found = reader.below(part, step)
+        except Unfit as error:
+            raise UsageError(f"{key}: {error}") from None
+        if found is None:
+            known = reader.properties(part)
             there = f"; there is {', '.join(known)}" if known else ""
             raise UsageError(f"unknown key {cut(key)!r}{nearest(step, known) or there}")
-        part = below
+        last, part = found
         if number < len(path) - 1:
-            inner = place.get(step)
-            if not isinstance(inner, dict):
-                inner = place[step] = {}
-            place = inner
+            if not isinstance(place.get(last), dict):
+                place[last] = {}
+            place = place[last]
     try:
-        place[path[-1]] = schemas.read(text, part)
+        place[last] = reader.read(text, part)
     except Unfit as error:
         raise UsageError(f"{key}: {error}") from None
 
 
-def _object(text: str, schemas: Schemas, schema: Schema) -> dict[str, Any]:
+def _object(text: str, reader: SchemaReader, schema: Schema) -> dict[str, Any]:
     try:
         value = parse_json(text)
     except Unfit as error:
@@ -110,7 +112,7 @@ def _object(text: str, schemas: Schemas, schema: Schema) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"standard input: expected one JSON object, got {shown_json(value)}")
     try:
-        fields = schemas.fit(value, schema)
+        fields = reader.fit(value, schema)
     except Unfit as error:
         raise UsageError(f"standard input: {error}") from None
     return dict(fields)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
+from sf_actors.actors.inside import FromInside, InsideRequests
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
@@ -116,6 +117,7 @@ class Replyer(SocketActor):
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
         self._on_quiet = None
+        self._inside = InsideRequests()
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -123,6 +125,8 @@ class Replyer(SocketActor):
             self._waiting = WaitingRequests(self, self._deliveries)
         receive = partial(receive_frames, self._socket, 1)
         self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
+        for request in self._inside.begun():
+            self._take(self._inside.enter(request))
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought, or read on when there is room."""
@@ -131,6 +135,9 @@ class Replyer(SocketActor):
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
+        elif isinstance(message, FromInside):
+            if not self._inside.keeps(message):
+                self._take(self._inside.enter(message))
         elif isinstance(message, StatesChanged) and self._waiting is not None:
             self._waiting.on_change()
 
@@ -200,6 +207,8 @@ class Replyer(SocketActor):
 
     def close(self) -> None:
         """Keep nobody waiting for the socket to be unused, and hear of states no longer."""
+        for request in self._inside.begun():
+            request.refuse()
         if self._waiting is not None:
             self._waiting.close()
         if self._on_quiet is not None:
@@ -209,6 +218,8 @@ class Replyer(SocketActor):
         """Count an answer that came when the socket was closed already."""
         if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
+        elif isinstance(message, FromInside):
+            message.refuse()
         else:
             super().on_late(message)
 
@@ -323,6 +334,9 @@ class Replyer(SocketActor):
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
+        if self._inside.by_address and self._inside.answers(request.address, request.frame):
+            counters.sent += 1
+            return
         counters.sent += send_answer(self._socket, request.address, request.frame, counters)
 
     def _forget(self, request: RequestCall) -> None:
@@ -362,4 +376,7 @@ class Replyer(SocketActor):
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
         self._used_at = monotonic()
+        if self._inside.by_address and self._inside.answers(address, frame):
+            self.counters.sent += 1
+            return
         self.counters.sent += send_answer(self._socket, address, frame, self.counters)

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
-from sf_actors.errors import InvalidArguments
+from sf_actors.errors import InvalidArguments, UsageError
 from sf_actors.inspection.info import info_of
 from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
+from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS, Resident
-from sf_actors.sockets.peers import same_look
+from sf_actors.sockets.peers import Tables
 from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.inspection.asks import Asks
     from sf_actors.inspection.question import Arguments, Question
 
 
 class Answers:
     """Answers questions; for the inspector's thread.
 
+    :param asks: those that wait for what a model answers
     :ivar dropped: what came and was no request
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asks: Asks) -> None:
         self.dropped = 0
+        self._asks = asks
+        self._stopping: WeakSet[Resident] = WeakSet()
 
     def take(self, question: Question) -> None:
         """Answer a question, now or, where that takes time, later."""
@@ -48,28 +56,71 @@ class Answers:
 
     # the verbs
 
-    def _ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Say that it is there, and for which services."""
         names = [resident.name for resident in RESIDENTS.all]
         return {"pid": os.getpid(), "version": VERSION, "services": names}
 
-    def _info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Return what a service is."""
         return info_of(resident_of(arguments))
 
-    def _stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+        """Return the numbers of a service or of all, and of the process."""
         process = process_numbers() | {"inspector_dropped": self.dropped}
         if arguments.service is not None:
             return all_numbers_of(resident_of(arguments)) | {"process": process}
-        with same_look():
-            services = [all_numbers_of(resident) for resident in RESIDENTS.all]
+        tables = Tables()
+        services = [all_numbers_of(resident, tables) for resident in RESIDENTS.all]
         return {"services": services, "process": process}
 
+    def ask(self, asked: Arguments, question: Question) -> None:
+        """Hand a request to a replyer; what it answers is sent later."""
+        self._asks.begin(resident_of(asked), "replyer", asked, question)
 
-Answer = "Callable[[Answers, Arguments, Question], dict[str, Any] | None]"
+    def publish(self, asked: Arguments, question: Question) -> None:
+        """Hand a message to a subscriber."""
+        self._asks.begin(resident_of(asked), "subscriber", asked, question)
 
-VERBS: Final[dict[str, Callable[[Answers, Arguments, Question], dict[str, Any] | None]]] = {
-    "ping": Answers._ping,  # noqa: SLF001
-    "info": Answers._info,  # noqa: SLF001
-    "stats": Answers._stats,  # noqa: SLF001
+    def loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+        """Set levels that are given, and return those before."""
+        resident = resident_of(asked)
+        if resident.state is None:
+            raise InvalidArguments(f"{resident.name} is still being loaded")
+        scope = resident.state.run_context.scope
+        console, file = scope.levels
+        try:
+            scope.set_levels(asked.console, asked.file)
+        except UsageError as error:
+            raise InvalidArguments(str(error)) from None
+        return {"console": console, "file": file}
+
+    def stop(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+        """Have a service stopped gracefully, and say so at once."""
+        resident = resident_of(asked)
+        if resident in self._stopping:
+            return {"stopping": True}
+        self._stopping.add(resident)
+        resident.service.begin_stop()
+        stop = resident.service.stop_service
+        thread = threading.Thread(target=stop, name=f"{resident.name}/stop", daemon=True)
+        try:
+            # in a context of its own: it belongs to no service
+            contextvars.Context().run(thread.start)
+        except RuntimeError:
+            # the system has no thread left
+            RESERVE.run(stop)
+        return {"stopping": True}
+
+
+VERBS: Final[dict[str, Callable[..., dict[str, Any] | None]]] = {
+    "ping": Answers.ping,
+    "info": Answers.info,
+    "stats": Answers.stats,
+    "ask": Answers.ask,
+    "publish": Answers.publish,
+    "loglevel": Answers.loglevel,
+    "stop": Answers.stop,
 }
 """The verbs, by name."""
 

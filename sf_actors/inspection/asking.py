@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -18,7 +19,7 @@ from sf_actors.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from sf_actors.sockets.keys import Keys
@@ -96,7 +97,8 @@ class Asking:
         self._context = zmq.Context()
         self._sockets: dict[Place, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
-        self._numbers = count(1)
+        # as ids of workflows they find the lines of a call in logs
+        self._ids = (f"shell-{secrets.token_hex(4)}-{number}" for number in count(1))
 
     def __enter__(self) -> Self:
         return self
@@ -141,9 +143,9 @@ class Asking:
         """
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
-        open_: dict[int, int] = {}
+        open_: dict[str, int] = {}
         for place, question in enumerate(questions):
-            number = next(self._numbers)
+            number = next(self._ids)
             self._send(question, number)
             open_[number] = place
         while open_:
@@ -162,21 +164,46 @@ class Asking:
                 break
         return answers
 
+    def ask_again(
+        self, question: Question, times: int, *, at_once: int, timeout_s: float
+    ) -> Iterator[tuple[Answer, float]]:
+        """Ask one question many times, and give the answers as they come.
+
+        :param at_once: so many are under way
+        :param timeout_s: how long to wait for each, in seconds
+        :returns: each answer, and how long it took, in seconds
+        """
+        began: dict[str, float] = {}
+        left = times
+        while left or began:
+            while left and len(began) < at_once:
+                number = next(self._ids)
+                began[number] = monotonic()
+                self._send(question, number)
+                left -= 1
+            oldest = next(iter(began.values()))
+            wait_s = oldest + timeout_s - monotonic()
+            if wait_s <= 0:
+                # in order of the numbers, so that the first is the oldest
+                number = next(iter(began))
+                yield Answer(question.place), monotonic() - began.pop(number)
+                continue
+            for socket, _ in self._poller.poll(int(wait_s * 1000) + 1):
+                for number, reply in _replies(socket):
+                    if number in began:
+                        took_s = monotonic() - began.pop(number)
+                        yield _answer(question.place, reply), took_s
+
     def _read_all(
-        self, socket: zmq.Socket[bytes], open_: dict[int, int], answers: list[Answer]
+        self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
     ) -> None:
-        while True:
-            try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            reply = msgspec.msgpack.decode(frames[-1])
-            place = open_.pop(reply.get("workflow_id"), None)
+        for number, reply in _replies(socket):
+            place = open_.pop(number, None)
             # a reply to an earlier question whose time was over is nobody's
             if place is not None:
                 answers[place] = _answer(answers[place].place, reply)
 
-    def _send(self, question: Question, number: int) -> None:
+    def _send(self, question: Question, number: str) -> None:
         packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
         if len(packed) > MAX_REQUEST_BYTES:
             raise UsageError(
@@ -200,6 +227,17 @@ class Asking:
         return socket
 
 
+def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Give the replies that a socket has now, each with the number of its question."""
+    while True:
+        try:
+            frames = socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        reply = msgspec.msgpack.decode(frames[-1])
+        yield reply.get("workflow_id"), reply
+
+
 def questions(places: Iterable[Place], verb: str, **args: Any) -> list[Question]:
     """Return one question to each of several inspectors."""
     return [Question(place, {"verb": verb, **args}) for place in places]
@@ -217,6 +255,4 @@ def error_of(error: dict[str, Any], where: str) -> SfActorsError:
     kind, message = str(error.get("type")), str(error.get("message"))
     if kind == RequestTimeout.__name__:
         return RequestTimeout(message)
-    if error.get("unhandled") and kind == "InvalidArguments":
-        return UsageError(message)
     return RemoteError(kind, message, connection=where)

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import threading
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+import pykka
 import zmq
 
-from sf_actors.actors.inbox import SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.inbox import TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import summary
 from sf_actors.errors import MessageError
 from sf_actors.inspection.answers import Answers
+from sf_actors.inspection.asks import Answered, Asks
+from sf_actors.inspection.deadlines import Deadlines
 from sf_actors.inspection.folder import listening
 from sf_actors.inspection.question import Question
 from sf_actors.log import package_logger
@@ -30,6 +36,7 @@ from sf_actors.sync.forks import FORKS
 from sf_actors.wire.envelope import decode_request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sf_actors.sockets.frames import Socket
@@ -39,6 +46,9 @@ MAX_FRAME_BYTES = 2**20
 
 #: Answers that may wait for one asker; further ones are dropped.
 ANSWERS_QUEUED = 16
+
+#: How long another thread may keep the interpreter while an answer is made, in seconds.
+TURN_S = 0.0002
 
 #: As of a model: the transport takes twice `max_message_bytes`.
 _CREATION = {
@@ -112,7 +122,9 @@ class Inspector(Actor):
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._transport: Transport | None = None
         self._sources: list[SocketSource] = []
-        self._answers = Answers()
+        self._deadlines = Deadlines()
+        self._asks = Asks(self._tell, self._deadlines)
+        self._answers = Answers(self._asks)
 
     def not_started(self, error: RuntimeError) -> None:
         """Tell that the system has no thread left."""
@@ -134,14 +146,28 @@ class Inspector(Actor):
 
     def on_receive(self, message: Any) -> None:
         """Read what is there."""
+        with _short_turns():
+            self._take(message)
+        self._inbox.deadline = self._deadlines.next_at
+
+    def _take(self, message: Any) -> None:
         try:
             if type(message) is SocketSource:
                 self._read(message)
+            elif message is TICK:
+                self._deadlines.act(monotonic())
+            elif type(message) is Answered:
+                self._asks.take(message)
             elif type(message) is WaitFailed:
                 raise message.error
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             package_logger().exception("the inspector failed", error=summary(error))
             self.stop()
+
+    def _tell(self, message: object) -> None:
+        """Bring a message here; any thread."""
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
 
     def on_stop(self) -> None:
         """Close the sockets and take the file away."""
@@ -185,6 +211,21 @@ class Inspector(Actor):
             self._answers.take(
                 Question(request.args, request.workflow_id, _Way(source.socket, address).send)
             )
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Get the interpreter back soon in this block, each time that the system is asked something.
+
+    A handler that is stuck in a loop keeps it for the whole interval, and an answer asks the system
+    for many things.
+    """
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval_s, TURN_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
 
 
 class _Way:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.inspection.running import running_in
 from sf_actors.lifecycle.residents import RESIDENTS
-from sf_actors.sockets.peers import same_look
+from sf_actors.lifecycle.stats import stats_of
+from sf_actors.sockets.peers import Tables
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
@@ -21,20 +22,25 @@ _SELF: Final = Path("/proc/self")
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
-def numbers_of(resident: Resident) -> dict[str, Any]:
-    """Return `Service.stats()` under the name that is unique in the process; any thread."""
-    return resident.service.stats() | {"service": resident.name}
+def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
+    """Return `Service.stats()` under the name that is unique in the process; any thread.
+
+    :param tables: of the kernel, where the numbers of several services are asked for
+    """
+    state = resident.state
+    found = resident.service.stats() if state is None else stats_of(state, tables)
+    return found | {"service": resident.name}
 
 
 def numbers_of_all() -> list[dict[str, Any]]:
     """Return the numbers of all services of this process; any thread."""
-    with same_look():
-        return [numbers_of(resident) for resident in RESIDENTS.all]
+    tables = Tables()
+    return [numbers_of(resident, tables) for resident in RESIDENTS.all]
 
 
-def all_numbers_of(resident: Resident) -> dict[str, Any]:
+def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
     """Return the numbers of a service, and which of its calls run long; any thread."""
-    return {"service": numbers_of(resident), "running": running_in(resident)}
+    return {"service": numbers_of(resident, tables), "running": running_in(resident)}
 
 
 def process_numbers() -> dict[str, Any]:

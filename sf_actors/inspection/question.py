@@ -63,9 +63,10 @@ class Question:
         self.send(encode_reply(fields, self.workflow_id))
 
     def fail(self, error: BaseException) -> None:
-        """Send an error."""
+        """Send an error of the inspector; those of a model are not marked as unhandled."""
         name = type(error).__name__ if isinstance(error, SfActorsError) else "ServiceFailed"
-        self.send(encode_failure(name, str(error) or type(error).__name__, self.workflow_id))
+        text = str(error) or type(error).__name__
+        self.send(encode_failure(name, text, self.workflow_id, unhandled=True))
 
 
 def one_of(what: str, name: str, known: list[str]) -> InvalidArguments:

@@ -9,8 +9,6 @@ and for inproc, the number is unknown.
 from __future__ import annotations
 
 import sys
-import threading
-from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,10 +22,25 @@ if TYPE_CHECKING:
 IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
-#: what a thread has read of the tables within a `same_look`
-_look = threading.local()
 #: states of connections in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
 _ESTABLISHED, _CONNECTED = "01", "03"
+
+
+class Tables:
+    """The kernel's tables, each as it was when it was looked at first."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, list[str]] = {}
+
+    def lines(self, table: str) -> list[str]:
+        """Return the lines of a table without its head.
+
+        :raises OSError: it cannot be read
+        """
+        found = self._read.get(table)
+        if found is None:
+            found = self._read[table] = _lines(table)
+        return found
 
 
 class Listener(NamedTuple):
@@ -59,21 +72,26 @@ class Listener(NamedTuple):
         """True if other machines can reach it."""
         return bool(self.port) and not (self.host is not None and self.host.is_loopback)
 
-    def peers(self) -> int | None:
-        """Return the number of connections now, or None if unknown."""
+    def peers(self, tables: Tables | None = None) -> int | None:
+        """Return the number of connections now, or None if unknown.
+
+        :param tables: of now, where the peers of several listeners are asked for
+        """
+        tables = tables or Tables()
         try:
             if self.port:
-                return sum(self.host in (None, host) for host in _hosts_connected_to(self.port))
-            return _count_connected_to(self.path) if self.path else None
+                hosts = _hosts_connected_to(tables, self.port)
+                return sum(self.host in (None, host) for host in hosts)
+            return _count_connected_to(tables, self.path) if self.path else None
         except OSError:
             return None
 
 
-def _hosts_connected_to(port: int) -> Iterator[IPAddress]:
+def _hosts_connected_to(tables: Tables, port: int) -> Iterator[IPAddress]:
     """Yield our own side of each connection to a port."""
     ending = f":{port:04X}"
     for table in ("tcp", "tcp6"):
-        for line in _lines(table):
+        for line in tables.lines(table):
             # a table may be long: check the text before splitting the line
             if ending in line:
                 columns = line.split(maxsplit=4)
@@ -88,31 +106,12 @@ def _decoded(text: str) -> IPAddress:
     return mapped or host
 
 
-def _count_connected_to(path: str) -> int:
-    rows = (line.split(maxsplit=7) for line in _lines("unix"))
+def _count_connected_to(tables: Tables, path: str) -> int:
+    rows = (line.split(maxsplit=7) for line in tables.lines("unix"))
     return sum(row[5] == _CONNECTED and row[7:] == [path] for row in rows)
 
 
-@contextmanager
-def same_look() -> Iterator[None]:
-    """Read each table once within the block, however many addresses are asked for; one thread."""
-    _look.tables = {}
-    try:
-        yield
-    finally:
-        _look.tables = None
-
-
 def _lines(table: str) -> list[str]:
-    read: dict[str, list[str]] | None = getattr(_look, "tables", None)
-    if read is None:
-        return _read(table)
-    if table not in read:
-        read[table] = _read(table)
-    return read[table]
-
-
-def _read(table: str) -> list[str]:
     path = _TABLES / table
     if table == "tcp6" and not path.exists():
         return []  # a kernel without IPv6

@@ -84,23 +84,6 @@ def test_a_name_is_what_it_resolves_to(open_socket: Callable[[int], zmq.Socket[b
     until(lambda: Listener.at(f"localhost:{port}").peers() == 1, "one peer")
 
 
-def test_within_the_same_look_the_tables_are_read_once(
-    open_socket: Callable[[int], zmq.Socket[bytes]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    plain = peers._read
-    monkeypatch.setattr(peers, "_read", lambda table: read.append(table) or plain(table))
-    port = open_socket(zmq.REP).bind_to_random_port("tcp://127.0.0.1")
-    listener = Listener.at(f"127.0.0.1:{port}")
-
-    with peers.same_look():
-        assert [listener.peers() for _ in range(3)] == [0, 0, 0]
-
-    assert read == ["tcp", "tcp6"]
-    listener.peers()
-    assert read == ["tcp", "tcp6", "tcp", "tcp6"]
-
-
 def test_for_inproc_the_number_is_not_known() -> None:
     assert Listener.at("inproc://anything").peers() is None
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.figures import PS_KEYS, duration, row_of, short, silent_row
+from sf_actors.cli.figures import duration, phase_colour, short
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.readings import Readings
 from sf_actors.cli.shell import ABSENT
-from sf_actors.inspection.asking import Answer, questions
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 #: Between the two readings that a rate is made of, and how long the second may take, in seconds.
 BETWEEN_S, ANSWER_S = 0.5, 1.0
@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     with Reach.of(arguments) as reach:
-        rows = list(_rows(reach, arguments.timeout, is_quiet=arguments.quiet))
+        rows = _rows(reach, arguments.timeout, is_quiet=arguments.quiet)
     missing = [name for name in arguments.names if not any(_is_of(row, name) for row in rows)]
     names = {row["service"] for row in rows}
     if arguments.names:
@@ -81,35 +81,16 @@ def as_text(out: Output, rows: Sequence[dict[str, Any]]) -> str:
     return out.table(_HEAD, cells, right=(1, 3, 4, 5, 6), colours=colours)
 
 
-def phase_colour(phase: str | None) -> str:
-    """Return the colour of a service's phase."""
-    return {"READY": "good", None: "bad", "FAILED": "bad"}.get(phase, "odd")
-
-
 def _is_of(row: dict[str, Any], name: str) -> bool:
     return name in (row["service"], row["service"].partition("#")[0])
 
 
-def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> Iterator[dict[str, Any]]:
-    """Give a row of each service, by two readings, or by one where no rate is shown."""
-    asked = questions(reach.places(), "stats")
+def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:
+    """Return a row a service, by two readings, or by one where no rate is shown."""
+    readings = Readings(reach, has_more=False)
     began = time.monotonic()
-    first = [Answer(question.place) for question in asked]
     if not is_quiet:
-        first = reach.asking.ask_all(asked, timeout_s=BETWEEN_S)
-        if asked:
+        readings.read(timeout_s=min(BETWEEN_S, answer_s))
+        if reach.places():
             time.sleep(max(0.0, began + BETWEEN_S - time.monotonic()))
-    second = reach.asking.ask_all(asked, timeout_s=answer_s)
-    for earlier, later in zip(first, second, strict=True):
-        latest = later if later.value is not None else earlier
-        if latest.value is None:
-            yield silent_row(later.place, PS_KEYS)
-            continue
-        before = _by_name(earlier) if latest is later else {}
-        for name, stats in _by_name(latest).items():
-            yield row_of(latest.place, later.place.pid, stats, before.get(name))
-
-
-def _by_name(answer: Answer) -> dict[str, dict[str, Any]]:
-    services = (answer.value or {}).get("services", ())
-    return {one["service"]["service"]: one["service"] for one in services}
+    return readings.read(timeout_s=answer_s)

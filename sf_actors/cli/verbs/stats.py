@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.figures import duration, latency, quantile, short
+from sf_actors.cli.figures import duration, latency, phase_colour, quantile, short
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.pauses import pause
 from sf_actors.cli.reach import Reach, add_reach, service_named
 from sf_actors.cli.shell import Terminated
-from sf_actors.cli.verbs.ps import phase_colour
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import UsageError
+from sf_actors.inspection.numbers import numbers_of
 from sf_actors.inspection.running import running_in
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.replication.status import Phase
-from sf_actors.sockets.peers import same_look
+from sf_actors.sockets.peers import Tables
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ def readiness(needs: Iterable[str]) -> dict[str, Any]:
     states: dict[str, dict[str, Any]] = {}
     absent: list[str] = []
     stopping: list[str] = []
-    residents = RESIDENTS.all
-    with same_look():
-        all_stats = [resident.service.stats() for resident in residents]
-    for resident, stats in zip(residents, all_stats, strict=True):
+    tables = Tables()
+    for resident in RESIDENTS.all:
+        stats = numbers_of(resident, tables)
         services[resident.name] = stats["phase"]
         if resident.state is not None and resident.state.stop_begun.is_set():
             stopping.append(resident.name)

@@ -1,12 +1,20 @@
-"""Values read from texts, or taken from JSON, as a JSON Schema says."""
+"""Values read from texts, or taken from JSON, as the JSON Schema of a model's fields says.
+
+What comes of it is what travels: bytes as such, a Decimal as its text, the keys of a mapping with
+the type that they are declared to have (`sf_actors.schema.json_schema` makes the schemas).
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from base64 import b64decode
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
 
 from sf_actors.wording import cut, nearest
 
@@ -19,6 +27,14 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
 )
+#: What a text has to be by its format; a text without one may be anything.
+_FORMATS: Final = {
+    "uuid": UUID,
+    "date": date,
+    "date-time": datetime,
+    "time": time,
+    "duration": timedelta,
+}
 _BOOLEANS: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
     ("false", "no", "off", "0"), False
 )
@@ -28,28 +44,12 @@ class Unfit(Exception):
     """A value has not the declared type; the text says what was expected."""
 
 
-class Schemas:
-    """A JSON Schema and the parts of it that it refers to."""
-
-    def __init__(self, root: Schema) -> None:
-        self._root = root
+class SchemaReader:
+    """Reads values by JSON Schemas as `sf_actors.schema.json_schema` makes them."""
 
     def alternatives(self, schema: Schema) -> list[Schema]:
-        """Return what a schema may be, references followed; most often itself alone."""
-        seen = 0
-        while "$ref" in schema and seen < 20:
-            found: Any = self._root
-            for step in str(schema["$ref"]).removeprefix("#").strip("/").split("/"):
-                found = found.get(step, {}) if step else found
-            schema = found
-            seen += 1
-        for key in ("anyOf", "oneOf"):
-            if key in schema:
-                return [one for part in schema[key] for one in self.alternatives(part)]
-        kinds = schema.get("type")
-        if isinstance(kinds, list):
-            return [{**schema, "type": kind} for kind in kinds]
-        return [schema]
+        """Return what a value may be, most often the schema itself alone."""
+        return list(schema["anyOf"]) if "anyOf" in schema else [schema]
 
     def properties(self, schema: Schema) -> dict[str, Schema]:
         """Return the fields of a record."""
@@ -59,17 +59,24 @@ class Schemas:
             for name, part in (one.get("properties") or {}).items()
         }
 
-    def below(self, schema: Schema, key: str) -> Schema | None:
-        """Return the schema of a field or of a mapping's items; None if there is no such field."""
-        found = self.properties(schema).get(key)
-        if found is not None:
-            return found
+    def below(self, schema: Schema, step: str) -> tuple[Any, Schema] | None:
+        """Return the key and the schema of a record's field or a mapping's item.
+
+        :param step: the key as a text
+        :returns: None if there is no such field
+        :raises Unfit: it is no key of the mapping
+        """
         for one in self.alternatives(schema):
-            more = one.get("additionalProperties")
-            if isinstance(more, dict):
-                return more
-            if more is not False and not one.get("properties") and _may_be(one, "object"):
-                return {}
+            found = (one.get("properties") or {}).get(step)
+            if found is not None:
+                return step, found
+            items = one.get("additionalProperties")
+            if isinstance(items, dict):
+                keys = one.get("x-sf-keys")
+                return (self.read(step, keys) if keys else step), items
+            if "type" not in one and "enum" not in one:
+                # it is not declared, so anything may be in it
+                return step, {}
         return None
 
     def read(self, text: str, schema: Schema) -> Any:
@@ -80,7 +87,7 @@ class Schemas:
         options = self.alternatives(schema)
         # what is no text comes first, as in a config: anything is a text
         options = sorted(options, key=lambda one: one.get("type") == "string")
-        return _first(lambda one: self._read_one(text, one), options, f"{text!r}")
+        return _first(lambda one: _within(self._read_one(text, one), one), options, f"{text!r}")
 
     def fit(self, value: Any, schema: Schema) -> Any:
         """Return a value of JSON as what a schema says.
@@ -88,7 +95,9 @@ class Schemas:
         :raises Unfit: it is none of that
         """
         options = self.alternatives(schema)
-        return _first(lambda one: self._fit_one(value, one), options, shown_json(value))
+        return _first(
+            lambda one: _within(self._fit_one(value, one), one), options, shown_json(value)
+        )
 
     def missing(self, fields: Mapping[str, Any], schema: Schema) -> list[str]:
         """Return the required fields that a record lacks."""
@@ -100,7 +109,7 @@ class Schemas:
         ]
 
     def _read_one(self, text: str, schema: Schema) -> Any:
-        if "const" in schema or "enum" in schema:
+        if "enum" in schema:
             return _listed(text, schema)
         kind = schema.get("type")
         if kind == "integer":
@@ -126,8 +135,8 @@ class Schemas:
         return text
 
     def _fit_one(self, value: Any, schema: Schema) -> Any:
-        if "const" in schema or "enum" in schema:
-            if _plain(value) not in _options(schema):
+        if "enum" in schema:
+            if _plain(value) not in schema["enum"]:
                 raise Unfit
             return _plain(value)
         kind = schema.get("type")
@@ -142,39 +151,34 @@ class Schemas:
     def _fit_list(self, value: Any, schema: Schema) -> list[Any]:
         if not isinstance(value, list):
             raise Unfit
-        firsts = schema.get("prefixItems") or ()
-        rest = schema.get("items")
-        rest = rest if isinstance(rest, dict) else {}
-        parts = [*firsts, *[rest] * len(value)]
-        return [self.fit(item, part) for item, part in zip(value, parts, strict=False)]
+        items = schema.get("items", {})
+        parts = items if isinstance(items, list) else [items] * len(value)
+        if len(parts) != len(value):
+            raise Unfit(f"expected {type_of(schema)}, got {len(value)} items")
+        return [self.fit(item, part) for item, part in zip(value, parts, strict=True)]
 
     def _fit_object(self, value: Any, schema: Schema) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Unfit
-        fields = {}
-        for key, item in value.items():
-            part = self.below(schema, key)
-            if part is None:
-                raise Unfit(f"unknown field {cut(key)!r}{nearest(key, self.properties(schema))}")
+        fields: dict[Any, Any] = {}
+        for step, item in value.items():
+            found = self.below(schema, step)
+            if found is None:
+                raise Unfit(f"unknown field {cut(step)!r}{nearest(step, self.properties(schema))}")
+            key, part = found
             try:
                 fields[key] = self.fit(item, part)
             except Unfit as error:
-                raise Unfit(f"{cut(key)}: {error}") from None
+                raise Unfit(f"{cut(step)}: {error}") from None
+        missing = self.missing(fields, schema)
+        if missing:
+            raise Unfit(f"missing {', '.join(map(repr, missing))}")
         return fields
 
 
 def type_of(schema: Schema) -> str:
     """Return how a type is named for people: exactly, where the service says so."""
-    if "x-sf-type" in schema:
-        return str(schema["x-sf-type"])
-    if "const" in schema or "enum" in schema:
-        return " or ".join(repr(one) for one in _options(schema))
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return " or ".join(map(str, kind))
-    if "anyOf" in schema or "oneOf" in schema:
-        return " or ".join(type_of(one) for one in schema.get("anyOf") or schema["oneOf"])
-    return str(kind or "anything")
+    return str(schema.get("x-sf-type") or schema.get("type") or "anything")
 
 
 def parse_json(text: str) -> Any:
@@ -216,6 +220,20 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _within(value: Any, schema: Schema) -> Any:
+    """Return a value that is within the bounds of its schema and has its format."""
+    bounds = schema.get("x-sf-bounds")
+    kind = _FORMATS.get(str(schema.get("format")))
+    try:
+        if kind is not None:
+            msgspec.convert(value, kind)
+        if bounds:
+            msgspec.convert(value, Annotated[type(value), msgspec.Meta(**bounds)])
+    except (msgspec.ValidationError, TypeError):
+        raise Unfit from None
+    return value
+
+
 def _fit_scalar(value: Any, schema: Schema) -> Any:
     kind = schema.get("type")
     is_number = isinstance(value, Decimal | int) and not isinstance(value, bool)
@@ -223,7 +241,7 @@ def _fit_scalar(value: Any, schema: Schema) -> Any:
         return _plain(value)
     if kind == "string" and isinstance(value, str):
         return _text(value, schema)
-    if kind == "string" and is_number and schema.get("x-sf-type") == "Decimal":
+    if kind == "string" and is_number and schema.get("format") == "decimal":
         return str(value)
     if kind == "number" and is_number:
         return float(value)
@@ -237,32 +255,24 @@ def _fit_scalar(value: Any, schema: Schema) -> Any:
     return value
 
 
-def _text(text: str, schema: Schema) -> str:
-    if schema.get("contentEncoding") == "base64" or schema.get("x-sf-type") == "bytes":
+def _text(text: str, schema: Schema) -> str | bytes:
+    if schema.get("contentEncoding") == "base64":
         try:
-            b64decode(text, validate=True)
+            return b64decode(text, validate=True)
         except ValueError as error:
             raise Unfit(f"expected bytes as base64, got {cut(text)!r}: {error}") from None
-    elif schema.get("x-sf-type") == "Decimal" and not _NUMBER.fullmatch(text):
+    if schema.get("format") == "decimal" and not _NUMBER.fullmatch(text):
         raise Unfit
     return text
 
 
-def _options(schema: Schema) -> list[Any]:
-    return list(schema["enum"]) if "enum" in schema else [schema["const"]]
-
-
 def _listed(text: str, schema: Schema) -> Any:
     """Return the one of the listed values that a text stands for."""
-    for value in _options(schema):
+    for value in schema["enum"]:
         written = value if isinstance(value, str) else json.dumps(value)
         if text == written:
             return value
     raise Unfit
-
-
-def _may_be(schema: Schema, kind: str) -> bool:
-    return schema.get("type") in (None, kind)
 
 
 def _plain(value: Any) -> Any:
