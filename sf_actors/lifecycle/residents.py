@@ -37,6 +37,10 @@ class Inhabitant(Protocol):
     def failure(self) -> BaseException | None:
         """What made it fail."""
 
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Its addresses, with the ports that it took."""
+
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
 
@@ -74,6 +78,7 @@ class Residents:
         file is executed
     :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
         exception ends the start
+    :ivar command: returns the command of the process as it may be shown; None: a program's own
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -85,6 +90,7 @@ class Residents:
         self.on_last: Callable[[], None] | None = None
         #: what made services fail that were not run again since, by their names
         self.failures: dict[str, str] = {}
+        self.command: Callable[[], str] | None = None
 
     def forget(self) -> None:
         """Have no residents: in the child of a fork, where none of them runs."""
