@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
+from sf_actors.cli.tokens import shown_command
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
 from sf_actors.inspection.presence import PRESENCE
+from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.log.console import write_to_console
 from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
@@ -43,6 +45,7 @@ def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
     open_missing_streams()
     PRESENCE.is_wanted = True
+    RESIDENTS.command = partial(shown_command, sys.argv[1:])
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:

@@ -7,10 +7,12 @@ value by the same rule. What is left over is an error.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import FLAGS
 from sf_actors.errors import UsageError
+from sf_actors.wording import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +61,26 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
                 "-h explains all flags"
             )
     return list(ours.values()), extras
+
+
+def shown_command(argv: Sequence[str]) -> str:
+    """Return a command line as it may be shown: only flags of ours with their values."""
+    shown = ["sf_actors"]
+    is_ours = False
+    for token in argv:
+        name, value = _read_name(token)
+        flag = _BY_NAME.get(name)
+        if flag is not None:
+            shown.append(token)
+            is_ours = bool(flag.metavar) and value is None
+        elif token.startswith("--"):
+            shown.append(token if value is None else f"{token.partition('=')[0]}={LEFT_OUT}")
+            is_ours = False
+        else:
+            # a verb comes first
+            shown.append(token if is_ours or token is argv[0] else LEFT_OUT)
+            is_ours = False
+    return shlex.join(shown).replace(f"'{LEFT_OUT}'", LEFT_OUT)
 
 
 def _take_ours(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from sf_actors.errors import InvalidArguments, UsageError
-from sf_actors.inspection.info import info_of
+from sf_actors.inspection.asks import Answered, Asks
 from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
 from sf_actors.lifecycle.reserve import RESERVE
@@ -21,20 +21,21 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.inspection.asks import Asks
+    from sf_actors.inspection.deadlines import Deadlines
     from sf_actors.inspection.question import Arguments, Question
 
 
 class Answers:
     """Answers questions; for the inspector's thread.
 
-    :param asks: those that wait for what a model answers
+    :param tell: brings a message to the inspector, which gives it to `go_on`; any thread
+    :param deadlines: of the inspector
     :ivar dropped: what came and was no request
     """
 
-    def __init__(self, asks: Asks) -> None:
+    def __init__(self, tell: Callable[[object], None], deadlines: Deadlines) -> None:
         self.dropped = 0
-        self._asks = asks
+        self._asks = Asks(tell, deadlines)
         self._stopping: WeakSet[Resident] = WeakSet()
 
     def take(self, question: Question) -> None:
@@ -54,6 +55,11 @@ class Answers:
         if fields is not None:
             question.answer(fields)
 
+    def go_on(self, message: object) -> None:
+        """Act on what another thread has told the inspector."""
+        if isinstance(message, Answered):
+            self._asks.take(message)
+
     # the verbs
 
     def ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
@@ -63,6 +69,8 @@ class Answers:
 
     def info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
         """Return what a service is."""
+        from sf_actors.inspection.info import info_of  # noqa: PLC0415 - it describes all types
+
         return info_of(resident_of(arguments))
 
     def stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:

@@ -103,9 +103,10 @@ def model_of(resident: Resident, type_: str, name: str | None) -> Model:
         raise InvalidArguments(f"expected a model, a {type_}")
     models = () if resident.state is None else resident.state.definition.models
     fitting = {model.name: model for model in models if model.type == type_}
-    if name not in fitting:
-        raise one_of(f"{type_} of {resident.name}", name, list(fitting))
-    return fitting[name]
+    plain = name.removeprefix("in/")
+    if plain not in fitting:
+        raise one_of(f"{type_} of {resident.name}", plain, list(fitting))
+    return fitting[plain]
 
 
 def _name_of(model: Model) -> str:

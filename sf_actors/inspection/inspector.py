@@ -21,11 +21,8 @@ from sf_actors.actors.inbox import TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import summary
 from sf_actors.errors import MessageError
-from sf_actors.inspection.answers import Answers
-from sf_actors.inspection.asks import Answered, Asks
 from sf_actors.inspection.deadlines import Deadlines
 from sf_actors.inspection.folder import listening
-from sf_actors.inspection.question import Question
 from sf_actors.log import package_logger
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.frames import BATCH, receive_frames, split_request
@@ -39,7 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sf_actors.inspection.answers import Answers
+    from sf_actors.inspection.question import Send
     from sf_actors.sockets.frames import Socket
+    from sf_actors.wire.messages import Request
 
 #: Frames above this are not taken, in bytes.
 MAX_FRAME_BYTES = 2**20
@@ -123,8 +123,9 @@ class Inspector(Actor):
         self._transport: Transport | None = None
         self._sources: list[SocketSource] = []
         self._deadlines = Deadlines()
-        self._asks = Asks(self._tell, self._deadlines)
-        self._answers = Answers(self._asks)
+        self._dropped = 0
+        #: there when somebody asks first: it takes more than all the rest to import
+        self._answers: Answers | None = None
 
     def not_started(self, error: RuntimeError) -> None:
         """Tell that the system has no thread left."""
@@ -156,10 +157,10 @@ class Inspector(Actor):
                 self._read(message)
             elif message is TICK:
                 self._deadlines.act(monotonic())
-            elif type(message) is Answered:
-                self._asks.take(message)
             elif type(message) is WaitFailed:
                 raise message.error
+            elif self._answers is not None:
+                self._answers.go_on(message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             package_logger().exception("the inspector failed", error=summary(error))
             self.stop()
@@ -206,11 +207,19 @@ class Inspector(Actor):
                 address, payload = split_request(frames)
                 request = decode_request(payload)
             except MessageError:
-                self._answers.dropped += 1
+                self._dropped += 1
                 continue
-            self._answers.take(
-                Question(request.args, request.workflow_id, _Way(source.socket, address).send)
-            )
+            way = _Way(source.socket, address)
+            self._take_request(request, way.send)
+
+    def _take_request(self, request: Request, send: Send) -> None:
+        from sf_actors.inspection.answers import Answers  # noqa: PLC0415 - see `_answers`
+        from sf_actors.inspection.question import Question  # noqa: PLC0415
+
+        if self._answers is None:
+            self._answers = Answers(self._tell, self._deadlines)
+        self._answers.dropped = self._dropped
+        self._answers.take(Question(request.args, request.workflow_id, send))
 
 
 @contextmanager

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 class Inhabitant(Protocol):
     """A service, as others see it; any thread."""
 
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Its addresses, with the ports that it took."""
+
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
 
@@ -63,6 +67,7 @@ class Residents:
     :ivar all: those that run now; never changed in place, so that it can be read without a lock
     :ivar on_first: called with the first resident, in the thread that starts its run, before its
         file is executed
+    :ivar command: returns the command of the process as it may be shown; None: a program's own
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -71,6 +76,7 @@ class Residents:
         self.all: tuple[Resident, ...] = ()
         self.on_first: Callable[[Resident], None] | None = None
         self.on_last: Callable[[], None] | None = None
+        self.command: Callable[[], str] | None = None
 
     def forget(self) -> None:
         """Have no residents: in the child of a fork, where none of them runs."""

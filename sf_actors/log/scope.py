@@ -85,6 +85,12 @@ class LogScope:
             file.close()
 
     @property
+    def log_file(self) -> str | None:
+        """The path of the log file that lines go to now."""
+        file = self._file
+        return None if file is None else file.path
+
+    @property
     def levels(self) -> tuple[str | int | None, str | int | None]:
         """The levels of the console and of the file by their names; None: no lines, or no file."""
         file = None if self._file is None else self._file_level

@@ -197,3 +197,22 @@ def test_a_main_is_stopped(asker: Asker) -> None:
     until(lambda: service.was_ready)
     asker.ask("stop", service="svc")
     assert background.join() is None
+
+
+def test_what_a_service_is_tells_its_models_and_keeps_the_values_of_its_config(
+    asker: Asker,
+) -> None:
+    service = service_of(
+        replying(), addresses=ECHO_ADDRESSES, name="svc", config={"token": "secret"}
+    )
+    with service:
+        info = asker.ask("info", service="svc")
+        port = service.addresses["connections"]["in"]["echo"]["replyer"]
+    assert info["config"] == ["token"]
+    assert "secret" not in str(info)
+    assert info["addresses"]["connections"]["in"]["echo"] == {"replyer": port}
+    echo = info["models"]["connections"]["in"]["echo"]
+    assert (echo["type"], echo["topic"]) == ("replyer", None)
+    assert echo["arguments"]["properties"]["n"]["x-sf-type"] == "int"
+    assert echo["return_arguments"]["required"] == ["n"]
+    assert info["log_file"] is None
