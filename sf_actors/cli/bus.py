@@ -43,8 +43,9 @@ class Bus:
         self._passed = self._asked = 0
         self._sockets: list[Socket] = []
         self._questions: Socket | None = None
-        #: where publishers and subscribers connect to
-        self.addresses: dict[str, str] = {}
+        #: where publishers connect to (`xsub`) and subscribers (`xpub`)
+        self.bound: dict[str, str] = {}
+        self.failure: BaseException | None = None
         try:
             if keys is not None:
                 self._questions = self._opened(self._transport.questions())
@@ -80,6 +81,11 @@ class Bus:
         self._transport.shut(lambda: None)
         self._wakeup.close()
 
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Its addresses, in the shape of a service's."""
+        return {"connections": {"in": dict(self.bound), "out": {}}, "states": {"in": {}, "out": {}}}
+
     def stats(self) -> dict[str, Any]:
         """Return its numbers, in the shape of a service's."""
         passed = self._passed
@@ -90,8 +96,8 @@ class Bus:
             "uptime_s": monotonic() - self._began,
             "router": {"queued": 0, "handled": passed, "failed": 0, "restarts": 0},
             "connections": {
-                "in": {"xsub": {"received": passed}},
-                "out": {"xpub": {"sent": passed, "received": self._asked}},
+                "in": {"xsub": {"received": passed}, "xpub": {"received": self._asked}},
+                "out": {"xpub": {"sent": passed}},
             },
             "states": {"in": {}, "out": {}},
         }
@@ -108,7 +114,7 @@ class Bus:
     def _bound(self, kind: int, address: str, name: str) -> Socket:
         where = f"bus: --{name}"
         endpoint = parse(address, where=where)
-        socket, self.addresses[name] = self._transport.bound(kind, endpoint, _CREATION, where=where)
+        socket, self.bound[name] = self._transport.bound(kind, endpoint, _CREATION, where=where)
         return self._opened(socket)
 
     def _opened(self, socket: Socket) -> Socket:

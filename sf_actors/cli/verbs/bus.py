@@ -48,9 +48,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         RESIDENTS.enter(resident)
         if out.as_json:
-            out.emit(bus.addresses)
+            out.emit(bus.bound)
         else:
-            there = bus.addresses
+            there = bus.bound
             tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
         bus.run()
     except Terminated:
