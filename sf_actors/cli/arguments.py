@@ -59,6 +59,7 @@ class Arguments:
     http_host: list[str] | None = None
     stuck_after: float | None = None
     ready_needs: list[str] | None = None
+    reload: bool = False
     extras: dict[str, str | bool] = field(default_factory=dict)
 
 

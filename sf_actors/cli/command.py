@@ -10,13 +10,13 @@ import threading
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.cli.tokens import shown_command
-from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UsageError, UserError
 from sf_actors.inspection.presence import PRESENCE
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.log.console import write_to_console
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
 
 #: Exit status of a service that failed while it ran, and of one that could not start.
@@ -87,6 +88,8 @@ def main(argv: Sequence[str]) -> int:
             from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
 
             return show(arguments.seconds)
+        if arguments.reload:
+            return _reload(argv, arguments)
         service = _service(arguments)
     except UserError as error:
         return _tell(error)
@@ -101,16 +104,34 @@ def _write_keys(arguments: KeysArguments) -> int:
     return 0
 
 
-def _service(arguments: Arguments) -> Service:
+def _reload(argv: Sequence[str], arguments: Arguments) -> int:
+    try:
+        from sf_actors.cli.reload import supervise  # noqa: PLC0415 - seldom used
+    except ImportError:
+        raise UsageError("--reload needs the extra cli: pip install 'sf_actors[cli]'") from None
+    return supervise(argv, arguments)
+
+
+def given_to(arguments: Arguments) -> tuple[ConfigSource, dict[str, Any] | None]:
+    """Return the config and the addresses of a service.
+
+    :raises UserError: a file cannot be read, or holds something else
+    """
     from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
     from sf_actors.definition.config.model import ConfigSource, read_config_file  # noqa: PLC0415
-    from sf_actors.service import Service  # noqa: PLC0415
 
     config = ConfigSource({}, arguments.extras, flags=LONG_NAMES)
     if arguments.config_path:
         given = read_config_file(arguments.config_path)
         config = replace(config, given=given, where=arguments.config_path)
     addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
+    return config, addresses
+
+
+def _service(arguments: Arguments) -> Service:
+    from sf_actors.service import Service  # noqa: PLC0415 - after --help is answered
+
+    config, addresses = given_to(arguments)
     return Service(
         arguments.service_path,
         addresses=addresses,
@@ -194,6 +215,12 @@ def _status(service: Service, error: BaseException) -> int:
         if error.code is not None:
             _print(str(error.code))
         return FAILED
+    tell_failure(error)
+    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
+
+
+def tell_failure(error: BaseException) -> None:
+    """Print an error of ours in one line, one of user code with its traceback."""
     if isinstance(error, ServiceFailed | ServiceStopped) or (
         isinstance(error, UserError) and not passed_user_code(error)
     ):
@@ -201,7 +228,6 @@ def _status(service: Service, error: BaseException) -> int:
     else:
         error = trimmed(error)
         _print(whole_traceback((type(error), error, error.__traceback__)))
-    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 
 
 def _tell(error: BaseException) -> int:

@@ -167,6 +167,12 @@ FLAGS: Final = (
         "--ready_needs book",
         is_list=True,
     ),
+    Flag(
+        "--reload",
+        "",
+        "run it again when one of its files, its addresses or its config change",
+        "--reload",
+    ),
 )
 
 LONG_NAMES: Final = tuple(flag.long_name.removeprefix("--") for flag in FLAGS)

@@ -46,6 +46,7 @@ def info_of(resident: Resident) -> dict[str, Any]:
         },
         "config": [] if state is None else [str(key) for key in state.definition.config],
         "addresses": _addresses_of(models, resident.service.addresses),
+        "secured": state is not None and state.run_context.transport.is_secured,
         "log_file": None if state is None else state.run_context.scope.log_file,
         "models": _by_place({model.key: model_info(model) for model in models}),
     }

@@ -34,12 +34,12 @@ class Inhabitant(Protocol):
     """A service, as others see it; any thread."""
 
     @property
-    def failure(self) -> BaseException | None:
-        """What made it fail."""
-
-    @property
     def addresses(self) -> dict[str, Any]:
         """Its addresses, with the ports that it took."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What made it fail."""
 
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
@@ -76,9 +76,9 @@ class Residents:
     :ivar all: those that run now; never changed in place, so that it can be read without a lock
     :ivar on_first: called with the first resident, in the thread that starts its run, before its
         file is executed
+    :ivar command: returns the command of the process as it may be shown; None: a program's own
     :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
         exception ends the start
-    :ivar command: returns the command of the process as it may be shown; None: a program's own
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -88,9 +88,9 @@ class Residents:
         self.on_first: Callable[[Resident], None] | None = None
         self.on_loaded: Callable[[Resident], None] | None = None
         self.on_last: Callable[[], None] | None = None
+        self.command: Callable[[], str] | None = None
         #: what made services fail that were not run again since, by their names
         self.failures: dict[str, str] = {}
-        self.command: Callable[[], str] | None = None
 
     def forget(self) -> None:
         """Have no residents: in the child of a fork, where none of them runs."""
