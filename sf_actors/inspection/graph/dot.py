@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.wording import escaped
+
 if TYPE_CHECKING:
     from sf_actors.inspection.graph.model import Graph
 
@@ -41,5 +43,5 @@ def dot_of(graph: Graph) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    quoted = escaped(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'

@@ -20,6 +20,8 @@ _CHARACTER, _LINE, _SIZE = 7.3, 16.0, 12
 #: A box has room for its name and two lines of figures.
 _BOX_HEIGHT: Final = 3.5 * _LINE
 _LEAST_WIDTH: Final = 150.0
+#: A label has room for its text and a line of figures.
+_LABEL_WIDTH: Final = 120.0
 #: Attributes of the lines of each kind.
 _STROKES: Final = {
     "call": 'stroke="#1f5fa8" stroke-width="1.5"',
@@ -178,7 +180,7 @@ def _open_box(address: str) -> Box:
 
 
 def _line(source: int, target: int, label: str) -> Line:
-    return Line(source, target, max(_LEAST_WIDTH, len(label) * _CHARACTER), 2 * _LINE)
+    return Line(source, target, max(_LABEL_WIDTH, len(label) * _CHARACTER), 2 * _LINE)
 
 
 def _width(texts: Sequence[str]) -> float:

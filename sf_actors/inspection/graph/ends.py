@@ -37,6 +37,7 @@ class End:
     :ivar sends: whether an edge begins here
     :ivar endpoints: where it binds, or connects to; empty if that is not known
     :ivar pid: its process, if it runs
+    :ivar is_bus: it passes on what comes, of all topics
     """
 
     service: str
@@ -48,6 +49,7 @@ class End:
     topic: str | None
     endpoints: tuple[Endpoint, ...]
     pid: int | None = None
+    is_bus: bool = False
 
     @property
     def address(self) -> str:
@@ -80,6 +82,9 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
     :param info: as its inspector answers
     :param service: its name in the graph
     """
+    inbound = info["addresses"].get("connections", {}).get("in", {})
+    if inbound.keys() == {"xsub", "xpub"} and not any(info["models"]["connections"].values()):
+        yield from _ends_of_bus(inbound, service, info["pid"])
     for kind_of_model, sides in info["models"].items():
         for side, models in sides.items():
             for name, model in models.items():
@@ -98,6 +103,24 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
                     endpoints=tuple(_parsed(known.get(socket))),
                     pid=info["pid"],
                 )
+
+
+def _ends_of_bus(bound: Mapping[str, Any], service: str, pid: int) -> Iterator[End]:
+    """Give the ends of a bus, which passes on messages and updates alike."""
+    for kind in ("message", "delta_update", "full_update"):
+        for name, side, sends in (("xsub", "in", False), ("xpub", "out", True)):
+            yield End(
+                service,
+                name,
+                side,
+                kind,
+                sends=sends,
+                binds=True,
+                topic=None,
+                endpoints=tuple(_parsed(bound[name])),
+                pid=pid,
+                is_bus=True,
+            )
 
 
 def _parsed(given: Any) -> Iterator[Endpoint]:

@@ -34,14 +34,14 @@ def joined(services: Iterable[Node], ends: Sequence[End]) -> Graph:
             receiver.model,
             sender.model if sender.binds else receiver.model,
             sender.kind,
-            sender.topic or "",
+            (receiver if sender.is_bus else sender).topic or "",
         )
         for sender, receiver in pairs
     }
     left = {
         OpenEnd(end.service, end.model, end.side, end.kind, end.address)
         for end in ends
-        if id(end) not in met
+        if id(end) not in met and not end.is_bus
     }
     return Graph(tuple(services), tuple(sorted(edges)), tuple(sorted(left)))
 
@@ -49,28 +49,48 @@ def joined(services: Iterable[Node], ends: Sequence[End]) -> Graph:
 def _pairs(ends: Sequence[End]) -> Iterator[tuple[End, End]]:
     senders = [end for end in ends if end.sends]
     receivers = [end for end in ends if not end.sends]
+    at_bus: set[int] = set()
+    unbound = []
     for sender, receiver in product(senders, receivers):
-        if sender.kind == receiver.kind and _hears(sender, receiver) and _meet(sender, receiver):
+        if sender.kind != receiver.kind or not _hears(sender, receiver):
+            continue
+        if not sender.binds and not receiver.binds:
+            unbound.append((sender, receiver))
+        elif _meet(sender, receiver):
+            if sender.is_bus or receiver.is_bus:
+                at_bus |= {id(sender), id(receiver)}
+            yield sender, receiver
+    # these meet at a bus; where that is known, it stands between them
+    for sender, receiver in unbound:
+        if (
+            id(sender) not in at_bus
+            and id(receiver) not in at_bus
+            and _are_namesakes(sender, receiver)
+        ):
             yield sender, receiver
 
 
 def _hears(sender: End, receiver: End) -> bool:
     """Return whether the receiver hears the sender's topic."""
-    return receiver.topic is None or receiver.topic == sender.topic
+    return sender.is_bus or receiver.topic is None or receiver.topic == sender.topic
 
 
 def _meet(sender: End, receiver: End) -> bool:
+    """Return whether two are joined, of which one binds at least."""
     binder, connector = (sender, receiver) if sender.binds else (receiver, sender)
     if connector.binds:
         return False
-    # two that connect meet at a bus, whose two addresses tell nothing
-    are_known = binder.binds and binder.endpoints and connector.endpoints
-    if are_known and all(_is_known(one) for one in binder.endpoints):
-        is_here = binder.pid == connector.pid
-        return any(
-            _leads_to(one, other, is_here=is_here)
-            for one, other in product(connector.endpoints, binder.endpoints)
-        )
+    are_known = binder.endpoints and connector.endpoints
+    if not are_known or not all(map(_is_known, binder.endpoints)):
+        return _are_namesakes(sender, receiver)
+    is_here = binder.pid == connector.pid
+    return any(
+        _leads_to(one, other, is_here=is_here)
+        for one, other in product(connector.endpoints, binder.endpoints)
+    )
+
+
+def _are_namesakes(sender: End, receiver: End) -> bool:
     return sender.model == receiver.model and sender.service != receiver.service
 
 

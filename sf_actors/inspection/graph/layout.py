@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 #: From so many boxes on, less time is spent on a beautiful layout.
 MANY: Final = 60
 
-#: Room around the drawing, and beside the labels of lines.
+#: Room around the drawing, and between its parts.
 _MARGIN: Final = 24.0
+_LAYER_GAP: Final = 36.0
+_NODE_GAP: Final = 28.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +69,54 @@ def layout_of(boxes: Sequence[Box], lines: Sequence[Line]) -> Layout:
             "expected the extra 'graph' for a picture, got none; "
             "install it: pip install 'sf_actors[graph]'"
         ) from None
+    if not boxes:
+        return Layout(2 * _MARGIN, 2 * _MARGIN, (), (), ())
     graph: Any = graphlay.Graph()
     for number, box in enumerate(boxes):
         graph.node(number, width=box.width, height=box.height)
-    for line in lines:
-        size = {"width": line.label_width, "height": line.label_height}
-        graph.edge(line.source, line.target, label_size=size)
-    widest = max((line.label_width for line in lines), default=0.0)
+    for number, line in enumerate(lines, len(boxes)):
+        # a label is a box that its line goes through, so nothing else stands there
+        graph.node(number, width=line.label_width, height=line.label_height)
+    ranks = _ranks(len(boxes), lines)
+    is_backward = [ranks[line.source] > ranks[line.target] for line in lines]
+    for number, line in enumerate(lines):
+        left, right = line.source, line.target
+        if is_backward[number]:
+            left, right = right, left
+        graph.edge(left, len(boxes) + number)
+        # of a line that leads back to its box both parts are on one side
+        ends = (right, len(boxes) + number)
+        graph.edge(*(ends if left == right else ends[::-1]))
     options = {
         "effort": "fast" if len(boxes) > MANY else "balanced",
-        "spacing": {"layer_gap": max(54.0, widest + _MARGIN)},
+        "spacing": {"layer_gap": _LAYER_GAP, "node_gap": _NODE_GAP},
     }
-    if not boxes:
-        return Layout(2 * _MARGIN, 2 * _MARGIN, (), (), ())
-    return _shifted(graphlay.layout(graph, options=options).to_dict())
+    return _shifted(graphlay.layout(graph, options=options).to_dict(), lines, is_backward)
 
 
-def _shifted(raw: dict[str, Any]) -> Layout:
-    """Return what the library found, with the origin at the upper left corner."""
+def _ranks(boxes: int, lines: Sequence[Line]) -> list[int]:
+    """Return a rank for each box so that few lines lead to a lower one.
+
+    One box after the other is taken that nothing leads to, or else whose lines lead away most.
+    """
+    ranks = [0] * boxes
+    left = set(range(boxes))
+    between = [(line.source, line.target) for line in lines if line.source != line.target]
+    for rank in range(boxes):
+        into, away = Counter(target for _, target in between), Counter(one for one, _ in between)
+        free = [box for box in left if not into[box]]
+        taken = min(free) if free else min(left, key=lambda box: (into[box] - away[box], box))
+        ranks[taken] = rank
+        left.remove(taken)
+        between = [pair for pair in between if taken not in pair]
+    return ranks
+
+
+def _shifted(raw: dict[str, Any], lines: Sequence[Line], is_backward: Sequence[bool]) -> Layout:
+    """Return what the library found, with the origin at the upper left corner.
+
+    :param is_backward: of each line, whether it was laid out from its target to its source
+    """
     low, high = raw["bounds"]["min"], raw["bounds"]["max"]
 
     def shifted(point: dict[str, float]) -> Point:
@@ -92,20 +125,18 @@ def _shifted(raw: dict[str, Any]) -> Layout:
             round(point["y"] - low["y"] + _MARGIN, 1),
         )
 
-    lines = tuple(tuple(map(shifted, edge["points"])) for edge in raw["edges"])
-    labels = tuple(
-        shifted(edge["label_anchor"]) if edge["label_anchor"] else _middle(corners)
-        for edge, corners in zip(raw["edges"], lines, strict=True)
-    )
+    boxes = len(raw["nodes"]) - len(lines)
+    nodes = [shifted(node["center"]) for node in raw["nodes"]]
+    parts = [tuple(map(shifted, edge["points"])) for edge in raw["edges"]]
+    found = []
+    for number, line in enumerate(lines):
+        first, second = parts[2 * number : 2 * number + 2]
+        corners = (*first, *(second[::-1] if line.source == line.target else second))
+        found.append(corners[::-1] if is_backward[number] else corners)
     return Layout(
         round(high["x"] - low["x"] + 2 * _MARGIN, 1),
         round(high["y"] - low["y"] + 2 * _MARGIN, 1),
-        tuple(shifted(node["center"]) for node in raw["nodes"]),
-        lines,
-        labels,
+        tuple(nodes[:boxes]),
+        tuple(found),
+        tuple(nodes[boxes:]),
     )
-
-
-def _middle(corners: Sequence[Point]) -> Point:
-    (x, y), (to_x, to_y) = corners[(len(corners) - 1) // 2 :][:2]
-    return (round((x + to_x) / 2, 1), round((y + to_y) / 2, 1))
