@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,20 +87,22 @@ def test_a_name_that_was_given_is_ours() -> None:
 
 
 def test_the_child_of_a_fork_neither_answers_nor_keeps_the_port() -> None:
-    server = sf_actors.http("127.0.0.1:0")
-    with closing(server):
-        reading, writing = os.pipe()
+    with closing(sf_actors.http("127.0.0.1:0")) as server, ExitStack() as stack:
+        began, ending = os.pipe(), os.pipe()
+        for descriptor in (*began, ending[0]):
+            stack.callback(os.close, descriptor)
         child = os.fork()
         if child == 0:
-            os.close(writing)
-            os.read(reading, 1)
+            os.close(ending[1])
+            os.write(began[1], b"1")
+            os.read(ending[0], 1)
             os._exit(0)
         try:
+            os.read(began[0], 1)
             server.close()
             sf_actors.http(server.address).close()
         finally:
-            os.close(writing)
-            os.close(reading)
+            os.close(ending[1])
             os.waitpid(child, 0)
 
 
