@@ -112,7 +112,9 @@ class _Watch:
             self._require_state(model)
             return str(reach.ask(model.resident, "tap", model=model.address)["address"])
         except SfActorsError as error:
-            if isinstance(error, UserError) and not isinstance(error, TargetError):
+            is_final = isinstance(error, UserError) and not isinstance(error, TargetError)
+            if is_final or "no verb" in str(error):
+                # an older version, which will not learn it
                 raise
             # it may be there, or be as it has to be, later
             self._wait_for(str(error))
