@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UsageError,
         UserError,
     )
+    from sf_actors.inspection.http.server import http
     from sf_actors.inspection.presence import inspect
     from sf_actors.lifecycle.residents import Resident
     from sf_actors.log import get_logger, log_standard_library
@@ -75,12 +76,14 @@ __all__ = [
     "UserError",
     "counterpart",
     "get_logger",
+    "http",
     "inspect",
     "log_standard_library",
 ]
 
 _HOMES = {
     "sf_actors.definition.counterpart": ("counterpart",),
+    "sf_actors.inspection.http.server": ("http",),
     "sf_actors.inspection.presence": ("inspect",),
     "sf_actors.log": ("get_logger", "log_standard_library"),
     "sf_actors.public_types": ("Send", "States", "Stopping", "Update"),

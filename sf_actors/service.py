@@ -366,7 +366,7 @@ class Service:
                     on_overdue=self._tell_overdue,
                     nudge=self._nudge,
                 )
-                return shielded(lambda: self._keep(loading.note(make())))
+                return shielded(lambda: loading.note(self._keep(make())))
             except BaseException:
                 file.unload()
                 raise

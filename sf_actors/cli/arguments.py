@@ -55,6 +55,11 @@ class Arguments:
     name: str | None = None
     keys: str | None = None
     error_details: Literal["full", "type"] | None = None
+    http: str | None = None
+    http_host: list[str] | None = None
+    stuck_after: float | None = None
+    ready_needs: list[str] | None = None
+    reload: bool = False
     extras: dict[str, str | bool] = field(default_factory=dict)
 
 
@@ -95,6 +100,9 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
             f"expected a service file: -s svc.py, got none{_misspelled(extras)}; "
             "-h explains all flags"
         )
+    for name in ("http_host", "stuck_after", "ready_needs"):
+        if given["http"] is None and given[name] is not None:
+            raise UsageError(f"--{name}: expected --http HOST:PORT beside it, got none")
     return Arguments(**given, extras=extras)
 
 
@@ -121,6 +129,8 @@ def _service_parser() -> Parser:
             # What the flag is worth when it is absent stands in Arguments alone.
             default = getattr(Arguments, flag.long_name.removeprefix("--"), None)
             options = {"type": flag.read, "metavar": flag.metavar, "default": default}
+            if flag.is_list:
+                options["action"] = "append"
         parser.add_argument(*flag.names, help=f"{flag.explain}; example: {flag.example}", **options)
     parser.add_argument(
         "--version",

@@ -75,13 +75,17 @@ def row_of(pid: int | None, stats: dict[str, Any], before: dict[str, Any] | None
         "service": stats["service"],
         "pid": pid,
         "phase": stats["phase"],
-        "started_at": datetime.fromtimestamp(time() - uptime_s, UTC).isoformat(),
+        "started_at": _iso_time(time() - uptime_s),
         "uptime_s": uptime_s,
         "received_per_s": rate("received", stats, before),
         "failed": total(stats, "failed"),
         "dropped": dropped(stats),
         "states": states_of(stats),
     }
+
+
+def _iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def top_row_of(

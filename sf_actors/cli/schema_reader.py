@@ -9,8 +9,12 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
 
 from sf_actors.wording import cut, nearest
 
@@ -23,6 +27,14 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
 )
+#: What a text has to be by its format; a text without one may be anything.
+_FORMATS: Final = {
+    "uuid": UUID,
+    "date": date,
+    "date-time": datetime,
+    "time": time,
+    "duration": timedelta,
+}
 _BOOLEANS: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(
     ("false", "no", "off", "0"), False
 )
@@ -75,7 +87,7 @@ class SchemaReader:
         options = self.alternatives(schema)
         # what is no text comes first, as in a config: anything is a text
         options = sorted(options, key=lambda one: one.get("type") == "string")
-        return _first(lambda one: self._read_one(text, one), options, f"{text!r}")
+        return _first(lambda one: _within(self._read_one(text, one), one), options, f"{text!r}")
 
     def fit(self, value: Any, schema: Schema) -> Any:
         """Return a value of JSON as what a schema says.
@@ -83,7 +95,9 @@ class SchemaReader:
         :raises Unfit: it is none of that
         """
         options = self.alternatives(schema)
-        return _first(lambda one: self._fit_one(value, one), options, shown_json(value))
+        return _first(
+            lambda one: _within(self._fit_one(value, one), one), options, shown_json(value)
+        )
 
     def missing(self, fields: Mapping[str, Any], schema: Schema) -> list[str]:
         """Return the required fields that a record lacks."""
@@ -204,6 +218,20 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"{cut(key)!r} is there twice")
         found[key] = value
     return found
+
+
+def _within(value: Any, schema: Schema) -> Any:
+    """Return a value that is within the bounds of its schema and has its format."""
+    bounds = schema.get("x-sf-bounds")
+    kind = _FORMATS.get(str(schema.get("format")))
+    try:
+        if kind is not None:
+            msgspec.convert(value, kind)
+        if bounds:
+            msgspec.convert(value, Annotated[type(value), msgspec.Meta(**bounds)])
+    except (msgspec.ValidationError, TypeError):
+        raise Unfit from None
+    return value
 
 
 def _fit_scalar(value: Any, schema: Schema) -> Any:

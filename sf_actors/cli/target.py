@@ -67,7 +67,8 @@ class Model:
     """A model of a service that runs.
 
     :ivar kind: `connections` or `states`
-    :ivar shape: what `info` says of it: type, topic, arguments
+    :ivar shape: what `info` says of it: type, topic, arguments; its `addresses` by socket, and
+        whether it is `secured` by keys
     """
 
     resident: Resident
@@ -133,11 +134,13 @@ def chosen_service(target: Target, residents: Sequence[Resident]) -> Resident:
 
 
 def models_of(resident: Resident, info: dict[str, Any]) -> Iterator[Model]:
-    """Give the models of a service, as its `info` has them."""
+    """Give the models of a service, as its `info` has them, each with its addresses."""
     for kind, sides in info.get("models", {}).items():
         for side, models in sides.items():
+            addresses = info.get("addresses", {}).get(kind, {}).get(side, {})
             for name, shape in models.items():
-                yield Model(resident, kind, side, name, shape)
+                place = {"addresses": addresses.get(name), "secured": info.get("secured")}
+                yield Model(resident, kind, side, name, shape | place)
 
 
 def chosen_model(

@@ -27,7 +27,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
 
     :raises UsageError: a token has no place, a flag or a key is there twice, or lacks its value
     """
-    ours: dict[str, str] = {}
+    ours: dict[str, list[str]] = {}
     extras: dict[str, str | bool] = {}
     place = 0
 
@@ -44,9 +44,10 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            if flag.long_name in ours:
+            if flag.long_name in ours and not flag.is_list:
                 raise UsageError(f"{name}: expected once, got it twice")
-            ours[flag.long_name] = _take_ours(name, flag, value, take_value)
+            taken = _take_ours(name, flag, value, take_value)
+            ours.setdefault(flag.long_name, []).append(taken)
         elif token.startswith("--"):
             key = name.removeprefix("--")
             if not key or token.startswith("---"):
@@ -60,7 +61,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
                 f"expected a flag or --key before a value, got {token!r} on its own; "
                 "-h explains all flags"
             )
-    return list(ours.values()), extras
+    return [token for tokens in ours.values() for token in tokens], extras
 
 
 def shown_command(argv: Sequence[str]) -> str:

@@ -255,6 +255,4 @@ def error_of(error: dict[str, Any], where: str) -> SfActorsError:
     kind, message = str(error.get("type")), str(error.get("message"))
     if kind == RequestTimeout.__name__:
         return RequestTimeout(message)
-    if error.get("unhandled") and kind == "InvalidArguments":
-        return UsageError(message)
     return RemoteError(kind, message, connection=where)

@@ -31,6 +31,7 @@ def info_of(resident: Resident) -> dict[str, Any]:
     """Return what a service is; any thread."""
     state = resident.state
     models = () if state is None else state.definition.models
+    known = resident.service.addresses
     return {
         "service": resident.name,
         "pid": os.getpid(),
@@ -45,7 +46,9 @@ def info_of(resident: Resident) -> dict[str, Any]:
             "msgspec": msgspec.__version__,
         },
         "config": [] if state is None else [str(key) for key in state.definition.config],
-        "addresses": _addresses_of(models, resident.service.addresses),
+        # a bus has addresses and no models
+        "addresses": known if state is None else _addresses_of(models, known),
+        "secured": state is not None and state.run_context.transport.is_secured,
         "log_file": None if state is None else state.run_context.scope.log_file,
         "models": _by_place({model.key: model_info(model) for model in models}),
     }

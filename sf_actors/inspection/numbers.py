@@ -11,11 +11,12 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.inspection.running import running_in
+from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.lifecycle.stats import stats_of
+from sf_actors.sockets.peers import Tables
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
-    from sf_actors.sockets.peers import Tables
 
 _SELF: Final = Path("/proc/self")
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
@@ -29,6 +30,12 @@ def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, An
     state = resident.state
     found = resident.service.stats() if state is None else stats_of(state, tables)
     return found | {"service": resident.name}
+
+
+def numbers_of_all() -> list[dict[str, Any]]:
+    """Return the numbers of all services of this process; any thread."""
+    tables = Tables()
+    return [numbers_of(resident, tables) for resident in RESIDENTS.all]
 
 
 def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:

@@ -25,8 +25,8 @@ _PYTHON: Final = f"{os.path.dirname(os.__file__)}{os.sep}"  # noqa: PTH120
 _PACKAGES: Final = ("site-packages", "dist-packages")
 
 
-def running_in(resident: Resident) -> list[dict[str, Any]]:
-    """Return the calls of a service that have run for longer than `LONG_S`; any thread.
+def running_in(resident: Resident, longer_than_s: float = LONG_S) -> list[dict[str, Any]]:
+    """Return the calls of a service that have run for longer than so many seconds; any thread.
 
     :returns: of each the `model`, `since_s` in seconds, and the line `at` which it is
     """
@@ -34,7 +34,7 @@ def running_in(resident: Resident) -> list[dict[str, Any]]:
     for code in _places(resident):
         label, thread_id, began = code.label, code.thread_id, code.began
         since_s = perf_counter() - began
-        if label is None or thread_id is None or since_s <= LONG_S:
+        if label is None or thread_id is None or since_s <= longer_than_s:
             continue
         frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - the only way to see it
         at = _line_of(frame)

@@ -55,6 +55,8 @@ class Loading:
         """Take what was loaded."""
         if self.resident is not None:
             self.resident.state = run.state
+            if RESIDENTS.on_loaded is not None:
+                RESIDENTS.on_loaded(self.resident)
         return run
 
     def leave(self, end: Callable[[], None] | None) -> None:

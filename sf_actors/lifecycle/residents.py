@@ -14,6 +14,8 @@ from itertools import count
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sf_actors.counters import summary
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     #: what a service is loaded from
     Source = str | os.PathLike[str] | ModuleType
 
+#: Failures kept, of a program that makes services of ever new names.
+MOST_FAILURES: Final = 100
+
 
 class Inhabitant(Protocol):
     """A service, as others see it; any thread."""
@@ -31,6 +36,10 @@ class Inhabitant(Protocol):
     @property
     def addresses(self) -> dict[str, Any]:
         """Its addresses, with the ports that it took."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What made it fail."""
 
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
@@ -70,6 +79,8 @@ class Residents:
     :ivar on_first: called with the first resident, in the thread that starts its run, before its
         file is executed
     :ivar command: returns the command of the process as it may be shown; None: a program's own
+    :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
+        exception ends the start
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -77,14 +88,18 @@ class Residents:
         self._lock = threading.RLock()
         self.all: tuple[Resident, ...] = ()
         self.on_first: Callable[[Resident], None] | None = None
+        self.on_loaded: Callable[[Resident], None] | None = None
         self.on_last: Callable[[], None] | None = None
         self.command: Callable[[], str] | None = None
+        #: what made services fail that were not run again since, by their names
+        self.failures: dict[str, str] = {}
 
     def forget(self) -> None:
         """Have no residents: in the child of a fork, where none of them runs."""
         # the copied lock may be held
         self._lock = threading.RLock()
         self.all = ()
+        self.failures = {}
 
     def enter(self, resident: Resident) -> None:
         """Enter a run, under its name or, if that is taken, the first free number of it."""
@@ -95,6 +110,7 @@ class Residents:
             while resident.name in taken:
                 resident.name = f"{plain}#{next(numbers)}"
             self.all = (*self.all, resident)
+            self.failures.pop(resident.name, None)
             if len(self.all) == 1 and self.on_first is not None:
                 self.on_first(resident)
 
@@ -106,6 +122,9 @@ class Residents:
             self.all = tuple(one for one in self.all if one is not resident)
             for call in resident.when_left:
                 call()
+            failure = resident.service.failure
+            if failure is not None and len(self.failures) < MOST_FAILURES:
+                self.failures[resident.name] = summary(failure)
             if not self.all and self.on_last is not None:
                 self.on_last()
 

@@ -10,11 +10,11 @@ from sf_actors.cli.flags import count_of
 from sf_actors.cli.load import Load
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.reach import Reach, add_reach, place_at
 from sf_actors.cli.target import Model, parse_target
 from sf_actors.cli.values import read_fields
-from sf_actors.errors import UsageError
-from sf_actors.inspection.asking import GRACE_S, Asking, Question
+from sf_actors.errors import UsageError, UserError
+from sf_actors.inspection.asking import GRACE_S, Asking, Place, Question
 
 if TYPE_CHECKING:
     import argparse
@@ -51,11 +51,33 @@ def run(argv: Sequence[str]) -> int:
         fields = read_fields(
             arguments.pairs, model.shape.get("arguments") or {}, read_input=sys.stdin.read
         )
-        return _ask(out, reach.asking, _through_inspector(model, fields, arguments), arguments)
+        place = None if arguments.n is None else _own_place(model, arguments.timeout)
+        if place is not None:
+            question = Question(place, fields)
+        else:
+            question = _through_inspector(model, fields, arguments)
+        return _ask(out, reach.asking, question, arguments)
 
 
 def _is_usable(model: Model) -> bool:
     return model.type == "replyer"
+
+
+def _own_place(model: Model, timeout_s: float) -> Place | None:
+    """Return where a replyer listens itself, None where only its process reaches it.
+
+    Many calls measure it, and not the inspector.
+    """
+    address = str((model.shape["addresses"] or {}).get("replyer"))
+    if model.shape["secured"] is not False or model.resident.place.pid is None:
+        return None
+    host, colon, port = address.removeprefix("tcp://").rpartition(":")
+    if host in {"0.0.0.0", "*"}:  # noqa: S104 - compared, not bound
+        address = f"127.0.0.1{colon}{port}"
+    try:
+        return place_at(address, timeout_s, flag="-n")
+    except UserError:
+        return None
 
 
 def _through_inspector(
@@ -64,7 +86,7 @@ def _through_inspector(
     args = {
         "verb": "ask",
         "service": model.resident.service,
-        "model": model.address,
+        "model": model.name,
         "args": fields,
         "timeout_s": arguments.timeout,
     }

@@ -82,7 +82,7 @@ def _service_text(out: Output, info: dict[str, Any], models: Sequence[Model]) ->
         if text:
             yield f"{out.coloured(name.ljust(9), 'faint')} {escaped(str(text))}"
     rows = [
-        (f"{model.side}/{model.name}", model.type, _topic(model), _addresses(info, model))
+        (f"{model.side}/{model.name}", model.type, _topic(model), _addresses(model))
         for model in models
     ]
     if rows:
@@ -97,12 +97,11 @@ def _topic(model: Model) -> str:
     return "-" if topic is None else str(topic)
 
 
-def _addresses(info: dict[str, Any], model: Model) -> str:
-    sides = (info.get("addresses") or {}).get(model.kind) or {}
-    found = (sides.get(model.side) or {}).get(model.name)
-    if isinstance(found, dict):
-        return ", ".join(f"{socket} {address}" for socket, address in found.items())
-    return "-" if found is None else str(found)
+def _addresses(model: Model) -> str:
+    found = model.shape["addresses"]
+    if not found:
+        return "-"
+    return ", ".join(f"{socket} {address}" for socket, address in found.items())
 
 
 def _model_text(out: Output, model: Model) -> Iterator[str]:

@@ -54,7 +54,7 @@ def run(argv: Sequence[str]) -> int:
         fields = _fields(model, arguments)
         if arguments.address is not None:
             return _in_place(out, model, fields, arguments)
-        reach.ask(model.resident, "publish", model=model.address, args=fields)
+        reach.ask(model.resident, "publish", model=model.name, args=fields)
     return _told(out, f"handed to {model}", {"model": str(model)})
 
 

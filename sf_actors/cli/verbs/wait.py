@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
         soon = min(deadline, monotonic() + TELLING_S)
         is_so = looked_for(waiting.look, deadline=soon)
         if is_so is None and soon < deadline:
-            tell(f"waiting for {target.text}: {waiting.reason}")
+            tell(f"waiting for {target.text}: {waiting.words}")
             is_so = looked_for(waiting.look, deadline=deadline)
     if out.as_json:
         reason = None if is_so else str(waiting.reason)
@@ -78,6 +78,12 @@ class _Waiting:
         self._reach = reach
         self._target = target
         self._wanted = wanted
+
+    @property
+    def words(self) -> str:
+        """The reason in words."""
+        absent = isinstance(self.reason, TargetError)
+        return "it does not run yet" if absent else str(self.reason)
 
     def look(self) -> bool | None:
         """Return True if it is so, None if not.

@@ -1,0 +1,63 @@
+"""`bus`: joins publishers and subscribers that know only its addresses."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str]) -> int:
+    """Pass messages on until a signal."""
+    parser = verb_parser(
+        "bus",
+        "Join publishers and subscribers: publishers (is_x_pub) connect to the first address, "
+        "subscribers (is_x_sub) to the second. It runs until a signal, and ps lists it as bus.",
+        example="sf_actors bus --xsub 127.0.0.1:27010 --xpub 127.0.0.1:27011",
+        has_timeout=False,
+    )
+    parser.add_argument(
+        "--xsub", metavar="ADDRESS", required=True, help="for publishers; port 0: a free one"
+    )
+    parser.add_argument("--xpub", metavar="ADDRESS", required=True, help="for subscribers")
+    parser.add_argument(
+        "--keys", metavar="DIR", help="folder of CURVE keys; authorized/ may connect"
+    )
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+
+    from sf_actors.cli.bus import Bus  # noqa: PLC0415 - after -h
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
+    from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
+    from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
+
+    keys = None
+    if arguments.keys is not None:
+        from sf_actors.sockets.keys import load  # noqa: PLC0415 - seldom used
+
+        keys = load(arguments.keys)
+    bus = Bus(arguments.xsub, arguments.xpub, keys)
+    PRESENCE.is_wanted = True
+    resident = Resident("bus", bus, "bus", UserCode())
+    try:
+        RESIDENTS.enter(resident)
+        if out.as_json:
+            out.emit(bus.bound)
+        else:
+            there = bus.bound
+            tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
+        bus.run()
+    except Terminated:
+        return 0
+    finally:
+        # a second signal ends the process at once
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        RESIDENTS.leave(resident)
+        bus.close()
+    return 0
