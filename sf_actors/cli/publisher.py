@@ -9,6 +9,7 @@ import msgspec
 import zmq
 
 from sf_actors.errors import BindError, TargetError
+from sf_actors.sockets.bind_problems import bind_message
 from sf_actors.sockets.endpoint import parse
 from sf_actors.wire.topic import pack
 
@@ -37,12 +38,13 @@ class BarePublisher:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = int(LEAVING_S * 1000)
         try:
-            self._socket.bind(str(endpoint))
-        except zmq.ZMQError as error:
+            resolved = endpoint.bindable()
+            self._socket.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
+            self._socket.bind(resolved.zmq_endpoint)
+        except (zmq.ZMQError, OSError) as error:
             self.close()
-            raise BindError(f"--address {address}: {error.strerror}") from None
-        bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
-        self.address = bytes(bound).decode().rstrip("\0") if isinstance(bound, bytes) else address
+            raise BindError(bind_message("--address", endpoint, error)) from None
+        self.address = endpoint.as_bound(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
     def __enter__(self) -> Self:
         return self

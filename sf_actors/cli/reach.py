@@ -12,9 +12,15 @@ from sf_actors.cli.target import (
     chosen_model,
     chosen_service,
     models_of,
-    parse_target,
+    parse_service,
 )
-from sf_actors.errors import RequestTimeout, TargetError, UsageError
+from sf_actors.errors import (
+    RemoteError,
+    RequestTimeout,
+    SfActorsError,
+    TargetError,
+    UsageError,
+)
 from sf_actors.inspection.asking import Answer, Asking, Place, Question, questions
 from sf_actors.inspection.places import places_here
 
@@ -126,10 +132,17 @@ class Reach:
     def ask(
         self, resident: Resident, verb: str, *, timeout_s: float | None = None, **args: Any
     ) -> dict[str, Any]:
-        """Ask about one service; errors as of `Asking.ask`."""
+        """Ask about one service.
+
+        :raises RequestTimeout: nothing came in time
+        :raises SfActorsError: the inspector refuses it, and says why
+        """
         longest = self.timeout_s if timeout_s is None else timeout_s
         args["service"] = resident.service
-        return self.asking.ask(resident.place, verb, timeout_s=longest, **args)
+        try:
+            return self.asking.ask(resident.place, verb, timeout_s=longest, **args)
+        except RemoteError as error:
+            raise SfActorsError(f"{resident}: {error.message}") from None
 
     def _residents(self, target: Target) -> tuple[list[Resident], list[Answer]]:
         """Return what runs and who is silent; silence that does not concern us is not sat out."""
@@ -157,8 +170,8 @@ class Reach:
 
 
 def service_named(reach: Reach, text: str) -> Resident:
-    """Return the service of a text; errors as of `Reach.service` and `parse_target`."""
-    return reach.service(parse_target(text))
+    """Return the service of a text; errors as of `Reach.service` and `parse_service`."""
+    return reach.service(parse_service(text))
 
 
 def _may_be_in(target: Target, place: Place) -> bool:

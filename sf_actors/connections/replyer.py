@@ -247,11 +247,8 @@ class Replyer(SocketActor):
             if len(payload) > self.max_bytes:
                 raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
-            if usual:
-                envelope, expires_in_s = usual, usual.expires_in_s
-            else:
-                envelope = decode_request(payload)
-                expires_in_s = seconds_left(envelope)
+            envelope = usual or decode_request(payload)
+            expires_in_s = usual.expires_in_s if usual else seconds_left(envelope)
             workflow_id = envelope.workflow_id
             args: Any = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
@@ -277,6 +274,8 @@ class Replyer(SocketActor):
         if workflow_id is None:
             request.workflow_id = self.run_context.new_workflow_id()
         self.counters.in_flight += 1
+        for tap in self.taps:
+            tap.begin(request, payload, monotonic())
         if self._waiting is not None and self._waiting.keep(request, envelope.seen):
             return
         if self._quick_calls < QUICK_CALLS:
@@ -324,6 +323,8 @@ class Replyer(SocketActor):
         counters.in_flight -= 1
         if request.packed is not None:
             del self._unanswered[request]
+        for tap in self.taps:
+            tap.end(request, request.frame, monotonic())
         if request.is_moot:
             self._forget(request)
             return

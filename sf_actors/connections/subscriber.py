@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
 from sf_actors.actors.inside import FromInside
 from sf_actors.actors.subscription_reader import Reader
+from sf_actors.actors.taps import MessageNote
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
 from sf_actors.errors import MessageError
 from sf_actors.schema.one_pass import published_decoder
@@ -165,6 +166,8 @@ class Subscriber(Reader):
         elif epoch is not None and number is not None:
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
+        for tap in self.taps:
+            tap.add(MessageNote(message))
         if self.handler is not None:
             self.deliveries.deliver(self.handler, args, envelope.workflow_id, size=len(message))
 

@@ -12,6 +12,7 @@ from sf_actors.errors import InvalidArguments, UsageError
 from sf_actors.inspection.asks import Answered, Asks
 from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
+from sf_actors.inspection.streams import Left, Streams, Woken
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS, Resident
 from sf_actors.sockets.peers import Tables
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from sf_actors.inspection.deadlines import Deadlines
     from sf_actors.inspection.question import Arguments, Question
+    from sf_actors.inspection.streams import StreamDoor
 
 
 class Answers:
@@ -30,12 +32,16 @@ class Answers:
 
     :param tell: brings a message to the inspector, which gives it to `go_on`; any thread
     :param deadlines: of the inspector
+    :param door: where streams are opened
     :ivar dropped: what came and was no request
     """
 
-    def __init__(self, tell: Callable[[object], None], deadlines: Deadlines) -> None:
+    def __init__(
+        self, tell: Callable[[object], None], deadlines: Deadlines, door: StreamDoor
+    ) -> None:
         self.dropped = 0
         self._asks = Asks(tell, deadlines)
+        self._streams = Streams(tell, deadlines, door)
         self._stopping: WeakSet[Resident] = WeakSet()
 
     def take(self, question: Question) -> None:
@@ -59,6 +65,14 @@ class Answers:
         """Act on what another thread has told the inspector."""
         if isinstance(message, Answered):
             self._asks.take(message)
+        elif isinstance(message, Woken):
+            message.stream.go_on()
+        elif isinstance(message, Left):
+            message.stream.end()
+
+    def close(self) -> None:
+        """End what goes on."""
+        self._streams.close()
 
     # the verbs
 
@@ -89,6 +103,10 @@ class Answers:
     def publish(self, asked: Arguments, question: Question) -> None:
         """Hand a message to a subscriber."""
         self._asks.begin(resident_of(asked), "subscriber", asked, question)
+
+    def tap(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+        """Open a stream of what passes a model, and say where it is."""
+        return {"address": self._streams.open(resident_of(asked), asked.model)}
 
     def loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
         """Set levels that are given, and return those before."""
@@ -127,6 +145,7 @@ VERBS: Final[dict[str, Callable[..., dict[str, Any] | None]]] = {
     "stats": Answers.stats,
     "ask": Answers.ask,
     "publish": Answers.publish,
+    "tap": Answers.tap,
     "loglevel": Answers.loglevel,
     "stop": Answers.stop,
 }

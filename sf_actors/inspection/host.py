@@ -8,8 +8,9 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import ServiceFailed
+from sf_actors.inspection.door import Door
 from sf_actors.inspection.folder import new_path, prepared
-from sf_actors.inspection.inspector import Door, Inspector, Life
+from sf_actors.inspection.inspector import Inspector, Life
 
 if TYPE_CHECKING:
     from pykka import ActorRef
@@ -64,12 +65,9 @@ class Host:
 
     def forget(self) -> None:
         """Be as new, in the child of a fork: thread, sockets and file are the parent's."""
-        door = self._door
         # what the parent's objects hold must not be freed here
         self._kept = (self._actor, self._life)
         self.__init__()  # type: ignore[misc]
-        if door is not None:
-            door.forget()
 
     def _open(self, name: str) -> None:
         door = Door(new_path(prepared(), name))

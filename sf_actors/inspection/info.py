@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from datetime import UTC, datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
 
+from sf_actors.inspection.iso_time import iso_time
 from sf_actors.inspection.messages import fields_of
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.version import VERSION
@@ -69,11 +69,6 @@ def file_of(source: Source) -> str | None:
     """Return the absolute path of a service file or module; None of a module without a file."""
     path = getattr(source, "__file__", None) if isinstance(source, ModuleType) else source
     return None if path is None else os.path.abspath(path)  # noqa: PTH100 - a path is returned
-
-
-def iso_time(seconds: float) -> str:
-    """Return a time in seconds since 1970 as in log lines: ISO 8601, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _addresses_of(models: Sequence[Model], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,6 @@ the services, without any lock that is held while user code runs.
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 import threading
 from contextlib import contextmanager, suppress
@@ -20,21 +18,20 @@ import zmq
 from sf_actors.actors.inbox import TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import summary
-from sf_actors.errors import MessageError
+from sf_actors.errors import MessageError, ServiceStopped
 from sf_actors.inspection.deadlines import Deadlines
-from sf_actors.inspection.folder import listening
+from sf_actors.inspection.door import Door
+from sf_actors.inspection.folder import new_path
 from sf_actors.log import package_logger
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.frames import BATCH, receive_frames, split_request
 from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.sockets.transport import Transport
 from sf_actors.sync.event import LightEvent
-from sf_actors.sync.forks import FORKS
 from sf_actors.wire.envelope import decode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from sf_actors.inspection.answers import Answers
     from sf_actors.inspection.question import Send
@@ -47,6 +44,12 @@ MAX_FRAME_BYTES = 2**20
 #: Answers that may wait for one asker; further ones are dropped.
 ANSWERS_QUEUED = 16
 
+#: Records of a stream that may wait in its socket for who reads slowly.
+RECORDS_QUEUED = 100
+
+#: What the names of streams' sockets end with.
+STREAM_SUFFIX = ".tap"
+
 #: How long another thread may keep the interpreter while an answer is made, in seconds.
 TURN_S = 0.0002
 
@@ -56,41 +59,6 @@ _CREATION = {
     "max_message_bytes": MAX_FRAME_BYTES // 2,
     "topic": None,
 }
-
-
-class Door:
-    """The file of a socket that listens, and its descriptor until ZeroMQ has it.
-
-    In the child of a fork the descriptor is closed: else a socket of a parent that was killed would
-    go on taking connections that nobody answers.
-
-    :param path: where it listens
-    :raises UsageError: it cannot
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.fd = listening(path).detach()
-        #: set once a socket of ZeroMQ closes the descriptor
-        self.is_taken = False
-        self._inode = os.fstat(self.fd).st_ino
-        self._forks = FORKS.count
-
-    def forget(self) -> None:
-        """Close the copy of the descriptor, in the child of a fork."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            found = os.fstat(fd)
-            if stat.S_ISSOCK(found.st_mode) and found.st_ino == self._inode:
-                os.close(fd)
-
-    def close(self) -> None:
-        """Take the file away, unless it is a parent's, and the descriptor, unless it is taken."""
-        fd, self.fd = self.fd, -1
-        if FORKS.count == self._forks:
-            self.path.unlink(missing_ok=True)
-            if fd >= 0 and not self.is_taken:
-                os.close(fd)
 
 
 class Life:
@@ -124,6 +92,7 @@ class Inspector(Actor):
         self._sources: list[SocketSource] = []
         self._deadlines = Deadlines()
         self._dropped = 0
+        self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
         #: there when somebody asks first: it takes more than all the rest to import
         self._answers: Answers | None = None
 
@@ -154,7 +123,10 @@ class Inspector(Actor):
     def _take(self, message: Any) -> None:
         try:
             if type(message) is SocketSource:
-                self._read(message)
+                if message.take is None:
+                    self._read(message)
+                else:
+                    message.take(message)
             elif message is TICK:
                 self._deadlines.act(monotonic())
             elif type(message) is WaitFailed:
@@ -171,7 +143,9 @@ class Inspector(Actor):
             self.actor_ref.tell(message)
 
     def on_stop(self) -> None:
-        """Close the sockets and take the file away."""
+        """Close the sockets and take the files away."""
+        if self._answers is not None:
+            self._answers.close()
         for source in self._sources:
             self._inbox.forget(source)
             if self._transport is not None:
@@ -196,6 +170,48 @@ class Inspector(Actor):
         self._sources.append(source)
         self._inbox.watch(source)
 
+    def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
+        """Return a publishing socket and its address.
+
+        :param name: what it is called after
+        :param read: called when it may be read
+        :raises UserError: no socket is left
+        """
+        if self._transport is None:
+            raise ServiceStopped("the inspector ends")
+        door = Door(new_path(self._door.path.parent, name, STREAM_SUFFIX))
+        try:
+            socket, address = self._transport.bound(
+                zmq.XPUB,
+                parse(f"ipc://{door.path}", where="the inspector"),
+                _CREATION | {"high_water_mark": RECORDS_QUEUED},
+                where="the inspector",
+                listener_fd=door.fd,
+            )
+        except BaseException:
+            door.close()
+            raise
+        door.is_taken = True
+        # what finds no room is to be counted
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+        def take(source: SocketSource) -> None:
+            read()
+            source.drained()
+
+        source = SocketSource(socket, take=take)
+        self._streams[socket] = source, door
+        self._inbox.watch(source)
+        return socket, address
+
+    def close_stream(self, socket: Socket) -> None:
+        """Close one, and take its file away."""
+        source, door = self._streams.pop(socket)
+        self._inbox.forget(source)
+        if self._transport is not None:
+            self._transport.close(socket, linger_ms=0)
+        door.close()
+
     def _read(self, source: SocketSource) -> None:
         for _ in range(BATCH):
             try:
@@ -217,7 +233,7 @@ class Inspector(Actor):
         from sf_actors.inspection.question import Question  # noqa: PLC0415
 
         if self._answers is None:
-            self._answers = Answers(self._tell, self._deadlines)
+            self._answers = Answers(self._tell, self._deadlines, self)
         self._answers.dropped = self._dropped
         self._answers.take(Question(request.args, request.workflow_id, send))
 

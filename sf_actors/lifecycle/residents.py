@@ -60,6 +60,7 @@ class Resident:
     :ivar loading: where the service file runs
     :ivar state: what it is made of; None while it is being loaded
     :ivar started_at: seconds since 1970
+    :ivar when_left: called when the run is over, in the thread that ends it
     """
 
     name: str
@@ -68,6 +69,7 @@ class Resident:
     loading: UserCode
     state: RunState | None = None
     started_at: float = field(default_factory=time)
+    when_left: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Residents:
@@ -118,6 +120,8 @@ class Residents:
             if resident not in self.all:
                 return
             self.all = tuple(one for one in self.all if one is not resident)
+            for call in resident.when_left:
+                call()
             failure = resident.service.failure
             if failure is not None and len(self.failures) < MOST_FAILURES:
                 self.failures[resident.name] = summary(failure)

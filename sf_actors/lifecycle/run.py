@@ -7,8 +7,8 @@ import threading
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
+from sf_actors.actors.orders import Move
 from sf_actors.actors.run_context import RunContext
-from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.publisher import Publisher
 from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary

@@ -59,7 +59,7 @@ ASKER = module_of("asker", connection_models={{"out": {{"{name}": counterpart(MO
 def test_who_asks_is_greeted():
     addresses = {{"connections": {{"in": {{"{name}": "127.0.0.1:0"}}}}}}
     with running({name}, addresses=addresses) as service:
-        address = service.addresses["connections"]["in"]["{name}"]["replyer"]
+        address = service.addresses["connections"]["in"]["{name}"]
         there = {{"connections": {{"out": {{"{name}": address}}}}}}
         with running(ASKER, addresses=there) as asker:
             assert asker.to_send("{name}", {{"name": "world"}}) == {{"text": "Hello world!"}}

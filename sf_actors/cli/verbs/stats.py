@@ -84,10 +84,9 @@ def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
     """Give the lines of what `stats` answers of one service."""
     stats, process = answer["service"], answer.get("process") or {}
     phase = out.coloured(escaped(stats["phase"]), phase_colour(stats["phase"]))
-    router = ", ".join(f"{name} {short(number)}" for name, number in stats["router"].items())
+    router = _figures(stats["router"])
     yield f"{escaped(stats['service'])}: {phase} for {duration(stats['uptime_s'])}; {router}"
-    figures = ", ".join(f"{name} {short(number)}" for name, number in process.items())
-    yield f"process: {figures}"
+    yield f"process: {_figures(process)}"
     for call in answer.get("running") or ():
         where = f"{call['model']} for {duration(call['since_s'])} at {call['at']}"
         yield out.coloured(f"runs long: {escaped(where)}", "bad")
@@ -104,6 +103,10 @@ def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
                 if counters.get("last_error"):
                     error = escaped(f"{side}/{name}: {counters['last_error']}")
                     yield out.coloured(f"last error of {error}", "odd")
+
+
+def _figures(numbers: dict[str, Any]) -> str:
+    return escaped(", ".join(f"{name} {short(number)}" for name, number in numbers.items()))
 
 
 def _row(name: str, counters: dict[str, Any]) -> tuple[str, ...]:
