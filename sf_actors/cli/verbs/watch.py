@@ -183,8 +183,10 @@ class _Rates:
         if fields["kind"] == "tap":
             return
         left_out = fields.get("dropped") or 0
-        self._records += 1 + left_out
-        self._bytes += size
+        if fields["kind"] != "value":
+            # the first value of a state is nothing that passed
+            self._records += 1 + left_out
+            self._bytes += size
         self._last_at = monotonic()
         number = fields.get("number")
         if isinstance(number, int):
