@@ -55,6 +55,7 @@ class Arguments:
     name: str | None = None
     keys: str | None = None
     error_details: Literal["full", "type"] | None = None
+    inspect: str | None = None
     http: str | None = None
     http_host: list[str] | None = None
     stuck_after: float | None = None

@@ -155,6 +155,9 @@ def _run(service: Service, arguments: Arguments) -> int:
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:
         with STANDARD_LIBRARY.owning_process(), _listening(arguments):
+            if arguments.inspect is not None:
+                name = service.stats()["service"]
+                PRESENCE.listen_too(name, arguments.inspect, arguments.keys)
             if arguments.main_mode:
                 service.run_service_as_main_blocking()
             else:

@@ -141,6 +141,12 @@ FLAGS: Final = (
         details_of,
     ),
     Flag(
+        "--inspect",
+        "ADDRESS",
+        "let the shell look at this service from elsewhere as well; with --keys",
+        "--inspect tcp://10.0.0.7:7000",
+    ),
+    Flag(
         "--http",
         "HOST:PORT",
         "answer /livez, /readyz, /metrics and /stats there",

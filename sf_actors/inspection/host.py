@@ -7,10 +7,10 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.errors import ServiceFailed
+from sf_actors.errors import ServiceFailed, UsageError
 from sf_actors.inspection.door import Door
 from sf_actors.inspection.folder import new_path, prepared
-from sf_actors.inspection.inspector import Inspector, Life
+from sf_actors.inspection.inspector import Inspector, Life, ListenToo
 
 if TYPE_CHECKING:
     from pykka import ActorRef
@@ -29,6 +29,12 @@ class Host:
         self._door: Door | None = None
         self._actor: ActorRef[Inspector] | None = None
         self._life = Life()
+        self._remote: ListenToo | None = None
+
+    @property
+    def remote_address(self) -> str | None:
+        """Where it listens for other machines, if it does."""
+        return None if self._remote is None else self._remote.bound_to
 
     @property
     def address(self) -> str | None:
@@ -46,6 +52,31 @@ class Host:
                 self._open(name)
             self._wanted_by.add(who)
 
+    def listen_too(self, address: str, keys: str | os.PathLike[str] | None) -> None:
+        """Have it listen for other machines as well; while it is wanted.
+
+        :param address: `tcp://HOST:PORT`
+        :param keys: the folder with our pair and `authorized/`
+        :raises UserError: it cannot, or does at another address
+        """
+        with self._lock:
+            if self._actor is None:
+                raise ServiceFailed("there is no inspector")
+            if self._remote is not None:
+                if self._remote.address != address:
+                    raise UsageError(
+                        f"the inspector listens at {self._remote.address} already; expected one "
+                        f"address, got {address!r} as well"
+                    )
+                return
+            asked = ListenToo(address, keys)
+            self._actor.tell(asked)
+            if not asked.is_done.wait(OPENING_S):
+                raise ServiceFailed(f"{address} did not open within {OPENING_S:g} s")
+            if asked.error is not None:
+                raise asked.error
+            self._remote = asked
+
     def leave(self, who: object) -> None:
         """Want it no longer; returns when it is gone, if nobody else does."""
         with self._lock:
@@ -53,6 +84,7 @@ class Host:
             if self._wanted_by or self._actor is None:
                 return
             actor, self._actor, self._door = self._actor, None, None
+            self._remote = None
             actor.stop(block=False)
             thread = self._life.thread
             if thread is not None and thread is not threading.current_thread():

@@ -31,9 +31,11 @@ from sf_actors.sync.event import LightEvent
 from sf_actors.wire.envelope import decode_request
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
     from sf_actors.inspection.answers import Answers
+    from sf_actors.inspection.entrance import Entrance
     from sf_actors.inspection.question import Send
     from sf_actors.sockets.frames import Socket
     from sf_actors.wire.messages import Request
@@ -59,6 +61,22 @@ _CREATION = {
     "max_message_bytes": MAX_FRAME_BYTES // 2,
     "topic": None,
 }
+
+
+class ListenToo:
+    """Listen for other machines as well; a message whose sender waits until it is done.
+
+    :param address: `tcp://HOST:PORT`
+    :param keys: the folder with our pair and `authorized/`
+    :ivar bound_to: the address; None: `error` says why there is none
+    """
+
+    def __init__(self, address: str, keys: str | os.PathLike[str] | None) -> None:
+        self.address = address
+        self.keys = keys
+        self.is_done = LightEvent()
+        self.bound_to: str | None = None
+        self.error: BaseException | None = None
 
 
 class Life:
@@ -87,6 +105,9 @@ class Inspector(Actor):
         super().__init__()
         self._life = life
         self._door = door
+        self._socket: Socket | None = None
+        #: for other machines
+        self._entrances: list[Entrance] = []
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._transport: Transport | None = None
         self._sources: list[SocketSource] = []
@@ -131,6 +152,8 @@ class Inspector(Actor):
                 self._deadlines.act(monotonic())
             elif type(message) is WaitFailed:
                 raise message.error
+            elif type(message) is ListenToo:
+                self._listen_too(message)
             elif self._answers is not None:
                 self._answers.go_on(message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
@@ -148,17 +171,18 @@ class Inspector(Actor):
             self._answers.close()
         for source in self._sources:
             self._inbox.forget(source)
-            if self._transport is not None:
-                self._transport.close(source.socket, linger_ms=0)
-        self._sources.clear()
+        if self._transport is not None and self._socket is not None:
+            self._transport.close(self._socket, linger_ms=0)
         if self._transport is not None:
             self._transport.shut(lambda: None)
+        for entrance in self._entrances:
+            entrance.close()
         self._door.close()
         self._inbox.close()
 
     def _open(self, transport: Transport) -> None:
         endpoint = parse(f"ipc://{self._door.path}", where="the inspector")
-        socket, _ = transport.bound(
+        self._socket, _ = transport.bound(
             zmq.ROUTER,
             endpoint,
             _CREATION,
@@ -166,9 +190,25 @@ class Inspector(Actor):
             listener_fd=self._door.fd,
         )
         self._door.is_taken = True
+        self._watch(self._socket)
+
+    def _watch(self, socket: Socket) -> None:
         source = SocketSource(socket)
         self._sources.append(source)
         self._inbox.watch(source)
+
+    def _listen_too(self, message: ListenToo) -> None:
+        from sf_actors.inspection.entrance import Entrance  # noqa: PLC0415 - seldom used
+
+        try:
+            entrance = Entrance(message.address, message.keys, _CREATION)
+            self._entrances.append(entrance)
+            self._watch(entrance.socket)
+            message.bound_to = entrance.address
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            message.error = error
+        finally:
+            message.is_done.set()
 
     def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
         """Return a publishing socket and its address.

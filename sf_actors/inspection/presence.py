@@ -27,10 +27,12 @@ class Inspection:
     """The inspector of this process, as `inspect()` gives it; any thread.
 
     :ivar address: where it answers; None if `SF_ACTORS_INSPECT=0` has turned it off
+    :ivar remote_address: where else, for other machines; None: nowhere
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, remote_address: str | None = None) -> None:
         self.address = address
+        self.remote_address = remote_address
 
     def __repr__(self) -> str:
         return f"<Inspection {self.address}>"
@@ -70,6 +72,23 @@ class Presence:
             HOST.want(self, resident.name)
         except UserError as error:
             package_logger().warning("nobody can look at this process", reason=str(error))
+        if HOST.remote_address is not None:
+            package_logger().info("inspector bound", address=HOST.remote_address)
+
+    def listen_too(self, name: str, address: str, keys: str | os.PathLike[str] | None) -> None:
+        """Have the inspector there, and listen for other machines as well, unless it is turned off.
+
+        :param name: of the first service
+        :param address: `tcp://HOST:PORT`
+        :param keys: the folder of CURVE keys
+        :raises UserError: it cannot be here, or not at this address
+        """
+        if os.environ.get(VARIABLE) == _OFF:
+            return
+        from sf_actors.inspection.host import HOST  # noqa: PLC0415 - see the top of the file
+
+        HOST.want(self, name)
+        HOST.listen_too(address, keys)
 
     def end(self) -> None:
         """Let it be gone after the last run; that of the command line stays to the end."""
@@ -83,11 +102,15 @@ PRESENCE: Final = Presence()
 RESIDENTS.on_first, RESIDENTS.on_last = PRESENCE.begin, PRESENCE.end
 
 
-def inspect() -> Inspection:
+def inspect(
+    address: str | None = None, *, keys: str | os.PathLike[str] | None = None
+) -> Inspection:
     """Let this process be looked at from the shell, until `close` of what it returns.
 
     Any thread; called again, it gives the same inspector.
 
+    :param address: `tcp://HOST:PORT`: where it answers besides, for other machines
+    :param keys: the folder of CURVE keys for that; who is in its `authorized/` may ask
     :raises UserError: it cannot be here: its folder is not ours alone, say
     """
     if os.environ.get(VARIABLE) == _OFF:
@@ -96,4 +119,10 @@ def inspect() -> Inspection:
 
     first = next((resident.name for resident in RESIDENTS.all), Path(sys.argv[0]).stem or "python")
     HOST.want(inspect, first)
-    return Inspection(HOST.address)
+    if address is not None:
+        try:
+            HOST.listen_too(address, keys)
+        except BaseException:
+            HOST.leave(inspect)
+            raise
+    return Inspection(HOST.address, HOST.remote_address)

@@ -40,8 +40,14 @@ def running_in(resident: Resident, longer_than_s: float = LONG_S) -> list[dict[s
         at = _line_of(frame)
         if code.began == began and code.label is not None:
             # it is still the same call
-            found.append({"model": label, "since_s": since_s, "at": at})
+            found.append({"model": _model_of(resident, label), "since_s": since_s, "at": at})
     return found
+
+
+def _model_of(resident: Resident, label: str) -> str:
+    """Return the name of the model whose handler has a label; else that: `main`, say."""
+    models = () if resident.state is None else resident.state.definition.models
+    return next((model.name for model in models if model.where == label), label)
 
 
 def _places(resident: Resident) -> Iterator[UserCode]:
