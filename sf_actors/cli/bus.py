@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from sf_actors.actors.authenticator import judge, metadata, new_routing_id
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.sync.wakeup import Wakeup
@@ -135,6 +134,8 @@ def _pass_on(source: Socket, target: Socket) -> int:
 
 def _admit(questions: Socket, keys: Keys) -> None:
     """Answer libzmq which peer may connect (ZeroMQ's RFC 27)."""
+    from sf_actors.actors.authenticator import judge, metadata, new_routing_id  # noqa: PLC0415 - with keys alone
+
     frames = questions.recv_multipart()
     try:
         start = frames.index(b"", 1) + 1

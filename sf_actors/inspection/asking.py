@@ -227,15 +227,20 @@ class Asking:
         return socket
 
 
-def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the replies that a socket has now, each with the number of its question."""
     while True:
         try:
             frames = socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return
-        reply = msgspec.msgpack.decode(frames[-1])
-        yield reply.get("workflow_id"), reply
+        try:
+            reply = msgspec.msgpack.decode(frames[-1])
+        except (msgspec.DecodeError, RecursionError):
+            # it is of nobody that was asked: what is asked stays without an answer
+            continue
+        if isinstance(reply, dict) and isinstance(number := reply.get("workflow_id"), str):
+            yield number, reply
 
 
 def questions(places: Iterable[Place], verb: str, **args: Any) -> list[Question]:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from sf_actors.errors import FolderError, UsageError
 from sf_actors.inspection.asking import Place
-from sf_actors.inspection.folder import folder, is_refused, remove_if_stale, require_ours, spots
+from sf_actors.inspection.folder import (
+    folder,
+    is_refused,
+    new_path,
+    remove_if_stale,
+    require_ours,
+    spots,
+)
 
 
 def places_here() -> list[Place]:
@@ -14,6 +21,8 @@ def places_here() -> list[Place]:
     """
     where = folder()
     try:
+        # where no socket can be, nobody was refused in silence
+        new_path(where, "a")
         require_ours(where)
         found = spots(where)
     except FileNotFoundError:

@@ -43,6 +43,8 @@ class Watching:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._events, zmq.POLLIN)
         self._output: int | None = None
+        #: something has come
+        self.has_begun = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +82,7 @@ class Watching:
             except zmq.Again:
                 pass
             else:
+                self.has_begun = True
                 return Record(msgspec.msgpack.decode(frame), len(frame))
             left_ms = None if until is None else int((until - monotonic()) * 1000) + 1
             if left_ms is not None and left_ms <= 0:

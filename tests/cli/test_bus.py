@@ -43,6 +43,7 @@ def test_what_publishers_send_reaches_subscribers_and_ps_lists_it() -> None:
 
             until(is_through)
             assert subscriber.recv() == msgspec.msgpack.encode({"args": {}})
+        assert ran("wait", "bus").status == 0
         rows = ran("ps", "--json").objects
         process.interrupt(signal.SIGTERM)
         assert process.wait() == 0
@@ -54,6 +55,7 @@ def test_it_is_stopped_from_the_shell_and_ends_by_ctrl_c() -> None:
     arguments = ["--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json"]
     with Process("bus", *arguments) as process:
         bound(process)
+        assert ran("wait", "bus").status == 0
         assert ran("stop", "bus").status == 0
         assert process.wait() == 0
     with Process("bus", *arguments) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sf_actors.cli import command
+from sf_actors.cli.shell import main as shell_main
 from sf_actors.cli.verb_table import VERBS
 from tests.support.processes import ROOT
 from tests.support.shell import echoing, looked_at, ran
@@ -147,3 +150,31 @@ def test_a_service_is_run_as_ever() -> None:
 
     assert found.status == 2
     assert "no service file" in found.err
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("missing", "argv"), [("rich.live", ["top"]), ("watchfiles", ["-s", "svc.py", "--reload"])]
+)
+def test_what_lacks_its_extra_says_which(
+    missing: str, argv: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = io.StringIO()
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("sf_actors.cli.live", "sf_actors.cli.reload"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for name, stream in (("stdin", Terminal()), ("stdout", Terminal()), ("stderr", told)):
+        monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setenv("TERM", "xterm")
+    main = command.main if argv[0].startswith("-") else shell_main
+    status = main(argv)
+
+    assert status == 2
+    assert told.getvalue().count("\n") == 1
+    assert "pip install 'sf_actors[cli]'" in told.getvalue()

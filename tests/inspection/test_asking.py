@@ -152,3 +152,11 @@ def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
     folder.write_text("")
     with pytest.raises(FolderError, match="expected a folder"):
         places_here()
+
+
+def test_a_folder_that_is_too_long_for_sockets_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SF_ACTORS_RUNTIME_DIR", str(tmp_path / ("x" * 100)))
+    with pytest.raises(FolderError, match="too long for a socket's path"):
+        places_here()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.output import Output, tell
@@ -11,6 +12,8 @@ from sf_actors.cli.shell import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sf_actors.cli.bus import Bus
 
 
 def run(argv: Sequence[str]) -> int:
@@ -33,9 +36,6 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
 
     from sf_actors.cli.bus import Bus  # noqa: PLC0415 - after -h
-    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
-    from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
-    from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
 
     keys = None
     if arguments.keys is not None:
@@ -43,10 +43,10 @@ def run(argv: Sequence[str]) -> int:
 
         keys = load(arguments.keys)
     bus = Bus(arguments.xsub, arguments.xpub, keys)
-    PRESENCE.is_wanted = True
-    resident = Resident("bus", bus, "bus", UserCode())
+    # messages pass before all that the inspector needs is imported
+    seen = threading.Thread(target=_be_seen, args=(bus,), name="bus/seen", daemon=True)
     try:
-        RESIDENTS.enter(resident)
+        seen.start()
         if out.as_json:
             out.emit(bus.bound)
         else:
@@ -58,6 +58,16 @@ def run(argv: Sequence[str]) -> int:
     finally:
         # a second signal ends the process at once
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        RESIDENTS.leave(resident)
+        seen.join()
         bus.close()
     return 0
+
+
+def _be_seen(bus: Bus) -> None:
+    """Let the bus be looked at as the services are, to the end of the process."""
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - see above
+    from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
+    from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
+
+    PRESENCE.is_wanted = True
+    RESIDENTS.enter(Resident("bus", bus, "bus", UserCode()))

@@ -38,9 +38,12 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
     is_live = out.is_terminal and sys.stdin.isatty() and not arguments.once and not out.as_json
     if is_live and os.environ.get("TERM") != "dumb":
-        _require_rich()
-        from sf_actors.cli.live import show  # noqa: PLC0415 - with a terminal alone
-
+        try:
+            from sf_actors.cli.live import show  # noqa: PLC0415 - with a terminal alone
+        except ImportError:
+            raise UsageError(
+                "a live table needs the extra cli: pip install 'sf_actors[cli]'; or --once"
+            ) from None
         try:
             show(lambda: Reach.of(arguments), timeout_s=min(arguments.timeout, ANSWER_S))
         except Terminated:
@@ -67,12 +70,3 @@ def _table(out: Output, rows: Sequence[dict[str, Any]]) -> str:
         for place, colour in colours_of(row)
     }
     return out.table(HEAD, [cells_of(row) for row in rows], right=RIGHT, colours=colours)
-
-
-def _require_rich() -> None:
-    from importlib.util import find_spec  # noqa: PLC0415 - with a terminal alone
-
-    if find_spec("rich") is None:
-        raise UsageError(
-            "a live table needs the extra cli: pip install 'sf_actors[cli]'; --once does without"
-        )

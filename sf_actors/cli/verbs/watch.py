@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.cli.flags import count_of
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.pauses import looked_for
+from sf_actors.cli.pauses import looked_for, pause
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.shell import NO_ANSWER, Terminated
 from sf_actors.cli.target import Model, Target, parse_target
@@ -89,12 +89,14 @@ class _Watch:
         )
         if address is None:
             return True
-        self._told = ""
         with Watching(address) as watching:
             watching.end_with(sys.stdout.fileno())
             try:
                 return self._rates(watching) if self._arguments.rate else self._records(watching)
             except StreamLost:
+                if not watching.has_begun:
+                    self._wait_for("its stream, on the machine where it runs, is not reached")
+                    pause(LOOK_S)
                 return False
 
     def _address(self, reach: Reach) -> str | None:
@@ -112,7 +114,9 @@ class _Watch:
             self._require_state(model)
             return str(reach.ask(model.resident, "tap", model=model.address)["address"])
         except SfActorsError as error:
-            if isinstance(error, UserError) and not isinstance(error, TargetError):
+            is_final = isinstance(error, UserError) and not isinstance(error, TargetError)
+            if is_final or "no verb" in str(error):
+                # an older version, which will not learn it
                 raise
             # it may be there, or be as it has to be, later
             self._wait_for(str(error))
@@ -131,6 +135,7 @@ class _Watch:
         value: Any = None
         while (record := watching.next(self._deadline)) is not None:
             fields = record.fields
+            self._told = ""
             if fields["kind"] == "tap":
                 continue
             if self._arguments.value:
@@ -181,8 +186,10 @@ class _Rates:
         if fields["kind"] == "tap":
             return
         left_out = fields.get("dropped") or 0
-        self._records += 1 + left_out
-        self._bytes += size
+        if fields["kind"] != "value":
+            # the first value of a state is nothing that passed
+            self._records += 1 + left_out
+            self._bytes += size
         self._last_at = monotonic()
         number = fields.get("number")
         if isinstance(number, int):

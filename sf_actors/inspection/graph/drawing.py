@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape, quoteattr
@@ -12,16 +11,16 @@ from sf_actors.inspection.graph.model import Edge, Graph, Node
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _FONT: Final = "ui-monospace, Menlo, Consolas, monospace"
 #: Of a character of the font, and of a line of text.
 _CHARACTER, _LINE, _SIZE = 7.3, 16.0, 12
 #: A box has room for its name and two lines of figures.
 _BOX_HEIGHT: Final = 3.5 * _LINE
-_LEAST_WIDTH: Final = 150.0
+_LEAST_WIDTH: Final = 190.0
 #: A label has room for its text and a line of figures.
-_LABEL_WIDTH: Final = 120.0
+_LABEL_WIDTH: Final = 150.0
 #: Attributes of the lines of each kind.
 _STROKES: Final = {
     "call": 'stroke="#1f5fa8" stroke-width="1.5"',
@@ -36,15 +35,26 @@ class Drawing:
     """A graph that has been laid out; figures change its texts, and move nothing.
 
     :ivar graph: as it is drawn: what belongs together may be one box
+    :ivar members: the names of the services in each box, in the order of `graph.services`
+    :ivar bundles: the edges in each line, in the order of `graph.edges`
     """
 
     graph: Graph
     layout: Layout
+    members: tuple[tuple[str, ...], ...]
+    bundles: tuple[tuple[Edge, ...], ...]
 
-    def svg(self, figures: Mapping[str, Sequence[str]] | None = None) -> str:
+    def svg(
+        self,
+        figures: Mapping[str, Sequence[str]] | None = None,
+        *,
+        link: Callable[[str], str] | None = None,
+    ) -> str:
         """Return the picture.
 
-        :param figures: lines of text by the id of a service (`s1`) or an edge (`e1`)
+        :param figures: lines of text by the id of a box (`s1`) or a line (`e1`); the texts have
+            the ids `s1.1`, `s1.2`
+        :param link: returns where the name of a box leads to
         """
         given = figures or {}
         width, height = self.layout.width, self.layout.height
@@ -61,7 +71,7 @@ class Drawing:
             ),
             f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>',
             *self._edges(given),
-            *self._services(given),
+            *self._services(given, link),
             *self._open_ends(),
             "</svg>",
         ]
@@ -74,22 +84,26 @@ class Drawing:
             yield f'<g id="{id_}"><title>{_text(f"{edge.kind}: {ends}")}</title>'
             yield self._path(number, edge.kind)
             label = [_label(edge), *figures.get(id_, ())]
-            yield from _texts(self.layout.labels[number], label, background=True)
+            yield from _texts(self.layout.labels[number], label, id_=id_, background=True)
             yield "</g>"
 
-    def _services(self, figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    def _services(
+        self, figures: Mapping[str, Sequence[str]], link: Callable[[str], str] | None
+    ) -> Iterator[str]:
         for number, node in enumerate(self.graph.services):
             id_ = f"s{number + 1}"
             x, y = self.layout.boxes[number]
             width = _width([node.name])
             yield f'<g id="{id_}" data-service={_attribute(node.name)} cursor="pointer">'
             yield f"<title>{_text(node.file or node.name)}</title>"
+            if link is not None:
+                yield f"<a href={_attribute(link(node.name))}>"
             yield (
                 f'<rect x="{x - width / 2:g}" y="{y - _BOX_HEIGHT / 2:g}" width="{width:g}" '
                 f'height="{_BOX_HEIGHT:g}" rx="6" fill="#f4f7fb" stroke="#44566c"/>'
             )
-            yield from _texts((x, y), [node.name, *figures.get(id_, ())], is_strong=True)
-            yield "</g>"
+            yield from _texts((x, y), [node.name, *figures.get(id_, ())], id_=id_)
+            yield "</g>" if link is None else "</a></g>"
 
     def _open_ends(self) -> Iterator[str]:
         services, edges = len(self.graph.services), len(self.graph.edges)
@@ -119,8 +133,10 @@ def drawing_of(graph: Graph) -> Drawing:
 
     :raises UsageError: the extra `graph` is not installed
     """
+    members: tuple[tuple[str, ...], ...] = tuple((node.name,) for node in graph.services)
+    bundles: tuple[tuple[Edge, ...], ...] = tuple((edge,) for edge in graph.edges)
     if len(graph.services) > MANY:
-        graph = by_process(graph)
+        graph, members, bundles = by_process(graph)
     numbers = {node.name: number for number, node in enumerate(graph.services)}
     boxes = [Box(_width([node.name]), _BOX_HEIGHT) for node in graph.services]
     lines = [
@@ -131,37 +147,45 @@ def drawing_of(graph: Graph) -> Drawing:
         source, target = pair if end.side == "out" else pair[::-1]
         lines.append(_line(source, target, end.model))
         boxes.append(_open_box(end.address))
-    return Drawing(graph, layout_of(boxes, lines))
+    return Drawing(graph, layout_of(boxes, lines), members, bundles)
 
 
-def by_process(graph: Graph) -> Graph:
-    """Return a graph in which the services of each process are one; those of files stay apart."""
-    counts = Counter(node.pid for node in graph.services)
-    names: dict[str, str] = {}
-    firsts: dict[int | None, str] = {}
-    nodes = []
+def by_process(
+    graph: Graph,
+) -> tuple[Graph, tuple[tuple[str, ...], ...], tuple[tuple[Edge, ...], ...]]:
+    """Return a graph in which the services of each process are one; those of files stay apart.
+
+    :returns: the graph, the names within each of its services, and the edges within each edge
+    """
+    groups: dict[object, list[Node]] = {}
     for node in graph.services:
-        if node.pid is None or counts[node.pid] == 1:
-            names[node.name] = node.name
-            nodes.append(node)
-            continue
-        if node.pid not in firsts:
-            firsts[node.pid] = f"{node.name} and {counts[node.pid] - 1} more in {node.pid}"
-            nodes.append(Node(firsts[node.pid], node.file, node.pid))
-        names[node.name] = firsts[node.pid]
+        groups.setdefault(node.name if node.pid is None else node.pid, []).append(node)
+    boxes = {tuple(node.name for node in group): _boxed(group) for group in groups.values()}
+    box_of = {name: box.name for names, box in boxes.items() for name in names}
     bundles: dict[tuple[str, str, str], list[Edge]] = {}
     for edge in graph.edges:
-        source, target = names[edge.source], names[edge.target]
+        source, target = box_of[edge.source], box_of[edge.target]
         if source != target:
             bundles.setdefault((source, target, edge.kind), []).append(edge)
-    edges = [_bundled(key, bundle) for key, bundle in bundles.items()]
+    edges = {_bundled(*key, bundle): tuple(bundle) for key, bundle in bundles.items()}
     # an open end of one of many would be drawn many times
-    left = tuple(end for end in graph.open if names[end.service] == end.service)
-    return Graph(tuple(nodes), tuple(sorted(edges)), left)
+    left = tuple(end for end in graph.open if box_of[end.service] == end.service)
+    sorted_edges = tuple(sorted(edges))
+    return (
+        Graph(tuple(boxes.values()), sorted_edges, left),
+        tuple(boxes),
+        tuple(edges[edge] for edge in sorted_edges),
+    )
 
 
-def _bundled(key: tuple[str, str, str], bundle: Sequence[Edge]) -> Edge:
-    source, target, kind = key
+def _boxed(group: Sequence[Node]) -> Node:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    return Node(f"{first.name} and {len(group) - 1} more in {first.pid}", first.file, first.pid)
+
+
+def _bundled(source: str, target: str, kind: str, bundle: Sequence[Edge]) -> Edge:
     first = bundle[0]
     model = first.model if len(bundle) == 1 else f"{first.model} and {len(bundle) - 1} more"
     return Edge(source, first.source_model, target, first.target_model, model, kind, first.topic)
@@ -191,19 +215,23 @@ def _texts(
     centre: tuple[float, float],
     lines: Sequence[str],
     *,
-    is_strong: bool = False,
+    id_: str = "",
     background: bool = False,
 ) -> Iterator[str]:
-    """Give lines of text around a centre."""
+    """Give lines of text around a centre.
+
+    :param id_: of what they belong to
+    """
     x, y = centre
     top = y - (len(lines) - 1) * _LINE / 2 + _SIZE / 3
     halo = ' stroke="#ffffff" stroke-width="4" paint-order="stroke"' if background else ""
     for number, line in enumerate(lines):
-        weight = ' font-weight="bold"' if is_strong and not number else ""
+        weight = ' font-weight="bold"' if id_.startswith("s") and not number else ""
+        named = f' id="{id_}.{number}"' if id_ and number else ""
         fill = "#1b1b1b" if not number else "#555555"
         yield (
             f'<text x="{x:g}" y="{top + number * _LINE:g}" text-anchor="middle" '
-            f'fill="{fill}"{weight}{halo}>{_text(line)}</text>'
+            f'fill="{fill}"{named}{weight}{halo}>{_text(line)}</text>'
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.wording import escaped
+
 if TYPE_CHECKING:
     from sf_actors.inspection.graph.model import Graph
 
@@ -34,4 +36,4 @@ def mermaid_of(graph: Graph) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", text)
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", escaped(text))
