@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from sf_actors.inspection.http.answer import Answer
 from sf_actors.inspection.http.request import END, MAX_HEAD, Rejection, parse
-from sf_actors.log import package_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -88,6 +87,9 @@ class Exchange:
         try:
             return self._answer(request)
         except Exception as error:  # noqa: BLE001 - the client is told, whatever it is
+            # a page is served without the half of the package that logs
+            from sf_actors.log import package_logger  # noqa: PLC0415
+
             package_logger().error("a request failed", path=request.path, exc_info=error)
             return Answer.text(f"it failed: {type(error).__name__}", status=500)
 
