@@ -133,6 +133,7 @@ def test_each_snippet_is_run_here() -> None:
         "cell.py",
         "test_greet.py",
         "plain.py",
+        "look.py",
         "logs.py",
         "test_lines.py",
     }
@@ -151,6 +152,12 @@ def test_a_plain_socket_asks_it(greet: str, folder: Path) -> None:
     with Process("plain.py", module=None, cwd=folder) as asking:
         assert asking.wait() == 0
         assert asking.out == ["Hello wire!"]
+
+
+def test_a_program_is_looked_at_by_a_plain_socket(folder: Path) -> None:
+    with Process("look.py", module=None, cwd=folder) as looking:
+        assert looking.wait() == 0
+        assert "'services': []" in looking.out[0]
 
 
 def test_the_program_runs_both_services(folder: Path) -> None:

@@ -100,7 +100,7 @@ class _Supervisor:
             return
         if changed:
             tell(f"{changed} has changed: {self._file.name} runs again")
-        self._stop(signal.SIGTERM)
+        self._end_process(signal.SIGTERM)
         self._start()
 
     def _start(self) -> None:
@@ -117,7 +117,7 @@ class _Supervisor:
 
         threading.Thread(target=tell_end, name="reload/end", daemon=True).start()
 
-    def _stop(self, number: int) -> None:
+    def _end_process(self, number: int) -> None:
         """Hand on a signal and wait for the end; further signals are handed on meanwhile."""
         process, self._process = self._process, None
         if process is None:
@@ -138,7 +138,7 @@ class _Supervisor:
     def _end(self, number: int) -> int:
         if self._process is None:
             return self._status if self._status >= 0 else 128 - self._status
-        self._stop(number)
+        self._end_process(number)
         return self._status if self._status >= 0 else 128 - self._status
 
     def _watch(self, files: set[Path]) -> None:

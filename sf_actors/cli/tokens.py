@@ -72,16 +72,18 @@ def shown_command(argv: Sequence[str]) -> str:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            shown.append(token)
+            shown.append(shlex.quote(token))
             is_ours = bool(flag.metavar) and value is None
         elif token.startswith("--"):
-            shown.append(token if value is None else f"{token.partition('=')[0]}={LEFT_OUT}")
+            key = shlex.quote(token.partition("=")[0])
+            shown.append(key if value is None else f"{key}={LEFT_OUT}")
             is_ours = False
         else:
             # a verb comes first
-            shown.append(token if is_ours or token is argv[0] else LEFT_OUT)
+            is_shown = is_ours or token is argv[0]
+            shown.append(shlex.quote(token) if is_shown else LEFT_OUT)
             is_ours = False
-    return shlex.join(shown).replace(f"'{LEFT_OUT}'", LEFT_OUT)
+    return " ".join(shown)
 
 
 def _take_ours(

@@ -127,7 +127,6 @@ class Answers:
         if resident in self._stopping:
             return {"stopping": True}
         self._stopping.add(resident)
-        resident.service.begin_stop()
         stop = resident.service.stop_service
         thread = threading.Thread(target=stop, name=f"{resident.name}/stop", daemon=True)
         try:
@@ -163,4 +162,5 @@ def resident_of(arguments: Arguments) -> Resident:
     for resident in RESIDENTS.all:
         if resident.name == name:
             return resident
-    raise one_of("service", name, [resident.name for resident in RESIDENTS.all])
+    found = one_of("service", name, [resident.name for resident in RESIDENTS.all])
+    raise InvalidArguments(f"{found}; sf_actors {VERSION} runs here")

@@ -66,7 +66,15 @@ def require_ours(path: Path) -> None:
     :raises UsageError: what is wrong with it, and what to do
     :raises FileNotFoundError: it is not there
     """
-    found = path.lstat()
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"the folder {str(path)!r} cannot be looked at: {error.strerror}; set {VARIABLE} to "
+            "another one"
+        ) from None
     if not stat.S_ISDIR(found.st_mode):
         raise UsageError(
             f"expected a folder for the inspectors' sockets, {str(path)!r} is none; remove it, or "
@@ -127,8 +135,9 @@ def listening(path: Path) -> socket.socket:
 
     :raises UsageError: it cannot be there
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = None
     try:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
         try:
             listener.listen(_BACKLOG)
@@ -136,7 +145,8 @@ def listening(path: Path) -> socket.socket:
             path.unlink(missing_ok=True)
             raise
     except BaseException as error:
-        listener.close()
+        if listener is not None:
+            listener.close()
         if isinstance(error, OSError):
             raise UsageError(f"no socket can be made at {str(path)!r}: {error.strerror}") from None
         raise

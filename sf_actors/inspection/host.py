@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import ServiceFailed, UsageError
 from sf_actors.inspection.door import Door
 from sf_actors.inspection.folder import new_path, prepared
 from sf_actors.inspection.inspector import Inspector, Life, ListenToo
+from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
     from pykka import ActorRef
@@ -47,6 +49,9 @@ class Host:
         :param name: what its socket is called after, if it is not there yet
         :raises UserError: it cannot be here
         """
+        shielded(partial(self._want, who, name))
+
+    def _want(self, who: object, name: str) -> None:
         with self._lock:
             if self._actor is None:
                 self._open(name)
@@ -79,6 +84,9 @@ class Host:
 
     def leave(self, who: object) -> None:
         """Want it no longer; returns when it is gone, if nobody else does."""
+        shielded(partial(self._leave, who))
+
+    def _leave(self, who: object) -> None:
         with self._lock:
             self._wanted_by.discard(who)
             if self._wanted_by or self._actor is None:
@@ -93,7 +101,7 @@ class Host:
     def end(self) -> None:
         """Let it be gone, whoever wants it: the process ends."""
         self._wanted_by.clear()
-        self.leave(None)
+        self._leave(None)
 
     def forget(self) -> None:
         """Be as new, in the child of a fork: thread, sockets and file are the parent's."""

@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.errors import UserError
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.log import package_logger
-from sf_actors.wording import shown
+from sf_actors.wording import shown, text_of
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
@@ -70,8 +69,8 @@ class Presence:
 
         try:
             HOST.want(self, resident.name)
-        except UserError as error:
-            package_logger().warning("nobody can look at this process", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the service is worth more
+            package_logger().warning("nobody can look at this process", reason=text_of(error))
         if HOST.remote_address is not None:
             package_logger().info("inspector bound", address=HOST.remote_address)
 

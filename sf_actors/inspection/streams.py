@@ -46,7 +46,7 @@ LONGEST_PAUSE_S: Final = 0.5
 MAX_RECORD_BYTES: Final = 4 * 2**20
 
 #: The types of models that no message passes.
-_SILENT: Final = ("timer", "external_target")
+_SILENT: Final = ("timer",)
 
 
 class StreamDoor(Protocol):

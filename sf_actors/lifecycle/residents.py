@@ -44,9 +44,6 @@ class Inhabitant(Protocol):
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
 
-    def begin_stop(self) -> None:
-        """Begin a stop without waiting."""
-
     def stop_service(self) -> None:
         """Stop it within its deadline."""
 

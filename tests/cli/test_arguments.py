@@ -272,7 +272,8 @@ def test_help_explains_each_flag_with_an_example(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         parse(["-h"])
     printed = " ".join(capsys.readouterr().out.split())
-    names = ["service_path", "main_mode", "allow_inbound", *(name for name, _, _ in LONG), *OF_HTTP]
+    flags = ["service_path", "main_mode", "allow_inbound", "inspect", "reload"]
+    names = [*flags, *(name for name, _, _ in LONG), *OF_HTTP]
     assert [name for name in names if f"--{name}" not in printed] == []
     assert printed.count("example: -") == len(names)
 

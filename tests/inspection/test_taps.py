@@ -9,6 +9,7 @@ import pytest
 
 import sf_actors
 from sf_actors import Refused, counterpart
+from sf_actors.actors.inbox import WaitFailed
 from sf_actors.testing import module_of
 from tests.inspection.asking import Asker, asker_of
 from tests.inspection.watching import Watcher, watcher_of
@@ -275,3 +276,69 @@ def test_a_model_that_nothing_passes_is_refused(asker: Asker) -> None:
     with publishing():
         error = asker.error_of("tap", service="pub", model="out/nws")
         assert "did you mean 'out/news'" in error["message"]
+
+
+def test_a_call_of_an_external_target_is_seen_with_what_came_of_it(asker: Asker) -> None:
+    def target(n: int) -> dict[str, Any]:
+        if n < 0:
+            raise ValueError("negative")
+        return {"n": n + 1}
+
+    model = {
+        "connection_type": "external_target",
+        "required_creation_arguments": {"target": target},
+        "required_arguments": {"n": int},
+        "required_return_arguments": {"n": int},
+    }
+    caller = service_of(module_of(connection_models={"out": {"call": model}}), name="svc")
+    with caller, watcher_of(asker, "svc", "call") as watcher:
+        caller.to_send("call", {"n": 1})
+        assert parts(watcher.next(), "args", "reply") == ({"n": 1}, {"n": 2})
+        with pytest.raises(ValueError, match="negative"):
+            caller.to_send("call", {"n": -1})
+        assert watcher.next()["error"] == {"type": "ValueError", "message": "negative"}
+
+
+def test_a_tap_outlives_a_restart_of_its_actor(asker: Asker) -> None:
+    with publishing() as leader, following(leader) as follower:
+        leader.to_send("book", {"title": "a", "bids": {}})
+        assert follower.states.wait("book", number=0, timeout_s=PATIENCE_S)
+        with watcher_of(asker, "sub", "book") as watcher:
+            assert watcher.next()["kind"] == "value"
+            follower._run.state.actors["states/in/book"].tell(WaitFailed(OSError("a fault")))
+            until(lambda: follower.stats()["states"]["in"]["book"]["restarts"])
+            leader.to_send("book", {"title": "b"})
+            while (record := watcher.next())["number"] != 1:
+                pass
+            assert record["args"]["title"] == "b"
+
+
+def test_a_large_state_is_seen_whole(asker: Asker) -> None:
+    count = 50_000
+    bids = {Decimal(number): Decimal(1) for number in range(count)}
+    with publishing() as leader:
+        leader.to_send("book", {"title": "a", "bids": bids})
+        with watcher_of(asker, "pub", "book") as watcher:
+            first = watcher.next()
+            leader.to_send("book", {"title": "b"})
+            assert watcher.next()["args"] == {"title": "b"}
+    assert first["kind"] == "value"
+    assert len(first["args"]["bids"]) == count
+
+
+def test_two_who_watch_do_not_disturb_each_other(asker: Asker) -> None:
+    with publishing() as leader, watcher_of(asker, "pub", "book") as one:
+        assert one.next()["kind"] == "value"
+        leader.to_send("book", {"title": "a", "bids": {}})
+        with watcher_of(asker, "pub", "book") as two:
+            assert parts(two.next(), "kind", "number") == ("value", 0)
+            leader.to_send("book", {"title": "b"})
+            assert parts(two.next(), "kind", "number") == ("update", 1)
+        assert [one.next()["number"] for _ in range(2)] == [0, 1]
+
+
+def test_a_message_that_was_handed_in_from_inside_is_seen_too(asker: Asker) -> None:
+    service = service_of(replying(), addresses=ECHO_ADDRESSES, name="svc")
+    with service, watcher_of(asker, "svc", "echo") as watcher:
+        asker.ask("ask", service="svc", model="echo", args={"n": 3})
+        assert parts(watcher.next(), "args", "reply") == ({"n": 3}, {"n": 3})
