@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.inspection.asking import Question
 from sf_actors.inspection.graph.ends import ends_of_info
@@ -18,39 +18,28 @@ if TYPE_CHECKING:
 
 Info = dict[str, Any]
 
-#: Questions to one inspector at once: it drops answers that nobody takes.
-AT_ONCE: Final = 20
-
 
 def read_infos(
     asking: Asking, places: Sequence[Place], timeout_s: float
 ) -> dict[Place, list[Info]]:
     """Return the `info` of all services of the processes that answer; used by one thread.
 
-    :param timeout_s: how long to wait for one answer, in seconds
+    :param timeout_s: how long to wait for all of them, in seconds
     """
     pinged = asking.ask_all(
         [Question(place, {"verb": "ping"}) for place in places], timeout_s=timeout_s
     )
-    waiting = {
-        answer.place: list(answer.value["services"])
+    questions = [
+        Question(answer.place, {"verb": "info", "service": name})
         for answer in pinged
-        if answer.value is not None
+        for name in (answer.value or {}).get("services", ())
+    ]
+    infos: dict[Place, list[Info]] = {
+        answer.place: [] for answer in pinged if answer.value is not None
     }
-    infos: dict[Place, list[Info]] = {place: [] for place in waiting}
-    while any(waiting.values()):
-        asked = [
-            Question(place, {"verb": "info", "service": name})
-            for place, names in waiting.items()
-            for name in names[:AT_ONCE]
-        ]
-        for answer in asking.ask_all(asked, timeout_s=timeout_s):
-            if answer.value is not None:
-                infos[answer.place].append(answer.value)
-            elif answer.is_silent:
-                # it would be so for each of its services
-                waiting[answer.place] = []
-        waiting = {place: names[AT_ONCE:] for place, names in waiting.items()}
+    for answer in asking.ask_all(questions, timeout_s=timeout_s):
+        if answer.value is not None:  # else it has ended meanwhile
+            infos[answer.place].append(answer.value)
     return infos
 
 
