@@ -1,6 +1,6 @@
 """`python -m sf_actors`."""
 
-from sf_actors.cli.command import run
+from sf_actors.cli.shell import run
 
 if __name__ == "__main__":
     run()

@@ -11,7 +11,9 @@
     │   ├── AddressError          the addresses, against the models
     │   ├── BindError             a socket that could not be opened at its address
     │   ├── KeysError             the folder of CURVE keys
-    │   └── StoreError            the file that keeps a state's value (`store`)
+    │   ├── StoreError            the file that keeps a state's value (`store`)
+    │   ├── FolderError           the folder of the inspectors' sockets
+    │   └── TargetError           what a verb of the shell names is not there
     ├── InvalidArguments          to_send: the arguments or the reply fail their model
     │   └── MessageTooLarge       … or are larger than max_message_bytes
     ├── RequestTimeout            no reply within the deadline
@@ -76,6 +78,14 @@ class KeysError(UserError):
 
 class StoreError(UserError):
     """A state's store is damaged, in use, no store at all, or its value does not fit the model."""
+
+
+class FolderError(UserError):
+    """The folder of the inspectors' sockets is no folder of ours, or others may enter it."""
+
+
+class TargetError(UserError):
+    """What a verb of the shell names does not run, lacks the model, or refuses the connection."""
 
 
 class InvalidArguments(SfActorsError):

@@ -248,7 +248,7 @@ class Service:
         self._require_ours("stats")
         if self._run is not None:
             return stats_of(self._run.state)
-        return stats_before(self._name or default_name(self._source))
+        return stats_before(self._name or default_name(self._source), is_loading=self.is_running)
 
     def __repr__(self) -> str:
         phase = "not started" if self._run is None else self._run.state.phase
@@ -290,19 +290,18 @@ class Service:
                 shielded(run.start_main)
         except BaseException as error:
             if self._started_by is loading:
-                self._end_start(error)
+                self._end_start(loading, error)
             raise
         return run
 
-    def _end_start(self, error: BaseException) -> None:
+    def _end_start(self, loading: Loading, error: BaseException) -> None:
         """Leave nothing of a start that an exception has ended, wherever it came."""
         with self._lock:
             self._loading = None
             if not (self._is_stop_asked and isinstance(error, ServiceStopped)):
                 self._failure = self._failure or error
             run = self._run
-        if run is not None:
-            run.give_up()
+        loading.leave(None if run is None else run.give_up)
         self._ended.set()
         trimmed(error)
 
@@ -334,6 +333,7 @@ class Service:
         scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:
             scope.adopt()
+            loading.enter(name, self, self._source)
             file = load(self._source, blocking=loading.event_loop.blocking)
             try:
                 definition = file.prepare(
@@ -362,11 +362,11 @@ class Service:
                     error_details=self._error_details,
                     ended=self._ended,
                     on_bound=self._addresses.note,
-                    on_end=file.unload,
+                    on_end=partial(loading.leave, file.unload),
                     on_overdue=self._tell_overdue,
                     nudge=self._nudge,
                 )
-                return shielded(lambda: self._keep(make()))
+                return shielded(lambda: loading.note(self._keep(make())))
             except BaseException:
                 file.unload()
                 raise

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _LENGTH = 60
 
+#: In place of a value that is not to be shown.
+LEFT_OUT = "…"
+
 #: Names of fewer letters are like each other by chance.
 _LONG_NAME = 8
 

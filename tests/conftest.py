@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +34,11 @@ SLOWEST = (
 ENDING_S = 5.0
 
 
+#: Where the processes of the tests have their inspectors' sockets, if that is ours.
+RUNTIME_DIR = "SF_ACTORS_RUNTIME_DIR"
+OWN_FOLDER = pytest.StashKey[str]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let workers take files in the order that `pytest_collection_modifyitems` gives.
 
@@ -43,6 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
+    if RUNTIME_DIR not in os.environ:
+        # what processes of the tests leave behind as they are killed is nobody else's
+        config.stash[OWN_FOLDER] = os.environ[RUNTIME_DIR] = tempfile.mkdtemp(prefix="sfa")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder of the inspectors' sockets."""
+    if OWN_FOLDER in config.stash:
+        shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

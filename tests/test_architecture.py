@@ -21,7 +21,7 @@ ROOT = Path(sf_actors.__file__).parent
 
 #: The floors from the lowest to the highest: what stands on one may use those below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "file_locks", "folders", "wording"),
+    ("errors", "file_locks", "folders", "version", "wording"),
     ("counters",),
     ("sync", "log"),
     ("wire",),
@@ -35,7 +35,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("connections", "states"),
     ("lifecycle",),
     ("service", "public_types"),
+    ("inspection",),
     ("__init__", "testing"),
+    ("inspection",),
     ("demo",),
     ("cli",),
     ("__main__",),

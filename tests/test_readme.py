@@ -20,6 +20,7 @@ from msgspec.structs import fields
 import sf_actors
 from sf_actors.cli.arguments import Arguments, parse
 from sf_actors.cli.flags import FLAGS
+from sf_actors.cli.verb_table import BY_NAME
 from sf_actors.definition.creation import _TABLE
 from sf_actors.replication.status import Status
 from sf_actors.service import Service
@@ -132,6 +133,7 @@ def test_each_snippet_is_run_here() -> None:
         "cell.py",
         "test_greet.py",
         "plain.py",
+        "look.py",
         "logs.py",
         "test_lines.py",
     }
@@ -150,6 +152,12 @@ def test_a_plain_socket_asks_it(greet: str, folder: Path) -> None:
     with Process("plain.py", module=None, cwd=folder) as asking:
         assert asking.wait() == 0
         assert asking.out == ["Hello wire!"]
+
+
+def test_a_program_is_looked_at_by_a_plain_socket(folder: Path) -> None:
+    with Process("look.py", module=None, cwd=folder) as looking:
+        assert looking.wait() == 0
+        assert "'services': []" in looking.out[0]
 
 
 def test_the_program_runs_both_services(folder: Path) -> None:
@@ -272,16 +280,20 @@ def test_the_test_of_lines_passes(folder: Path) -> None:
 
 def test_each_command_is_understood() -> None:
     known_keys = {"whom", "seed", "batch_size", "verbose"}
-    seen = set()
+    seen, verbs = set(), set()
     for command in commands():
         _, is_ours, typed = command.partition("python -m sf_actors ")
         assert is_ours or "pytest" in command, command
-        if is_ours:
+        verb = BY_NAME.get(typed.partition(" ")[0])
+        if verb is not None and verb.module:
+            verbs.add(verb.name)
+        elif is_ours:
             understood = parse(shlex.split(typed))
             seen.add(type(understood).__name__)
             if isinstance(understood, Arguments):
                 assert understood.extras.keys() <= known_keys
     assert seen == {"Arguments", "DemoArguments", "KeysArguments"}
+    assert {"ps", "info", "call", "watch", "stats", "top"} <= verbs
 
 
 def test_the_files_that_commands_name_are_there(folder: Path) -> None:

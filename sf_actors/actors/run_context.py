@@ -13,6 +13,7 @@ from sf_actors.user_code.interrupt_guard import InterruptGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sf_actors.actors.taps import Tap
     from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
@@ -105,6 +106,8 @@ class RunContext:
     router: CallRouter = field(init=False)
     #: the threads of models with `workers`
     pools: dict[tuple[Kind, Side, str], WorkerPool] = field(default_factory=dict)
+    #: who watches a model
+    taps: dict[tuple[Kind, Side, str], tuple[Tap, ...]] = field(default_factory=dict)
     #: the addresses that sockets took where the port was left open, by model and socket
     assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
     #: what the user chose that callers are told of errors; None: each socket decides

@@ -15,6 +15,7 @@ import zmq
 from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
 from sf_actors.actors.named_sources import NamedSources
+from sf_actors.actors.orders import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
@@ -29,46 +30,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Tap
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.schema.schema import Schema
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
-    from sf_actors.sync.latch import Latch
-
-
-class Begin:
-    """Start to read: the service is ready."""
-
-
-class Drain:
-    """Read nothing new; what was read goes on.
-
-    :param latch: told when the actor has stopped reading
-    """
-
-    def __init__(self, latch: Latch) -> None:
-        self.latch = latch
-
-
-class LastLook:
-    """Say when nobody has sent anything for a while, after the drain.
-
-    :param latch: told then
-    """
-
-    def __init__(self, latch: Latch) -> None:
-        self.latch = latch
-
-
-class Move:
-    """Connect elsewhere: a successor with these addresses takes the actor's place.
-
-    :param endpoints: the address of each of the model's sockets
-    """
-
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self.endpoints = endpoints
 
 
 class SocketActor(Actor):
@@ -104,6 +71,8 @@ class SocketActor(Actor):
         self.counters = counters
         self.handler = handler
         self.is_draining = False
+        #: who watches what passes; a successor's are those of its predecessor
+        self.taps = run_context.taps.get(model.key, ())
         self.thread: threading.Thread | None = None
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []
@@ -170,6 +139,9 @@ class SocketActor(Actor):
         """Take a message that came when the sockets were closed already."""
         if type(message) is Drain or type(message) is LastLook:
             message.latch.arrive(self.name)
+
+    def on_taps(self, new: Tap | None) -> None:
+        """Note what passes for other taps from now on, `new` being one that has just begun."""
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -369,6 +341,9 @@ class SocketActor(Actor):
             message.peers.take(message)
         elif type(message) is Freed:
             self._inproc.take(message)
+        elif type(message) is SetTaps:
+            self.taps = message.taps
+            self.on_taps(message.begun)
         else:
             self.on_message(message)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 from sf_actors.cli.flags import FLAGS, seconds_of, text_of
+from sf_actors.cli.parser import Parser
 from sf_actors.cli.tokens import split
+from sf_actors.cli.verb_table import listed
 from sf_actors.errors import UsageError
 from sf_actors.wording import nearest
 
@@ -25,14 +27,14 @@ Run a service: one plain Python file with models, handlers and perhaps a main fu
 
   sf_actors -s svc.py -a addresses.json -c config.json      serve until it is stopped
   sf_actors -s svc.py -m --batch-size 10 --verbose          run main, with an extra config
-  sf_actors demo                                            see it at work
-  sf_actors keys new desk --dir ./keys                      write a pair of CURVE keys
 """
-_EPILOG = """\
+_EPILOG = f"""\
 Every other argument goes into the config: --key value, --key=value, or --flag alone for true.
 Dashes in a key count as underscores; a value may begin with one dash: --offset -5.
 Exit status: 0 after a clean end, 1 when the service failed, 2 when it could not start.
-"""
+
+Verbs, instead of a service; each explains itself with -h:
+{listed()}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,12 @@ class Arguments:
     name: str | None = None
     keys: str | None = None
     error_details: Literal["full", "type"] | None = None
+    inspect: str | None = None
+    http: str | None = None
+    http_host: list[str] | None = None
+    stuck_after: float | None = None
+    ready_needs: list[str] | None = None
+    reload: bool = False
     extras: dict[str, str | bool] = field(default_factory=dict)
 
 
@@ -93,23 +101,10 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
             f"expected a service file: -s svc.py, got none{_misspelled(extras)}; "
             "-h explains all flags"
         )
+    for name in ("http_host", "stuck_after", "ready_needs"):
+        if given["http"] is None and given[name] is not None:
+            raise UsageError(f"--{name}: expected --http HOST:PORT beside it, got none")
     return Arguments(**given, extras=extras)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises what argparse would print with its usage, and never exits but for help."""
-
-    def __init__(self, *, prog: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(
-            prog=prog,
-            description=description,
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
 
 
 class _ShowVersion(argparse.Action):
@@ -127,14 +122,16 @@ class _ShowVersion(argparse.Action):
         parser.exit()
 
 
-def _service_parser() -> _Parser:
-    parser = _Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
+def _service_parser() -> Parser:
+    parser = Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
     for flag in FLAGS:
         options: dict[str, Any] = {"action": "store_true"}
         if flag.metavar:
             # What the flag is worth when it is absent stands in Arguments alone.
             default = getattr(Arguments, flag.long_name.removeprefix("--"), None)
             options = {"type": flag.read, "metavar": flag.metavar, "default": default}
+            if flag.is_list:
+                options["action"] = "append"
         parser.add_argument(*flag.names, help=f"{flag.explain}; example: {flag.example}", **options)
     parser.add_argument(
         "--version",
@@ -146,8 +143,8 @@ def _service_parser() -> _Parser:
     return parser
 
 
-def _demo_parser() -> _Parser:
-    parser = _Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
+def _demo_parser() -> Parser:
+    parser = Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
     explain = "how long it runs (default 10); example: --seconds 30"
     parser.add_argument(
         "--seconds", type=seconds_of, default=DemoArguments.seconds, metavar="SECONDS", help=explain
@@ -156,7 +153,7 @@ def _demo_parser() -> _Parser:
 
 
 def _parse_keys(argv: Sequence[str]) -> KeysArguments:
-    parser = _Parser(
+    parser = Parser(
         prog=f"{_PROGRAM} keys",
         description="Write a pair of CURVE keys: DIR/NAME.key and, for its owner alone, "
         "DIR/NAME.key_secret.",

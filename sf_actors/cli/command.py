@@ -7,13 +7,18 @@ import resource
 import signal
 import sys
 import threading
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.cli.flags import LONG_NAMES
-from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UserError
+from sf_actors.cli.streams import open_missing_streams
+from sf_actors.cli.tokens import shown_command
+from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UsageError, UserError
+from sf_actors.inspection.presence import PRESENCE
+from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.log.console import write_to_console
 from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
@@ -23,7 +28,9 @@ from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
+    from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
 
 #: Exit status of a service that failed while it ran, and of one that could not start.
@@ -39,7 +46,9 @@ LEAVING_S = 1.0
 
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
-    _open_missing_streams()
+    open_missing_streams()
+    PRESENCE.is_wanted = True
+    RESIDENTS.command = partial(shown_command, sys.argv[1:])
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
@@ -65,23 +74,6 @@ def _tell_who_stays() -> None:
         write_to_console(bare_line("warning", None, event, threads=names), None)
 
 
-def _open_missing_streams() -> None:
-    """Give a process that was started without standard streams ones that lead nowhere.
-
-    A socket or file of ours would get their numbers, and what is printed.
-    """
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        try:
-            os.fstat(number)
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
-
-
 def main(argv: Sequence[str]) -> int:
     """Run a command line.
 
@@ -96,6 +88,8 @@ def main(argv: Sequence[str]) -> int:
             from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
 
             return show(arguments.seconds)
+        if arguments.reload:
+            return _reload(argv, arguments)
         service = _service(arguments)
     except UserError as error:
         return _tell(error)
@@ -110,16 +104,34 @@ def _write_keys(arguments: KeysArguments) -> int:
     return 0
 
 
-def _service(arguments: Arguments) -> Service:
+def _reload(argv: Sequence[str], arguments: Arguments) -> int:
+    try:
+        from sf_actors.cli.reload import supervise  # noqa: PLC0415 - seldom used
+    except ImportError:
+        raise UsageError("--reload needs the extra cli: pip install 'sf_actors[cli]'") from None
+    return supervise(argv, arguments)
+
+
+def given_to(arguments: Arguments) -> tuple[ConfigSource, dict[str, Any] | None]:
+    """Return the config and the addresses of a service.
+
+    :raises UserError: a file cannot be read, or holds something else
+    """
     from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
     from sf_actors.definition.config.model import ConfigSource, read_config_file  # noqa: PLC0415
-    from sf_actors.service import Service  # noqa: PLC0415
 
     config = ConfigSource({}, arguments.extras, flags=LONG_NAMES)
     if arguments.config_path:
         given = read_config_file(arguments.config_path)
         config = replace(config, given=given, where=arguments.config_path)
     addresses = read_addresses_file(arguments.addresses_path) if arguments.addresses_path else None
+    return config, addresses
+
+
+def _service(arguments: Arguments) -> Service:
+    from sf_actors.service import Service  # noqa: PLC0415 - after --help is answered
+
+    config, addresses = given_to(arguments)
     return Service(
         arguments.service_path,
         addresses=addresses,
@@ -142,7 +154,10 @@ def _run(service: Service, arguments: Arguments) -> int:
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:
-        with STANDARD_LIBRARY.owning_process():
+        with STANDARD_LIBRARY.owning_process(), _listening(arguments):
+            if arguments.inspect is not None:
+                name = service.stats()["service"]
+                PRESENCE.listen_too(name, arguments.inspect, arguments.keys)
             if arguments.main_mode:
                 service.run_service_as_main_blocking()
             else:
@@ -152,6 +167,25 @@ def _run(service: Service, arguments: Arguments) -> int:
     finally:
         has_returned.set()
     return 0
+
+
+def _listening(arguments: Arguments) -> AbstractContextManager[object]:
+    """Return what answers HTTP while a service runs, if it is asked for; it is open already.
+
+    :raises UserError: it cannot be opened
+    """
+    if arguments.http is None:
+        return nullcontext()
+    from sf_actors.inspection.http.health import STUCK_AFTER_S, require_states  # noqa: PLC0415 - seldom used
+    from sf_actors.inspection.http.server import http  # noqa: PLC0415
+
+    needs = arguments.ready_needs or ()
+    RESIDENTS.on_loaded = lambda resident: require_states(resident, needs)
+    stuck_after_s = STUCK_AFTER_S if arguments.stuck_after is None else arguments.stuck_after
+    hosts = arguments.http_host or ()
+    return closing(
+        http(arguments.http, hosts=hosts, stuck_after_s=stuck_after_s, ready_needs=needs)
+    )
 
 
 def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
@@ -184,6 +218,12 @@ def _status(service: Service, error: BaseException) -> int:
         if error.code is not None:
             _print(str(error.code))
         return FAILED
+    tell_failure(error)
+    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
+
+
+def tell_failure(error: BaseException) -> None:
+    """Print an error of ours in one line, one of user code with its traceback."""
     if isinstance(error, ServiceFailed | ServiceStopped) or (
         isinstance(error, UserError) and not passed_user_code(error)
     ):
@@ -191,7 +231,6 @@ def _status(service: Service, error: BaseException) -> int:
     else:
         error = trimmed(error)
         _print(whole_traceback((type(error), error, error.__traceback__)))
-    return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 
 
 def _tell(error: BaseException) -> int:

@@ -54,6 +54,7 @@ class Flag:
     :ivar spelled: its names, the long one last, with underscores
     :ivar metavar: what its value is called; empty for a flag without a value
     :ivar read: reads its value
+    :ivar is_list: it may be there several times
     """
 
     spelled: str
@@ -61,6 +62,7 @@ class Flag:
     explain: str
     example: str
     read: Callable[[str], object] = text_of
+    is_list: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,6 +139,45 @@ FLAGS: Final = (
         "(default full, but beyond loopback without keys type)",
         "--error_details type",
         details_of,
+    ),
+    Flag(
+        "--inspect",
+        "ADDRESS",
+        "let the shell look at this service from elsewhere as well; with --keys",
+        "--inspect tcp://10.0.0.7:7000",
+    ),
+    Flag(
+        "--http",
+        "HOST:PORT",
+        "answer /livez, /readyz, /metrics and /stats there",
+        "--http 127.0.0.1:8080",
+    ),
+    Flag(
+        "--http_host",
+        "NAME",
+        "a name by which clients of --http may call it, besides localhost and IP addresses",
+        "--http_host orders.desk.example",
+        is_list=True,
+    ),
+    Flag(
+        "--stuck_after",
+        "SECONDS",
+        "how long a handler may run before /livez fails (default 60, 0: for ever)",
+        "--stuck_after 10",
+        seconds_of,
+    ),
+    Flag(
+        "--ready_needs",
+        "STATE",
+        "an in-state that must be LIVE for /readyz, also as SERVICE/STATE",
+        "--ready_needs book",
+        is_list=True,
+    ),
+    Flag(
+        "--reload",
+        "",
+        "run it again when one of its files, its addresses or its config change",
+        "--reload",
     ),
 )
 

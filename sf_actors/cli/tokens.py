@@ -7,10 +7,12 @@ value by the same rule. What is left over is an error.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import FLAGS
 from sf_actors.errors import UsageError
+from sf_actors.wording import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +27,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
 
     :raises UsageError: a token has no place, a flag or a key is there twice, or lacks its value
     """
-    ours: dict[str, str] = {}
+    ours: dict[str, list[str]] = {}
     extras: dict[str, str | bool] = {}
     place = 0
 
@@ -42,9 +44,10 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            if flag.long_name in ours:
+            if flag.long_name in ours and not flag.is_list:
                 raise UsageError(f"{name}: expected once, got it twice")
-            ours[flag.long_name] = _take_ours(name, flag, value, take_value)
+            taken = _take_ours(name, flag, value, take_value)
+            ours.setdefault(flag.long_name, []).append(taken)
         elif token.startswith("--"):
             key = name.removeprefix("--")
             if not key or token.startswith("---"):
@@ -58,7 +61,29 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
                 f"expected a flag or --key before a value, got {token!r} on its own; "
                 "-h explains all flags"
             )
-    return list(ours.values()), extras
+    return [token for tokens in ours.values() for token in tokens], extras
+
+
+def shown_command(argv: Sequence[str]) -> str:
+    """Return a command line as it may be shown: only flags of ours with their values."""
+    shown = ["sf_actors"]
+    is_ours = False
+    for token in argv:
+        name, value = _read_name(token)
+        flag = _BY_NAME.get(name)
+        if flag is not None:
+            shown.append(shlex.quote(token))
+            is_ours = bool(flag.metavar) and value is None
+        elif token.startswith("--"):
+            key = shlex.quote(token.partition("=")[0])
+            shown.append(key if value is None else f"{key}={LEFT_OUT}")
+            is_ours = False
+        else:
+            # a verb comes first
+            is_shown = is_ours or token is argv[0]
+            shown.append(shlex.quote(token) if is_shown else LEFT_OUT)
+            is_ours = False
+    return " ".join(shown)
 
 
 def _take_ours(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.taps import RequestNote
 from sf_actors.counters import Counters
-from sf_actors.errors import RequestTimeout, ServiceStopped
+from sf_actors.errors import InvalidArguments, RequestTimeout, ServiceStopped
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.wire.envelope import encode_reply, encode_request
+from sf_actors.wording import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Tap
     from sf_actors.definition.models import Model
 
 
@@ -45,6 +50,41 @@ class Outcome:
             self.done.set()
 
 
+class Watched:
+    """A call that somebody watches, from its beginning on.
+
+    :param taps: who watches
+    :param args: what is asked, as it would travel
+    """
+
+    def __init__(self, taps: tuple[Tap, ...], args: dict[str, Any], workflow_id: object) -> None:
+        self._taps = taps
+        self._workflow_id = workflow_id
+        self._began_at = monotonic()
+        self._request = self._packed(encode_request, args)
+
+    def note(self, outcome: dict[str, Any] | BaseException) -> None:
+        """Note what came of it: the result, or an error."""
+        reply, error = None, None
+        if isinstance(outcome, BaseException):
+            error = type(outcome).__name__, text_of(outcome)
+        else:
+            reply = self._packed(encode_reply, outcome)
+        took_s = monotonic() - self._began_at
+        for tap in self._taps:
+            if self._request is None or (reply is None and error is None):
+                tap.leave_out(1)
+            else:
+                tap.add(RequestNote(self._request, reply, took_s, error))
+
+    def _packed(self, pack: Callable[..., bytes], fields: dict[str, Any]) -> bytes | None:
+        """Return fields as they would travel; None if they could not."""
+        try:
+            return pack(fields, self._workflow_id)
+        except InvalidArguments:
+            return None
+
+
 class ExternalTarget:
     """Calls the target in the caller's thread, or with a deadline in a thread of its own."""
 
@@ -56,6 +96,8 @@ class ExternalTarget:
         self._timeout_s: float | None = model.creation["timeout_s"]
         self._count_lock = threading.Lock()
         self._waited_for: set[Outcome] = set()
+        #: who watches what is asked
+        self.taps: tuple[Tap, ...] = ()
         run_context.closing.call(self._give_up)
 
     def send(self, args: Any, workflow_id: object) -> Any:
@@ -67,7 +109,10 @@ class ExternalTarget:
         :raises BaseException: an exception of the target, as it is
         """
         arguments = self.model.arguments
-        checked = arguments.with_instances(arguments.checked(args), is_whole=False)
+        plain = arguments.checked(args)
+        checked = arguments.with_instances(plain, is_whole=False)
+        # now: the target may change what it gets
+        watched = Watched(self.taps, plain, workflow_id) if self.taps else None
         with self._count_lock:
             self.counters.sent += 1
         begins_here = WORKFLOW_ID.get() is None
@@ -79,14 +124,20 @@ class ExternalTarget:
             else:
                 result = self._call_in_time(checked, self._timeout_s)
             returned = self.model.return_arguments
-            reply = returned.with_instances(returned.checked(result))
+            result = returned.checked(result)
+            reply = returned.with_instances(result)
         except Overdue as error:
             with self._count_lock:
                 self.counters.timeouts += 1
-            raise RequestTimeout(str(error)) from None
+            overdue = RequestTimeout(str(error))
+            if watched is not None:
+                watched.note(overdue)
+            raise overdue from None
         except BaseException as error:
             with self._count_lock:
                 self.counters.fail(error)
+            if watched is not None:
+                watched.note(error)
             raise
         finally:
             if begins_here:
@@ -94,7 +145,13 @@ class ExternalTarget:
                 WORKFLOW_ID.set(None)
         with self._count_lock:
             self.counters.handled += 1
+        if watched is not None:
+            watched.note(result)
         return reply
+
+    def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
+        """Note what is asked for these from now on; any thread."""
+        self.taps = taps
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002
         """Do nothing: there is no socket."""

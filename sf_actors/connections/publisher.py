@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from sf_actors.actors.taps import MessageNote
 from sf_actors.connections.named_bus import NamedBus
 from sf_actors.counters import Counters
 from sf_actors.errors import ServiceStopped
@@ -17,6 +18,7 @@ from sf_actors.wire.envelope import encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Tap
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
@@ -51,6 +53,8 @@ class Publisher:
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
         self._bus: NamedBus | None = None
+        #: who watches what is published; changed with the lock held
+        self.taps: tuple[Tap, ...] = ()
         if model.creation["is_x_pub"]:
             socket = self._opened(endpoint)
         else:
@@ -85,6 +89,13 @@ class Publisher:
                 raise out.too_large("message", frame)
             out.send(frame)
             counters.sent += 1
+            for tap in self.taps:
+                tap.add(MessageNote(packed))
+
+    def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
+        """Note what is published for these from now on; any thread."""
+        with self.out.lock:
+            self.taps = taps
 
     def connect(self, endpoint: Endpoint) -> None:
         """Send to another bus from now on, as a new epoch; any thread.

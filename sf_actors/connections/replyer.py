@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
+from sf_actors.actors.inside import FromInside, InsideRequests
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
@@ -116,6 +117,7 @@ class Replyer(SocketActor):
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
         self._on_quiet = None
+        self._inside = InsideRequests()
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -123,6 +125,8 @@ class Replyer(SocketActor):
             self._waiting = WaitingRequests(self, self._deliveries)
         receive = partial(receive_frames, self._socket, 1)
         self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
+        for request in self._inside.begun():
+            self._take(self._inside.enter(request))
 
     def on_message(self, message: Any) -> None:
         """Send an answer that the router's thread brought, or read on when there is room."""
@@ -131,6 +135,9 @@ class Replyer(SocketActor):
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
+        elif isinstance(message, FromInside):
+            if not self._inside.keeps(message):
+                self._take(self._inside.enter(message))
         elif isinstance(message, StatesChanged) and self._waiting is not None:
             self._waiting.on_change()
 
@@ -200,6 +207,8 @@ class Replyer(SocketActor):
 
     def close(self) -> None:
         """Keep nobody waiting for the socket to be unused, and hear of states no longer."""
+        for request in self._inside.begun():
+            request.refuse()
         if self._waiting is not None:
             self._waiting.close()
         if self._on_quiet is not None:
@@ -209,6 +218,8 @@ class Replyer(SocketActor):
         """Count an answer that came when the socket was closed already."""
         if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
+        elif isinstance(message, FromInside):
+            message.refuse()
         else:
             super().on_late(message)
 
@@ -236,11 +247,8 @@ class Replyer(SocketActor):
             if len(payload) > self.max_bytes:
                 raise OversizedMessage(over_limit("the request", len(payload), self.max_bytes))
             usual = self._decoded_at_once(payload)
-            if usual:
-                envelope, expires_in_s = usual, usual.expires_in_s
-            else:
-                envelope = decode_request(payload)
-                expires_in_s = seconds_left(envelope)
+            envelope = usual or decode_request(payload)
+            expires_in_s = usual.expires_in_s if usual else seconds_left(envelope)
             workflow_id = envelope.workflow_id
             args: Any = usual.args if usual else self._arguments.decoded(envelope.args)
         except MessageError as error:
@@ -266,6 +274,8 @@ class Replyer(SocketActor):
         if workflow_id is None:
             request.workflow_id = self.run_context.new_workflow_id()
         self.counters.in_flight += 1
+        for tap in self.taps:
+            tap.begin(request, payload, monotonic())
         if self._waiting is not None and self._waiting.keep(request, envelope.seen):
             return
         if self._quick_calls < QUICK_CALLS:
@@ -313,6 +323,8 @@ class Replyer(SocketActor):
         counters.in_flight -= 1
         if request.packed is not None:
             del self._unanswered[request]
+        for tap in self.taps:
+            tap.end(request, request.frame, monotonic())
         if request.is_moot:
             self._forget(request)
             return
@@ -323,6 +335,9 @@ class Replyer(SocketActor):
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
+        if self._inside.by_address and self._inside.answers(request.address, request.frame):
+            counters.sent += 1
+            return
         counters.sent += send_answer(self._socket, request.address, request.frame, counters)
 
     def _forget(self, request: RequestCall) -> None:
@@ -362,4 +377,7 @@ class Replyer(SocketActor):
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
         self._used_at = monotonic()
+        if self._inside.by_address and self._inside.answers(address, frame):
+            self.counters.sent += 1
+            return
         self.counters.sent += send_answer(self._socket, address, frame, self.counters)

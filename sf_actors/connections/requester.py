@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sf_actors.actors.incoming import incoming
+from sf_actors.actors.taps import RequestNote
 from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.link import Link
 from sf_actors.connections.waiting_call import WaitingCall
@@ -36,6 +37,7 @@ from sf_actors.wording import over_limit
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Tap
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.wire.seen import Seen
@@ -106,6 +108,8 @@ class Requester:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._under_way: set[WaitingCall] = set()
+        #: who watches what is asked
+        self.taps: tuple[Tap, ...] = ()
         self._is_closed = False
         self._here = threading.local()
         self._most = 1 if endpoint.others else MAX_PRIVATE + 1
@@ -147,6 +151,10 @@ class Requester:
                 # a signal handler has raised in it: a stop would wait for the call
                 self._leave(call, is_answered=reply is not None)
                 raise
+        if self.taps:
+            took_s = monotonic() - call.ends_at + expires_in_s
+            for tap in self.taps:
+                tap.add(RequestNote(frame, reply, took_s))
         if reply is None:
             raise self._timeout(call, exchange)
         states = self._states
@@ -170,6 +178,10 @@ class Requester:
                 exchange.connect(
                     [there.get(one.zmq_endpoint) or self._link(one) for one in endpoint.all]
                 )
+
+    def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
+        """Note what is asked for these from now on; any thread."""
+        self.taps = taps
 
     def close(self, timeout_s: float) -> bool:
         """Wait for the calls under way to end, and close the connections; any thread.

@@ -6,15 +6,17 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
+from sf_actors.actors.inside import FromInside
 from sf_actors.actors.subscription_reader import Reader
+from sf_actors.actors.taps import MessageNote
 from sf_actors.connections.liveness import Greeting, PublisherLiveness
+from sf_actors.errors import MessageError
 from sf_actors.schema.one_pass import published_decoder
 from sf_actors.sockets.named_peers import Found
-from sf_actors.wire.envelope import decode_published
+from sf_actors.wire.envelope import decode_published, encode_failure, encode_reply
 
 if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
-    from sf_actors.errors import MessageError
 
 #: Publishers whose numbering is remembered; the one heard longest ago is forgotten first.
 MAX_PUBLISHERS = 1_000
@@ -106,12 +108,39 @@ class Subscriber(Reader):
         """Read on when there is room, or see what a publisher that was asked for answered."""
         if isinstance(message, ResumeReading):
             self.deliveries.resume()
+        elif isinstance(message, FromInside):
+            self._take_from_inside(message)
         elif type(message) is not Greeting:
             super().on_message(message)
             if type(message) is Found and self._pulse is not None:
                 self._pulse.on_found()
         elif self._pulse is not None:
             self._pulse.on_greeting()
+
+    def _take_from_inside(self, message: FromInside) -> None:
+        """Take a message as if a publisher had sent it, and say so before its handler runs."""
+        if message.is_moot:
+            return
+        if self.is_draining or self.subscription is None:
+            message.refuse()
+            return
+        try:
+            envelope = decode_published(message.packed)
+            self._arguments.decoded(envelope.args)
+        except MessageError as error:
+            self.refuse(error)
+            message.answer(encode_failure(type(error).__name__, str(error), None))
+            return
+        self.counters.received += 1
+        message.answer(encode_reply({}, envelope.workflow_id))
+        self.take(message.packed)
+
+    def on_late(self, message: Any) -> None:
+        """Say that a message from inside came too late."""
+        if isinstance(message, FromInside):
+            message.refuse()
+        else:
+            super().on_late(message)
 
     def on_drain(self) -> None:
         """Stop reading and asking for the publisher."""
@@ -137,6 +166,8 @@ class Subscriber(Reader):
         elif epoch is not None and number is not None:
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
+        for tap in self.taps:
+            tap.add(MessageNote(message))
         if self.handler is not None:
             self.deliveries.deliver(self.handler, args, envelope.workflow_id, size=len(message))
 

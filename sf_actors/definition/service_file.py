@@ -79,6 +79,19 @@ class Definition:
     takes_stopping: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What a service file says of itself once its setup hooks have run; nothing is opened.
+
+    :param addresses: as given, or as `setup_addresses` returns them; None: it was not asked
+    """
+
+    name: str
+    config: dict[str, Any]
+    models: tuple[Model, ...]
+    addresses: Mapping[str, Any] | None
+
+
 def load(
     source: str | os.PathLike[str] | ModuleType, *, blocking: Blocking | None = None
 ) -> ServiceFile:
@@ -190,10 +203,7 @@ class ServiceFile:
         config = self._config(source)
         addresses = {} if addresses is None else expanded(dict(addresses))
         answered = self._hooks.answer("setup_addresses", addresses, config)
-        models = (
-            *self._models("connections", "setup_connection_models", "setup_connections", config),
-            *self._models("states", "setup_state_models", "setup_states", config),
-        )
+        models = self._all_models(config)
         if main_mode and not allow_inbound:
             self._refuse_inbound(models)
         handlers = {
@@ -234,6 +244,30 @@ class ServiceFile:
             stop_begun=self._stop_begun,
             takes_stopping=self._hooks.take_stopping
             or any(takes_stopping(function, role) for function, role in functions if function),
+        )
+
+    def describe(
+        self, source: ConfigSource, addresses: Mapping[str, Any] | None = None
+    ) -> Described:
+        """Run the setup hooks and return the models, without a handler, `main` or an address bound.
+
+        Runs user code in the caller's thread; its exceptions are raised as they are.
+
+        :param addresses: as given by the user; None: `setup_addresses` does not run
+        :raises DefinitionError: a hook's result or a model is wrong
+        :raises ConfigError: the config does not fit its model
+        """
+        config = self._config(source)
+        if addresses is not None:
+            addresses = expanded(dict(addresses))
+            answered = self._hooks.answer("setup_addresses", addresses, config)
+            addresses = addresses if answered is None else answered
+        return Described(self.name, config, self._all_models(config), addresses)
+
+    def _all_models(self, config: Mapping[str, Any]) -> tuple[Model, ...]:
+        return (
+            *self._models("connections", "setup_connection_models", "setup_connections", config),
+            *self._models("states", "setup_state_models", "setup_states", config),
         )
 
     def _bound(self, model: Model, handler: Callable[..., Any]) -> Callable[..., Any]:

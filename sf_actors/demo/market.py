@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from sf_actors.service import Service
 
 FOLDER = Path(__file__).parent
+HOW_TO_LOOK = """\
+look at it from a second terminal:
+  python -m sf_actors ps
+  python -m sf_actors top
+  python -m sf_actors watch order_book
+  python -m sf_actors call exchange/orders side=buy price=99.5 quantity=1
+"""
 SERVING, MAIN = ("exchange.py", "book_keeper.py"), ("trader.py", "screen.py")
 
 
@@ -52,6 +60,9 @@ def show(seconds: float) -> int:
             running.callback(service.stop_service)
             services.append(service)
             addresses = _with_known_ports(service.addresses)
+        if sys.stderr.isatty():
+            sys.stderr.write(HOW_TO_LOOK)
+            sys.stderr.flush()
         while not interrupts.count and all(service.is_running for service in services):
             services[-1].wait(0.05)
     return int(any(service.failure is not None for service in services))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from sf_actors.errors import StopOverdue
+from sf_actors.lifecycle.residents import RESIDENTS, Resident
 from sf_actors.lifecycle.signals import ENDING_S
 from sf_actors.lifecycle.stop import until_deadline
 from sf_actors.sync.event import LightEvent
@@ -17,6 +18,9 @@ from sf_actors.user_code.interruptible import UserCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.lifecycle.residents import Inhabitant, Source
+    from sf_actors.lifecycle.run import Run
+
 T = TypeVar("T")
 
 
@@ -26,6 +30,7 @@ class Loading:
     :param stop_timeout_s: deadline of a stop, in seconds
     :param nudge: wakes a blocking call in the loading thread so that an exception can be raised
     :ivar contexts: what it is loaded in, and the service's calls run in afterwards
+    :ivar code: where the file runs
     :ivar event_loop: for the coroutine functions of what is loaded; ended if that fails
     """
 
@@ -36,8 +41,33 @@ class Loading:
         self._nudge = nudge
         self.contexts = CallContexts()
         self.event_loop = EventLoop(InterruptGuard())
-        self._code = UserCode(self.event_loop.interrupt_guard)
+        self.code = UserCode(self.event_loop.interrupt_guard)
         self._done = LightEvent()
+        #: the run, as others see it
+        self.resident: Resident | None = None
+
+    def enter(self, name: str, service: Inhabitant, source: Source) -> None:
+        """Let others of the process see the run that begins."""
+        self.resident = Resident(name, service, source, self.code)
+        RESIDENTS.enter(self.resident)
+
+    def note(self, run: Run) -> Run:
+        """Take what was loaded."""
+        if self.resident is not None:
+            self.resident.state = run.state
+            if RESIDENTS.on_loaded is not None:
+                RESIDENTS.on_loaded(self.resident)
+        return run
+
+    def leave(self, end: Callable[[], None] | None) -> None:
+        """Take that the run has ended, or will not begin; may be called twice.
+
+        :param end: what else is to be done for that, before
+        """
+        if end is not None:
+            end()
+        if self.resident is not None:
+            RESIDENTS.leave(self.resident)
 
     def run(self, function: Callable[[], T]) -> T:
         """Load; in the thread that starts the service.
@@ -46,7 +76,8 @@ class Loading:
         :raises BaseException: what the function raised
         """
         require_plain_threads()
-        result, error = self._code.run(self.label, self.contexts.new().run, (function,))
+        self.code.began = perf_counter()
+        result, error = self.code.run(self.label, self.contexts.new().run, (function,))
         if error is not None:
             self.event_loop.end(ENDING_S)
         self._done.set()
@@ -61,7 +92,7 @@ class Loading:
         :returns: False if it has not ended within the deadline; in the loading thread always True,
             at once
         """
-        if self._code.runs_here() or self.event_loop.runs_here():
+        if self.code.runs_here() or self.event_loop.runs_here():
             return True
         since = monotonic()
         return until_deadline(
@@ -79,5 +110,5 @@ class Loading:
         )
 
     def _interrupt(self) -> None:
-        self._code.interrupt()
+        self.code.interrupt()
         self._nudge()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
+from sf_actors.actors.orders import Move
 from sf_actors.actors.run_context import RunContext
-from sf_actors.actors.socket_actor import Move
 from sf_actors.connections.publisher import Publisher
 from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary
@@ -181,6 +181,7 @@ class Run:
             context = state.contexts.new()
             if not state.stop_begun.is_set():
                 offered = (to_send, run_context.states, state.definition.config)
+                state.main_code.began = perf_counter()
                 _, error = context.run(state.main_code.run, "main", main, offered)
             if error is not None and _is_failure(error):
                 if not isinstance(error, SystemExit):

@@ -6,8 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.authenticator import Authenticator
+from sf_actors.actors.orders import Begin
 from sf_actors.actors.router import Router
-from sf_actors.actors.socket_actor import Begin
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left

@@ -6,16 +6,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.peers import Tables
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
 
 
-def stats_before(name: str) -> dict[str, Any]:
-    """Return the numbers of a service that has not run yet."""
+def stats_before(name: str, *, is_loading: bool = False) -> dict[str, Any]:
+    """Return the numbers of a service that has not run yet, or whose file is being loaded."""
     return {
         "service": name,
-        "phase": "NOT_STARTED",
+        "phase": "STARTING" if is_loading else "NOT_STARTED",
         "uptime_s": 0.0,
         "router": {"queued": 0, "handled": 0, "failed": 0, "restarts": 0},
         "connections": {"in": {}, "out": {}},
@@ -23,8 +24,12 @@ def stats_before(name: str) -> dict[str, Any]:
     }
 
 
-def stats_of(state: RunState) -> dict[str, Any]:
-    """Return the numbers of a current or ended run; any thread."""
+def stats_of(state: RunState, tables: Tables | None = None) -> dict[str, Any]:
+    """Return the numbers of a current or ended run; any thread.
+
+    :param tables: of the kernel, where the numbers of several runs are asked for
+    """
+    tables = tables or Tables()
     run_context = state.run_context
     if state.ended_at is None:
         with run_context.scope.entered():
@@ -44,7 +49,7 @@ def stats_of(state: RunState) -> dict[str, Any]:
         listener = state.listeners.get((kind, side, name))
         if listener is not None:
             # after the run, another socket may have the address
-            numbers["peers"] = listener.peers() if ended_at is None else 0
+            numbers["peers"] = listener.peers(tables) if ended_at is None else 0
         if kind == "states" and side == "in":
             numbers["status"] = run_context.states.status(name).as_dict()
         whole[kind][side][name] = numbers

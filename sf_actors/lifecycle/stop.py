@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pykka import ActorDeadError
 
-from sf_actors.actors.socket_actor import Drain, LastLook
+from sf_actors.actors.orders import Drain, LastLook
 from sf_actors.errors import StopOverdue
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch

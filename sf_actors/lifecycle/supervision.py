@@ -6,8 +6,9 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.actors.orders import Begin
 from sf_actors.actors.router import Router
-from sf_actors.actors.socket_actor import Begin, SocketActor
+from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.timers import Timers
 from sf_actors.counters import summary
 from sf_actors.errors import ActorDied

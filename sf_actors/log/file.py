@@ -24,7 +24,8 @@ class LogFile:
     """One open log file, shared by all that opened it; any thread may write."""
 
     def __init__(self, path: str, backup_count: int) -> None:
-        self._path = path
+        #: where it is, links followed
+        self.path = path
         self._handler = HourlyFile(path, backup_count)
         self._users = 0
 
@@ -70,7 +71,7 @@ class LogFile:
         with _lock:
             self._users -= 1
             if self._users == 0:
-                _open_files.pop(self._path, None)
+                _open_files.pop(self.path, None)
                 # Every line was flushed, and errors were reported at that time.
                 with suppress(OSError):
                     self._handler.finish()

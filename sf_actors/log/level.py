@@ -36,6 +36,14 @@ def parse_level(level: str | int | None, *, where: str) -> int:
     raise UsageError(f"{where}: expected {', '.join(valid)} or a number, got {level!r}{hint}")
 
 
+def shown_level(level: int) -> str | int | None:
+    """Return a level as `parse_level` takes it: its name, None for no line, else its number."""
+    if level == OFF:
+        return None
+    name = _NAMES.get(level)
+    return level if name is None else name.upper()
+
+
 def level_name(level: int) -> str:
     """Return the name of a level as written in a line."""
     return _NAMES.get(level) or f"level {level}"

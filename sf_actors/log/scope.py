@@ -6,10 +6,12 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET, UnsetType
+
 from sf_actors.errors import UsageError
 from sf_actors.log.console import write_to_console
 from sf_actors.log.current import SCOPE, THREAD_STARTS, Scope
-from sf_actors.log.level import OFF, parse_level
+from sf_actors.log.level import OFF, parse_level, shown_level
 from sf_actors.log.line import bare_line
 from sf_actors.log.open_scopes import OPEN_SCOPES
 from sf_actors.log.rendering import to_json
@@ -81,6 +83,36 @@ class LogScope:
             OPEN_SCOPES.remove(self)
         if file is not None:
             file.close()
+
+    @property
+    def log_file(self) -> str | None:
+        """The path of the log file that lines go to now."""
+        file = self._file
+        return None if file is None else file.path
+
+    @property
+    def levels(self) -> tuple[str | int | None, str | int | None]:
+        """The levels of the console and of the file by their names; None: no lines, or no file."""
+        file = None if self._file is None else self._file_level
+        return shown_level(self._console_level), None if file is None else shown_level(file)
+
+    def set_levels(
+        self, console: str | int | UnsetType | None, file: str | int | UnsetType | None
+    ) -> None:
+        """Write from other levels on, where they are given; any thread.
+
+        :raises UsageError: an unknown level, or there is no file
+        """
+        console_level, file_level = self._console_level, self._file_level
+        if console is not UNSET:
+            console_level = parse_level(console, where="console")
+        if file is not UNSET:
+            file_level = parse_level(file, where="file")
+            if self._file is None:
+                raise UsageError(f"file: {self.name} writes no log file; run it with one")
+        with self._closing:
+            self._console_level, self._file_level = console_level, file_level
+            self.threshold = self._lowest()
 
     @contextmanager
     def entered(self) -> Iterator[LogScope]:

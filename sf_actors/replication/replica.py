@@ -46,7 +46,7 @@ class Replica(Standing):
     ) -> None:
         asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
         super().__init__(shape, buffer_size, heartbeat_s, stale_after_s, asking)
-        self._tells_all = tells_all
+        self.tells_all = tells_all
         self._heartbeat_s = heartbeat_s
         self._plain = PlainPeer(self._heard, heartbeat_s)
 
@@ -76,7 +76,7 @@ class Replica(Standing):
         try:
             if type(fields) is not dict and callable(fields):
                 fields = fields()
-            is_eager = self._tells_all or is_snapshot or self._comparison.digest is not None
+            is_eager = self.tells_all or is_snapshot or self._comparison.digest is not None
             if is_eager or not self._pending.keep(fields):
                 return (self._advance(number, is_snapshot, fields, None, workflow_id),)
         except (PatchRefused, MessageError) as problem:

@@ -8,22 +8,55 @@ and for inproc, the number is unknown.
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sf_actors.errors import AddressError
 from sf_actors.sockets.endpoint import parse
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
-#: states of connections in the kernel's tables: TCP_ESTABLISHED, SS_CONNECTED
-_ESTABLISHED, _CONNECTED = "01", "03"
+#: our own side of an established connection, in a line of the table of TCP
+_ESTABLISHED = re.compile(r"^ *[0-9]+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F:]+ 01 ", re.MULTILINE)
+#: SS_CONNECTED, in a line of the table of Unix sockets
+_CONNECTED = "03"
+
+
+class Tables:
+    """The kernel's tables, as they were when they were looked at first."""
+
+    def __init__(self) -> None:
+        self._by_port: dict[int, list[str]] | None = None
+        self._by_path: dict[str, int] | None = None
+
+    def hosts_of(self, port: int) -> list[IPAddress]:
+        """Return our own side of each connection to a port.
+
+        :raises OSError: the tables cannot be read
+        """
+        if self._by_port is None:
+            found: dict[int, list[str]] = {}
+            for table in ("tcp", "tcp6"):
+                for host, hexadecimal in _ESTABLISHED.findall(_content(table)):
+                    found.setdefault(int(hexadecimal, 16), []).append(host)
+            self._by_port = found
+        return [_decoded(host) for host in self._by_port.get(port, ())]
+
+    def count_of(self, path: str) -> int:
+        """Return the number of connections to a path.
+
+        :raises OSError: the table cannot be read
+        """
+        if self._by_path is None:
+            rows = (line.split(maxsplit=7) for line in _content("unix").splitlines()[1:])
+            paths = (row[7] for row in rows if row[5] == _CONNECTED and len(row) > 7)
+            self._by_path = Counter(paths)
+        return self._by_path.get(path, 0)
 
 
 class Listener(NamedTuple):
@@ -55,26 +88,18 @@ class Listener(NamedTuple):
         """True if other machines can reach it."""
         return bool(self.port) and not (self.host is not None and self.host.is_loopback)
 
-    def peers(self) -> int | None:
-        """Return the number of connections now, or None if unknown."""
+    def peers(self, tables: Tables | None = None) -> int | None:
+        """Return the number of connections now, or None if unknown.
+
+        :param tables: of now, where the peers of several listeners are asked for
+        """
+        tables = tables or Tables()
         try:
             if self.port:
-                return sum(self.host in (None, host) for host in _hosts_connected_to(self.port))
-            return _count_connected_to(self.path) if self.path else None
+                return sum(self.host in (None, host) for host in tables.hosts_of(self.port))
+            return tables.count_of(self.path) if self.path else None
         except OSError:
             return None
-
-
-def _hosts_connected_to(port: int) -> Iterator[IPAddress]:
-    """Yield our own side of each connection to a port."""
-    ending = f":{port:04X}"
-    for table in ("tcp", "tcp6"):
-        for line in _lines(table):
-            # a table may be long: check the text before splitting the line
-            if ending in line:
-                columns = line.split(maxsplit=4)
-                if columns[3] == _ESTABLISHED and columns[1].endswith(ending):
-                    yield _decoded(columns[1].partition(":")[0])
 
 
 def _decoded(text: str) -> IPAddress:
@@ -84,14 +109,9 @@ def _decoded(text: str) -> IPAddress:
     return mapped or host
 
 
-def _count_connected_to(path: str) -> int:
-    rows = (line.split(maxsplit=7) for line in _lines("unix"))
-    return sum(row[5] == _CONNECTED and row[7:] == [path] for row in rows)
-
-
-def _lines(table: str) -> list[str]:
+def _content(table: str) -> str:
     path = _TABLES / table
     if table == "tcp6" and not path.exists():
-        return []  # a kernel without IPv6
+        return ""  # a kernel without IPv6
     # a path may hold any bytes
-    return path.read_text("utf-8", "surrogateescape").splitlines()[1:]
+    return path.read_text("utf-8", "surrogateescape")

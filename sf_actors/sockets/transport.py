@@ -98,6 +98,7 @@ class Transport:
         *,
         where: str,
         send_queue: int | None = None,
+        listener_fd: int | None = None,
     ) -> tuple[Socket, str]:
         """Open a socket and bind it.
 
@@ -105,6 +106,7 @@ class Transport:
         :param creation: the creation arguments of the model
         :param where: the model, for messages
         :param send_queue: messages queued for one peer, if not `high_water_mark`
+        :param listener_fd: what listens there already; the socket closes it, and leaves its file
         :returns: the socket, to be used by the calling thread, and its address in the form given
         :raises BindError: the address is taken, is not of this machine, or cannot be used
         """
@@ -118,7 +120,9 @@ class Transport:
                 opened.curve_secretkey = self._keys.own_secret
                 opened.curve_publickey = self._keys.own_public
                 opened.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-            if endpoint.scheme == "ipc":
+            if listener_fd is not None:
+                opened.setsockopt(zmq.USE_FD, listener_fd)
+            elif endpoint.scheme == "ipc":
                 # Its mode is left to the umask: anyone who reaches the path can connect, as to a
                 # port, and keys decide. To narrow it would take a change of the umask, which is
                 # global to the process, or a chmod, which would come after the first connection.

@@ -1,10 +1,13 @@
-"""A large snapshot on its way into a replica: in one message or in parts, read piece by piece."""
+"""What is on its way into a replica: the fields of a delta, or a large snapshot piece by piece."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from sf_actors.errors import MessageError, Undecodable
 from sf_actors.replication.values.patch import PatchRefused, with_part
@@ -14,11 +17,27 @@ from sf_actors.wire.parts import Version, decode_pieces
 from sf_actors.wire.snapshots import decode_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from sf_actors.replication.values.fields import MemoryOfPieces, StateFields
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.wire.messages import Cut, SnapshotArgs, SnapshotReply
+
+
+class LazyFields(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a delta, decoded when the replica needs them."""
+
+    decode: Callable[[msgspec.Raw], Mapping[str, Any]]
+    raw: msgspec.Raw
+    #: bytes of the message that it lies in, which lives as long, and which has its workflow id
+    size: int = 0
+
+    def __call__(self) -> Mapping[str, Any]:
+        """Return the fields.
+
+        :raises InvalidMessage: they fail the model
+        """
+        return self.decode(self.raw)
 
 
 class SnapshotInProgress:

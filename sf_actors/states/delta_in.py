@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping  # noqa: TC003 - of a Struct's fields
+from collections.abc import Mapping  # noqa: TC003 - of a Struct's fields
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from sf_actors.replication.values.fields import StateFields
 from sf_actors.replication.values.persistent_map import free_gradually
 from sf_actors.schema.unknown import changes_nothing
 from sf_actors.sockets.frames import receive_frames
-from sf_actors.states.arriving import SnapshotInParts, SnapshotInProgress
+from sf_actors.states.arriving import LazyFields, SnapshotInParts, SnapshotInProgress
 from sf_actors.states.in_state import NO_KNOWN, InState
 from sf_actors.wire.envelope import decode_delta, decode_snapshot_reply, encode_snapshot_request
 from sf_actors.wire.snapshots import decode_fill, decode_names
@@ -29,26 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sf_actors.actors.inbox import SocketSource
+    from sf_actors.actors.taps import Tap
     from sf_actors.replication.actions import Action
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.user_code.state_slot import Version
     from sf_actors.wire.messages import Cut, DeltaArgs, DeltaMessage, SnapshotArgs, SnapshotReply
-
-
-class LazyFields(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a delta, decoded when the replica needs them."""
-
-    decode: Callable[[msgspec.Raw], Mapping[str, Any]]
-    raw: msgspec.Raw
-    #: bytes of the message that it lies in, which lives as long, and which has its workflow id
-    size: int = 0
-
-    def __call__(self) -> Mapping[str, Any]:
-        """Return the fields.
-
-        :raises InvalidMessage: they fail the model
-        """
-        return self.decode(self.raw)
 
 
 class DeltaIn(InState):
@@ -70,6 +55,7 @@ class DeltaIn(InState):
             is_single=self.model.single_state,
             is_numbered_by_caller=self.model.numbered_by_caller,
         )
+        self.packing = self._fields.packing
         self._delta_at_once = self._fields.delta_at_once
         self._replica = Replica(
             self.model.arguments.shape,
@@ -77,7 +63,7 @@ class DeltaIn(InState):
             heartbeat_s=creation["heartbeat_s"],
             stale_after_s=creation["stale_after_s"],
             rng=random.Random(),  # noqa: S311 - spreads requests, guards nothing
-            tells_all=self.handler is not None,
+            tells_all=self.handler is not None or bool(self.taps),
         )
         self._requests: SocketSource | None = None
         self._is_answered = True
@@ -88,6 +74,12 @@ class DeltaIn(InState):
         self.show(self._replica)
         self.follow_subscription()
         self.inbox.deadline = self._replica.next_deadline
+
+    def on_taps(self, new: Tap | None) -> None:
+        """Have the replica tell of each update while somebody watches."""
+        self._show_kept()
+        self._replica.tells_all = self.handler is not None or bool(self.taps)
+        super().on_taps(new)
 
     def content(self, value: Map[str, Any]) -> Map[str, Any]:
         """Return what `states` shows of a value: of a single field `state` what is in it."""
@@ -210,7 +202,7 @@ class DeltaIn(InState):
             if isinstance(action, Updated):
                 is_last = place == len(actions) or not isinstance(actions[place], Updated)
                 # without a handler, only the last value of a batch is published to readers
-                if is_last or self.handler is not None:
+                if is_last or self.handler is not None or self.taps:
                     self.update(action, action.workflow_id, size=action.size, is_last=is_last)
                 continue
             is_in_step = False

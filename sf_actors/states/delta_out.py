@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 
+from sf_actors.actors.taps import DeltaNote
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
 from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.values.fields import StateFields
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.fields import Update
     from sf_actors.replication.values.persistent_map import Map
+    from sf_actors.replication.values.pieces import Packing
     from sf_actors.states.snapshots_out import ReturnPath
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
@@ -172,7 +174,14 @@ class DeltaPublication(Publication):
         if out.socket is not None:
             out.send(frame)
             self.counters.sent += 1
+        if published is not None:
+            for tap in self.taps:
+                tap.add(DeltaNote(packed))
         return published
+
+    def packing_of_value(self) -> Packing:
+        """Return what packs the value of now; with the lock held."""
+        return self.fields.packing(self.log.value)
 
     def _note_skipped(self, number: int) -> None:
         self.counters.skipped += 1

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
+from sf_actors.actors.taps import FirstFrame, WholeUpdateNote
 from sf_actors.replication.values.frozen import freeze, thaw
 from sf_actors.replication.values.persistent_map import EMPTY
+from sf_actors.replication.values.pieces import Packing
 from sf_actors.states.out_state import OutState, Publication
 from sf_actors.wire.envelope import decode_published, encode, encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Packs
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.persistent_map import Map
@@ -94,7 +97,15 @@ class FullPublication(Publication):
             if out.socket is not None:
                 out.send(frame)
                 self.counters.sent += 1
+            for tap in self.taps:
+                tap.add(WholeUpdateNote(frame[len(out.topic) :]))
         return number
+
+    def packing_of_value(self) -> Packs:
+        """Return what packs the value of now; with the lock held."""
+        if self._frame is None:
+            return Packing(EMPTY, self.model.arguments.shape)
+        return FirstFrame(self._frame[len(self.out.topic) :])
 
     def _packed(self, args: Any, workflow_id: object, number: int) -> bytes:
         heartbeat_s = self.model.creation["heartbeat_s"]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from sf_actors.actors.subscription_reader import Reader
+from sf_actors.actors.taps import FieldsNote, ValueNote
 from sf_actors.definition.signature import WithUpdate
 from sf_actors.log.throttle import Throttle
 from sf_actors.replication.reasons import Reason
 from sf_actors.replication.status import Phase
+from sf_actors.replication.values.pieces import Packing
 from sf_actors.states.update_calls import UpdateCall, UpdateCalls
 from sf_actors.user_code.state_slot import StateSlot
 from sf_actors.user_code.update import Update
+from sf_actors.wire.envelope import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Note, Packs, Tap
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.actions import Updated
@@ -72,6 +77,10 @@ class InState(Reader):
         self._takes_update = isinstance(handler, WithUpdate)
         self._call = handler.function if isinstance(handler, WithUpdate) else handler
         self.calls = UpdateCalls(self)
+        #: packs a value as `states` shows it, for who watches
+        self.packing: Callable[[Map[str, Any]], Packs] = partial(
+            Packing, shape=model.arguments.shape
+        )
         self._phase_lines = Throttle(burst=20)
         #: the reasons that were said since the state was LIVE
         self._told: set[Reason] = set()
@@ -117,6 +126,9 @@ class InState(Reader):
         number, epoch = updated.number, self._followed.epoch
         version = self.content(updated.value), epoch, updated.count
         self._show(number, version, is_last=is_last)
+        if self.taps and updated.fields is not NO_KNOWN:
+            for tap in self.taps:
+                tap.add(self._note_of(updated, workflow_id, size))
         if self._call is not None and not updated.is_empty and updated.fields is not NO_KNOWN:
             is_whole = updated.is_whole
             self.calls.add(
@@ -131,6 +143,24 @@ class InState(Reader):
                     size=size,
                 )
             )
+
+    def on_taps(self, new: Tap | None) -> None:
+        """Note the value for a new one, and all updates from then on."""
+        if new is not None:
+            number = self._visible[1]
+            new.add(ValueNote(self.packing(self._followed.value), number, is_first=True))
+
+    def _note_of(self, updated: Updated, workflow_id: object, size: int) -> Note:
+        """Return an update for who watches, packed before its handler may change the fields."""
+        if updated.is_whole or updated.is_resync:
+            packing = self.packing(updated.value)
+            return ValueNote(
+                packing, updated.number, is_first=False, size=size, workflow_id=workflow_id
+            )
+        fields = updated.fields
+        if self.model.single_state:
+            fields = fields.get("state", {})
+        return FieldsNote(encode(fields), updated.number, workflow_id)
 
     def _show(self, number: int, version: Version, *, is_last: bool = True) -> None:
         self._slot.version = version

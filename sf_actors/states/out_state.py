@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import zmq
 
 from sf_actors.actors.socket_actor import SocketActor
+from sf_actors.actors.taps import ValueNote
 from sf_actors.definition.paths import filled
 from sf_actors.errors import ServiceStopped
 from sf_actors.replication.status import Phase, Status
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.run_context import RunContext
+    from sf_actors.actors.taps import Packs, Tap
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.persistent_map import Map
@@ -65,6 +67,8 @@ class Publication(ABC):
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
+        #: who watches the updates; changed with the lock held
+        self.taps: tuple[Tap, ...] = ()
         #: told of subscriptions that a caller comes upon
         self.actor: SocketActor | None = None
 
@@ -109,6 +113,17 @@ class Publication(ABC):
 
     def _count_failure(self) -> None:
         self.counters.store_failed += 1
+
+    def set_taps(self, taps: tuple[Tap, ...], new: Tap | None) -> None:
+        """Note updates for these from now on, for a new one the value first; any thread."""
+        with self.out.lock:
+            if new is not None:
+                new.add(ValueNote(self.packing_of_value(), self.number, is_first=True))
+            self.taps = taps
+
+    @abstractmethod
+    def packing_of_value(self) -> Packs:
+        """Return what packs the value of now; with the lock held."""
 
     @property
     @abstractmethod

@@ -56,7 +56,7 @@ class CallRunner:
         """Run a call in a context of its own; what is logged of it shows what it has bound; HOT."""
         WORKFLOW_ID.set(call.workflow_id)
         self._running = call
-        began = perf_counter()
+        self.user_code.began = began = perf_counter()
         offered = self.constant_arguments
         if offered is None:
             offered = self._offered(call.pinned)

@@ -37,12 +37,15 @@ class UserCode:
         "_lock",
         "_thread_id",
         "_was_interrupted",
+        "began",
         "label",
     )
 
     def __init__(self, interrupt_guard: InterruptGuard | None = None) -> None:
         #: what runs now, for messages; None while nothing runs
         self.label: str | None = None
+        #: when that began, in seconds of `perf_counter`; set by who calls `run`
+        self.began = 0.0
         self._interrupt_guard = interrupt_guard or InterruptGuard()
         self._thread_id = 0
         self._was_interrupted = False

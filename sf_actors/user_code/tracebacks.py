@@ -66,7 +66,11 @@ def _chained(frames: list[TracebackType]) -> TracebackType | None:
 
 
 def _is_ours(frame: TracebackType) -> bool:
-    name = frame.tb_frame.f_code.co_filename
+    return is_of_package(frame.tb_frame.f_code.co_filename)
+
+
+def is_of_package(name: str) -> bool:
+    """Return whether code of this file is the package's, or what imports for it."""
     return (name.startswith(_PACKAGE) and not name.startswith(_DEMO)) or name.startswith(
         "<frozen importlib"
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sf_actors.user_code.call import Call
     from sf_actors.user_code.call_runner import CallRunner
+    from sf_actors.user_code.interruptible import UserCode
 
 
 #: The one line of the calls whose key cannot be had: they stay in order, as they must if equal.
@@ -113,6 +114,11 @@ class WorkerPool:
         """Raise `ServiceStopped` in all user code that runs here."""
         for runner in self._runners:
             runner.user_code.interrupt()
+
+    @property
+    def places(self) -> list[UserCode]:
+        """Where its calls run, one at a time in each."""
+        return [runner.user_code for runner in self._runners]
 
     @property
     def running(self) -> list[str]:

@@ -71,7 +71,9 @@ LONG = [
     ("name", "desk 2", "desk 2"),
     ("keys", "./keys", "./keys"),
     ("error_details", "type", "type"),
+    ("http", "127.0.0.1:1", "127.0.0.1:1"),
 ]
+OF_HTTP = ["http_host", "stuck_after", "ready_needs"]
 
 
 @pytest.mark.parametrize(("name", "text", "value"), LONG)
@@ -97,6 +99,13 @@ def test_main_mode_needs_no_value(flag: str) -> None:
 @pytest.mark.parametrize("flag", ["--allow_inbound", "--allow-inbound"])
 def test_inbound_models_are_allowed_without_a_value(flag: str) -> None:
     assert read(flag).allow_inbound is True
+
+
+def test_names_and_needs_of_http_may_be_given_several_times() -> None:
+    line = ("--http", "h:1", "--ready-needs", "a", "--http-host=x", "--ready_needs", "svc/b")
+
+    assert read(*line).ready_needs == ["a", "svc/b"]
+    assert read(*line).http_host == ["x"]
 
 
 def test_a_path_may_hold_spaces_dots_and_equal_signs() -> None:
@@ -263,7 +272,8 @@ def test_help_explains_each_flag_with_an_example(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         parse(["-h"])
     printed = " ".join(capsys.readouterr().out.split())
-    names = ["service_path", "main_mode", "allow_inbound", *(name for name, _, _ in LONG)]
+    flags = ["service_path", "main_mode", "allow_inbound", "inspect", "reload"]
+    names = [*flags, *(name for name, _, _ in LONG), *OF_HTTP]
     assert [name for name in names if f"--{name}" not in printed] == []
     assert printed.count("example: -") == len(names)
 

@@ -1,0 +1,77 @@
+"""What comes to an actor from inside its process, past its socket."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from sf_actors.wire.envelope import encode_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class FromInside:
+    """A request to a replyer, or a message to a subscriber, packed as on the wire.
+
+    :param packed: without a topic
+    :param answer: takes the packed reply; in the actor's thread, or in that of a stop
+    :ivar is_moot: nobody waits for the answer any more: what was not begun is not to be
+    """
+
+    __slots__ = ("answer", "is_moot", "packed")
+
+    def __init__(self, packed: bytes, answer: Callable[[bytes], None]) -> None:
+        self.packed = packed
+        self.answer = answer
+        self.is_moot = False
+
+    def refuse(self) -> None:
+        """Answer that nothing is taken now."""
+        problem = "nothing is taken now: the service starts or stops"
+        self.answer(encode_failure("ServiceStopped", problem, None, unhandled=True))
+
+
+class InsideRequests:
+    """The requests from inside that a replyer has taken; for the actor's thread.
+
+    :ivar by_address: those without an answer, by what stands in place of a peer's address
+    """
+
+    __slots__ = ("_early", "by_address")
+
+    def __init__(self) -> None:
+        self.by_address: dict[bytes, FromInside] = {}
+        self._early: list[FromInside] | None = []
+
+    def keeps(self, request: FromInside) -> bool:
+        """Keep a request until `begun`, if nothing may be handled yet."""
+        if self._early is None:
+            return False
+        self._early.append(request)
+        return True
+
+    def begun(self) -> list[FromInside]:
+        """Return the requests that were kept, and keep none from now on."""
+        early, self._early = self._early or [], None
+        return early
+
+    def enter(self, request: FromInside) -> list[bytes]:
+        """Return a request as the frames in which a peer's would come."""
+        for address, one in list(self.by_address.items()):
+            if one.is_moot:
+                del self.by_address[address]
+        # nobody can guess it: a peer's own id may be anything
+        address = secrets.token_bytes(16)
+        self.by_address[address] = request
+        return [address, b"", request.packed]
+
+    def answers(self, address: list[bytes], frame: bytes) -> bool:
+        """Answer a request, if the address stands for one.
+
+        :returns: False if it is a peer's
+        """
+        request = self.by_address.pop(address[0], None)
+        if request is not None:
+            request.answer(frame)
+        return request is not None

@@ -1,0 +1,296 @@
+"""Taps: what passes a model, noted for who watches it.
+
+A model that nobody watches has none, and tests for that alone. Noting is cheap: what travels is
+kept packed, and made a record only in the thread that sends it on. What a tap has no room for is
+left out and counted: it holds up nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import UNSET, Raw
+
+from sf_actors.wire.envelope import decode_delta, decode_published, decode_reply, decode_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_NOTES: Final = 1_000
+"""Notes that may wait."""
+
+MAX_BYTES: Final = 4 * 2**20
+"""Bytes that those may hold, if there are several."""
+
+
+class Packs(Protocol):
+    """Packs a value step by step."""
+
+    raw: bytes
+
+    def step(self) -> bool:
+        """Pack some more; return True when all is packed."""
+
+
+class Note:
+    """Something that has passed a model.
+
+    :param packed: it, as on the wire
+    :param size: bytes that it holds besides
+    :ivar size: bytes that it holds
+    :ivar dropped: how many were left out right before it
+    :ivar passed_at: when, in seconds since 1970
+    """
+
+    __slots__ = ("dropped", "packed", "passed_at", "size")
+
+    def __init__(self, packed: bytes | memoryview, *, size: int = 0) -> None:
+        self.packed = packed
+        self.size = len(packed) + size
+        self.passed_at = time()
+        self.dropped = 0
+
+    def prepare(self) -> bool:
+        """Do a piece of what the record takes; return True when it can be made."""
+        return True
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds; in the thread that sends it on."""
+        raise NotImplementedError
+
+
+class MessageNote(Note):
+    """A published message, without its topic."""
+
+    __slots__ = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        message = decode_published(self.packed)
+        return {
+            "kind": "message",
+            "workflow_id": message.workflow_id,
+            "number": message.number,
+            "args": message.args,
+        }
+
+
+class WholeUpdateNote(MessageNote):
+    """An update of a full update state, without its topic."""
+
+    __slots__ = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        return super().record() | {"kind": "update", "is_whole": True}
+
+
+class DeltaNote(Note):
+    """An update of a delta update state, without its topic."""
+
+    __slots__ = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        delta = decode_delta(self.packed)
+        return {
+            "kind": "update",
+            "workflow_id": delta.workflow_id,
+            "number": delta.args.current_num,
+            "args": delta.args.state,
+            "is_whole": delta.args.is_snapshot,
+        }
+
+
+class FieldsNote(Note):
+    """Fields of a state that came in.
+
+    :param packed: the fields alone
+    """
+
+    __slots__ = ("number", "workflow_id")
+
+    def __init__(self, packed: bytes, number: int, workflow_id: object) -> None:
+        super().__init__(packed)
+        self.number = number
+        self.workflow_id = workflow_id
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        return {
+            "kind": "update",
+            "workflow_id": self.workflow_id,
+            "number": self.number,
+            "args": Raw(self.packed),
+            "is_whole": False,
+        }
+
+
+class ValueNote(Note):
+    """The whole value of a state: the first one, or what an update has made of it.
+
+    :param packing: packs it
+    :param is_first: it is what the state was when the tap began
+    :param size: bytes of the message that brought it
+    """
+
+    __slots__ = ("is_first", "number", "packing", "workflow_id")
+
+    def __init__(
+        self,
+        packing: Packs,
+        number: int,
+        *,
+        is_first: bool,
+        size: int = 0,
+        workflow_id: object = None,
+    ) -> None:
+        super().__init__(b"", size=size)
+        self.packing = packing
+        self.number = number
+        self.is_first = is_first
+        self.workflow_id = workflow_id
+
+    def prepare(self) -> bool:
+        """Pack some more of the value."""
+        return self.packing.step()
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        return {
+            "kind": "value" if self.is_first else "update",
+            "workflow_id": self.workflow_id,
+            "number": self.number,
+            "args": Raw(self.packing.raw),
+            "is_whole": True,
+        }
+
+
+class FirstFrame:
+    """The value of a full update state, which is packed already."""
+
+    def __init__(self, frame: bytes) -> None:
+        self.raw = bytes(decode_published(frame).args)
+
+    def step(self) -> bool:
+        """Do nothing more."""
+        return True
+
+
+class RequestNote(Note):
+    """A request and what came of it.
+
+    :param packed: the request
+    :param reply: packed; None: `error` says why there is none
+    :param took_s: from the request to the reply, in seconds
+    """
+
+    __slots__ = ("error", "reply", "took_s")
+
+    def __init__(
+        self,
+        packed: bytes,
+        reply: bytes | None,
+        took_s: float,
+        error: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(packed, size=len(reply or b""))
+        self.reply = reply
+        self.took_s = took_s
+        self.error = error
+        self.passed_at -= took_s
+
+    def record(self) -> dict[str, Any]:
+        """Return its kind, and what it holds."""
+        request = decode_request(self.packed)
+        record: dict[str, Any] = {
+            "kind": "request",
+            "workflow_id": request.workflow_id,
+            "number": None,
+            "args": request.args,
+            "took_s": self.took_s,
+        }
+        if self.reply is None:
+            kind, message = self.error or ("RequestTimeout", "no reply came")
+            return record | {"error": {"type": kind, "message": message}}
+        reply = decode_reply(self.reply)
+        # where the request had none, it was given one
+        record["workflow_id"] = reply.workflow_id
+        if reply.error is not None or reply.return_args is UNSET:
+            return record | {"error": reply.error}
+        return record | {"reply": reply.return_args}
+
+
+class Tap:
+    """The notes of one watcher that wait; any thread adds, one takes.
+
+    :param wake: called when there is something to take, and not again until all was taken
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._notes: deque[Note] = deque()
+        self._bytes = 0
+        self._left_out = 0
+        self._is_awake = False
+        self._is_closed = False
+        #: the requests under way, by what stands for them, with when they came
+        self._begun: dict[object, tuple[bytes, float]] = {}
+
+    def add(self, note: Note) -> None:
+        """Note something, or count that it was left out."""
+        with self._lock:
+            if self._is_closed:
+                return
+            is_full = len(self._notes) >= MAX_NOTES or self._bytes + note.size > MAX_BYTES
+            if is_full and self._notes:
+                self._left_out += 1
+                return
+            note.dropped, self._left_out = self._left_out, 0
+            self._notes.append(note)
+            self._bytes += note.size
+            if self._is_awake:
+                return
+            self._is_awake = True
+        self._wake()
+
+    def leave_out(self, count: int) -> None:
+        """Count what could not be noted."""
+        with self._lock:
+            self._left_out += count
+
+    def begin(self, request: object, packed: bytes, now: float) -> None:
+        """Note that a request has come; in the thread of its actor.
+
+        :param now: in seconds of `time.monotonic`
+        """
+        if len(self._begun) < MAX_NOTES:
+            self._begun[request] = packed, now
+
+    def end(self, request: object, reply: bytes, now: float) -> None:
+        """Note a request that has its reply; in the thread of its actor."""
+        packed, began_at = self._begun.pop(request, (None, 0.0))
+        if packed is None:
+            self.leave_out(1)
+        elif reply:
+            self.add(RequestNote(packed, reply, now - began_at))
+
+    def take(self) -> Note | None:
+        """Return the next note; None: there is none, and `wake` will be called for more."""
+        with self._lock:
+            if not self._notes:
+                self._is_awake = False
+                return None
+            note = self._notes.popleft()
+            self._bytes -= note.size
+            return note
+
+    def close(self) -> None:
+        """Note nothing more."""
+        with self._lock:
+            self._is_closed = True
+            self._notes.clear()

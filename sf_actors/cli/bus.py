@@ -1,0 +1,151 @@
+"""A bus: what publishers send to one socket reaches the subscribers of another."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.transport import Transport
+from sf_actors.sync.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from sf_actors.sockets.keys import Keys
+
+    Socket = zmq.Socket[bytes]
+
+#: Messages that are passed on in one direction before the other has its turn.
+BATCH = 200
+
+#: Of its sockets, as a model's creation arguments: a bus takes all topics.
+_CREATION = {"high_water_mark": 1_000, "max_message_bytes": 64 * 1024 * 1024, "topic": None}
+
+
+class Bus:
+    """An XSUB and an XPUB socket and what passes between them.
+
+    One thread makes, runs and closes it; any thread may call `stats` and the stops.
+
+    :param keys: admit only peers whose keys are authorized
+    :raises AddressError: an address is none
+    :raises BindError: an address is taken
+    """
+
+    def __init__(self, xsub: str, xpub: str, keys: Keys | None) -> None:
+        self._began = monotonic()
+        self._keys = keys
+        self._transport = Transport(keys, name="bus")
+        self._wakeup = Wakeup()
+        self._is_stopping = False
+        self._passed = self._asked = 0
+        self._sockets: list[Socket] = []
+        self._questions: Socket | None = None
+        #: where publishers connect to (`xsub`) and subscribers (`xpub`)
+        self.bound: dict[str, str] = {}
+        self.failure: BaseException | None = None
+        try:
+            if keys is not None:
+                self._questions = self._opened(self._transport.questions())
+            self._inward = self._bound(zmq.XSUB, xsub, "xsub")
+            self._outward = self._bound(zmq.XPUB, xpub, "xpub")
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self) -> None:
+        """Pass on messages and subscriptions until the stop."""
+        poller = zmq.Poller()
+        for one in (*self._sockets, self._wakeup.fd):
+            poller.register(one, zmq.POLLIN)
+        while not self._is_stopping:
+            ready = dict(poller.poll())
+            questions, keys = self._questions, self._keys
+            if questions is not None and keys is not None and questions in ready:
+                _admit(questions, keys)
+            if self._inward in ready:
+                self._passed += _pass_on(self._inward, self._outward)
+            if self._outward in ready:
+                self._asked += _pass_on(self._outward, self._inward)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for socket in self._sockets:
+            if socket is self._questions:
+                self._transport.close_questions(socket)
+            else:
+                self._transport.unbind(socket, linger_ms=0)
+        self._sockets.clear()
+        self._transport.shut(lambda: None)
+        self._wakeup.close()
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Its addresses, in the shape of a service's."""
+        return {"connections": {"in": dict(self.bound), "out": {}}, "states": {"in": {}, "out": {}}}
+
+    def stats(self) -> dict[str, Any]:
+        """Return its numbers, in the shape of a service's."""
+        passed = self._passed
+        phase = "STOPPING" if self._is_stopping else "READY"
+        return {
+            "service": "bus",
+            "phase": phase,
+            "uptime_s": monotonic() - self._began,
+            "router": {"queued": 0, "handled": passed, "failed": 0, "restarts": 0},
+            "connections": {
+                "in": {"xsub": {"received": passed}, "xpub": {"received": self._asked}},
+                "out": {"xpub": {"sent": passed}},
+            },
+            "states": {"in": {}, "out": {}},
+        }
+
+    def begin_stop(self) -> None:
+        """Let `run` return."""
+        self._is_stopping = True
+        self._wakeup.set()
+
+    def stop_service(self) -> None:
+        """Let `run` return; nothing has to be waited for."""
+        self.begin_stop()
+
+    def _bound(self, kind: int, address: str, name: str) -> Socket:
+        where = f"bus: --{name}"
+        endpoint = parse(address, where=where)
+        socket, self.bound[name] = self._transport.bound(kind, endpoint, _CREATION, where=where)
+        return self._opened(socket)
+
+    def _opened(self, socket: Socket) -> Socket:
+        self._sockets.append(socket)
+        return socket
+
+
+def _pass_on(source: Socket, target: Socket) -> int:
+    """Pass on what a socket has, up to a batch; returns how many messages."""
+    for count in range(BATCH):
+        try:
+            frames = source.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return count
+        target.send_multipart(frames, copy=False)
+    return BATCH
+
+
+def _admit(questions: Socket, keys: Keys) -> None:
+    """Answer libzmq which peer may connect (ZeroMQ's RFC 27)."""
+    from sf_actors.actors.authenticator import judge, metadata, new_routing_id  # noqa: PLC0415 - with keys alone
+
+    frames = questions.recv_multipart()
+    try:
+        start = frames.index(b"", 1) + 1
+        question = frames[start:]
+        request_id = question[1]
+        is_admitted, key, _ = judge(question, keys.authorized)
+    except (ValueError, IndexError):
+        # without an answer libzmq gives up the connection
+        return
+    answer = [b"400", b"not authorized", b"", b""]
+    if is_admitted:
+        answer = [b"200", b"OK", key, metadata(Identity=new_routing_id())]
+    questions.send_multipart([*frames[:start], b"1.0", request_id, *answer])

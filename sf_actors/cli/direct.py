@@ -1,0 +1,87 @@
+"""`--file svc.py --address ADDRESS`: a model without its service's inspector.
+
+The model stands in the file; the address is asked, or published at, directly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.output import read_input
+from sf_actors.cli.reach import place_at
+from sf_actors.cli.target import Model, Resident, chosen_model, parse_target
+from sf_actors.cli.values import read_fields
+from sf_actors.errors import UsageError
+from sf_actors.inspection.asking import Place
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from sf_actors.cli.parser import Parser
+
+
+def add_direct(parser: Parser) -> None:
+    """Add the flags of a verb that can do without an inspector."""
+    parser.add_argument("--file", metavar="svc.py", help="the service file that has the model")
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="of the model's socket, in place of an inspector"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """One model of a service file, at an address."""
+
+    model: Model
+    place: Place
+
+    def fields(self, pairs: Sequence[str]) -> dict[str, Any]:
+        """Return the fields of a message; errors as of `read_fields`."""
+        schema = self.model.shape["arguments"]
+        return read_fields(pairs, schema, read_input=read_input)
+
+
+def direct_of(
+    arguments: argparse.Namespace, is_usable: Callable[[Model], bool], *, what: str
+) -> Direct | None:
+    """Return what `--file` and `--address` say, None if they are not there.
+
+    Runs the file and its setup hooks in this thread.
+
+    :raises UsageError: one of them is missing
+    :raises TargetError: the file has no such model, or nobody listens at the address
+    """
+    if arguments.file is None and arguments.address is None:
+        return None
+    if arguments.file is None or arguments.address is None:
+        raise UsageError("expected both --file and --address, or none of them")
+    if arguments.at is not None:
+        raise UsageError("--at: expected none beside --file and --address, which ask no inspector")
+    model = model_in(arguments.file, arguments.target, is_usable, what=what)
+    return Direct(model, place_at(arguments.address, arguments.timeout, flag="--address"))
+
+
+def model_in(path: str, text: str, is_usable: Callable[[Model], bool], *, what: str) -> Model:
+    """Return the model of a service file that a target names; errors as of `direct_of`."""
+    from sf_actors.inspection.messages import fields_of  # noqa: PLC0415 - seldom needed
+    from sf_actors.inspection.outline import read_outline  # noqa: PLC0415
+
+    outline = read_outline(path)
+    resident = Resident(Place(path), outline.name)
+    models = [
+        Model(
+            resident,
+            one.kind,
+            one.side,
+            one.name,
+            {
+                "type": one.type,
+                "topic": one.creation.get("topic"),
+                "arguments": fields_of(one.arguments),
+            },
+        )
+        for one in outline.models
+    ]
+    return chosen_model(parse_target(text), models, is_usable, what=what)

@@ -1,0 +1,70 @@
+"""Argument parsers that raise what argparse would print with its usage."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from sf_actors.cli.flags import seconds_of
+from sf_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: How long a verb waits for one answer, in seconds.
+TIMEOUT_S = 5.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError, and never exits but for help."""
+
+    def __init__(self, *, prog: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what cannot be understood."""
+        raise UsageError(message)
+
+
+def verb_parser(
+    verb: str,
+    description: str,
+    *,
+    example: str,
+    timeout_s: float | None = TIMEOUT_S,
+    has_json: bool = True,
+    has_timeout: bool = True,
+) -> Parser:
+    """Return the parser of a verb, with the flags that verbs share.
+
+    :param example: one command line, shown at the end of the help
+    :param timeout_s: how long it waits for one answer, in seconds; None: for ever
+    """
+    parser = Parser(prog=f"sf_actors {verb}", description=description, epilog=f"example: {example}")
+    if has_json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    if has_timeout:
+        told = "no limit" if timeout_s is None else f"{timeout_s:g}"
+        parser.add_argument(
+            "--timeout",
+            type=seconds_of,
+            default=timeout_s,
+            metavar="SECONDS",
+            help=f"how long to wait for one answer (default {told})",
+        )
+    return parser
+
+
+def parsed(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments, whatever the order of flags and others.
+
+    :raises UsageError: they cannot be understood
+    :raises SystemExit: 0, when help was asked for and printed
+    """
+    return parser.parse_intermixed_args(argv)

@@ -1,0 +1,79 @@
+"""A publisher of one message, which takes the place of a service's own at its address."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import zmq
+
+from sf_actors.errors import BindError, TargetError
+from sf_actors.sockets.bind_problems import bind_message
+from sf_actors.sockets.endpoint import parse
+from sf_actors.wire.topic import pack
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: How long the message may take to leave, in seconds.
+LEAVING_S = 2.0
+
+_SUBSCRIBED = 1
+
+
+class BarePublisher:
+    """A socket that is bound at an address; closed by `with`.
+
+    :param address: `host:port` or `tcp://…`, `ipc://…`
+    :param topic: of the messages
+    :raises AddressError: it is no address
+    :raises BindError: somebody else has it
+    """
+
+    def __init__(self, address: str, topic: str | None) -> None:
+        endpoint = parse(address, where="--address")
+        self._topic = pack(topic)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.linger = int(LEAVING_S * 1000)
+        try:
+            resolved = endpoint.bindable()
+            self._socket.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
+            self._socket.bind(resolved.zmq_endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise BindError(bind_message("--address", endpoint, error)) from None
+        self.address = endpoint.as_bound(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket, once what was sent has left."""
+        self._socket.close()
+        self._context.term()
+
+    def publish(self, fields: dict[str, Any], *, wait_s: float) -> None:
+        """Send a message once somebody has subscribed to it.
+
+        :param wait_s: how long to wait for that, in seconds
+        :raises TargetError: nobody has
+        """
+        deadline = monotonic() + wait_s
+        while (left := deadline - monotonic()) > 0:
+            if self._socket.poll(int(left * 1000) + 1):
+                change = self._socket.recv()
+                if change[:1] == bytes([_SUBSCRIBED]) and self._topic.startswith(change[1:]):
+                    body = {"args": fields, "workflow_id": None}
+                    self._socket.send(self._topic + msgspec.msgpack.encode(body))
+                    return
+        raise TargetError(f"{self.address}: nobody has subscribed within {wait_s:g} s")

@@ -1,0 +1,226 @@
+"""The inspectors that a verb reaches, and what runs there."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, Self
+
+from sf_actors.cli.target import (
+    Model,
+    Resident,
+    Target,
+    chosen_model,
+    chosen_service,
+    models_of,
+    parse_service,
+)
+from sf_actors.errors import (
+    RemoteError,
+    RequestTimeout,
+    SfActorsError,
+    TargetError,
+    UsageError,
+)
+from sf_actors.inspection.asking import Answer, Asking, Place, Question, questions
+from sf_actors.inspection.places import places_here
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from sf_actors.cli.parser import Parser
+
+
+def add_reach(parser: Parser) -> None:
+    """Add the flags of a verb that may ask an inspector elsewhere."""
+    parser.add_argument(
+        "--at",
+        metavar="ADDRESS",
+        help="ask the inspector there: --at tcp://10.0.0.7:9000 --keys ./keys",
+    )
+    parser.add_argument("--keys", metavar="DIR", help="folder of CURVE keys, for --at")
+
+
+class Reach:
+    """Asks what runs on this machine, or at one address elsewhere; closed by `with`.
+
+    :param at: the address of an inspector elsewhere
+    :param keys: folder of CURVE keys, for `at`
+    :param timeout_s: how long to wait for one answer, in seconds
+    :raises FolderError: the folder of the sockets is not safe
+    :raises TargetError: nobody listens at `at`
+    :raises KeysError: the keys cannot be used
+    """
+
+    def __init__(
+        self, *, at: str | None = None, keys: str | None = None, timeout_s: float = 5.0
+    ) -> None:
+        self.timeout_s = timeout_s
+        loaded = None
+        if at is None:
+            if keys is not None:
+                raise UsageError("--keys: expected --at ADDRESS beside it, got none")
+        elif keys is not None:
+            from sf_actors.sockets.keys import load  # noqa: PLC0415 - seldom used
+
+            loaded = load(keys)
+        self._at = None if at is None else place_at(at, timeout_s, flag="--at")
+        self.asking = Asking(loaded)
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Self:
+        """Return what the flags of `add_reach` and `--timeout` say."""
+        return cls(at=arguments.at, keys=arguments.keys, timeout_s=arguments.timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.asking.close()
+
+    def places(self) -> list[Place]:
+        """Return where inspectors are now."""
+        return places_here() if self._at is None else [self._at]
+
+    def service(self, target: Target) -> Resident:
+        """Return the service that was named.
+
+        :raises UsageError: there are several
+        :raises TargetError: there is none
+        :raises RequestTimeout: the process that it may run in is silent
+        """
+        residents, silent = self._residents(target)
+        try:
+            return chosen_service(target, residents)
+        except TargetError as error:
+            raise _told_of(silent, target, error, self.timeout_s) from None
+
+    def model(
+        self,
+        target: Target,
+        is_usable: Callable[[Model], bool],
+        *,
+        what: str,
+        prefers_binder: bool = False,
+    ) -> Model:
+        """Return the model that was named; errors as of `service`.
+
+        :param what: what the verb can use, for messages
+        """
+        residents, silent = self._residents(target)
+        if target.model:
+            try:
+                residents = [chosen_service(target, residents)]
+            except TargetError as error:
+                raise _told_of(silent, target, error, self.timeout_s) from None
+        asked = [Question(one.place, {"verb": "info", "service": one.service}) for one in residents]
+        infos = self.asking.ask_all(asked, timeout_s=self.timeout_s)
+        pairs = zip(residents, infos, strict=True)
+        models = [model for one, info in pairs for model in models_of(one, info.value or {})]
+        silent += [answer for answer in infos if answer.is_silent]
+        try:
+            return chosen_model(target, models, is_usable, what=what, prefers_binder=prefers_binder)
+        except TargetError as error:
+            raise _told_of(silent, target, error, self.timeout_s) from None
+
+    def ask(
+        self, resident: Resident, verb: str, *, timeout_s: float | None = None, **args: Any
+    ) -> dict[str, Any]:
+        """Ask about one service.
+
+        :raises RequestTimeout: nothing came in time
+        :raises SfActorsError: the inspector refuses it, and says why
+        """
+        longest = self.timeout_s if timeout_s is None else timeout_s
+        args["service"] = resident.service
+        try:
+            return self.asking.ask(resident.place, verb, timeout_s=longest, **args)
+        except RemoteError as error:
+            raise SfActorsError(f"{resident}: {error.message}") from None
+
+    def _residents(self, target: Target) -> tuple[list[Resident], list[Answer]]:
+        """Return what runs and who is silent; silence that does not concern us is not sat out."""
+
+        def is_enough(answers: Sequence[Answer]) -> bool:
+            if not target.model:
+                # a model of this name may be anywhere
+                return any(one.value is not None for one in answers) and not any(
+                    one.is_silent and _may_be_in(target, one.place) for one in answers
+                )
+            return any(
+                target.is_service(one.place, name)
+                for one in answers
+                for name in (one.value or {}).get("services", ())
+            )
+
+        asked = questions(self.places(), "ping")
+        answers = self.asking.ask_all(asked, timeout_s=self.timeout_s, is_enough=is_enough)
+        residents = [
+            Resident(one.place, name)
+            for one in answers
+            for name in (one.value or {}).get("services", ())
+        ]
+        return residents, [one for one in answers if one.is_silent]
+
+
+def service_named(reach: Reach, text: str) -> Resident:
+    """Return the service of a text; errors as of `Reach.service` and `parse_service`."""
+    return reach.service(parse_service(text))
+
+
+def _may_be_in(target: Target, place: Place) -> bool:
+    """Return whether a silent process may be the one that was named."""
+    if target.pid is not None:
+        return target.pid == place.pid
+    return place.pid is None or target.service.partition("#")[0] == place.name
+
+
+def _told_of(
+    silent: Sequence[Answer], target: Target, error: TargetError, timeout_s: float
+) -> TargetError | RequestTimeout:
+    """Return what to say where something was not found: who is silent may have it."""
+    for answer in silent:
+        if _may_be_in(target, answer.place):
+            return RequestTimeout(f"{answer.place}: no answer within {timeout_s:g} s")
+    if silent:
+        listed = ", ".join(str(answer.place) for answer in silent[:5])
+        return TargetError(f"{error}; no answer came from {listed}")
+    return error
+
+
+def place_at(address: str, timeout_s: float, *, flag: str) -> Place:
+    """Return the place of what is asked at an address, if somebody listens there.
+
+    :raises UsageError: it is no address
+    :raises TargetError: nobody listens there
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "tcp", address
+    host, _, port = rest.rpartition(":")
+    if scheme == "ipc" and rest:
+        kind, there = socket.AF_UNIX, rest
+    elif scheme == "tcp" and host and port.isdigit() and 0 < int(port) < 65536:
+        kind, there = socket.AF_INET, ""
+    else:
+        raise UsageError(
+            f"{flag}: expected HOST:PORT, tcp://HOST:PORT or ipc://PATH, got {address!r}"
+        )
+    try:
+        if kind == socket.AF_UNIX:
+            with socket.socket(kind, socket.SOCK_STREAM) as probe:
+                probe.settimeout(timeout_s)
+                probe.connect(there)
+        else:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except TimeoutError:
+        raise RequestTimeout(f"{address}: no connection within {timeout_s:g} s") from None
+    except OSError as error:
+        raise TargetError(f"{flag} {address}: {error.strerror or error}") from None
+    return Place(f"{scheme}://{rest}")

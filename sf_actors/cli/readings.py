@@ -1,0 +1,69 @@
+"""Readings of the numbers of all services: rows for `ps` and `top` of one after the other."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.figures import PS_KEYS, TOP_KEYS, row_of, silent_row, top_row_of
+from sf_actors.inspection.asking import Answer, Place, questions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sf_actors.cli.reach import Reach
+
+
+class Readings:
+    """Reads the numbers of all services again and again; for one thread.
+
+    :param has_more: with what `top` has besides
+    """
+
+    def __init__(self, reach: Reach, *, has_more: bool) -> None:
+        self._reach = reach
+        self._has_more = has_more
+        self._last: dict[Place, tuple[float, dict[str, Any]]] = {}
+        self._pids: dict[Place, int | None] = {}
+
+    def read(self, *, timeout_s: float) -> list[dict[str, Any]]:
+        """Return a row a service; rates are those since the last reading.
+
+        A process that does not answer has one row without figures.
+
+        :param timeout_s: how long to wait for the answers, in seconds
+        """
+        places = self._reach.places()
+        elsewhere = [one for one in places if one.pid is None and one not in self._pids]
+        for ping in self._reach.asking.ask_all(questions(elsewhere, "ping"), timeout_s=timeout_s):
+            self._pids[ping.place] = (ping.value or {}).get("pid")
+        asked = questions(places, "stats")
+        answers = self._reach.asking.ask_all(asked, timeout_s=timeout_s)
+        now = monotonic()
+        rows = [row for answer in answers for row in self._rows(answer, now)]
+        self._last = {
+            answer.place: (now, answer.value) for answer in answers if answer.value is not None
+        }
+        return rows
+
+    def _rows(self, answer: Answer, now: float) -> Iterator[dict[str, Any]]:
+        if answer.value is None:
+            yield silent_row(answer.place, PS_KEYS + TOP_KEYS * self._has_more)
+            return
+        then, last = self._last.get(answer.place, (now, {}))
+        before = _by_name(last)
+        process = answer.value.get("process") or {}
+        cpu = None
+        if last and now > then:
+            used = process.get("cpu_s", 0.0) - (last.get("process") or {}).get("cpu_s", 0.0)
+            cpu = max(0.0, used / (now - then))
+        pid = self._pids.get(answer.place, answer.place.pid)
+        for name, stats in _by_name(answer.value).items():
+            row = row_of(pid, stats, before.get(name))
+            if self._has_more:
+                row = top_row_of(row, stats, before.get(name), process, cpu)
+            yield row
+
+
+def _by_name(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["service"]["service"]: one["service"] for one in value.get("services", ())}

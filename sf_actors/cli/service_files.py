@@ -1,0 +1,105 @@
+"""Service files as arguments of a verb, with the addresses and configs that belong to them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.flags import text_of
+from sf_actors.errors import DefinitionError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from sf_actors.inspection.outline import Outline
+
+
+def add_service_files(parser: argparse.ArgumentParser, *, nargs: str) -> None:
+    """Add the arguments that `read_outlines` takes.
+
+    :param nargs: as argparse has it: `+`, or `*` where none is an answer too
+    """
+    parser.add_argument(
+        "files", nargs=nargs, metavar="svc.py", type=text_of, help="a service file, or several"
+    )
+    for flags, name, what in (
+        (("-a", "--addresses_path"), "addresses", "addresses"),
+        (("-c", "--config_path"), "configs", "config"),
+    ):
+        parser.add_argument(
+            *flags,
+            dest=name,
+            action="append",
+            default=[],
+            metavar="PATH",
+            type=text_of,
+            help=f"JSON file with the {what}: one for all services, or one for each, in order",
+        )
+
+
+def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
+    """Return the outlines of the service files, by their setup hooks; in the main thread.
+
+    :raises UsageError: there are more or fewer addresses or configs than services
+    :raises DefinitionError: user code raised; its traceback is on standard error
+    :raises SfActorsError: a file, a model, a config or an address is wrong
+    """
+    from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after -h
+    from sf_actors.definition.config.model import read_config_file  # noqa: PLC0415
+    from sf_actors.inspection.outline import with_unique_names  # noqa: PLC0415
+
+    files: list[str] = arguments.files
+    addresses = _for_each(files, arguments.addresses, "addresses")
+    configs = _for_each(files, arguments.configs, "configs")
+    outlines = [
+        _read_outline(
+            file,
+            config=None if config is None else read_config_file(config),
+            config_where=config or "config",
+            addresses=None if address is None else read_addresses_file(address),
+        )
+        for file, address, config in zip(files, addresses, configs, strict=True)
+    ]
+    return with_unique_names(outlines)
+
+
+def _for_each(files: list[str], given: list[str], what: str) -> list[str | None]:
+    if len(given) <= 1:
+        return [*given, None][:1] * len(files)
+    if len(given) != len(files):
+        raise UsageError(
+            f"expected one file of {what} for all services, or one for each of the {len(files)}, "
+            f"got {len(given)}"
+        )
+    return list(given)
+
+
+def _read_outline(
+    file: str,
+    *,
+    config: Mapping[str, object] | None,
+    config_where: str,
+    addresses: Mapping[str, Any] | None,
+) -> Outline:
+    from sf_actors.errors import SfActorsError  # noqa: PLC0415 - as above
+    from sf_actors.inspection.outline import read_outline  # noqa: PLC0415
+    from sf_actors.log.tracebacks import whole_traceback  # noqa: PLC0415
+    from sf_actors.user_code.tracebacks import passed_user_code, trimmed  # noqa: PLC0415
+    from sf_actors.wording import escaped  # noqa: PLC0415
+
+    try:
+        return read_outline(file, config=config, config_where=config_where, addresses=addresses)
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        raise DefinitionError(f"{file}: it called sys.exit({error.code!r})") from None
+    except BaseException as error:
+        if isinstance(error, SfActorsError) and not passed_user_code(error):
+            raise
+        cut = trimmed(error)
+        for line in whole_traceback((type(cut), cut, cut.__traceback__)).split("\n"):
+            sys.stderr.write(f"{escaped(line)}\n")
+        raise DefinitionError(
+            f"{file}: it cannot be read: it raised {type(error).__name__}"
+        ) from None

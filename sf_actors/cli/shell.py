@@ -1,0 +1,119 @@
+"""The entry point: a verb as the first argument, or a service to run.
+
+What a verb does not need is not imported: it starts within 0.4 s.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.streams import open_missing_streams
+from sf_actors.cli.verb_table import BY_NAME, listed
+from sf_actors.errors import (
+    BindError,
+    FolderError,
+    RequestTimeout,
+    SfActorsError,
+    TargetError,
+    UsageError,
+    UserError,
+)
+from sf_actors.wording import escaped, nearest, reason_of, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
+
+#: Exit statuses: it failed or found something, it was asked in a wrong way, what is named is not
+#: there, no answer came in time, Ctrl-C, SIGTERM.
+FAILED, USAGE, ABSENT, NO_ANSWER = 1, 2, 3, 124
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+#: The status of an error, the first kind that it is of.
+_STATUSES = (
+    (TargetError, ABSENT),
+    (FolderError, FAILED),
+    (BindError, FAILED),
+    (UserError, USAGE),
+    (RequestTimeout, NO_ANSWER),
+    (SfActorsError, FAILED),
+)
+
+
+class Terminated(BaseException):
+    """SIGTERM came; a verb that runs until it is stopped takes it as its end."""
+
+
+def run() -> None:
+    """Run the command line of this process and exit; the entry point of the console script."""
+    argv = sys.argv[1:]
+    if argv and (argv[0].startswith("-") or (argv[0] in BY_NAME and not BY_NAME[argv[0]].module)):
+        from sf_actors.cli.command import run as run_command  # noqa: PLC0415 - verbs do without
+
+        run_command()
+        return
+    open_missing_streams()
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        status = main(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _without_reader()
+    except OSError as error:
+        # a full disk, no descriptor left
+        _tell(reason_of(error))
+        status = FAILED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except Terminated:
+        status = TERMINATED
+    sys.exit(status)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a verb.
+
+    :param argv: without the program's name
+    :returns: the exit status
+    """
+    if not argv:
+        _tell(f"expected a verb, or -s svc.py to run a service; -h explains\n{listed()}".rstrip())
+        return USAGE
+    try:
+        return _run_verb(argv[0], argv[1:])
+    except SfActorsError as error:
+        _tell(text_of(error))
+        return next(status for kind, status in _STATUSES if isinstance(error, kind))
+
+
+def _run_verb(name: str, argv: Sequence[str]) -> int:
+    verb = BY_NAME.get(name)
+    if verb is None:
+        hint = nearest(name, BY_NAME) or f"; there are {', '.join(BY_NAME)}"
+        raise UsageError(f"expected a verb or a flag, got {name!r}{hint}")
+    from importlib import import_module  # noqa: PLC0415 - not needed to list the verbs
+
+    status: int = import_module(verb.module).run(argv)
+    return status
+
+
+def _tell(message: str) -> None:
+    """Print words to standard error; control characters in them are escaped."""
+    lines = "\n".join(map(escaped, message.split("\n")))
+    print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
+
+
+def _without_reader() -> int:
+    """End silently: who read our output has gone, and the interpreter would flush it once more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return 0
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,212 @@
+"""What a verb is about: SERVICE[#N][@PID][/[in/|out/]MODEL], or MODEL alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sf_actors.errors import TargetError, UsageError
+from sf_actors.wording import cut, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sf_actors.inspection.asking import Place
+
+_TARGET = re.compile(r"([^/#@]+)(#[1-9]\d{0,8})?(@\d{1,9})?(?:/(?:(in|out)/)?([^/#@]+))?")
+_FORM = "SERVICE[#N][@PID][/[in/|out/]MODEL]"
+
+#: The types of models whose sockets usually bind: their side has all that passes.
+BINDING: Final = (
+    "replyer",
+    "publisher",
+    "delta_update_out",
+    "full_update_out",
+    "timer",
+)
+
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was named.
+
+    :ivar service: the name within its process, `svc` or `svc#2`
+    :ivar pid: the process, None for any
+    :ivar side: `in`, `out`, or empty for either
+    :ivar model: empty where the whole text may be either a service or a model
+    """
+
+    text: str
+    service: str
+    pid: int | None = None
+    side: str = ""
+    model: str = ""
+
+    def is_service(self, place: Place, service: str) -> bool:
+        """Return whether a service is the one that was named."""
+        return service == self.service and self.pid in (None, place.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A service that runs at a place, by its name within the process."""
+
+    place: Place
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.service}@{self.place.pid}" if self.place.pid else self.service
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of a service that runs.
+
+    :ivar kind: `connections` or `states`
+    :ivar shape: what `info` says of it: type, topic, arguments; its `addresses` by socket, and
+        whether it is `secured` by keys
+    """
+
+    resident: Resident
+    kind: str
+    side: str
+    name: str
+    shape: dict[str, Any]
+
+    @property
+    def type(self) -> str:
+        """Its connection or state type."""
+        return str(self.shape.get("type"))
+
+    @property
+    def address(self) -> str:
+        """How `tap`, `ask` and `publish` name it."""
+        return f"{self.side}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.resident}/{self.side}/{self.name}"
+
+
+def parse_target(text: str) -> Target:
+    """Read a target.
+
+    :raises UsageError: it is none
+    """
+    found = _TARGET.fullmatch(text)
+    if found is None:
+        raise UsageError(f"expected {_FORM} or MODEL, got {cut(text)!r}")
+    service, number, pid, side, model = found.groups()
+    if number not in (None, "#1"):
+        service += number
+    return Target(text, service, int(pid[1:]) if pid else None, side or "", model or "")
+
+
+def parse_service(text: str) -> Target:
+    """Read a target that is a service.
+
+    :raises UsageError: it is none
+    """
+    target = parse_target(text)
+    if target.model:
+        raise UsageError(f"expected a service, got {cut(text)!r}, which names a model as well")
+    return target
+
+
+def chosen_service(target: Target, residents: Sequence[Resident]) -> Resident:
+    """Return the service that was named.
+
+    :raises UsageError: there are several
+    :raises TargetError: there is none
+    """
+    found = [one for one in residents if target.is_service(one.place, one.service)]
+    if not found:
+        names = {one.service for one in residents}
+        hint = nearest(target.service, names - {target.service})
+        if not hint and target.pid is not None and target.service in names:
+            of_name = [str(one) for one in residents if one.service == target.service]
+            hint = f"; there is {', '.join(of_name)}"
+        raise TargetError(f"expected a service that runs, got {target.text!r}{hint}")
+    return _only(found, target, "service")
+
+
+def models_of(resident: Resident, info: dict[str, Any]) -> Iterator[Model]:
+    """Give the models of a service, as its `info` has them, each with its addresses."""
+    for kind, sides in info.get("models", {}).items():
+        for side, models in sides.items():
+            addresses = info.get("addresses", {}).get(kind, {}).get(side, {})
+            for name, shape in models.items():
+                place = {"addresses": addresses.get(name), "secured": info.get("secured")}
+                yield Model(resident, kind, side, name, shape | place)
+
+
+def chosen_model(
+    target: Target,
+    models: Iterable[Model],
+    is_usable: Callable[[Model], bool],
+    *,
+    what: str,
+    prefers_binder: bool = False,
+) -> Model:
+    """Return the model that was named.
+
+    :param models: those of the services that may be meant
+    :param is_usable: whether the verb can use a model
+    :param what: what the verb can use, for messages
+    :param prefers_binder: of several, take the one whose side binds
+    :raises UsageError: there are several
+    :raises TargetError: there is none
+    """
+    seen = list(models)
+    named = [one for one in seen if _is_named(target, one)]
+    found = [one for one in named if is_usable(one)]
+    if not found:
+        raise TargetError(_no_model(target, seen, named, is_usable, what))
+    if prefers_binder and len(found) > 1:
+        found = [one for one in found if _binds(one)] or found
+    return _only(found, target, what)
+
+
+def _is_named(target: Target, model: Model) -> bool:
+    if target.model:
+        is_it = model.name == target.model and target.side in ("", model.side)
+        return is_it and target.is_service(model.resident.place, model.resident.service)
+    is_model = model.name == target.service and target.pid in (None, model.resident.place.pid)
+    return is_model or target.is_service(model.resident.place, model.resident.service)
+
+
+def _binds(model: Model) -> bool:
+    return bool(model.shape.get("binds", model.type in BINDING))
+
+
+def _no_model(
+    target: Target,
+    seen: Sequence[Model],
+    named: Sequence[Model],
+    is_usable: Callable[[Model], bool],
+    what: str,
+) -> str:
+    usable = [one for one in seen if is_usable(one)]
+    if target.model or not named:
+        wanted = target.model or target.service
+        names = {one.name for one in usable}
+        if not target.model:
+            names |= {one.resident.service for one in usable}
+        hint = nearest(wanted, names - {wanted})
+    else:
+        hint = ""
+    is_there = f", which is a {named[0].type}" if named else ""
+    several = f"; it has {', '.join(sorted({one.name for one in usable}))}"
+    if target.model and not hint and not named and usable:
+        hint = several
+    return f"expected a {what}, got {target.text!r}{is_there}{hint}"
+
+
+def _only(found: Sequence[_Found], target: Target, what: str) -> _Found:
+    if len(found) > 1:
+        listed = ", ".join(map(str, found[:10])) + (", …" if len(found) > 10 else "")
+        raise UsageError(f"expected one {what}, {target.text!r} may be {listed}")
+    return found[0]

@@ -1,0 +1,63 @@
+"""The verbs of the shell as a table: what each one does, and the module that does it.
+
+A module has one function ``run(argv) -> int``: it gets what follows the verb on the command line
+and returns the exit status. It is imported when its verb is asked for and not before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb.
+
+    :ivar name: what is typed
+    :ivar module: the module whose `run` does it; empty for those of `sf_actors.cli.command`
+    :ivar usage: what follows the name
+    :ivar explain: what it does, in a few words
+    """
+
+    name: str
+    module: str
+    usage: str
+    explain: str
+
+
+def _verb(name: str, usage: str, explain: str) -> Verb:
+    return Verb(name, f"sf_actors.cli.verbs.{name}", usage, explain)
+
+
+VERBS: Final = (
+    _verb("ps", "[NAME…]", "the services that run on this machine"),
+    _verb("top", "", "the same and more, live"),
+    _verb("stats", "SERVICE [-w]", "the numbers of a service"),
+    _verb("info", "SERVICE[/MODEL]", "its models, addresses and versions; a call as an example"),
+    _verb("call", "TARGET [key=value …]", "ask a replyer"),
+    _verb("publish", "TARGET [key=value …]", "send a message to a subscriber"),
+    _verb("watch", "TARGET", "what passes a model, as it comes"),
+    _verb("loglevel", "SERVICE [LEVEL]", "show or set its log levels"),
+    _verb("stop", "SERVICE", "stop it gracefully and wait until it is gone"),
+    _verb("wait", "SERVICE [--for ready]", "wait until it is ready, or its states are live"),
+    _verb("health", "SERVICE", "0 if it is ready and no handler is stuck"),
+    _verb("trace", "WORKFLOW_ID", "the log lines of one request, of all services here"),
+    _verb("graph", "[FLEET or svc.py …]", "services and what joins them, as text or a picture"),
+    _verb("web", "[--http HOST:PORT]", "a page with the live graph of what runs here"),
+    _verb("schema", "svc.py …", "services as AsyncAPI; what breaks their peers"),
+    _verb("new", "NAME", "write a first service and its test"),
+    _verb("bus", "--xsub ADDRESS --xpub ADDRESS", "join publishers and subscribers"),
+    _verb("dashboards", "-o DIR", "dashboard and alerts for Grafana and Prometheus"),
+    Verb("keys", "", "new NAME --dir DIR", "write a pair of CURVE keys"),
+    Verb("demo", "", "", "a small market, to be looked at"),
+)
+
+BY_NAME: Final = {verb.name: verb for verb in VERBS}
+
+
+def listed() -> str:
+    """Return the verbs as a text of one line each."""
+    heads = {verb: f"{verb.name} {verb.usage}".rstrip() for verb in VERBS}
+    width = max(map(len, heads.values()))
+    return "".join(f"  {head.ljust(width)}  {verb.explain}\n" for verb, head in heads.items())

@@ -1,0 +1,73 @@
+"""`bus`: joins publishers and subscribers that know only its addresses."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.cli.bus import Bus
+
+
+def run(argv: Sequence[str]) -> int:
+    """Pass messages on until a signal."""
+    parser = verb_parser(
+        "bus",
+        "Join publishers and subscribers: publishers (is_x_pub) connect to the first address, "
+        "subscribers (is_x_sub) to the second. It runs until a signal, and ps lists it as bus.",
+        example="sf_actors bus --xsub 127.0.0.1:27010 --xpub 127.0.0.1:27011",
+        has_timeout=False,
+    )
+    parser.add_argument(
+        "--xsub", metavar="ADDRESS", required=True, help="for publishers; port 0: a free one"
+    )
+    parser.add_argument("--xpub", metavar="ADDRESS", required=True, help="for subscribers")
+    parser.add_argument(
+        "--keys", metavar="DIR", help="folder of CURVE keys; authorized/ may connect"
+    )
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+
+    from sf_actors.cli.bus import Bus  # noqa: PLC0415 - after -h
+
+    keys = None
+    if arguments.keys is not None:
+        from sf_actors.sockets.keys import load  # noqa: PLC0415 - seldom used
+
+        keys = load(arguments.keys)
+    bus = Bus(arguments.xsub, arguments.xpub, keys)
+    # messages pass before all that the inspector needs is imported
+    seen = threading.Thread(target=_be_seen, args=(bus,), name="bus/seen", daemon=True)
+    try:
+        seen.start()
+        if out.as_json:
+            out.emit(bus.bound)
+        else:
+            there = bus.bound
+            tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
+        bus.run()
+    except Terminated:
+        return 0
+    finally:
+        # a second signal ends the process at once
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        seen.join()
+        bus.close()
+    return 0
+
+
+def _be_seen(bus: Bus) -> None:
+    """Let the bus be looked at as the services are, to the end of the process."""
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - see above
+    from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
+    from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
+
+    PRESENCE.is_wanted = True
+    RESIDENTS.enter(Resident("bus", bus, "bus", UserCode()))

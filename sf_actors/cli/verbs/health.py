@@ -1,0 +1,65 @@
+"""`health`: whether a service is ready and no handler of it is stuck, for probes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.figures import duration
+from sf_actors.cli.flags import seconds_of
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.reach import Reach, add_reach, service_named
+from sf_actors.cli.shell import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: How long a handler may run, in seconds.
+STUCK_AFTER_S = 60.0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Return 0 if a service is healthy, else 1, with the reason."""
+    parser = verb_parser(
+        "health",
+        "End with 0 if a service is READY and no handler of it (main apart) is stuck, else with 1 "
+        "and the reason.",
+        example="sf_actors health exchange",
+    )
+    add_reach(parser)
+    parser.add_argument(
+        "--stuck-after",
+        type=seconds_of,
+        default=STUCK_AFTER_S,
+        metavar="SECONDS",
+        help=f"how long a handler may run (default {STUCK_AFTER_S:g}, 0: for ever)",
+    )
+    parser.add_argument("service", metavar="SERVICE", help="a service that runs")
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+    with Reach.of(arguments) as reach:
+        resident = service_named(reach, arguments.service)
+        reason = reason_against(reach.ask(resident, "stats"), arguments.stuck_after)
+    if out.as_json:
+        out.emit({"service": resident.service, "healthy": not reason, "reason": reason or None})
+    elif reason:
+        tell(f"{resident}: {reason}")
+    else:
+        out.line("healthy")
+    return FAILED if reason else 0
+
+
+def reason_against(answer: dict[str, Any], stuck_after_s: float) -> str:
+    """Return why a service is not healthy, empty if it is.
+
+    :param answer: its `stats`
+    :param stuck_after_s: how long a handler may run, in seconds; 0: for ever
+    """
+    phase = answer["service"]["phase"]
+    if phase != "READY":
+        return f"expected READY, it is {phase}"
+    for call in answer.get("running") or ():
+        is_main = call["model"] in {"main", "main()"}
+        if stuck_after_s and not is_main and call["since_s"] > stuck_after_s:
+            return f"{call['model']} runs for {duration(call['since_s'])} at {call['at']}"
+    return ""

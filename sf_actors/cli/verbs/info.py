@@ -1,0 +1,158 @@
+"""`info`: what a service is, or one of its models, with an example of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.cli.output import Output
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.schema_reader import SchemaReader, type_of
+from sf_actors.cli.target import Model, models_of, parse_target
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: The verbs that use a model of a type.
+_VERBS: Final = {"replyer": "call", "subscriber": "publish"}
+_EXAMPLES: Final = {
+    "integer": "1",
+    "number": "1.5",
+    "boolean": "true",
+    "null": "null",
+    "array": "'[]'",
+    "object": "'{}'",
+}
+_TEXTS: Final = {
+    "Decimal": "1.5",
+    "datetime": "2026-01-31T12:00:00Z",
+    "date": "2026-01-31",
+    "time": "12:00:00",
+    "timedelta": "PT1.5S",
+    "UUID": "00000000-0000-4000-8000-000000000000",
+    "bytes": "AAE=",
+}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print what a service is, or one model of it."""
+    parser = verb_parser(
+        "info",
+        "Show what a service is: its file, command, versions, addresses and models; of a model "
+        "its fields and an example of how it is used.",
+        example="sf_actors info exchange/new_order",
+    )
+    add_reach(parser)
+    parser.add_argument("target", metavar="SERVICE[/MODEL]", help="a service that runs")
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+    target = parse_target(arguments.target)
+    with Reach.of(arguments) as reach:
+        if target.model:
+            model = reach.model(
+                target, lambda _: True, what="model of a service", prefers_binder=True
+            )
+            if out.as_json:
+                out.emit({"service": model.resident.service, "model": model.name} | model.shape)
+            else:
+                out.line("\n".join(_model_text(out, model)))
+            return 0
+        resident = reach.service(target)
+        info = reach.ask(resident, "info")
+    if out.as_json:
+        out.emit(info)
+        return 0
+    out.line("\n".join(_service_text(out, info, list(models_of(resident, info)))))
+    return 0
+
+
+def _service_text(out: Output, info: dict[str, Any], models: Sequence[Model]) -> Iterator[str]:
+    versions = {"python": info.get("python")} | (info.get("versions") or {})
+    lines = {
+        "service": f"{info['service']} (pid {info['pid']})",
+        "file": info.get("file"),
+        "command": info.get("command"),
+        "started": info.get("started_at"),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "config": ", ".join(info.get("config") or ()),
+        "log file": info.get("log_file"),
+    }
+    for name, text in lines.items():
+        if text:
+            yield f"{out.coloured(name.ljust(9), 'faint')} {escaped(str(text))}"
+    rows = [
+        (f"{model.side}/{model.name}", model.type, _topic(model), _addresses(model))
+        for model in models
+    ]
+    if rows:
+        yield ""
+        yield out.table(("MODEL", "TYPE", "TOPIC", "ADDRESSES"), rows)
+        yield ""
+        yield f"fields of one: sf_actors info {escaped(str(rows and models[0].resident))}/MODEL"
+
+
+def _topic(model: Model) -> str:
+    topic = model.shape.get("topic")
+    return "-" if topic is None else str(topic)
+
+
+def _addresses(model: Model) -> str:
+    found = model.shape["addresses"]
+    if not found:
+        return "-"
+    return ", ".join(f"{socket} {address}" for socket, address in found.items())
+
+
+def _model_text(out: Output, model: Model) -> Iterator[str]:
+    yield escaped(f"{model}: {model.type}, topic {_topic(model)}")
+    for what, title in (("arguments", "fields"), ("return_arguments", "reply")):
+        schema = model.shape.get(what)
+        if schema is None:
+            continue
+        fields = SchemaReader().properties(schema)
+        required = schema.get("required") or ()
+        rows = [
+            (name, type_of(part), "required" if name in required else "optional")
+            for name, part in fields.items()
+        ]
+        yield ""
+        yield out.coloured(f"{title}: {'' if rows else 'none'}".rstrip(), "strong")
+        if rows:
+            yield out.table(("FIELD", "TYPE", ""), rows)
+    verb = _VERBS.get(model.type, "watch")
+    given = example_of(model.shape.get("arguments") or {}) if verb != "watch" else ""
+    yield ""
+    yield escaped(f"sf_actors {verb} {model} {given}".rstrip())
+
+
+def example_of(schema: dict[str, Any]) -> str:
+    """Return the required fields of a message as they can be typed."""
+    reader = SchemaReader()
+    fields = reader.properties(schema)
+    return " ".join(
+        f"{name}={_value(reader, fields[name])}"
+        for name in schema.get("required") or ()
+        if name in fields
+    )
+
+
+def _value(reader: SchemaReader, schema: Any) -> str:
+    one = reader.alternatives(schema)[0]
+    if one.get("enum"):
+        return str(one["enum"][0])
+    kind = str(one.get("type"))
+    if kind == "object" and one.get("required"):
+        fields = reader.properties(one)
+        inner = ", ".join(
+            f'"{name}": {_json(_value(reader, fields[name]), fields[name])}'
+            for name in one["required"]
+        )
+        return f"'{{{inner}}}'"
+    return _EXAMPLES.get(kind) or _TEXTS.get(type_of(one), "text")
+
+
+def _json(text: str, schema: Any) -> str:
+    bare = text.strip("'")
+    is_bare = schema.get("type") in {"integer", "number", "boolean", "null", "array", "object"}
+    return bare if is_bare else f'"{bare}"'

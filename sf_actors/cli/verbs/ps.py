@@ -1,0 +1,96 @@
+"""`ps`: the services that run on this machine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.figures import duration, phase_colour, short
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.readings import Readings
+from sf_actors.cli.shell import ABSENT
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Between the two readings that a rate is made of, and how long the second may take, in seconds.
+BETWEEN_S, ANSWER_S = 0.5, 1.0
+
+_HEAD = ("SERVICE", "PID", "PHASE", "UPTIME", "RECV/S", "FAILED", "DROPPED", "STATES")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print a line for each service; what does not answer is listed as well."""
+    parser = verb_parser(
+        "ps",
+        "List the services that run on this machine.",
+        example="sf_actors ps",
+        timeout_s=ANSWER_S,
+    )
+    add_reach(parser)
+    parser.add_argument("--quiet", "-q", action="store_true", help="print the process ids alone")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+    with Reach.of(arguments) as reach:
+        rows = _rows(reach, arguments.timeout, is_quiet=arguments.quiet)
+    missing = [name for name in arguments.names if not any(_is_of(row, name) for row in rows)]
+    names = {row["service"] for row in rows}
+    if arguments.names:
+        rows = [row for row in rows if any(_is_of(row, name) for name in arguments.names)]
+    if arguments.quiet:
+        for pid in dict.fromkeys(row["pid"] for row in rows):
+            out.line(str(pid))
+    elif out.as_json:
+        for row in rows:
+            out.emit(row)
+    else:
+        out.line(as_text(out, rows))
+    for name in missing:
+        tell(f"expected a service that runs, got {name!r}{nearest(name, names)}")
+    return ABSENT if missing else 0
+
+
+def as_text(out: Output, rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows as a table."""
+    cells, colours = [], {}
+    for number, row in enumerate(rows):
+        is_silent = row["phase"] is None
+        cells.append(
+            (
+                row["service"],
+                str(row["pid"] or "-"),
+                "NO ANSWER" if is_silent else row["phase"],
+                duration(row["uptime_s"]),
+                short(row["received_per_s"]),
+                short(row["failed"]),
+                short(row["dropped"]),
+                " ".join(f"{phase} {n}" for phase, n in (row["states"] or {}).items()) or "-",
+            )
+        )
+        colours[number, 2] = phase_colour(row["phase"])
+        if row["failed"]:
+            colours[number, 5] = "bad"
+        if row["dropped"]:
+            colours[number, 6] = "odd"
+        if set(row["states"] or {}) - {"LIVE"}:
+            colours[number, 7] = "odd"
+    return out.table(_HEAD, cells, right=(1, 3, 4, 5, 6), colours=colours)
+
+
+def _is_of(row: dict[str, Any], name: str) -> bool:
+    return name in (row["service"], row["service"].partition("#")[0])
+
+
+def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:
+    """Return a row a service, by two readings, or by one where no rate is shown."""
+    readings = Readings(reach, has_more=False)
+    began = time.monotonic()
+    if not is_quiet:
+        readings.read(timeout_s=min(BETWEEN_S, answer_s))
+        if reach.places():
+            time.sleep(max(0.0, began + BETWEEN_S - time.monotonic()))
+    return readings.read(timeout_s=answer_s)

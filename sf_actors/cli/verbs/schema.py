@@ -1,0 +1,55 @@
+"""`schema`: services as AsyncAPI, and what breaks the peers of an older schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.output import Output
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.service_files import add_service_files, read_outlines
+from sf_actors.cli.shell import FAILED
+from sf_actors.definition.config.json_file import plain, read_object
+from sf_actors.errors import UsageError
+from sf_actors.inspection.asyncapi import document_of
+from sf_actors.inspection.schema_diff import breaks
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the schema of service files, or with `--diff` what breaks who has an older one.
+
+    :returns: 0; 1 if something breaks
+    """
+    parser = verb_parser(
+        "schema",
+        "Print services as AsyncAPI 3.0.0, or what breaks the peers of an older schema.",
+        example="sf_actors schema svc.py -a addresses.json > svc.asyncapi.json",
+        has_timeout=False,
+    )
+    add_service_files(parser, nargs="+")
+    parser.add_argument(
+        "--diff", metavar="OLD.json", help="print what breaks a peer that has this older schema"
+    )
+    arguments = parsed(parser, argv)
+    out = Output(as_json=arguments.json)
+    old = None
+    if arguments.diff is not None:
+        old = plain(read_object(arguments.diff, what="schema", error=UsageError))
+    document = document_of(read_outlines(arguments))
+    if old is None:
+        out.emit(document, indent=None if out.as_json else 2)
+        return 0
+    return _tell_breaks(out, old, document, where=arguments.diff)
+
+
+def _tell_breaks(out: Output, old: dict[str, Any], new: dict[str, Any], *, where: str) -> int:
+    found = breaks(old, new, where=where)
+    for one in found:
+        if out.as_json:
+            out.emit({"service": one.service, "model": one.model, "message": one.message})
+        else:
+            out.line(escaped(str(one)))
+    return FAILED if found else 0

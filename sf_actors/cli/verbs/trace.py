@@ -1,0 +1,123 @@
+"""`trace`: the log lines of one workflow id, of all services of this machine, in order of time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.shell import FAILED
+from sf_actors.inspection.asking import Question, questions
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_COLOURS = {"warning": "odd", "error": "bad", "critical": "bad"}
+_FIRST = ("timestamp", "level", "event", "service", "workflow_id")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the lines; 1 if there are none."""
+    parser = verb_parser(
+        "trace",
+        "Print the log lines of one workflow id, in order of time, from the log files of what "
+        "runs here, rotated ones too, or from those that are named.",
+        example="sf_actors trace 4f1c9b0e --logs ./logs/*.log",
+    )
+    add_reach(parser)
+    parser.add_argument(
+        "--logs", nargs="+", metavar="FILE", help="log files in place of those found"
+    )
+    parser.add_argument("workflow_id", metavar="WORKFLOW_ID", help="as a line or an error shows it")
+    arguments = parsed(parser, argv)
+    paths = arguments.logs if arguments.logs is not None else _logs_of(arguments)
+    out = Output(as_json=arguments.json)
+    lines = sorted(
+        _lines(_with_rotated(paths), arguments.workflow_id), key=lambda line: line["timestamp"]
+    )
+    for line in lines:
+        if out.is_terminal and not out.as_json:
+            out.line(_as_text(out, line))
+        else:
+            out.emit(line)
+    if not lines:
+        where = f"{len(paths)} log files" if paths else "any log file of what runs here"
+        tell(f"no line of {arguments.workflow_id!r} in {where}")
+    return 0 if lines else FAILED
+
+
+def _logs_of(arguments: Any) -> list[str]:
+    """Return the log files of the services that run."""
+    with Reach.of(arguments) as reach:
+        asking, timeout_s = reach.asking, reach.timeout_s
+        pings = asking.ask_all(questions(reach.places(), "ping"), timeout_s=timeout_s)
+        silent = [str(one.place) for one in pings if one.is_silent]
+        asked = [
+            Question(one.place, {"verb": "info", "service": name})
+            for one in pings
+            for name in (one.value or {}).get("services", ())
+        ]
+        answers = asking.ask_all(asked, timeout_s=timeout_s)
+    for name in silent:
+        tell(f"no answer from {name}: its log file is left out")
+    found = [str((one.value or {}).get("log_file") or "") for one in answers]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _with_rotated(paths: Iterable[str]) -> Iterator[Path]:
+    """Give log files, and those that were put aside of each."""
+    seen = set()
+    for name in paths:
+        path = Path(name)
+        aside = sorted(path.parent.glob(f"{_literal(path.name)}.*"))
+        for one in (*aside, path):
+            if one not in seen:
+                seen.add(one)
+                yield one
+
+
+def _literal(name: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+
+
+def _lines(paths: Iterable[Path], workflow_id: str) -> Iterator[dict[str, Any]]:
+    """Give the lines of a workflow id; a file that cannot be read is told of."""
+    wanted = json.dumps(workflow_id, ensure_ascii=False)[1:-1]
+    candidates = {wanted, json.dumps(workflow_id)[1:-1]}
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                for text in file:
+                    if any(candidate in text for candidate in candidates):
+                        line = _parsed(text)
+                        if line is not None and _is_of(line, workflow_id):
+                            yield line
+        except OSError as error:
+            tell(f"{path}: {error.strerror}")
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) and isinstance(line.get("timestamp"), str) else None
+
+
+def _is_of(line: dict[str, Any], workflow_id: str) -> bool:
+    given = line.get("workflow_id")
+    return given == workflow_id or (
+        given is not None and not isinstance(given, str) and json.dumps(given) == workflow_id
+    )
+
+
+def _as_text(out: Output, line: dict[str, Any]) -> str:
+    level = str(line.get("level"))
+    head = escaped(f"{line['timestamp']} {level:<8} {line.get('service')}: {line.get('event')}")
+    more = " ".join(f"{key}={value!r}" for key, value in line.items() if key not in _FIRST)
+    coloured = out.coloured(head, _COLOURS.get(level, ""))
+    return f"{coloured} {out.coloured(escaped(more), 'faint')}".rstrip()

@@ -1,0 +1,123 @@
+"""`wait`: waits until a service is ready or its states are live, for scripts."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.pauses import looked_for
+from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.shell import FAILED
+from sf_actors.cli.target import Target, parse_service
+from sf_actors.errors import RequestTimeout, TargetError, UsageError
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: After how long it is said what is waited for, in seconds.
+TELLING_S = 1.0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Wait until something holds of a service, or the time is over."""
+    parser = verb_parser(
+        "wait",
+        "Wait until a service runs and is READY, or until its in-states are LIVE. It ends with 1 "
+        "and the reason if the time is over and it is not so.",
+        example="sf_actors wait exchange --for live:order_book --timeout 30",
+    )
+    add_reach(parser)
+    parser.add_argument(
+        "--for",
+        dest="wanted",
+        default="ready",
+        metavar="WHAT",
+        help="ready (default), live: all of its in-states, or live:STATE",
+    )
+    parser.add_argument("service", metavar="SERVICE", help="the service, which may not run yet")
+    arguments = parsed(parser, argv)
+    wanted = arguments.wanted
+    if not (wanted in {"ready", "live"} or (wanted.startswith("live:") and wanted != "live:")):
+        raise UsageError(
+            f"--for: expected ready, live or live:STATE, got {arguments.wanted!r}"
+            f"{nearest(arguments.wanted, ['ready', 'live'])}"
+        )
+    target = parse_service(arguments.service)
+    out = Output(as_json=arguments.json)
+    deadline = monotonic() + arguments.timeout
+    with Reach.of(arguments) as reach:
+        waiting = _Waiting(reach, target, wanted)
+        soon = min(deadline, monotonic() + TELLING_S)
+        is_so = looked_for(waiting.look, deadline=soon)
+        if is_so is None and soon < deadline:
+            tell(f"waiting for {target.text}: {waiting.words}")
+            is_so = looked_for(waiting.look, deadline=deadline)
+    if out.as_json:
+        reason = None if is_so else str(waiting.reason)
+        out.emit({"service": target.text, "for": wanted, "met": bool(is_so), "reason": reason})
+    if is_so:
+        return 0
+    if isinstance(waiting.reason, Exception):
+        raise waiting.reason
+    if not out.as_json:
+        tell(f"{target.text}: {waiting.reason} after {arguments.timeout:g} s")
+    return FAILED
+
+
+class _Waiting:
+    """Looks whether it is so.
+
+    :ivar reason: why it was not so at the last look: a text, or an error of the shell
+    """
+
+    def __init__(self, reach: Reach, target: Target, wanted: str) -> None:
+        self.reason: str | RequestTimeout | TargetError = ""
+        self._reach = reach
+        self._target = target
+        self._wanted = wanted
+
+    @property
+    def words(self) -> str:
+        """The reason in words."""
+        absent = isinstance(self.reason, TargetError)
+        return "it does not run yet" if absent else str(self.reason)
+
+    def look(self) -> bool | None:
+        """Return True if it is so, None if not.
+
+        :raises UsageError: several services have the name, or the state is none of its in-states
+        """
+        try:
+            resident = self._reach.service(self._target)
+            answer = self._reach.ask(resident, "stats")
+        except (TargetError, RequestTimeout) as error:
+            self.reason = error
+            return None
+        self.reason = reason_against(answer["service"], self._wanted)
+        return True if not self.reason else None
+
+
+def reason_against(stats: dict[str, Any], wanted: str) -> str:
+    """Return why something does not hold, empty if it does.
+
+    :param wanted: `ready`, `live` or `live:STATE`
+    :raises UsageError: there is no such in-state
+    """
+    if stats["phase"] != "READY":
+        return f"expected READY, it is {stats['phase']}"
+    states = stats["states"]["in"]
+    name = wanted.partition(":")[2]
+    if name and name not in states:
+        there = f"; it has {', '.join(states)}" if states else "; it has none"
+        raise UsageError(
+            f"--for: expected an in-state, got {name!r}{nearest(name, states) or there}"
+        )
+    for state in [name] if name else states if wanted == "live" else ():
+        status = states[state].get("status") or {}
+        if status.get("phase") != "LIVE":
+            why = f" ({status['error']})" if status.get("error") else ""
+            return f"expected {state} to be LIVE, it is {status.get('phase')}{why}"
+    return ""

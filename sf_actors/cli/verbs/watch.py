@@ -1,0 +1,216 @@
+"""`watch`: what passes a model, as it comes."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.flags import count_of
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.pauses import looked_for, pause
+from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.shell import NO_ANSWER, Terminated
+from sf_actors.cli.target import Model, Target, parse_target
+from sf_actors.errors import SfActorsError, TargetError, UsageError, UserError
+from sf_actors.inspection.watching import StreamLost, Watching, patched
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+#: How long an answer of an inspector may take, and between two lines of `--rate`, in seconds.
+ANSWER_S, EVERY_S = 5.0, 1.0
+
+#: Between two looks for a model that is not there yet, in seconds.
+LOOK_S = 0.25
+
+#: The types that nothing passes.
+_SILENT = ("timer",)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print a line for each thing that passes, until it is stopped."""
+    parser = verb_parser(
+        "watch",
+        "Print what passes a model, a JSON object a line: requests with their replies, messages, "
+        "and of a state its value and then its updates. It waits for what is not there yet, and "
+        "joins again after a restart.",
+        example="sf_actors watch exchange/order_book --value -n 10",
+        timeout_s=None,
+    )
+    add_reach(parser)
+    parser.add_argument("--value", action="store_true", help="of a state, the whole each time")
+    parser.add_argument("--rate", action="store_true", help="a line a second with the rates")
+    parser.add_argument("-n", type=count_of, metavar="N", help="end after N lines")
+    parser.add_argument("target", metavar="TARGET", help="SERVICE/MODEL, or MODEL alone")
+    arguments = parsed(parser, argv)
+    if arguments.value and arguments.rate:
+        raise UsageError("expected --value or --rate, got both")
+    if arguments.n == 0:
+        raise UsageError("-n: expected a number from 1, got 0")
+    deadline = None if arguments.timeout is None else monotonic() + arguments.timeout
+    watch = _Watch(arguments, parse_target(arguments.target), deadline)
+    arguments.timeout = ANSWER_S
+    try:
+        with Reach.of(arguments) as reach:
+            is_over = False
+            while not is_over:
+                is_over = watch.join(reach)
+    except Terminated:
+        return 0
+    return 0 if watch.printed or deadline is None else NO_ANSWER
+
+
+class _Watch:
+    """What is watched, across restarts.
+
+    :ivar printed: how many lines
+    """
+
+    def __init__(
+        self, arguments: argparse.Namespace, target: Target, deadline: float | None
+    ) -> None:
+        self.printed = 0
+        self._arguments = arguments
+        self._target = target
+        self._deadline = deadline
+        self._out = Output(as_json=True)
+        self._told = ""
+
+    def join(self, reach: Reach) -> bool:
+        """Watch the model as long as its service runs.
+
+        :returns: True if it is over: so many lines were printed, or the time is over
+        """
+        address = looked_for(
+            lambda: self._address(reach), deadline=self._deadline, between_s=LOOK_S
+        )
+        if address is None:
+            return True
+        with Watching(address) as watching:
+            watching.end_with(sys.stdout.fileno())
+            try:
+                return self._rates(watching) if self._arguments.rate else self._records(watching)
+            except StreamLost:
+                if not watching.has_begun:
+                    self._wait_for("its stream, on the machine where it runs, is not reached")
+                    pause(LOOK_S)
+                return False
+
+    def _address(self, reach: Reach) -> str | None:
+        """Return where the stream is, None if there is none yet, which is told once.
+
+        :raises UsageError: several models may be meant, or it cannot be watched so
+        """
+        try:
+            model = reach.model(
+                self._target,
+                lambda one: one.type not in _SILENT,
+                what="model that messages pass",
+                prefers_binder=True,
+            )
+            self._require_state(model)
+            return str(reach.ask(model.resident, "tap", model=model.address)["address"])
+        except SfActorsError as error:
+            is_final = isinstance(error, UserError) and not isinstance(error, TargetError)
+            if is_final or "no verb" in str(error):
+                # an older version, which will not learn it
+                raise
+            # it may be there, or be as it has to be, later
+            self._wait_for(str(error))
+            return None
+
+    def _require_state(self, model: Model) -> None:
+        if self._arguments.value and model.kind != "states":
+            raise UsageError(f"--value: expected a state, {model} is a {model.type}")
+
+    def _wait_for(self, reason: str) -> None:
+        if reason != self._told:
+            self._told = reason
+            tell(f"waiting for {self._target.text}: {reason}")
+
+    def _records(self, watching: Watching) -> bool:
+        value: Any = None
+        while (record := watching.next(self._deadline)) is not None:
+            fields = record.fields
+            self._told = ""
+            if fields["kind"] == "tap":
+                continue
+            if self._arguments.value:
+                if fields.get("dropped"):
+                    tell(f"{fields['dropped']} updates were left out: the value is asked for again")
+                    return False
+                args = fields.get("args")
+                value = args if _is_whole(fields) else patched(value, args)
+                fields = fields | {"args": value}
+            if self._is_last(fields):
+                return True
+        return True
+
+    def _rates(self, watching: Watching) -> bool:
+        rates = _Rates()
+        while True:
+            at = rates.began + EVERY_S
+            until = at if self._deadline is None else min(at, self._deadline)
+            record = watching.next(until)
+            if record is not None:
+                rates.take(record.fields, record.size)
+            elif monotonic() >= at:
+                if self._is_last(rates.line()):
+                    return True
+            else:
+                return True
+
+    def _is_last(self, fields: dict[str, Any]) -> bool:
+        self._out.emit(fields)
+        self.printed += 1
+        return bool(self.printed == self._arguments.n)
+
+
+class _Rates:
+    """What passed since the last line.
+
+    :ivar began: when that was, of the monotonic clock
+    """
+
+    def __init__(self) -> None:
+        self.began = monotonic()
+        self._records = self._bytes = self._gaps = 0
+        self._number: int | None = None
+        self._last_at: float | None = None
+
+    def take(self, fields: dict[str, Any], size: int) -> None:
+        """Count a record, and those that were left out before it."""
+        if fields["kind"] == "tap":
+            return
+        left_out = fields.get("dropped") or 0
+        if fields["kind"] != "value":
+            # the first value of a state is nothing that passed
+            self._records += 1 + left_out
+            self._bytes += size
+        self._last_at = monotonic()
+        number = fields.get("number")
+        if isinstance(number, int):
+            if self._number is not None and number > self._number + 1 + left_out:
+                self._gaps += number - self._number - 1 - left_out
+            self._number = number
+
+    def line(self) -> dict[str, Any]:
+        """Return the rates since the last line, and begin anew."""
+        now = monotonic()
+        seconds = now - self.began
+        line = {
+            "per_s": self._records / seconds,
+            "bytes_per_s": self._bytes / seconds,
+            "gaps": self._gaps,
+            "age_s": None if self._last_at is None else now - self._last_at,
+        }
+        self.began = now
+        self._records = self._bytes = self._gaps = 0
+        return line
+
+
+def _is_whole(fields: dict[str, Any]) -> bool:
+    return fields["kind"] == "value" or bool(fields.get("is_whole"))

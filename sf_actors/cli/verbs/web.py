@@ -1,0 +1,72 @@
+"""`web`: a page with the live graph of what runs here."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.flags import text_of
+from sf_actors.cli.output import tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import Terminated
+from sf_actors.cli.web.pages import Pages
+from sf_actors.cli.web.watch import Watch
+from sf_actors.inspection.graph.drawing import drawing_of
+from sf_actors.inspection.graph.model import Graph
+from sf_actors.inspection.http.listener import Listener
+from sf_actors.inspection.places import places_here
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ADDRESS = "127.0.0.1:8600"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve the page until a signal."""
+    parser = verb_parser(
+        "web",
+        "Serve a page with the live graph of what runs on this machine. Nothing is read while no "
+        "page is open. It needs the extra 'graph'.",
+        example="sf_actors web --http 127.0.0.1:8600",
+        has_json=False,
+        has_timeout=False,
+    )
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        default=ADDRESS,
+        type=text_of,
+        help=f"where the page is (default {ADDRESS}); port 0: a free one",
+    )
+    parser.add_argument(
+        "--http-host",
+        "--http_host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        type=text_of,
+        help="a name by which the page may be called, besides localhost and IP addresses",
+    )
+    arguments = parsed(parser, argv)
+    # what would fail with the first request fails now
+    drawing_of(Graph((), (), ()))
+    places_here()
+    with (
+        closing(Watch()) as watch,
+        closing(
+            Listener(
+                arguments.http,
+                Pages(watch).answer,
+                hosts=arguments.http_host,
+                where="--http",
+            )
+        ) as listener,
+    ):
+        tell(f"web: http://{listener.address}/")
+        try:
+            threading.Event().wait()
+        except Terminated:
+            return 0
+    return 0

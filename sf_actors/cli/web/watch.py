@@ -1,0 +1,191 @@
+"""What runs on this machine, as of a moment ago."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.cli.web.figures import Reading, figures_of
+from sf_actors.inspection.asking import Asking, Place, questions
+from sf_actors.inspection.graph.drawing import Drawing, drawing_of
+from sf_actors.inspection.graph.ends import ends_of_info
+from sf_actors.inspection.graph.joining import joined
+from sf_actors.inspection.graph.model import Node
+from sf_actors.inspection.graph.running import Info, read_infos, unique_names
+from sf_actors.inspection.places import places_here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: How long one reading may take, in seconds; who is silent so long is shown as `NO ANSWER`.
+ANSWER_S: Final = 0.8
+#: A reading of longer ago makes no rate, in seconds.
+_OLD_S: Final = 10.0
+
+#: A service of a process, and how far it is: while it starts, its models are not known.
+_Run = tuple[Place, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is shown: a drawing and its texts.
+
+    :ivar version: another one is another drawing
+    """
+
+    version: int
+    drawing: Drawing
+    figures: dict[str, list[str]]
+
+
+@dataclass(slots=True)
+class _Sample:
+    """One reading of all processes; silent ones have what they answered last."""
+
+    taken_at: float
+    stats: dict[tuple[Place, str], dict[str, Any]] = field(default_factory=dict)
+    silent: set[Place] = field(default_factory=set)
+
+
+class Watch:
+    """Reads what runs when somebody wants to see it; any thread, one reading at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asking = Asking()
+        self._places: set[Place] = set()
+        self._sample = _Sample(0.0)
+        self._earlier = _Sample(0.0)
+        self._runs: set[_Run] = set()
+        self._infos: dict[Place, list[Info]] = {}
+        self._names: dict[str, tuple[Place, str]] = {}
+        self._picture: Picture | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            self._asking.close()
+
+    def picture(self, max_age_s: float) -> Picture:
+        """Return what runs, read anew if the last reading is older.
+
+        :raises FolderError: the folder of the inspectors is not safe
+        """
+        with self._lock:
+            if self._picture is None or monotonic() - self._sample.taken_at > max_age_s:
+                self._picture = self._read()
+            return self._picture
+
+    def info(self, name: str) -> Info | None:
+        """Return what a service is, by its name in the graph; None if there is none."""
+        with self._lock:
+            if name not in self._names:
+                # it may have come since
+                self._picture = self._read()
+            found = self._names.get(name)
+            if found is None:
+                return None
+            place, service = found
+            known = (info for info in self._infos.get(place, ()) if info["service"] == service)
+            answer = self._asking.ask_all(
+                questions([place], "info", service=service), timeout_s=ANSWER_S
+            )[0]
+            return answer.value or next(known, None)
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the services in a box of the drawing, by its name."""
+        picture = self.picture(_OLD_S)
+        boxes = picture.drawing.graph.services
+        return next(
+            (
+                names
+                for box, names in zip(boxes, picture.drawing.members, strict=True)
+                if box.name == name
+            ),
+            (),
+        )
+
+    def _read(self) -> Picture:
+        self._earlier, self._sample = self._sample, self._stats(places_here())
+        is_recent = self._sample.taken_at - self._earlier.taken_at < _OLD_S
+        drawing, version = self._drawing()
+        readings = {}
+        for name, run in self._names.items():
+            before = self._earlier.stats.get(run) if is_recent else None
+            is_silent = run[0] in self._sample.silent
+            readings[name] = Reading(None if is_silent else self._sample.stats.get(run), before)
+        return Picture(version, drawing, figures_of(drawing, readings))
+
+    def _stats(self, places: list[Place]) -> _Sample:
+        if set(places) != self._places:
+            # connections to processes that have ended would stay
+            self._asking.close()
+            self._asking = Asking()
+            self._places = set(places)
+        sample = _Sample(monotonic())
+        answers = self._asking.ask_all(questions(places, "stats"), timeout_s=ANSWER_S)
+        for answer in answers:
+            if answer.value is None:
+                sample.silent.add(answer.place)
+                last = self._sample.stats.items()
+                sample.stats |= {run: stats for run, stats in last if run[0] == answer.place}
+                continue
+            for one in answer.value["services"]:
+                sample.stats[answer.place, one["service"]["service"]] = one["service"]
+        return sample
+
+    def _drawing(self) -> tuple[Drawing, int]:
+        """Return the drawing, a new one if other services run than before."""
+        runs = {
+            (place, name, stats["phase"] in {"STARTING", "NOT_STARTED"})
+            for (place, name), stats in self._sample.stats.items()
+        }
+        unknown = {
+            (place, "", False)
+            for place in self._sample.silent
+            if place not in {place for place, _ in self._sample.stats}
+        }
+        picture = self._picture
+        if picture is not None and runs | unknown == self._runs and not self._is_another_run():
+            return picture.drawing, picture.version
+        self._runs = runs | unknown
+        answering = [place for place in self._places if place not in self._sample.silent]
+        infos = read_infos(self._asking, answering, ANSWER_S)
+        kept = {place: self._infos.get(place, []) for place in self._sample.silent}
+        self._infos = {**kept, **infos}
+        return self._drawn(), 1 if picture is None else picture.version + 1
+
+    def _is_another_run(self) -> bool:
+        """Return whether a service runs anew, perhaps elsewhere, under the name of the last one."""
+        return any(
+            run in self._earlier.stats and stats["uptime_s"] < self._earlier.stats[run]["uptime_s"]
+            for run, stats in self._sample.stats.items()
+        )
+
+    def _drawn(self) -> Drawing:
+        known = sorted(_placed(self._infos), key=lambda one: (one[1]["service"], one[1]["pid"]))
+        names = unique_names([info for _, info in known])
+        self._names = {
+            name: (place, info["service"]) for name, (place, info) in zip(names, known, strict=True)
+        }
+        services = [
+            Node(name, info["file"], info["pid"])
+            for name, (_, info) in zip(names, known, strict=True)
+        ]
+        ends = [
+            end
+            for name, (_, info) in zip(names, known, strict=True)
+            for end in ends_of_info(info, name)
+        ]
+        for place in sorted(self._sample.silent, key=str):
+            if not self._infos.get(place):
+                name = f"{place.name}@{place.pid}"
+                services.append(Node(name, None, place.pid))
+                self._names[name] = place, ""
+        return drawing_of(joined(services, ends))
+
+
+def _placed(infos: dict[Place, list[Info]]) -> Iterable[tuple[Place, Info]]:
+    return ((place, info) for place, known in infos.items() for info in known)

@@ -1,0 +1,280 @@
+"""Asks inspectors, all at once, each with its own connection; used by one thread."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import zmq
+
+from sf_actors.errors import (
+    RemoteError,
+    RequestTimeout,
+    SfActorsError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from sf_actors.sockets.keys import Keys
+
+#: Largest request that an inspector takes, in bytes.
+MAX_REQUEST_BYTES = 1024 * 1024
+
+#: Questions to one inspector that are under way at once: it drops answers that nobody takes.
+AT_ONCE = 8
+
+#: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
+GRACE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an inspector is.
+
+    :ivar address: for ZeroMQ
+    :ivar pid: its process, None for an inspector elsewhere
+    :ivar name: the first service of its process as the socket's name has it
+    """
+
+    address: str
+    pid: int | None = None
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})" if self.pid else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request to the inspector at a place: `args` has the verb and what it takes."""
+
+    place: Place
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question.
+
+    :ivar value: what was answered; None if nothing was, or an error
+    :ivar error: what the inspector answered as an error
+    """
+
+    place: Place
+    value: dict[str, Any] | None = None
+    error: SfActorsError | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """True if nothing came in time."""
+        return self.value is None and self.error is None
+
+    def result(self, timeout_s: float) -> dict[str, Any]:
+        """Return what was answered.
+
+        :raises SfActorsError: the error that was answered
+        :raises RequestTimeout: nothing came in time
+        """
+        if self.error is not None:
+            raise self.error
+        if self.value is None:
+            raise RequestTimeout(f"{self.place}: no answer within {timeout_s:g} s")
+        return self.value
+
+
+class Asking:
+    """The connections to inspectors; closed by `with`.
+
+    :param keys: of the asker, for inspectors beyond this machine
+    """
+
+    def __init__(self, keys: Keys | None = None) -> None:
+        self._keys = keys
+        self._context = zmq.Context()
+        self._sockets: dict[Place, zmq.Socket[bytes]] = {}
+        self._poller = zmq.Poller()
+        # as ids of workflows they find the lines of a call in logs
+        self._ids = (f"shell-{secrets.token_hex(4)}-{number}" for number in count(1))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; what was not sent yet is dropped."""
+        for socket in self._sockets.values():
+            socket.close(0)
+        self._sockets.clear()
+        self._context.term()
+
+    def ask(self, place: Place, verb: str, *, timeout_s: float, **args: Any) -> dict[str, Any]:
+        """Ask one inspector.
+
+        :param timeout_s: how long to wait for the answer, in seconds
+        :raises SfActorsError: what it answered as an error
+        :raises RequestTimeout: nothing came in time
+        """
+        question = Question(place, {"verb": verb, **args})
+        return self.ask_all([question], timeout_s=timeout_s)[0].result(timeout_s)
+
+    def ask_all(
+        self,
+        questions: Sequence[Question],
+        *,
+        timeout_s: float,
+        is_enough: Callable[[Sequence[Answer]], bool] | None = None,
+        enough_s: float = GRACE_S,
+    ) -> list[Answer]:
+        """Ask several questions at once; the answers have the same order.
+
+        :param timeout_s: how long to wait for all of them, in seconds
+        :param is_enough: whether the answers so far will do, once they had `enough_s`
+        """
+        began = monotonic()
+        answers = [Answer(question.place) for question in questions]
+        open_: dict[str, int] = {}
+        waiting: dict[Place, list[int]] = {}
+        for place, question in reversed(list(enumerate(questions))):
+            waiting.setdefault(question.place, []).append(place)
+
+        def send(count: int, to: Place) -> None:
+            for _ in range(min(count, len(waiting[to]))):
+                place = waiting[to].pop()
+                number = next(self._ids)
+                open_[number] = place
+                self._send(questions[place], number)
+
+        for to in waiting:
+            send(AT_ONCE, to)
+        while open_:
+            now = monotonic()
+            left = began + timeout_s - now
+            if is_enough is not None:
+                may_be_enough = began + enough_s - now
+                if may_be_enough <= 0 and is_enough(answers):
+                    break
+                if may_be_enough > 0:
+                    left = min(left, may_be_enough)
+            readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
+            for socket, _ in readable:
+                for place in self._read_all(socket, open_, answers):
+                    send(1, questions[place].place)
+            if not readable and monotonic() >= began + timeout_s:
+                break
+        return answers
+
+    def ask_again(
+        self, question: Question, times: int, *, at_once: int, timeout_s: float
+    ) -> Iterator[tuple[Answer, float]]:
+        """Ask one question many times, and give the answers as they come.
+
+        :param at_once: so many are under way
+        :param timeout_s: how long to wait for each, in seconds
+        :returns: each answer, and how long it took, in seconds
+        """
+        began: dict[str, float] = {}
+        left = times
+        while left or began:
+            while left and len(began) < at_once:
+                number = next(self._ids)
+                began[number] = monotonic()
+                self._send(question, number)
+                left -= 1
+            oldest = next(iter(began.values()))
+            wait_s = oldest + timeout_s - monotonic()
+            if wait_s <= 0:
+                # in order of the numbers, so that the first is the oldest
+                number = next(iter(began))
+                yield Answer(question.place), monotonic() - began.pop(number)
+                continue
+            for socket, _ in self._poller.poll(int(wait_s * 1000) + 1):
+                for number, reply in _replies(socket):
+                    if number in began:
+                        took_s = monotonic() - began.pop(number)
+                        yield _answer(question.place, reply), took_s
+
+    def _read_all(
+        self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
+    ) -> list[int]:
+        """Take the answers that are there; return the places of their questions."""
+        answered = []
+        for number, reply in _replies(socket):
+            place = open_.pop(number, None)
+            # a reply to an earlier question whose time was over is nobody's
+            if place is not None:
+                answers[place] = _answer(answers[place].place, reply)
+                answered.append(place)
+        return answered
+
+    def _send(self, question: Question, number: str) -> None:
+        packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
+        if len(packed) > MAX_REQUEST_BYTES:
+            raise UsageError(
+                f"expected a request of at most {MAX_REQUEST_BYTES} bytes, got {len(packed)}"
+            )
+        self._socket(question.place).send_multipart([b"", packed])
+
+    def _socket(self, place: Place) -> zmq.Socket[bytes]:
+        socket = self._sockets.get(place)
+        if socket is None:
+            socket = self._context.socket(zmq.DEALER)
+            self._sockets[place] = socket
+            socket.linger = 0
+            socket.sndhwm = socket.rcvhwm = 0
+            if self._keys is not None:
+                socket.curve_publickey = self._keys.own_public
+                socket.curve_secretkey = self._keys.own_secret
+                socket.curve_serverkey = self._keys.server_key("inspector")
+            socket.connect(place.address)
+            self._poller.register(socket, zmq.POLLIN)
+        return socket
+
+
+def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the replies that a socket has now, each with the number of its question."""
+    while True:
+        try:
+            frames = socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        try:
+            reply = msgspec.msgpack.decode(frames[-1])
+        except (msgspec.DecodeError, RecursionError):
+            # it is of nobody that was asked: what is asked stays without an answer
+            continue
+        if isinstance(reply, dict) and isinstance(number := reply.get("workflow_id"), str):
+            yield number, reply
+
+
+def questions(places: Iterable[Place], verb: str, **args: Any) -> list[Question]:
+    """Return one question to each of several inspectors."""
+    return [Question(place, {"verb": verb, **args}) for place in places]
+
+
+def _answer(place: Place, reply: dict[str, Any]) -> Answer:
+    error = reply.get("error")
+    if error is None:
+        return Answer(place, value=reply.get("return_args") or {})
+    return Answer(place, error=error_of(error, str(place)))
+
+
+def error_of(error: dict[str, Any], where: str) -> SfActorsError:
+    """Return an error that was answered as the exception that it is here."""
+    kind, message = str(error.get("type")), str(error.get("message"))
+    if kind == RequestTimeout.__name__:
+        return RequestTimeout(message)
+    return RemoteError(kind, message, connection=where)

@@ -1,0 +1,126 @@
+"""The inspector's entrance for other machines: a TCP socket, for who has an authorized key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+
+from sf_actors.actors.authenticator import Authenticator
+from sf_actors.actors.run_context import RunContext
+from sf_actors.counters import summary
+from sf_actors.errors import BindError, UsageError
+from sf_actors.log import package_logger
+from sf_actors.log.scope import NOT_A_SERVICE
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.keys import load
+from sf_actors.sockets.transport import Transport
+from sf_actors.sync.event import LightEvent
+from sf_actors.user_code.states_view import States
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from sf_actors.sockets.frames import Socket
+
+WHERE: Final = "the inspector"
+
+#: How long the authenticator may take to open its socket, in seconds.
+OPENING_S: Final = 10.0
+
+#: How often the authenticator may die of faults of its own and be replaced.
+MAX_RESTARTS: Final = 3
+
+
+class Entrance:
+    """The socket, and the actor that admits peers; made and closed in the inspector's thread.
+
+    :param address: `tcp://HOST:PORT`, port 0 for a free one
+    :param keys: the folder with our pair and `authorized/`
+    :param creation: of the socket, as of a model
+    :ivar address: where it is bound
+    :raises UserError: it cannot be opened
+    """
+
+    def __init__(
+        self, address: str, keys: str | os.PathLike[str] | None, creation: Mapping[str, Any]
+    ) -> None:
+        endpoint = parse(address, where="--inspect")
+        if endpoint.scheme != "tcp":
+            raise UsageError(f"--inspect: expected tcp://HOST:PORT, got {address!r}")
+        if keys is None:
+            raise UsageError(
+                f"--inspect {address}: expected --keys DIR as well: who reaches it can stop what "
+                "runs, on loopback too"
+            )
+        loaded = load(keys)
+        self._transport = Transport(loaded, name=WHERE)
+        self._guard: Authenticator | None = None
+        self._has_opened = LightEvent()
+        self._error: BaseException | None = None
+        self._restarts = 0
+        self._is_closed = False
+        run_context = RunContext(
+            name=WHERE,
+            scope=NOT_A_SERVICE,
+            log=package_logger(),
+            transport=self._transport,
+            supervisor=self,
+            states=States({}),
+        )
+        self.socket: Socket
+        try:
+            Authenticator.start(run_context, loaded)
+            # it must be there before the socket is bound
+            if not self._has_opened.wait(OPENING_S) or self._error is not None:
+                raise BindError(f"{WHERE}: nobody can be admitted: {self._error}")
+            self.socket, self.address = self._transport.bound(
+                zmq.ROUTER, endpoint, creation, where=WHERE
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the socket and end the authenticator."""
+        self._is_closed = True
+        if hasattr(self, "socket"):
+            self._transport.unbind(self.socket, linger_ms=0)
+        if self._guard is not None:
+            self._guard.stop()
+            thread = self._guard.thread
+            if thread is not None:
+                thread.join(OPENING_S)
+        self._transport.shut(lambda: None)
+
+    # what the authenticator tells its supervisor
+
+    def created(self, actor: Any) -> None:
+        """Note the authenticator."""
+        self._guard = actor
+
+    def opened(self, actor: Any, error: BaseException | None) -> None:
+        """Note that it is open, or why it cannot be."""
+        del actor
+        self._error = error
+        self._has_opened.set()
+
+    def died(self, actor: Any, error: BaseException) -> None:
+        """Start another one; without any, nobody is admitted."""
+        package_logger().error("the inspector's authenticator died", error=summary(error))
+        self._restarts += 1
+        if self._restarts <= MAX_RESTARTS and not self._is_closed:
+            Authenticator.start(*actor.restart_arguments)
+
+    def bound(self, model: Any, socket: str, address: str) -> None:
+        """Note nothing: it binds no socket of a model."""
+
+    def moved(self, actor: Any, arguments: tuple[Any, ...]) -> None:
+        """Note nothing: it connects nowhere."""
+
+    def router_faulted(self, error: BaseException) -> None:
+        """Note nothing: there is no router."""
+
+    def worker_faulted(self, name: str, error: BaseException) -> None:
+        """Note nothing: there are no workers."""

@@ -1,0 +1,132 @@
+"""The ends of services: models with sockets, each of which somebody else may be joined to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.errors import AddressError
+from sf_actors.sockets.endpoint import Endpoint, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sf_actors.inspection.outline import Outline
+
+#: Type of model -> what passes it, and the socket by whose address two are joined.
+_KINDS: Final = {
+    "replyer": ("call", "replyer"),
+    "requester": ("call", "requester"),
+    "publisher": ("message", "publisher"),
+    "subscriber": ("message", "subscriber"),
+    "delta_update_out": ("delta_update", "publisher"),
+    "delta_update_in": ("delta_update", "subscriber"),
+    "full_update_out": ("full_update", "publisher"),
+    "full_update_in": ("full_update", "subscriber"),
+}
+#: Types that stand where an edge begins: who asks, publishes or tells.
+_SENDING: Final = ("requester", "publisher", "delta_update_out", "full_update_out")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One model of one service.
+
+    :ivar service: its unique name in the graph
+    :ivar kind: what passes it: `call`, `message`, `delta_update`, `full_update`
+    :ivar sends: whether an edge begins here
+    :ivar endpoints: where it binds, or connects to; empty if that is not known
+    :ivar pid: its process, if it runs
+    :ivar is_bus: it passes on what comes, of all topics
+    """
+
+    service: str
+    model: str
+    side: str
+    kind: str
+    sends: bool
+    binds: bool
+    topic: str | None
+    endpoints: tuple[Endpoint, ...]
+    pid: int | None = None
+    is_bus: bool = False
+
+    @property
+    def address(self) -> str:
+        """The addresses as a text; '' if they are not known."""
+        return " or ".join(endpoint.text for endpoint in self.endpoints)
+
+
+def ends_of_outline(outline: Outline) -> Iterator[End]:
+    """Give the ends of a service file."""
+    for model in outline.models:
+        if model.type not in _KINDS:
+            continue
+        kind, socket = _KINDS[model.type]
+        endpoint = outline.endpoints.get(model.key, {}).get(socket)
+        yield End(
+            outline.name,
+            model.name,
+            model.side,
+            kind,
+            sends=model.type in _SENDING,
+            binds=model.binds[socket],
+            topic=model.creation.get("topic"),
+            endpoints=() if endpoint is None else endpoint.all,
+        )
+
+
+def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
+    """Give the ends of a service that runs.
+
+    :param info: as its inspector answers
+    :param service: its name in the graph
+    """
+    inbound = info["addresses"].get("connections", {}).get("in", {})
+    if inbound.keys() == {"xsub", "xpub"} and not any(info["models"]["connections"].values()):
+        yield from _ends_of_bus(inbound, service, info["pid"])
+    for kind_of_model, sides in info["models"].items():
+        for side, models in sides.items():
+            for name, model in models.items():
+                if model["type"] not in _KINDS:
+                    continue
+                kind, socket = _KINDS[model["type"]]
+                known = info["addresses"].get(kind_of_model, {}).get(side, {}).get(name, {})
+                yield End(
+                    service,
+                    name,
+                    side,
+                    kind,
+                    sends=model["type"] in _SENDING,
+                    binds=model["binds"],
+                    topic=model["topic"],
+                    endpoints=tuple(_parsed(known.get(socket))),
+                    pid=info["pid"],
+                )
+
+
+def _ends_of_bus(bound: Mapping[str, Any], service: str, pid: int) -> Iterator[End]:
+    """Give the ends of a bus, which passes on messages and updates alike."""
+    for kind in ("message", "delta_update", "full_update"):
+        for name, side, sends in (("xsub", "in", False), ("xpub", "out", True)):
+            yield End(
+                service,
+                name,
+                side,
+                kind,
+                sends=sends,
+                binds=True,
+                topic=None,
+                endpoints=tuple(_parsed(bound[name])),
+                pid=pid,
+                is_bus=True,
+            )
+
+
+def _parsed(given: Any) -> Iterator[Endpoint]:
+    """Give the addresses of a text or list; what is none, of a later version say, is left out."""
+    for text in given if isinstance(given, list) else [given]:
+        try:
+            yield parse(text, where="info")
+        except AddressError:
+            continue

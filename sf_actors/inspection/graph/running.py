@@ -1,0 +1,65 @@
+"""The graph of what runs on this machine, by the inspectors' `info`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.inspection.asking import Question
+from sf_actors.inspection.graph.ends import ends_of_info
+from sf_actors.inspection.graph.joining import joined
+from sf_actors.inspection.graph.model import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sf_actors.inspection.asking import Asking, Place
+    from sf_actors.inspection.graph.model import Graph
+
+Info = dict[str, Any]
+
+
+def read_infos(
+    asking: Asking, places: Sequence[Place], timeout_s: float
+) -> dict[Place, list[Info]]:
+    """Return the `info` of all services of the processes that answer; used by one thread.
+
+    :param timeout_s: how long to wait for all of them, in seconds
+    """
+    pinged = asking.ask_all(
+        [Question(place, {"verb": "ping"}) for place in places], timeout_s=timeout_s
+    )
+    questions = [
+        Question(answer.place, {"verb": "info", "service": name})
+        for answer in pinged
+        for name in (answer.value or {}).get("services", ())
+    ]
+    infos: dict[Place, list[Info]] = {
+        answer.place: [] for answer in pinged if answer.value is not None
+    }
+    for answer in asking.ask_all(questions, timeout_s=timeout_s):
+        if answer.value is not None:  # else it has ended meanwhile
+            infos[answer.place].append(answer.value)
+    return infos
+
+
+def graph_of_infos(infos: Iterable[Info]) -> Graph:
+    """Return the graph of services that run; where two processes have a name, with their pids."""
+    known = sorted(infos, key=lambda info: (info["service"], info["pid"]))
+    names = unique_names(known)
+    services = [
+        Node(name, info["file"], info["pid"]) for name, info in zip(names, known, strict=True)
+    ]
+    ends = [
+        end for name, info in zip(names, known, strict=True) for end in ends_of_info(info, name)
+    ]
+    return joined(services, ends)
+
+
+def unique_names(infos: Sequence[Info]) -> list[str]:
+    """Return a name for each service: its own, or `NAME@PID` where several have it."""
+    counts = Counter(info["service"] for info in infos)
+    return [
+        info["service"] if counts[info["service"]] == 1 else f"{info['service']}@{info['pid']}"
+        for info in infos
+    ]

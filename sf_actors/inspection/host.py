@@ -1,0 +1,127 @@
+"""The one inspector of this process, as long as somebody wants it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.errors import ServiceFailed, UsageError
+from sf_actors.inspection.door import Door
+from sf_actors.inspection.folder import new_path, prepared
+from sf_actors.inspection.inspector import Inspector, Life, ListenToo
+from sf_actors.sync.shielded import shielded
+
+if TYPE_CHECKING:
+    from pykka import ActorRef
+
+#: How long the inspector may take to open its socket, and to end, in seconds.
+OPENING_S: Final = 10.0
+ENDING_S: Final = 5.0
+
+
+class Host:
+    """The inspector of this process and who wants it; any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wanted_by: set[object] = set()
+        self._door: Door | None = None
+        self._actor: ActorRef[Inspector] | None = None
+        self._life = Life()
+        self._remote: ListenToo | None = None
+
+    @property
+    def remote_address(self) -> str | None:
+        """Where it listens for other machines, if it does."""
+        return None if self._remote is None else self._remote.bound_to
+
+    @property
+    def address(self) -> str | None:
+        """Where it listens; None while it is not there."""
+        return None if self._door is None else f"ipc://{self._door.path}"
+
+    def want(self, who: object, name: str) -> None:
+        """Have the inspector there until `leave` of the same.
+
+        :param name: what its socket is called after, if it is not there yet
+        :raises UserError: it cannot be here
+        """
+        shielded(partial(self._want, who, name))
+
+    def _want(self, who: object, name: str) -> None:
+        with self._lock:
+            if self._actor is None:
+                self._open(name)
+            self._wanted_by.add(who)
+
+    def listen_too(self, address: str, keys: str | os.PathLike[str] | None) -> None:
+        """Have it listen for other machines as well; while it is wanted.
+
+        :param address: `tcp://HOST:PORT`
+        :param keys: the folder with our pair and `authorized/`
+        :raises UserError: it cannot, or does at another address
+        """
+        with self._lock:
+            if self._actor is None:
+                raise ServiceFailed("there is no inspector")
+            if self._remote is not None:
+                if self._remote.address != address:
+                    raise UsageError(
+                        f"the inspector listens at {self._remote.address} already; expected one "
+                        f"address, got {address!r} as well"
+                    )
+                return
+            asked = ListenToo(address, keys)
+            self._actor.tell(asked)
+            if not asked.is_done.wait(OPENING_S):
+                raise ServiceFailed(f"{address} did not open within {OPENING_S:g} s")
+            if asked.error is not None:
+                raise asked.error
+            self._remote = asked
+
+    def leave(self, who: object) -> None:
+        """Want it no longer; returns when it is gone, if nobody else does."""
+        shielded(partial(self._leave, who))
+
+    def _leave(self, who: object) -> None:
+        with self._lock:
+            self._wanted_by.discard(who)
+            if self._wanted_by or self._actor is None:
+                return
+            actor, self._actor, self._door = self._actor, None, None
+            self._remote = None
+            actor.stop(block=False)
+            thread = self._life.thread
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(ENDING_S)
+
+    def end(self) -> None:
+        """Let it be gone, whoever wants it: the process ends."""
+        self._wanted_by.clear()
+        self._leave(None)
+
+    def forget(self) -> None:
+        """Be as new, in the child of a fork: thread, sockets and file are the parent's."""
+        # what the parent's objects hold must not be freed here
+        self._kept = (self._actor, self._life)
+        self.__init__()  # type: ignore[misc]
+
+    def _open(self, name: str) -> None:
+        door = Door(new_path(prepared(), name))
+        life = self._life = Life()
+        actor: ActorRef[Inspector] = Inspector.start(door, life)
+        if not life.has_opened.wait(OPENING_S):
+            actor.stop(block=False)
+            raise ServiceFailed(f"the inspector's socket did not open within {OPENING_S:g} s")
+        if life.error is not None:
+            raise life.error
+        self._door, self._actor = door, actor
+
+
+HOST: Final = Host()
+os.register_at_fork(after_in_child=HOST.forget)
+# after the threads of user code have ended, which a process waits for
+atexit.register(HOST.end)

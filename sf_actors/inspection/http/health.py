@@ -1,0 +1,131 @@
+"""What the two probes ask: whether to kill the process, and whether to send it work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.errors import UsageError
+from sf_actors.inspection.numbers import numbers_of
+from sf_actors.inspection.running import running_in
+from sf_actors.lifecycle.loading import Loading
+from sf_actors.lifecycle.residents import RESIDENTS
+from sf_actors.replication.status import Phase
+from sf_actors.sockets.peers import Tables
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sf_actors.lifecycle.residents import Resident
+
+#: How long a handler may run before `/livez` says that it is stuck, in seconds.
+STUCK_AFTER_S: Final = 60.0
+
+#: User code that may run for as long as it likes.
+_NO_HANDLERS: Final = ("main", "init_function", Loading.label)
+
+
+def reason_not_live(stuck_after_s: float) -> str | None:
+    """Return why the process should be started anew, None if it should not; any thread.
+
+    :param stuck_after_s: how long a handler may run, in seconds; 0: for ever
+    """
+    for name, failure in list(RESIDENTS.failures.items()):
+        return f"{name} failed: {failure}"
+    if stuck_after_s:
+        for resident in RESIDENTS.all:
+            for call in running_in(resident, stuck_after_s):
+                if call["model"] not in _NO_HANDLERS:
+                    at = f" at {call['at']}" if call["at"] else ""
+                    return (
+                        f"{resident.name}: {call['model']} has run for {call['since_s']:.0f} s{at}"
+                    )
+    return None
+
+
+def readiness(needs: Iterable[str]) -> dict[str, Any]:
+    """Return whether work may be sent to the services of this process; any thread.
+
+    What other services do counts only where it is named: else one that is slow would take down all.
+
+    :param needs: in-states that are to be LIVE, as `STATE` or `SERVICE/STATE`
+    """
+    services: dict[str, str] = {}
+    states: dict[str, dict[str, Any]] = {}
+    absent: list[str] = []
+    stopping: list[str] = []
+    tables = Tables()
+    for resident in RESIDENTS.all:
+        stats = numbers_of(resident, tables)
+        services[resident.name] = stats["phase"]
+        if resident.state is not None and resident.state.stop_begun.is_set():
+            stopping.append(resident.name)
+        for name, numbers in stats["states"]["in"].items():
+            status = numbers["status"]
+            states[f"{resident.name}/{name}"] = {key: status[key] for key in ("phase", "age_s")}
+        absent += [f"{resident.name}/{name}" for name in _absent(resident, stats)]
+    reason = _reason_not_ready(services, stopping) or _reason_not_live(states, needs)
+    return {
+        "ready": reason is None,
+        "reason": reason,
+        "services": services,
+        "states": states,
+        "absent": absent,
+    }
+
+
+def require_states(resident: Resident, needs: Iterable[str]) -> None:
+    """Refuse a need that a service, whose file is loaded, has no in-state for.
+
+    :raises UsageError: it has none
+    """
+    if resident.state is None:
+        return
+    names = [model.name for model in resident.state.definition.models if model.kind == "states"]
+    names = [
+        name for name in names if ("states", "in", name) in resident.state.definition.addresses
+    ]
+    for need in needs:
+        service, _, name = need.rpartition("/")
+        if name not in names or service not in {"", resident.name}:
+            full = [f"{resident.name}/{one}" for one in names]
+            known = f"; there are {', '.join(names)}" if names else "; there are none"
+            hint = nearest(need, [*names, *full]) or known
+            raise UsageError(f"--ready-needs: expected an in-state, got {need!r}{hint}")
+
+
+def _absent(resident: Resident, stats: dict[str, Any]) -> Iterator[str]:
+    """Give the models that connect to somebody who is known not to answer."""
+    if resident.state is None:
+        return
+    for model in resident.state.definition.models:
+        numbers = stats[model.kind][model.side].get(model.name, {})
+        if model.type == "subscriber" and not any(model.binds.values()):
+            if numbers.get("peers") == 0:
+                yield model.name
+        elif model.kind == "states" and model.side == "in":
+            status = numbers.get("status", {})
+            if status.get("age_s") is None or status.get("phase") == Phase.STALE:
+                yield model.name
+
+
+def _reason_not_ready(services: dict[str, str], stopping: list[str]) -> str | None:
+    if not services:
+        return "no service runs"
+    for name, phase in services.items():
+        if phase != "READY":
+            return f"{name} is {phase}"
+        if name in stopping:
+            return f"{name} is STOPPING"
+    return None
+
+
+def _reason_not_live(states: dict[str, dict[str, Any]], needs: Iterable[str]) -> str | None:
+    for need in needs:
+        named = [one for one in states if need in {one, one.partition("/")[2]}]
+        if not named:
+            return f"no service has the in-state {need}"
+        for one in named:
+            if states[one]["phase"] != Phase.LIVE:
+                return f"{one} is {states[one]['phase']}"
+    return None

@@ -1,0 +1,171 @@
+"""The socket that HTTP clients connect to, and a thread for each of them."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.errors import AddressError, BindError
+from sf_actors.inspection.http.exchange import Exchange
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sync.wakeup import Wakeup
+from sf_actors.wording import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sf_actors.inspection.http.answer import Answer
+    from sf_actors.inspection.http.request import Request
+
+#: Most connections at once; one more closes the oldest of those that are unfinished.
+MOST: Final = 64
+
+#: How long to wait when the system has no descriptor or thread left, in seconds.
+_SHORTAGE_S: Final = 0.1
+#: How long connections may take to end once they were closed, in seconds.
+_ENDING_S: Final = 5.0
+
+
+class Listener:
+    """Answers HTTP at one address, from now on until `close`; any thread.
+
+    :param address: `HOST:PORT`; port 0 takes a free one
+    :param answer: returns what is answered to a request; runs in several threads at once
+    :param hosts: names by which we may be called, besides localhost and IP addresses
+    :param where: the place of the address, for messages
+    :raises AddressError: it is no address
+    :raises BindError: it cannot be bound
+    :ivar address: with the port that it took
+    """
+
+    def __init__(
+        self,
+        address: str,
+        answer: Callable[[Request], Answer],
+        *,
+        hosts: Collection[str] = (),
+        where: str = "http",
+    ) -> None:
+        self._answer = answer
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._socket, self.address = _bound(address, where)
+        self._lock = threading.Lock()
+        #: the oldest first
+        self._exchanges: dict[Exchange, threading.Thread] = {}
+        self._is_closed = False
+        self._wakeup = Wakeup()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._free()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.address}>"
+
+    def close(self) -> None:
+        """Take no more connections, and end those that are there; may be called twice."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            threads = list(self._exchanges.values())
+            for exchange in self._exchanges:
+                exchange.abort()
+        self._wakeup.set()
+        until = monotonic() + _ENDING_S
+        for thread in (self._thread, *threads):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - monotonic()))
+
+    def forget(self) -> None:
+        """Give back what a fork has copied; in its child, which has none of the threads."""
+        self._lock = threading.Lock()
+        for exchange in self._exchanges:
+            exchange.close()
+        self._exchanges = {}
+        if not self._is_closed:
+            self._is_closed = True
+            self._free()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(self._wakeup.fd, select.POLLIN)
+        while True:
+            poll.poll()
+            if self._is_closed:
+                break
+            try:
+                connection, _ = self._socket.accept()
+            except (BlockingIOError, ConnectionError):
+                continue
+            except OSError:
+                self._wait_for_room()
+                continue
+            self._admit(connection)
+        self._free()
+
+    def _admit(self, connection: socket.socket) -> None:
+        exchange = Exchange(connection, self._answer, self._hosts)
+        thread = threading.Thread(
+            target=self._serve, args=(exchange,), name="http request", daemon=True
+        )
+        with self._lock:
+            if self._is_closed:
+                connection.close()
+                return
+            if len(self._exchanges) >= MOST:
+                next(iter(self._exchanges)).abort()
+                del self._exchanges[next(iter(self._exchanges))]
+            self._exchanges[exchange] = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            # the system has no thread left
+            self._end(exchange)
+
+    def _serve(self, exchange: Exchange) -> None:
+        try:
+            exchange.run()
+        finally:
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        with self._lock:
+            self._exchanges.pop(exchange, None)
+            exchange.close()
+
+    def _wait_for_room(self) -> None:
+        """Let the oldest connection go, since the system has no descriptor for another."""
+        with self._lock:
+            for exchange in list(self._exchanges)[:1]:
+                exchange.abort()
+        poll = select.poll()
+        poll.register(self._wakeup.fd, select.POLLIN)
+        poll.poll(_SHORTAGE_S * 1000)
+
+    def _free(self) -> None:
+        self._socket.close()
+        self._wakeup.close()
+
+
+def _bound(address: str, where: str) -> tuple[socket.socket, str]:
+    endpoint = parse(address, where=where)
+    if endpoint.scheme != "tcp":
+        raise AddressError(f"{where}: expected HOST:PORT, got {address!r}")
+    host = endpoint.bindable().host
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setblocking(False)
+        made.bind(("" if host == "*" else host, endpoint.port))
+        made.listen(2 * MOST)
+    except OSError as error:
+        made.close()
+        raise BindError(f"{where}: cannot listen at {address!r}: {reason_of(error)}") from None
+    return made, endpoint.as_bound(f"tcp://{host}:{made.getsockname()[1]}")

@@ -1,0 +1,120 @@
+"""Requests as they are read from a connection, and who may send one."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+#: Most bytes of the request line and the headers.
+MAX_HEAD: Final = 16 * 1024
+
+END: Final = b"\r\n\r\n"
+
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - a token of HTTP's grammar
+_REQUEST_LINE: Final = re.compile(rf"({_TOKEN}) ([!-~]+) HTTP/1\.[01]")
+_HEADER: Final = re.compile(rf"({_TOKEN}):[ \t]*(.*?)[ \t]*")
+_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
+_METHODS: Final = ("GET", "HEAD")
+
+
+class Rejection(Exception):
+    """A request that is refused with a status.
+
+    :ivar status: of HTTP
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    :ivar path: without the query, its escapes undone
+    :ivar query: the values of each name
+    :ivar is_head: the answer is to have no body
+    """
+
+    path: str
+    query: Mapping[str, list[str]]
+    is_head: bool
+
+
+def parse(head: bytes, hosts: Collection[str]) -> Request:
+    """Return the request of a head, which ends before the empty line.
+
+    :param hosts: names by which we may be called, besides localhost, in lower case
+    :raises Rejection: it is none, or one that we do not take
+    """
+    line, *lines = head.decode("latin-1").split("\r\n")
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise Rejection(400, "expected a request line of HTTP/1.1")
+    method, target = found.groups()
+    host = _host_of(lines)
+    if not target.startswith("/"):
+        authority, target = _absolute(target)
+        host = authority if host is None else host
+        _require_ours(authority, hosts)
+    if host is not None:
+        _require_ours(host, hosts)
+    if method not in _METHODS:
+        raise Rejection(405, f"expected {' or '.join(_METHODS)}, got {method}")
+    path, _, query = target.partition("?")
+    return Request(unquote(path), parse_qs(query), is_head=method == "HEAD")
+
+
+def _host_of(lines: list[str]) -> str | None:
+    """Return the Host header, None without one.
+
+    :raises Rejection: a header is none, or Host is there twice
+    """
+    hosts = []
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if found is None:
+            raise Rejection(400, "expected headers, each on one line")
+        if found[1].lower() == "host":
+            hosts.append(found[2])
+    if len(hosts) > 1:
+        raise Rejection(400, "expected one Host header")
+    return hosts[0] if hosts else None
+
+
+def _absolute(target: str) -> tuple[str, str]:
+    """Return host and path of a whole URL, as proxies send it.
+
+    :raises Rejection: it is none
+    """
+    if not target.lower().startswith("http://"):
+        raise Rejection(400, "expected a path")
+    authority, slash, path = target[len("http://") :].partition("/")
+    return authority, f"/{path}" if slash else "/"
+
+
+def _require_ours(host: str, hosts: Collection[str]) -> None:
+    """Refuse a name that is none of ours: a page elsewhere may have made it lead here.
+
+    :raises Rejection: it is one
+    """
+    found = _HOST.fullmatch(host)
+    name = found[1].lower() if found is not None else None
+    if name is None or not (name in {"", "localhost"} or name in hosts or _is_ip(name)):
+        raise Rejection(421, "the Host header names another host; --http-host allows a name")
+
+
+def _is_ip(host: str) -> bool:
+    is_bracketed = host.startswith("[")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if is_bracketed else host)
+    except ValueError:
+        return False
+    return is_bracketed is (address.version == 6)

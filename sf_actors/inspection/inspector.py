@@ -1,0 +1,309 @@
+"""The inspector: the actor that answers for all services of its process.
+
+Its thread waits at its socket and does nothing else; what it is asked it reads from the objects of
+the services, without any lock that is held while user code runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import pykka
+import zmq
+
+from sf_actors.actors.inbox import TICK, SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.pykka_actor import Actor
+from sf_actors.counters import summary
+from sf_actors.errors import MessageError, ServiceStopped
+from sf_actors.inspection.deadlines import Deadlines
+from sf_actors.inspection.door import Door
+from sf_actors.inspection.folder import new_path
+from sf_actors.log import package_logger
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.frames import BATCH, receive_frames, split_request
+from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
+from sf_actors.sockets.transport import Transport
+from sf_actors.sync.event import LightEvent
+from sf_actors.wire.envelope import decode_request
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from sf_actors.inspection.answers import Answers
+    from sf_actors.inspection.entrance import Entrance
+    from sf_actors.inspection.question import Send
+    from sf_actors.sockets.frames import Socket
+    from sf_actors.wire.messages import Request
+
+#: Frames above this are not taken, in bytes.
+MAX_FRAME_BYTES = 2**20
+
+#: Answers that may wait for one asker; further ones are dropped.
+ANSWERS_QUEUED = 16
+
+#: Records of a stream that may wait in its socket for who reads slowly.
+RECORDS_QUEUED = 100
+
+#: What the names of streams' sockets end with.
+STREAM_SUFFIX = ".tap"
+
+#: How long another thread may keep the interpreter while an answer is made, in seconds.
+TURN_S = 0.0002
+
+#: As of a model: the transport takes twice `max_message_bytes`.
+_CREATION = {
+    "high_water_mark": ANSWERS_QUEUED,
+    "max_message_bytes": MAX_FRAME_BYTES // 2,
+    "topic": None,
+}
+
+
+class ListenToo:
+    """Listen for other machines as well; a message whose sender waits until it is done.
+
+    :param address: `tcp://HOST:PORT`
+    :param keys: the folder with our pair and `authorized/`
+    :ivar bound_to: the address; None: `error` says why there is none
+    """
+
+    def __init__(self, address: str, keys: str | os.PathLike[str] | None) -> None:
+        self.address = address
+        self.keys = keys
+        self.is_done = LightEvent()
+        self.bound_to: str | None = None
+        self.error: BaseException | None = None
+
+
+class Life:
+    """How an inspector fares, for who has started it; any thread.
+
+    :ivar has_opened: set when its socket is open, or `error` says why not
+    :ivar thread: where it runs
+    """
+
+    def __init__(self) -> None:
+        self.has_opened = LightEvent()
+        self.error: BaseException | None = None
+        self.thread: threading.Thread | None = None
+
+
+class Inspector(Actor):
+    """Reads questions and answers them; its hooks run in its own thread.
+
+    :param door: where it listens
+    :param life: is told how it fares
+    """
+
+    inbox_type = SocketInbox
+
+    def __init__(self, door: Door, life: Life) -> None:
+        super().__init__()
+        self._life = life
+        self._door = door
+        self._socket: Socket | None = None
+        #: for other machines
+        self._entrances: list[Entrance] = []
+        self._inbox = cast("SocketInbox", self.actor_inbox)
+        self._transport: Transport | None = None
+        self._sources: list[SocketSource] = []
+        self._deadlines = Deadlines()
+        self._dropped = 0
+        self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
+        #: there when somebody asks first: it takes more than all the rest to import
+        self._answers: Answers | None = None
+
+    def not_started(self, error: RuntimeError) -> None:
+        """Tell that the system has no thread left."""
+        self._life.error = no_thread_left("the inspector") if is_no_thread_left(error) else error
+        self._life.has_opened.set()
+
+    def on_start(self) -> None:
+        """Open the socket, and read from now on."""
+        thread = self._life.thread = threading.current_thread()
+        thread.name = "sf_actors/inspector"
+        try:
+            self._transport = Transport(name="the inspector")
+            self._open(self._transport)
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            self._life.error = error
+            self.stop()
+        finally:
+            self._life.has_opened.set()
+
+    def on_receive(self, message: Any) -> None:
+        """Read what is there."""
+        with _short_turns():
+            self._take(message)
+        self._inbox.deadline = self._deadlines.next_at
+
+    def _take(self, message: Any) -> None:
+        try:
+            if type(message) is SocketSource:
+                if message.take is None:
+                    self._read(message)
+                else:
+                    message.take(message)
+            elif message is TICK:
+                self._deadlines.act(monotonic())
+            elif type(message) is WaitFailed:
+                raise message.error
+            elif type(message) is ListenToo:
+                self._listen_too(message)
+            elif self._answers is not None:
+                self._answers.go_on(message)
+        except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
+            package_logger().exception("the inspector failed", error=summary(error))
+            self.stop()
+
+    def _tell(self, message: object) -> None:
+        """Bring a message here; any thread."""
+        with suppress(pykka.ActorDeadError):
+            self.actor_ref.tell(message)
+
+    def on_stop(self) -> None:
+        """Close the sockets and take the files away."""
+        if self._answers is not None:
+            self._answers.close()
+        for source in self._sources:
+            self._inbox.forget(source)
+        if self._transport is not None and self._socket is not None:
+            self._transport.close(self._socket, linger_ms=0)
+        if self._transport is not None:
+            self._transport.shut(lambda: None)
+        for entrance in self._entrances:
+            entrance.close()
+        self._door.close()
+        self._inbox.close()
+
+    def _open(self, transport: Transport) -> None:
+        endpoint = parse(f"ipc://{self._door.path}", where="the inspector")
+        self._socket, _ = transport.bound(
+            zmq.ROUTER,
+            endpoint,
+            _CREATION,
+            where="the inspector",
+            listener_fd=self._door.fd,
+        )
+        self._door.is_taken = True
+        self._watch(self._socket)
+
+    def _watch(self, socket: Socket) -> None:
+        source = SocketSource(socket)
+        self._sources.append(source)
+        self._inbox.watch(source)
+
+    def _listen_too(self, message: ListenToo) -> None:
+        from sf_actors.inspection.entrance import Entrance  # noqa: PLC0415 - seldom used
+
+        try:
+            entrance = Entrance(message.address, message.keys, _CREATION)
+            self._entrances.append(entrance)
+            self._watch(entrance.socket)
+            message.bound_to = entrance.address
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            message.error = error
+        finally:
+            message.is_done.set()
+
+    def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
+        """Return a publishing socket and its address.
+
+        :param name: what it is called after
+        :param read: called when it may be read
+        :raises UserError: no socket is left
+        """
+        if self._transport is None:
+            raise ServiceStopped("the inspector ends")
+        door = Door(new_path(self._door.path.parent, name, STREAM_SUFFIX))
+        try:
+            socket, address = self._transport.bound(
+                zmq.XPUB,
+                parse(f"ipc://{door.path}", where="the inspector"),
+                _CREATION | {"high_water_mark": RECORDS_QUEUED},
+                where="the inspector",
+                listener_fd=door.fd,
+            )
+        except BaseException:
+            door.close()
+            raise
+        door.is_taken = True
+        # what finds no room is to be counted
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+        def take(source: SocketSource) -> None:
+            read()
+            source.drained()
+
+        source = SocketSource(socket, take=take)
+        self._streams[socket] = source, door
+        self._inbox.watch(source)
+        return socket, address
+
+    def close_stream(self, socket: Socket) -> None:
+        """Close one, and take its file away."""
+        source, door = self._streams.pop(socket)
+        self._inbox.forget(source)
+        if self._transport is not None:
+            self._transport.close(socket, linger_ms=0)
+        door.close()
+
+    def _read(self, source: SocketSource) -> None:
+        for _ in range(BATCH):
+            try:
+                frames = receive_frames(source.socket, 1)
+            except zmq.Again:
+                source.drained()
+                return
+            try:
+                address, payload = split_request(frames)
+                request = decode_request(payload)
+            except MessageError:
+                self._dropped += 1
+                continue
+            way = _Way(source.socket, address)
+            self._take_request(request, way.send)
+
+    def _take_request(self, request: Request, send: Send) -> None:
+        from sf_actors.inspection.answers import Answers  # noqa: PLC0415 - see `_answers`
+        from sf_actors.inspection.question import Question  # noqa: PLC0415
+
+        if self._answers is None:
+            self._answers = Answers(self._tell, self._deadlines, self)
+        self._answers.dropped = self._dropped
+        self._answers.take(Question(request.args, request.workflow_id, send))
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Get the interpreter back soon in this block, each time that the system is asked something.
+
+    A handler that is stuck in a loop keeps it for the whole interval, and an answer asks the system
+    for many things.
+    """
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval_s, TURN_S))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval_s)
+
+
+class _Way:
+    """Leads back to who asked, however late; for the inspector's thread."""
+
+    def __init__(self, socket: Socket, address: list[bytes]) -> None:
+        self._socket = socket
+        self._address = address
+
+    def send(self, answer: bytes) -> None:
+        """Send an answer; who is gone, or reads none of those before, does not get it."""
+        if not self._socket.closed:
+            try:
+                self._socket.send_multipart([*self._address, answer], zmq.NOBLOCK)
+            except zmq.ZMQError:
+                return

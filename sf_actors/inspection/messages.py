@@ -1,0 +1,110 @@
+"""The messages of a model, as JSON Schemas of what travels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.schema.json_schema import schema_of_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.definition.models import Model
+    from sf_actors.schema.json_schema import Node
+    from sf_actors.schema.schema import Schema
+
+_WORKFLOW_ID: Node = {"description": "travels unchanged with all that the message brings about"}
+_ERROR: Node = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "message": {"type": "string"},
+        "unhandled": {"type": "boolean"},
+    },
+    "required": ["type", "message"],
+}
+
+
+def fields_of(schema: Schema) -> Node:
+    """Return the JSON Schema of the fields of a message."""
+    return schema_of_fields(schema.required, schema.optional)
+
+
+def messages_of(model: Model) -> dict[str, Any]:
+    """Return the messages of a model with sockets by their names, as AsyncAPI has them."""
+    arguments = fields_of(model.arguments)
+    refuses = model.creation.get("unknown_fields") == "refuse"
+    if refuses and model.side == "in":
+        arguments["additionalProperties"] = False
+    if model.type in ("replyer", "requester"):
+        returned = fields_of(model.return_arguments)
+        if refuses and model.type == "requester":
+            returned["additionalProperties"] = False
+        request = _envelope({"args": arguments}, ["args"])
+        request["properties"]["expires_in_s"] = {"type": "number"}
+        reply = _envelope({"return_args": returned, "error": _ERROR}, [])
+        reply["oneOf"] = [{"required": ["return_args"]}, {"required": ["error"]}]
+        return {"request": {"payload": request}, "reply": {"payload": reply}}
+    if model.type.startswith("delta_update"):
+        arguments = _delta(arguments, is_single=model.single_state)
+    return {"message": {"payload": _envelope({"args": arguments}, ["args"])}}
+
+
+def incoming_of(type_: str, messages: Mapping[str, Any]) -> Node | None:
+    """Return the fields of what comes in, of the messages of a model; None where nothing does."""
+    if type_ == "requester":
+        return _fields_in(messages, "reply", "return_args")
+    if type_ == "replyer":
+        return _fields_in(messages, "request", "args")
+    if type_ in ("subscriber", "full_update_in", "delta_update_in"):
+        return _published(type_, messages)
+    return None
+
+
+def outgoing_of(type_: str, messages: Mapping[str, Any]) -> Node | None:
+    """Return the fields of what goes out; None where nothing does."""
+    if type_ == "requester":
+        return _fields_in(messages, "request", "args")
+    if type_ == "replyer":
+        return _fields_in(messages, "reply", "return_args")
+    if type_ in ("publisher", "full_update_out", "delta_update_out"):
+        return _published(type_, messages)
+    return None
+
+
+def _envelope(properties: dict[str, Any], required: list[str]) -> Node:
+    node: Node = {"type": "object", "properties": {**properties, "workflow_id": _WORKFLOW_ID}}
+    if required:
+        node["required"] = required
+    return node
+
+
+def _delta(fields: Node, *, is_single: bool) -> Node:
+    """Return the schema of a delta state's arguments: the whole value, or a patch of it.
+
+    :param is_single: the model's one field is `state`, whose content is the value
+    """
+    whole = fields["properties"]["state"] if is_single else fields
+    patch = {"type": "object", "description": "a merge patch of the value (RFC 7396)"}
+    return {
+        "type": "object",
+        "properties": {
+            "current_num": {"type": "integer"},
+            "is_snapshot": {"type": "boolean"},
+            "state": {"anyOf": [whole, patch]},
+        },
+        "required": ["current_num", "is_snapshot", "state"],
+    }
+
+
+def _published(type_: str, messages: Mapping[str, Any]) -> Node:
+    fields = _fields_in(messages, "message", "args")
+    if not type_.startswith("delta_update"):
+        return fields
+    whole: Node = fields["properties"]["state"]["anyOf"][0]
+    return whole
+
+
+def _fields_in(messages: Mapping[str, Any], message: str, part: str) -> Node:
+    fields: Node = messages[message]["payload"]["properties"][part]
+    return fields

@@ -1,0 +1,40 @@
+"""The inspectors of this machine, as their sockets' folder has them."""
+
+from __future__ import annotations
+
+from sf_actors.errors import FolderError, UsageError
+from sf_actors.inspection.asking import Place
+from sf_actors.inspection.folder import (
+    folder,
+    is_refused,
+    new_path,
+    remove_if_stale,
+    require_ours,
+    spots,
+)
+
+
+def places_here() -> list[Place]:
+    """Return where inspectors listen; what dead processes have left is removed.
+
+    :raises FolderError: the folder is not ours alone, or cannot be read
+    """
+    where = folder()
+    try:
+        # where no socket can be, nobody was refused in silence
+        new_path(where, "a")
+        require_ours(where)
+        found = spots(where)
+    except FileNotFoundError:
+        return []
+    except UsageError as error:
+        raise FolderError(str(error)) from None
+    except OSError as error:
+        raise FolderError(f"the folder {str(where)!r} cannot be read: {error.strerror}") from None
+    places = []
+    for spot in found:
+        if is_refused(spot.path):
+            remove_if_stale(spot.path)
+        else:
+            places.append(Place(spot.address, spot.pid, spot.name))
+    return places

@@ -1,0 +1,107 @@
+"""One stream of what passes a model, as an inspector's `tap` gives it; for one thread."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import msgspec
+import zmq
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class StreamLost(Exception):
+    """The stream has ended: its service has stopped, or its process is gone."""
+
+
+class Record(NamedTuple):
+    """What has passed, and how many bytes it took in the stream."""
+
+    fields: dict[str, Any]
+    size: int
+
+
+class Watching:
+    """The connection to a stream; closed by `with`.
+
+    :param address: as `tap` answered it
+    """
+
+    def __init__(self, address: str) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.linger = 0
+        # a stream that has ended has no successor at its address
+        self._socket.reconnect_ivl = -1
+        self._socket.subscribe(b"")
+        ended = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+        self._events = self._socket.get_monitor_socket(ended)
+        self._socket.connect(address)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._events, zmq.POLLIN)
+        self._output: int | None = None
+        #: something has come
+        self.has_begun = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.disable_monitor()
+        self._events.close(0)
+        self._socket.close(0)
+        self._context.term()
+
+    def end_with(self, output: int) -> None:
+        """Let `next` raise BrokenPipeError once nobody reads a descriptor of ours any more."""
+        self._output = output
+        self._poller.register(output, zmq.POLLERR)
+
+    def next(self, until: float | None) -> Record | None:
+        """Return the next record, None if the time is over.
+
+        :param until: of the monotonic clock; None: no end
+        :raises StreamLost: it has ended, and all that came was given
+        :raises BrokenPipeError: see `end_with`
+        """
+        while True:
+            try:
+                frame = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                pass
+            else:
+                self.has_begun = True
+                return Record(msgspec.msgpack.decode(frame), len(frame))
+            left_ms = None if until is None else int((until - monotonic()) * 1000) + 1
+            if left_ms is not None and left_ms <= 0:
+                return None
+            ready = dict(self._poller.poll(left_ms))
+            if self._output is not None and self._output in ready:
+                raise BrokenPipeError
+            if self._events in ready and self._socket not in ready:
+                raise StreamLost
+
+
+def patched(value: Any, patch: Any) -> Any:
+    """Return a value with a merge patch applied (RFC 7396); neither is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(value) if isinstance(value, dict) else {}
+    for key, item in patch.items():
+        if item is None:
+            found.pop(key, None)
+        else:
+            found[key] = patched(found.get(key), item)
+    return found

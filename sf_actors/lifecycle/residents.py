@@ -1,0 +1,130 @@
+"""The services that run in this process, by names that are unique in it.
+
+A service enters when its run begins and leaves when that has ended. Who looks at what runs, the
+inspector say, stands above the services: it says here what is to be called when the first run
+begins and when the last one has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from itertools import count
+from time import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sf_actors.counters import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from sf_actors.lifecycle.run_state import RunState
+    from sf_actors.user_code.interruptible import UserCode
+
+    #: what a service is loaded from
+    Source = str | os.PathLike[str] | ModuleType
+
+#: Failures kept, of a program that makes services of ever new names.
+MOST_FAILURES: Final = 100
+
+
+class Inhabitant(Protocol):
+    """A service, as others see it; any thread."""
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Its addresses, with the ports that it took."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What made it fail."""
+
+    def stats(self) -> dict[str, Any]:
+        """Return its numbers."""
+
+    def stop_service(self) -> None:
+        """Stop it within its deadline."""
+
+
+@dataclass(eq=False)
+class Resident:
+    """One run of a service of this process.
+
+    :ivar name: unique in the process: `svc`, `svc#2`
+    :ivar source: the path of the service file, or the module
+    :ivar loading: where the service file runs
+    :ivar state: what it is made of; None while it is being loaded
+    :ivar started_at: seconds since 1970
+    :ivar when_left: called when the run is over, in the thread that ends it
+    """
+
+    name: str
+    service: Inhabitant
+    source: Source
+    loading: UserCode
+    state: RunState | None = None
+    started_at: float = field(default_factory=time)
+    when_left: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Residents:
+    """The runs of this process, in order of start; any thread.
+
+    :ivar all: those that run now; never changed in place, so that it can be read without a lock
+    :ivar on_first: called with the first resident, in the thread that starts its run, before its
+        file is executed
+    :ivar command: returns the command of the process as it may be shown; None: a program's own
+    :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
+        exception ends the start
+    :ivar on_last: called when the last one has left, before it counts as ended
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.all: tuple[Resident, ...] = ()
+        self.on_first: Callable[[Resident], None] | None = None
+        self.on_loaded: Callable[[Resident], None] | None = None
+        self.on_last: Callable[[], None] | None = None
+        self.command: Callable[[], str] | None = None
+        #: what made services fail that were not run again since, by their names
+        self.failures: dict[str, str] = {}
+
+    def forget(self) -> None:
+        """Have no residents: in the child of a fork, where none of them runs."""
+        # the copied lock may be held
+        self._lock = threading.RLock()
+        self.all = ()
+        self.failures = {}
+
+    def enter(self, resident: Resident) -> None:
+        """Enter a run, under its name or, if that is taken, the first free number of it."""
+        with self._lock:
+            taken = {one.name for one in self.all}
+            plain = resident.name
+            numbers = count(2)
+            while resident.name in taken:
+                resident.name = f"{plain}#{next(numbers)}"
+            self.all = (*self.all, resident)
+            self.failures.pop(resident.name, None)
+            if len(self.all) == 1 and self.on_first is not None:
+                self.on_first(resident)
+
+    def leave(self, resident: Resident) -> None:
+        """Take that a run has ended; may be called twice."""
+        with self._lock:
+            if resident not in self.all:
+                return
+            self.all = tuple(one for one in self.all if one is not resident)
+            for call in resident.when_left:
+                call()
+            failure = resident.service.failure
+            if failure is not None and len(self.failures) < MOST_FAILURES:
+                self.failures[resident.name] = summary(failure)
+            if not self.all and self.on_last is not None:
+                self.on_last()
+
+
+RESIDENTS: Final = Residents()
+os.register_at_fork(after_in_child=RESIDENTS.forget)

@@ -1,0 +1,224 @@
+"""What a receiver takes of what a sender may send, by the JSON Schemas of both sides' fields.
+
+Taken is what the wire takes, not what JSON Schema says: an int by a float, a Decimal by a str, an
+Enum by its values' type or an Enum or Literal that has all of them, a record by its fields however
+declared. A text is never taken by a Decimal, nor a mapping by a record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.schema.json_schema import BOUNDS, KEYS, TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sf_actors.schema.json_schema import Node
+
+#: What is sent as a text.
+_AS_TEXT: Final = frozenset({"Decimal", "UUID", "date", "datetime", "time", "timedelta"})
+_TEXT_KEY: Final[Node] = {"type": "string", TYPE: "str"}
+_ANYTHING: Final[Node] = {TYPE: "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A place whose values the receiver may not take.
+
+    :ivar path: from the message's fields on: ``bids{}.price``
+    :ivar expected: by the receiver, as a text
+    :ivar got: from the sender, as a text
+    :ivar is_certain: False where only some values are not taken: undeclared at the sender, or
+        bounded more tightly at the receiver
+    """
+
+    path: str
+    expected: str
+    got: str
+    is_certain: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the value'}: {self.expected} is expected, {self.got} comes"
+
+
+def untaken(receiver: Node, sender: Node, path: str = "") -> Iterator[Untaken]:
+    """Give the places of what a sender may send that a receiver does not take."""
+    if _is_open(receiver):
+        return
+    if _is_open(sender):
+        yield Untaken(path, _type(receiver), "anything", is_certain=False)
+        return
+    if "anyOf" in sender:
+        for member in sender["anyOf"]:
+            yield from untaken(receiver, member, path)
+        return
+    if "anyOf" in receiver:
+        yield from _by_a_member(receiver, sender, path)
+        return
+    kinds = _kind(receiver), _kind(sender)
+    rule = _RULES.get(kinds)
+    if rule is None:
+        yield _mismatch(receiver, sender, path)
+        return
+    yield from rule(receiver, sender, path)
+    if not _is_within(receiver.get(BOUNDS, {}), sender.get(BOUNDS, {})):
+        yield Untaken(path, _type(receiver), _type(sender), is_certain=False)
+
+
+def _by_a_member(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    """Give why no member of a union takes it; the doubtful is nearer than the impossible."""
+    tries = [list(untaken(member, sender, path)) for member in receiver["anyOf"]]
+    if all(tries):
+        doubtful = [found for found in tries if not any(one.is_certain for one in found)]
+        yield from doubtful[0] if doubtful else [_mismatch(receiver, sender, path)]
+
+
+def _by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    if not _takes_scalar(_scalar(receiver), _scalar(sender)):
+        yield _mismatch(receiver, sender, path)
+
+
+def _enum_by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    wanted = _scalar(receiver)
+    if not all(_takes_scalar(wanted, _name_of(value)) for value in sender["enum"]):
+        yield _mismatch(receiver, sender, path)
+
+
+def _enum_by_enum(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    known = {(type(value), value) for value in receiver["enum"]}
+    more = [value for value in sender["enum"] if (type(value), value) not in known]
+    if more:
+        got = f"{', '.join(map(repr, more))} of {_type(sender)} as well"
+        yield Untaken(path, _type(receiver), got)
+
+
+def _items_by_items(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    wanted, given = receiver["items"], sender["items"]
+    if not isinstance(wanted, list):
+        for item in given if isinstance(given, list) else [given]:
+            yield from untaken(wanted, item, f"{path}[]")
+    elif not isinstance(given, list) or len(given) != len(wanted):
+        yield _mismatch(receiver, sender, path)
+    else:
+        for number, (one, other) in enumerate(zip_longest(wanted, given)):
+            yield from untaken(one, other, f"{path}[{number}]")
+
+
+def _record_by_record(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    wanted, given = receiver.get("properties", {}), sender.get("properties", {})
+    sure = sender.get("required", ())
+    for name, part in wanted.items():
+        place = f"{path}.{name}" if path else name
+        if name in given:
+            yield from untaken(part, given[name], place)
+        if name in receiver.get("required", ()) and name not in sure:
+            got = "an optional one" if name in given else "none"
+            yield Untaken(place, f"a required field ({_type(part)})", got)
+    if receiver.get("additionalProperties") is False:
+        for name in given:
+            if name not in wanted:
+                yield Untaken(f"{path}.{name}" if path else name, "no such field", "one")
+
+
+def _record_by_mapping(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    yield from untaken(receiver.get(KEYS, _TEXT_KEY), _TEXT_KEY, f"a key of {path}")
+    for name, part in sender.get("properties", {}).items():
+        yield from untaken(receiver["additionalProperties"], part, f"{path}.{name}")
+
+
+def _mapping_by_mapping(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    yield from untaken(_keys(receiver), _keys(sender), f"a key of {path}")
+    yield from untaken(
+        receiver["additionalProperties"], sender["additionalProperties"], f"{path}{{}}"
+    )
+
+
+def _mapping_by_record(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
+    is_undeclared = _is_open(sender["additionalProperties"])
+    yield Untaken(path, _type(receiver), _type(sender), is_certain=not is_undeclared)
+
+
+#: What a receiver of one kind does with what a sender of another has; no other pairs are taken.
+_RULES: Final = {
+    ("scalar", "scalar"): _by_scalar,
+    ("scalar", "enum"): _enum_by_scalar,
+    ("enum", "enum"): _enum_by_enum,
+    ("items", "items"): _items_by_items,
+    ("record", "record"): _record_by_record,
+    ("mapping", "record"): _record_by_mapping,
+    ("mapping", "mapping"): _mapping_by_mapping,
+    ("record", "mapping"): _mapping_by_record,
+}
+
+
+def _kind(node: Node) -> str:
+    if "enum" in node:
+        return "enum"
+    if "items" in node:
+        return "items"
+    if isinstance(node.get("additionalProperties"), dict):
+        return "mapping"
+    return "record" if node.get("type") == "object" else "scalar"
+
+
+def _is_open(node: Node) -> bool:
+    return not node.keys() & {"type", "enum", "anyOf"}
+
+
+def _keys(node: Node) -> Node:
+    """Return the schema of a mapping's keys; those of an undeclared one are anything."""
+    is_undeclared = _is_open(node["additionalProperties"]) and str(node.get(TYPE)) == "dict"
+    return _ANYTHING if is_undeclared else node.get(KEYS, _TEXT_KEY)
+
+
+def _scalar(node: Node) -> str:
+    """Return the name of a scalar's type, without its bounds."""
+    spelled = str(node.get(TYPE, ""))
+    return spelled.removeprefix("Annotated[").partition(",")[0] if BOUNDS in node else spelled
+
+
+def _name_of(value: object) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def _takes_scalar(receiver: str, sender: str) -> bool:
+    if receiver == sender or (receiver == "float" and sender == "int"):
+        return True
+    return receiver == "str" and sender in _AS_TEXT
+
+
+def _is_within(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Return whether all values within the sender's bounds are within the receiver's."""
+    low, high = _limits(given)
+    least, most = _limits(wanted)
+    if (least is not None and (low is None or low < least)) or (
+        most is not None and (high is None or high > most)
+    ):
+        return False
+    if "multiple_of" in wanted and given.get("multiple_of", 0.5) % wanted["multiple_of"]:
+        return False
+    if wanted.get("min_length", 0) > given.get("min_length", 0):
+        return False
+    if wanted.get("max_length", float("inf")) < given.get("max_length", float("inf")):
+        return False
+    return all(wanted[name] == given.get(name) for name in ("pattern", "tz") if name in wanted)
+
+
+def _limits(bounds: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the least and the largest value, each with 1 where it is itself left out, else 0."""
+    low = (bounds["gt"], 1) if "gt" in bounds else None
+    low = (bounds["ge"], 0) if "ge" in bounds else low
+    high = (bounds["lt"], -1) if "lt" in bounds else None
+    high = (bounds["le"], 0) if "le" in bounds else high
+    return low, high
+
+
+def _mismatch(receiver: Node, sender: Node, path: str) -> Untaken:
+    return Untaken(path, _type(receiver), _type(sender))
+
+
+def _type(node: Node) -> str:
+    return str(node.get(TYPE, "an object"))

@@ -1,0 +1,5 @@
+"""The version of the package; reading it from the installed metadata takes an import of its own."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"

@@ -1,0 +1,127 @@
+"""`stats`, `health` and `wait`: the numbers of a service, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sf_actors import UsageError
+from sf_actors.cli.verbs import health, wait
+from tests.support.processes import Process
+from tests.support.services import Background, ask
+from tests.support.shell import echoing, looked_at, ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Shell
+    from tests.support.services import Gate
+
+
+def test_a_service_is_shown_model_by_model(shell: Shell) -> None:
+    service = echoing("desk")
+    with looked_at(service):
+        ask(service.addresses["connections"]["in"]["echo"]["replyer"])
+        found = shell("stats", "desk")
+        as_json = shell("stats", "desk", "--json").objects[0]
+
+    assert found.out.startswith("desk: READY for ")
+    assert "in/echo         1     1        1" in found.out
+    assert as_json["service"]["connections"]["in"]["echo"]["received"] == 1
+    assert {"cpu_s", "rss_bytes", "threads", "descriptors"} <= set(as_json["process"])
+    assert as_json["running"] == []
+
+
+@pytest.mark.slow
+def test_a_call_that_runs_long_is_shown_with_its_line(shell: Shell, gate: Gate) -> None:
+    service = echoing("desk", gate)
+    with looked_at(service):
+        address = service.addresses["connections"]["in"]["echo"]["replyer"]
+        asking = Background(ask, address)
+        gate.entered.get()
+        while "runs long: " not in (found := shell("stats", "desk")).out:
+            pass
+        gate.may_end.set()
+        asking.join()
+
+    assert "echo" in found.out
+    assert "services.py:" in found.out
+
+
+def test_it_is_healthy_when_it_is_ready(shell: Shell) -> None:
+    with looked_at(echoing("desk")):
+        assert shell("health", "desk") == (0, "healthy\n", "")
+        assert shell("wait", "desk") == (0, "", "")
+        assert shell("wait", "desk", "--for", "live").status == 0
+
+
+def test_it_is_not_healthy_when_a_handler_is_stuck(shell: Shell, gate: Gate) -> None:
+    answer = {
+        "service": {"phase": "READY"},
+        "running": [{"model": "echo", "since_s": 61.0, "at": "svc.py:3"}],
+    }
+
+    assert health.reason_against(answer, 60.0) == "echo runs for 1m01s at svc.py:3"
+    assert not health.reason_against(answer, 0)
+    answer["running"][0]["model"] = "main"  # type: ignore[index]
+    assert not health.reason_against(answer, 60.0)
+
+
+def stats(phase: str = "READY", **states: str) -> dict[str, Any]:
+    in_states = {name: {"status": {"phase": one}} for name, one in states.items()}
+    return {"phase": phase, "states": {"in": in_states}}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "wanted", "reason"),
+    [
+        (stats(), "ready", ""),
+        (stats("STARTING"), "ready", "expected READY, it is STARTING"),
+        (stats(book="STALE"), "ready", ""),
+        (stats(book="STALE"), "live", "expected book to be LIVE, it is STALE"),
+        (stats(book="LIVE", more="STALE"), "live:book", ""),
+        (stats("STOPPING", book="LIVE"), "live:book", "expected READY, it is STOPPING"),
+    ],
+)
+def test_what_is_waited_for_is_so_or_there_is_a_reason(
+    numbers: dict[str, Any], wanted: str, reason: str
+) -> None:
+    assert wait.reason_against(numbers, wanted) == reason
+
+
+def test_a_state_that_it_has_not_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="got 'bok'; did you mean 'book'"):
+        wait.reason_against(stats(book="LIVE"), "live:bok")
+
+
+def test_what_does_not_run_in_time_is_exit_status_3(shell: Shell) -> None:
+    found = shell("wait", "desk", "--timeout", "0.2")
+
+    assert found.status == 3
+    assert "expected a service that runs, got 'desk'" in found.err
+
+
+STARTING = """
+import time
+def init_function(stopping):
+    stopping.wait(60)
+def main():
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_what_is_not_ready_in_time_is_exit_status_1_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text(STARTING)
+    with Process("-s", str(tmp_path / "svc.py"), "-m") as process:
+        found = ran("wait", "svc", "--timeout", "1.5")
+        unhealthy = ran("health", "svc")
+        assert ran("stop", "svc", "--json").objects == [
+            {"service": "svc", "pid": process.popen.pid, "stopped": True}
+        ]
+        process.wait()
+
+    assert found.status == 1
+    assert "expected READY, it is STARTING" in found.err
+    assert unhealthy.status == 1

@@ -1,0 +1,101 @@
+"""The graph of what runs here, by the inspectors of real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sf_actors.cli.verbs import graph
+from tests.inspection.service_texts import ADDRESSES, write_market
+from tests.support.processes import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    #: Runs a service of the market, by its name.
+    Started = Callable[..., Process]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_address: Callable[[], str]
+) -> Iterator[Started]:
+    """Give what runs services of the market, on addresses of the test's own."""
+    write_market(tmp_path)
+    text = json.dumps(ADDRESSES).replace("0.0.0.0", "127.0.0.1").replace("localhost", "127.0.0.1")
+    for number in range(27001, 27005):
+        text = text.replace(f"127.0.0.1:{number}", new_address())
+    (tmp_path / "addresses.json").write_text(text)
+    with ExitStack() as stack:
+
+        def start(name: str, *flags: str) -> Process:
+            file, addresses = str(tmp_path / f"{name}.py"), str(tmp_path / "addresses.json")
+            process = stack.enter_context(Process("-s", file, "-a", addresses, *flags))
+            process.wait_until_ready()
+            return process
+
+        yield start
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert graph.run(["--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_what_runs_is_joined_by_the_addresses_that_it_has(
+    started: Started, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    processes = [started("exchange"), started("keeper")]
+
+    found = shown(capsys)
+
+    assert found["services"] == [
+        {"name": name, "file": str(tmp_path / f"{name}.py"), "pid": process.popen.pid}
+        for name, process in zip(("exchange", "keeper"), processes, strict=True)
+    ]
+    assert [(edge["from"], edge["to"]) for edge in found["edges"]] == [
+        ("exchange/trades", "keeper/trades")
+    ]
+    assert [f"{end['service']}/{end['model']}" for end in found["open"]] == [
+        "exchange/book",
+        "exchange/orders",
+    ]
+
+
+def test_services_of_one_name_have_their_pids(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    processes = [started("keeper"), started("keeper")]
+
+    found = shown(capsys)
+
+    names = sorted(f"keeper@{process.popen.pid}" for process in processes)
+    assert sorted(service["name"] for service in found["services"]) == names
+
+
+def test_a_process_that_does_not_answer_is_told_and_left_out(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started("keeper")
+    frozen = started("exchange")
+    frozen.interrupt(signal.SIGSTOP)
+
+    assert graph.run(["--json", "--timeout", "1"]) == 0
+
+    captured = capsys.readouterr()
+    assert [one["name"] for one in json.loads(captured.out)["services"]] == ["keeper"]
+    assert f"exchange (pid {frozen.popen.pid}): NO ANSWER" in captured.err
+    frozen.interrupt(signal.SIGCONT)
+
+
+def test_nothing_that_runs_is_an_empty_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    assert graph.run([]) == 0
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,33 @@
+"""Requests as they are parsed."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sf_actors.inspection.http.request import Rejection, parse
+
+
+def test_escapes_of_a_path_are_undone() -> None:
+    request = parse(b"GET /a%20b?service=svc%232 HTTP/1.1", ())
+
+    assert request.path == "/a b"
+    assert request.query == {"service": ["svc#2"]}
+
+
+def test_methods_are_told_after_hosts() -> None:
+    with pytest.raises(Rejection) as raised:
+        parse(b"POST / HTTP/1.1\r\nHost: evil.example", ())
+
+    assert raised.value.status == 421
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_rejection(head: bytes) -> None:
+    with contextlib.suppress(Rejection):
+        parse(b"GET / HTTP/1.1\r\nHost: " + head, ())
+    with contextlib.suppress(Rejection):
+        parse(head, ())

@@ -1,0 +1,72 @@
+"""The shell's verbs as processes, and what they look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sf_actors import inspect
+from tests.support.processes import PATIENCE_S, ROOT
+from tests.support.services import ECHO_ADDRESSES, echo, replying, service_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sf_actors import Service
+
+
+class Ran(NamedTuple):
+    """What a verb gave: its exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The output as one JSON object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def ran(*argv: str, given: str = "", cwd: Path | None = None, **env: str) -> Ran:
+    """Run a verb in a process of its own.
+
+    :param given: its standard input
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "sf_actors", *argv],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def looked_at(*services: Service) -> Iterator[None]:
+    """Let services of this process be looked at while they run."""
+    inspection = inspect()
+    started: list[Service] = []
+    try:
+        for service in services:
+            service.run_service()
+            started.append(service)
+        yield
+    finally:
+        for service in reversed(started):
+            service.stop_service()
+        inspection.close()
+
+
+def echoing(name: str = "echo_service", handler: Callable[..., Any] = echo) -> Service:
+    """Return a service with one replyer, `echo`, on a free port."""
+    return service_of(replying(handler), addresses=ECHO_ADDRESSES, name=name)
