@@ -370,7 +370,9 @@ class Transport:
             zmq.ZAP_DOMAIN: ZAP_DOMAIN,
         }
         if kind == zmq.XPUB:
-            limits = topic_limits(is_of_bus=creation["is_x_pub"], has_keys=self._keys is not None)
+            limits = topic_limits(
+                is_of_bus=creation.get("is_x_pub", False), has_keys=self._keys is not None
+            )
             options[zmq.MAXMSGSIZE] = limits.frame_bytes + len(pack(creation["topic"]))
             options[zmq.RCVHWM] = SUBSCRIPTIONS_QUEUED
             options[zmq.RCVBUF] = limits.buffer_bytes
