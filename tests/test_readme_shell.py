@@ -12,7 +12,7 @@ from sf_actors.demo.market import HOW_TO_LOOK
 from tests.inspection.conftest import folder
 from tests.support.processes import Process
 from tests.support.shell import ran
-from tests.test_readme import section
+from tests.test_readme import commands, section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,16 @@ def test_each_command_shows_something_of_the_demonstration() -> None:
         found = ran(*shlex.split(command))
         assert (found.status, found.err) == (0, ""), command
         assert found.out, command
+
+
+@pytest.mark.usefixtures("_market")
+def test_a_call_takes_what_standard_input_gives() -> None:
+    [command] = [one for one in commands() if one.startswith("echo ")]
+    given, _, typed = command.partition(" | python -m sf_actors ")
+    found = ran(*shlex.split(typed), given=shlex.split(given)[1])
+
+    assert found.status == 0, found.err
+    assert "filled" in found.out
 
 
 def test_the_demonstration_itself_says_how_to_look_at_it() -> None:

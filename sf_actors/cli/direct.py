@@ -5,10 +5,10 @@ The model stands in the file; the address is asked, or published at, directly.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.cli.output import read_input
 from sf_actors.cli.reach import place_at
 from sf_actors.cli.target import Model, Resident, chosen_model, parse_target
 from sf_actors.cli.values import read_fields
@@ -40,7 +40,7 @@ class Direct:
     def fields(self, pairs: Sequence[str]) -> dict[str, Any]:
         """Return the fields of a message; errors as of `read_fields`."""
         schema = self.model.shape["arguments"]
-        return read_fields(pairs, schema, read_input=sys.stdin.read)
+        return read_fields(pairs, schema, read_input=read_input)
 
 
 def direct_of(

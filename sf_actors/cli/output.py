@@ -5,6 +5,7 @@ Texts from outside are harmless on a terminal: control characters are shown esca
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.errors import UsageError
 from sf_actors.wording import UNSAFE, escaped
 
 if TYPE_CHECKING:
@@ -29,12 +31,17 @@ class Output:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        self._is_ascii = encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # what the terminal's encoding lacks is shown escaped, and ends nothing
+            sys.stdout.reconfigure(errors="backslashreplace")
         self.is_terminal = sys.stdout.isatty()
         self.has_colour = self.is_terminal and "NO_COLOR" not in os.environ
 
     def emit(self, record: object, *, indent: int | None = None) -> None:
         """Print an object as JSON, on one line without `indent`."""
-        self.write(to_json(record, indent=indent) + "\n")
+        self.write(to_json(record, indent=indent, is_ascii=self._is_ascii) + "\n")
 
     def line(self, text: str = "") -> None:
         """Print a line of text; what it holds of texts from outside is escaped already."""
@@ -88,9 +95,13 @@ def tell(words: str) -> None:
     print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
-def to_json(value: object, *, indent: int | None = None) -> str:
-    """Return a value as JSON in the text forms of the wire, every unsafe character escaped."""
-    text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+def to_json(value: object, *, indent: int | None = None, is_ascii: bool = False) -> str:
+    """Return a value as JSON in the text forms of the wire, every unsafe character escaped.
+
+    :param indent: spaces of each step, on several lines; None: on one line
+    :param is_ascii: escape all that ASCII lacks
+    """
+    text = json.dumps(plain(value), ensure_ascii=is_ascii, allow_nan=False, indent=indent)
     # Between the texts of JSON only line ends of `indent` are unsafe, so those are put aside.
     lines = text.split("\n")
     return "\n".join(line if line.isprintable() else UNSAFE.sub(_escape, line) for line in lines)
@@ -129,3 +140,14 @@ def _key(key: object) -> str:
 def _escape(found: re.Match[str]) -> str:
     """Return a character as JSON escapes it."""
     return json.dumps(found[0])[1:-1]
+
+
+def read_input() -> str:
+    """Return standard input to its end.
+
+    :raises UsageError: it is no UTF-8
+    """
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input: expected UTF-8, got {error.reason}") from None

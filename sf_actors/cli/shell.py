@@ -21,7 +21,7 @@ from sf_actors.errors import (
     UsageError,
     UserError,
 )
-from sf_actors.wording import escaped, nearest, text_of
+from sf_actors.wording import escaped, nearest, reason_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +63,10 @@ def run() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         status = _without_reader()
+    except OSError as error:
+        # a full disk, no descriptor left
+        _tell(reason_of(error))
+        status = FAILED
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Terminated:

@@ -7,7 +7,7 @@ JSON, bytes base64, and `null` is None where it may be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sf_actors.cli.schema_reader import SchemaReader, Unfit, parse_json, shown_json
 from sf_actors.errors import UsageError
@@ -48,12 +48,24 @@ def read_fields(
         texts[path] = text
     if has_input:
         fields = _object(read_input(), reader, schema)
+    records: list[_Record] = [_Record("", fields, schema)]
     for path, text in texts.items():
         _require_apart(path, texts)
-        _put(fields, path, text, reader, schema)
-    if missing := reader.missing(fields, schema):
-        raise UsageError(f"expected {'=…, '.join(missing)}=…, got none")
+        _put(records, path, text, reader)
+    missing = [
+        f"{one.key}{name}=…" for one in records for name in reader.missing(one.fields, one.schema)
+    ]
+    if missing:
+        raise UsageError(f"expected {', '.join(missing)}, got none")
     return fields
+
+
+class _Record(NamedTuple):
+    """A record that is made of `key=value`: where it stands, and what it is to hold."""
+
+    key: str
+    fields: dict[Any, Any]
+    schema: Schema
 
 
 def _path_of(key: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -73,17 +85,13 @@ def _require_apart(path: tuple[str, ...], others: Mapping[tuple[str, ...], str])
             raise UsageError(f"expected a record whole or by its fields, got {both}")
 
 
-def _put(
-    fields: dict[str, Any],
-    path: tuple[str, ...],
-    text: str,
-    reader: SchemaReader,
-    schema: Schema,
-) -> None:
-    """Put a value where its key says, through records that are made on the way."""
+def _put(records: list[_Record], path: tuple[str, ...], text: str, reader: SchemaReader) -> None:
+    """Put a value where its key says, through records that are made on the way.
+
+    :param records: those made so far, the whole message first
+    """
     key = ".".join(path)
-    part = schema
-    place: dict[Any, Any] = fields
+    _, place, part = records[0]
     for number, step in enumerate(path):
         try:
             found = reader.below(part, step)
@@ -97,6 +105,7 @@ def _put(
         if number < len(path) - 1:
             if not isinstance(place.get(last), dict):
                 place[last] = {}
+                records.append(_Record(".".join(path[: number + 1]) + ".", place[last], part))
             place = place[last]
     try:
         place[last] = reader.read(text, part)
@@ -111,8 +120,15 @@ def _object(text: str, reader: SchemaReader, schema: Schema) -> dict[str, Any]:
         raise UsageError(f"standard input: {error}") from None
     if not isinstance(value, dict):
         raise UsageError(f"standard input: expected one JSON object, got {shown_json(value)}")
-    try:
-        fields = reader.fit(value, schema)
-    except Unfit as error:
-        raise UsageError(f"standard input: {error}") from None
-    return dict(fields)
+    fields: dict[str, Any] = {}
+    for name, item in value.items():
+        # what it lacks may be given by a key
+        try:
+            found = reader.below(schema, name)
+            if found is None:
+                known = reader.properties(schema)
+                raise Unfit(f"unknown key {cut(name)!r}{nearest(name, known)}")
+            fields[name] = reader.fit(item, found[1])
+        except Unfit as error:
+            raise UsageError(f"standard input: {error}") from None
+    return fields

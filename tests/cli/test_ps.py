@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -150,12 +151,21 @@ def test_a_folder_that_others_may_enter_is_refused_with_the_chmod(folder: Path) 
     assert len(found.err.splitlines()) == 1
 
 
+def processor_time_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
-def test_it_starts_within_400_ms(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "verb", ["ps --quiet", "stats x", "call x", "watch x --timeout 0", "new 2"]
+)
+def test_a_verb_starts_within_400_ms(verb: str) -> None:
+    """Of processor time, which a busy machine does not change; there is little to wait for."""
     took = []
-    for _ in range(5):
-        began = monotonic()
-        ran("ps", "--quiet")
-        took.append(monotonic() - began)
+    for _ in range(2):
+        before = processor_time_of_children()
+        ran(*verb.split())
+        took.append(processor_time_of_children() - before)
 
     assert min(took) < 0.4

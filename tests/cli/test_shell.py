@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,6 +131,32 @@ def test_a_closed_pipe_ends_it_without_a_word() -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_an_encoding_that_lacks_a_character_ends_nothing() -> None:
+    with looked_at(echoing("désk")):
+        as_text = ran("ps", PYTHONIOENCODING="ascii")
+        as_json = ran("ps", "--json", PYTHONIOENCODING="ascii")
+
+    assert as_text.status == as_json.status == 0
+    assert "d\\xe9sk" in as_text.out
+    assert as_json.objects[0]["service"] == "désk"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with looked_at(echoing("desk")), Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sf_actors", "ps"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (1, "sf_actors: No space left on device\n")
 
 
 @pytest.mark.slow

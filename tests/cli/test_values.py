@@ -109,6 +109,13 @@ def test_a_key_with_a_dot_is_a_field_of_a_record() -> None:
     assert found == {"order": {"price": "1", "inner": {"n": 2}}}
 
 
+def test_a_record_that_lacks_a_field_is_an_error_that_names_it() -> None:
+    with pytest.raises(UsageError, match=r"expected order.inner.n=…, got none"):
+        read(
+            "order.price=1", "order.inner.m=2", order={"price": int, "inner": {"n": int, "m": int}}
+        )
+
+
 def test_a_key_with_a_dot_is_a_key_of_a_mapping_of_its_type() -> None:
     assert read("levels.5=1", levels={int: int}) == {"levels": {5: 1}}
 
@@ -119,6 +126,7 @@ def test_a_field_whose_own_name_has_a_dot_is_that_field() -> None:
 
 def test_standard_input_gives_the_fields_that_no_key_gives() -> None:
     assert read("-", "a=3", given='{"a": 1, "b": 2}', a=int, b=int) == {"a": 3, "b": 2}
+    assert read("-", "a=3", given='{"b": 2}', a=int, b=int) == {"a": 3, "b": 2}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +139,8 @@ def test_standard_input_gives_the_fields_that_no_key_gives() -> None:
         (["n=1"], "expected mm=…, got none"),
         (["n.sub=1", "mm=1"], "unknown key 'n.sub'"),
         (["-", "-"], "expected one '-'"),
+        (["mm=1"], "expected n=…, got none"),
+        ([], "expected n=…, mm=…, got none"),
         (["n..a=1"], "expected key=value or key.sub=value"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sf_actors import UsageError
+from sf_actors import SfActorsError
 from sf_actors.cli.verbs import dashboards
 from sf_actors.inspection.http.metrics import _FAMILIES
 
@@ -80,7 +80,7 @@ def test_prometheus_takes_the_alerts(written: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(UsageError, match="-o: cannot write to"):
+    with pytest.raises(SfActorsError, match="-o: cannot write to"):
         dashboards.run(["-o", str(tmp_path / "file")])
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.direct import add_direct, direct_of
 from sf_actors.cli.flags import count_of
 from sf_actors.cli.load import Load
-from sf_actors.cli.output import Output
+from sf_actors.cli.output import Output, read_input
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach, place_at
 from sf_actors.cli.target import Model, parse_target
@@ -49,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
         target = parse_target(arguments.target)
         model = reach.model(target, _is_usable, what="replyer")
         fields = read_fields(
-            arguments.pairs, model.shape.get("arguments") or {}, read_input=sys.stdin.read
+            arguments.pairs, model.shape.get("arguments") or {}, read_input=read_input
         )
         place = None if arguments.n is None else _own_place(model, arguments.timeout)
         if place is not None:

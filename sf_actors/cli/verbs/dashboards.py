@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sf_actors.cli.flags import text_of
 from sf_actors.cli.output import Output, to_json
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.errors import UsageError
+from sf_actors.errors import SfActorsError
 from sf_actors.inspection.dashboards.alerts import rules
 from sf_actors.inspection.dashboards.grafana import dashboard
 from sf_actors.wording import reason_of
@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"-o: cannot write to {arguments.out!r}: {reason_of(error)}") from None
+        raise SfActorsError(f"-o: cannot write to {arguments.out!r}: {reason_of(error)}") from None
     for name in files:
         path = str(folder / name)
         if out.as_json:

@@ -9,7 +9,7 @@ from sf_actors.cli.output import Output, tell, to_json
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.service_files import add_service_files, read_outlines
-from sf_actors.errors import UsageError
+from sf_actors.errors import SfActorsError, UsageError
 from sf_actors.inspection.graph.dot import dot_of
 from sf_actors.inspection.graph.drawing import drawing_of
 from sf_actors.inspection.graph.ends import ends_of_outline
@@ -66,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         Path(arguments.out).write_text(written, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"-o: cannot write {arguments.out!r}: {reason_of(error)}") from None
+        raise SfActorsError(f"-o: cannot write {arguments.out!r}: {reason_of(error)}") from None
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.direct import model_in
 from sf_actors.cli.flags import seconds_of
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output, read_input, tell
 from sf_actors.cli.parser import TIMEOUT_S, parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.target import Model, parse_target
@@ -60,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _fields(model: Model, arguments: argparse.Namespace) -> dict[str, Any]:
     schema = model.shape.get("arguments") or {}
-    return read_fields(arguments.pairs, schema, read_input=sys.stdin.read)
+    return read_fields(arguments.pairs, schema, read_input=read_input)
 
 
 def _is_subscriber(model: Model) -> bool:

@@ -26,8 +26,8 @@ ANSWER_S, EVERY_S = 5.0, 1.0
 #: Between two looks for a model that is not there yet, in seconds.
 LOOK_S = 0.25
 
-#: The types that no message passes.
-_SILENT = ("timer", "external_target")
+#: The types that nothing passes.
+_SILENT = ("timer",)
 
 
 def run(argv: Sequence[str]) -> int:

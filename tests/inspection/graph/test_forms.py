@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sf_actors import UsageError
+from sf_actors import SfActorsError, UsageError
 from sf_actors.cli.verbs import graph
 from sf_actors.inspection.graph.drawing import by_process, drawing_of
 from sf_actors.inspection.graph.layout import MANY
@@ -245,7 +245,6 @@ def test_a_flag_counts_more_than_an_ending(printed: Printed, tmp_path: Path) -> 
     ("flags", "words"),
     [
         (["-o", "x.svgg"], "did you mean '.svg'?"),
-        (["-o", "nowhere/x.svg"], "cannot write 'nowhere/x.svg': No such file"),
         (["--svg", "--dot"], "not allowed with"),
         (["--at", "tcp://127.0.0.1:1"], "--at: expected no service files"),
     ],
@@ -253,6 +252,13 @@ def test_a_flag_counts_more_than_an_ending(printed: Printed, tmp_path: Path) -> 
 def test_a_wrong_use_is_told(printed: Printed, flags: list[str], words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         printed(*flags)
+
+
+def test_a_file_that_cannot_be_written_is_a_failure(printed: Printed) -> None:
+    with pytest.raises(SfActorsError, match="cannot write 'nowhere/x.svg': No such file") as raised:
+        printed("-o", "nowhere/x.svg")
+
+    assert not isinstance(raised.value, UsageError)
 
 
 def test_without_its_extra_a_picture_is_refused_in_one_line(
