@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Largest request that an inspector takes, in bytes.
 MAX_REQUEST_BYTES = 1024 * 1024
 
+#: Questions to one inspector that are under way at once: it drops answers that nobody takes.
+AT_ONCE = 8
+
 #: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
 GRACE_S = 0.5
 
@@ -144,10 +147,19 @@ class Asking:
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
         open_: dict[str, int] = {}
-        for place, question in enumerate(questions):
-            number = next(self._ids)
-            self._send(question, number)
-            open_[number] = place
+        waiting: dict[Place, list[int]] = {}
+        for place, question in reversed(list(enumerate(questions))):
+            waiting.setdefault(question.place, []).append(place)
+
+        def send(count: int, to: Place) -> None:
+            for _ in range(min(count, len(waiting[to]))):
+                place = waiting[to].pop()
+                number = next(self._ids)
+                open_[number] = place
+                self._send(questions[place], number)
+
+        for to in waiting:
+            send(AT_ONCE, to)
         while open_:
             now = monotonic()
             left = began + timeout_s - now
@@ -159,7 +171,8 @@ class Asking:
                     left = min(left, may_be_enough)
             readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
             for socket, _ in readable:
-                self._read_all(socket, open_, answers)
+                for place in self._read_all(socket, open_, answers):
+                    send(1, questions[place].place)
             if not readable and monotonic() >= began + timeout_s:
                 break
         return answers
@@ -196,12 +209,16 @@ class Asking:
 
     def _read_all(
         self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
-    ) -> None:
+    ) -> list[int]:
+        """Take the answers that are there; return the places of their questions."""
+        answered = []
         for number, reply in _replies(socket):
             place = open_.pop(number, None)
             # a reply to an earlier question whose time was over is nobody's
             if place is not None:
                 answers[place] = _answer(answers[place].place, reply)
+                answered.append(place)
+        return answered
 
     def _send(self, question: Question, number: str) -> None:
         packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
