@@ -73,6 +73,7 @@ class SocketActor(Actor):
         self.is_draining = False
         #: who watches what passes; a successor's are those of its predecessor
         self.taps = run_context.taps.get(model.key, ())
+        self.tracing = run_context.tracing
         self.thread: threading.Thread | None = None
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []

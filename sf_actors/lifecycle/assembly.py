@@ -74,6 +74,9 @@ class Assembly:
         found: dict[tuple[str, str], Outbound] = {}
         found.update({("connection", name): outlet for name, outlet in self.connections.items()})
         found.update({("state", name): outlet for name, outlet in self.publications.items()})
+        tracing = self._run_context.tracing
+        if tracing is not None:
+            return {place: tracing.outlet(outlet) for place, outlet in found.items()}
         return found
 
     def open_connections(self) -> None:

@@ -62,6 +62,7 @@ class Publication(ABC):
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
+        self._tracing = run_context.tracing
         #: who watches the updates; changed with the lock held
         self.taps: tuple[Tap, ...] = ()
         #: told of subscriptions that a caller comes upon
