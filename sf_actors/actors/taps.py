@@ -23,7 +23,7 @@ MAX_NOTES: Final = 1_000
 """Notes that may wait."""
 
 MAX_BYTES: Final = 4 * 2**20
-"""Bytes that those may hold, if there are several."""
+"""Bytes that those may hold, but for the value of a state that a tap begins with."""
 
 
 class Packs(Protocol):
@@ -46,6 +46,9 @@ class Note:
     """
 
     __slots__ = ("dropped", "packed", "passed_at", "size")
+
+    #: it is what a state was when the tap began
+    is_first = False
 
     def __init__(self, packed: bytes | memoryview, *, size: int = 0) -> None:
         self.packed = packed
@@ -247,7 +250,7 @@ class Tap:
             if self._is_closed:
                 return
             is_full = len(self._notes) >= MAX_NOTES or self._bytes + note.size > MAX_BYTES
-            if is_full and self._notes:
+            if is_full and not note.is_first:
                 self._left_out += 1
                 return
             note.dropped, self._left_out = self._left_out, 0

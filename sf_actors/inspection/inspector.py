@@ -52,6 +52,9 @@ RECORDS_QUEUED = 100
 #: What the names of streams' sockets end with.
 STREAM_SUFFIX = ".tap"
 
+#: Faults of its own that it goes on after.
+MAX_FAULTS = 10
+
 #: How long another thread may keep the interpreter while an answer is made, in seconds.
 TURN_S = 0.0002
 
@@ -113,6 +116,7 @@ class Inspector(Actor):
         self._sources: list[SocketSource] = []
         self._deadlines = Deadlines()
         self._dropped = 0
+        self._faults = 0
         self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
         #: there when somebody asks first: it takes more than all the rest to import
         self._answers: Answers | None = None
@@ -158,7 +162,10 @@ class Inspector(Actor):
                 self._answers.go_on(message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             package_logger().exception("the inspector failed", error=summary(error))
-            self.stop()
+            self._faults += 1
+            if self._faults > MAX_FAULTS:
+                # whatever it is comes again and again
+                self.stop()
 
     def _tell(self, message: object) -> None:
         """Bring a message here; any thread."""
