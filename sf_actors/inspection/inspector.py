@@ -21,7 +21,7 @@ from sf_actors.counters import summary
 from sf_actors.errors import MessageError, ServiceStopped
 from sf_actors.inspection.deadlines import Deadlines
 from sf_actors.inspection.door import Door
-from sf_actors.inspection.folder import new_path
+from sf_actors.inspection.folder import STREAM_SUFFIX, new_path
 from sf_actors.log import package_logger
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.frames import BATCH, receive_frames, split_request
@@ -48,9 +48,6 @@ ANSWERS_QUEUED = 16
 
 #: Records of a stream that may wait in its socket for who reads slowly.
 RECORDS_QUEUED = 100
-
-#: What the names of streams' sockets end with.
-STREAM_SUFFIX = ".tap"
 
 #: Faults of its own that it goes on after.
 MAX_FAULTS = 10

@@ -154,6 +154,29 @@ def test_a_message_is_handed_to_a_subscriber(asker: Asker) -> None:
         assert "n" in error["message"]
 
 
+def test_a_message_that_was_not_taken_in_time_is_never_handled(asker: Asker) -> None:
+    heard: Queue[Any] = Queue()
+    may_end = threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        heard.put(args["n"])
+        assert may_end.wait(PATIENCE_S)
+
+    service = subscribing(heard)
+    model = service.connection_models["in"]["news"]
+    model["required_creation_arguments"] = {"on_new_message": on_news}
+    addresses = {"connections": {"in": {"news": {"subscriber": "127.0.0.1:9"}}}}
+    with service_of(service, addresses=addresses, name="svc"):
+        news = {"service": "svc", "model": "news"}
+        assert asker.ask("publish", args={"n": 1}, **news) == {}
+        assert heard.get(timeout=PATIENCE_S) == 1
+        error = asker.error_of("publish", args={"n": 2}, timeout_s=0.05, **news)
+        assert error["type"] == "RequestTimeout"
+        may_end.set()
+        assert asker.ask("publish", args={"n": 3}, **news) == {}
+        assert heard.get(timeout=PATIENCE_S) == 3
+
+
 def test_levels_are_set_and_those_before_are_answered(
     asker: Asker, capfd: pytest.CaptureFixture[str]
 ) -> None:
