@@ -231,6 +231,7 @@ class Tap:
     """The notes of one watcher that wait; any thread adds, one takes.
 
     :param wake: called when there is something to take, and not again until all was taken
+    :ivar has_value: the value that a state begins with was noted
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -241,6 +242,7 @@ class Tap:
         self._left_out = 0
         self._is_awake = False
         self._is_closed = False
+        self.has_value = False
         #: the requests under way, by what stands for them, with when they came
         self._begun: dict[object, tuple[bytes, float]] = {}
 
@@ -260,6 +262,12 @@ class Tap:
                 return
             self._is_awake = True
         self._wake()
+
+    def add_value(self, packing: Callable[[], Packs], number: int) -> None:
+        """Note the value that a state begins with, unless that was done."""
+        if not self.has_value:
+            self.has_value = True
+            self.add(ValueNote(packing(), number, is_first=True))
 
     def leave_out(self, count: int) -> None:
         """Count what could not be noted."""

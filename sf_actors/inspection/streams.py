@@ -242,10 +242,10 @@ class Streams:
 
         :raises InvalidArguments: there is no such model, or there are too many streams
         """
-        model = _model_of(resident, name)
         state = resident.state
         if state is None:
             raise InvalidArguments(f"{resident.name} is still being loaded")
+        model = _model_of(resident.name, state, name)
         if len(self._streams) >= MAX_STREAMS:
             raise InvalidArguments(f"{MAX_STREAMS} streams are open here already; end some")
         stream = Stream(
@@ -299,20 +299,19 @@ def set_taps(
         actor.tell(SetTaps(now, with_))
 
 
-def _model_of(resident: Resident, name: str | None) -> Model:
+def _model_of(service: str, state: RunState, name: str | None) -> Model:
     """Return the model of a name, `in/…` or `out/…`, or the name alone; the one that binds first.
 
     :raises InvalidArguments: there is none, or no message passes it
     """
     if name is None:
         raise InvalidArguments("expected a model")
-    state = resident.state
-    models = () if state is None else state.definition.models
+    models = state.definition.models
     side, _, plain = name.rpartition("/")
     found = [one for one in models if one.name == plain and side in {"", one.side}]
     if not found:
         known = [f"{one.side}/{one.name}" if side else one.name for one in models]
-        raise one_of(f"model of {resident.name}", name, known)
+        raise one_of(f"model of {service}", name, known)
     found.sort(key=lambda one: not any(one.binds.values()))
     if found[0].type in _SILENT:
         raise InvalidArguments(f"{found[0].where}: no messages pass a {found[0].type}")
