@@ -10,6 +10,7 @@ from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.pauses import pause
 from sf_actors.cli.reach import Reach, add_reach, service_named
 from sf_actors.cli.shell import Terminated
+from sf_actors.errors import TargetError
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def run(argv: Sequence[str]) -> int:
         try:
             while arguments.watch:
                 pause(EVERY_S)
+                if resident.place not in reach.places():
+                    raise TargetError(f"{resident} has ended")
                 _show(out, reach.ask(resident, "stats"), is_again=True)
         except Terminated:
             return 0
