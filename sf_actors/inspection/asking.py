@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 #: Largest request that an inspector takes, in bytes.
 MAX_REQUEST_BYTES = 1024 * 1024
 
-#: Questions to one inspector that are under way at once: it drops answers that nobody takes.
+#: Questions that one inspector gets before all of them are answered: it drops answers for which
+#: there is no room, and learns of room only once nothing is left to be read.
 AT_ONCE = 8
 
 #: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
@@ -148,18 +150,19 @@ class Asking:
         answers = [Answer(question.place) for question in questions]
         open_: dict[str, int] = {}
         waiting: dict[Place, list[int]] = {}
+        under_way: Counter[Place] = Counter()
         for place, question in reversed(list(enumerate(questions))):
             waiting.setdefault(question.place, []).append(place)
 
-        def send(count: int, to: Place) -> None:
-            for _ in range(min(count, len(waiting[to]))):
-                place = waiting[to].pop()
+        def send(to: Place) -> None:
+            for place in [waiting[to].pop() for _ in range(min(AT_ONCE, len(waiting[to])))]:
+                under_way[to] += 1
                 number = next(self._ids)
                 open_[number] = place
                 self._send(questions[place], number)
 
         for to in waiting:
-            send(AT_ONCE, to)
+            send(to)
         while open_:
             now = monotonic()
             left = began + timeout_s - now
@@ -172,7 +175,10 @@ class Asking:
             readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
             for socket, _ in readable:
                 for place in self._read_all(socket, open_, answers):
-                    send(1, questions[place].place)
+                    to = questions[place].place
+                    under_way[to] -= 1
+                    if not under_way[to]:
+                        send(to)
             if not readable and monotonic() >= began + timeout_s:
                 break
         return answers
