@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MAX_FRAME_BYTES = 2**20
 
 #: Answers that may wait for one asker; further ones are dropped.
-ANSWERS_QUEUED = 16
+ANSWERS_QUEUED = 1_000
 
 #: Records of a stream that may wait in its socket for who reads slowly.
 RECORDS_QUEUED = 100

@@ -7,7 +7,9 @@ from queue import Queue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+import zmq
 
 import sf_actors
 from sf_actors import Refused
@@ -239,3 +241,22 @@ def test_what_a_service_is_tells_its_models_and_keeps_the_values_of_its_config(
     assert echo["arguments"]["properties"]["n"]["x-sf-type"] == "int"
     assert echo["return_arguments"]["required"] == ["n"]
     assert info["log_file"] is None
+
+
+def test_many_asks_of_one_asker_are_all_answered(asker: Asker) -> None:
+    with service_of(replying(), addresses=ECHO_ADDRESSES, name="svc"):
+        assert sf_actors.inspect().address is not None
+        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+            dealer.linger = 0
+            dealer.connect(sf_actors.inspect().address)
+            for number in range(500):
+                args = {"verb": "ask", "service": "svc", "model": "echo", "args": {"n": number}}
+                packed = msgspec.msgpack.encode({"args": args, "workflow_id": number})
+                dealer.send_multipart([b"", packed])
+            answered = set()
+            for _ in range(500):
+                assert dealer.poll(int(PATIENCE_S * 1000))
+                answer = msgspec.msgpack.decode(dealer.recv_multipart()[1])
+                assert answer["return_args"] == {"n": answer["workflow_id"]}
+                answered.add(answer["workflow_id"])
+    assert len(answered) == 500
