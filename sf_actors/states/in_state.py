@@ -156,8 +156,7 @@ class InState(Reader):
     def on_taps(self, new: Tap | None) -> None:
         """Note the value for a new one, and all updates from then on."""
         if new is not None:
-            number = self._visible[1]
-            new.add(ValueNote(self.packing(self._followed.value), number, is_first=True))
+            new.add_value(lambda: self.packing(self._followed.value), self._visible[1])
 
     def _note_of(self, updated: Updated, workflow_id: object, size: int) -> Note:
         """Return an update for who watches, packed before its handler may change the fields."""

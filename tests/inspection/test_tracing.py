@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from sf_actors import Refused, RemoteError, counterpart
 from sf_actors.testing import module_of
-from tests.inspection.test_taps import BOOK, CLOCK, PUBLISHER
+from tests.inspection.publishing import BOOK, CLOCK, PUBLISHER
 from tests.support.processes import Process
 from tests.support.services import (
     ECHO_ADDRESSES,
