@@ -246,6 +246,14 @@ class Tap:
         #: the requests under way, by what stands for them, with when they came
         self._begun: dict[object, tuple[bytes, float]] = {}
 
+    def note(self, make: Callable[[bytes | memoryview], Note], packed: bytes | memoryview) -> None:
+        """Note a message, or count that it was left out; HOT, since in a flood most are."""
+        with self._lock:
+            if len(self._notes) >= MAX_NOTES:
+                self._left_out += 1
+                return
+        self.add(make(packed))
+
     def add(self, note: Note) -> None:
         """Note something, or count that it was left out."""
         with self._lock:

@@ -89,7 +89,7 @@ class Publisher:
             out.send(frame)
             counters.sent += 1
             for tap in self.taps:
-                tap.add(MessageNote(packed))
+                tap.note(MessageNote, packed)
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
         """Note what is published for these from now on; any thread."""

@@ -167,7 +167,7 @@ class Subscriber(Reader):
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         for tap in self.taps:
-            tap.add(MessageNote(message))
+            tap.note(MessageNote, message)
         handler, id_ = self.handler, envelope.workflow_id
         if self.tracing is not None and handler is not None:
             id_ = self.run_context.new_workflow_id() if id_ is None else id_

@@ -179,7 +179,7 @@ class DeltaPublication(Publication):
             self.counters.sent += 1
         if published is not None:
             for tap in self.taps:
-                tap.add(DeltaNote(packed))
+                tap.note(DeltaNote, packed)
         return published
 
     def packing_of_value(self) -> Packing:

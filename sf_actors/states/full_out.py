@@ -99,7 +99,7 @@ class FullPublication(Publication):
                 out.send(frame)
                 self.counters.sent += 1
             for tap in self.taps:
-                tap.add(WholeUpdateNote(frame[len(out.topic) :]))
+                tap.note(WholeUpdateNote, frame[len(out.topic) :])
         return number
 
     def packing_of_value(self) -> Packs:
