@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 #: Frames above this are not taken, in bytes.
 MAX_FRAME_BYTES = 2**20
 
-#: Answers that may wait for one asker; further ones are dropped.
-ANSWERS_QUEUED = 16
+#: Answers that may wait for one asker; further ones are dropped. libzmq learns late what was read:
+#: a few that are under way at once need room for many.
+ANSWERS_QUEUED = 64
 
 #: Records of a stream that may wait in its socket for who reads slowly.
 RECORDS_QUEUED = 100

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.cli.direct import add_direct, direct_of
 from sf_actors.cli.flags import count_of
 from sf_actors.cli.load import Load
-from sf_actors.cli.output import Output, read_input
+from sf_actors.cli.output import Output, read_input, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach, place_at
 from sf_actors.cli.target import Model, parse_target
 from sf_actors.cli.values import read_fields
 from sf_actors.errors import UsageError, UserError
-from sf_actors.inspection.asking import GRACE_S, Asking, Place, Question
+from sf_actors.inspection.asking import GRACE_S, MOST_AT_ONCE, Asking, Place, Question
 
 if TYPE_CHECKING:
     import argparse
@@ -55,6 +55,9 @@ def run(argv: Sequence[str]) -> int:
             question = Question(place, fields)
         else:
             question = _through_inspector(model, fields, arguments)
+            if arguments.c > MOST_AT_ONCE:
+                tell(f"through the inspector {MOST_AT_ONCE} calls are under way at once, no more")
+                arguments.c = MOST_AT_ONCE
         return _ask(out, reach.asking, question, arguments)
 
 
