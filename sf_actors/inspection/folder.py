@@ -22,8 +22,9 @@ from sf_actors.wording import shown
 
 VARIABLE: Final = "SF_ACTORS_RUNTIME_DIR"
 
-#: What the names of the inspectors' sockets end with; those of taps end otherwise.
+#: What the names of the inspectors' sockets end with, and those of streams.
 SUFFIX: Final = ".sock"
+STREAM_SUFFIX: Final = ".tap"
 
 #: How long a socket may refuse connections before it counts as left over, in seconds: between its
 #: two steps of coming into being it refuses them as well.
@@ -176,7 +177,7 @@ def is_refused(path: Path) -> bool:
 
 
 def remove_if_stale(path: Path) -> bool:
-    """Remove a socket at which nobody listens any more.
+    """Remove a socket at which nobody listens any more, and those of its process's streams.
 
     :returns: whether nobody listens: False if it listens, or may be just coming into being
     """
@@ -191,4 +192,8 @@ def remove_if_stale(path: Path) -> bool:
         return True
     except OSError:
         return False
+    if path.suffix == SUFFIX:
+        pid = path.name.partition("-")[0]
+        for stream in path.parent.glob(f"{pid}-*{STREAM_SUFFIX}"):
+            remove_if_stale(stream)
     return True

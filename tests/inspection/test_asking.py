@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import sf_actors
 from sf_actors import RemoteError, RequestTimeout, UsageError
 from sf_actors.errors import FolderError
 from sf_actors.inspection.asking import MAX_REQUEST_BYTES, MOST_AT_ONCE, Asking, questions
@@ -57,6 +59,15 @@ def test_no_more_questions_are_open_than_an_inspector_keeps_answers_for(folder: 
         asking.ask_all(asked, timeout_s=0.2)
 
     assert len(held) == MOST_AT_ONCE
+
+
+def test_an_inspector_answers_many_questions_of_one_asker() -> None:
+    with closing(sf_actors.inspect()), Asking() as asking:
+        asked = [one for _ in range(300) for one in questions(places_here(), "stats")]
+        answers = asking.ask_all(asked, timeout_s=20)
+
+    assert len(answers) == 300
+    assert not any(answer.is_silent for answer in answers)
 
 
 def test_one_that_is_silent_does_not_hold_up_the_answers_of_others(folder: Path) -> None:

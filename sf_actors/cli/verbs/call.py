@@ -13,11 +13,14 @@ from sf_actors.cli.reach import Reach, add_reach, place_at
 from sf_actors.cli.target import Model, parse_target
 from sf_actors.cli.values import read_fields
 from sf_actors.errors import UsageError, UserError
-from sf_actors.inspection.asking import GRACE_S, MOST_AT_ONCE, Asking, Place, Question
+from sf_actors.inspection.asking import GRACE_S, Asking, Place, Question
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+#: Calls that are under way at once through an inspector, which keeps so many answers for one asker.
+MOST_THROUGH_INSPECTOR = 256
 
 
 def run(argv: Sequence[str]) -> int:
@@ -55,9 +58,11 @@ def run(argv: Sequence[str]) -> int:
             question = Question(place, fields)
         else:
             question = _through_inspector(model, fields, arguments)
-            if arguments.c > MOST_AT_ONCE:
-                tell(f"through the inspector {MOST_AT_ONCE} calls are under way at once, no more")
-                arguments.c = MOST_AT_ONCE
+            if arguments.c > MOST_THROUGH_INSPECTOR:
+                tell(
+                    f"through the inspector {MOST_THROUGH_INSPECTOR} calls are under way at once, no more"
+                )
+                arguments.c = MOST_THROUGH_INSPECTOR
         return _ask(out, reach.asking, question, arguments)
 
 

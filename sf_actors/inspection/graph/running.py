@@ -34,10 +34,12 @@ def read_infos(
         for answer in pinged
         for name in (answer.value or {}).get("services", ())
     ]
-    infos: dict[Place, list[Info]] = {answer.place: [] for answer in pinged if answer.value}
+    infos: dict[Place, list[Info]] = {
+        answer.place: [] for answer in pinged if answer.value is not None
+    }
     for answer in asking.ask_all(questions, timeout_s=timeout_s):
         if answer.value is not None:  # else it has ended meanwhile
-            infos.setdefault(answer.place, []).append(answer.value)
+            infos[answer.place].append(answer.value)
     return infos
 
 
