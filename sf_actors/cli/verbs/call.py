@@ -59,9 +59,7 @@ def run(argv: Sequence[str]) -> int:
         else:
             question = _through_inspector(model, fields, arguments)
             if arguments.c > MOST_THROUGH_INSPECTOR:
-                tell(
-                    f"through the inspector {MOST_THROUGH_INSPECTOR} calls are under way at once, no more"
-                )
+                tell(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
                 arguments.c = MOST_THROUGH_INSPECTOR
         return _ask(out, reach.asking, question, arguments)
 
