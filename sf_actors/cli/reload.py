@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from watchfiles import watch
 
-from sf_actors.cli.command import NOT_READY
 from sf_actors.cli.output import tell
 
 if TYPE_CHECKING:
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from sf_actors.cli.arguments import Arguments
 
 FLAG: Final = "--reload"
+
+#: Exit status where no file could be loaded.
+NOT_LOADED: Final = 2
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -148,7 +150,7 @@ class _Supervisor:
             # an import that is broken now is still to be watched
             files |= self._watching.files
         else:
-            self._status = NOT_READY
+            self._status = NOT_LOADED
             self._is_over = True
             return
         self._watch(files)

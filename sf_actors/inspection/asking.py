@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
+from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 #: Largest request that an inspector takes, in bytes.
 MAX_REQUEST_BYTES = 1024 * 1024
 
-#: Questions that one inspector gets before all of them are answered: it drops answers for which
-#: there is no room, and learns of room only once nothing is left to be read.
-AT_ONCE = 8
+#: Questions to one inspector that are open at once: it keeps few answers for one asker.
+MOST_AT_ONCE = 8
 
 #: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
 GRACE_S = 0.5
@@ -148,21 +147,21 @@ class Asking:
         """
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
+        waiting: dict[Place, deque[int]] = {}
+        for index, question in enumerate(questions):
+            waiting.setdefault(question.place, deque()).append(index)
         open_: dict[str, int] = {}
-        waiting: dict[Place, list[int]] = {}
-        under_way: Counter[Place] = Counter()
-        for place, question in reversed(list(enumerate(questions))):
-            waiting.setdefault(question.place, []).append(place)
 
-        def send(to: Place) -> None:
-            for place in [waiting[to].pop() for _ in range(min(AT_ONCE, len(waiting[to])))]:
-                under_way[to] += 1
+        def send_next(place: Place) -> None:
+            if waiting[place]:
+                index = waiting[place].popleft()
                 number = next(self._ids)
-                open_[number] = place
-                self._send(questions[place], number)
+                self._send(questions[index], number)
+                open_[number] = index
 
-        for to in waiting:
-            send(to)
+        for place in waiting:
+            for _ in range(MOST_AT_ONCE):
+                send_next(place)
         while open_:
             now = monotonic()
             left = began + timeout_s - now
@@ -174,11 +173,12 @@ class Asking:
                     left = min(left, may_be_enough)
             readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
             for socket, _ in readable:
-                for place in self._read_all(socket, open_, answers):
-                    to = questions[place].place
-                    under_way[to] -= 1
-                    if not under_way[to]:
-                        send(to)
+                for number, reply in _replies(socket):
+                    index = open_.pop(number, -1)
+                    # a reply to an earlier question whose time was over is nobody's
+                    if index >= 0:
+                        answers[index] = _answer(questions[index].place, reply)
+                        send_next(questions[index].place)
             if not readable and monotonic() >= began + timeout_s:
                 break
         return answers
@@ -212,19 +212,6 @@ class Asking:
                     if number in began:
                         took_s = monotonic() - began.pop(number)
                         yield _answer(question.place, reply), took_s
-
-    def _read_all(
-        self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
-    ) -> list[int]:
-        """Take the answers that are there; return the places of their questions."""
-        answered = []
-        for number, reply in _replies(socket):
-            place = open_.pop(number, None)
-            # a reply to an earlier question whose time was over is nobody's
-            if place is not None:
-                answers[place] = _answer(answers[place].place, reply)
-                answered.append(place)
-        return answered
 
     def _send(self, question: Question, number: str) -> None:
         packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
