@@ -134,8 +134,8 @@ def test_a_file_that_is_stuck_as_it_is_loaded_is_told_by_its_line(tmp_path: Any)
     background = Background(service.run_service)
     until(lambda: RESIDENTS.all and running())
     assert service.stats()["phase"] == "STARTING"
-    lines = {None: 0, f"{path}:2": 1, f"{path}:3": 1}
-    until(lambda: lines[running()[0]["at"]], "its line")
+    lines = {f"{path}:2", f"{path}:3"}
+    until(lambda: running()[0]["at"] in lines, "its line")
     assert running()[0]["model"] == "the service file"
     gate.touch()
     assert background.join() is None
