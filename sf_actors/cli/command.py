@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.cli.descriptors import raise_descriptor_limit as _raise_descriptor_limit
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.cli.tokens import shown_command
@@ -244,14 +244,3 @@ def _print(message: str) -> None:
     """Print an error; control characters in it, such as from a file's name, are escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
     print(lines, file=sys.stderr)  # noqa: T201 - errors go to standard error
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of descriptors to the hard limit: each service needs a few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):
-            # some systems report a hard limit that they do not grant
-            os.write(2, b"sf_actors: the limit of descriptors could not be raised\n")

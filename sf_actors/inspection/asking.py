@@ -214,7 +214,7 @@ class Asking:
                         yield _answer(question.place, reply), took_s
 
     def _send(self, question: Question, number: str) -> None:
-        packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
+        packed = packed_or_refused({"args": question.args, "workflow_id": number})
         if len(packed) > MAX_REQUEST_BYTES:
             raise UsageError(
                 f"expected a request of at most {MAX_REQUEST_BYTES} bytes, got {len(packed)}"
@@ -251,6 +251,17 @@ def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         if isinstance(reply, dict) and isinstance(number := reply.get("workflow_id"), str):
             yield number, reply
+
+
+def packed_or_refused(message: dict[str, Any]) -> bytes:
+    """Return a message as MessagePack.
+
+    :raises UsageError: it holds an integer of more than 64 bits, or bytes that are no text
+    """
+    try:
+        return msgspec.msgpack.encode(message)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise UsageError(f"expected what MessagePack can hold: {error}") from None
 
 
 def questions(places: Iterable[Place], verb: str, **args: Any) -> list[Question]:

@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             while arguments.watch:
                 pause(EVERY_S)
-                if resident.place not in reach.places():
+                if reach.is_gone(resident.place):
                     raise TargetError(f"{resident} has ended")
                 _show(out, reach.ask(resident, "stats"), is_again=True)
         except Terminated:
