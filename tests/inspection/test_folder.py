@@ -187,3 +187,18 @@ def test_an_inspector_is_one_however_often_it_is_asked_for(folder: Path) -> None
     one.close()
     two.close()
     assert sockets_in(folder) == []
+
+
+def test_another_value_in_the_environment_is_told_and_ignored(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Service,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SF_ACTORS_INSPECT", "yes")
+    service.run_service()
+    assert not folder.exists()
+    service.stop_service()
+    warnings = [line for line in capfd.readouterr().err.splitlines() if '"warning"' in line]
+    assert len(warnings) == 1
+    assert "expected 1 or 0, got str 'yes'" in warnings[0]
