@@ -23,6 +23,7 @@ from sf_actors.errors import (
     UsageError,
 )
 from sf_actors.inspection.asking import Answer, Asking, Place, Question, questions
+from sf_actors.inspection.folder import plain_name
 from sf_actors.inspection.places import places_here
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _may_be_in(target: Target, place: Place) -> bool:
     """Return whether a silent process may be the one that was named."""
     if target.pid is not None:
         return target.pid == place.pid
-    return place.pid is None or target.service.partition("#")[0] == place.name
+    return place.pid is None or plain_name(target.service.partition("#")[0]) == place.name
 
 
 def _told_of(
@@ -202,7 +203,9 @@ def _told_of(
             return RequestTimeout(f"{answer.place}: no answer within {timeout_s:g} s")
     if silent:
         listed = ", ".join(str(answer.place) for answer in silent[:5])
-        return TargetError(f"{error}; no answer came from {listed}")
+        told = TargetError(f"{error}; no answer came from {listed}")
+        told.is_there = error.is_there
+        return told
     return error
 
 

@@ -114,13 +114,18 @@ def prepared() -> Path:
     return path
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a service as the name of a socket holds it."""
+    return _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
+
+
 def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     """Return a path for a socket of this process.
 
     :param name: what the socket is called after
     :raises UsageError: it is too long for a socket
     """
-    plain = _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
+    plain = plain_name(name)
     path = where / f"{os.getpid()}-{secrets.token_hex(2)}-{plain}{suffix}"
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:

@@ -92,7 +92,9 @@ def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
     yield f"process: {_figures(process)}"
     for call in answer.get("running") or ():
         where = f"{call['model']} for {duration(call['since_s'])} at {call['at']}"
-        yield out.coloured(f"runs long: {escaped(where)}", "bad")
+        # main is there to run long
+        colour = "" if call["model"] == "main" else "bad"
+        yield out.coloured(f"runs long: {escaped(where)}", colour)
     rows = [
         _row(f"{side}/{name}", counters)
         for kind in ("connections", "states")
