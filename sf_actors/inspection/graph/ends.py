@@ -28,6 +28,8 @@ _KINDS: Final = {
 _SNAPSHOTS: Final = {"delta_update_out": "replyer", "delta_update_in": "requester"}
 #: Types that stand where an edge begins: who asks, publishes or tells.
 _SENDING: Final = ("requester", "publisher", "delta_update_out", "full_update_out")
+#: Types that bind unless they are told otherwise.
+_BINDING: Final = ("replyer", "publisher", "delta_update_out", "full_update_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
                     side,
                     kind,
                     sends=model["type"] in _SENDING,
-                    binds=model["binds"],
-                    topic=model["topic"],
+                    binds=model.get("binds", model["type"] in _BINDING),
+                    topic=model.get("topic"),
                     endpoints=tuple(_parsed(known.get(socket))),
                     pid=info["pid"],
                     snapshots=tuple(_parsed(known.get(_SNAPSHOTS.get(model["type"], "")))),
