@@ -16,6 +16,7 @@ QUESTIONS = {
     "rpc": "rpc",
     "rpc-pipelined": "pipelined",
     "handlers": "handlers",
+    "inspected": "inspected",
     "call-cost": "call_cost",
     "replyers": "replyers",
     "pubsub": "pubsub",

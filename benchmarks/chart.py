@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WIDTH, NAMES, BARS, LINE = 760, 250, 400, 20
 
 #: Questions that are for those who work on the package.
-UNDRAWN = ("hops", "parts", "shortcuts")
+UNDRAWN = ("hops", "inspected", "parts", "shortcuts")
 
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }

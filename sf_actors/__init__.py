@@ -92,11 +92,16 @@ _HOMES = {
 }
 """The modules of the names; the errors' own is that of all others."""
 
+_MODULES = ("errors", "log", "service")
+"""Modules that are there without an import of their own, as `sf_actors.errors`."""
+
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """Import a name of the package; any thread."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Service":

@@ -1,6 +1,12 @@
 """`python -m sf_actors`."""
 
-from sf_actors.cli.shell import run
+import sys
+
+try:
+    from sf_actors.cli.shell import run
+except KeyboardInterrupt:
+    # a traceback of imports would tell nobody anything
+    sys.exit(130)
 
 if __name__ == "__main__":
     run()

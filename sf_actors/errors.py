@@ -85,7 +85,12 @@ class FolderError(UserError):
 
 
 class TargetError(UserError):
-    """What a verb of the shell names does not run, lacks the model, or refuses the connection."""
+    """What a verb of the shell names does not run, lacks the model, or refuses the connection.
+
+    `is_there`: a model of the name runs, but the verb cannot use it.
+    """
+
+    is_there = False
 
 
 class InvalidArguments(SfActorsError):

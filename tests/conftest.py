@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -86,6 +87,16 @@ def held() -> set[str]:
     return found | {f"descriptor {fd}: {what}" for fd, what in open_descriptors().items()}
 
 
+def end_inspector_of_command_line() -> None:
+    """End what the command line keeps to the end of its process, if a test was one."""
+    presence = sys.modules.get("sf_actors.inspection.presence")
+    host = sys.modules.get("sf_actors.inspection.host")
+    if presence is not None and presence.PRESENCE.is_wanted:
+        presence.PRESENCE.is_wanted = False
+        if host is not None:
+            host.HOST.leave(presence.PRESENCE)
+
+
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind() -> Iterator[None]:
     """Fail a test that leaves a thread, descriptor or actor behind.
@@ -94,6 +105,7 @@ def leaves_nothing_behind() -> Iterator[None]:
     """
     threads, before = set(threading.enumerate()), held()
     yield
+    end_inspector_of_command_line()
     if held() - before:
         # what ends at this moment may end, and what only cycles hold is collected
         for thread in set(threading.enumerate()) - threads:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sf_actors.actors.taps import Tap
+    from sf_actors.actors.tracing import Tracing
     from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
     from sf_actors.log import Logger, LogScope
@@ -106,6 +107,8 @@ class RunContext:
     router: CallRouter = field(init=False)
     #: the threads of models with `workers`
     pools: dict[tuple[Kind, Side, str], WorkerPool] = field(default_factory=dict)
+    #: makes spans, where that is configured
+    tracing: Tracing | None = None
     #: who watches a model
     taps: dict[tuple[Kind, Side, str], tuple[Tap, ...]] = field(default_factory=dict)
     #: the addresses that sockets took where the port was left open, by model and socket

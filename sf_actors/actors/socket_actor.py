@@ -71,14 +71,16 @@ class SocketActor(Actor):
         self.counters = counters
         self.handler = handler
         self.is_draining = False
-        #: who watches what passes; a successor's are those of its predecessor
-        self.taps = run_context.taps.get(model.key, ())
+        self.tracing = run_context.tracing
         self.thread: threading.Thread | None = None
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []
         #: what `start` takes to make a successor
         self.restart_arguments: tuple[Any, ...] = (run_context, model, endpoints, counters, handler)
         run_context.supervisor.created(self)
+        #: who watches what passes; a successor's are those of its predecessor. Only now: who begins
+        #: to watch notes that first, and then looks for the actor
+        self.taps = run_context.taps.get(model.key, ())
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
         self._named = NamedSources(run_context, model, self.inbox, self.tell)
@@ -294,6 +296,8 @@ class SocketActor(Actor):
             self.stop()
             self.run_context.supervisor.opened(self, error)
         else:
+            for tap in self.taps:
+                self.on_taps(tap)
             self.run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:

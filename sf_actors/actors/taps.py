@@ -23,7 +23,7 @@ MAX_NOTES: Final = 1_000
 """Notes that may wait."""
 
 MAX_BYTES: Final = 4 * 2**20
-"""Bytes that those may hold, if there are several."""
+"""Bytes that those may hold, but for the value of a state that a tap begins with."""
 
 
 class Packs(Protocol):
@@ -46,6 +46,9 @@ class Note:
     """
 
     __slots__ = ("dropped", "packed", "passed_at", "size")
+
+    #: it is what a state was when the tap began
+    is_first = False
 
     def __init__(self, packed: bytes | memoryview, *, size: int = 0) -> None:
         self.packed = packed
@@ -228,6 +231,7 @@ class Tap:
     """The notes of one watcher that wait; any thread adds, one takes.
 
     :param wake: called when there is something to take, and not again until all was taken
+    :ivar has_value: the value that a state begins with was noted
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -238,8 +242,17 @@ class Tap:
         self._left_out = 0
         self._is_awake = False
         self._is_closed = False
+        self.has_value = False
         #: the requests under way, by what stands for them, with when they came
         self._begun: dict[object, tuple[bytes, float]] = {}
+
+    def note(self, make: Callable[[bytes | memoryview], Note], packed: bytes | memoryview) -> None:
+        """Note a message, or count that it was left out; HOT, since in a flood most are."""
+        with self._lock:
+            if len(self._notes) >= MAX_NOTES:
+                self._left_out += 1
+                return
+        self.add(make(packed))
 
     def add(self, note: Note) -> None:
         """Note something, or count that it was left out."""
@@ -247,7 +260,7 @@ class Tap:
             if self._is_closed:
                 return
             is_full = len(self._notes) >= MAX_NOTES or self._bytes + note.size > MAX_BYTES
-            if is_full and self._notes:
+            if is_full and not note.is_first:
                 self._left_out += 1
                 return
             note.dropped, self._left_out = self._left_out, 0
@@ -257,6 +270,12 @@ class Tap:
                 return
             self._is_awake = True
         self._wake()
+
+    def add_value(self, packing: Callable[[], Packs], number: int) -> None:
+        """Note the value that a state begins with, unless that was done."""
+        if not self.has_value:
+            self.has_value = True
+            self.add(ValueNote(packing(), number, is_first=True))
 
     def leave_out(self, count: int) -> None:
         """Count what could not be noted."""

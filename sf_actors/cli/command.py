@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
-from contextlib import closing, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.cli.descriptors import raise_descriptor_limit as _raise_descriptor_limit
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.cli.tokens import shown_command
@@ -28,7 +28,6 @@ from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
 
     from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
@@ -154,7 +153,8 @@ def _run(service: Service, arguments: Arguments) -> int:
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))
     try:
-        with STANDARD_LIBRARY.owning_process(), _listening(arguments):
+        with STANDARD_LIBRARY.owning_process(), ExitStack() as ending:
+            _listen(arguments, ending)
             if arguments.inspect is not None:
                 name = service.stats()["service"]
                 PRESENCE.listen_too(name, arguments.inspect, arguments.keys)
@@ -169,23 +169,24 @@ def _run(service: Service, arguments: Arguments) -> int:
     return 0
 
 
-def _listening(arguments: Arguments) -> AbstractContextManager[object]:
-    """Return what answers HTTP while a service runs, if it is asked for; it is open already.
+def _listen(arguments: Arguments, ending: ExitStack) -> None:
+    """Answer HTTP from now on, if that is asked for.
 
+    :param ending: gets what ends it
     :raises UserError: it cannot be opened
     """
     if arguments.http is None:
-        return nullcontext()
+        return
     from sf_actors.inspection.http.health import STUCK_AFTER_S, require_states  # noqa: PLC0415 - seldom used
     from sf_actors.inspection.http.server import http  # noqa: PLC0415
 
     needs = arguments.ready_needs or ()
-    RESIDENTS.on_loaded = lambda resident: require_states(resident, needs)
     stuck_after_s = STUCK_AFTER_S if arguments.stuck_after is None else arguments.stuck_after
     hosts = arguments.http_host or ()
-    return closing(
-        http(arguments.http, hosts=hosts, stuck_after_s=stuck_after_s, ready_needs=needs)
-    )
+    server = http(arguments.http, hosts=hosts, stuck_after_s=stuck_after_s, ready_needs=needs)
+    ending.callback(server.close)
+    RESIDENTS.on_loaded = lambda resident: require_states(resident, needs)
+    ending.callback(setattr, RESIDENTS, "on_loaded", None)
 
 
 def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
@@ -243,14 +244,3 @@ def _print(message: str) -> None:
     """Print an error; control characters in it, such as from a file's name, are escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
     print(lines, file=sys.stderr)  # noqa: T201 - errors go to standard error
-
-
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of descriptors to the hard limit: each service needs a few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):
-            # some systems report a hard limit that they do not grant
-            os.write(2, b"sf_actors: the limit of descriptors could not be raised\n")

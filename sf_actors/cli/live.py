@@ -19,7 +19,7 @@ from rich.text import Text
 from sf_actors.cli.readings import Readings
 from sf_actors.cli.top_table import HEAD, RIGHT, SORTS, cells_of, colours_of, ordered
 from sf_actors.errors import SfActorsError
-from sf_actors.wording import escaped, text_of
+from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +37,7 @@ def show(reached: Callable[[], Reach], *, timeout_s: float) -> None:
 
     :param reached: opens the connections, in the thread that reads
     :param timeout_s: how long to wait for the answers of one reading, in seconds
+    :raises SfActorsError: the folder of the sockets is not safe, say
     """
     reading = _Reading(reached, timeout_s)
     sort = "n"
@@ -44,7 +45,9 @@ def show(reached: Callable[[], Reach], *, timeout_s: float) -> None:
         reading.start()
         try:
             while True:
-                live.update(_table(reading.rows, sort, reading.problem), refresh=True)
+                if reading.error is not None:
+                    raise reading.error
+                live.update(_table(reading.rows, sort), refresh=True)
                 for key in next_keys(reading.renewed):
                     if key in {"q", "Q"}:
                         return
@@ -57,13 +60,13 @@ class _Reading:
     """Reads all numbers each second, in a thread of its own: who is silent holds up no key.
 
     :ivar rows: those of the last reading
-    :ivar problem: what kept the last one from being made
+    :ivar error: what keeps more from being made
     :ivar renewed: a descriptor that is readable after each reading
     """
 
     def __init__(self, reached: Callable[[], Reach], timeout_s: float) -> None:
         self.rows: Sequence[dict[str, Any]] = ()
-        self.problem = ""
+        self.error: SfActorsError | None = None
         self.renewed, self._told = os.pipe()
         self._reached = reached
         self._timeout_s = timeout_s
@@ -91,7 +94,7 @@ class _Reading:
                     os.write(self._told, b"\0")
                     self._is_over.wait(max(0.0, began + EVERY_S - monotonic()))
         except SfActorsError as error:
-            self.problem = text_of(error)
+            self.error = error
             os.write(self._told, b"\0")
 
 
@@ -117,9 +120,9 @@ def _keys() -> Iterator[Callable[[int], str]]:
         termios.tcsetattr(stdin, termios.TCSADRAIN, before)
 
 
-def _table(rows: Sequence[dict[str, Any]], sort: str, problem: str) -> Table:
+def _table(rows: Sequence[dict[str, Any]], sort: str) -> Table:
     keys = " ".join(f"{key} {name}" for key, name in SORTS.items())
-    caption = Text(escaped(problem) or f"sorted by {SORTS[sort]};  {keys}  q ends", style="dim")
+    caption = Text(f"sorted by {SORTS[sort]};  {keys}  q ends", style="dim")
     table = Table(box=None, caption=caption, caption_justify="left", header_style="bold")
     for number, head in enumerate(HEAD):
         table.add_column(head, justify="right" if number in RIGHT else "left", no_wrap=True)

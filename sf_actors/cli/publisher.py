@@ -5,10 +5,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 import zmq
 
 from sf_actors.errors import BindError, TargetError
+from sf_actors.inspection.asking import packed_or_refused
 from sf_actors.sockets.bind_problems import bind_message
 from sf_actors.sockets.endpoint import parse
 from sf_actors.wire.topic import pack
@@ -67,13 +67,14 @@ class BarePublisher:
 
         :param wait_s: how long to wait for that, in seconds
         :raises TargetError: nobody has
+        :raises UsageError: MessagePack cannot hold a field
         """
+        message = self._topic + packed_or_refused({"args": fields, "workflow_id": None})
         deadline = monotonic() + wait_s
         while (left := deadline - monotonic()) > 0:
             if self._socket.poll(int(left * 1000) + 1):
                 change = self._socket.recv()
                 if change[:1] == bytes([_SUBSCRIBED]) and self._topic.startswith(change[1:]):
-                    body = {"args": fields, "workflow_id": None}
-                    self._socket.send(self._topic + msgspec.msgpack.encode(body))
+                    self._socket.send(message)
                     return
         raise TargetError(f"{self.address}: nobody has subscribed within {wait_s:g} s")

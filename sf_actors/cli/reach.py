@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any, Self
 
+from sf_actors.cli.descriptors import raise_descriptor_limit
 from sf_actors.cli.target import (
     Model,
     Resident,
@@ -22,6 +23,7 @@ from sf_actors.errors import (
     UsageError,
 )
 from sf_actors.inspection.asking import Answer, Asking, Place, Question, questions
+from sf_actors.inspection.folder import plain_name
 from sf_actors.inspection.places import places_here
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Reach:
         self, *, at: str | None = None, keys: str | None = None, timeout_s: float = 5.0
     ) -> None:
         self.timeout_s = timeout_s
+        raise_descriptor_limit()
         loaded = None
         if at is None:
             if keys is not None:
@@ -87,6 +90,16 @@ class Reach:
     def places(self) -> list[Place]:
         """Return where inspectors are now."""
         return places_here() if self._at is None else [self._at]
+
+    def is_gone(self, place: Place) -> bool:
+        """Return whether nobody listens at a place any more; one that is silent is there."""
+        if self._at is None:
+            return place not in places_here()
+        try:
+            place_at(place.address, self.timeout_s, flag="--at")
+        except TargetError:
+            return True
+        return False
 
     def service(self, target: Target) -> Resident:
         """Return the service that was named.
@@ -154,7 +167,7 @@ class Reach:
                     one.is_silent and _may_be_in(target, one.place) for one in answers
                 )
             return any(
-                target.is_service(one.place, name)
+                target.is_service(one.place.pid, name)
                 for one in answers
                 for name in (one.value or {}).get("services", ())
             )
@@ -162,7 +175,7 @@ class Reach:
         asked = questions(self.places(), "ping")
         answers = self.asking.ask_all(asked, timeout_s=self.timeout_s, is_enough=is_enough)
         residents = [
-            Resident(one.place, name)
+            Resident(one.place, name, (one.value or {}).get("pid"))
             for one in answers
             for name in (one.value or {}).get("services", ())
         ]
@@ -178,7 +191,7 @@ def _may_be_in(target: Target, place: Place) -> bool:
     """Return whether a silent process may be the one that was named."""
     if target.pid is not None:
         return target.pid == place.pid
-    return place.pid is None or target.service.partition("#")[0] == place.name
+    return place.pid is None or plain_name(target.service.partition("#")[0]) == place.name
 
 
 def _told_of(
@@ -190,7 +203,9 @@ def _told_of(
             return RequestTimeout(f"{answer.place}: no answer within {timeout_s:g} s")
     if silent:
         listed = ", ".join(str(answer.place) for answer in silent[:5])
-        return TargetError(f"{error}; no answer came from {listed}")
+        told = TargetError(f"{error}; no answer came from {listed}")
+        told.is_there = error.is_there
+        return told
     return error
 
 

@@ -7,6 +7,7 @@ code prints goes to standard error.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -69,5 +70,13 @@ def _file_of(module: object) -> Path:
     return Path(getattr(module, "__file__", None) or "/").absolute()
 
 
+def run() -> None:
+    """Run this process: it ends whatever threads the file has started."""
+    status = main(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run()

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from watchfiles import watch
 
@@ -17,13 +17,15 @@ from sf_actors.cli.output import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     from watchfiles import Change
 
     from sf_actors.cli.arguments import Arguments
 
 FLAG: Final = "--reload"
+
+#: Exit status where no file could be loaded.
+NOT_LOADED: Final = 2
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,115 +33,160 @@ def supervise(argv: Sequence[str], arguments: Arguments) -> int:
     """Run a service until a signal; for the main thread.
 
     :param argv: its command line, with the flag
-    :returns: the exit status of the process that ran last
+    :returns: the exit status of the process that ran last, 2 if none could be loaded
     """
     return _Supervisor([one for one in argv if one != FLAG], arguments).run()
+
+
+class _Changed(NamedTuple):
+    """A file that is watched has changed."""
+
+    name: str
+
+
+class _Ended(NamedTuple):
+    """A process of ours has ended; `out` is what a rehearsal printed."""
+
+    process: subprocess.Popen[bytes]
+    out: bytes
+
+
+#: What comes to the supervisor: a signal's number, a change, an end.
+_News = int | _Changed | _Ended
 
 
 class _Supervisor:
     """The process that watches; the service runs in another one.
 
-    Signals, changes and ends come by one queue, which the main thread reads.
+    All that happens comes by one queue, which the main thread reads.
+
+    :param argv: the command line of the service
     """
 
     def __init__(self, argv: list[str], arguments: Arguments) -> None:
         self._argv = argv
         self._file = Path(arguments.service_path).absolute()
         given = (arguments.addresses_path, arguments.config_path)
-        self._given = [Path(path).absolute() for path in given if path]
-        self._news: SimpleQueue[int | str | subprocess.Popen[bytes]] = SimpleQueue()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._status = 0
+        self._given = {Path(path).absolute() for path in given if path}
+        self._news: SimpleQueue[_News] = SimpleQueue()
         self._watching: _Watching | None = None
+        #: what loads the service to see whether it can be, and what it was begun for
+        self._rehearsal: subprocess.Popen[bytes] | None = None
+        self._changed = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        #: the one that runs was told to stop, and another one is to follow it
+        self._is_replaced = False
+        #: a signal came: once it has ended, so do we
+        self._is_stopping = False
+        self._is_over = False
+        self._status = 0
 
     def run(self) -> int:
         """Run until a signal; returns the exit status."""
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._take)
-        self._renew("")
+                signal.signal(number, lambda number, _frame: self._news.put(number))
+        self._rehearse("")
         try:
-            while True:
-                news = self._news.get()
-                if isinstance(news, int):
-                    return self._end(news)
-                if isinstance(news, str):
-                    self._renew(news)
-                elif news is self._process:
-                    self._status = news.returncode
-                    self._process = None
-                    tell(f"{self._file.name} has ended with {self._status}; waiting for a change")
+            while not self._is_over:
+                self._take(self._news.get())
         finally:
+            for process in (self._rehearsal, self._process):
+                if process is not None:
+                    process.kill()
             if self._watching is not None:
                 self._watching.end()
+        return self._status if self._status >= 0 else 128 - self._status
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        self._news.put(number)
+    def _take(self, news: _News) -> None:
+        if isinstance(news, int):
+            self._take_signal(news)
+        elif isinstance(news, _Changed):
+            self._rehearse(news.name)
+        elif news.process is self._rehearsal:
+            self._rehearsal = None
+            if not self._is_stopping:
+                self._take_rehearsal(news)
+        elif news.process is self._process:
+            self._take_end(news.process.returncode)
 
-    def _renew(self, changed: str) -> None:
-        """Load the service in a process of its own, and if it loads run it in place of the old."""
-        loaded = subprocess.run(  # noqa: S603 - what we were started with
-            [sys.executable, "-m", "sf_actors.cli.rehearsal", *self._argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-            process_group=0,
-        )
+    def _take_signal(self, number: int) -> None:
+        self._is_replaced = False
+        self._is_stopping = True
+        if self._process is None:
+            self._is_over = True
+        else:
+            self._process.send_signal(number)
+
+    def _take_end(self, status: int) -> None:
+        self._process = None
+        self._status = status
+        if self._is_replaced:
+            self._is_replaced = False
+            self._start()
+        elif self._is_stopping:
+            self._is_over = True
+        else:
+            tell(f"{self._file.name} has ended with {status}; waiting for a change")
+
+    def _rehearse(self, changed: str) -> None:
+        """Load the service in a process of its own; a later change counts from its end on."""
+        if self._is_stopping:
+            return
+        if self._rehearsal is not None:
+            # it may have read what has changed since
+            self._rehearsal.kill()
+        self._changed = changed
+        module = "sf_actors.cli.rehearsal"
+        self._rehearsal = self._begun(module, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+
+    def _take_rehearsal(self, ended: _Ended) -> None:
+        """Run the service in place of the old one, if it could be loaded."""
         files = {self._file, *self._given}
-        if not loaded.returncode:
-            files.update(map(Path, json.loads(loaded.stdout.splitlines()[-1])))
+        is_good = not ended.process.returncode
+        if is_good:
+            files.update(map(Path, json.loads(ended.out.splitlines()[-1])))
         elif self._watching is not None:
             # an import that is broken now is still to be watched
             files |= self._watching.files
         else:
-            files.update(self._file.parent.glob("*.py"))
+            self._status = NOT_LOADED
+            self._is_over = True
+            return
         self._watch(files)
-        if loaded.returncode:
+        if not is_good:
             runs_on = "the old one runs on" if self._process else "waiting for a change"
             tell(f"{self._file.name} does not load; {runs_on}")
             return
-        if changed:
-            tell(f"{changed} has changed: {self._file.name} runs again")
-        self._end_process(signal.SIGTERM)
-        self._start()
+        if self._changed:
+            tell(f"{self._changed} has changed: {self._file.name} runs again")
+        if self._process is None:
+            self._start()
+        else:
+            self._is_replaced = True
+            self._process.send_signal(signal.SIGTERM)
 
     def _start(self) -> None:
+        self._process = self._begun("sf_actors")
+
+    def _begun(
+        self, module: str, *, stdin: int | None = None, stdout: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process whose end is told."""
         process = subprocess.Popen(  # noqa: S603 - what we were started with
-            [sys.executable, "-m", "sf_actors", *self._argv],
+            [sys.executable, "-m", module, *self._argv],
+            stdin=stdin,
+            stdout=stdout,
             # a signal from the terminal comes once, through us
             process_group=0,
         )
-        self._process = process
 
         def tell_end() -> None:
-            process.wait()
-            self._news.put(process)
+            out, _ = process.communicate()
+            self._news.put(_Ended(process, out or b""))
 
         threading.Thread(target=tell_end, name="reload/end", daemon=True).start()
-
-    def _end_process(self, number: int) -> None:
-        """Hand on a signal and wait for the end; further signals are handed on meanwhile."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        later = []
-        while True:
-            news = self._news.get()
-            if news is process:
-                break
-            if isinstance(news, int):
-                process.send_signal(news)
-            later.append(news)
-        self._status = process.returncode
-        for news in later:
-            self._news.put(news)
-
-    def _end(self, number: int) -> int:
-        if self._process is None:
-            return self._status if self._status >= 0 else 128 - self._status
-        self._end_process(number)
-        return self._status if self._status >= 0 else 128 - self._status
+        return process
 
     def _watch(self, files: set[Path]) -> None:
         if self._watching is not None:
@@ -152,9 +199,7 @@ class _Supervisor:
 class _Watching:
     """Tells of changes of files, in a thread of its own."""
 
-    def __init__(
-        self, files: set[Path], news: SimpleQueue[int | str | subprocess.Popen[bytes]]
-    ) -> None:
+    def __init__(self, files: set[Path], news: SimpleQueue[_News]) -> None:
         self.files = files
         self._names = {str(path) for path in files}
         self._news = news
@@ -169,15 +214,14 @@ class _Watching:
 
     def _run(self) -> None:
         # folders: an editor puts a new file in the place of the old one
-        folders = {path.parent for path in self.files if path.parent.is_dir()}
         for changes in watch(
-            *folders,
+            *{path.parent for path in self.files},
             watch_filter=self._is_ours,
             stop_event=self._is_over,
             recursive=False,
             raise_interrupt=False,
         ):
-            self._news.put(Path(min(path for _, path in changes)).name)
+            self._news.put(_Changed(Path(min(path for _, path in changes)).name))
 
     def _is_ours(self, _change: Change, path: str) -> bool:
         return path in self._names

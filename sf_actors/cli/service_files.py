@@ -90,11 +90,9 @@ def _read_outline(
 
     try:
         return read_outline(file, config=config, config_where=config_where, addresses=addresses)
-    except KeyboardInterrupt:
-        raise
     except SystemExit as error:
         raise DefinitionError(f"{file}: it called sys.exit({error.code!r})") from None
-    except BaseException as error:
+    except Exception as error:
         if isinstance(error, SfActorsError) and not passed_user_code(error):
             raise
         cut = trimmed(error)

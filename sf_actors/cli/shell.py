@@ -71,6 +71,8 @@ def run() -> None:
         status = INTERRUPTED
     except Terminated:
         status = TERMINATED
+    # the interpreter's own end is short, and would show where it was interrupted
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
 
 

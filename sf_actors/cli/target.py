@@ -46,20 +46,25 @@ class Target:
     side: str = ""
     model: str = ""
 
-    def is_service(self, place: Place, service: str) -> bool:
+    def is_service(self, pid: int | None, service: str) -> bool:
         """Return whether a service is the one that was named."""
-        return service == self.service and self.pid in (None, place.pid)
+        return service == self.service and self.pid in (None, pid)
 
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A service that runs at a place, by its name within the process."""
+    """A service that runs at a place.
+
+    :ivar service: its name within the process
+    :ivar pid: the process
+    """
 
     place: Place
     service: str
+    pid: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.service}@{self.place.pid}" if self.place.pid else self.service
+        return f"{self.service}@{self.pid}" if self.pid else self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ def chosen_service(target: Target, residents: Sequence[Resident]) -> Resident:
     :raises UsageError: there are several
     :raises TargetError: there is none
     """
-    found = [one for one in residents if target.is_service(one.place, one.service)]
+    found = [one for one in residents if target.is_service(one.pid, one.service)]
     if not found:
         names = {one.service for one in residents}
         hint = nearest(target.service, names - {target.service})
@@ -164,7 +169,9 @@ def chosen_model(
     named = [one for one in seen if _is_named(target, one)]
     found = [one for one in named if is_usable(one)]
     if not found:
-        raise TargetError(_no_model(target, seen, named, is_usable, what))
+        error = TargetError(_no_model(target, seen, named, is_usable, what))
+        error.is_there = any(one.name in (target.model, target.service) for one in named)
+        raise error
     if prefers_binder and len(found) > 1:
         found = [one for one in found if _binds(one)] or found
     return _only(found, target, what)
@@ -173,9 +180,9 @@ def chosen_model(
 def _is_named(target: Target, model: Model) -> bool:
     if target.model:
         is_it = model.name == target.model and target.side in ("", model.side)
-        return is_it and target.is_service(model.resident.place, model.resident.service)
-    is_model = model.name == target.service and target.pid in (None, model.resident.place.pid)
-    return is_model or target.is_service(model.resident.place, model.resident.service)
+        return is_it and target.is_service(model.resident.pid, model.resident.service)
+    is_model = model.name == target.service and target.pid in (None, model.resident.pid)
+    return is_model or target.is_service(model.resident.pid, model.resident.service)
 
 
 def _binds(model: Model) -> bool:

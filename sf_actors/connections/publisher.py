@@ -6,8 +6,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
+from msgspec import UNSET
 
 from sf_actors.actors.taps import MessageNote
+from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.connections.named_bus import NamedBus
 from sf_actors.counters import Counters
 from sf_actors.errors import ServiceStopped
@@ -42,6 +44,7 @@ class Publisher:
         self.model = model
         self.counters = Counters("sent", "dropped", "last_error")
         self._run_context = run_context
+        self._tracing = run_context.tracing
         self._checked = model.arguments.checked
         self.out = PublishingSocket(
             model.creation,
@@ -83,14 +86,15 @@ class Publisher:
             if out.socket is None:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             # the number of a message is how many went out before it
-            packed = encode_published(checked, workflow_id, out.epoch, counters.sent)
+            span = UNSET if self._tracing is None else TRACEPARENT.get()
+            packed = encode_published(checked, workflow_id, out.epoch, counters.sent, None, span)
             frame = out.topic + packed
             if len(frame) > out.max_bytes:
                 raise out.too_large("message", frame)
             out.send(frame)
             counters.sent += 1
             for tap in self.taps:
-                tap.add(MessageNote(packed))
+                tap.note(MessageNote, packed)
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
         """Note what is published for these from now on; any thread."""

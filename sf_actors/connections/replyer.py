@@ -274,14 +274,22 @@ class Replyer(SocketActor):
         if workflow_id is None:
             request.workflow_id = self.run_context.new_workflow_id()
         self.counters.in_flight += 1
-        for tap in self.taps:
-            tap.begin(request, payload, monotonic())
+        if self.taps or self.tracing is not None:
+            self._watch(request, payload, envelope)
         if self._waiting is not None and self._waiting.keep(request, envelope.seen):
             return
         if self._quick_calls < QUICK_CALLS:
             self._deliveries.queue(request, request.size)
         elif self._deliveries.run_or_queue(request, request.size):
             self._answer(request)
+
+    def _watch(self, request: RequestCall, payload: bytes, envelope: Any) -> None:
+        """Note a request for who watches, and have its handler run within a span."""
+        for tap in self.taps:
+            tap.begin(request, payload, monotonic())
+        if self.tracing is not None:
+            id_, parent = request.workflow_id, envelope.traceparent
+            request.handler = self.tracing.handler(request.handler, self.model, id_, parent)
 
     def _note_peer(self, address: list[bytes]) -> None:
         """Note who is to be told of a stop, or that somebody has not heard of it yet; HOT."""

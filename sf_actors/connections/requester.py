@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from sf_actors.actors.incoming import incoming
 from sf_actors.actors.taps import RequestNote
+from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.link import Link
 from sf_actors.connections.waiting_call import WaitingCall
@@ -93,6 +94,7 @@ class Requester:
         )
         self._run_context = run_context
         self._states = run_context.states
+        self._tracing = run_context.tracing
         self._catch_up_s: float = model.creation["catch_up_s"]
         self._endpoint = endpoint
         self._unresolved = Unresolved(run_context.log, model.where)
@@ -133,7 +135,8 @@ class Requester:
         request_id = secrets.token_hex(12) if self._attempts > 1 else None
         expires_in_s = float(self._attempts * self._timeout_s)
         seen = self._states.in_call().seen() if self._states.has_any else UNSET
-        frame = encode_request(checked, workflow_id, request_id, expires_in_s, seen)
+        span = UNSET if self._tracing is None else TRACEPARENT.get()
+        frame = encode_request(checked, workflow_id, request_id, expires_in_s, seen, span)
         if len(frame) > self._max_bytes:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)

@@ -167,9 +167,13 @@ class Subscriber(Reader):
             self._count_missed(epoch, number)
         args = envelope.args if is_decoded else self._arguments.decoded(envelope.args)
         for tap in self.taps:
-            tap.add(MessageNote(message))
-        if self.handler is not None:
-            self.deliveries.deliver(self.handler, args, envelope.workflow_id, size=len(message))
+            tap.note(MessageNote, message)
+        handler, id_ = self.handler, envelope.workflow_id
+        if self.tracing is not None and handler is not None:
+            id_ = self.run_context.new_workflow_id() if id_ is None else id_
+            handler = self.tracing.handler(handler, self.model, id_, envelope.traceparent)
+        if handler is not None:
+            self.deliveries.deliver(handler, args, id_, size=len(message))
 
     def _count_missed(self, epoch: int, number: int) -> None:
         if self._epoch is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 #: Largest request that an inspector takes, in bytes.
 MAX_REQUEST_BYTES = 1024 * 1024
 
-#: Questions to one inspector that are under way at once: it drops answers that nobody takes.
-AT_ONCE = 8
+#: Questions to one inspector that are open at once: it keeps few answers for one asker.
+MOST_AT_ONCE = 8
 
 #: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
 GRACE_S = 0.5
@@ -146,20 +147,21 @@ class Asking:
         """
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
+        waiting: dict[Place, deque[int]] = {}
+        for index, question in enumerate(questions):
+            waiting.setdefault(question.place, deque()).append(index)
         open_: dict[str, int] = {}
-        waiting: dict[Place, list[int]] = {}
-        for place, question in reversed(list(enumerate(questions))):
-            waiting.setdefault(question.place, []).append(place)
 
-        def send(count: int, to: Place) -> None:
-            for _ in range(min(count, len(waiting[to]))):
-                place = waiting[to].pop()
+        def send_next(place: Place) -> None:
+            if waiting[place]:
+                index = waiting[place].popleft()
                 number = next(self._ids)
-                open_[number] = place
-                self._send(questions[place], number)
+                self._send(questions[index], number)
+                open_[number] = index
 
-        for to in waiting:
-            send(AT_ONCE, to)
+        for place in waiting:
+            for _ in range(MOST_AT_ONCE):
+                send_next(place)
         while open_:
             now = monotonic()
             left = began + timeout_s - now
@@ -171,8 +173,12 @@ class Asking:
                     left = min(left, may_be_enough)
             readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
             for socket, _ in readable:
-                for place in self._read_all(socket, open_, answers):
-                    send(1, questions[place].place)
+                for number, reply in _replies(socket):
+                    index = open_.pop(number, -1)
+                    # a reply to an earlier question whose time was over is nobody's
+                    if index >= 0:
+                        answers[index] = _answer(questions[index].place, reply)
+                        send_next(questions[index].place)
             if not readable and monotonic() >= began + timeout_s:
                 break
         return answers
@@ -207,21 +213,8 @@ class Asking:
                         took_s = monotonic() - began.pop(number)
                         yield _answer(question.place, reply), took_s
 
-    def _read_all(
-        self, socket: zmq.Socket[bytes], open_: dict[str, int], answers: list[Answer]
-    ) -> list[int]:
-        """Take the answers that are there; return the places of their questions."""
-        answered = []
-        for number, reply in _replies(socket):
-            place = open_.pop(number, None)
-            # a reply to an earlier question whose time was over is nobody's
-            if place is not None:
-                answers[place] = _answer(answers[place].place, reply)
-                answered.append(place)
-        return answered
-
     def _send(self, question: Question, number: str) -> None:
-        packed = msgspec.msgpack.encode({"args": question.args, "workflow_id": number})
+        packed = packed_or_refused({"args": question.args, "workflow_id": number})
         if len(packed) > MAX_REQUEST_BYTES:
             raise UsageError(
                 f"expected a request of at most {MAX_REQUEST_BYTES} bytes, got {len(packed)}"
@@ -258,6 +251,17 @@ def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         if isinstance(reply, dict) and isinstance(number := reply.get("workflow_id"), str):
             yield number, reply
+
+
+def packed_or_refused(message: dict[str, Any]) -> bytes:
+    """Return a message as MessagePack.
+
+    :raises UsageError: it holds an integer of more than 64 bits, or bytes that are no text
+    """
+    try:
+        return msgspec.msgpack.encode(message)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise UsageError(f"expected what MessagePack can hold: {error}") from None
 
 
 def questions(places: Iterable[Place], verb: str, **args: Any) -> list[Question]:

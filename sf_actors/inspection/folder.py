@@ -22,8 +22,9 @@ from sf_actors.wording import shown
 
 VARIABLE: Final = "SF_ACTORS_RUNTIME_DIR"
 
-#: What the names of the inspectors' sockets end with; those of taps end otherwise.
+#: What the names of the inspectors' sockets end with, and those of streams.
 SUFFIX: Final = ".sock"
+STREAM_SUFFIX: Final = ".tap"
 
 #: How long a socket may refuse connections before it counts as left over, in seconds: between its
 #: two steps of coming into being it refuses them as well.
@@ -113,13 +114,18 @@ def prepared() -> Path:
     return path
 
 
+def plain_name(name: str) -> str:
+    """Return the name of a service as the name of a socket holds it."""
+    return _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
+
+
 def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     """Return a path for a socket of this process.
 
     :param name: what the socket is called after
     :raises UsageError: it is too long for a socket
     """
-    plain = _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
+    plain = plain_name(name)
     path = where / f"{os.getpid()}-{secrets.token_hex(2)}-{plain}{suffix}"
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:
@@ -176,7 +182,7 @@ def is_refused(path: Path) -> bool:
 
 
 def remove_if_stale(path: Path) -> bool:
-    """Remove a socket at which nobody listens any more.
+    """Remove a socket at which nobody listens any more, and those of its process's streams.
 
     :returns: whether nobody listens: False if it listens, or may be just coming into being
     """
@@ -191,4 +197,8 @@ def remove_if_stale(path: Path) -> bool:
         return True
     except OSError:
         return False
+    if path.suffix == SUFFIX:
+        pid = path.name.partition("-")[0]
+        for stream in path.parent.glob(f"{pid}-*{STREAM_SUFFIX}"):
+            remove_if_stale(stream)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +67,9 @@ def model_info(model: Model) -> dict[str, Any]:
 
 
 def file_of(source: Source) -> str | None:
-    """Return the absolute path of a service file or module; None of a module without a file."""
+    """Return the absolute path of a service file or module; None if there is no file."""
     path = getattr(source, "__file__", None) if isinstance(source, ModuleType) else source
-    return None if path is None else os.path.abspath(path)  # noqa: PTH100 - a path is returned
+    return str(Path(path).absolute()) if path is not None and Path(path).is_file() else None
 
 
 def _addresses_of(models: Sequence[Model], known: Mapping[str, Any]) -> dict[str, Any]:

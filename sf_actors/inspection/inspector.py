@@ -21,7 +21,7 @@ from sf_actors.counters import summary
 from sf_actors.errors import MessageError, ServiceStopped
 from sf_actors.inspection.deadlines import Deadlines
 from sf_actors.inspection.door import Door
-from sf_actors.inspection.folder import new_path
+from sf_actors.inspection.folder import STREAM_SUFFIX, new_path
 from sf_actors.log import package_logger
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.frames import BATCH, receive_frames, split_request
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 MAX_FRAME_BYTES = 2**20
 
 #: Answers that may wait for one asker; further ones are dropped.
-ANSWERS_QUEUED = 16
+ANSWERS_QUEUED = 1_000
 
 #: Records of a stream that may wait in its socket for who reads slowly.
 RECORDS_QUEUED = 100
 
-#: What the names of streams' sockets end with.
-STREAM_SUFFIX = ".tap"
+#: Faults of its own that it goes on after.
+MAX_FAULTS = 10
 
 #: How long another thread may keep the interpreter while an answer is made, in seconds.
 TURN_S = 0.0002
@@ -113,6 +113,7 @@ class Inspector(Actor):
         self._sources: list[SocketSource] = []
         self._deadlines = Deadlines()
         self._dropped = 0
+        self._faults = 0
         self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
         #: there when somebody asks first: it takes more than all the rest to import
         self._answers: Answers | None = None
@@ -158,7 +159,10 @@ class Inspector(Actor):
                 self._answers.go_on(message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             package_logger().exception("the inspector failed", error=summary(error))
-            self.stop()
+            self._faults += 1
+            if self._faults > MAX_FAULTS:
+                # whatever it is comes again and again
+                self.stop()
 
     def _tell(self, message: object) -> None:
         """Bring a message here; any thread."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.inspection.iso_time import iso_time
 from sf_actors.inspection.running import running_in
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.lifecycle.stats import stats_of
@@ -40,7 +41,12 @@ def numbers_of_all() -> list[dict[str, Any]]:
 
 def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
     """Return the numbers of a service, and which of its calls run long; any thread."""
-    return {"service": numbers_of(resident, tables), "running": running_in(resident)}
+    return {
+        "service": numbers_of(resident, tables),
+        "running": running_in(resident),
+        # tells runs of one name apart
+        "started_at": iso_time(resident.started_at),
+    }
 
 
 def process_numbers() -> dict[str, Any]:

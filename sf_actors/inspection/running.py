@@ -7,6 +7,7 @@ import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.user_code.interruptible import UserCode
 from sf_actors.user_code.tracebacks import is_of_package
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sf_actors.lifecycle.residents import Resident
-    from sf_actors.user_code.interruptible import UserCode
+
+#: What calls user code: who called that is not user code of this service.
+_BEGIN: Final = UserCode.run.__code__
 
 LONG_S: Final = 1.0
 """How long a call may run before it is told of, in seconds."""
@@ -80,8 +83,8 @@ def _is_library(name: str) -> bool:
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """Give the frames of a thread, the innermost first, and of a coroutine that it waits for."""
-    while frame is not None:
+    """Give the frames of a call, the innermost first, and of a coroutine that it waits for."""
+    while frame is not None and frame.f_code is not _BEGIN:
         if is_of_package(frame.f_code.co_filename):
             # an `AsyncCall`, in the thread that waits for its end
             task = getattr(frame.f_locals.get("call"), "task", None)

@@ -13,7 +13,7 @@ import zmq
 
 from sf_actors.actors.orders import SetTaps
 from sf_actors.actors.taps import Note, Tap
-from sf_actors.errors import InvalidArguments, MessageError
+from sf_actors.errors import InvalidArguments
 from sf_actors.inspection.iso_time import iso_time
 from sf_actors.inspection.question import one_of
 from sf_actors.lifecycle.residents import RESIDENTS
@@ -38,12 +38,12 @@ ALONE_S: Final = 3.0
 SLICE_S: Final = 0.002
 SHARE: Final = 0.1
 
+#: The same while a state's value is packed, which somebody waits for.
+PACKING_SHARE: Final = 0.3
+
 #: The first pause before another try where who reads is slow, and the longest, in seconds.
 SHORTEST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.5
-
-#: Bytes of a record above which it is left out, but for the value that a stream begins with.
-MAX_RECORD_BYTES: Final = 4 * 2**20
 
 #: The types of models that no message passes.
 _SILENT: Final = ("timer",)
@@ -147,7 +147,8 @@ class Stream:
                 self._pack(note)
             now = monotonic()
         if now > began:
-            pause_s = (now - began) * (1 / SHARE - 1)
+            share = SHARE if self._note is None else PACKING_SHARE
+            pause_s = (now - began) * (1 / share - 1)
             self._pause = self._deadlines.set(now + pause_s, self._resume)
 
     def end(self) -> None:
@@ -186,24 +187,20 @@ class Stream:
     def _is_ready(self, note: Note) -> bool:
         try:
             return note.prepare()
-        except MessageError:
-            return True
+        except Exception:  # noqa: BLE001 - what the model took and we cannot pack
+            self._left_out += 1
+            self._note = None
+            return False
 
     def _pack(self, note: Note) -> None:
         """Make the record that is to be sent next, unless it is to be left out."""
         self._left_out += note.dropped
         try:
-            fields = note.record()
-        except MessageError:
-            # what the model took and we cannot read
+            self._packed = self._record(note.record(), note.passed_at)
+        except Exception:  # noqa: BLE001 - what the model took and we cannot read
             self._left_out += 1
-            return
-        packed = self._record(fields, note.passed_at)
-        if len(packed) > MAX_RECORD_BYTES and fields["kind"] != "value":
-            self._left_out += 1
-            return
-        self._packed = packed
-        self._left_out = 0
+        else:
+            self._left_out = 0
 
     def _record(self, fields: dict[str, Any], passed_at: float | None) -> bytes:
         return encode(
@@ -245,10 +242,10 @@ class Streams:
 
         :raises InvalidArguments: there is no such model, or there are too many streams
         """
-        model = _model_of(resident, name)
         state = resident.state
         if state is None:
             raise InvalidArguments(f"{resident.name} is still being loaded")
+        model = _model_of(resident.name, state, name)
         if len(self._streams) >= MAX_STREAMS:
             raise InvalidArguments(f"{MAX_STREAMS} streams are open here already; end some")
         stream = Stream(
@@ -302,20 +299,19 @@ def set_taps(
         actor.tell(SetTaps(now, with_))
 
 
-def _model_of(resident: Resident, name: str | None) -> Model:
+def _model_of(service: str, state: RunState, name: str | None) -> Model:
     """Return the model of a name, `in/…` or `out/…`, or the name alone; the one that binds first.
 
     :raises InvalidArguments: there is none, or no message passes it
     """
     if name is None:
         raise InvalidArguments("expected a model")
-    state = resident.state
-    models = () if state is None else state.definition.models
+    models = state.definition.models
     side, _, plain = name.rpartition("/")
     found = [one for one in models if one.name == plain and side in {"", one.side}]
     if not found:
         known = [f"{one.side}/{one.name}" if side else one.name for one in models]
-        raise one_of(f"model of {resident.name}", name, known)
+        raise one_of(f"model of {service}", name, known)
     found.sort(key=lambda one: not any(one.binds.values()))
     if found[0].type in _SILENT:
         raise InvalidArguments(f"{found[0].where}: no messages pass a {found[0].type}")

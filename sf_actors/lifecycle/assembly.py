@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sf_actors.connections.external_target import ExternalTarget
 from sf_actors.connections.publisher import Publisher
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.run_context import RunContext
     from sf_actors.actors.socket_actor import SocketActor
+    from sf_actors.actors.taps import Tap
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Key
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.states.delta_out import DeltaOut, DeltaPublication
     from sf_actors.states.full_out import FullOut, FullPublication
     from sf_actors.user_code.to_send import Outbound
+
+
+class Tapped(Protocol):
+    """An outlet that somebody may watch."""
+
+    def set_taps(self, taps: tuple[Tap, ...], new: Tap | None, /) -> None:
+        """Note what passes for these from now on."""
 
 
 class Assembly:
@@ -61,6 +69,9 @@ class Assembly:
         found: dict[tuple[str, str], Outbound] = {}
         found.update({("connection", name): outlet for name, outlet in self.connections.items()})
         found.update({("state", name): outlet for name, outlet in self.publications.items()})
+        tracing = self._run_context.tracing
+        if tracing is not None:
+            return {place: tracing.outlet(outlet) for place, outlet in found.items()}
         return found
 
     def open_connections(self) -> None:
@@ -72,6 +83,7 @@ class Assembly:
             if model.kind == "connections" and model.side == "out":
                 outlet = self._connection(model)
                 self.connections[model.name] = outlet
+                self._begin_taps(model, outlet)
                 self.counters[model.key] = outlet.counters
 
     def actor_names(self) -> set[str]:
@@ -136,6 +148,12 @@ class Assembly:
             return Publisher(self._run_context, model, endpoint)
         return Requester(self._run_context, model, endpoint)
 
+    def _begin_taps(self, model: Model, outlet: Tapped) -> None:
+        """Let those watch an outlet who began to before it was there."""
+        taps = self._run_context.taps.get(model.key, ())
+        for tap in taps:
+            outlet.set_taps(taps, tap)
+
     def _start_workers(self, model: Model) -> None:
         run_context = self._run_context
         ordered_by = model.creation["ordered_by"]
@@ -170,6 +188,7 @@ class Assembly:
         counters = self.counters[model.key] = Counters(*actor.counted, *kept)
         publication = actor.publication_type(self._run_context, model, counters)
         self.publications[model.name] = publication
+        self._begin_taps(model, publication)
         self._run_context.states.show_own(model.name, publication)
         actor.start(self._run_context, model, self._endpoints[model.key], counters, publication)
 

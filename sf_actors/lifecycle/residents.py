@@ -117,7 +117,7 @@ class Residents:
             if resident not in self.all:
                 return
             self.all = tuple(one for one in self.all if one is not resident)
-            for call in resident.when_left:
+            for call in list(resident.when_left):
                 call()
             failure = resident.service.failure
             if failure is not None and len(self.failures) < MOST_FAILURES:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.actors.orders import Move
 from sf_actors.actors.run_context import RunContext
+from sf_actors.actors.tracing import tracing_of
 from sf_actors.connections.publisher import Publisher
 from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary
@@ -101,6 +102,7 @@ class Run:
             states=States({}),
             interrupt_guard=event_loop.interrupt_guard,
             error_details=error_details,
+            tracing=tracing_of(name),
         )
         self.state = RunState(
             definition=definition,

@@ -69,6 +69,7 @@ def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
         (
             ("request_id", str | int | None),
             ("seen", msgspec.Raw),
+            ("traceparent", msgspec.Raw),
             ("expires_in_s", float | None),
         ),
         schema,
@@ -77,7 +78,8 @@ def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
 
 def published_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a packed published message, as `request_decoder` does."""
-    return _message_decoder((("epoch", int | None), ("number", int | None)), schema)
+    others = (("epoch", int | None), ("number", int | None), ("traceparent", msgspec.Raw))
+    return _message_decoder(others, schema)
 
 
 def _message_decoder(
@@ -203,6 +205,7 @@ def _delta_decoder(
         "digest": bytes | None,
         "cuts": msgspec.Raw,
         "count": int | None,
+        "traceparent": msgspec.Raw,
     }
     others = [(name, type_, None) for name, type_ in of_ours.items()]
     message: Any = msgspec.defstruct("Delta", [("args", args), *others], gc=False)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from sf_actors.errors import AddressError
 from sf_actors.sockets.endpoint import parse
+from sf_actors.sockets.established import established
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -31,7 +32,7 @@ class Tables:
     """The kernel's tables, as they were when they were looked at first."""
 
     def __init__(self) -> None:
-        self._by_port: dict[int, list[str]] | None = None
+        self._by_port: dict[int, list[bytes]] | None = None
         self._by_path: dict[str, int] | None = None
 
     def hosts_of(self, port: int) -> list[IPAddress]:
@@ -40,11 +41,9 @@ class Tables:
         :raises OSError: the tables cannot be read
         """
         if self._by_port is None:
-            found: dict[int, list[str]] = {}
-            for table in ("tcp", "tcp6"):
-                for host, hexadecimal in _ESTABLISHED.findall(_content(table)):
-                    found.setdefault(int(hexadecimal, 16), []).append(host)
-            self._by_port = found
+            self._by_port = {}
+            for its_port, host in _connections():
+                self._by_port.setdefault(its_port, []).append(host)
         return [_decoded(host) for host in self._by_port.get(port, ())]
 
     def count_of(self, path: str) -> int:
@@ -102,9 +101,29 @@ class Listener(NamedTuple):
             return None
 
 
-def _decoded(text: str) -> IPAddress:
+def _connections() -> list[tuple[int, bytes]]:
+    """Return the own port and the own address, packed, of each connection.
+
+    :raises OSError: the kernel does not tell
+    """
+    try:
+        return list(established())
+    except OSError:
+        # a container may refuse that
+        found = []
+        for table in ("tcp", "tcp6"):
+            for host, port in _ESTABLISHED.findall(_content(table)):
+                found.append((int(port, 16), _packed(host)))
+        return found
+
+
+def _packed(text: str) -> bytes:
     words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
-    host = ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+    return b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+
+
+def _decoded(packed: bytes) -> IPAddress:
+    host = ip_address(packed)
     mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
     return mapped or host
 

@@ -12,6 +12,7 @@ import msgspec
 import zmq
 from msgspec import UnsetType
 
+from sf_actors.actors.tracing import Traced
 from sf_actors.errors import MessageError, Undecodable
 from sf_actors.replication.actions import Ask, PhaseChanged, Updated
 from sf_actors.replication.replica import Replica
@@ -110,6 +111,8 @@ class DeltaIn(InState):
         # one that is not the next may be kept for a while, and then it had better stay packed
         if usual is not None and usual.args.current_num == replica.count + 1:
             id_ = usual.workflow_id
+            if self.tracing is not None:
+                id_ = Traced(id_, usual.traceparent)
             actions = replica.on_delta(
                 monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state, None, id_
             )
@@ -161,7 +164,9 @@ class DeltaIn(InState):
             args.is_snapshot,
             self._packed(args, len(message), envelope.cuts),
             envelope.count,
-            envelope.workflow_id,
+            envelope.workflow_id
+            if self.tracing is None
+            else Traced(envelope.workflow_id, envelope.traceparent),
         )
         self._note_dropped(envelope.epoch)
         self._act(actions)

@@ -7,8 +7,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import zmq
+from msgspec import UNSET
 
 from sf_actors.actors.taps import DeltaNote
+from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.errors import InvalidArguments, MessageError, MessageTooLarge
 from sf_actors.replication.publisher_log import PublisherLog
 from sf_actors.replication.values.fields import StateFields
@@ -158,7 +160,8 @@ class DeltaPublication(Publication):
         log, out = self.log, self.out
         count = log.count + 1
         number, own = (count, None) if given is None else (given, count)
-        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts, own)
+        span = UNSET if self._tracing is None else TRACEPARENT.get()
+        packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts, own, span)
         frame = out.topic + packed
         if len(frame) > out.max_bytes:
             raise out.too_large("update", frame)
@@ -176,7 +179,7 @@ class DeltaPublication(Publication):
             self.counters.sent += 1
         if published is not None:
             for tap in self.taps:
-                tap.add(DeltaNote(packed))
+                tap.note(DeltaNote, packed)
         return published
 
     def packing_of_value(self) -> Packing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sf_actors.actors.tracing import Traced
 from sf_actors.replication.actions import PhaseChanged, Refused, Updated
 from sf_actors.replication.full import MAX_PUBLISHERS, FullReplica
 from sf_actors.states.in_state import InState
@@ -47,7 +48,10 @@ class FullIn(InState):
             lambda: self._arguments.decoded(envelope.args),
             interval_s=envelope.interval_s,
         )
-        self._act(actions, envelope.workflow_id, len(message))
+        id_: object = envelope.workflow_id
+        if self.tracing is not None:
+            id_ = Traced(id_, envelope.traceparent)
+        self._act(actions, id_, len(message))
         if self._told or self._replica.trouble is not None:
             self.tell_trouble()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from sf_actors.actors.taps import FirstFrame, WholeUpdateNote
+from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.replication.values.frozen import freeze, thaw
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.replication.values.pieces import Packing
@@ -98,7 +99,7 @@ class FullPublication(Publication):
                 out.send(frame)
                 self.counters.sent += 1
             for tap in self.taps:
-                tap.add(WholeUpdateNote(frame[len(out.topic) :]))
+                tap.note(WholeUpdateNote, frame[len(out.topic) :])
         return number
 
     def packing_of_value(self) -> Packs:
@@ -109,7 +110,8 @@ class FullPublication(Publication):
 
     def _packed(self, args: Any, workflow_id: object, number: int) -> bytes:
         heartbeat_s = self.model.creation["heartbeat_s"]
-        return encode_published(args, workflow_id, self.out.epoch, number, heartbeat_s)
+        span = UNSET if self._tracing is None else TRACEPARENT.get()
+        return encode_published(args, workflow_id, self.out.epoch, number, heartbeat_s, span)
 
     def send_sign_of_life(self) -> None:
         """Publish the last value again, if there is one."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from sf_actors.actors.subscription_reader import Reader
 from sf_actors.actors.taps import FieldsNote, ValueNote
+from sf_actors.actors.tracing import Traced
 from sf_actors.definition.signature import WithUpdate
 from sf_actors.log.throttle import Throttle
 from sf_actors.replication.reasons import Reason
@@ -123,6 +124,10 @@ class InState(Reader):
         :param is_last: it is the last of those that the replica took at once, so that its phase is
             that of this value
         """
+        traceparent = None
+        if self.tracing is not None and isinstance(workflow_id, Traced):
+            traced = workflow_id
+            workflow_id, traceparent = traced.workflow_id, traced.traceparent
         number, epoch = updated.number, self._followed.epoch
         version = self.content(updated.value), epoch, updated.count
         self._show(number, version, is_last=is_last)
@@ -131,12 +136,16 @@ class InState(Reader):
                 tap.add(self._note_of(updated, workflow_id, size))
         if self._call is not None and not updated.is_empty and updated.fields is not NO_KNOWN:
             is_whole = updated.is_whole
+            workflow_id = workflow_id or self.run_context.new_workflow_id()
+            call = self._call
+            if self.tracing is not None:
+                call = self.tracing.handler(call, self.model, workflow_id, traceparent)
             self.calls.add(
                 UpdateCall(
                     self.calls,
-                    self._call,
+                    call,
                     updated.fields,
-                    workflow_id=workflow_id or self.run_context.new_workflow_id(),
+                    workflow_id=workflow_id,
                     pinned={self.model.name: version},
                     whole=updated.value,
                     update=Update(number, epoch, is_whole) if self._takes_update else None,
@@ -147,8 +156,7 @@ class InState(Reader):
     def on_taps(self, new: Tap | None) -> None:
         """Note the value for a new one, and all updates from then on."""
         if new is not None:
-            number = self._visible[1]
-            new.add(ValueNote(self.packing(self._followed.value), number, is_first=True))
+            new.add_value(lambda: self.packing(self._followed.value), self._visible[1])
 
     def _note_of(self, updated: Updated, workflow_id: object, size: int) -> Note:
         """Return an update for who watches, packed before its handler may change the fields."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import zmq
 
 from sf_actors.actors.socket_actor import SocketActor
-from sf_actors.actors.taps import ValueNote
 from sf_actors.definition.paths import filled
 from sf_actors.errors import ServiceStopped
 from sf_actors.replication.status import Phase, Status
@@ -67,6 +66,7 @@ class Publication(ABC):
         )
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
+        self._tracing = run_context.tracing
         #: who watches the updates; changed with the lock held
         self.taps: tuple[Tap, ...] = ()
         #: told of subscriptions that a caller comes upon
@@ -118,7 +118,7 @@ class Publication(ABC):
         """Note updates for these from now on, for a new one the value first; any thread."""
         with self.out.lock:
             if new is not None:
-                new.add(ValueNote(self.packing_of_value(), self.number, is_first=True))
+                new.add_value(self.packing_of_value, self.number)
             self.taps = taps
 
     @abstractmethod

@@ -103,12 +103,13 @@ def encode_into(message: object, buffer: bytearray) -> None:
         raise _refused(error) from error
 
 
-def encode_request(
+def encode_request(  # noqa: PLR0917 - in the order of the message
     args: object,
     workflow_id: object,
     request_id: str | int | None = None,
     expires_in_s: float | UnsetType = UNSET,
     seen: Seen | UnsetType = UNSET,
+    traceparent: Raw | UnsetType = UNSET,
 ) -> bytes:
     """Return a packed request; `args` are checked fields, or packed ones as `Raw`. HOT."""
     try:
@@ -118,6 +119,7 @@ def encode_request(
                 workflow_id,
                 request_id,
                 seen if seen is UNSET else on_the_wire(seen),  # type: ignore[arg-type]
+                traceparent,
                 expires_in_s,  # type: ignore[arg-type]
             )
         )
@@ -169,17 +171,25 @@ def encode_failure(
     return encode(Reply(UNSET, failure, workflow_id, on_the_wire(seen)))  # type: ignore[arg-type]
 
 
-def encode_published(
+def encode_published(  # noqa: PLR0917 - in the order of the message
     args: object,
     workflow_id: object,
     epoch: int | None = None,
     number: int | None = None,
     interval_s: float | None = None,
+    traceparent: Raw | UnsetType = UNSET,
 ) -> bytes:
     """Return a packed published message or full update, without its topic; HOT."""
     try:
         return _encode(
-            Published(args, workflow_id, epoch, number, interval_s)  # type: ignore[arg-type]
+            Published(
+                args,  # type: ignore[arg-type]
+                workflow_id,
+                epoch,
+                number,
+                interval_s,
+                traceparent,
+            )
         )
     except _UNPACKABLE as error:
         raise _refused(error) from error
@@ -193,6 +203,7 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     epoch: int | None = None,
     cuts: list[Cut] | None = None,
     count: int | None = None,
+    traceparent: Raw | UnsetType = UNSET,
 ) -> bytes:
     """Return a packed delta, without its topic; HOT.
 
@@ -202,11 +213,17 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     if type(state) is bytes:
         if cuts:
             args = DeltaArgs(number, is_snapshot, PLACE)
-            return around(state, DeltaMessage(args, workflow_id, epoch, None, None, cuts, count))
+            delta = DeltaMessage(args, workflow_id, epoch, None, None, cuts, count)
+            delta.traceparent = traceparent
+            return around(state, delta)
         state = Raw(state)
     args = DeltaArgs(number, is_snapshot, state)  # type: ignore[arg-type]
     try:
-        return _encode(DeltaMessage(args, workflow_id, epoch, None, None, None, count))
+        return _encode(
+            DeltaMessage(
+                args, workflow_id, epoch, None, None, None, count, False, None, traceparent
+            )
+        )
     except _UNPACKABLE as error:
         raise _refused(error) from error
 

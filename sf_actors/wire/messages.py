@@ -31,6 +31,9 @@ part             a snapshot reply to who tells its ``max_message_bytes``, where 
                  for the first, ``pieces`` (packed maps that each hold a part of the value)
 ===============  ==============================================================================
 
+Requests, published messages and deltas may have a ``traceparent`` (a text, W3C Trace Context): the
+span that they belong to.
+
 Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
 optional. The fields stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the
 frame they came in. A workflow id that is no plain value stays packed as well (`PackedId`): it may
@@ -80,14 +83,15 @@ class Failure(Struct, gc=False, omit_defaults=True):
 class Request(Struct, gc=False, omit_defaults=True):
     """A request to a replyer; `request_id` is the same in all its attempts.
 
-    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`); it
-    and `seen` stay packed, since a peer may put anything there.
+    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`); it,
+    `traceparent` and `seen` stay packed, since a peer may put anything there.
     """
 
     args: Raw
     workflow_id: PlainId = _written()
     request_id: str | int | None = None
     seen: Raw | UnsetType = UNSET
+    traceparent: Raw | UnsetType = UNSET
     expires_in_s: Raw | UnsetType = UNSET
 
 
@@ -108,6 +112,7 @@ class Published(Struct, gc=False, omit_defaults=True):
     epoch: int | None = None
     number: int | None = None
     interval_s: float | None = None
+    traceparent: Raw | UnsetType = UNSET
 
 
 class Cut(Struct, gc=False, array_like=True):
@@ -151,6 +156,7 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
     count: int | None = None
     loading: bool = False
     interval_s: float | None = None
+    traceparent: Raw | UnsetType = UNSET
 
     @property
     def is_heartbeat(self) -> bool:

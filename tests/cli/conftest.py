@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,14 +12,14 @@ from tests.inspection.conftest import folder  # noqa: F401 - a fixture of these 
 from tests.support.shell import Ran
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     #: Runs a verb: its status, output and errors.
     Shell = Callable[..., Ran]
 
 
 @pytest.fixture
-def shell(capfd: pytest.CaptureFixture[str]) -> Shell:
+def shell(capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     """Give what runs a verb in this process."""
 
     def run(*argv: str) -> Ran:
@@ -27,4 +28,7 @@ def shell(capfd: pytest.CaptureFixture[str]) -> Shell:
         out, err = capfd.readouterr()
         return Ran(status, out, err)
 
-    return run
+    # verbs raise it
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield run
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -12,7 +12,10 @@ import sf_actors
 from sf_actors.cli.reach import Reach
 from sf_actors.errors import UsageError
 from sf_actors.sockets.keys import new_pair
+from tests.inspection.test_command_line import service_file
 from tests.inspection.test_entrance import keys
+from tests.support.ports import held_port
+from tests.support.processes import Process
 from tests.support.shell import echoing
 
 if TYPE_CHECKING:
@@ -58,6 +61,20 @@ def test_who_has_no_key_that_is_let_in_gets_no_answer(
 
     assert found.status == 124
     assert "no answer within 0.5 s" in found.err
+
+
+def test_a_process_elsewhere_is_stopped_and_is_gone(
+    shell: Shell, keys: Path, tmp_path: Path
+) -> None:
+    with held_port() as port:
+        there = f"tcp://127.0.0.1:{port}"
+        arguments = [*service_file(tmp_path), "--keys", str(keys), "--inspect", there]
+        with Process(*arguments) as process:
+            process.wait_until_ready()
+            found = shell("stop", "svc", "--json", "--at", there, "--keys", str(keys))
+            assert process.wait() == 0
+
+    assert found.objects == [{"service": "svc", "pid": process.popen.pid, "stopped": True}]
 
 
 def test_keys_that_cannot_be_used_are_told(shell: Shell, there: list[str], tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import zmq
+from zmq.auth import load_certificate
 
+from sf_actors import counterpart
 from sf_actors.sockets.keys import new_pair
+from sf_actors.testing import module_of, running
 from tests.support.bare_sockets import bare
 from tests.support.processes import Process
 from tests.support.shell import ran
@@ -81,8 +84,6 @@ def test_with_keys_only_who_is_authorized_gets_through(tmp_path: Path) -> None:
     new_pair("peer", tmp_path / "peer")
     (folder / "authorized").mkdir(mode=0o700)
     (tmp_path / "peer" / "peer.key").rename(folder / "authorized" / "peer.key")
-    from zmq.auth import load_certificate
-
     server, _ = load_certificate(folder / "own.key")
     public, secret = load_certificate(tmp_path / "peer" / "peer.key_secret")
     arguments = ["--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json"]
@@ -107,3 +108,33 @@ def test_with_keys_only_who_is_authorized_gets_through(tmp_path: Path) -> None:
 
             until(is_through)
             assert not stranger.poll(100)
+
+
+def test_a_state_is_followed_through_it() -> None:
+    clock = {
+        "state_type": "full_update_out",
+        "optional_creation_arguments": {"is_x_pub": True, "heartbeat_s": 0.1},
+        "required_arguments": {"n": int},
+    }
+    follower = counterpart(clock)
+    follower["optional_creation_arguments"] = {"is_x_sub": True, "stale_after_s": 1.0}
+    arguments = ["--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json"]
+    with Process("bus", *arguments) as process:
+        there = bound(process)
+        out = {"states": {"out": {"clock": {"publisher": there["xsub"]}}}}
+        into = {"states": {"in": {"clock": {"subscriber": there["xpub"]}}}}
+        with (
+            running(
+                module_of("leader", state_models={"out": {"clock": clock}}),
+                addresses=out,
+                console_loglevel=None,
+            ) as leader,
+            running(
+                module_of("follower", state_models={"in": {"clock": follower}}),
+                addresses=into,
+                console_loglevel=None,
+            ) as following,
+        ):
+            leader.to_send("state", "clock", {"n": 7})
+            assert following.states.wait("clock", timeout_s=10)
+            assert following.states["clock"] == {"n": 7}

@@ -91,6 +91,15 @@ def test_a_wrong_value_or_key_is_exit_status_2_and_nothing_is_sent(shell: Shell,
     assert seen == []
 
 
+@pytest.mark.parametrize("text", [str(2**64), "\udcff"])
+def test_a_value_that_cannot_travel_is_exit_status_2(shell: Shell, text: str) -> None:
+    with looked_at(exchange(back, n=int | str)):
+        found = shell("call", "order", f"n={text}")
+
+    assert found.status == 2
+    assert "expected what MessagePack can hold" in found.err
+
+
 def test_an_error_of_the_handler_is_exit_status_1_with_its_text(shell: Shell) -> None:
     def on_order() -> None:
         raise ValueError("no such \x1b[31mbook")

@@ -86,7 +86,9 @@ def test_200_services_of_one_process_are_listed_within_2_s(shell: Shell) -> None
         began = monotonic()
         rows = shell("ps", "--json").objects
         took_s = monotonic() - began
+        absent = shell("call", "nosuch")
 
+    assert absent.err == "sf_actors: expected a replyer, got 'nosuch'\n"
     assert [row["service"] for row in rows[:3]] == ["many", "many#2", "many#3"]
     assert len(rows) == 200
     assert took_s < 2

@@ -93,3 +93,39 @@ def test_ctrl_c_reaches_the_service_once(tmp_path: Path) -> None:
         process.interrupt(signal.SIGINT)
         assert process.wait() == 0
     assert process.out.count("interrupted") == 1
+
+
+def test_one_that_does_not_load_at_the_start_is_exit_status_2(tmp_path: Path) -> None:
+    found = ran("-s", "nosuch.py", "--reload", cwd=tmp_path)
+
+    assert found.status == 2
+    assert "no service file" in found.err
+
+
+def test_a_signal_while_a_file_is_loaded_ends_it_at_once(tmp_path: Path) -> None:
+    text = "import sys, time\nprint('loading', file=sys.stderr)\ntime.sleep(60)\n"
+    (tmp_path / "svc.py").write_text(text)
+    with Process("-s", "svc.py", "--reload", cwd=tmp_path) as process:
+        process.wait_for_line("loading")
+        process.interrupt(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_a_thread_that_the_file_starts_does_not_keep_it_from_being_run(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text(
+        """
+import threading
+
+has_run = threading.Event()
+threading.Thread(target=has_run.wait).start()
+
+def main():
+    has_run.set()
+    print('runs', flush=True)
+"""
+    )
+    with Process("-s", "svc.py", "-m", "--reload", cwd=tmp_path) as process:
+        process.wait_for_line("runs")
+        process.wait_for_line("svc.py has ended with 0; waiting for a change")
+        process.interrupt(signal.SIGTERM)
+        assert process.wait() == 0

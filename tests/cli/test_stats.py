@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sf_actors import UsageError
 from sf_actors.cli.verbs import health, wait
+from tests.inspection.test_command_line import service_file
 from tests.support.processes import Process
 from tests.support.services import Background, ask
 from tests.support.shell import echoing, looked_at, ran
@@ -125,3 +127,27 @@ def test_what_is_not_ready_in_time_is_exit_status_1_with_the_reason(tmp_path: Pa
     assert found.status == 1
     assert "expected READY, it is STARTING" in found.err
     assert unhealthy.status == 1
+
+
+@pytest.mark.slow
+def test_sigterm_ends_what_would_end_by_itself_with_143() -> None:
+    with Process("wait", "nosuch", "--timeout", "30") as waiting:
+        waiting.wait_for_line("waiting for nosuch")
+        waiting.interrupt(signal.SIGTERM)
+        assert waiting.wait() == 143
+
+
+@pytest.mark.slow
+def test_numbers_of_each_second_end_by_sigterm_with_0_and_by_its_end_with_3(
+    tmp_path: Path,
+) -> None:
+    with Process(*service_file(tmp_path)) as process:
+        process.wait_until_ready()
+        with Process("stats", "svc", "-w", "--json") as one, Process("stats", "svc", "-w") as other:
+            one.wait_for_line("READY")
+            one.interrupt(signal.SIGTERM)
+            assert one.wait() == 0
+            other.wait_for_line("READY")
+            process.popen.kill()
+            assert other.wait() == 3
+    assert "has ended" in other.err[-1]

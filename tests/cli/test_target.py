@@ -31,8 +31,8 @@ def info(**models: str) -> dict[str, Any]:
     return {"models": {"connections": sides}}
 
 
-DESK = list(models_of(Resident(HERE, "desk"), info(in_orders="replyer", in_ticks="subscriber")))
-SCREEN = list(models_of(Resident(HERE, "screen"), info(out_orders="requester")))
+DESK = list(models_of(Resident(HERE, "desk", 12), info(in_orders="replyer", in_ticks="subscriber")))
+SCREEN = list(models_of(Resident(HERE, "screen", 12), info(out_orders="requester")))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_a_service_is_expected_where_no_model_is_used() -> None:
 
 
 def test_a_name_means_the_first_service_of_its_process_that_has_it() -> None:
-    residents = [Resident(HERE, "desk"), Resident(HERE, "desk#2")]
+    residents = [Resident(HERE, "desk", 12), Resident(HERE, "desk#2", 12)]
 
     assert chosen_service(parse_target("desk"), residents) == residents[0]
     assert chosen_service(parse_target("desk#2"), residents) == residents[1]
 
 
 def test_a_name_in_two_processes_is_ambiguous_unless_the_process_is_named() -> None:
-    residents = [Resident(HERE, "desk"), Resident(THERE, "desk")]
+    residents = [Resident(HERE, "desk", 12), Resident(THERE, "desk", 34)]
 
     with pytest.raises(UsageError, match="may be desk@12, desk@34"):
         chosen_service(parse_target("desk"), residents)
@@ -85,9 +85,9 @@ def test_a_name_in_two_processes_is_ambiguous_unless_the_process_is_named() -> N
 
 def test_a_service_that_does_not_run_is_told_with_the_nearest() -> None:
     with pytest.raises(TargetError, match="got 'dsk'; did you mean 'desk'"):
-        chosen_service(parse_target("dsk"), [Resident(HERE, "desk")])
+        chosen_service(parse_target("dsk"), [Resident(HERE, "desk", 12)])
     with pytest.raises(TargetError, match="got 'desk@99'; there is desk@12"):
-        chosen_service(parse_target("desk@99"), [Resident(HERE, "desk")])
+        chosen_service(parse_target("desk@99"), [Resident(HERE, "desk", 12)])
 
 
 def chosen(text: str, *types: str, models: list[Model] | None = None, **options: Any) -> str:

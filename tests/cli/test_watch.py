@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sf_actors.testing import module_of
 from tests.cli.test_call import exchange
 from tests.inspection.test_command_line import service_file
 from tests.inspection.test_taps import publishing
 from tests.support.processes import PATIENCE_S, ROOT, Process
-from tests.support.services import ask
+from tests.support.services import ask, service_of
 from tests.support.shell import echoing, looked_at, ran
 
 if TYPE_CHECKING:
@@ -136,6 +137,19 @@ def test_the_value_of_what_is_no_state_is_a_usage_error(shell: Shell, desk: str)
 
     assert found.status == 2
     assert "expected a state" in found.err
+
+
+def test_a_model_that_nothing_passes_is_exit_status_3(shell: Shell) -> None:
+    timer = {
+        "connection_type": "timer",
+        "required_creation_arguments": {"every_s": 1000.0, "on_time": lambda: None},
+    }
+    service = service_of(module_of(connection_models={"in": {"tick": timer}}), name="desk")
+    with looked_at(service):
+        found = shell("watch", "tick")
+
+    assert found.status == 3
+    assert "got 'tick', which is a timer" in found.err
 
 
 def test_without_a_line_in_time_it_is_exit_status_124(desk: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 import sf_actors
 from sf_actors import RemoteError, RequestTimeout, UsageError
 from sf_actors.errors import FolderError
-from sf_actors.inspection.asking import MAX_REQUEST_BYTES, Asking, questions
+from sf_actors.inspection.asking import MAX_REQUEST_BYTES, MOST_AT_ONCE, Asking, questions
 from sf_actors.inspection.places import places_here
 from tests.support.stand_in_inspector import stand_in
 from tests.support.waiting import until
@@ -48,6 +48,17 @@ def test_answers_come_in_the_order_of_the_questions(folder: Path) -> None:
         answers = asking.ask_all(asked, timeout_s=5)
 
     assert [answer.value for answer in answers] == [{"verb": "ping", "n": n} for n in range(300)]
+
+
+def test_no_more_questions_are_open_than_an_inspector_keeps_answers_for(folder: Path) -> None:
+    held: list[dict[str, Any]] = []
+
+    with stand_in(folder, held.append), Asking() as asking:
+        (place,) = places_here()
+        asked = [one for n in range(50) for one in questions([place], "ping", n=n)]
+        asking.ask_all(asked, timeout_s=0.2)
+
+    assert len(held) == MOST_AT_ONCE
 
 
 def test_an_inspector_answers_many_questions_of_one_asker() -> None:

@@ -128,6 +128,17 @@ def test_what_a_dead_process_left_is_removed_and_what_listens_is_not(folder: Pat
     assert remove_if_stale(path)
 
 
+def test_with_a_dead_process_the_sockets_of_its_streams_are_removed(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    paths = [folder / name for name in ("77-ab-x.sock", "77-cd-x.tap", "777-ef-y.tap")]
+    for path in paths:
+        listening(path).close()
+        old = path.stat().st_mtime - 10
+        os.utime(path, (old, old))
+    assert remove_if_stale(paths[0])
+    assert [path.exists() for path in paths] == [False, False, True]
+
+
 def test_a_socket_that_comes_into_being_is_not_taken_for_stale(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     path = folder / "12345-abcd-svc.sock"
@@ -176,3 +187,18 @@ def test_an_inspector_is_one_however_often_it_is_asked_for(folder: Path) -> None
     one.close()
     two.close()
     assert sockets_in(folder) == []
+
+
+def test_another_value_in_the_environment_is_told_and_ignored(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service: Service,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SF_ACTORS_INSPECT", "yes")
+    service.run_service()
+    assert not folder.exists()
+    service.stop_service()
+    warnings = [line for line in capfd.readouterr().err.splitlines() if '"warning"' in line]
+    assert len(warnings) == 1
+    assert "expected 1 or 0, got str 'yes'" in warnings[0]

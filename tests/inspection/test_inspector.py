@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -182,3 +184,30 @@ def test_one_of_the_process_may_end_and_begin_again_many_times() -> None:
             asker.ask("ping")
         inspection.close()
     assert len(addresses) > 1
+
+
+def test_it_goes_on_after_a_fault_of_its_own(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("a fault")
+
+    asker.ask("ping")
+    with monkeypatch.context() as patched:
+        patched.setattr("sf_actors.inspection.answers.Answers.take", fail)
+        with asker_of(sf_actors.inspect().address) as other:
+            other.send("ping")
+            until(lambda: "the inspector failed" in capfd.readouterr().err)
+    assert asker.ask("ping")["services"] == []
+
+
+def test_it_takes_a_thread_and_a_few_descriptors() -> None:
+    with echo_service():
+        threads = set(threading.enumerate())
+        descriptors = len(os.listdir("/proc/self/fd"))
+        inspection = sf_actors.inspect()
+        more = set(threading.enumerate()) - threads
+        # its own, and what libzmq takes for a socket: its mailbox and where it listens
+        assert len(os.listdir("/proc/self/fd")) - descriptors <= 4
+        assert {"sf_actors/inspector"} == {thread.name for thread in more if thread.is_alive()}
+        inspection.close()

@@ -7,7 +7,9 @@ from queue import Queue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+import zmq
 
 import sf_actors
 from sf_actors import Refused
@@ -154,6 +156,29 @@ def test_a_message_is_handed_to_a_subscriber(asker: Asker) -> None:
         assert "n" in error["message"]
 
 
+def test_a_message_that_was_not_taken_in_time_is_never_handled(asker: Asker) -> None:
+    heard: Queue[Any] = Queue()
+    may_end = threading.Event()
+
+    def on_news(args: dict[str, Any]) -> None:
+        heard.put(args["n"])
+        assert may_end.wait(PATIENCE_S)
+
+    service = subscribing(heard)
+    model = service.connection_models["in"]["news"]
+    model["required_creation_arguments"] = {"on_new_message": on_news}
+    addresses = {"connections": {"in": {"news": {"subscriber": "127.0.0.1:9"}}}}
+    with service_of(service, addresses=addresses, name="svc"):
+        news = {"service": "svc", "model": "news"}
+        assert asker.ask("publish", args={"n": 1}, **news) == {}
+        assert heard.get(timeout=PATIENCE_S) == 1
+        error = asker.error_of("publish", args={"n": 2}, timeout_s=0.05, **news)
+        assert error["type"] == "RequestTimeout"
+        may_end.set()
+        assert asker.ask("publish", args={"n": 3}, **news) == {}
+        assert heard.get(timeout=PATIENCE_S) == 3
+
+
 def test_levels_are_set_and_those_before_are_answered(
     asker: Asker, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,3 +241,22 @@ def test_what_a_service_is_tells_its_models_and_keeps_the_values_of_its_config(
     assert echo["arguments"]["properties"]["n"]["x-sf-type"] == "int"
     assert echo["return_arguments"]["required"] == ["n"]
     assert info["log_file"] is None
+
+
+def test_many_asks_of_one_asker_are_all_answered(asker: Asker) -> None:
+    with service_of(replying(), addresses=ECHO_ADDRESSES, name="svc"):
+        assert sf_actors.inspect().address is not None
+        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+            dealer.linger = 0
+            dealer.connect(sf_actors.inspect().address)
+            for number in range(500):
+                args = {"verb": "ask", "service": "svc", "model": "echo", "args": {"n": number}}
+                packed = msgspec.msgpack.encode({"args": args, "workflow_id": number})
+                dealer.send_multipart([b"", packed])
+            answered = set()
+            for _ in range(500):
+                assert dealer.poll(int(PATIENCE_S * 1000))
+                answer = msgspec.msgpack.decode(dealer.recv_multipart()[1])
+                assert answer["return_args"] == {"n": answer["workflow_id"]}
+                answered.add(answer["workflow_id"])
+    assert len(answered) == 500

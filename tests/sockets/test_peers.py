@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +89,32 @@ def test_for_inproc_the_number_is_not_known() -> None:
     assert Listener.at("inproc://anything").peers() is None
 
 
+def refuse() -> None:
+    """Be a kernel that does not tell."""
+    raise OSError("not here")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_where_the_kernel_does_not_tell_its_tables_say_the_same(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as bound, socket.socket(family) as connected:
+        bound.bind((host, 0))
+        bound.listen()
+        port = bound.getsockname()[1]
+        listener = Listener.at(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        connected.connect((host, port))
+        until(lambda: listener.peers() == 1, "one peer")
+        monkeypatch.setattr(peers, "established", refuse)
+        assert listener.peers() == 1
+
+
 def test_without_the_kernels_tables_the_number_is_not_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "_TABLES", tmp_path)
+    monkeypatch.setattr(peers, "established", refuse)
 
     assert Listener.at("127.0.0.1:4000").peers() is None
     assert Listener.at("ipc:///tmp/nowhere").peers() is None

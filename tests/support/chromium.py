@@ -83,8 +83,9 @@ class Tab:
     def click(self, selector: str) -> None:
         """Click with the mouse in the middle of an element."""
         where = (
-            f"(() => {{ const box = document.querySelector({json.dumps(selector)})"
-            ".getBoundingClientRect();"
+            f"(() => {{ const found = document.querySelector({json.dumps(selector)});"
+            "found.scrollIntoView({block: 'center', inline: 'center'});"
+            "const box = found.getBoundingClientRect();"
             "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
         x, y = self.value(where)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.cli.direct import add_direct, direct_of
 from sf_actors.cli.flags import count_of
 from sf_actors.cli.load import Load
-from sf_actors.cli.output import Output, read_input
+from sf_actors.cli.output import Output, read_input, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach, place_at
 from sf_actors.cli.target import Model, parse_target
@@ -18,6 +18,9 @@ from sf_actors.inspection.asking import GRACE_S, Asking, Place, Question
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+#: Calls that are under way at once through an inspector, which keeps so many answers for one asker.
+MOST_THROUGH_INSPECTOR = 256
 
 
 def run(argv: Sequence[str]) -> int:
@@ -55,6 +58,9 @@ def run(argv: Sequence[str]) -> int:
             question = Question(place, fields)
         else:
             question = _through_inspector(model, fields, arguments)
+            if arguments.c > MOST_THROUGH_INSPECTOR:
+                tell(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
+                arguments.c = MOST_THROUGH_INSPECTOR
         return _ask(out, reach.asking, question, arguments)
 
 

@@ -89,7 +89,7 @@ def _service_text(out: Output, info: dict[str, Any], models: Sequence[Model]) ->
         yield ""
         yield out.table(("MODEL", "TYPE", "TOPIC", "ADDRESSES"), rows)
         yield ""
-        yield f"fields of one: sf_actors info {escaped(str(rows and models[0].resident))}/MODEL"
+        yield f"fields of one: sf_actors info {escaped(str(models[0].resident))}/MODEL"
 
 
 def _topic(model: Model) -> str:

@@ -11,6 +11,7 @@ from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.readings import Readings
 from sf_actors.cli.shell import ABSENT
+from sf_actors.inspection.folder import plain_name
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def as_text(out: Output, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _is_of(row: dict[str, Any], name: str) -> bool:
-    return name in (row["service"], row["service"].partition("#")[0])
+    # of what does not answer the name is that of its socket
+    known = plain_name(name) if row["phase"] is None else name
+    return known in (row["service"], row["service"].partition("#")[0])
 
 
 def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:

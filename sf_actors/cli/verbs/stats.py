@@ -10,6 +10,7 @@ from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.pauses import pause
 from sf_actors.cli.reach import Reach, add_reach, service_named
 from sf_actors.cli.shell import Terminated
+from sf_actors.errors import TargetError
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def run(argv: Sequence[str]) -> int:
         try:
             while arguments.watch:
                 pause(EVERY_S)
+                if reach.is_gone(resident.place):
+                    raise TargetError(f"{resident} has ended")
                 _show(out, reach.ask(resident, "stats"), is_again=True)
         except Terminated:
             return 0
@@ -89,7 +92,9 @@ def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
     yield f"process: {_figures(process)}"
     for call in answer.get("running") or ():
         where = f"{call['model']} for {duration(call['since_s'])} at {call['at']}"
-        yield out.coloured(f"runs long: {escaped(where)}", "bad")
+        # main is there to run long
+        colour = "" if call["model"] == "main" else "bad"
+        yield out.coloured(f"runs long: {escaped(where)}", colour)
     rows = [
         _row(f"{side}/{name}", counters)
         for kind in ("connections", "states")

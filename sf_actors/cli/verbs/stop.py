@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     if gone is None:
         raise RequestTimeout(f"{resident} has not ended within {arguments.timeout:g} s")
     if out.as_json:
-        out.emit({"service": resident.service, "pid": resident.place.pid, "stopped": True})
+        out.emit({"service": resident.service, "pid": resident.pid, "stopped": True})
     else:
         tell(f"{resident} has stopped")
     return 0
@@ -58,13 +58,13 @@ def _gone(reach: Reach, resident: Resident) -> bool | None:
 
     :raises RequestTimeout: its process is silent
     """
-    if resident.place not in reach.places():
+    if reach.is_gone(resident.place):
         return True
     try:
         ping = reach.asking.ask(resident.place, "ping", timeout_s=reach.timeout_s)
     except RequestTimeout:
         # it may have ended between the two
-        if resident.place not in reach.places():
+        if reach.is_gone(resident.place):
             return True
         raise
     return None if resident.service in ping["services"] else True

@@ -114,8 +114,10 @@ class _Watch:
             self._require_state(model)
             return str(reach.ask(model.resident, "tap", model=model.address)["address"])
         except SfActorsError as error:
-            is_final = isinstance(error, UserError) and not isinstance(error, TargetError)
-            if is_final or "no verb" in str(error):
+            is_absent = isinstance(error, TargetError) and not error.is_there
+            if isinstance(error, UserError) and not is_absent:
+                raise
+            if "no verb" in str(error):
                 # an older version, which will not learn it
                 raise
             # it may be there, or be as it has to be, later

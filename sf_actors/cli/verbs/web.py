@@ -53,20 +53,17 @@ def run(argv: Sequence[str]) -> int:
     # what would fail with the first request fails now
     drawing_of(Graph((), (), ()))
     places_here()
-    with (
-        closing(Watch()) as watch,
-        closing(
-            Listener(
-                arguments.http,
-                Pages(watch).answer,
-                hosts=arguments.http_host,
-                where="--http",
-            )
-        ) as listener,
-    ):
-        tell(f"web: http://{listener.address}/")
-        try:
-            threading.Event().wait()
-        except Terminated:
-            return 0
+    try:
+        _serve(arguments.http, arguments.http_host)
+    except Terminated:
+        return 0
     return 0
+
+
+def _serve(address: str, hosts: Sequence[str]) -> None:
+    """Serve the page, until a signal raises something here."""
+    with closing(Watch()) as watch:
+        listener = Listener(address, Pages(watch).answer, hosts=hosts, where="--http")
+        with closing(listener):
+            tell(f"web: http://{listener.address}/")
+            threading.Event().wait()

@@ -6,6 +6,6 @@ module       what it holds
 watch.py     what runs, as of a moment ago; read when somebody wants to see it
 figures.py   the texts of a picture, made of two readings
 pages.py     what is answered under each path
-page.html    the page, with `page.js` and `page.css`
+page.html    the page, with `page.js`, `page.css` and its icon `page.svg`
 ===========  =====================================================================================
 """

@@ -32,6 +32,7 @@ _PATHS: Final = ("/", "/graph.svg", "/events", "/info?service=NAME")
 _ASSETS: Final = {
     "/page.js": "text/javascript; charset=utf-8",
     "/page.css": "text/css; charset=utf-8",
+    "/page.svg": "image/svg+xml",
 }
 
 

@@ -24,8 +24,11 @@ ANSWER_S: Final = 0.8
 #: A reading of longer ago makes no rate, in seconds.
 _OLD_S: Final = 10.0
 
-#: A service of a process, and how far it is: while it starts, its models are not known.
-_Run = tuple[Place, str, bool]
+#: How long it may take to tell what services are, once they are others, in seconds.
+_INFOS_S: Final = 5.0
+
+#: A service of a process, when it started, and whether it still does: it has no models then.
+_Run = tuple[Place, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Sample:
 
     taken_at: float
     stats: dict[tuple[Place, str], dict[str, Any]] = field(default_factory=dict)
+    started_at: dict[tuple[Place, str], str] = field(default_factory=dict)
     silent: set[Place] = field(default_factory=set)
 
 
@@ -129,40 +133,37 @@ class Watch:
         for answer in answers:
             if answer.value is None:
                 sample.silent.add(answer.place)
-                last = self._sample.stats.items()
-                sample.stats |= {run: stats for run, stats in last if run[0] == answer.place}
+                for run, stats in self._sample.stats.items():
+                    if run[0] == answer.place:
+                        sample.stats[run] = stats
+                        sample.started_at[run] = self._sample.started_at[run]
                 continue
             for one in answer.value["services"]:
-                sample.stats[answer.place, one["service"]["service"]] = one["service"]
+                run = answer.place, one["service"]["service"]
+                sample.stats[run] = one["service"]
+                sample.started_at[run] = str(one.get("started_at"))
         return sample
 
     def _drawing(self) -> tuple[Drawing, int]:
         """Return the drawing, a new one if other services run than before."""
+        sample = self._sample
         runs = {
-            (place, name, stats["phase"] in {"STARTING", "NOT_STARTED"})
-            for (place, name), stats in self._sample.stats.items()
+            (*run, sample.started_at[run], stats["phase"] in {"STARTING", "NOT_STARTED"})
+            for run, stats in sample.stats.items()
         }
-        unknown = {
-            (place, "", False)
-            for place in self._sample.silent
-            if place not in {place for place, _ in self._sample.stats}
-        }
+        heard = {place for place, _ in sample.stats}
+        runs |= {(place, "", "", False) for place in sample.silent if place not in heard}
         picture = self._picture
-        if picture is not None and runs | unknown == self._runs and not self._is_another_run():
+        if picture is not None and runs == self._runs:
             return picture.drawing, picture.version
-        self._runs = runs | unknown
-        answering = [place for place in self._places if place not in self._sample.silent]
-        infos = read_infos(self._asking, answering, ANSWER_S)
-        kept = {place: self._infos.get(place, []) for place in self._sample.silent}
+        answering = [place for place in self._places if place not in sample.silent]
+        infos = read_infos(self._asking, answering, _INFOS_S)
+        kept = {place: self._infos.get(place, []) for place in sample.silent}
         self._infos = {**kept, **infos}
+        told = {(place, info["service"]) for place, info in _placed(self._infos)}
+        # what has not been told now is asked for again with the next reading
+        self._runs = runs if sample.stats.keys() <= told else set()
         return self._drawn(), 1 if picture is None else picture.version + 1
-
-    def _is_another_run(self) -> bool:
-        """Return whether a service runs anew, perhaps elsewhere, under the name of the last one."""
-        return any(
-            run in self._earlier.stats and stats["uptime_s"] < self._earlier.stats[run]["uptime_s"]
-            for run, stats in self._sample.stats.items()
-        )
 
     def _drawn(self) -> Drawing:
         known = sorted(_placed(self._infos), key=lambda one: (one[1]["service"], one[1]["pid"]))

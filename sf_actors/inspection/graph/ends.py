@@ -24,8 +24,12 @@ _KINDS: Final = {
     "full_update_out": ("full_update", "publisher"),
     "full_update_in": ("full_update", "subscriber"),
 }
+#: Type of model -> its other socket, by which snapshots are asked for.
+_SNAPSHOTS: Final = {"delta_update_out": "replyer", "delta_update_in": "requester"}
 #: Types that stand where an edge begins: who asks, publishes or tells.
 _SENDING: Final = ("requester", "publisher", "delta_update_out", "full_update_out")
+#: Types that bind unless they are told otherwise.
+_BINDING: Final = ("replyer", "publisher", "delta_update_out", "full_update_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class End:
     :ivar kind: what passes it: `call`, `message`, `delta_update`, `full_update`
     :ivar sends: whether an edge begins here
     :ivar endpoints: where it binds, or connects to; empty if that is not known
+    :ivar snapshots: the same of the socket for snapshots, of a delta state
     :ivar pid: its process, if it runs
     :ivar is_bus: it passes on what comes, of all topics
     """
@@ -50,11 +55,14 @@ class End:
     endpoints: tuple[Endpoint, ...]
     pid: int | None = None
     is_bus: bool = False
+    snapshots: tuple[Endpoint, ...] = ()
 
     @property
     def address(self) -> str:
         """The addresses as a text; '' if they are not known."""
-        return " or ".join(endpoint.text for endpoint in self.endpoints)
+        sockets = (self.endpoints, self.snapshots)
+        texts = [" or ".join(one.text for one in socket) for socket in sockets if socket]
+        return ", ".join(texts)
 
 
 def ends_of_outline(outline: Outline) -> Iterator[End]:
@@ -63,7 +71,9 @@ def ends_of_outline(outline: Outline) -> Iterator[End]:
         if model.type not in _KINDS:
             continue
         kind, socket = _KINDS[model.type]
-        endpoint = outline.endpoints.get(model.key, {}).get(socket)
+        endpoints = outline.endpoints.get(model.key, {})
+        endpoint = endpoints.get(socket)
+        snapshots = endpoints.get(_SNAPSHOTS.get(model.type, ""))
         yield End(
             outline.name,
             model.name,
@@ -73,6 +83,7 @@ def ends_of_outline(outline: Outline) -> Iterator[End]:
             binds=model.binds[socket],
             topic=model.creation.get("topic"),
             endpoints=() if endpoint is None else endpoint.all,
+            snapshots=() if snapshots is None else snapshots.all,
         )
 
 
@@ -98,10 +109,11 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
                     side,
                     kind,
                     sends=model["type"] in _SENDING,
-                    binds=model["binds"],
-                    topic=model["topic"],
+                    binds=model.get("binds", model["type"] in _BINDING),
+                    topic=model.get("topic"),
                     endpoints=tuple(_parsed(known.get(socket))),
                     pid=info["pid"],
+                    snapshots=tuple(_parsed(known.get(_SNAPSHOTS.get(model["type"], "")))),
                 )
 
 

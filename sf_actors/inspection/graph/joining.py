@@ -80,18 +80,26 @@ def _meet(sender: End, receiver: End) -> bool:
     binder, connector = (sender, receiver) if sender.binds else (receiver, sender)
     if connector.binds:
         return False
-    are_known = binder.endpoints and connector.endpoints
-    if not are_known or not all(map(_is_known, binder.endpoints)):
-        return _are_namesakes(sender, receiver)
     is_here = binder.pid == connector.pid
-    return any(
-        _leads_to(one, other, is_here=is_here)
-        for one, other in product(connector.endpoints, binder.endpoints)
-    )
+    updates = _lead_to(connector.endpoints, binder.endpoints, is_here=is_here)
+    if updates is None:
+        return _are_namesakes(sender, receiver)
+    # a replica that gets updates and no snapshot is never live
+    snapshots = _lead_to(receiver.snapshots, sender.snapshots, is_here=is_here)
+    return updates and snapshots is not False
 
 
 def _are_namesakes(sender: End, receiver: End) -> bool:
     return sender.model == receiver.model and sender.service != receiver.service
+
+
+def _lead_to(
+    connected: Sequence[Endpoint], bound: Sequence[Endpoint], *, is_here: bool
+) -> bool | None:
+    """Return whether one of the addresses leads to what is bound; None if that is not known."""
+    if not connected or not bound or not all(map(_is_known, bound)):
+        return None
+    return any(_leads_to(one, other, is_here=is_here) for one, other in product(connected, bound))
 
 
 def _is_known(endpoint: Endpoint) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.inspection.graph.ends import End, ends_of_info
@@ -104,6 +105,21 @@ def test_many_publishers_may_connect_to_one_who_binds() -> None:
     assert edges(
         pub("a", "n", "127.0.0.1:1", binds=False), sub("b", "all", "0.0.0.0:1", binds=True)
     ) == ["a/n b/all"]
+
+
+def test_a_replica_that_asks_for_snapshots_elsewhere_is_not_joined() -> None:
+    def state(service: str, snapshots: str, **more: Any) -> End:
+        made = end(service, "book", "127.0.0.1:1", kind="delta_update", **more)
+        return replace(made, snapshots=(parse(snapshots, where="test"),))
+
+    leads = state("a", "127.0.0.1:2", sends=True, binds=True)
+    assert edges(leads, state("b", "127.0.0.1:2"))
+    found = graph(leads, state("b", "127.0.0.1:3"))
+    assert found.edges == ()
+    assert [one.address for one in found.open] == [
+        "127.0.0.1:1, 127.0.0.1:2",
+        "127.0.0.1:1, 127.0.0.1:3",
+    ]
 
 
 # by name

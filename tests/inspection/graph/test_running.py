@@ -96,6 +96,35 @@ def test_a_process_that_does_not_answer_is_told_and_left_out(
     frozen.interrupt(signal.SIGCONT)
 
 
+def test_a_bus_that_runs_stands_between_publishers_and_subscribers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Process("bus", "--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json") as bus:
+        bound = json.loads(bus.wait_for_line("xsub"))
+        (tmp_path / "teller.py").write_text(
+            "connection_models = {'out': {'news': {'connection_type': 'publisher',"
+            "'optional_creation_arguments': {'is_x_pub': True}}}}"
+        )
+        (tmp_path / "listener.py").write_text(
+            "connection_models = {'in': {'told': {'connection_type': 'subscriber',"
+            "'optional_creation_arguments': {'is_x_sub': True},"
+            "'required_creation_arguments': {'h': lambda args: None}}}}"
+        )
+        sides = {"out": {"news": bound["xsub"]}, "in": {"told": bound["xpub"]}}
+        (tmp_path / "a.json").write_text(json.dumps({"connections": sides}))
+        with ExitStack() as stack:
+            for name in ("teller", "listener"):
+                flags = ["-s", str(tmp_path / f"{name}.py"), "-a", str(tmp_path / "a.json")]
+                stack.enter_context(Process(*flags)).wait_until_ready()
+            found = shown(capsys)
+
+    assert [(edge["from"], edge["to"]) for edge in found["edges"]] == [
+        ("bus/xpub", "listener/told"),
+        ("teller/news", "bus/xsub"),
+    ]
+    assert found["open"] == []
+
+
 def test_nothing_that_runs_is_an_empty_graph(capsys: pytest.CaptureFixture[str]) -> None:
     assert graph.run([]) == 0
     assert capsys.readouterr().out == ""

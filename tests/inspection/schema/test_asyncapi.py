@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from sf_actors import DefinitionError, UsageError
 from sf_actors.cli.verbs import schema
 from tests.inspection.service_texts import EXCHANGE, write_market
+from tests.support.processes import Process
 
 #: The JSON Schema of AsyncAPI's authors (github.com/asyncapi/spec-json-schemas, Apache 2.0).
 OFFICIAL = Path(__file__).with_name("asyncapi-3.0.0.json.gz")
@@ -237,3 +239,24 @@ def test_user_code_that_raises_shows_its_own_frames(
 def test_a_number_of_addresses_that_fits_no_services_is_refused(market: list[str]) -> None:
     with pytest.raises(UsageError, match="one for each of the 3, got 2"):
         schema.run([*market, "-a", "a.json", "-a", "b.json"])
+
+
+def test_a_file_that_ends_the_process_is_told(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text("raise SystemExit('no')")
+
+    with pytest.raises(DefinitionError, match=r"it called sys\.exit\('no'\)"):
+        schema.run([str(tmp_path / "svc.py")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_also_while_a_file_is_read(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    (tmp_path / "svc.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)")
+    with Process("schema", str(tmp_path / "svc.py")) as process:
+        process.wait_for_line("begun")
+        process.interrupt(number)
+
+        assert process.wait() == status
+    assert process.out == []

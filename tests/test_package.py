@@ -1,0 +1,77 @@
+"""The package itself: its names, which are imported when they are first used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import sf_actors
+from tests.inspection.conftest import folder
+from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["folder"]
+
+RUN = """
+from sf_actors.service import Service
+from sf_actors.testing import module_of
+import os
+service = Service(module_of(main=lambda stopping: stopping.wait(10)), console_loglevel=None)
+service.run_service_as_main()
+print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
+service.stop_service()
+print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
+"""
+
+
+def printed(code: str, **env: str) -> str:
+    """Return what a program prints, in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sf_actors.__all__)
+def test_each_name_is_there(name: str) -> None:
+    assert getattr(sf_actors, name) is not None
+    assert name in dir(sf_actors)
+
+
+def test_a_name_that_is_none_of_ours_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Servic'"):
+        sf_actors.Servic  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.slow
+def test_the_errors_are_reached_through_the_package_alone() -> None:
+    assert printed(
+        "import sf_actors; print(sf_actors.errors.UsageError is sf_actors.UsageError)"
+    ) == ("True")
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_before_it_is_used() -> None:
+    assert printed("import sf_actors, sys; print('zmq' in sys.modules)") == "False"
+    assert printed("from sf_actors import *; print(Service.__name__)") == "Service"
+
+
+@pytest.mark.slow
+def test_a_service_from_its_own_module_is_looked_at_if_the_environment_asks(
+    folder: Path,
+) -> None:
+    folder.mkdir(mode=0o700)
+
+    assert printed(RUN, SF_ACTORS_INSPECT="1").split() == ["1", "0"]
+    assert printed(RUN, SF_ACTORS_INSPECT="0").split() == ["0", "0"]
