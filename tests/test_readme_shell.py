@@ -12,6 +12,7 @@ from sf_actors.demo.market import HOW_TO_LOOK
 from tests.inspection.conftest import folder
 from tests.support.processes import Process
 from tests.support.shell import ran
+from tests.support.terminal import Terminal
 from tests.test_readme import commands, section
 
 if TYPE_CHECKING:
@@ -65,3 +66,14 @@ def test_the_demonstration_itself_says_how_to_look_at_it() -> None:
     words = {command.split()[0] for command in commands_of_the_demo()}
 
     assert {line.split()[0] for line in listed[1:]} <= words
+
+
+def test_it_is_said_on_a_terminal_when_the_market_runs(folder: object) -> None:
+    del folder
+    with Terminal("demo", "--seconds", "30") as terminal:
+        shown = terminal.wait_for("python -m sf_actors watch order_book")
+        terminal.press("\x03")
+        status, _ = terminal.wait()
+
+    assert "python -m sf_actors ps" in shown
+    assert status == 0
