@@ -100,7 +100,7 @@ def original_until_ready(folder: Path) -> float:
         raise ContenderFailed("its port took no connection")
 
     # it takes the paths of service files below its working directory alone
-    return _run(_command("service_framework", folder, port), ROOT, connected)
+    return _run(_command("service_framework", folder, port), folder, connected, inside=ROOT)
 
 
 def _command(module: str, folder: Path, port: int) -> list[str]:
@@ -114,7 +114,11 @@ def _command(module: str, folder: Path, port: int) -> list[str]:
 
 
 def _run(
-    command: list[str], folder: Path, wait: Callable[[subprocess.Popen[bytes]], None]
+    command: list[str],
+    folder: Path,
+    wait: Callable[[subprocess.Popen[bytes]], None],
+    *,
+    inside: Path | None = None,
 ) -> float:
     # all of them compiled once, as installed packages are; the source tree is left as it is
     environment = {
@@ -126,7 +130,7 @@ def _run(
     began = perf_counter()
     popen = subprocess.Popen(
         command,
-        cwd=folder,
+        cwd=inside or folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

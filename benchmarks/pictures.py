@@ -1,0 +1,116 @@
+"""`python -m benchmarks.pictures`: the README's pictures, made of the demonstration as it runs.
+
+`page.svg` is what `web` shows without JavaScript, `terminal.svg` what a terminal shows. Both stand
+beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+
+#: How long the market runs before it is looked at: rates are of the last seconds.
+WARM_S = 5.0
+
+#: How long anything may take to be there, in seconds.
+PATIENCE_S = 30.0
+
+COMMANDS = (
+    ("ps",),
+    ("call", "exchange/orders", "side=buy", "price=99.5", "quantity=1"),
+    ("call", "exchange/orders", "side=buy", "price=cheap", "quantity=1"),
+    ("watch", "order_book", "--rate", "-n", "1"),
+    ("top", "--once"),
+)
+
+WIDTH = 118
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a verb until the end of the block."""
+    popen = subprocess.Popen(
+        [sys.executable, "-m", "sf_actors", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield popen
+    finally:
+        popen.send_signal(signal.SIGTERM)
+        popen.wait(PATIENCE_S)
+        if popen.stderr is not None:
+            popen.stderr.close()
+
+
+def _said(*arguments: str) -> str:
+    """Return what a verb prints, errors included."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "sf_actors", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    return ended.stdout
+
+
+def _page() -> bytes:
+    """Return the picture of the page, once it has figures."""
+    with _running("web", "--http", "127.0.0.1:0") as web:
+        found = re.search(r"http://[0-9.:]+/", web.stderr.readline() if web.stderr else "")
+        if found is None:
+            raise RuntimeError("web did not say where it is")
+        until = monotonic() + PATIENCE_S
+        while True:
+            with urlopen(found[0] + "graph.svg") as answer:
+                picture: bytes = answer.read()
+            if b"/s" in picture or monotonic() > until:
+                return picture
+            sleep(1.0)
+
+
+def _terminal() -> str:
+    """Return a terminal with some verbs and what they print."""
+    from rich.console import Console  # noqa: PLC0415 - for whoever makes the pictures
+    from rich.text import Text  # noqa: PLC0415
+
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere)
+        for command in COMMANDS:
+            console.print(Text("$ sf_actors " + " ".join(command), style="bold"))
+            console.print(Text(_said(*command).rstrip("\n")))
+        picture = console.export_svg(title="a second terminal", unique_id="terminal")
+    # rich names fonts on a server of others; what has none takes its own
+    return re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+
+
+def make() -> None:
+    """Write both pictures."""
+    with tempfile.TemporaryDirectory(prefix="sfa") as folder:
+        # of nothing else that runs here
+        os.environ["SF_ACTORS_RUNTIME_DIR"] = str(Path(folder) / "run")
+        with _running("demo", "--seconds", "120"):
+            sleep(WARM_S)
+            (HERE / "page.svg").write_bytes(_page())
+            (HERE / "terminal.svg").write_text(_terminal(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make()
