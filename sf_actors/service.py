@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
-from sf_actors.definition.names import require_plain
+from sf_actors.definition.names import require_service_name
 from sf_actors.definition.paths import filled
 from sf_actors.definition.service_arguments import require_arguments
 from sf_actors.definition.service_file import default_name, load
@@ -342,7 +342,7 @@ class Service:
                     main_mode=main_mode,
                     allow_inbound=self._allow_inbound,
                 )
-                require_plain(name, where="the service's name")
+                require_service_name(name, where="the service's name")
                 keys = None
                 if self._keys is not None:
                     from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used

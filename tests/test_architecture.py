@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inspection",),
     ("__init__", "testing"),
     ("inspection",),
+    ("fleet",),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
         service = _service(arguments)
     except UserError as error:
         return _tell(error)
-    return _run(service, arguments)
+    return run_service(service, arguments)
 
 
 def _write_keys(arguments: KeysArguments) -> int:
@@ -149,7 +149,12 @@ def _service(arguments: Arguments) -> Service:
     )
 
 
-def _run(service: Service, arguments: Arguments) -> int:
+def run_service(service: Service, arguments: Arguments) -> int:
+    """Run a service to its end; in the main thread.
+
+    :param arguments: for what is not the service's own: its mode, where it is looked at
+    :returns: the exit status
+    """
     _raise_descriptor_limit()
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))

@@ -111,6 +111,8 @@ class Standing:
     :ivar due: when it is run again, or killed, in seconds
     :ivar runs_again: whether it is run again after its stop
     :ivar status: of its last end
+    :ivar was_killed: whether its last stop ran over its deadline
+    :ivar began: when it was started last, in seconds
     """
 
     member: Member
@@ -120,6 +122,7 @@ class Standing:
     due: float | None = None
     runs_again: bool = False
     status: int | None = None
+    was_killed: bool = False
     began: float = field(default=0.0)
 
 
@@ -146,7 +149,7 @@ class Course:
 
     @property
     def had_to_kill(self) -> bool:
-        """Whether a stop ran over its deadline."""
+        """Whether something ran over its deadline in the end of the fleet."""
         return self._had_to_kill
 
     def next_due(self) -> float | None:
@@ -232,8 +235,9 @@ class Course:
             if standing.phase is Phase.RESTARTS:
                 self._run(standing, now)
             else:
-                standing.due = None
-                self._had_to_kill = True
+                standing.due, standing.was_killed = None, True
+                # what a verb has stopped before is not the end's
+                self._had_to_kill = self._had_to_kill or self._ending is not None
                 text = f"has not ended within {standing.member.stop_timeout_s + GRACE_S:g} s: killed"
                 self._actions += [Say(name, text, is_bad=True), Kill(name)]
         return self._taken()
@@ -336,7 +340,7 @@ class Course:
                     self._stop(standing, self._signal, now)
 
     def _stop(self, standing: Standing, number: int, now: float) -> None:
-        standing.phase, standing.reason = Phase.STOPS, ""
+        standing.phase, standing.reason, standing.was_killed = Phase.STOPS, "", False
         standing.due = now + standing.member.stop_timeout_s + GRACE_S
         self._actions.append(Signal(standing.member.name, number))
 

@@ -1,0 +1,122 @@
+"""`up`: runs a fleet on this machine, and supervises it."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.fleet_flag import add_fleet, fleet_of
+from sf_actors.cli.flags import seconds_of
+from sf_actors.cli.output import tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import FAILED
+from sf_actors.errors import TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.place import Place
+
+#: How long all of a fleet may take to be READY with `-d`, in seconds.
+WAIT_S = 60.0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a fleet to its end."""
+    parser = verb_parser(
+        "up",
+        "Check a fleet, start it, show its lines, start again what fails, and stop it in order with "
+        "Ctrl-C. With names: these services, and those that they come after; while the fleet runs "
+        "already, what it lacks is started by the up that runs.",
+        example="sf_actors up",
+        has_timeout=False,
+    )
+    add_fleet(parser)
+    parser.add_argument(
+        "-d", "--detach", action="store_true", help="leave it in the background once all are READY"
+    )
+    parser.add_argument(
+        "--wait",
+        type=seconds_of,
+        default=None,
+        metavar="SECONDS",
+        help=f"with -d: how long that may take (default {WAIT_S:g})",
+    )
+    parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
+    arguments = parsed(parser, argv)
+    fleet = fleet_of(arguments)
+    require_services(fleet, arguments.names)
+    if arguments.detach:
+        from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
+
+        return put_into_background(fleet, arguments.names, wait_s=arguments.wait or WAIT_S)
+    from sf_actors.fleet.place import Place  # noqa: PLC0415 - after -h
+
+    place = Place(fleet.mark)
+    from sf_actors.cli.taking import take_place  # noqa: PLC0415 - after -h
+
+    connection = take_place(place)
+    if connection is not None:
+        from sf_actors.fleet.control import ask  # noqa: PLC0415 - seldom used
+
+        answer = ask(connection, tell, verb="start", names=arguments.names)
+        return int(answer.get("status", FAILED))
+    try:
+        return _run(fleet, place, arguments)
+    finally:
+        place.leave()
+
+
+def require_services(fleet: Fleet, names: Sequence[str]) -> None:
+    """Refuse names of services that a fleet lacks; instances may be named too.
+
+    :raises TargetError: it lacks one
+    """
+    from sf_actors.wording import nearest  # noqa: PLC0415 - after -h
+
+    known = {service.name for service in fleet.services}
+    known |= {name for service in fleet.services for name in service.instance_names}
+    for name in names:
+        if name not in known:
+            raise TargetError(f"expected a service of {fleet.path.name}, got {name!r}{nearest(name, known)}")
+
+
+def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
+    from sf_actors.cli.background import Report  # noqa: PLC0415 - after -h
+    from sf_actors.cli.fleet_lines import FleetLines  # noqa: PLC0415
+    from sf_actors.cli.planning import checked_plan  # noqa: PLC0415
+    from sf_actors.fleet.child import Child  # noqa: PLC0415
+    from sf_actors.fleet.control import Control  # noqa: PLC0415
+    from sf_actors.fleet.instances import instances_of  # noqa: PLC0415
+    from sf_actors.fleet.operation import Operation  # noqa: PLC0415
+    from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
+
+    report = None if arguments.report is None else Report(arguments.report)
+    say = tell if report is None else report.say
+    plan = checked_plan(fleet, place, say)
+    if plan is None:
+        return FAILED
+    instances = list(instances_of(plan))
+    lines = None
+    if report is None:
+        lines = FleetLines([member.name for member, _ in instances], as_json=arguments.json)
+    supervisor = Supervisor(
+        instances,
+        fleet.folder,
+        show=(lambda _name, _line: None) if lines is None else lines.show,
+        tell=say,
+        runner=partial(Child, folder=fleet.folder, held=place.held),
+    )
+    operation = Operation(supervisor)
+    supervisor.before_end = operation.finish
+    Control(place.listen(), supervisor.selector, operation.take)
+    names = operation.named(arguments.names)
+    if report is not None:
+        report.follow(supervisor, names)
+    if any(service.host for service in fleet.services):
+        say("hosts of the fleet file are left out: all runs on this machine")
+    supervisor.start(names)
+    return supervisor.run()
