@@ -1,0 +1,21 @@
+"""Many services from one file: what it says, who is joined to whom, at which addresses.
+
+================  ================================================================================
+module            what it holds
+================  ================================================================================
+fleet.py          `Fleet`, `FleetService`: what a fleet file says, as data
+fleet_file.py     reads it
+service_keys.py   the keys of a service in it, and how the value of each is read
+outlines.py       what the models of a service are, as data: `ServiceOutline`
+describing.py     reads one service file in a process of its own
+source_places.py  … the lines of its models
+asks.py           … what its handlers ask
+reading.py        reads the service files of a fleet, side by side
+findings.py       `Finding`: what is wrong, with a code
+joints.py         `Link`: what joins two, as data
+meeting.py        which models may be joined, and which of these meet
+links.py          who is joined to whom, by names; and why one is joined to nobody
+addresses.py      the addresses of each instance, by links
+plan.py           services, instances, links and addresses
+================  ================================================================================
+"""
