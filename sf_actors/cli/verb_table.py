@@ -31,6 +31,7 @@ def _verb(name: str, usage: str, explain: str) -> Verb:
 
 
 VERBS: Final = (
+    _verb("up", "[SERVICE…]", "run the fleet of fleet.toml on this machine"),
     _verb("ps", "[NAME…]", "the services that run on this machine"),
     _verb("top", "", "the same and more, live"),
     _verb("stats", "SERVICE [-w]", "the numbers of a service"),

@@ -134,7 +134,7 @@ class Course:
         self._actions: list[Action] = []
         self._ending: list[list[str]] | None = None
         self._signal = signal.SIGTERM
-        self._status: int | None = None
+        self._status = 0
         self._had_to_kill = False
         self._is_over = False
         for member in members:
@@ -257,10 +257,11 @@ class Course:
                 standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
         return self._taken()
 
-    def end(self, number: int, now: float) -> list[Action]:
+    def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
         """End the fleet level by level; the second time, end it at once.
 
         :param number: the signal that is passed on
+        :param status: the fleet's, if all ends well
         """
         if self._ending is not None:
             if not self._is_over:
@@ -269,6 +270,7 @@ class Course:
                 self._actions += [Kill(one.member.name) for one in running]
                 self._actions.append(Finish(128 + number))
             return self._taken()
+        self._status = status
         self._begin_end(number, now)
         return self._taken()
 

@@ -20,6 +20,8 @@ _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
 #: The exit statuses of verbs: it failed, and nothing of that name.
 FAILED, USAGE = 1, 2
+#: From this exit status on a fleet was ended by a second signal.
+_AT_ONCE = 128
 
 
 class Operation:
@@ -53,10 +55,11 @@ class Operation:
     def finish(self, status: int) -> None:
         """Answer those who wait for the end, which has come.
 
-        :param status: 1 when something had to be killed
+        :param status: the fleet's
         """
+        had_to_kill = self._course.had_to_kill or status >= _AT_ONCE
         for request in self._downs:
-            request.end(status)
+            request.end(FAILED if had_to_kill else 0)
 
     def named(self, names: Iterable[str]) -> list[str]:
         """Return the instances of services and instances that were named; of none all.

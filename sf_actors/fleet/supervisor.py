@@ -92,6 +92,8 @@ class Supervisor:
         self._signals: list[int] = []
         self._status: int | None = None
         self._tell_at: float | None = None
+        #: called with the fleet's status when nothing runs any more, before the selector is closed
+        self.on_over: list[Callable[[int], None]] = []
         #: called after each change, until they return True
         self._watchers: list[Callable[[], bool]] = []
         for member, task in instances:
@@ -131,9 +133,12 @@ class Supervisor:
         """Stop instances, which are not run again unless that is asked for."""
         self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
 
-    def end(self, number: int = signal.SIGTERM) -> None:
-        """End the fleet; the second time at once."""
-        self.do(self.course.end(number, monotonic()))
+    def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
+        """End the fleet; the second time at once.
+
+        :param status: the fleet's, if all ends well
+        """
+        self.do(self.course.end(number, monotonic(), status=status))
 
     def do(self, actions: Iterable[Action]) -> None:
         """Do what the course says; nothing of it has happened when this returns."""
@@ -180,6 +185,8 @@ class Supervisor:
                 runner.kill()
             for runner in list(self.runners.values()):
                 runner.abandon()
+            for call in self.on_over:
+                call(1 if self._status is None else self._status)
             self.selector.close()
             for log in self._logs.values():
                 log.close()

@@ -88,6 +88,7 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     from sf_actors.cli.background import Report  # noqa: PLC0415 - after -h
     from sf_actors.cli.fleet_lines import FleetLines  # noqa: PLC0415
     from sf_actors.cli.planning import checked_plan  # noqa: PLC0415
+    from sf_actors.fleet.addresses import ipc_addresses  # noqa: PLC0415
     from sf_actors.fleet.child import Child  # noqa: PLC0415
     from sf_actors.fleet.control import Control  # noqa: PLC0415
     from sf_actors.fleet.instances import instances_of  # noqa: PLC0415
@@ -96,7 +97,9 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
 
     report = None if arguments.report is None else Report(arguments.report)
     say = tell if report is None else report.say
-    plan = checked_plan(fleet, place, say)
+    # who asks meanwhile is answered afterwards
+    listener = place.listen()
+    plan = checked_plan(fleet, ipc_addresses(fleet, place.folder.parent), say)
     if plan is None:
         return FAILED
     instances = list(instances_of(plan))
@@ -111,11 +114,12 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
         runner=partial(Child, folder=fleet.folder, held=place.held),
     )
     operation = Operation(supervisor)
-    supervisor.before_end = operation.finish
-    Control(place.listen(), supervisor.selector, operation.take)
+    control = Control(listener, supervisor.selector, operation.take)
+    supervisor.on_over += [operation.finish, lambda _status: control.close()]
     names = operation.named(arguments.names)
     if report is not None:
         report.follow(supervisor, names)
+        supervisor.on_over.append(report.finish)
     if any(service.host for service in fleet.services):
         say("hosts of the fleet file are left out: all runs on this machine")
     supervisor.start(names)
