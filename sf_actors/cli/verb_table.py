@@ -32,6 +32,8 @@ def _verb(name: str, usage: str, explain: str) -> Verb:
 
 VERBS: Final = (
     _verb("up", "[SERVICE…]", "run the fleet of fleet.toml on this machine"),
+    _verb("down", "", "stop the fleet that runs"),
+    _verb("logs", "[-f] [SERVICE…]", "the log lines of a fleet, merged by time"),
     _verb("ps", "[NAME…]", "the services that run on this machine"),
     _verb("top", "", "the same and more, live"),
     _verb("stats", "SERVICE [-w]", "the numbers of a service"),

@@ -106,8 +106,10 @@ class Operation:
         names = self._names(request)
         if names is None:
             return
+        runners = self._supervisor.runners
+        pids = {name: runners[name].pid for name in names if name in runners}
         self._supervisor.stop(names)
-        self._supervisor.watch(partial(self._is_stopped, request, names))
+        self._supervisor.watch(partial(self._is_stopped, request, names, pids))
 
     def _down(self, request: Request) -> None:
         self._downs.append(request)
@@ -148,13 +150,13 @@ class Operation:
 
         self._supervisor.watch(look)
 
-    def _is_stopped(self, request: Request, names: list[str]) -> bool:
+    def _is_stopped(self, request: Request, names: list[str], pids: dict[str, int]) -> bool:
         if self._phases(names) & {*RUNNING, Phase.RESTARTS}:
             return False
         for name in names:
             request.say(f"{name} has stopped")
         killed = [name for name in names if self._course.standings[name].was_killed]
-        request.end(FAILED if killed else 0, stopped=names, killed=killed)
+        request.end(FAILED if killed else 0, stopped=names, pids=pids)
         return True
 
     def _phases(self, names: Iterable[str]) -> set[Phase]:

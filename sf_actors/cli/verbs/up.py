@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.fleet_flag import add_fleet, fleet_of
 from sf_actors.cli.flags import seconds_of
@@ -106,10 +106,22 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     lines = None
     if report is None:
         lines = FleetLines([member.name for member, _ in instances], as_json=arguments.json)
+
+    def show(name: str, line: dict[str, Any]) -> None:
+        nonlocal lines
+        if lines is None:
+            return
+        try:
+            lines.show(name, line)
+        except OSError:
+            # who read them has gone
+            lines = None
+            supervisor.end()
+
     supervisor = Supervisor(
         instances,
         fleet.folder,
-        show=(lambda _name, _line: None) if lines is None else lines.show,
+        show=show,
         tell=say,
         runner=partial(Child, folder=fleet.folder, held=place.held),
     )
