@@ -267,7 +267,7 @@ class Service:
             raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
-        with SignalHandlers(self._stop_by_signal) as self._signals:
+        with SignalHandlers(self.stop_by_signal) as self._signals:
             try:
                 run = self._start(main_mode=main_mode)
             except ServiceStopped:
@@ -390,7 +390,8 @@ class Service:
         if self._signals is not None:
             self._signals.nudge()
 
-    def _stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
+    def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Run the hook of a signal, then stop; for who handles signals for the service."""
         with self._lock:
             self._is_stop_asked = True
             run = self._run

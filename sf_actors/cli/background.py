@@ -119,9 +119,7 @@ class Report:
 
     def follow(self, supervisor: Supervisor, names: Collection[str]) -> None:
         """End the fleet where not all can be READY, or nobody waits for that any more."""
-        supervisor.selector.register(
-            self._socket, EVENT_READ, lambda: self._take_end(supervisor)
-        )
+        supervisor.selector.register(self._socket, EVENT_READ, lambda: self._take_end(supervisor))
         wanted = supervisor.course.with_needed(names)
         supervisor.watch(lambda: self._look(supervisor, wanted))
 

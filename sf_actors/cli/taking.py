@@ -28,9 +28,7 @@ def take_place(place: Place) -> socket.socket | None:
     :returns: None when it is taken; else a connection to the `up` that runs
     :raises FolderError: it cannot be taken, or somebody stays in it
     """
-    found = looked_for(
-        lambda: _look(place), deadline=monotonic() + TELLING_S, between_s=BETWEEN_S
-    )
+    found = looked_for(lambda: _look(place), deadline=monotonic() + TELLING_S, between_s=BETWEEN_S)
     if found is None:
         tell("waiting for what an earlier up has left to end")
         deadline = monotonic() + LEAVING_S

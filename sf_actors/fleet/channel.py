@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 _LENGTH: Final = struct.Struct("!I")

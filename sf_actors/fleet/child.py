@@ -113,10 +113,10 @@ class Child:
         self._end(is_told=False)
         return self._process.returncode
 
-    def _register(self, descriptor: int, call: Callable[[], None]) -> None:
+    def _register(self, descriptor: int, call: Callable[[], object]) -> None:
         self._selector.register(descriptor, EVENT_READ, call)
 
-    def _reader(self, descriptor: int) -> Callable[[], None]:
+    def _reader(self, descriptor: int) -> Callable[[], object]:
         return lambda: self._read(descriptor)
 
     def _read(self, descriptor: int) -> bool:

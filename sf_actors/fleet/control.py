@@ -7,7 +7,6 @@ last one, ``{"status": exit status, …}``.
 from __future__ import annotations
 
 import json
-import socket
 from contextlib import suppress
 from selectors import EVENT_READ
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.fleet.channel import Lines, messages, send
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from selectors import DefaultSelector
 

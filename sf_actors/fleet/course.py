@@ -137,6 +137,7 @@ class Course:
         self._status = 0
         self._had_to_kill = False
         self._is_over = False
+        self._was_asked = False
         for member in members:
             self.add(member)
 
@@ -154,7 +155,9 @@ class Course:
 
     def next_due(self) -> float | None:
         """Return when `pass_time` is to be called at the latest, in seconds."""
-        return min((one.due for one in self.standings.values() if one.due is not None), default=None)
+        return min(
+            (one.due for one in self.standings.values() if one.due is not None), default=None
+        )
 
     def reason_of(self, name: str, now: float) -> str:
         """Return why an instance does not run, as `ps` shows it."""
@@ -214,6 +217,10 @@ class Course:
         if standing.phase not in RUNNING or self._is_over:
             return self._taken()
         standing.status, standing.due = status, None
+        if status == -signal.SIGKILL and standing.phase is Phase.STOPS:
+            standing.was_killed = True
+            # what a verb has stopped before is not the end's
+            self._had_to_kill = self._had_to_kill or self._ending is not None
         by_verb = standing.phase is Phase.STOPS
         if by_verb:
             self._take_stopped(standing)
@@ -235,10 +242,10 @@ class Course:
             if standing.phase is Phase.RESTARTS:
                 self._run(standing, now)
             else:
-                standing.due, standing.was_killed = None, True
-                # what a verb has stopped before is not the end's
-                self._had_to_kill = self._had_to_kill or self._ending is not None
-                text = f"has not ended within {standing.member.stop_timeout_s + GRACE_S:g} s: killed"
+                standing.due = None
+                text = (
+                    f"has not ended within {standing.member.stop_timeout_s + GRACE_S:g} s: killed"
+                )
                 self._actions += [Say(name, text, is_bad=True), Kill(name)]
         return self._taken()
 
@@ -263,8 +270,10 @@ class Course:
         :param number: the signal that is passed on
         :param status: the fleet's, if all ends well
         """
+        was_asked, self._was_asked = self._was_asked, True
         if self._ending is not None:
-            if not self._is_over:
+            # the first time in an end of its own it is but to go on
+            if was_asked and not self._is_over:
                 self._is_over = True
                 running = [one for one in self.standings.values() if one.phase in RUNNING]
                 self._actions += [Kill(one.member.name) for one in running]
@@ -307,7 +316,9 @@ class Course:
 
     def _begin_end(self, number: int, now: float) -> None:
         self._signal = signal.Signals(number)
-        levels = levels_of({one.member.service: one.member.after for one in self.standings.values()})
+        levels = levels_of(
+            {one.member.service: one.member.after for one in self.standings.values()}
+        )
         stages: dict[int, list[str]] = {}
         for name, standing in self.standings.items():
             if standing.phase in {Phase.WAITS, Phase.RESTARTS}:

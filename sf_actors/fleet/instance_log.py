@@ -55,14 +55,18 @@ class InstanceLog:
         self._is_broken = False
         self.last: deque[dict[str, Any]] = deque(maxlen=LAST)
 
-    def take(self, stream: str, raw: bytes) -> None:
-        """Take a line that the instance has printed to `stdout` or `stderr`."""
+    def take(self, stream: str, raw: bytes, *, is_shown: bool = False) -> None:
+        """Take a line that the instance has printed to `stdout` or `stderr`.
+
+        :param is_shown: whether it was shown already
+        """
         line = _parsed(raw)
         if line is None:
             text = raw.decode("utf-8", "backslashreplace").rstrip("\r")
-            self._write({**self._head("info", text), "stream": stream}, None)
+            line = {**self._head("info", text), "stream": stream}
+            self._write(line, None, is_shown=is_shown)
         else:
-            self._write(line, raw.decode())
+            self._write(line, raw.decode(), is_shown=is_shown)
 
     def note(self, text: str) -> None:
         """Write a warning of `up` about the instance to its file."""
@@ -77,7 +81,7 @@ class InstanceLog:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         return {"timestamp": now, "level": level, "event": event, "service": self._name}
 
-    def _write(self, line: dict[str, Any], packed: str | None) -> None:
+    def _write(self, line: dict[str, Any], packed: str | None, *, is_shown: bool) -> None:
         level = _level(line["level"]) if self._filters else 0
         self.last.append(line)
         if not self._filters or level >= self._file_level:
@@ -86,7 +90,7 @@ class InstanceLog:
                 self._is_broken = True
                 text = f"its log file cannot be written: {error.strerror}"
                 self._show(self._name, self._head("warning", text))
-        if not self._filters or level >= self._shown_level:
+        if not is_shown and (not self._filters or level >= self._shown_level):
             self._show(self._name, line)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections import deque
+from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -84,6 +85,8 @@ class Supervisor:
         self._folder = folder
         self._show, self.tell, self._runner = show, tell, runner
         self.selector = DefaultSelector()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._waking, self._woken = socket.socketpair()
         self.tasks: dict[str, Task] = {}
         self.course = Course([])
         self.runners: dict[str, Runner] = {}
@@ -118,6 +121,13 @@ class Supervisor:
         self.course.remove(name)
         del self.tasks[name]
         self._logs.pop(name).close()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have something called in the supervisor's thread; any thread."""
+        self._posted.append(call)
+        with suppress(OSError):
+            # full, or closed at the end: it is awake
+            self._waking.send(b"\0")
 
     def watch(self, watcher: Callable[[], bool]) -> None:
         """Call a function after each change, until it returns True."""
@@ -162,6 +172,18 @@ class Supervisor:
             )
         return rows
 
+    @property
+    def has_left_behind(self) -> bool:
+        """Whether something still ran when the fleet had ended."""
+        return bool(self.runners) or self.course.had_to_kill
+
+    def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
+        """Take a line that an instance in this process has printed; one call at a time."""
+        if name in self._logs:
+            self._logs[name].take(
+                stream, text.encode("utf-8", "backslashreplace"), is_shown=is_shown
+            )
+
     # the loop
 
     def run(self) -> int:
@@ -169,7 +191,7 @@ class Supervisor:
 
         :returns: its exit status
         """
-        theirs, ours = socket.socketpair()
+        theirs, ours = self._waking, self._woken
         theirs.setblocking(False)
         ours.setblocking(False)
         old = {number: signal.getsignal(number) for number in SIGNALS}
@@ -210,7 +232,7 @@ class Supervisor:
             self._pass_time()
 
     def _patience(self) -> float | None:
-        if self._signals:
+        if self._signals or self._posted:
             return 0.0
         due = [one for one in (self.course.next_due(), self._tell_at) if one is not None]
         return max(0.0, min(due) - monotonic()) if due else None
@@ -236,6 +258,8 @@ class Supervisor:
         while True:
             while self._signals:
                 self.do(self.course.end(self._signals.pop(0), monotonic()))
+            while self._posted:
+                self._posted.popleft()()
             if not self._actions:
                 self._watchers = [one for one in self._watchers if not one()]
                 if not self._actions:

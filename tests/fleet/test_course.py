@@ -68,7 +68,9 @@ def test_a_restart_does_not_look_at_what_the_service_is_after() -> None:
 
 
 def test_naming_a_service_starts_what_it_is_after_too() -> None:
-    course = Course([Member("c", "c", after=("b",)), Member("b", "b", after=("a",)), Member("a", "a")])
+    course = Course(
+        [Member("c", "c", after=("b",)), Member("b", "b", after=("a",)), Member("a", "a")]
+    )
 
     assert course.start(["c"], 0.0) == [Start("a")]
     assert course.standings["b"].phase is Phase.WAITS
@@ -101,6 +103,14 @@ def test_a_second_signal_kills_what_is_left_and_ends_at_once() -> None:
     course.end(signal.SIGINT, 1.0)
 
     assert course.end(signal.SIGINT, 1.1) == [Kill("a"), Kill("b"), Finish(130)]
+
+
+def test_the_first_signal_in_an_end_of_its_own_kills_nothing() -> None:
+    course = course_of(Member("a", "a"), Member("m", "m", ends_fleet=True))
+    course.ended("m", 7, 1.0)
+
+    assert course.end(signal.SIGINT, 1.1) == []
+    assert course.end(signal.SIGINT, 1.2) == [Kill("a"), Finish(130)]
 
 
 def test_the_end_of_what_ends_the_fleet_is_the_fleets() -> None:

@@ -107,7 +107,9 @@ def _filter(arguments: argparse.Namespace) -> Callable[[Found], bool]:
         try:
             pattern = re.compile(arguments.grep)
         except re.error as error:
-            raise UsageError(f"--grep: expected a pattern, got {arguments.grep!r}: {error}") from None
+            raise UsageError(
+                f"--grep: expected a pattern, got {arguments.grep!r}: {error}"
+            ) from None
         tests.append(lambda one: pattern.search(one.raw))
     if arguments.level is not None:
         least = parse_level(arguments.level, where="--level")

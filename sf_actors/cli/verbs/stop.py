@@ -26,7 +26,8 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "stop",
         "Stop a service gracefully, within its own --stop_timeout_s, and wait until it is gone. "
-        "Of a fleet, in its folder, all instances, and it is not run again. With --timeout the wait ends after so long, and the stop goes on.",
+        "In the folder of a fleet: all instances, which are not run again. "
+        "With --timeout the wait ends after so long, and the stop goes on.",
         example="sf_actors stop exchange",
         timeout_s=None,
     )

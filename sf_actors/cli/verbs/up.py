@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.fleet_flag import add_fleet, fleet_of
 from sf_actors.cli.flags import seconds_of
+from sf_actors.cli.fleet_flag import add_fleet, fleet_of
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
-from sf_actors.errors import TargetError
+from sf_actors.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.place import Place
+    from sf_actors.fleet.supervisor import Runner
+    from sf_actors.fleet.task import Task
 
 #: How long all of a fleet may take to be READY with `-d`, in seconds.
 WAIT_S = 60.0
@@ -27,9 +28,9 @@ def run(argv: Sequence[str]) -> int:
     """Run a fleet to its end."""
     parser = verb_parser(
         "up",
-        "Check a fleet, start it, show its lines, start again what fails, and stop it in order with "
-        "Ctrl-C. With names: these services, and those that they come after; while the fleet runs "
-        "already, what it lacks is started by the up that runs.",
+        "Check a fleet, start it, show its lines, start again what fails, and stop it in order "
+        "with Ctrl-C. With names: these services, and those that they come after; while the "
+        "fleet runs already, what it lacks is started by the up that runs.",
         example="sf_actors up",
         has_timeout=False,
     )
@@ -44,11 +45,16 @@ def run(argv: Sequence[str]) -> int:
         metavar="SECONDS",
         help=f"with -d: how long that may take (default {WAIT_S:g})",
     )
+    parser.add_argument(
+        "--in-process", action="store_true", help="run everything in this process, under a debugger"
+    )
     parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     arguments = parsed(parser, argv)
     fleet = fleet_of(arguments)
     require_services(fleet, arguments.names)
+    if arguments.detach and arguments.in_process:
+        raise UsageError("-d: expected a fleet in processes, got --in-process")
     if arguments.detach:
         from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
 
@@ -81,15 +87,16 @@ def require_services(fleet: Fleet, names: Sequence[str]) -> None:
     known |= {name for service in fleet.services for name in service.instance_names}
     for name in names:
         if name not in known:
-            raise TargetError(f"expected a service of {fleet.path.name}, got {name!r}{nearest(name, known)}")
+            raise TargetError(
+                f"expected a service of {fleet.path.name}, got {name!r}{nearest(name, known)}"
+            )
 
 
 def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     from sf_actors.cli.background import Report  # noqa: PLC0415 - after -h
     from sf_actors.cli.fleet_lines import FleetLines  # noqa: PLC0415
     from sf_actors.cli.planning import checked_plan  # noqa: PLC0415
-    from sf_actors.fleet.addresses import ipc_addresses  # noqa: PLC0415
-    from sf_actors.fleet.child import Child  # noqa: PLC0415
+    from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
     from sf_actors.fleet.control import Control  # noqa: PLC0415
     from sf_actors.fleet.instances import instances_of  # noqa: PLC0415
     from sf_actors.fleet.operation import Operation  # noqa: PLC0415
@@ -99,7 +106,9 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     say = tell if report is None else report.say
     # who asks meanwhile is answered afterwards
     listener = place.listen()
-    plan = checked_plan(fleet, ipc_addresses(fleet, place.folder.parent), say)
+    is_here = arguments.in_process
+    choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)
+    plan = checked_plan(fleet, choose, say)
     if plan is None:
         return FAILED
     instances = list(instances_of(plan))
@@ -116,15 +125,18 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
         except OSError:
             # who read them has gone
             lines = None
-            supervisor.end()
+            supervisor.post(supervisor.end)
 
-    supervisor = Supervisor(
-        instances,
-        fleet.folder,
-        show=show,
-        tell=say,
-        runner=partial(Child, folder=fleet.folder, held=place.held),
-    )
+    def runner(task: Task, *given: Any, **more: Any) -> Runner:
+        if is_here:
+            from sf_actors.cli.in_process import InProcess  # noqa: PLC0415 - seldom used
+
+            return InProcess(task, *given, post=supervisor.post, **more)
+        from sf_actors.fleet.child import Child  # noqa: PLC0415
+
+        return Child(task, *given, folder=fleet.folder, held=place.held, **more)
+
+    supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
     operation = Operation(supervisor)
     control = Control(listener, supervisor.selector, operation.take)
     supervisor.on_over += [operation.finish, lambda _status: control.close()]
@@ -135,4 +147,8 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     if any(service.host for service in fleet.services):
         say("hosts of the fleet file are left out: all runs on this machine")
     supervisor.start(names)
+    if is_here:
+        from sf_actors.cli.in_process import run_here  # noqa: PLC0415 - seldom used
+
+        return run_here(fleet, supervisor, leave=place.leave)
     return supervisor.run()
