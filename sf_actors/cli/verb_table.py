@@ -51,7 +51,7 @@ VERBS: Final = (
     _verb("new", "NAME", "write a first service and its test"),
     _verb("bus", "--xsub ADDRESS --xpub ADDRESS", "join publishers and subscribers"),
     _verb("dashboards", "-o DIR", "dashboard and alerts for Grafana and Prometheus"),
-    Verb("keys", "", "new NAME --dir DIR", "write a pair of CURVE keys"),
+    _verb("keys", "new NAME | fleet", "write a pair of CURVE keys, or those of a fleet"),
     Verb("demo", "", "", "a small market, to be looked at"),
 )
 

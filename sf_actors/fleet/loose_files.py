@@ -147,17 +147,18 @@ def _linked(known: Sequence[_Addressed]) -> Linked:
         socket = model.main_socket
         for endpoint in one.endpoints[socket].all:
             binders = [
-                other.outline
+                (other.outline, bound)
                 for other in known
-                if (bound := other.endpoints.get(SOCKET_AT[socket])) is not None
-                and other.outline.binds[SOCKET_AT[socket]]
+                for bound, at in other.endpoints.items()
+                if other.outline.binds[bound]
                 and other.outline.service != model.service
-                and leads_to(endpoint, bound, is_here=False)
+                and leads_to(endpoint, at, is_here=False)
             ]
             if not binders:
                 findings += _nobody(model, endpoint, known)
-            for binder in binders:
-                if is_opposite(model, binder) and meets(model, binder):
+            for binder, bound in binders:
+                is_fit = is_opposite(model, binder) and bound == SOCKET_AT[socket]
+                if is_fit and meets(model, binder):
                     sender, receiver = (model, binder) if model.sends else (binder, model)
                     pairs.append(Pair(sender, receiver))
                 else:
