@@ -49,10 +49,12 @@ VERBS: Final = (
     _verb("graph", "[FLEET or svc.py …]", "services and what joins them, as text or a picture"),
     _verb("web", "[--http HOST:PORT]", "a page with the live graph of what runs here"),
     _verb("schema", "svc.py …", "services as AsyncAPI; what breaks their peers"),
+    _verb("check", "[--fleet FILE]", "what is wrong with a fleet, before it is started"),
+    _verb("plan", "[--fleet FILE]", "services, instances, links and addresses of a fleet"),
     _verb("new", "NAME", "write a first service and its test"),
     _verb("bus", "--xsub ADDRESS --xpub ADDRESS", "join publishers and subscribers"),
     _verb("dashboards", "-o DIR", "dashboard and alerts for Grafana and Prometheus"),
-    Verb("keys", "", "new NAME --dir DIR", "write a pair of CURVE keys"),
+    _verb("keys", "new NAME | fleet", "write a pair of CURVE keys, or those of a fleet"),
     Verb("demo", "", "", "a small market, to be looked at"),
 )
 

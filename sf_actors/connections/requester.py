@@ -264,7 +264,7 @@ class Requester:
             endpoint,
             self.model.creation,
             where=self.model.where,
-            server=self.model.name,
+            server=f"{self.model.kind}/{self.model.name}",
             unresolved=self._unresolved,
         )
 

@@ -27,11 +27,12 @@ class Finding:
     def __str__(self) -> str:
         place = f"{self.at}: " if self.at else ""
         other = f" [{self.other_at}]" if self.other_at else ""
-        return f"{place}{self.code} {self.subject}: {self.message}{other}"
+        about = f" {self.subject}" if self.subject else ""
+        return f"{place}{self.code}{about}: {self.message}{other}"
 
     @property
     def subject(self) -> str:
-        """What it is about: 'exchange/orders', or 'exchange'."""
+        """What it is about: 'exchange/orders', 'exchange', or '' for the fleet."""
         return f"{self.service}/{self.model}" if self.model else self.service
 
     @property

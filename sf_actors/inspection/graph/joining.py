@@ -85,7 +85,7 @@ def _meet(sender: End, receiver: End) -> bool:
         return _are_namesakes(sender, receiver)
     is_here = binder.pid == connector.pid
     return any(
-        _leads_to(one, other, is_here=is_here)
+        leads_to(one, other, is_here=is_here)
         for one, other in product(connector.endpoints, binder.endpoints)
     )
 
@@ -99,7 +99,8 @@ def _is_known(endpoint: Endpoint) -> bool:
     return endpoint.scheme != "tcp" or endpoint.port != 0
 
 
-def _leads_to(connected: Endpoint, bound: Endpoint, *, is_here: bool) -> bool:
+def leads_to(connected: Endpoint, bound: Endpoint, *, is_here: bool) -> bool:
+    """Return whether who connects to one address reaches who is bound to another."""
     if connected.scheme != bound.scheme:
         return False
     if connected.scheme != "tcp":
