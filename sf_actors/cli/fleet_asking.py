@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import PS_KEYS
-from sf_actors.cli.fleet_flag import fleet_of
+from sf_actors.cli.fleets import fleet_of
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.shell import FAILED
 from sf_actors.errors import FleetError

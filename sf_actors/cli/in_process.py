@@ -183,8 +183,6 @@ def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None])
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - seldom used
     from sf_actors.log.standard_library import STANDARD_LIBRARY  # noqa: PLC0415
 
-    if fleet.keys is not None:
-        raise UserError("--in-process: expected a fleet without keys, got keys: inproc has none")
     require_one_environment(list(supervisor.tasks.values()))
     PRESENCE.is_wanted = True
     os.chdir(fleet.folder)

@@ -20,7 +20,7 @@ plan.py           services, instances, links and addresses
 levels.py         the levels of `after`
 restarts.py       when an instance that has ended is run again
 course.py         who starts, stops and starts again when: a machine without processes
-instances.py      the instances of a plan, as what runs them needs them
+arrangement.py    the instances and addresses of a fleet that runs, as what runs them needs it
 task.py           … what a child is told
 channel.py        … over what
 child.py          a child of `up`: a process, its group, what it prints, its end
@@ -29,5 +29,6 @@ supervisor.py     the one process that runs a fleet
 place.py          the folder of a fleet that runs, and who has it
 control.py        how other verbs reach the `up` that runs
 operation.py      … and what it answers
+changes.py        … to `restart` and `scale`
 ================  ================================================================================
 """

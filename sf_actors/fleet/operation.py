@@ -28,6 +28,7 @@ class Operation:
     """Answers requests; in the supervisor's thread.
 
     :param supervisor: of the fleet
+    :ivar verbs: what takes the requests of each
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -35,7 +36,7 @@ class Operation:
         self._course = supervisor.course
         #: those who wait for the end of all
         self._downs: list[Request] = []
-        self._verbs: dict[str, Callable[[Request], None]] = {
+        self.verbs: dict[str, Callable[[Request], None]] = {
             "ps": self._ps,
             "start": self._start,
             "stop": self._stop,
@@ -45,7 +46,7 @@ class Operation:
     def take(self, request: Request) -> None:
         """Take a request of another verb."""
         verb = request.args.get("verb")
-        do = self._verbs.get(str(verb))
+        do = self.verbs.get(str(verb))
         if do is None:
             request.say(f"the up that runs has no {verb!r}; it is of another version")
             request.end(FAILED)
@@ -100,7 +101,7 @@ class Operation:
             request.end(FAILED)
             return
         self._supervisor.start(lacking)
-        self.answer_when_settled(request, lacking)
+        self.when_settled(lacking, request.say, request.end)
 
     def _stop(self, request: Request) -> None:
         names = self._names(request)
@@ -130,8 +131,16 @@ class Operation:
     def _has_ended(self, name: str) -> bool:
         return self._course.standings[name].phase is Phase.ENDED
 
-    def answer_when_settled(self, request: Request, names: Collection[str]) -> None:
-        """Tell who asked as instances become READY, or will not; then answer."""
+    def when_settled(
+        self,
+        names: Collection[str],
+        say: Callable[[str], None],
+        then: Callable[[int], object],
+    ) -> None:
+        """Tell as instances become READY, or will not.
+
+        :param then: called with the exit status of who has asked for them
+        """
         left = list(names)
 
         def look() -> bool:
@@ -141,11 +150,11 @@ class Operation:
                 if phase in _SETTLED:
                     left.remove(name)
                     reason = "" if standing is None else standing.reason
-                    request.say(f"{name}: {phase if phase is Phase.READY else reason}")
+                    say(f"{name}: {phase if phase is Phase.READY else reason}")
             if left:
                 return False
             phases = self._phases(names)
-            request.end(FAILED if phases & {Phase.FAILED, Phase.STOPPED} else 0)
+            then(FAILED if phases & {Phase.FAILED, Phase.STOPPED} else 0)
             return True
 
         self._supervisor.watch(look)

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections import deque
 from contextlib import suppress
+from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -95,6 +96,9 @@ class Supervisor:
         self._signals: list[int] = []
         self._status: int | None = None
         self._tell_at: float | None = None
+        self._wakes: list[float] = []
+        self._connecting: dict[int, Callable[[int], None]] = {}
+        self._numbers = count()
         #: called with the fleet's status when nothing runs any more, before the selector is closed
         self.on_over: list[Callable[[int], None]] = []
         #: called after each change, until they return True
@@ -132,6 +136,23 @@ class Supervisor:
     def watch(self, watcher: Callable[[], bool]) -> None:
         """Call a function after each change, until it returns True."""
         self._watchers.append(watcher)
+
+    def wake_at(self, when: float) -> None:
+        """Have the watchers called at a time of the monotonic clock, if nothing happens before."""
+        self._wakes.append(when)
+
+    def connect(
+        self, runner: Runner, given: tuple[object, ...], done: Callable[[int], None]
+    ) -> int:
+        """Have a model of an instance connect elsewhere.
+
+        :param given: as `Service.connect` takes it
+        :param done: called with the number that this returns, when it has
+        """
+        number = next(self._numbers)
+        self._connecting[number] = done
+        runner.tell({"connect": list(given), "id": number})
+        return number
 
     def start(self, names: Collection[str]) -> None:
         """Start instances, and what they are after."""
@@ -235,11 +256,13 @@ class Supervisor:
         if self._signals or self._posted:
             return 0.0
         due = [one for one in (self.course.next_due(), self._tell_at) if one is not None]
+        due += self._wakes
         return max(0.0, min(due) - monotonic()) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()
         self.do(self.course.pass_time(now))
+        self._wakes = [one for one in self._wakes if one > now]
         if self._tell_at is not None and now >= self._tell_at:
             self._tell_at = None
             self._tell_what_waits(now)
@@ -261,12 +284,18 @@ class Supervisor:
             while self._posted:
                 self._posted.popleft()()
             if not self._actions:
-                self._watchers = [one for one in self._watchers if not one()]
-                if not self._actions:
+                watchers, self._watchers = self._watchers, []
+                kept = [one for one in watchers if not one()]
+                has_more = bool(self._watchers)
+                self._watchers += kept
+                if not self._actions and not has_more:
                     return
                 continue
             self._do(self._actions.popleft())
             if self._status is not None:
+                # those that wait for what has come about with the end
+                for watcher in self._watchers:
+                    watcher()
                 return
 
     def _do(self, action: Action) -> None:
@@ -306,6 +335,12 @@ class Supervisor:
         name = runner.task.name
         if "ready" in message and self.runners.get(name) is runner:
             self.do(self.course.ready(name, monotonic()))
+        if "connected" in message:
+            if message["error"]:
+                self.tell(f"{name}: it cannot connect elsewhere: {message['error']}")
+            done = self._connecting.pop(message["connected"], None)
+            if done is not None:
+                done(message["connected"])
 
     def _take_end(self, runner: Runner, status: int) -> None:
         name = runner.task.name

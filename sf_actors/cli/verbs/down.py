@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleet_flag import add_fleet, place_here
+from sf_actors.cli.fleet_place import required_place, take_place
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
-from sf_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,7 @@ def run(argv: Sequence[str]) -> int:
         has_timeout=False,
     )
     add_fleet(parser)
-    place = place_here(parsed(parser, argv))
-    if place is None:
-        raise UsageError("expected a fleet.toml in the working directory, or --fleet FILE")
-    from sf_actors.cli.taking import take_place  # noqa: PLC0415 - after -h
+    place = required_place(parsed(parser, argv))
     from sf_actors.fleet.control import ask  # noqa: PLC0415
 
     connection = take_place(place)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.cli.fleet_flag import DEFAULT, add_fleet, fleet_of
 from sf_actors.cli.fleet_lines import FleetLines
 from sf_actors.cli.fleet_logs import FleetLogs, Found, names_in
+from sf_actors.cli.fleets import DEFAULT, add_fleet, fleet_of
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.pauses import LOOK_S, pause

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration, phase_colour, short
-from sf_actors.cli.fleet_flag import add_fleet, place_here
+from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleet_flag import add_fleet, place_here
+from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import TIMEOUT_S, parsed, verb_parser
 from sf_actors.cli.pauses import looked_for

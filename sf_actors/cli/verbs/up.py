@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.flags import seconds_of
-from sf_actors.cli.fleet_flag import add_fleet, fleet_of
+from sf_actors.cli.fleets import add_fleet, fleet_of
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -62,7 +62,7 @@ def run(argv: Sequence[str]) -> int:
     from sf_actors.fleet.place import Place  # noqa: PLC0415 - after -h
 
     place = Place(fleet.mark)
-    from sf_actors.cli.taking import take_place  # noqa: PLC0415 - after -h
+    from sf_actors.cli.fleet_place import take_place  # noqa: PLC0415 - after -h
 
     connection = take_place(place)
     if connection is not None:
@@ -95,10 +95,11 @@ def require_services(fleet: Fleet, names: Sequence[str]) -> None:
 def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     from sf_actors.cli.background import Report  # noqa: PLC0415 - after -h
     from sf_actors.cli.fleet_lines import FleetLines  # noqa: PLC0415
-    from sf_actors.cli.planning import checked_plan  # noqa: PLC0415
+    from sf_actors.cli.planning import checked  # noqa: PLC0415
     from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
+    from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
+    from sf_actors.fleet.changes import Changes  # noqa: PLC0415
     from sf_actors.fleet.control import Control  # noqa: PLC0415
-    from sf_actors.fleet.instances import instances_of  # noqa: PLC0415
     from sf_actors.fleet.operation import Operation  # noqa: PLC0415
     from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
 
@@ -108,10 +109,11 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     listener = place.listen()
     is_here = arguments.in_process
     choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)
-    plan = checked_plan(fleet, choose, say)
-    if plan is None:
+    found = checked(fleet, say, in_process=is_here)
+    if found is None:
         return FAILED
-    instances = list(instances_of(plan))
+    arrangement = Arrangement(fleet, found, Addresses(choose))
+    instances = list(arrangement.instances())
     lines = None
     if report is None:
         lines = FleetLines([member.name for member, _ in instances], as_json=arguments.json)
@@ -138,6 +140,7 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
 
     supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
     operation = Operation(supervisor)
+    Changes(supervisor, operation, arrangement, in_process=is_here)
     control = Control(listener, supervisor.selector, operation.take)
     supervisor.on_over += [operation.finish, lambda _status: control.close()]
     names = operation.named(arguments.names)
