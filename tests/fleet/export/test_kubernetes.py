@@ -113,3 +113,14 @@ def test_names_that_kubernetes_cannot_have_are_refused(market: Path) -> None:
     assert done.status == 2
     assert "give the fleet another name" in done.err
     assert not (market / "k8s").exists()
+
+
+def test_each_instance_of_a_main_that_ends_is_a_job(market: Path) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace("main = true", "main = true\ninstances = 2"))
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+    assert done.status == 0, done.err
+    documents = list(yaml.safe_load_all((market / "k8s" / "market-caller.yaml").read_text()))
+
+    jobs = [one for one in documents if one["kind"] == "Job"]
+    assert [one["metadata"]["name"] for one in jobs] == ["market-caller-1", "market-caller-2"]
+    assert "caller#2" in container(jobs[1])["command"]
