@@ -7,19 +7,21 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.errors import UserError
+from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
-from sf_actors.fleet.course import RUNNING, Phase
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.operation import FAILED, USAGE
+from sf_actors.fleet.rolling import Rolling, why_not_beside
+from sf_actors.fleet.standing import RUNNING, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from sf_actors.fleet.control import Request
-    from sf_actors.fleet.course import Member
+    from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
+    from sf_actors.fleet.standing import Member
     from sf_actors.fleet.supervisor import Runner, Supervisor
     from sf_actors.fleet.task import Task
 
@@ -52,6 +54,10 @@ class Changes:
     # restart
 
     def _restart(self, request: Request) -> None:
+        if request.args.get("rolling") and self._in_process:
+            request.say("--rolling: expected a fleet in processes, got up --in-process")
+            request.end(USAGE)
+            return
         if not self._begin(request):
             return
         thread = threading.Thread(target=self._read, args=(request,), name="up/check", daemon=True)
@@ -73,6 +79,11 @@ class Changes:
         if errors:
             self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
             return
+        if request.args.get("rolling"):
+            breaks = _what_breaks(fleet)
+            if breaks:
+                self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
+                return
         counts = {name: count for name, count in old.counts.items() if name in fleet.by_name}
         new = Arrangement(fleet, checked, old.choose, counts)
         self._supervisor.post(partial(self._renew, request, new))
@@ -105,7 +116,8 @@ class Changes:
         ]
         waiting = [name for name in course.standings if name in now and is_meant(name)]
         try:
-            for name in {*fresh, *waiting}:
+            # those that are replaced one by one are what they were until then
+            for name in fresh if request.args.get("rolling") else {*fresh, *waiting}:
                 self._supervisor.add(*now[name])
         except UserError as error:
             self._end(request, FAILED, str(error))
@@ -113,6 +125,9 @@ class Changes:
         self._arrangement = new
         self._supervisor.stop(gone)
         self._supervisor.watch(partial(self._forget, gone))
+        if request.args.get("rolling"):
+            self._roll(request, again, fresh)
+            return
         self._supervisor.stop(again, runs_again=True)
         self._supervisor.start(fresh)
         self._tell_connectors(now, but={*again, *fresh, *gone})
@@ -120,6 +135,44 @@ class Changes:
 
     def _settled(self, request: Request, status: int) -> None:
         self._end(request, status)
+
+    def _roll(self, request: Request, names: list[str], fresh: list[str]) -> None:
+        """Replace instances one by one, once those that are new are there."""
+        arrangement = self._arrangement
+
+        def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
+            if is_beside:
+                arrangement.choose.renew(name)
+            return self._now()[name]
+
+        def why_stopped(name: str) -> str | None:
+            service = arrangement.fleet.by_name[name.partition("#")[0]]
+            return why_not_beside(service, arrangement.checked.outlines[service.name])
+
+        rolling = Rolling(
+            self._supervisor,
+            self._operation,
+            renewed=renewed,
+            tell_connectors=lambda name, then: self._tell_connectors(
+                self._now(), but=[name], then=then
+            ),
+            why_stopped=why_stopped,
+            undo=arrangement.choose.undo,
+            say=request.say,
+            then=partial(self._settled, request),
+        )
+
+        def are_there(status: int) -> None:
+            if status:
+                self._end(request, status)
+            else:
+                rolling.run(names)
+
+        self._supervisor.start(fresh)
+        self._operation.when_settled(fresh, request.say, are_there)
+
+    def _now(self) -> dict[str, tuple[Member, Task]]:
+        return {member.name: (member, task) for member, task in self._arrangement.instances()}
 
     def _forget(self, names: Collection[str]) -> bool:
         """Forget instances once they do not run any more; True when that is so."""
@@ -232,6 +285,23 @@ class Changes:
             return True
 
         supervisor.watch(look)
+
+
+def _what_breaks(fleet: Fleet) -> list[str]:
+    """Return what would break for those of a fleet that stay up, by what runs."""
+    from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
+    from sf_actors.inspection.asking import Asking  # noqa: PLC0415
+    from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
+    from sf_actors.inspection.places import places_here  # noqa: PLC0415
+
+    with Asking() as asking:
+        infos = read_infos(asking, places_here(), TELLING_S)
+    try:
+        found = check_live(fleet, [info for some in infos.values() for info in some])
+    except TargetError:
+        # nothing runs that could break
+        return []
+    return [str(one) for one in found if one.is_error]
 
 
 def _told(pending: dict[int, tuple[str, Runner]], number: int) -> None:

@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sf_actors.fleet.course import RUNNING, Phase
+from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
