@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
 
+#: Where systemd is told how a unit of `Type=notify` is.
+SYSTEMD = "NOTIFY_SOCKET"
+
 #: Exit status of a service that failed while it ran, and of one that could not start.
 FAILED, NOT_READY = 1, 2
 
@@ -93,6 +96,10 @@ def main(argv: Sequence[str]) -> int:
         service = _service(arguments)
     except UserError as error:
         return _tell(error)
+    if SYSTEMD in os.environ:
+        from sf_actors.cli.notify_socket import tell_systemd  # noqa: PLC0415 - under systemd alone
+
+        tell_systemd()
     return run_service(service, arguments)
 
 

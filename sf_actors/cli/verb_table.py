@@ -55,6 +55,7 @@ VERBS: Final = (
     _verb("schema", "svc.py …", "services as AsyncAPI; what breaks their peers"),
     _verb("check", "[--fleet FILE]", "what is wrong with a fleet, before it is started"),
     _verb("plan", "[--fleet FILE]", "services, instances, links and addresses of a fleet"),
+    _verb("export", "kubernetes|systemd -o DIR", "a fleet as files for another engine"),
     _verb("new", "NAME", "write a first service and its test"),
     _verb("bus", "--xsub ADDRESS --xpub ADDRESS", "join publishers and subscribers"),
     _verb("dashboards", "-o DIR", "dashboard and alerts for Grafana and Prometheus"),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Bound = dict[Place, str]
     #: chooses the address of a socket that an instance binds, a new one each time
     Choose = Callable[[str, Place], str]
+    #: by which address an instance is reached that binds one
+    Reach = Callable[[str, str], str]
 
 _ALL_HOSTS: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared
 
@@ -78,6 +80,8 @@ def addresses_of(
     instance: str,
     links: Iterable[Link],
     bound: Mapping[str, Mapping[str, Bound]],
+    *,
+    reach: Reach | None = None,
 ) -> dict[str, Any]:
     """Return the addresses of one instance, in the shape of an addresses file.
 
@@ -85,6 +89,7 @@ def addresses_of(
 
     :param links: of the fleet
     :param bound: by service and instance: what each one that there is now binds
+    :param reach: as of `connected_to`
     """
     found = _empty()
     if service.is_bus:
@@ -101,7 +106,7 @@ def addresses_of(
             elif outside is not None:
                 sockets[socket] = outside.get(socket) if isinstance(outside, dict) else outside
             else:
-                several = connected_to(model, socket, links, bound)
+                several = connected_to(model, socket, links, bound, reach=reach)
                 sockets[socket] = several[0] if len(several) == 1 else several or None
         given = {socket: address for socket, address in sockets.items() if address is not None}
         if given:
@@ -114,8 +119,13 @@ def connected_to(
     socket: str,
     links: Iterable[Link],
     bound: Mapping[str, Mapping[str, Bound]],
+    *,
+    reach: Reach | None = None,
 ) -> list[str]:
-    """Return the addresses that a socket of a model connects to, of all instances, in order."""
+    """Return the addresses that a socket of a model connects to, of all instances, in order.
+
+    :param reach: by which address an instance is reached that binds one; None: on this machine
+    """
     mine = (model.service, *model.key, socket)
     found: list[str] = []
     for link in links:
@@ -124,8 +134,8 @@ def connected_to(
                 binder = joint.binder
                 key = (binder.kind, binder.side, binder.model, binder.socket)
                 found += [
-                    connectable(one[key])
-                    for one in bound.get(binder.service, {}).values()
+                    connectable(one[key]) if reach is None else reach(instance, one[key])
+                    for instance, one in bound.get(binder.service, {}).items()
                     if key in one
                 ]
     return list(dict.fromkeys(found))

@@ -6,6 +6,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from sf_actors.cli.notify_socket import notify
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
@@ -37,6 +38,7 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
 
     def tell_bound(bus: Bus) -> None:
+        notify("READY=1")
         there = bus.bound
         if out.as_json:
             out.emit(there)
@@ -76,6 +78,7 @@ def pass_on(
         on_bound(bus)
         bus.run()
     except Terminated:
+        notify("STOPPING=1")
         return 0
     finally:
         # a second signal ends the process at once
