@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
@@ -18,7 +18,6 @@ from sf_actors.fleet.standing import RUNNING, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sf_actors.fleet.control import Request
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
     from sf_actors.fleet.standing import Member
@@ -27,6 +26,21 @@ if TYPE_CHECKING:
 
 #: How long a service may take to say that it connects elsewhere, in seconds.
 TELLING_S: Final = 5.0
+
+
+class Asked(Protocol):
+    """A request of another verb, or our own.
+
+    :ivar args: what it asks for
+    """
+
+    args: dict[str, Any]
+
+    def say(self, words: str, /) -> None:
+        """Tell who asked how it goes."""
+
+    def end(self, status: int, /) -> None:
+        """Answer it."""
 
 
 class Changes:
@@ -51,9 +65,13 @@ class Changes:
         self._is_busy = False
         operation.verbs |= {"restart": self._restart, "scale": self._scale}
 
+    def take(self, request: Asked) -> None:
+        """Restart as a request says, which is answered when that is over."""
+        self._restart(request)
+
     # restart
 
-    def _restart(self, request: Request) -> None:
+    def _restart(self, request: Asked) -> None:
         if request.args.get("rolling") and self._in_process:
             request.say("--rolling: expected a fleet in processes, got up --in-process")
             request.end(USAGE)
@@ -66,7 +84,7 @@ class Changes:
         except RuntimeError as error:
             self._end(request, FAILED, str(error))
 
-    def _read(self, request: Request) -> None:
+    def _read(self, request: Asked) -> None:
         """Read and check the file; in a thread of its own, since it takes seconds."""
         old = self._arrangement
         try:
@@ -88,7 +106,7 @@ class Changes:
         new = Arrangement(fleet, checked, old.choose, counts)
         self._supervisor.post(partial(self._renew, request, new))
 
-    def _renew(self, request: Request, new: Arrangement) -> None:
+    def _renew(self, request: Asked, new: Arrangement) -> None:
         """Put what the file says in the place of what runs."""
         course = self._supervisor.course
         now = {member.name: (member, task) for member, task in new.instances()}
@@ -133,10 +151,10 @@ class Changes:
         self._tell_connectors(now, but={*again, *fresh, *gone})
         self._operation.when_settled([*again, *fresh], request.say, partial(self._settled, request))
 
-    def _settled(self, request: Request, status: int) -> None:
+    def _settled(self, request: Asked, status: int) -> None:
         self._end(request, status)
 
-    def _roll(self, request: Request, names: list[str], fresh: list[str]) -> None:
+    def _roll(self, request: Asked, names: list[str], fresh: list[str]) -> None:
         """Replace instances one by one, once those that are new are there."""
         arrangement = self._arrangement
 
@@ -186,7 +204,7 @@ class Changes:
 
     # scale
 
-    def _scale(self, request: Request) -> None:
+    def _scale(self, request: Asked) -> None:
         name, count = request.args["service"], request.args["count"]
         service = self._arrangement.fleet.by_name.get(name)
         if service is None:
@@ -232,7 +250,7 @@ class Changes:
 
     # within
 
-    def _begin(self, request: Request) -> bool:
+    def _begin(self, request: Asked) -> bool:
         if self._is_busy or self._supervisor.course.is_ending:
             why = "another change is under way" if self._is_busy else "the fleet is ending"
             request.say(why)
@@ -241,7 +259,7 @@ class Changes:
         self._is_busy = True
         return True
 
-    def _end(self, request: Request, status: int, words: str = "") -> None:
+    def _end(self, request: Asked, status: int, words: str = "") -> None:
         self._is_busy = False
         for line in words.split("\n") if words else ():
             request.say(line)

@@ -165,7 +165,7 @@ class Course:
         for name in names if self._ending is None else ():
             standing = self.standings[name]
             if standing.phase in {Phase.STARTS, Phase.READY}:
-                self._stop(standing, signal.SIGTERM, now)
+                self._signal_stop(standing, signal.SIGTERM, now)
                 standing.runs_again = runs_again
             elif standing.phase is Phase.STOPS:
                 standing.runs_again = runs_again
@@ -261,9 +261,9 @@ class Course:
             for name in self._ending[-1]:
                 standing = self.standings[name]
                 if standing.phase in {Phase.STARTS, Phase.READY}:
-                    self._stop(standing, self._signal, now)
+                    self._signal_stop(standing, self._signal, now)
 
-    def _stop(self, standing: Standing, number: int, now: float) -> None:
+    def _signal_stop(self, standing: Standing, number: int, now: float) -> None:
         standing.phase, standing.reason, standing.was_killed = Phase.STOPS, "", False
         standing.due = now + standing.member.stop_timeout_s + GRACE_S
         self._actions.append(Signal(standing.member.name, number))

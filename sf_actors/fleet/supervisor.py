@@ -87,6 +87,8 @@ class Supervisor:
         self._actions: deque[Action] = deque()
         self._signals: list[int] = []
         self._status: int | None = None
+        #: by instance: what it was made of when it was READY last
+        self.files: dict[str, list[str]] = {}
         #: runs of instances beside the one that counts: a successor, or one that is to end
         self.beside: list[Runner] = []
         self.ready_beside: list[Runner] = []
@@ -119,6 +121,7 @@ class Supervisor:
         """Forget an instance that does not run."""
         self.course.remove(name)
         del self.tasks[name]
+        self.files.pop(name, None)
         self._logs.pop(name).close()
 
     def post(self, call: Callable[[], None]) -> None:
@@ -352,6 +355,8 @@ class Supervisor:
     def take_message(self, runner: Runner, message: dict[str, Any]) -> None:
         """Take what a child says."""
         name = runner.task.name
+        if "ready" in message:
+            self.files[name] = message.get("files", [])
         if "ready" in message and runner in self.beside:
             self.ready_beside.append(runner)
         elif "ready" in message and self.runners.get(name) is runner:

@@ -245,3 +245,31 @@ def test_what_cannot_run_twice_is_stopped_then_started_and_that_is_said(tmp_path
         assert done.status == 0
         assert "level: stopped, then started: it has an out-state, level" in done.err
         assert phases(tmp_path) == {"level": "READY", "quiet": "READY"}
+
+
+def test_a_service_whose_files_change_runs_again_and_no_other(tmp_path: Path) -> None:
+    toml = '[services.one]\nfile = "one.py"\n[services.two]\nfile = "two.py"\n'
+    one = "import shared_words\nprint(shared_words.TEXT)\n" + QUIET
+    fleet_in(tmp_path, toml, one=one, two=QUIET, shared_words="TEXT = 'first'\n")
+    with up(tmp_path, "--reload") as process:
+        ready = {"one", "two"}
+        process.wait_for_line(lambda line: not left(ready, line))
+        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        (tmp_path / "shared_words.py").write_text("TEXT = 'broken\n")
+        process.wait_for_line("what runs runs on")
+        (tmp_path / "shared_words.py").write_text("TEXT = 'second'\n")
+        process.wait_for_line('"second"')
+        process.wait_for_line("one: READY")
+        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        assert after["one"] != before["one"]
+        assert after["two"] == before["two"]
+        process.interrupt()
+        assert process.wait() == 0
+
+
+def left(ready: set[str], line: str) -> set[str]:
+    """Take out what a line says is READY."""
+    for name in set(ready):
+        if line == f"sf_actors: {name}: READY":
+            ready.discard(name)
+    return ready
