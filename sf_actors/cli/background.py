@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from sf_actors.cli.output import tell
 from sf_actors.cli.shell import FAILED
 from sf_actors.fleet.channel import Lines, send
-from sf_actors.fleet.course import Phase
+from sf_actors.fleet.standing import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -13,6 +13,7 @@ import sys
 import threading
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.cli.streams import open_missing_streams
@@ -126,7 +127,7 @@ class _Running:
         )
 
     def _tell_ready(self) -> None:
-        send(self._channel, {"ready": True})
+        send(self._channel, {"ready": True, "files": files_of(self._task)})
 
     def _connect(self, given: list[Any]) -> str | None:
         """Connect a model elsewhere; returns what was wrong."""
@@ -171,6 +172,21 @@ def service_of(task: Task, *, console_level: str | None = None) -> Service:
         stop_timeout_s=service.stop_timeout_s,
         keys=task.keys,
     )
+
+
+def files_of(task: Task) -> list[str]:
+    """Return what an instance is made of: its file, its config, what it imported of its folder."""
+    service = task.service
+    if service.file is None:
+        return []
+    found = {service.file}
+    if isinstance(service.config, Path):
+        found.add(service.config)
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "/").absolute()
+        if service.file.parent in path.parents:
+            found.add(path)
+    return sorted(map(str, found))
 
 
 def least_level(*levels: str | None) -> int:

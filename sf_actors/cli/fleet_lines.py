@@ -11,10 +11,17 @@ from sf_actors.log.rendering import to_json, to_text
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    #: takes the name of an instance and a line of it
+    Show = Callable[[str, dict[str, Any]], None]
 
 #: Colours of instances, in turn: those that are no warning's and no error's.
 _COLOURS: Final = ("36", "32", "35", "34", "96", "92", "95", "94")
+
+
+def nowhere(_name: str, _line: dict[str, Any]) -> None:
+    """Show a line of an instance to nobody."""
 
 
 class FleetLines:
@@ -42,6 +49,25 @@ class FleetLines:
         :raises OSError: nobody can read it any more
         """
         self._outlet.write(self.line(name, line).encode("utf-8", "backslashreplace") + b"\n")
+
+    def guarded(self, when_gone: Callable[[], None]) -> Show:
+        """Return `show` without its errors.
+
+        :param when_gone: called once, when nobody can read the lines any more
+        """
+        is_gone = False
+
+        def show(name: str, line: dict[str, Any]) -> None:
+            nonlocal is_gone
+            if is_gone:
+                return
+            try:
+                self.show(name, line)
+            except OSError:
+                is_gone = True
+                when_gone()
+
+        return show
 
     def line(self, name: str, line: dict[str, Any]) -> str:
         """Return a line as it is printed, without its end."""

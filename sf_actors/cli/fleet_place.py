@@ -16,6 +16,7 @@ from sf_actors.errors import FolderError, TargetError, UsageError
 if TYPE_CHECKING:
     import argparse
     import socket
+    from collections.abc import Callable
 
     from sf_actors.fleet.place import Place
 
@@ -65,15 +66,16 @@ def running_up(arguments: argparse.Namespace) -> socket.socket:
     return connection
 
 
-def take_place(place: Place) -> socket.socket | None:
+def take_place(place: Place, say: Callable[[str], None] = tell) -> socket.socket | None:
     """Take a place, once those of an earlier `up` that was killed have left it.
 
+    :param say: takes words about a wait
     :returns: None when it is taken; else a connection to the `up` that runs
     :raises FolderError: it cannot be taken, or somebody stays in it
     """
     found = looked_for(lambda: _look(place), deadline=monotonic() + TELLING_S, between_s=BETWEEN_S)
     if found is None:
-        tell("waiting for what an earlier up has left to end")
+        say("waiting for what an earlier up has left to end")
         deadline = monotonic() + LEAVING_S
         found = looked_for(lambda: _look(place), deadline=deadline, between_s=BETWEEN_S)
     if found is None:

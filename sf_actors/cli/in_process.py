@@ -58,7 +58,7 @@ class InProcess:
         """Stop it as a signal would: its hook runs first."""
         if self._asked is None:
             self._asked = number
-            self._start(self._stop, "stop")
+            self._start(self._stop_as_asked, "stop")
 
     def kill(self) -> None:
         """Stop it; a thread cannot be killed, and what is stuck is left behind at the deadline."""
@@ -106,7 +106,7 @@ class InProcess:
         else:
             service.run_service()
         self._post(lambda: self._on_message(self, {"ready": True}))
-        self._stop()
+        self._stop_as_asked()
         service.wait()
         if service.failure is not None:
             raise service.failure
@@ -131,7 +131,7 @@ class InProcess:
             bus.close()
         return 0
 
-    def _stop(self) -> None:
+    def _stop_as_asked(self) -> None:
         """Stop it if that was asked for; before it is READY there may be nothing to stop yet."""
         INSTANCE.set(self.task.name)
         if self._bus is not None:

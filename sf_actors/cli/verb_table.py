@@ -33,7 +33,9 @@ def _verb(name: str, usage: str, explain: str) -> Verb:
 VERBS: Final = (
     _verb("up", "[SERVICE…]", "run the fleet of fleet.toml on this machine"),
     _verb("down", "", "stop the fleet that runs"),
-    _verb("restart", "[SERVICE…]", "read the fleet file again, and run its services again"),
+    _verb(
+        "restart", "[--rolling] [SERVICE…]", "read the fleet file again, and run its services again"
+    ),
     _verb("scale", "SERVICE N", "run so many instances of a service of a fleet"),
     _verb("logs", "[-f] [SERVICE…]", "the log lines of a fleet, merged by time"),
     _verb("ps", "[NAME…]", "the services that run on this machine"),

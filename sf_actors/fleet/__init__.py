@@ -19,6 +19,8 @@ addresses.py      the addresses of each instance, by links
 plan.py           services, instances, links and addresses
 levels.py         the levels of `after`
 restarts.py       when an instance that has ended is run again
+standing.py       an instance as its course sees it
+actions.py        what the course wants to be done
 course.py         who starts, stops and starts again when: a machine without processes
 arrangement.py    the instances and addresses of a fleet that runs, as what runs them needs it
 task.py           … what a child is told
@@ -30,5 +32,6 @@ place.py          the folder of a fleet that runs, and who has it
 control.py        how other verbs reach the `up` that runs
 operation.py      … and what it answers
 changes.py        … to `restart` and `scale`
+rolling.py        … to `restart --rolling`
 ================  ================================================================================
 """

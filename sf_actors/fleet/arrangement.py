@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.fleet.addresses import addresses_of, bound_in_order
-from sf_actors.fleet.course import Member
+from sf_actors.fleet.standing import Member
 from sf_actors.fleet.task import Task
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Addresses:
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
         self._chosen: dict[tuple[str, tuple[str, str, str, str]], str] = {}
+        self._old = self._chosen
 
     def __call__(self, instance: str, socket: tuple[str, str, str, str]) -> str:
         """Return the address of a socket of an instance."""
@@ -39,8 +40,13 @@ class Addresses:
 
     def renew(self, instance: str) -> None:
         """Let an instance have new ones, beside those of the one that runs."""
+        self._old = dict(self._chosen)
         for key in [key for key in self._chosen if key[0] == instance]:
             del self._chosen[key]
+
+    def undo(self) -> None:
+        """Take back the last `renew`."""
+        self._chosen = self._old
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,26 +5,42 @@ from __future__ import annotations
 import threading
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sf_actors.errors import UserError
+from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
-from sf_actors.fleet.course import RUNNING, Phase
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.operation import FAILED, USAGE
+from sf_actors.fleet.rolling import Rolling, why_not_beside
+from sf_actors.fleet.standing import RUNNING, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sf_actors.fleet.control import Request
-    from sf_actors.fleet.course import Member
+    from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
+    from sf_actors.fleet.standing import Member
     from sf_actors.fleet.supervisor import Runner, Supervisor
     from sf_actors.fleet.task import Task
 
 #: How long a service may take to say that it connects elsewhere, in seconds.
 TELLING_S: Final = 5.0
+
+
+class Asked(Protocol):
+    """A request of another verb, or our own.
+
+    :ivar args: what it asks for
+    """
+
+    args: dict[str, Any]
+
+    def say(self, words: str, /) -> None:
+        """Tell who asked how it goes."""
+
+    def end(self, status: int, /) -> None:
+        """Answer it."""
 
 
 class Changes:
@@ -49,9 +65,17 @@ class Changes:
         self._is_busy = False
         operation.verbs |= {"restart": self._restart, "scale": self._scale}
 
+    def take(self, request: Asked) -> None:
+        """Restart as a request says, which is answered when that is over."""
+        self._restart(request)
+
     # restart
 
-    def _restart(self, request: Request) -> None:
+    def _restart(self, request: Asked) -> None:
+        if request.args.get("rolling") and self._in_process:
+            request.say("--rolling: expected a fleet in processes, got up --in-process")
+            request.end(USAGE)
+            return
         if not self._begin(request):
             return
         thread = threading.Thread(target=self._read, args=(request,), name="up/check", daemon=True)
@@ -60,7 +84,7 @@ class Changes:
         except RuntimeError as error:
             self._end(request, FAILED, str(error))
 
-    def _read(self, request: Request) -> None:
+    def _read(self, request: Asked) -> None:
         """Read and check the file; in a thread of its own, since it takes seconds."""
         old = self._arrangement
         try:
@@ -73,11 +97,16 @@ class Changes:
         if errors:
             self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
             return
+        if request.args.get("rolling"):
+            breaks = _what_breaks(fleet)
+            if breaks:
+                self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
+                return
         counts = {name: count for name, count in old.counts.items() if name in fleet.by_name}
         new = Arrangement(fleet, checked, old.choose, counts)
         self._supervisor.post(partial(self._renew, request, new))
 
-    def _renew(self, request: Request, new: Arrangement) -> None:
+    def _renew(self, request: Asked, new: Arrangement) -> None:
         """Put what the file says in the place of what runs."""
         course = self._supervisor.course
         now = {member.name: (member, task) for member, task in new.instances()}
@@ -105,7 +134,8 @@ class Changes:
         ]
         waiting = [name for name in course.standings if name in now and is_meant(name)]
         try:
-            for name in {*fresh, *waiting}:
+            # those that are replaced one by one are what they were until then
+            for name in fresh if request.args.get("rolling") else {*fresh, *waiting}:
                 self._supervisor.add(*now[name])
         except UserError as error:
             self._end(request, FAILED, str(error))
@@ -113,13 +143,54 @@ class Changes:
         self._arrangement = new
         self._supervisor.stop(gone)
         self._supervisor.watch(partial(self._forget, gone))
+        if request.args.get("rolling"):
+            self._roll(request, again, fresh)
+            return
         self._supervisor.stop(again, runs_again=True)
         self._supervisor.start(fresh)
         self._tell_connectors(now, but={*again, *fresh, *gone})
         self._operation.when_settled([*again, *fresh], request.say, partial(self._settled, request))
 
-    def _settled(self, request: Request, status: int) -> None:
+    def _settled(self, request: Asked, status: int) -> None:
         self._end(request, status)
+
+    def _roll(self, request: Asked, names: list[str], fresh: list[str]) -> None:
+        """Replace instances one by one, once those that are new are there."""
+        arrangement = self._arrangement
+
+        def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
+            if is_beside:
+                arrangement.choose.renew(name)
+            return self._now()[name]
+
+        def why_stopped(name: str) -> str | None:
+            service = arrangement.fleet.by_name[name.partition("#")[0]]
+            return why_not_beside(service, arrangement.checked.outlines[service.name])
+
+        rolling = Rolling(
+            self._supervisor,
+            self._operation,
+            renewed=renewed,
+            tell_connectors=lambda name, then: self._tell_connectors(
+                self._now(), but=[name], then=then
+            ),
+            why_stopped=why_stopped,
+            undo=arrangement.choose.undo,
+            say=request.say,
+            then=partial(self._settled, request),
+        )
+
+        def are_there(status: int) -> None:
+            if status:
+                self._end(request, status)
+            else:
+                rolling.run(names)
+
+        self._supervisor.start(fresh)
+        self._operation.when_settled(fresh, request.say, are_there)
+
+    def _now(self) -> dict[str, tuple[Member, Task]]:
+        return {member.name: (member, task) for member, task in self._arrangement.instances()}
 
     def _forget(self, names: Collection[str]) -> bool:
         """Forget instances once they do not run any more; True when that is so."""
@@ -133,7 +204,7 @@ class Changes:
 
     # scale
 
-    def _scale(self, request: Request) -> None:
+    def _scale(self, request: Asked) -> None:
         name, count = request.args["service"], request.args["count"]
         service = self._arrangement.fleet.by_name.get(name)
         if service is None:
@@ -179,7 +250,7 @@ class Changes:
 
     # within
 
-    def _begin(self, request: Request) -> bool:
+    def _begin(self, request: Asked) -> bool:
         if self._is_busy or self._supervisor.course.is_ending:
             why = "another change is under way" if self._is_busy else "the fleet is ending"
             request.say(why)
@@ -188,7 +259,7 @@ class Changes:
         self._is_busy = True
         return True
 
-    def _end(self, request: Request, status: int, words: str = "") -> None:
+    def _end(self, request: Asked, status: int, words: str = "") -> None:
         self._is_busy = False
         for line in words.split("\n") if words else ():
             request.say(line)
@@ -232,6 +303,23 @@ class Changes:
             return True
 
         supervisor.watch(look)
+
+
+def _what_breaks(fleet: Fleet) -> list[str]:
+    """Return what would break for those of a fleet that stay up, by what runs."""
+    from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
+    from sf_actors.inspection.asking import Asking  # noqa: PLC0415
+    from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
+    from sf_actors.inspection.places import places_here  # noqa: PLC0415
+
+    with Asking() as asking:
+        infos = read_infos(asking, places_here(), TELLING_S)
+    try:
+        found = check_live(fleet, [info for some in infos.values() for info in some])
+    except TargetError:
+        # nothing runs that could break
+        return []
+    return [str(one) for one in found if one.is_error]
 
 
 def _told(pending: dict[int, tuple[str, Runner]], number: int) -> None:

@@ -7,123 +7,27 @@ what is to be done. One thread.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.fleet.actions import (
+    Action,
+    Finish,
+    Kill,
+    Say,
+    Signal,
+    Start,
+    exit_status,
+    shown_end,
+)
 from sf_actors.fleet.levels import levels_of
-from sf_actors.fleet.restarts import Restart, Restarts
+from sf_actors.fleet.restarts import Restarts
+from sf_actors.fleet.standing import RUNNING, Member, Phase, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 #: How much longer than its `stop_timeout_s` an instance may take to end, in seconds.
 GRACE_S: Final = 3.0
-
-
-class Phase(StrEnum):
-    """How far an instance is."""
-
-    WAITS = "WAITS"
-    STARTS = "STARTING"
-    READY = "READY"
-    STOPS = "STOPPING"
-    RESTARTS = "RESTARTS"
-    ENDED = "ENDED"
-    FAILED = "FAILED"
-    STOPPED = "STOPPED"
-
-
-#: What has a process.
-RUNNING: Final = frozenset({Phase.STARTS, Phase.READY, Phase.STOPS})
-
-
-@dataclass(frozen=True)
-class Member:
-    """An instance, as far as its course depends on it.
-
-    :ivar name: unique: `pricer#2`
-    :ivar after: the services that must be READY, or have ended with 0, before it starts first
-    :ivar stop_timeout_s: how long its stop may take, in seconds
-    """
-
-    name: str
-    service: str
-    after: tuple[str, ...] = ()
-    restart: Restart = "on-failure"
-    ends_fleet: bool = False
-    is_main: bool = False
-    stop_timeout_s: float = 10.0
-
-
-@dataclass(frozen=True)
-class Start:
-    """Run an instance."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Signal:
-    """Send a signal to an instance."""
-
-    name: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Kill:
-    """End an instance and all that it has started, at once."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Say:
-    """Tell of an instance.
-
-    :ivar is_bad: whether it is a warning
-    """
-
-    name: str
-    text: str
-    is_bad: bool = False
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Leave; nothing runs any more, or all was told to be killed.
-
-    :ivar status: the fleet's exit status
-    """
-
-    status: int
-
-
-Action = Start | Signal | Kill | Say | Finish
-
-
-@dataclass
-class Standing:
-    """Where an instance stands.
-
-    :ivar reason: why it does not run, as `ps` shows it
-    :ivar due: when it is run again, or killed, in seconds
-    :ivar runs_again: whether it is run again after its stop
-    :ivar status: of its last end
-    :ivar was_killed: whether its last stop ran over its deadline
-    :ivar began: when it was started last, in seconds
-    """
-
-    member: Member
-    restarts: Restarts
-    phase: Phase = Phase.STOPPED
-    reason: str = "not started"
-    due: float | None = None
-    runs_again: bool = False
-    status: int | None = None
-    was_killed: bool = False
-    began: float = field(default=0.0)
 
 
 class Course:
@@ -208,6 +112,13 @@ class Course:
             self._start_waiting(now)
         return self._taken()
 
+    def take_over(self, name: str, now: float) -> None:
+        """Take that a successor of an instance, which was started beside it, is READY."""
+        standing = self.standings[name]
+        if self._ending is None:
+            standing.phase, standing.reason, standing.due = Phase.READY, "", None
+            standing.restarts.note_ready(now)
+
     def ended(self, name: str, status: int, now: float) -> list[Action]:
         """Take that the process of an instance has ended.
 
@@ -254,7 +165,7 @@ class Course:
         for name in names if self._ending is None else ():
             standing = self.standings[name]
             if standing.phase in {Phase.STARTS, Phase.READY}:
-                self._stop(standing, signal.SIGTERM, now)
+                self._signal_stop(standing, signal.SIGTERM, now)
                 standing.runs_again = runs_again
             elif standing.phase is Phase.STOPS:
                 standing.runs_again = runs_again
@@ -350,9 +261,9 @@ class Course:
             for name in self._ending[-1]:
                 standing = self.standings[name]
                 if standing.phase in {Phase.STARTS, Phase.READY}:
-                    self._stop(standing, self._signal, now)
+                    self._signal_stop(standing, self._signal, now)
 
-    def _stop(self, standing: Standing, number: int, now: float) -> None:
+    def _signal_stop(self, standing: Standing, number: int, now: float) -> None:
         standing.phase, standing.reason, standing.was_killed = Phase.STOPS, "", False
         standing.due = now + standing.member.stop_timeout_s + GRACE_S
         self._actions.append(Signal(standing.member.name, number))
@@ -406,19 +317,3 @@ class Course:
     def _taken(self) -> list[Action]:
         actions, self._actions = self._actions, []
         return actions
-
-
-def exit_status(status: int) -> int:
-    """Return the exit status that stands for an end; `status` is negative for a signal."""
-    return 128 - status if status < 0 else status
-
-
-def shown_end(status: int) -> str:
-    """Return how a process has ended in words."""
-    if status >= 0:
-        return f"ended with {status}" if status else "ended 0"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"ended by {name}"

@@ -78,6 +78,7 @@ def _described(service: FleetService) -> dict[str, Any]:
                     messages_of(model),
                     _asked(tree, model, path),
                     place(str(path), lines, tree, model.key),
+                    model.handler is not None or bool(model.creation.get("on_status")),
                 )
             )
             for model in models

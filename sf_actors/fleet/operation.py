@@ -6,7 +6,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sf_actors.fleet.course import RUNNING, Phase
+from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Operation:
         self.verbs: dict[str, Callable[[Request], None]] = {
             "ps": self._ps,
             "start": self._start,
-            "stop": self._stop,
+            "stop": self._stop_named,
             "down": self._down,
         }
 
@@ -103,7 +103,7 @@ class Operation:
         self._supervisor.start(lacking)
         self.when_settled(lacking, request.say, request.end)
 
-    def _stop(self, request: Request) -> None:
+    def _stop_named(self, request: Request) -> None:
         names = self._names(request)
         if names is None:
             return

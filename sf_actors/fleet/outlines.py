@@ -39,6 +39,7 @@ class ModelOutline:
     :ivar messages: as `sf_actors.inspection.messages.messages_of` gives them
     :ivar asks: the names of outbound connections that its handler asks, by literal names
     :ivar at: where the source shows it, 'exchange.py:12'; else the file
+    :ivar has_handler: whether user code is called with what comes in, or with a state's phases
     """
 
     service: str
@@ -51,6 +52,7 @@ class ModelOutline:
     messages: Mapping[str, Any] = field(default_factory=dict)
     asks: tuple[str, ...] = ()
     at: str = ""
+    has_handler: bool = False
 
     def __str__(self) -> str:
         return f"{self.service}/{self.name}"

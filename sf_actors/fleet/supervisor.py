@@ -14,18 +14,10 @@ from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sf_actors.fleet.course import (
-    RUNNING,
-    Action,
-    Course,
-    Finish,
-    Kill,
-    Phase,
-    Say,
-    Signal,
-    Start,
-)
+from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
+from sf_actors.fleet.course import Course
 from sf_actors.fleet.instance_log import InstanceLog
+from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -33,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from sf_actors.fleet.course import Member
+    from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -95,6 +87,11 @@ class Supervisor:
         self._actions: deque[Action] = deque()
         self._signals: list[int] = []
         self._status: int | None = None
+        #: by instance: what it was made of when it was READY last
+        self.files: dict[str, list[str]] = {}
+        #: runs of instances beside the one that counts: a successor, or one that is to end
+        self.beside: list[Runner] = []
+        self.ready_beside: list[Runner] = []
         self._tell_at: float | None = None
         self._wakes: list[float] = []
         self._connecting: dict[int, Callable[[int], None]] = {}
@@ -124,6 +121,7 @@ class Supervisor:
         """Forget an instance that does not run."""
         self.course.remove(name)
         del self.tasks[name]
+        self.files.pop(name, None)
         self._logs.pop(name).close()
 
     def post(self, call: Callable[[], None]) -> None:
@@ -175,6 +173,27 @@ class Supervisor:
         """Do what the course says; nothing of it has happened when this returns."""
         self._actions.extend(actions)
 
+    def start_beside(self, task: Task) -> Runner:
+        """Start a successor of an instance that runs, which does not count until `take_over`.
+
+        :raises OSError: it cannot be started
+        """
+        runner = self._run_task(task)
+        self.beside.append(runner)
+        return runner
+
+    def take_over(self, runner: Runner) -> Runner | None:
+        """Let a successor that is READY be the instance; returns the old one, now beside it."""
+        name = runner.task.name
+        old = self.runners.get(name)
+        self.beside.remove(runner)
+        self.ready_beside.remove(runner)
+        self.runners[name], self.tasks[name] = runner, runner.task
+        self.course.take_over(name, monotonic())
+        if old is not None:
+            self.beside.append(old)
+        return old
+
     def rows(self) -> list[dict[str, Any]]:
         """Return where each instance stands, for `ps`."""
         now = monotonic()
@@ -224,9 +243,10 @@ class Supervisor:
                     signal.signal(number, self._note_signal)
             return self._loop()
         finally:
-            for runner in self.runners.values():
+            left = [*self.runners.values(), *self.beside]
+            for runner in left:
                 runner.kill()
-            for runner in list(self.runners.values()):
+            for runner in left:
                 runner.abandon()
             for call in self.on_over:
                 call(1 if self._status is None else self._status)
@@ -317,23 +337,29 @@ class Supervisor:
                 runner.kill()
 
     def _start(self, name: str) -> None:
-        log = self._logs[name]
         try:
-            self.runners[name] = self._runner(
-                self.tasks[name],
-                self.selector,
-                on_message=self.take_message,
-                on_line=log.take,
-                on_end=self._take_end,
-            )
+            self.runners[name] = self._run_task(self.tasks[name])
         except OSError as error:
             self.tell(f"{name}: it cannot be started: {reason_of(error)}")
             self.do(self.course.ended(name, _NOT_STARTED, monotonic()))
 
+    def _run_task(self, task: Task) -> Runner:
+        return self._runner(
+            task,
+            self.selector,
+            on_message=self.take_message,
+            on_line=self._logs[task.name].take,
+            on_end=self._take_end,
+        )
+
     def take_message(self, runner: Runner, message: dict[str, Any]) -> None:
         """Take what a child says."""
         name = runner.task.name
-        if "ready" in message and self.runners.get(name) is runner:
+        if "ready" in message:
+            self.files[name] = message.get("files", [])
+        if "ready" in message and runner in self.beside:
+            self.ready_beside.append(runner)
+        elif "ready" in message and self.runners.get(name) is runner:
             self.do(self.course.ready(name, monotonic()))
         if "connected" in message:
             if message["error"]:
@@ -344,7 +370,10 @@ class Supervisor:
 
     def _take_end(self, runner: Runner, status: int) -> None:
         name = runner.task.name
-        if self.runners.get(name) is runner:
+        if runner in self.beside:
+            self.beside.remove(runner)
+            self.ready_beside = [one for one in self.ready_beside if one is not runner]
+        elif self.runners.get(name) is runner:
             del self.runners[name]
             self.do(self.course.ended(name, status, monotonic()))
 

@@ -183,3 +183,93 @@ def test_lines_of_a_restart_go_to_the_same_file(tmp_path: Path) -> None:
         assert ran("restart", cwd=tmp_path).status == 0
         lines = (tmp_path / "logs/quiet.log").read_text().splitlines()
         assert [json.loads(line)["event"] for line in lines].count("ready") == 2
+
+
+def test_a_rolling_restart_loses_no_call_and_each_instance_is_new(tmp_path: Path) -> None:
+    toml = FLEET.replace("instances = 1", "instances = 2")
+    fleet_in(tmp_path, toml, doubler=SILENT, client=CLIENT)
+    with up(tmp_path) as process:
+        wait_for_client(process)
+        for _ in range(2):
+            before = {
+                row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects
+            }
+            done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+            assert done.status == 0, done.err
+            assert "doubler#2: the new one is READY" in done.err
+            after = {
+                row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects
+            }
+            assert set(after) == {"doubler#1", "doubler#2", "client"}
+            assert after["client"] == before["client"]
+            assert not {after["doubler#1"], after["doubler#2"]} & set(before.values())
+        process.interrupt()
+        assert process.wait() == 0
+    assert any("without a loss" in line for line in process.out)
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_rolling_restart_that_fails_leaves_the_old_ones(tmp_path: Path) -> None:
+    toml = FLEET.replace("instances = 1", "instances = 2")
+    fleet_in(tmp_path, toml, doubler=SILENT, client=CLIENT)
+    with up(tmp_path) as process:
+        wait_for_client(process)
+        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        bad = SILENT.replace(
+            "    global NUMBER", "    raise ValueError('no luck')\n    global NUMBER"
+        )
+        (tmp_path / "doubler.py").write_text(bad)
+        done = ran("restart", "--rolling", cwd=tmp_path)
+        assert done.status == 1
+        assert "doubler#1: the new one has ended before it was READY" in done.err
+        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        assert after == before
+        # what would break those that stay up is not even started
+        breaking = SILENT.replace(
+            '"required_arguments": {"n": int}', '"required_arguments": {"n": str}'
+        )
+        (tmp_path / "doubler.py").write_text(breaking)
+        done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+        assert (done.status, "E201" in done.err) == (1, True)
+        process.interrupt()
+        assert process.wait() == 0
+    assert any("without a loss" in line for line in process.out)
+
+
+def test_what_cannot_run_twice_is_stopped_then_started_and_that_is_said(tmp_path: Path) -> None:
+    toml = '[services.level]\nfile = "level.py"\n[services.quiet]\nfile = "quiet.py"\n'
+    fleet_in(tmp_path, toml, level=PUBLISHING, quiet=QUIET)
+    with up(tmp_path) as process:
+        process.wait_for_line("level: READY")
+        done = ran("restart", "--rolling", "level", cwd=tmp_path)
+        assert done.status == 0
+        assert "level: stopped, then started: it has an out-state, level" in done.err
+        assert phases(tmp_path) == {"level": "READY", "quiet": "READY"}
+
+
+def test_a_service_whose_files_change_runs_again_and_no_other(tmp_path: Path) -> None:
+    toml = '[services.one]\nfile = "one.py"\n[services.two]\nfile = "two.py"\n'
+    one = "import shared_words\nprint(shared_words.TEXT)\n" + QUIET
+    fleet_in(tmp_path, toml, one=one, two=QUIET, shared_words="TEXT = 'first'\n")
+    with up(tmp_path, "--reload") as process:
+        ready = {"one", "two"}
+        process.wait_for_line(lambda line: not left(ready, line))
+        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        (tmp_path / "shared_words.py").write_text("TEXT = 'broken\n")
+        process.wait_for_line("what runs runs on")
+        (tmp_path / "shared_words.py").write_text("TEXT = 'second'\n")
+        process.wait_for_line('"second"')
+        process.wait_for_line("one: READY")
+        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        assert after["one"] != before["one"]
+        assert after["two"] == before["two"]
+        process.interrupt()
+        assert process.wait() == 0
+
+
+def left(ready: set[str], line: str) -> set[str]:
+    """Take out what a line says is READY."""
+    for name in set(ready):
+        if line == f"sf_actors: {name}: READY":
+            ready.discard(name)
+    return ready

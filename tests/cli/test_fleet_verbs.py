@@ -48,6 +48,8 @@ def test_up_in_the_background_is_there_until_down(tmp_path: Path) -> None:
         ("first", "READY"),
         ("second", "READY"),
     ]
+    again = ran("up", "-d", cwd=tmp_path)
+    assert (again.status, "runs already" in again.err) == (1, True)
     assert ran("down", cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path)
     assert ran("down", cwd=tmp_path).status == 0

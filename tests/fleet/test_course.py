@@ -14,19 +14,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sf_actors.fleet.course import (
-    GRACE_S,
-    RUNNING,
-    Action,
-    Course,
-    Finish,
-    Kill,
-    Member,
-    Phase,
-    Signal,
-    Start,
-)
+from sf_actors.fleet.actions import Action, Finish, Kill, Signal, Start
+from sf_actors.fleet.course import GRACE_S, Course
 from sf_actors.fleet.levels import levels_of
+from sf_actors.fleet.standing import RUNNING, Member, Phase
 
 
 def course_of(*members: Member) -> Course:
@@ -208,7 +199,6 @@ class CourseMachine(RuleBasedStateMachine):
                     self.check_level(action.name)
             elif isinstance(action, Kill):
                 assert action.name in self.alive
-                self.was_killed = True
             elif isinstance(action, Finish):
                 assert not self.alive
                 self.status = action.status
@@ -256,7 +246,9 @@ class CourseMachine(RuleBasedStateMachine):
         self.alive.discard(name)
         self.ready.discard(name)
         standing = self.course.standings[name]
-        if standing.phase is not Phase.STOPS:
+        if standing.phase is Phase.STOPS:
+            self.was_killed |= self.is_ending and status == -signal.SIGKILL
+        else:
             if status == 0 and BY_NAME[name].restart != "always":
                 self.ended_well.add(name)
             if BY_NAME[name].ends_fleet:

@@ -26,10 +26,17 @@ def run(argv: Sequence[str]) -> int:
         has_timeout=False,
     )
     add_fleet(parser)
+    parser.add_argument(
+        "--rolling",
+        action="store_true",
+        help="instance by instance, the new one beside the old one where that can be; no call is "
+        "lost, and what fails leaves the old ones",
+    )
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     arguments = parsed(parser, argv)
     connection = running_up(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
 
-    answer = ask(connection, tell, verb="restart", names=arguments.names)
+    names, rolling = arguments.names, arguments.rolling
+    answer = ask(connection, tell, verb="restart", names=names, rolling=rolling)
     return int(answer.get("status", FAILED))

@@ -10,11 +10,13 @@ from sf_actors.cli.fleets import add_fleet, fleet_of
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
-from sf_actors.errors import TargetError, UsageError
+from sf_actors.errors import SfActorsError, TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sf_actors.cli.background import Report
+    from sf_actors.cli.fleet_lines import Show
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.place import Place
     from sf_actors.fleet.supervisor import Runner
@@ -48,6 +50,9 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--in-process", action="store_true", help="run everything in this process, under a debugger"
     )
+    parser.add_argument(
+        "--reload", action="store_true", help="run a service again when one of its files changes"
+    )
     parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     arguments = parsed(parser, argv)
@@ -55,25 +60,56 @@ def run(argv: Sequence[str]) -> int:
     require_services(fleet, arguments.names)
     if arguments.detach and arguments.in_process:
         raise UsageError("-d: expected a fleet in processes, got --in-process")
+    if arguments.reload:
+        require_extra("--reload", "watchfiles")
+        if arguments.in_process or arguments.detach:
+            raise UsageError("--reload: expected a fleet in processes, and in the foreground")
     if arguments.detach:
         from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
 
         return put_into_background(fleet, arguments.names, wait_s=arguments.wait or WAIT_S)
-    from sf_actors.fleet.place import Place  # noqa: PLC0415 - after -h
+    if arguments.report is None:
+        return _take_and_run(fleet, arguments, None)
+    from sf_actors.cli.background import Report  # noqa: PLC0415 - seldom used
 
-    place = Place(fleet.mark)
+    report = Report(arguments.report)
+    status = FAILED
+    try:
+        status = _take_and_run(fleet, arguments, report)
+    except SfActorsError as error:
+        report.say(str(error))
+    finally:
+        report.finish(status)
+    return status
+
+
+def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, report: Report | None) -> int:
     from sf_actors.cli.fleet_place import take_place  # noqa: PLC0415 - after -h
+    from sf_actors.fleet.place import Place  # noqa: PLC0415
 
-    connection = take_place(place)
+    say = tell if report is None else report.say
+    place = Place(fleet.mark)
+    connection = take_place(place, say)
     if connection is not None:
         from sf_actors.fleet.control import ask  # noqa: PLC0415 - seldom used
 
-        answer = ask(connection, tell, verb="start", names=arguments.names)
+        answer = ask(connection, say, verb="start", names=arguments.names)
         return int(answer.get("status", FAILED))
     try:
-        return _run(fleet, place, arguments)
+        return _run(fleet, place, arguments, report)
     finally:
         place.leave()
+
+
+def require_extra(flag: str, module: str) -> None:
+    """Refuse a flag that needs what is not installed.
+
+    :raises UsageError: it is not there
+    """
+    from importlib.util import find_spec  # noqa: PLC0415 - seldom used
+
+    if find_spec(module) is None:
+        raise UsageError(f"{flag} needs the extra cli: pip install 'sf_actors[cli]'")
 
 
 def require_services(fleet: Fleet, names: Sequence[str]) -> None:
@@ -92,9 +128,8 @@ def require_services(fleet: Fleet, names: Sequence[str]) -> None:
             )
 
 
-def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
-    from sf_actors.cli.background import Report  # noqa: PLC0415 - after -h
-    from sf_actors.cli.fleet_lines import FleetLines  # noqa: PLC0415
+def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Report | None) -> int:
+    from sf_actors.cli.fleet_lines import FleetLines, nowhere  # noqa: PLC0415 - after -h
     from sf_actors.cli.planning import checked  # noqa: PLC0415
     from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
     from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
@@ -103,7 +138,6 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
     from sf_actors.fleet.operation import Operation  # noqa: PLC0415
     from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
 
-    report = None if arguments.report is None else Report(arguments.report)
     say = tell if report is None else report.say
     # who asks meanwhile is answered afterwards
     listener = place.listen()
@@ -114,20 +148,11 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
         return FAILED
     arrangement = Arrangement(fleet, found, Addresses(choose))
     instances = list(arrangement.instances())
-    lines = None
+    show: Show = nowhere
     if report is None:
-        lines = FleetLines([member.name for member, _ in instances], as_json=arguments.json)
-
-    def show(name: str, line: dict[str, Any]) -> None:
-        nonlocal lines
-        if lines is None:
-            return
-        try:
-            lines.show(name, line)
-        except OSError:
-            # who read them has gone
-            lines = None
-            supervisor.post(supervisor.end)
+        shown = [member.name for member, _ in instances]
+        lines = FleetLines(shown, as_json=arguments.json)
+        show = lines.guarded(lambda: supervisor.post(supervisor.end))
 
     def runner(task: Task, *given: Any, **more: Any) -> Runner:
         if is_here:
@@ -140,13 +165,17 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace) -> int:
 
     supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
     operation = Operation(supervisor)
-    Changes(supervisor, operation, arrangement, in_process=is_here)
+    changes = Changes(supervisor, operation, arrangement, in_process=is_here)
     control = Control(listener, supervisor.selector, operation.take)
     supervisor.on_over += [operation.finish, lambda _status: control.close()]
     names = operation.named(arguments.names)
     if report is not None:
         report.follow(supervisor, names)
-        supervisor.on_over.append(report.finish)
+    if arguments.reload:
+        from sf_actors.cli.fleet_reload import Reload  # noqa: PLC0415 - seldom used
+
+        reload = Reload(supervisor, changes, say)
+        supervisor.on_over.append(lambda _status: reload.end())
     if any(service.host for service in fleet.services):
         say("hosts of the fleet file are left out: all runs on this machine")
     supervisor.start(names)
