@@ -216,7 +216,7 @@ class Units:
             f"{environment}"
             f"ExecStart={argv}\n"
             f"Restart={_RESTARTS[service.restart]}\n"
-            "RestartSec=200ms\n"
+            "RestartSec=0.2\n"
             "RestartPreventExitStatus=2\n"
             f"TimeoutStopSec={math.ceil(service.stop_timeout_s) + _GRACE_S}\n"
             "KillMode=mixed\n"
