@@ -148,10 +148,10 @@ class Manifests:
         service = self.fleet.by_name[name]
         host = self._name(service)
         endpoint = parse(address, where="bind")
-        if endpoint.scheme != "tcp":
+        if endpoint.scheme != "tcp" or endpoint.is_loopback:
             raise FleetError(
-                f"{self.fleet.path}: services.{name}.bind: expected tcp between pods, got "
-                f"{address!r}"
+                f"{self.fleet.path}: services.{name}.bind: expected an address that other pods "
+                f"reach, such as 0.0.0.0:{_FIRST_PORT}, got {address!r}"
             )
         if not _is_job(service):
             host = f"{host}-{number or 1}.{host}"
@@ -284,7 +284,7 @@ class Manifests:
             **self._probes(service, bound),
         }
         environment: list[dict[str, Any]] = [
-            {"name": name, "value": value} for name, value in service.env.items()
+            {"name": name, "value": _literal(value)} for name, value in service.env.items()
         ]
         if instance is None:
             label = "metadata.labels['apps.kubernetes.io/pod-index']"
@@ -329,14 +329,13 @@ class Manifests:
             addresses=f"{_FILES}/addresses.json",
             config=config,
             keys=_KEYS if self.fleet.keys is not None else None,
-            http=service.http or _PROBED,
+            # probes come from outside the pod
+            http=f"0.0.0.0:{_http_port(service)}",
             bus=bus,
         )
         words = command_of(service, at)
-        # $(NAME) would be replaced, $$( stands for it
         return [
-            word if word == _NUMBER else word.replace("$(", "$$(").replace("\0", _NUMBER)
-            for word in words
+            word if word == _NUMBER else _literal(word).replace("\0", _NUMBER) for word in words
         ]
 
     def _probes(
@@ -360,6 +359,11 @@ class Manifests:
             "periodSeconds": 2,
         }
         return probes
+
+
+def _literal(text: str) -> str:
+    """Return a text of which nothing is replaced: `$(NAME)` would be."""
+    return text.replace("$(", "$$(")
 
 
 def _http_port(service: FleetService) -> int:
