@@ -22,8 +22,6 @@ from sf_actors.fleet.channel import messages, receive_block, send
 from sf_actors.fleet.task import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sf_actors.fleet.task import Task
     from sf_actors.service import Service
 
@@ -196,13 +194,14 @@ def least_level(*levels: str | None) -> int:
     return min(parse_level(one or "INFO", where="loglevel") for one in levels)
 
 
-def _flushed(call: Callable[[], int]) -> int:
+def run() -> None:
+    """Run this process and exit; its arguments are the two descriptors of `main`."""
     try:
-        return call()
+        status = main(int(sys.argv[1]), int(sys.argv[2]))
+    except KeyboardInterrupt:
+        # it came before there was anything to stop
+        status = 128 + signal.SIGINT
     finally:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(_flushed(lambda: main(int(sys.argv[1]), int(sys.argv[2]))))
+    sys.exit(status)

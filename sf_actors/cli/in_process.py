@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.command import tell_failure
@@ -180,13 +180,23 @@ def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None])
     :param leave: called before the process ends at once, since user code is left behind
     :raises UserError: its services cannot share a process
     """
-    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - seldom used
+    from sf_actors.inspection.http.server import http  # noqa: PLC0415 - seldom used
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
     from sf_actors.log.standard_library import STANDARD_LIBRARY  # noqa: PLC0415
 
     require_one_environment(list(supervisor.tasks.values()))
     PRESENCE.is_wanted = True
     os.chdir(fleet.folder)
-    with split_streams(supervisor.take_line), STANDARD_LIBRARY.owning_process():
+    addresses = {service.http: None for service in fleet.services if service.http is not None}
+    with ExitStack() as stack:
+        for number, address in enumerate(addresses):
+            if number:
+                # a process has one listener, which answers for all its services
+                supervisor.tell(f"http of {address} is left out: {next(iter(addresses))} has it")
+            else:
+                stack.enter_context(closing(http(address)))
+        stack.enter_context(split_streams(supervisor.take_line))
+        stack.enter_context(STANDARD_LIBRARY.owning_process())
         status = supervisor.run()
     if supervisor.has_left_behind:
         leave()

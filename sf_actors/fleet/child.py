@@ -9,20 +9,27 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from selectors import EVENT_READ
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.channel import Lines, send, send_block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
     from selectors import DefaultSelector
 
     from sf_actors.fleet.task import Task
 
-#: What a child is, as `python -m`.
-MODULE: Final = "sf_actors.cli.fleet_child"
+#: What a child runs. It finds this package where it was found here, behind all else.
+_START: Final = (
+    "import sys\n"
+    "root = sys.argv.pop()\n"
+    "if root not in sys.path: sys.path.append(root)\n"
+    "from sf_actors.cli.fleet_child import run\n"
+    "run()"
+)
+_PACKAGE: Final = Path(__file__).parent.parent
 
 _PIECE: Final = 65536
 #: Pieces that are read of what an ended child has left in a pipe.
@@ -50,7 +57,6 @@ class Child:
         on_message: Callable[[Child, dict[str, Any]], None],
         on_line: Callable[[str, bytes], None],
         on_end: Callable[[Child, int], None],
-        command: Sequence[str] = (sys.executable, "-m", MODULE),
     ) -> None:
         self.task = task
         self._selector = selector
@@ -61,7 +67,10 @@ class Child:
         self._pidfd = -1
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [*command, str(theirs.fileno()), str(held)],
+                [
+                    *(sys.executable, "-c", _START),
+                    *(str(theirs.fileno()), str(held), str(_PACKAGE.parent)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

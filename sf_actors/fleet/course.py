@@ -235,7 +235,6 @@ class Course:
             if standing.phase in {Phase.WAITS, Phase.RESTARTS}:
                 standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
             elif standing.phase in RUNNING:
-                standing.runs_again = False
                 member = standing.member
                 # those in main mode first
                 stage = len(levels) if member.is_main else levels[member.service]

@@ -158,6 +158,33 @@ def test_a_service_that_waits_for_one_that_failed_does_not_keep_the_fleet() -> N
     assert Finish(1) in course.ended("a", 1, 1.0)
 
 
+def test_a_service_that_waits_for_one_that_was_stopped_makes_the_end_a_failure() -> None:
+    course = course_of(Member("a", "a"), Member("b", "b", after=("a",)), Member("c", "c"))
+    course.stop(["a"], 1.0)
+    course.ended("a", 0, 1.1)
+
+    assert Finish(1) in course.ended("c", 0, 2.0)
+
+
+def test_a_job_that_has_ended_is_not_run_again_for_one_that_is_after_it() -> None:
+    course = course_of(Member("job", "job"), Member("b", "b", after=("job",)))
+    course.ended("job", 0, 1.0)
+    course.stop(["b"], 2.0)
+    course.ended("b", 0, 2.1)
+
+    assert course.start(["b"], 3.0) == [Start("b")]
+    assert course.standings["job"].phase is Phase.ENDED
+
+
+def test_a_restart_that_is_under_way_when_the_fleet_ends_is_none() -> None:
+    course = course_of(Member("a", "a"))
+    course.ready("a", 1.0)
+    course.stop(["a"], 2.0, runs_again=True)
+    course.end(signal.SIGTERM, 2.1)
+
+    assert Finish(0) in course.ended("a", 0, 3.0)
+
+
 MEMBERS = (
     Member("db", "db", restart="always", stop_timeout_s=1.0),
     Member("setup", "setup", restart="never"),
