@@ -1,8 +1,8 @@
 """Reads one service file and tells what its models are: a process of its own, for `reading`.
 
-It gets a pickled `FleetService` on standard input, with addresses or None, and answers with one JSON
-object on standard output. What user code prints goes nowhere, and threads that it leaves are not
-waited for.
+It gets a pickled `FleetService` on standard input, with addresses or None, and answers with one
+JSON object on standard output. What user code prints goes nowhere, and threads that it leaves are
+not waited for.
 """
 
 from __future__ import annotations
