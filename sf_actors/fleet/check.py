@@ -159,7 +159,7 @@ def _of_the_folder(
         long = too_long(f"{ipc_addresses(fleet, folder()).prefix}99999")
         if long:
             yield Finding(
-                "E103", "", "", f"{long}; set {VARIABLE} to a shorter one", fleet.path.name
+                "E103", "", "", f"{long}; set {VARIABLE} to a shorter one", fleet.place_of()
             )
 
 

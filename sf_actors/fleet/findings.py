@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -48,3 +50,10 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """Return the shape that `check --json` prints."""
         return asdict(self)
+
+
+def shown_place(place: str) -> str:
+    """Return a place relative to the working directory, where it is below it."""
+    with suppress(OSError):
+        return place.removeprefix(f"{Path.cwd()}/")
+    return place

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sf_actors.definition.config.model import ConfigSource, read_config_file
+from sf_actors.fleet.findings import shown_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,5 +145,5 @@ class Fleet:
         for count in range(len(steps), 0, -1):
             line = self.lines.get(steps[:count])
             if line is not None:
-                return f"{self.path.name}:{line}"
-        return self.path.name
+                return f"{shown_place(str(self.path))}:{line}"
+        return shown_place(str(self.path))

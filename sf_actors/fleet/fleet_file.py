@@ -62,7 +62,9 @@ def read_fleet(path: str | PathLike[str]) -> Fleet:
     check = read_table(tables.get("check", {}), check_place)
     _require_known(check, ("ignore",), check_place.text)
     return Fleet(
-        name=read_name(fleet["name"], top.at("name")) if "name" in fleet else real.parent.name,
+        name=read_name(fleet["name"], top.at("name"))
+        if "name" in fleet
+        else real.parent.name or "fleet",
         path=real,
         folder=real.parent,
         keys=read_path(fleet["keys"], top.at("keys")) if "keys" in fleet else None,

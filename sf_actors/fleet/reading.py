@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.fleet.findings import Finding
+from sf_actors.fleet.findings import Finding, shown_place
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
 from sf_actors.wording import reason_of
 
@@ -139,10 +139,3 @@ def _outline_of(name: str, told: dict[str, Any]) -> ServiceOutline:
 
 def _finding(service: FleetService, message: str, at: str | None = None) -> Finding:
     return Finding("E401", service.name, "", message, shown_place(at or str(service.file)))
-
-
-def shown_place(place: str) -> str:
-    """Return a place relative to the working directory, where it is below it."""
-    with suppress(OSError):
-        return place.removeprefix(f"{Path.cwd()}/")
-    return place

@@ -199,6 +199,10 @@ def _addresses(value: Any, place: Place, read: Callable[[Any, Place], Any]) -> d
 
 def _address(value: Any, place: Place) -> str:
     text = read_text(value, place)
+    scheme, _, path = text.partition("://")
+    if scheme == "ipc" and path not in ("", "*"):
+        # whether a socket can have it is for `check`
+        return text
     try:
         parse(text, where=place.text)
     except AddressError as error:

@@ -174,6 +174,14 @@ def test_a_port_that_everybody_would_have_to_know_cannot_be_a_free_one(
     assert [(one["code"], one["service"]) for one in ran.objects] == [("E104", "trader")]
 
 
+def test_a_path_that_no_socket_can_have_is_told(market: Path, shell: Shell) -> None:
+    path = "ipc:///tmp/" + "x" * 110
+    (market / "fleet.toml").write_text(f'{FLEET}\n[services.exchange.bind]\norders = "{path}"')
+    ran = shell("check", "--json")
+
+    assert [(one["code"], one["at"]) for one in ran.objects] == [("E103", "fleet.toml:12")]
+
+
 def test_a_runtime_folder_with_a_long_path_is_told(
     market: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,5 +233,6 @@ def test_two_service_files_that_bind_one_address_are_told(market: Path, shell: S
 
 def test_flags_that_do_not_go_together_are_refused(market: Path, shell: Shell) -> None:
     assert shell("check", "exchange.py").status == 2
+    assert "a fleet is --fleet fleet.toml" in shell("check", "fleet.toml").err
     assert shell("check", "-a", "addresses.json").status == 2
     assert shell("check", "exchange.py", "-a", "addresses.json", "--live").status == 2

@@ -232,12 +232,16 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
         read_fleet(tmp_path / "fleet.toml")
 
 
-def test_a_place_is_the_line_of_the_innermost_key_that_is_known(tmp_path: Path) -> None:
+def test_a_place_is_the_line_of_the_innermost_key_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fleet = read(
         tmp_path,
         '[services.a]\nfile = "a.py"\nbind = { b = "127.0.0.1:1" }\n[services.a.links]\nc = "d"\n',
     )
 
+    assert fleet.place_of("services", "a", "links", "c") == f"{tmp_path}/fleet.toml:5"
+    monkeypatch.chdir(tmp_path)
     assert fleet.place_of("services", "a", "links", "c") == "fleet.toml:5"
     assert fleet.place_of("services", "a", "bind", "b") == "fleet.toml:3"
     assert fleet.place_of("services", "a", "after") == "fleet.toml:1"

@@ -54,6 +54,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _require_one_form(arguments: argparse.Namespace) -> None:
+    for file in arguments.files:
+        if file.endswith(".toml"):
+            raise UsageError(f"expected service files, got {file!r}; a fleet is --fleet {file}")
     if not arguments.files:
         if arguments.addresses or arguments.configs:
             raise UsageError("-a, -c: expected service files beside them, got none")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import KeysError
-from sf_actors.fleet.findings import Finding
+from sf_actors.fleet.findings import Finding, shown_place
 from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of
-from sf_actors.fleet.reading import shown_place
 from sf_actors.sockets.keys import Keys, load
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.definition.local_modules import LocalModules
 from sf_actors.errors import DefinitionError
-from sf_actors.fleet.findings import Finding
-from sf_actors.fleet.reading import shown_place
+from sf_actors.fleet.findings import Finding, shown_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

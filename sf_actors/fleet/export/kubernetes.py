@@ -72,9 +72,9 @@ class Manifests:
         bound = bound_in_order(self.fleet, self.outlines, self._choose())
         for service in self.fleet.services:
             name = names[service.name]
-            documents = [self._workload(service, bound)]
+            documents = self._workloads(service, bound)
             ports = self._ports(service, bound)
-            if ports:
+            if ports or not _is_job(service):
                 documents.insert(0, self._headless(service, ports))
             texts = self._texts(service, bound)
             if texts:
@@ -148,13 +148,18 @@ class Manifests:
         service = self.fleet.by_name[name]
         host = self._name(service)
         endpoint = parse(address, where="bind")
-        if endpoint.scheme != "tcp":
+        if endpoint.scheme != "tcp" or endpoint.is_loopback:
             raise FleetError(
-                f"{self.fleet.path}: services.{name}.bind: expected tcp between pods, got "
-                f"{address!r}"
+                f"{self.fleet.path}: services.{name}.bind: expected an address that other pods "
+                f"reach, such as 0.0.0.0:{_FIRST_PORT}, got {address!r}"
             )
         if not _is_job(service):
             host = f"{host}-{number or 1}.{host}"
+        elif len(service.instance_names) > 1:
+            raise FleetError(
+                f"{self.fleet.path}: services.{name}: expected one instance of a main that ends, "
+                "since others connect to it by its name"
+            )
         return f"{host}:{endpoint.port}"
 
     def _texts(
@@ -198,29 +203,52 @@ class Manifests:
         return found
 
     def _headless(self, service: FleetService, ports: list[int]) -> dict[str, Any]:
+        given = [{"name": f"p{port}", "port": port} for port in ports]
+        if not service.is_bus:
+            given.append({"name": "http", "port": _http_port(service)})
         return {
             **self._head("v1", "Service", service),
             "spec": {
                 "clusterIP": "None",
                 "publishNotReadyAddresses": True,
                 "selector": {"app.kubernetes.io/name": self._name(service)},
-                "ports": [{"name": f"p{port}", "port": port} for port in ports],
+                "ports": given,
             },
         }
 
-    def _workload(
+    def _workloads(
+        self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]
+    ) -> list[dict[str, Any]]:
+        """Return the StatefulSet of a service, or a Job for each instance of one that ends."""
+        if not _is_job(service):
+            return [self._stateful_set(service, bound)]
+        limit = 0 if service.restart == "never" else 6
+        jobs = []
+        for instance in service.instance_names:
+            job = self._head("batch/v1", "Job", service)
+            number = instance.partition("#")[2]
+            if number:
+                job["metadata"] = {**job["metadata"], "name": f"{self._name(service)}-{number}"}
+            template = self._template(service, bound, instance)
+            jobs.append({**job, "spec": {"backoffLimit": limit, "template": template}})
+        return jobs
+
+    def _template(
+        self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]], instance: str | None
+    ) -> dict[str, Any]:
+        """Return the template of pods.
+
+        :param instance: the only one that they are; None: each pod has a number of its own
+        """
+        return {
+            "metadata": {"labels": self._labels(service)},
+            "spec": self._pod(service, bound, instance),
+        }
+
+    def _stateful_set(
         self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]
     ) -> dict[str, Any]:
-        template = {
-            "metadata": {"labels": self._labels(service)},
-            "spec": self._pod(service, bound),
-        }
-        if _is_job(service):
-            limit = 0 if service.restart == "never" else 6
-            return {
-                **self._head("batch/v1", "Job", service),
-                "spec": {"backoffLimit": limit, "template": template},
-            }
+        instance = service.name if service.instances is None else None
         name = self._name(service)
         return {
             **self._head("apps/v1", "StatefulSet", service),
@@ -230,12 +258,12 @@ class Manifests:
                 "ordinals": {"start": 1},
                 "podManagementPolicy": "Parallel",
                 "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-                "template": template,
+                "template": self._template(service, bound, instance),
             },
         }
 
     def _pod(
-        self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]
+        self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]], instance: str | None
     ) -> dict[str, Any]:
         mounts, volumes = [], []
         if not service.is_bus:
@@ -252,13 +280,13 @@ class Manifests:
         container: dict[str, Any] = {
             "name": "service",
             "image": self.image,
-            "command": ["python", *self._argv(service, bound)],
+            "command": ["python", *self._argv(service, bound, instance)],
             **self._probes(service, bound),
         }
         environment: list[dict[str, Any]] = [
-            {"name": name, "value": value} for name, value in service.env.items()
+            {"name": name, "value": _literal(value)} for name, value in service.env.items()
         ]
-        if self._is_numbered(service):
+        if instance is None:
             label = "metadata.labels['apps.kubernetes.io/pod-index']"
             number = {"fieldRef": {"fieldPath": label}}
             environment.append({"name": "SF_ACTORS_INSTANCE", "valueFrom": number})
@@ -278,11 +306,9 @@ class Manifests:
             spec["volumes"] = volumes
         return spec
 
-    def _is_numbered(self, service: FleetService) -> bool:
-        return not _is_job(service) and service.instances is not None
-
-    def _argv(self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]) -> list[str]:
-        is_numbered = self._is_numbered(service)
+    def _argv(
+        self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]], instance: str | None
+    ) -> list[str]:
         config = None
         if isinstance(service.config, Path):
             config = str(path_in_folder(self.fleet, service.config, "a config"))
@@ -294,23 +320,22 @@ class Manifests:
             if (service.is_bus)
             else {}
         )
-        number = _NUMBER if is_numbered else "1"
+        number = _NUMBER if instance is None else instance.partition("#")[2] or "1"
         file = "" if service.file is None else path_in_folder(self.fleet, service.file, "a file")
         at = Whereabouts(
             file=str(file),
-            name=f"{service.name}#\0" if is_numbered else service.instance_names[0],
+            name=instance or f"{service.name}#\0",
             number=number if self._takes_number(service) else None,
             addresses=f"{_FILES}/addresses.json",
             config=config,
             keys=_KEYS if self.fleet.keys is not None else None,
-            http=service.http or _PROBED,
+            # probes come from outside the pod
+            http=f"0.0.0.0:{_http_port(service)}",
             bus=bus,
         )
         words = command_of(service, at)
-        # $(NAME) would be replaced, $$( stands for it
         return [
-            word if word == _NUMBER else word.replace("$(", "$$(").replace("\0", _NUMBER)
-            for word in words
+            word if word == _NUMBER else _literal(word).replace("\0", _NUMBER) for word in words
         ]
 
     def _probes(
@@ -320,7 +345,7 @@ class Manifests:
             first = next(iter(bound[service.name].values()))
             port = parse(first["connections", "in", XPUB, XPUB], where="bind").port
             return {"readinessProbe": {"tcpSocket": {"port": port}}}
-        port = parse(service.http or _PROBED, where="http").port
+        port = _http_port(service)
         probes: dict[str, Any] = {
             "startupProbe": {
                 "httpGet": {"path": "/livez", "port": port},
@@ -334,6 +359,15 @@ class Manifests:
             "periodSeconds": 2,
         }
         return probes
+
+
+def _literal(text: str) -> str:
+    """Return a text of which nothing is replaced: `$(NAME)` would be."""
+    return text.replace("$(", "$$(")
+
+
+def _http_port(service: FleetService) -> int:
+    return parse(service.http or _PROBED, where="http").port
 
 
 def _is_job(service: FleetService) -> bool:

@@ -147,9 +147,17 @@ class Units:
                 return address
             host = self.fleet.by_name[instance.partition("#")[0]].host
             here = connectable(address)
-            if host is None or host == service.host or here == address:
+            endpoint = parse(address, where="bind")
+            if host is None or host == service.host:
                 return here
-            return f"{host}:{parse(address, where='bind').port}"
+            if endpoint.is_loopback:
+                raise FleetError(
+                    f"{self.fleet.path}: expected an address that other machines reach, got "
+                    f"{address!r} of {instance}, to which {service.name} connects"
+                )
+            if here == address:
+                return here
+            return f"{host}:{endpoint.port}"
 
         return reach
 
@@ -216,7 +224,7 @@ class Units:
             f"{environment}"
             f"ExecStart={argv}\n"
             f"Restart={_RESTARTS[service.restart]}\n"
-            "RestartSec=200ms\n"
+            "RestartSec=0.2\n"
             "RestartPreventExitStatus=2\n"
             f"TimeoutStopSec={math.ceil(service.stop_timeout_s) + _GRACE_S}\n"
             "KillMode=mixed\n"

@@ -113,3 +113,39 @@ def test_names_that_kubernetes_cannot_have_are_refused(market: Path) -> None:
     assert done.status == 2
     assert "give the fleet another name" in done.err
     assert not (market / "k8s").exists()
+
+
+def test_each_instance_of_a_main_that_ends_is_a_job(market: Path) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace("main = true", "main = true\ninstances = 2"))
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+    assert done.status == 0, done.err
+    documents = list(yaml.safe_load_all((market / "k8s" / "market-caller.yaml").read_text()))
+
+    jobs = [one for one in documents if one["kind"] == "Job"]
+    assert [one["metadata"]["name"] for one in jobs] == ["market-caller-1", "market-caller-2"]
+    assert "caller#2" in container(jobs[1])["command"]
+
+
+def test_texts_are_taken_as_they_are_and_probes_reach_the_pod(market: Path) -> None:
+    text = FLEET.replace("50% of $HOME", "50% of $(HOME)")
+    (market / "fleet.toml").write_text(
+        text.replace("[services.bus]", 'http = "127.0.0.1:9000"\n[services.bus]').replace(
+            "instances = 2", ""
+        )
+    )
+    found = container(exported(market)["market-pricer.yaml"]["StatefulSet"])
+
+    assert {"name": "TITLE", "value": "50% of $$(HOME)"} in found["env"]
+    assert "0.0.0.0:9000" in found["command"]
+    assert found["livenessProbe"]["httpGet"]["port"] == 9000
+
+
+def test_an_address_that_other_pods_cannot_reach_is_refused(market: Path) -> None:
+    bound = FLEET.replace("instances = 2", 'bind = { price = "127.0.0.1:27001" }')
+    (market / "fleet.toml").write_text(bound)
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+    assert (done.status, "that other pods reach" in done.err) == (2, True)
+
+    (market / "fleet.toml").write_text(bound.replace("127.0.0.1", "0.0.0.0"))
+    given = exported(market)["market-caller.yaml"]["ConfigMap"]["data"]["addresses.json"]
+    assert '"market-pricer-1.market-pricer:27001"' in given
