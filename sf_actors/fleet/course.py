@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 #: How much longer than its `stop_timeout_s` an instance may take to end, in seconds.
-GRACE_S: Final = 3.0
+GRACE_S: Final = 5.0
 
 
 class Course:
