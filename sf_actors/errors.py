@@ -13,6 +13,7 @@
     │   ├── KeysError             the folder of CURVE keys
     │   ├── StoreError            the file that keeps a state's value (`store`)
     │   ├── FolderError           the folder of the inspectors' sockets
+    │   ├── FleetError            the file of a fleet
     │   └── TargetError           what a verb of the shell names is not there
     ├── InvalidArguments          to_send: the arguments or the reply fail their model
     │   └── MessageTooLarge       … or are larger than max_message_bytes
@@ -82,6 +83,10 @@ class StoreError(UserError):
 
 class FolderError(UserError):
     """The folder of the inspectors' sockets is no folder of ours, or others may enter it."""
+
+
+class FleetError(UserError):
+    """The file of a fleet cannot be read, or says what no fleet can be."""
 
 
 class TargetError(UserError):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from sf_actors.definition.config.model import ConfigSource
-from sf_actors.definition.names import require_plain
+from sf_actors.definition.names import require_service_name
 from sf_actors.definition.paths import filled
 from sf_actors.definition.service_arguments import require_arguments
 from sf_actors.definition.service_file import default_name, load
@@ -267,7 +267,7 @@ class Service:
             raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
-        with SignalHandlers(self._stop_by_signal) as self._signals:
+        with SignalHandlers(self.stop_by_signal) as self._signals:
             try:
                 run = self._start(main_mode=main_mode)
             except ServiceStopped:
@@ -342,7 +342,7 @@ class Service:
                     main_mode=main_mode,
                     allow_inbound=self._allow_inbound,
                 )
-                require_plain(name, where="the service's name")
+                require_service_name(name, where="the service's name")
                 keys = None
                 if self._keys is not None:
                     from sf_actors.sockets.keys import load as load_keys  # noqa: PLC0415 - seldom used
@@ -390,7 +390,8 @@ class Service:
         if self._signals is not None:
             self._signals.nudge()
 
-    def _stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
+    def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Run the hook of a signal, then stop; for who handles signals for the service."""
         with self._lock:
             self._is_stop_asked = True
             run = self._run

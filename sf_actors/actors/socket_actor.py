@@ -199,7 +199,7 @@ class SocketActor(Actor):
             endpoint,
             self.model.creation,
             where=self.model.where,
-            server=self.model.name,
+            server=f"{self.model.kind}/{self.model.name}",
             subscription=subscription,
         )
         self._connected.append(opened)

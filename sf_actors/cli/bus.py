@@ -28,15 +28,17 @@ class Bus:
 
     One thread makes, runs and closes it; any thread may call `stats` and the stops.
 
+    :param name: what it is looked at by
     :param keys: admit only peers whose keys are authorized
     :raises AddressError: an address is none
     :raises BindError: an address is taken
     """
 
-    def __init__(self, xsub: str, xpub: str, keys: Keys | None) -> None:
+    def __init__(self, xsub: str, xpub: str, keys: Keys | None, *, name: str = "bus") -> None:
         self._began = monotonic()
+        self._name = name
         self._keys = keys
-        self._transport = Transport(keys, name="bus")
+        self._transport = Transport(keys, name=name)
         self._wakeup = Wakeup()
         self._is_stopping = False
         self._passed = self._asked = 0
@@ -90,7 +92,7 @@ class Bus:
         passed = self._passed
         phase = "STOPPING" if self._is_stopping else "READY"
         return {
-            "service": "bus",
+            "service": self._name,
             "phase": phase,
             "uptime_s": monotonic() - self._began,
             "router": {"queued": 0, "handled": passed, "failed": 0, "restarts": 0},

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
 
+#: Where systemd is told how a unit of `Type=notify` is.
+SYSTEMD = "NOTIFY_SOCKET"
+
 #: Exit status of a service that failed while it ran, and of one that could not start.
 FAILED, NOT_READY = 1, 2
 
@@ -92,7 +95,11 @@ def main(argv: Sequence[str]) -> int:
         service = _service(arguments)
     except UserError as error:
         return _tell(error)
-    return _run(service, arguments)
+    if SYSTEMD in os.environ:
+        from sf_actors.cli.notify_socket import tell_systemd  # noqa: PLC0415 - under systemd alone
+
+        tell_systemd()
+    return run_service(service, arguments)
 
 
 def _write_keys(arguments: KeysArguments) -> int:
@@ -148,7 +155,12 @@ def _service(arguments: Arguments) -> Service:
     )
 
 
-def _run(service: Service, arguments: Arguments) -> int:
+def run_service(service: Service, arguments: Arguments) -> int:
+    """Run a service to its end; in the main thread.
+
+    :param arguments: for what is not the service's own: its mode, where it is looked at
+    :returns: the exit status
+    """
     _raise_descriptor_limit()
     has_returned = threading.Event()
     service.on_overdue = partial(_in_background, partial(_exit_when_stuck, service, has_returned))

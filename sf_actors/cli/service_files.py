@@ -50,8 +50,8 @@ def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
     from sf_actors.inspection.outline import with_unique_names  # noqa: PLC0415
 
     files: list[str] = arguments.files
-    addresses = _for_each(files, arguments.addresses, "addresses")
-    configs = _for_each(files, arguments.configs, "configs")
+    addresses = for_each(files, arguments.addresses, "addresses")
+    configs = for_each(files, arguments.configs, "configs")
     outlines = [
         _read_outline(
             file,
@@ -64,7 +64,11 @@ def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
     return with_unique_names(outlines)
 
 
-def _for_each(files: list[str], given: list[str], what: str) -> list[str | None]:
+def for_each(files: list[str], given: list[str], what: str) -> list[str | None]:
+    """Return what is given for each service file: one for all, one for each, or None.
+
+    :raises UsageError: there are more or fewer than services
+    """
     if len(given) <= 1:
         return [*given, None][:1] * len(files)
     if len(given) != len(files):

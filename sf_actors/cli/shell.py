@@ -58,7 +58,7 @@ def run() -> None:
         return
     open_missing_streams()
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGTERM, terminate)
         status = main(argv)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -117,5 +117,6 @@ def _without_reader() -> int:
     return 0
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle SIGTERM: raise what a verb that runs until it is stopped takes as its end."""
     raise Terminated

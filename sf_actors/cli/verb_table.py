@@ -31,6 +31,13 @@ def _verb(name: str, usage: str, explain: str) -> Verb:
 
 
 VERBS: Final = (
+    _verb("up", "[SERVICE…]", "run the fleet of fleet.toml on this machine"),
+    _verb("down", "", "stop the fleet that runs"),
+    _verb(
+        "restart", "[--rolling] [SERVICE…]", "read the fleet file again, and run its services again"
+    ),
+    _verb("scale", "SERVICE N", "run so many instances of a service of a fleet"),
+    _verb("logs", "[-f] [SERVICE…]", "the log lines of a fleet, merged by time"),
     _verb("ps", "[NAME…]", "the services that run on this machine"),
     _verb("top", "", "the same and more, live"),
     _verb("stats", "SERVICE [-w]", "the numbers of a service"),
@@ -46,10 +53,13 @@ VERBS: Final = (
     _verb("graph", "[FLEET or svc.py …]", "services and what joins them, as text or a picture"),
     _verb("web", "[--http HOST:PORT]", "a page with the live graph of what runs here"),
     _verb("schema", "svc.py …", "services as AsyncAPI; what breaks their peers"),
+    _verb("check", "[--fleet FILE]", "what is wrong with a fleet, before it is started"),
+    _verb("plan", "[--fleet FILE]", "services, instances, links and addresses of a fleet"),
+    _verb("export", "kubernetes|systemd -o DIR", "a fleet as files for another engine"),
     _verb("new", "NAME", "write a first service and its test"),
     _verb("bus", "--xsub ADDRESS --xpub ADDRESS", "join publishers and subscribers"),
     _verb("dashboards", "-o DIR", "dashboard and alerts for Grafana and Prometheus"),
-    Verb("keys", "", "new NAME --dir DIR", "write a pair of CURVE keys"),
+    _verb("keys", "new NAME | fleet", "write a pair of CURVE keys, or those of a fleet"),
     Verb("demo", "", "", "a small market, to be looked at"),
 )
 

@@ -124,7 +124,11 @@ class Publisher:
     def _opened(self, endpoint: Endpoint) -> Socket:
         """Open a socket that connects to a bus; to a name not yet."""
         opened = self._run_context.transport.connected(
-            zmq.XPUB, endpoint, self.model.creation, where=self.model.where, server=self.model.name
+            zmq.XPUB,
+            endpoint,
+            self.model.creation,
+            where=self.model.where,
+            server=f"{self.model.kind}/{self.model.name}",
         )
         self._inproc.follow(opened, endpoint, self.out.lock)
         return opened

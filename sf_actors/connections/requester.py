@@ -267,7 +267,7 @@ class Requester:
             endpoint,
             self.model.creation,
             where=self.model.where,
-            server=self.model.name,
+            server=f"{self.model.kind}/{self.model.name}",
             unresolved=self._unresolved,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
 from unicodedata import category
@@ -19,6 +20,9 @@ NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
 #: What names of services and models may not hold: addresses of them are made with it.
 RESERVED: Final = "/#@"
 
+#: What the name of an instance of a fleet ends with.
+_NUMBER: Final = re.compile(r"#[1-9][0-9]*\Z")
+
 
 def require_plain(name: str, *, where: str) -> None:
     """Refuse a name of a service or model that could not stand in an address of it.
@@ -30,6 +34,14 @@ def require_plain(name: str, *, where: str) -> None:
             f"{where}: expected a name without '/', '#', '@' and control characters, "
             f"got {shown(name)}"
         )
+
+
+def require_service_name(name: str, *, where: str) -> None:
+    """Refuse a name of a service as `require_plain` does, but for an instance's: `pricer#2`.
+
+    :raises DefinitionError: it could not stand in an address
+    """
+    require_plain(_NUMBER.sub("", name) or name, where=where)
 
 
 def require_names(module: ModuleType, *, where: str) -> None:

@@ -192,36 +192,14 @@ class ServiceFile:
         :raises ConfigError: the config does not fit its model
         :raises AddressError: an address is missing or invalid
         """
-        main = self._hooks.get("main")
-        if main_mode and main is None:
-            near = nearest("main", (name for name in self._names if not name.startswith("_")))
-            raise DefinitionError(
-                f"{self.where}: main mode needs a function 'main', such as "
-                f"main(to_send, states, config), got none{near}"
-            )
-        allow_inbound = self._allows_inbound() or allow_inbound
+        self._require_main(main_mode=main_mode)
         config = self._config(source)
         addresses = {} if addresses is None else expanded(dict(addresses))
         answered = self._hooks.answer("setup_addresses", addresses, config)
         models = self._all_models(config)
-        if main_mode and not allow_inbound:
-            self._refuse_inbound(models)
-        handlers = {
-            model.key: self._bound(model, model.handler)
-            for model in models
-            if model.handler is not None
-        }
-        status_handlers = {
-            model.key: bind(
-                model.on_status,
-                STATUS,
-                where=f"{model.where}: 'on_status'",
-                stopping=self._stopping,
-                blocking=self._blocking,
-            )
-            for model in models
-            if model.on_status is not None
-        }
+        handlers, status_handlers = self._functions(
+            models, main_mode=main_mode, allow_inbound=allow_inbound
+        )
         functions = [
             *((model.handler, HANDLER) for model in models),
             *((model.on_status, STATUS) for model in models),
@@ -238,7 +216,7 @@ class ServiceFile:
             handlers=handlers,
             status_handlers=status_handlers,
             init=self._hooks.get("init_function"),
-            main=main if main_mode else None,
+            main=self._hooks.get("main") if main_mode else None,
             sigint=self._hooks.get("sigint_handler"),
             sigterm=self._hooks.get("sigterm_handler"),
             stop_begun=self._stop_begun,
@@ -263,6 +241,53 @@ class ServiceFile:
             answered = self._hooks.answer("setup_addresses", addresses, config)
             addresses = addresses if answered is None else answered
         return Described(self.name, config, self._all_models(config), addresses)
+
+    def declares(self, key: str) -> bool:
+        """Return whether the file's `config_model` has a key."""
+        return self._config_model.declares(key)
+
+    def require_runnable(
+        self, models: tuple[Model, ...], *, main_mode: bool, allow_inbound: bool
+    ) -> None:
+        """Refuse what a start would refuse of main mode and of handlers' signatures.
+
+        :param models: as `describe` gives them
+        :raises DefinitionError: it would not start
+        """
+        self._require_main(main_mode=main_mode)
+        self._functions(models, main_mode=main_mode, allow_inbound=allow_inbound)
+
+    def _require_main(self, *, main_mode: bool) -> None:
+        if main_mode and self._hooks.get("main") is None:
+            near = nearest("main", (name for name in self._names if not name.startswith("_")))
+            raise DefinitionError(
+                f"{self.where}: main mode needs a function 'main', such as "
+                f"main(to_send, states, config), got none{near}"
+            )
+
+    def _functions(
+        self, models: tuple[Model, ...], *, main_mode: bool, allow_inbound: bool
+    ) -> tuple[dict[Key, Callable[..., Any]], dict[Key, Callable[..., Any]]]:
+        """Return the handlers and the status handlers, ready to be called."""
+        if not (self._allows_inbound() or allow_inbound) and main_mode:
+            self._refuse_inbound(models)
+        handlers = {
+            model.key: self._bound(model, model.handler)
+            for model in models
+            if model.handler is not None
+        }
+        status_handlers = {
+            model.key: bind(
+                model.on_status,
+                STATUS,
+                where=f"{model.where}: 'on_status'",
+                stopping=self._stopping,
+                blocking=self._blocking,
+            )
+            for model in models
+            if model.on_status is not None
+        }
+        return handlers, status_handlers
 
     def _all_models(self, config: Mapping[str, Any]) -> tuple[Model, ...]:
         return (

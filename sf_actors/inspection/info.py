@@ -63,6 +63,10 @@ def model_info(model: Model) -> dict[str, Any]:
         "arguments": fields_of(model.arguments),
         "return_arguments": fields_of(model.return_arguments) if model.type in _ASKING else None,
         "binds": any(model.binds.values()),
+        "sockets": dict(model.binds),
+        "at_bus": bool(model.creation.get("is_x_pub") or model.creation.get("is_x_sub")),
+        "unknown_fields": model.creation.get("unknown_fields"),
+        "is_single": model.single_state,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.schema.json_schema import schema_of_fields
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.json_schema import Node
     from sf_actors.schema.schema import Schema
 
+_RECEIVING: Final = ("replyer", "subscriber", "delta_update_in", "full_update_in")
 _WORKFLOW_ID: Node = {"description": "travels unchanged with all that the message brings about"}
 _ERROR: Node = {
     "type": "object",
@@ -32,21 +33,37 @@ def fields_of(schema: Schema) -> Node:
 
 def messages_of(model: Model) -> dict[str, Any]:
     """Return the messages of a model with sockets by their names, as AsyncAPI has them."""
-    arguments = fields_of(model.arguments)
-    refuses = model.creation.get("unknown_fields") == "refuse"
-    if refuses and model.side == "in":
+    return messages_of_fields(
+        model.type,
+        fields_of(model.arguments),
+        fields_of(model.return_arguments),
+        refuses=model.creation.get("unknown_fields") == "refuse",
+        is_single=model.single_state,
+    )
+
+
+def messages_of_fields(
+    type_: str, arguments: Node, returned: Node | None, *, refuses: bool, is_single: bool
+) -> dict[str, Any]:
+    """Return the messages of a model of which no more is known than its fields.
+
+    :param arguments: changed here; so is `returned`, which None stands for where there is none
+    :param refuses: messages with unknown fields are invalid
+    :param is_single: a state's one field is `state`, whose content is the value
+    """
+    if refuses and type_ in _RECEIVING:
         arguments["additionalProperties"] = False
-    if model.type in ("replyer", "requester"):
-        returned = fields_of(model.return_arguments)
-        if refuses and model.type == "requester":
+    if type_ in ("replyer", "requester"):
+        returned = returned or {"type": "object", "properties": {}}
+        if refuses and type_ == "requester":
             returned["additionalProperties"] = False
         request = _envelope({"args": arguments}, ["args"])
         request["properties"]["expires_in_s"] = {"type": "number"}
         reply = _envelope({"return_args": returned, "error": _ERROR}, [])
         reply["oneOf"] = [{"required": ["return_args"]}, {"required": ["error"]}]
         return {"request": {"payload": request}, "reply": {"payload": reply}}
-    if model.type.startswith("delta_update"):
-        arguments = _delta(arguments, is_single=model.single_state)
+    if type_.startswith("delta_update"):
+        arguments = _delta(arguments, is_single=is_single)
     return {"message": {"payload": _envelope({"args": arguments}, ["args"])}}
 
 

@@ -78,6 +78,8 @@ class Residents:
     :ivar command: returns the command of the process as it may be shown; None: a program's own
     :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
         exception ends the start
+    :ivar on_ready: called with the name of each run that is READY, in the thread that started it
+    :ivar on_stopping: called when the stop of a run begins, in whatever thread asks for it
     :ivar on_last: called when the last one has left, before it counts as ended
     """
 
@@ -86,6 +88,8 @@ class Residents:
         self.all: tuple[Resident, ...] = ()
         self.on_first: Callable[[Resident], None] | None = None
         self.on_loaded: Callable[[Resident], None] | None = None
+        self.on_ready: Callable[[str], None] | None = None
+        self.on_stopping: Callable[[], None] | None = None
         self.on_last: Callable[[], None] | None = None
         self.command: Callable[[], str] | None = None
         #: what made services fail that were not run again since, by their names

@@ -10,6 +10,7 @@ from sf_actors.actors.orders import Begin
 from sf_actors.actors.router import Router
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.sync.latch import Latch
 from sf_actors.sync.shielded import shielded
@@ -139,6 +140,8 @@ class Start:
         state = self._state
         addresses = {name: address for name, address, _ in state.bound_to}
         state.run_context.log.info("ready", addresses=addresses)
+        if RESIDENTS.on_ready is not None:
+            RESIDENTS.on_ready(state.run_context.name)
         if not state.run_context.transport.is_secured:
             beyond = [
                 f"{name} {address}"

@@ -24,6 +24,7 @@ from pykka import ActorDeadError
 
 from sf_actors.actors.orders import Drain, LastLook
 from sf_actors.errors import StopOverdue
+from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
 from sf_actors.sync.shielded import shielded
@@ -108,6 +109,8 @@ class Stop:
                 self._since = monotonic()
                 self._state.begin_stop()
                 self._state.run_context.handler_lock.hurry()
+                if RESIDENTS.on_stopping is not None:
+                    RESIDENTS.on_stopping()
 
     def in_background(self) -> None:
         """Stop in another thread; returns at once."""

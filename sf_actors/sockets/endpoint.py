@@ -59,6 +59,12 @@ class Endpoint:
         return ":" in self.host
 
     @property
+    def is_loopback(self) -> bool:
+        """True if its host is this machine as only this machine calls it."""
+        address = _ip(self.host)
+        return self.host == "localhost" or (address is not None and address.is_loopback)
+
+    @property
     def is_name(self) -> bool:
         """True if its host is to be looked up."""
         return self.scheme == "tcp" and self.host != _ALL_HOSTS and _ip(self.host) is None

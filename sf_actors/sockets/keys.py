@@ -4,7 +4,9 @@
 
     DIR/own.key_secret          the service's own pair; readable by its owner alone
     DIR/authorized/*.key        public keys of peers that may connect
-    DIR/servers/<model>.key     public key of the server that the model connects to, else
+    DIR/servers/<model>.key     public key of the server that the model connects to; of a name that
+                                a connection and a state have, connections.<model>.key and
+                                states.<model>.key come before it; else
     DIR/servers/default.key
 
 Every key is 40 characters of Z85 (ZeroMQ's RFC 32). Folders and files must belong to us or to root
@@ -23,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from zmq import curve_public
 from zmq.auth import create_certificates
@@ -34,6 +36,9 @@ from sf_actors.log import package_logger
 from sf_actors.wording import reason_of
 
 LOG = package_logger()
+
+#: Kinds of models, one of which may stand before a model's name.
+KINDS: Final = ("connections", "states")
 
 #: Largest key file, in bytes; pyzmq's files have some 400.
 MAX_FILE_BYTES = 16_384
@@ -233,18 +238,24 @@ class Keys:
     def server_key(self, model_name: str) -> bytes:
         """Return the public key of the server that a model connects to, Z85.
 
+        :param model_name: also with its kind before it: 'connections/orders', 'states/orders'
         :raises KeysError: the folder has no key for it, or one that is unreadable or that others
             can change
         """
         servers = self.folder / "servers"
-        own, default = servers / f"{model_name}.key", servers / "default.key"
-        for path in (own, default) if own.parent == servers else (default,):
+        kind, _, name = model_name.partition("/")
+        if kind not in KINDS:
+            kind, name = "", model_name
+        own, default = servers / f"{name}.key", servers / "default.key"
+        of_kind = servers / f"{kind}.{name}.key"
+        paths = (of_kind, own, default) if kind else (own, default)
+        for path in paths if own.parent == servers else (default,):
             if _is_there(path):
                 _require_folder(self.folder)
                 _require_folder(servers)
                 return _read(path)[0]
         raise KeysError(
-            f"keys: {model_name!r} connects to a server, whose key is neither {own} nor {default};"
+            f"keys: {name!r} connects to a server, whose key is neither {own} nor {default};"
             " copy the server's public .key file there"
         )
 

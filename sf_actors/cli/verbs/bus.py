@@ -6,12 +6,14 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from sf_actors.cli.notify_socket import notify
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Callable, Sequence
 
     from sf_actors.cli.bus import Bus
 
@@ -35,25 +37,48 @@ def run(argv: Sequence[str]) -> int:
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
 
+    def tell_bound(bus: Bus) -> None:
+        notify("READY=1")
+        there = bus.bound
+        if out.as_json:
+            out.emit(there)
+        else:
+            tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
+
+    return pass_on(arguments.xsub, arguments.xpub, keys=arguments.keys, on_bound=tell_bound)
+
+
+def pass_on(
+    xsub: str,
+    xpub: str,
+    *,
+    keys: str | os.PathLike[str] | None = None,
+    name: str = "bus",
+    on_bound: Callable[[Bus], None],
+) -> int:
+    """Pass messages on until a signal; in the main thread.
+
+    :param keys: the folder of its CURVE keys
+    :param name: what it is looked at by
+    :param on_bound: called when messages pass
+    :returns: the exit status
+    """
     from sf_actors.cli.bus import Bus  # noqa: PLC0415 - after -h
 
-    keys = None
-    if arguments.keys is not None:
+    loaded = None
+    if keys is not None:
         from sf_actors.sockets.keys import load  # noqa: PLC0415 - seldom used
 
-        keys = load(arguments.keys)
-    bus = Bus(arguments.xsub, arguments.xpub, keys)
+        loaded = load(keys)
+    bus = Bus(xsub, xpub, loaded, name=name)
     # messages pass before all that the inspector needs is imported
-    seen = threading.Thread(target=_be_seen, args=(bus,), name="bus/seen", daemon=True)
+    seen = threading.Thread(target=_be_seen, args=(bus, name), name="bus/seen", daemon=True)
     try:
         seen.start()
-        if out.as_json:
-            out.emit(bus.bound)
-        else:
-            there = bus.bound
-            tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
+        on_bound(bus)
         bus.run()
     except Terminated:
+        notify("STOPPING=1")
         return 0
     finally:
         # a second signal ends the process at once
@@ -63,11 +88,11 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _be_seen(bus: Bus) -> None:
+def _be_seen(bus: Bus, name: str) -> None:
     """Let the bus be looked at as the services are, to the end of the process."""
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - see above
     from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
     from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
 
     PRESENCE.is_wanted = True
-    RESIDENTS.enter(Resident("bus", bus, "bus", UserCode()))
+    RESIDENTS.enter(Resident(name, bus, "bus", UserCode()))

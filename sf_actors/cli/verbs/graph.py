@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.cli.fleets import tell_findings
 from sf_actors.cli.output import Output, tell, to_json
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.service_files import add_service_files, read_outlines
-from sf_actors.errors import SfActorsError, UsageError
+from sf_actors.errors import DefinitionError, SfActorsError, UsageError
 from sf_actors.inspection.graph.dot import dot_of
 from sf_actors.inspection.graph.drawing import drawing_of
 from sf_actors.inspection.graph.ends import ends_of_outline
@@ -32,6 +33,8 @@ _ENDINGS: Final = {
     "json": (".json",),
     "svg": (".svg",),
 }
+#: What the name of a fleet's file ends with.
+_FLEET: Final = ".toml"
 _BY_ENDING: Final = {ending: form for form, endings in _ENDINGS.items() for ending in endings}
 
 
@@ -39,7 +42,8 @@ def run(argv: Sequence[str]) -> int:
     """Print the graph of service files, or of what runs here."""
     parser = verb_parser(
         "graph",
-        "Show services and what joins them: of service files, or, without any, of what runs here.",
+        "Show services and what joins them: of a fleet's file, of service files, or, without any,\n"
+        "of what runs here.",
         example="sf_actors graph exchange.py trader.py -a addresses.json -o market.svg",
         has_json=False,
     )
@@ -85,9 +89,32 @@ def _form_of(out: str | None) -> str:
 def _of_files(arguments: argparse.Namespace) -> Graph:
     if arguments.at is not None:
         raise UsageError("--at: expected no service files beside it, got some")
+    if any(file.endswith(_FLEET) for file in arguments.files):
+        return _of_fleet(arguments)
     outlines = read_outlines(arguments)
     services = [Node(outline.name, outline.file) for outline in outlines]
     return joined(services, [end for outline in outlines for end in ends_of_outline(outline)])
+
+
+def _of_fleet(arguments: argparse.Namespace) -> Graph:
+    """Return the graph of a fleet, joined by its links.
+
+    :raises DefinitionError: a service of it cannot be read
+    """
+    from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415 - with a fleet alone
+    from sf_actors.fleet.graph import graph_of_fleet  # noqa: PLC0415
+    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.reading import read_services  # noqa: PLC0415
+
+    if len(arguments.files) > 1 or arguments.addresses or arguments.configs:
+        raise UsageError("expected a fleet's file alone, got further files")
+    fleet = read_fleet(arguments.files[0])
+    read = read_services(fleet)
+    for finding in read.findings:
+        raise DefinitionError(str(finding))
+    linked = link(fleet, read.outlines)
+    tell_findings(linked.findings)
+    return graph_of_fleet(fleet, read.outlines, linked)
 
 
 def _of_what_runs(arguments: argparse.Namespace) -> Graph:

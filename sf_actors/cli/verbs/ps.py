@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration, phase_colour, short
+from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
@@ -32,18 +34,23 @@ def run(argv: Sequence[str]) -> int:
         timeout_s=ANSWER_S,
     )
     add_reach(parser)
+    add_fleet(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="print the process ids alone")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     with Reach.of(arguments) as reach:
         rows = _rows(reach, arguments.timeout, is_quiet=arguments.quiet)
+    if arguments.at is None and (place := place_here(arguments)) is not None:
+        from sf_actors.cli.fleet_asking import with_fleet  # noqa: PLC0415 - in its folder alone
+
+        rows = with_fleet(rows, place, arguments)
     missing = [name for name in arguments.names if not any(_is_of(row, name) for row in rows)]
     names = {row["service"] for row in rows}
     if arguments.names:
         rows = [row for row in rows if any(_is_of(row, name) for name in arguments.names)]
     if arguments.quiet:
-        for pid in dict.fromkeys(row["pid"] for row in rows):
+        for pid in dict.fromkeys(row["pid"] for row in rows if row["pid"] is not None):
             out.line(str(pid))
     elif out.as_json:
         for row in rows:
@@ -60,11 +67,12 @@ def as_text(out: Output, rows: Sequence[dict[str, Any]]) -> str:
     cells, colours = [], {}
     for number, row in enumerate(rows):
         is_silent = row["phase"] is None
+        reason = row.get("reason")
         cells.append(
             (
                 row["service"],
                 str(row["pid"] or "-"),
-                "NO ANSWER" if is_silent else row["phase"],
+                "NO ANSWER" if is_silent else reason or row["phase"],
                 duration(row["uptime_s"]),
                 short(row["received_per_s"]),
                 short(row["failed"]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import TIMEOUT_S, parsed, verb_parser
 from sf_actors.cli.pauses import looked_for
@@ -25,13 +27,21 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "stop",
         "Stop a service gracefully, within its own --stop_timeout_s, and wait until it is gone. "
+        "In the folder of a fleet: all instances, which are not run again. "
         "With --timeout the wait ends after so long, and the stop goes on.",
         example="sf_actors stop exchange",
         timeout_s=None,
     )
     add_reach(parser)
+    add_fleet(parser)
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
+    if arguments.at is None and (place := place_here(arguments)) is not None:
+        from sf_actors.cli.fleet_asking import stop_in_fleet  # noqa: PLC0415 - in its folder alone
+
+        stopped = stop_in_fleet(place, arguments)
+        if stopped is not None:
+            return stopped
     deadline = None if arguments.timeout is None else monotonic() + arguments.timeout
     arguments.timeout = TIMEOUT_S if arguments.timeout is None else arguments.timeout
     out = Output(as_json=arguments.json)

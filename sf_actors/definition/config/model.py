@@ -102,6 +102,10 @@ class ConfigModel:
         for key in self.required.keys() & self.optional.keys():
             raise DefinitionError(f"{where}: {key!r} is required and optional; it can be only one")
 
+    def declares(self, key: str) -> bool:
+        """Return whether it has a key."""
+        return key in self._types
+
     def require_no_flag(self, source: ConfigSource) -> None:
         """Refuse a key of the command line that was probably meant as a flag.
 

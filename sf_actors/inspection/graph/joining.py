@@ -99,7 +99,7 @@ def _lead_to(
     """Return whether one of the addresses leads to what is bound; None if that is not known."""
     if not connected or not bound or not all(map(_is_known, bound)):
         return None
-    return any(_leads_to(one, other, is_here=is_here) for one, other in product(connected, bound))
+    return any(leads_to(one, other, is_here=is_here) for one, other in product(connected, bound))
 
 
 def _is_known(endpoint: Endpoint) -> bool:
@@ -107,7 +107,8 @@ def _is_known(endpoint: Endpoint) -> bool:
     return endpoint.scheme != "tcp" or endpoint.port != 0
 
 
-def _leads_to(connected: Endpoint, bound: Endpoint, *, is_here: bool) -> bool:
+def leads_to(connected: Endpoint, bound: Endpoint, *, is_here: bool) -> bool:
+    """Return whether who connects to one address reaches who is bound to another."""
     if connected.scheme != bound.scheme:
         return False
     if connected.scheme != "tcp":

@@ -1,0 +1,155 @@
+"""`up -d`: an `up` that goes on in the background once all of its fleet are READY.
+
+The one in the background reports over a socket that it inherits; as long as it has not said how it
+went, the end of that socket is its end.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from selectors import EVENT_READ
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.cli.output import tell
+from sf_actors.cli.shell import FAILED
+from sf_actors.fleet.channel import Lines, send
+from sf_actors.fleet.standing import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.supervisor import Supervisor
+
+_PIECE: Final = 65536
+
+
+def put_into_background(fleet: Fleet, names: Sequence[str], *, wait_s: float) -> int:
+    """Start an `up`, and leave it once all are READY.
+
+    :param wait_s: how long that may take, in seconds; then all is stopped again
+    :returns: 0, or 1 if it did not come about; nothing runs then
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 - ourselves
+                [
+                    *(sys.executable, "-m", "sf_actors", "up", "--fleet", str(fleet.path)),
+                    *("--report", str(theirs.fileno()), *names),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        try:
+            status = _listen(ours, wait_s)
+        except BaseException:
+            _give_up(ours)
+            process.wait()
+            raise
+        if status is None:
+            tell(f"not all are READY within {wait_s:g} s: everything is stopped again")
+            _give_up(ours)
+        if status != 0:
+            process.wait()
+            return status or FAILED
+    # it is nobody's child to be waited for from now on
+    process.returncode = 0
+    return 0
+
+
+def _listen(ours: socket.socket, wait_s: float) -> int | None:
+    """Tell what it reports; returns its status, None where the time is over."""
+    deadline = monotonic() + wait_s
+    lines = Lines()
+    while True:
+        left = deadline - monotonic()
+        if left <= 0:
+            return None
+        ours.settimeout(left)
+        try:
+            piece = ours.recv(_PIECE)
+        except TimeoutError:
+            return None
+        if not piece:
+            return FAILED
+        for line in lines.add(piece):
+            message = json.loads(line)
+            if "say" in message:
+                tell(message["say"])
+            else:
+                return int(message["status"])
+
+
+def _give_up(ours: socket.socket) -> None:
+    """Let it stop everything, and tell what it says meanwhile, to its end."""
+    ours.shutdown(socket.SHUT_WR)
+    ours.settimeout(None)
+    lines = Lines()
+    while piece := ours.recv(_PIECE):
+        for line in lines.add(piece):
+            message = json.loads(line)
+            if "say" in message:
+                tell(message["say"])
+
+
+class Report:
+    """What an `up` in the background says to the one that started it.
+
+    :param descriptor: of the socket
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.set_inheritable(False)
+        self._is_over = False
+
+    def say(self, words: str) -> None:
+        """Report words; nobody hears them once it is in the background."""
+        if not self._is_over:
+            send(self._socket, {"say": words})
+
+    def follow(self, supervisor: Supervisor, names: Collection[str]) -> None:
+        """End the fleet where not all can be READY, or nobody waits for that any more."""
+        supervisor.selector.register(self._socket, EVENT_READ, lambda: self._take_end(supervisor))
+        wanted = supervisor.course.with_needed(names)
+        supervisor.watch(lambda: self._look(supervisor, wanted))
+
+    def _take_end(self, supervisor: Supervisor) -> None:
+        supervisor.selector.unregister(self._socket)
+        if not self._is_over:
+            supervisor.end(signal.SIGTERM)
+
+    def _look(self, supervisor: Supervisor, names: Collection[str]) -> bool:
+        """Report that all are READY, once; True when there is nothing left to look for."""
+        course = supervisor.course
+        standings = [course.standings[name] for name in names]
+        if course.is_ending:
+            return True
+        if any(one.phase is Phase.FAILED for one in standings):
+            self.say("not all can be READY: everything is stopped again")
+            supervisor.end(signal.SIGTERM, status=FAILED)
+            return True
+        if any(one.phase not in {Phase.READY, Phase.ENDED} for one in standings):
+            return False
+        self._report(0)
+        supervisor.selector.unregister(self._socket)
+        self._socket.close()
+        return True
+
+    def _report(self, status: int) -> None:
+        self._is_over = True
+        send(self._socket, {"status": status})
+
+    def finish(self, status: int) -> None:
+        """Report the end of the fleet, if it came before all were READY."""
+        if not self._is_over:
+            self._report(status)

@@ -1,0 +1,90 @@
+"""What verbs ask of the `up` of a fleet, in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.figures import PS_KEYS
+from sf_actors.cli.fleets import fleet_of
+from sf_actors.cli.output import Output, tell
+from sf_actors.cli.shell import FAILED
+from sf_actors.errors import FleetError
+from sf_actors.fleet.control import ask
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sf_actors.fleet.place import Place
+
+
+def with_fleet(
+    rows: list[dict[str, Any]], place: Place, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return the rows of `ps`: first those of a fleet, those too that do not run.
+
+    :param rows: of all that runs here
+    """
+    own = _standings(place, arguments)
+    found = []
+    for standing in own:
+        of_it = [
+            row
+            for row in rows
+            if standing["pid"] is not None
+            and row["pid"] == standing["pid"]
+            # a process that is silent is known by its first service's name as a file can hold it
+            and (row["service"] == standing["service"] or row["phase"] is None)
+        ]
+        if of_it:
+            found += [{**row, "service": standing["service"], "reason": None} for row in of_it]
+            rows = [row for row in rows if row not in of_it]
+        else:
+            found.append({**dict.fromkeys(PS_KEYS), **standing})
+    return found + rows
+
+
+def stop_in_fleet(place: Place, arguments: argparse.Namespace) -> int | None:
+    """Stop a service of the fleet that runs; None where it has none of this name, or does not run.
+
+    :returns: the exit status
+    """
+    connection = place.connect()
+    if connection is None:
+        return None
+    name = arguments.service
+    names = {row["service"] for row in ask(connection, tell, verb="ps").get("services", ())}
+    if name not in names and not any(one.partition("#")[0] == name for one in names):
+        return None
+    again = place.connect()
+    if again is None:
+        return None
+    answer = ask(again, tell, verb="stop", names=[name])
+    if arguments.json:
+        out = Output(as_json=True)
+        for one in answer.get("stopped", ()):
+            out.emit({"service": one, "pid": answer["pids"].get(one), "stopped": True})
+    return int(answer.get("status", FAILED))
+
+
+def _standings(place: Place, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return where the instances of a fleet stand."""
+    connection = place.connect()
+    if connection is not None:
+        answer = ask(connection, tell, verb="ps")
+        if "services" in answer:
+            rows: list[dict[str, Any]] = answer["services"]
+            return rows
+    try:
+        fleet = fleet_of(arguments)
+    except FleetError as error:
+        if arguments.fleet is not None:
+            raise
+        tell(str(error))
+        return []
+    reason = f"not started: no up of {Path(fleet.path).name} runs"
+    return [
+        {"service": name, "phase": "STOPPED", "reason": reason, "pid": None}
+        for service in fleet.services
+        for name in service.instance_names
+    ]

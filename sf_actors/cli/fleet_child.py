@@ -1,0 +1,207 @@
+"""A child of `up`: one instance of a fleet, in a process of its own.
+
+It is told what to run over the channel that it inherits. When the other side of that is gone, `up`
+is: then the instance stops at once and leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.cli.streams import open_missing_streams
+from sf_actors.errors import UserError
+from sf_actors.fleet.channel import messages, receive_block, send
+from sf_actors.fleet.task import unpacked
+
+if TYPE_CHECKING:
+    from sf_actors.fleet.task import Task
+    from sf_actors.service import Service
+
+#: How long a stop may take when `up` is gone, in seconds, and the process after it.
+ORPHANED_S: Final = 4.0
+LEAVING_S: Final = 0.5
+
+
+def main(channel_fd: int, held_fd: int) -> int:
+    """Run what the channel says, to its end.
+
+    :param channel_fd: the socket to `up`
+    :param held_fd: what shows, as long as it is open, that something of the fleet is left
+    :returns: the exit status, as of `sf_actors -s`
+    """
+    open_missing_streams()
+    for descriptor in (channel_fd, held_fd):
+        # what the service starts is not to have them
+        os.set_inheritable(descriptor, False)
+    channel = socket.socket(fileno=channel_fd)
+    try:
+        task = unpacked(receive_block(channel))
+    except (EOFError, OSError):
+        return 0
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    running = _Running(task, channel)
+    threading.Thread(target=running.listen, name="fleet", daemon=True).start()
+    try:
+        return running.run()
+    finally:
+        if running.is_orphaned:
+            sys.stdout.flush()
+            os.killpg(0, signal.SIGKILL)
+
+
+class _Running:
+    """What runs, and what listens to `up` beside it."""
+
+    def __init__(self, task: Task, channel: socket.socket) -> None:
+        self._task = task
+        self._channel = channel
+        self._service: Service | None = None
+        self._has_ended = threading.Event()
+        self.is_orphaned = False
+
+    def run(self) -> int:
+        """Run it; in the main thread."""
+        from sf_actors.cli.command import tell_failure  # noqa: PLC0415 - the channel is listened to
+
+        try:
+            return self._run_bus() if self._task.service.is_bus else self._run_service()
+        except UserError as error:
+            tell_failure(error)
+            return 2
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        finally:
+            self._has_ended.set()
+
+    def listen(self) -> None:
+        """Do what `up` says, until it is gone; in a thread of its own."""
+        for message in messages(self._channel):
+            if "connect" in message:
+                answer = {"connected": message["id"], "error": self._connect(message["connect"])}
+                send(self._channel, answer)
+        if self._has_ended.is_set():
+            return
+        self.is_orphaned = True
+        self._stop_orphaned()
+
+    def _run_service(self) -> int:
+        from sf_actors.cli.arguments import Arguments  # noqa: PLC0415
+        from sf_actors.cli.command import run_service  # noqa: PLC0415
+        from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
+        from sf_actors.lifecycle.residents import RESIDENTS  # noqa: PLC0415
+
+        PRESENCE.is_wanted = True
+        task = self._task
+        RESIDENTS.command = partial(str, f"sf_actors up: {task.name}")
+        RESIDENTS.on_ready = lambda _name: self._tell_ready()
+        self._service = service_of(task)
+        path = str(task.service.file)
+        arguments = Arguments(
+            service_path=path, main_mode=task.service.main, http=task.service.http
+        )
+        return run_service(self._service, arguments)
+
+    def _run_bus(self) -> int:
+        from sf_actors.cli.shell import terminate  # noqa: PLC0415
+        from sf_actors.cli.verbs.bus import pass_on  # noqa: PLC0415
+
+        signal.signal(signal.SIGTERM, terminate)
+        task = self._task
+        there = task.addresses["connections"]["in"]
+        return pass_on(
+            there["xsub"],
+            there["xpub"],
+            keys=task.keys,
+            name=task.name,
+            on_bound=lambda _bus: self._tell_ready(),
+        )
+
+    def _tell_ready(self) -> None:
+        send(self._channel, {"ready": True, "files": files_of(self._task)})
+
+    def _connect(self, given: list[Any]) -> str | None:
+        """Connect a model elsewhere; returns what was wrong."""
+        if self._service is None:
+            return None
+        try:
+            self._service.connect(*given)
+        except UserError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - it is told to who asked
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _stop_orphaned(self) -> None:
+        from sf_actors.lifecycle.residents import RESIDENTS  # noqa: PLC0415
+
+        within_s = min(self._task.service.stop_timeout_s, ORPHANED_S)
+        for resident in RESIDENTS.all:
+            if resident.state is not None:
+                resident.state.stop_timeout_s = within_s
+        os.kill(os.getpid(), signal.SIGTERM)
+        self._has_ended.wait(within_s)
+        threading.Event().wait(LEAVING_S)
+        os.killpg(0, signal.SIGKILL)
+
+
+def service_of(task: Task, *, console_level: str | None = None) -> Service:
+    """Return the service of a task.
+
+    :param console_level: what of its lines goes to the console; None: what `up` shows or keeps
+    """
+    from sf_actors.service import Service  # noqa: PLC0415 - not needed by a bus
+
+    service = task.service
+    return Service(
+        service.file,
+        addresses=task.addresses,
+        config=service.config_source(number=task.number),
+        console_loglevel=console_level or least_level(service.loglevel, service.file_loglevel),
+        name=task.name,
+        allow_inbound=service.allow_inbound,
+        stop_timeout_s=service.stop_timeout_s,
+        keys=task.keys,
+    )
+
+
+def files_of(task: Task) -> list[str]:
+    """Return what an instance is made of: its file, its config, what it imported of its folder."""
+    service = task.service
+    if service.file is None:
+        return []
+    found = {service.file}
+    if isinstance(service.config, Path):
+        found.add(service.config)
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "/").absolute()
+        if service.file.parent in path.parents:
+            found.add(path)
+    return sorted(map(str, found))
+
+
+def least_level(*levels: str | None) -> int:
+    """Return the lowest of some levels, as a flag takes them; None is INFO."""
+    from sf_actors.log.level import parse_level  # noqa: PLC0415
+
+    return min(parse_level(one or "INFO", where="loglevel") for one in levels)
+
+
+def run() -> None:
+    """Run this process and exit; its arguments are the two descriptors of `main`."""
+    try:
+        status = main(int(sys.argv[1]), int(sys.argv[2]))
+    except KeyboardInterrupt:
+        # it came before there was anything to stop
+        status = 128 + signal.SIGINT
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+    sys.exit(status)

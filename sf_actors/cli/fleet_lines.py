@@ -1,0 +1,87 @@
+"""The log lines of all instances of a fleet, on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.log.outlet import Outlet
+from sf_actors.log.rendering import to_json, to_text
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    #: takes the name of an instance and a line of it
+    Show = Callable[[str, dict[str, Any]], None]
+
+#: Colours of instances, in turn: those that are no warning's and no error's.
+_COLOURS: Final = ("36", "32", "35", "34", "96", "92", "95", "94")
+
+
+def nowhere(_name: str, _line: dict[str, Any]) -> None:
+    """Show a line of an instance to nobody."""
+
+
+class FleetLines:
+    """Prints lines: text with a colour for each instance on a terminal, else JSON; one thread.
+
+    A terminal or pipe that nobody reads holds up nobody for long: lines are dropped, and a line
+    tells how many.
+
+    :param names: of the instances, for the width of their column
+    :param as_json: JSON on a terminal too
+    """
+
+    def __init__(self, names: Iterable[str], *, as_json: bool = False) -> None:
+        sys.stdout.flush()
+        self._fd = sys.stdout.fileno()
+        self._is_text = os.isatty(self._fd) and not as_json
+        self._has_colour = self._is_text and "NO_COLOR" not in os.environ
+        self._width = max(map(len, names), default=0)
+        self._seen: dict[str, str] = {}
+        self._outlet = Outlet(self._fd, self._dropped)
+
+    def show(self, name: str, line: dict[str, Any]) -> None:
+        """Print a line of an instance.
+
+        :raises OSError: nobody can read it any more
+        """
+        self._outlet.write(self.line(name, line).encode("utf-8", "backslashreplace") + b"\n")
+
+    def guarded(self, when_gone: Callable[[], None]) -> Show:
+        """Return `show` without its errors.
+
+        :param when_gone: called once, when nobody can read the lines any more
+        """
+        is_gone = False
+
+        def show(name: str, line: dict[str, Any]) -> None:
+            nonlocal is_gone
+            if is_gone:
+                return
+            try:
+                self.show(name, line)
+            except OSError:
+                is_gone = True
+                when_gone()
+
+        return show
+
+    def line(self, name: str, line: dict[str, Any]) -> str:
+        """Return a line as it is printed, without its end."""
+        if not self._is_text:
+            return to_json({**line, "instance": name})
+        text = to_text(
+            {key: value for key, value in line.items() if key != "service"},
+            colours=self._has_colour,
+        )
+        head = escaped(name).ljust(self._width)
+        if self._has_colour:
+            colour = self._seen.setdefault(name, _COLOURS[len(self._seen) % len(_COLOURS)])
+            head = f"\x1b[{colour}m{head}\x1b[0m"
+        return "\n".join(f"{head} | {part}" for part in text.split("\n"))
+
+    def _dropped(self, count: int) -> str:
+        return to_json({"level": "warning", "event": "lines dropped: nobody read them", "n": count})

@@ -1,0 +1,93 @@
+"""The place of the fleet that a verb is about, and how `up` and `down` take it.
+
+What is left of an earlier `up` that was killed may still have it, for a few seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.cli.output import tell
+from sf_actors.cli.pauses import looked_for
+from sf_actors.errors import FolderError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
+    from collections.abc import Callable
+
+    from sf_actors.fleet.place import Place
+
+#: How long what an `up` that was killed has left behind may take to be gone, in seconds: it stops
+#: within four, and those that start or stop just now answer sooner.
+LEAVING_S: Final = 15.0
+#: Between two looks, and how long the first one may take before it is told of, in seconds.
+BETWEEN_S: Final = 0.02
+TELLING_S: Final = 0.3
+
+#: The fleet file where none is named.
+_DEFAULT: Final = "fleet.toml"
+
+
+def place_here(arguments: argparse.Namespace) -> Place | None:
+    """Return the place of the fleet that is named, or of that of the folder; None of neither.
+
+    The file of a named one need not be there any more.
+    """
+    if arguments.fleet is None and not Path(_DEFAULT).is_file():
+        return None
+    from sf_actors.fleet.place import Place  # noqa: PLC0415 - seldom used
+
+    return Place.of(Path(arguments.fleet or _DEFAULT))
+
+
+def required_place(arguments: argparse.Namespace) -> Place:
+    """Return the place of the fleet; errors where none is named.
+
+    :raises UsageError: there is no fleet here
+    """
+    place = place_here(arguments)
+    if place is None:
+        raise UsageError(f"expected {_DEFAULT} in the working directory, or --fleet FILE")
+    return place
+
+
+def running_up(arguments: argparse.Namespace) -> socket.socket:
+    """Return a connection to the `up` of the fleet.
+
+    :raises UsageError: there is no fleet here
+    :raises TargetError: it does not run
+    """
+    connection = required_place(arguments).connect()
+    if connection is None:
+        raise TargetError(f"no up of {arguments.fleet or _DEFAULT} runs: sf_actors up")
+    return connection
+
+
+def take_place(place: Place, say: Callable[[str], None] = tell) -> socket.socket | None:
+    """Take a place, once those of an earlier `up` that was killed have left it.
+
+    :param say: takes words about a wait
+    :returns: None when it is taken; else a connection to the `up` that runs
+    :raises FolderError: it cannot be taken, or somebody stays in it
+    """
+    found = looked_for(lambda: _look(place), deadline=monotonic() + TELLING_S, between_s=BETWEEN_S)
+    if found is None:
+        say("waiting for what an earlier up has left to end")
+        deadline = monotonic() + LEAVING_S
+        found = looked_for(lambda: _look(place), deadline=deadline, between_s=BETWEEN_S)
+    if found is None:
+        raise FolderError(
+            f"{place.folder}: a process of an earlier up still has it after {LEAVING_S:g} s; end it"
+        )
+    return found[0]
+
+
+def _look(place: Place) -> tuple[socket.socket | None] | None:
+    """Return whether it is taken, or by whom; None where it is to be waited for."""
+    if place.take():
+        return (None,)
+    connection = place.connect()
+    return None if connection is None else (connection,)

@@ -1,0 +1,118 @@
+"""`up --reload`: services are run again when their files change."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from watchfiles import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watchfiles import Change
+
+    from sf_actors.fleet.changes import Changes
+    from sf_actors.fleet.supervisor import Supervisor
+
+
+class Reload:
+    """Watches the files of each instance that is READY; in the supervisor's thread.
+
+    :param say: takes words
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, changes: Changes, say: Callable[[str], None]
+    ) -> None:
+        self._supervisor = supervisor
+        self._changes = changes
+        self._say = say
+        self._changed: set[str] = set()
+        self._watching: _Watching | None = None
+        self._is_restarting = False
+        supervisor.watch(self._look)
+
+    def end(self) -> None:
+        """Stop watching."""
+        if self._watching is not None:
+            self._watching.end()
+
+    def _look(self) -> bool:
+        """Watch the files that there are now."""
+        files = {Path(path) for paths in self._supervisor.files.values() for path in paths}
+        if files and (self._watching is None or self._watching.files != files):
+            self.end()
+            post = self._supervisor.post
+            self._watching = _Watching(files, lambda paths: post(lambda: self._take(paths)))
+        return False
+
+    def _take(self, paths: set[str]) -> None:
+        """Take that files have changed."""
+        self._changed |= paths
+        self._restart()
+
+    def _restart(self) -> None:
+        if self._is_restarting or not self._changed:
+            return
+        changed, self._changed = self._changed, set()
+        names = [name for name, paths in self._supervisor.files.items() if changed & set(paths)]
+        if not names:
+            return
+        self._say(f"{Path(min(changed)).name} has changed: {', '.join(names)} restart")
+        self._is_restarting = True
+        self._changes.take(_Restart({"names": names}, self._say, self._done))
+
+    def _done(self, status: int) -> None:
+        self._is_restarting = False
+        if status:
+            self._say("not restarted, or not READY; what runs runs on; waiting for a change")
+        self._restart()
+
+
+class _Restart:
+    """A request of our own."""
+
+    def __init__(
+        self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]
+    ) -> None:
+        self.args = args
+        self.say = say
+        self._then = then
+
+    def end(self, status: int, **_more: Any) -> None:
+        """Take the answer."""
+        self._then(status)
+
+
+class _Watching:
+    """Tells of changes of files, in a thread of its own."""
+
+    def __init__(self, files: set[Path], then: Callable[[set[str]], None]) -> None:
+        self.files = files
+        self._names = {str(path) for path in files}
+        self._then = then
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="up/reload", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop watching."""
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        # folders: an editor puts a new file in the place of the old one
+        folders = {path.parent for path in self.files if path.parent.is_dir()}
+        for changes in watch(
+            *folders,
+            watch_filter=self._is_ours,
+            stop_event=self._is_over,
+            recursive=False,
+            raise_interrupt=False,
+        ):
+            self._then({path for _, path in changes})
+
+    def _is_ours(self, _change: Change, path: str) -> bool:
+        return path in self._names

@@ -1,0 +1,58 @@
+"""The fleet that a verb is about, as its arguments name it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.flags import text_of
+from sf_actors.cli.output import tell
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from sf_actors.cli.output import Output
+    from sf_actors.fleet.findings import Finding
+    from sf_actors.fleet.fleet import Fleet
+
+#: As `sf_actors.fleet.fleet_file` has it, which is imported after -h.
+DEFAULT = "fleet.toml"
+
+
+def add_fleet(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that `fleet_of` takes."""
+    parser.add_argument(
+        "--fleet",
+        metavar="FILE",
+        type=text_of,
+        help=f"the file of the fleet (default {DEFAULT} in the working directory)",
+    )
+
+
+def fleet_of(arguments: argparse.Namespace) -> Fleet:
+    """Return the fleet.
+
+    :raises FleetError: its file cannot be read
+    """
+    from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415 - after -h
+
+    return read_fleet(arguments.fleet or DEFAULT)
+
+
+def tell_findings(findings: Iterable[Finding]) -> None:
+    """Print findings to standard error, a line each."""
+    for finding in findings:
+        tell(str(finding))
+
+
+def emit_findings(out: Output, findings: Iterable[Finding]) -> None:
+    """Print findings as data, a line each."""
+    from sf_actors.wording import escaped  # noqa: PLC0415 - with findings alone
+
+    for finding in findings:
+        if out.as_json:
+            out.emit(finding.as_dict())
+        else:
+            colour = "bad" if finding.is_error else "odd"
+            text = escaped(str(finding))
+            out.line(text.replace(finding.code, out.coloured(finding.code, colour), 1))

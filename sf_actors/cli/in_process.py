@@ -1,0 +1,206 @@
+"""`up --in-process`: the instances of a fleet as services of this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.command import tell_failure
+from sf_actors.cli.fleet_child import service_of
+from sf_actors.cli.split_streams import INSTANCE, split_streams
+from sf_actors.errors import ServiceStopped, StopOverdue, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.cli.bus import Bus
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.supervisor import Supervisor
+    from sf_actors.fleet.task import Task
+    from sf_actors.service import Service
+
+    Post = Callable[[Callable[[], None]], None]
+
+
+class InProcess:
+    """One run of an instance in this process; the thread of the selector makes and uses it.
+
+    :param post: lets the thread of the selector call something
+    :param on_message: takes what it says, as of a child
+    :param on_end: takes its status as an exit status; -SIGKILL where user code was left behind
+    :raises OSError: no thread can be started
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        _selector: object,
+        *,
+        post: Post,
+        on_message: Callable[[InProcess, dict[str, Any]], None],
+        on_line: object,  # noqa: ARG002 - its lines come over the streams of the process
+        on_end: Callable[[InProcess, int], None],
+    ) -> None:
+        self.task = task
+        self.pid = os.getpid()
+        self._post = post
+        self._on_message, self._on_end = on_message, on_end
+        self._service: Service | None = None
+        self._bus: Bus | None = None
+        self._asked: int | None = None
+        self._start(self._run, "run")
+
+    def signal(self, number: int) -> None:
+        """Stop it as a signal would: its hook runs first."""
+        if self._asked is None:
+            self._asked = number
+            self._start(self._stop_as_asked, "stop")
+
+    def kill(self) -> None:
+        """Stop it; a thread cannot be killed, and what is stuck is left behind at the deadline."""
+        self.signal(signal.SIGTERM)
+
+    def tell(self, message: dict[str, Any]) -> bool:
+        """Do what a message says, and answer by another one."""
+        if self._service is None:
+            return False
+        error = None
+        try:
+            self._service.connect(*message["connect"])
+        except Exception as fault:  # noqa: BLE001 - it is told to who asked
+            error = str(fault)
+        answer = {"connected": message["id"], "error": error}
+        self._post(lambda: self._on_message(self, answer))
+        return True
+
+    def abandon(self) -> int:
+        """Leave it to the end of the process."""
+        return -signal.SIGKILL
+
+    def _start(self, function: Callable[[], None], what: str) -> None:
+        thread = threading.Thread(target=function, name=f"{self.task.name}/{what}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+
+    def _run(self) -> None:
+        INSTANCE.set(self.task.name)
+        try:
+            status = self._run_bus() if self.task.service.is_bus else self._run_service()
+        except BaseException as error:  # noqa: BLE001 - every end becomes a status
+            status = self._status_of(error)
+        self._post(lambda: self._on_end(self, status))
+
+    def _run_service(self) -> int:
+        service = service_of(self.task)
+        self._service = service
+        if self._asked is not None:
+            return 0
+        if self.task.service.main:
+            service.run_service_as_main()
+        else:
+            service.run_service()
+        self._post(lambda: self._on_message(self, {"ready": True}))
+        self._stop_as_asked()
+        service.wait()
+        if service.failure is not None:
+            raise service.failure
+        return 0
+
+    def _run_bus(self) -> int:
+        from sf_actors.cli.bus import Bus  # noqa: PLC0415 - few have one
+        from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
+        from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
+
+        there = self.task.addresses["connections"]["in"]
+        bus = Bus(there["xsub"], there["xpub"], None, name=self.task.name)
+        self._bus = bus
+        resident = Resident(self.task.name, bus, "bus", UserCode())
+        RESIDENTS.enter(resident)
+        try:
+            self._post(lambda: self._on_message(self, {"ready": True}))
+            if self._asked is None:
+                bus.run()
+        finally:
+            RESIDENTS.leave(resident)
+            bus.close()
+        return 0
+
+    def _stop_as_asked(self) -> None:
+        """Stop it if that was asked for; before it is READY there may be nothing to stop yet."""
+        INSTANCE.set(self.task.name)
+        if self._bus is not None:
+            self._bus.begin_stop()
+        elif self._service is not None and self._asked is not None:
+            # what the hook raises is the service's failure
+            with suppress(Exception):
+                self._service.stop_by_signal(self._asked, None)
+
+    def _status_of(self, error: BaseException) -> int:
+        was_ready = self._service is not None and self._service.was_ready
+        if isinstance(error, StopOverdue):
+            tell_failure(error)
+            return -signal.SIGKILL
+        if isinstance(error, ServiceStopped) and self._asked is not None:
+            return 0
+        if was_ready and isinstance(error, SystemExit):
+            if error.code is None or isinstance(error.code, int):
+                return error.code or 0
+            print(error.code, file=sys.stderr)  # noqa: T201 - as the end of a process would
+            return 1
+        tell_failure(error)
+        return 1 if was_ready else 2
+
+
+def require_one_environment(tasks: list[Task]) -> None:
+    """Let the environment be that of all, and refuse services that want different ones.
+
+    :raises UserError: two want different values of one variable
+    """
+    whose: dict[str, Task] = {}
+    for task in tasks:
+        for key, value in task.service.env.items():
+            other = whose.setdefault(key, task)
+            if other.service.env[key] != value:
+                raise UserError(
+                    f"--in-process: {other.service.name} and {task.service.name} want different "
+                    f"values of {key} in env"
+                )
+            os.environ[key] = value
+
+
+def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None]) -> int:
+    """Run a fleet in this process, as it would run in its folder; in the main thread.
+
+    :param leave: called before the process ends at once, since user code is left behind
+    :raises UserError: its services cannot share a process
+    """
+    from sf_actors.inspection.http.server import http  # noqa: PLC0415 - seldom used
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
+    from sf_actors.log.standard_library import STANDARD_LIBRARY  # noqa: PLC0415
+
+    require_one_environment(list(supervisor.tasks.values()))
+    PRESENCE.is_wanted = True
+    os.chdir(fleet.folder)
+    addresses = {service.http: None for service in fleet.services if service.http is not None}
+    with ExitStack() as stack:
+        for number, address in enumerate(addresses):
+            if number:
+                # a process has one listener, which answers for all its services
+                supervisor.tell(f"http of {address} is left out: {next(iter(addresses))} has it")
+            else:
+                stack.enter_context(closing(http(address)))
+        stack.enter_context(split_streams(supervisor.take_line))
+        stack.enter_context(STANDARD_LIBRARY.owning_process())
+        status = supervisor.run()
+    if supervisor.has_left_behind:
+        leave()
+        sys.stdout.flush()
+        # threads of user code would keep the process
+        os._exit(status)
+    return status

@@ -1,0 +1,41 @@
+"""Tells systemd how a unit of `Type=notify` is, where `NOTIFY_SOCKET` says so (sd_notify(3))."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import Final
+
+from sf_actors.lifecycle.residents import RESIDENTS
+
+VARIABLE: Final = "NOTIFY_SOCKET"
+
+#: How long systemd may take to make room for a message, in seconds.
+PATIENCE_S: Final = 1.0
+
+
+def notify(message: str) -> None:
+    """Send a message, if there is somebody to be told; any thread, never raises."""
+    address = os.environ.get(VARIABLE, "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as telling:
+        telling.settimeout(PATIENCE_S)
+        telling.connect(address)
+        telling.send(message.encode())
+
+
+def tell_systemd() -> None:
+    """Tell of the service of this process when it is READY, and when its stop begins."""
+    before = RESIDENTS.on_ready
+
+    def on_ready(name: str) -> None:
+        notify("READY=1")
+        if before is not None:
+            before(name)
+
+    RESIDENTS.on_ready = on_ready
+    RESIDENTS.on_stopping = lambda: notify("STOPPING=1")

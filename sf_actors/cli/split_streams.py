@@ -1,0 +1,104 @@
+"""Standard output and error of a process that runs a whole fleet: each line to its instance."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, TextIO
+
+from sf_actors.log.current import current_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: The instance that a thread of ours works for, outside the code of its service.
+INSTANCE: ContextVar[str | None] = ContextVar("sf_actors_instance", default=None)
+
+#: A line that never ends is given in parts of so many characters.
+_LONGEST: Final = 1024 * 1024
+
+
+@contextmanager
+def split_streams(take: Callable[[str, str, str, bool], None]) -> Iterator[None]:
+    """Give each line that is printed to the instance whose code prints it.
+
+    On a terminal what is printed to standard output is there at once as well, a debugger's prompt
+    say. What no instance prints goes where it went.
+
+    :param take: takes instance, stream, line, and whether it was shown already; one call at a time
+    """
+    old = sys.stdout, sys.stderr
+    lock = threading.RLock()
+    sys.stdout = _Split("stdout", old[0], take, lock)
+    sys.stderr = _Split("stderr", old[1], take, lock)
+    try:
+        yield
+    finally:
+        for split in (sys.stdout, sys.stderr):
+            if isinstance(split, _Split):
+                split.end()
+        sys.stdout, sys.stderr = old
+
+
+class _Split(io.TextIOBase):
+    """A stream that is split; any thread."""
+
+    encoding = "utf-8"
+
+    def __init__(
+        self,
+        name: str,
+        real: TextIO,
+        take: Callable[[str, str, str, bool], None],
+        lock: threading.RLock,
+    ) -> None:
+        self._name = name
+        self._real = real
+        self._take = take
+        self._lock = lock
+        self._is_shown = name == "stdout" and real.isatty()
+        self._begun: dict[tuple[int, str], str] = {}
+
+    def writable(self) -> bool:
+        """Say that it is written to."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor of what it stands for."""
+        return self._real.fileno()
+
+    def write(self, text: str) -> int:
+        """Write what the code of some instance prints, or of none."""
+        scope = current_scope()
+        instance = INSTANCE.get() if scope is None else scope.name
+        if instance is None:
+            self._real.write(text)
+            self._real.flush()
+            return len(text)
+        with self._lock:
+            if self._is_shown:
+                self._real.write(text)
+                self._real.flush()
+            key = threading.get_ident(), instance
+            *lines, rest = (self._begun.pop(key, "") + text).split("\n")
+            for line in lines:
+                self._take(instance, self._name, line, self._is_shown)
+            if len(rest) > _LONGEST:
+                self._take(instance, self._name, rest, self._is_shown)
+            elif rest:
+                self._begun[key] = rest
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what it stands for."""
+        self._real.flush()
+
+    def end(self) -> None:
+        """Give the lines that have no end."""
+        with self._lock:
+            for (_, instance), rest in self._begun.items():
+                self._take(instance, self._name, rest, self._is_shown)
+            self._begun.clear()

@@ -1,0 +1,53 @@
+"""`keys fleet`: makes the CURVE keys that a fleet lacks; `keys new` stands with `-s` and `demo`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.fleets import add_fleet, fleet_of, tell_findings
+from sf_actors.cli.output import Output
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import FAILED
+from sf_actors.wording import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str]) -> int:
+    """Make keys.
+
+    :returns: 0; 1 if a service cannot be read or joined, which is told on standard error
+    """
+    if list(argv[:1]) != ["fleet"]:
+        from sf_actors.cli.command import main  # noqa: PLC0415 - the other one
+
+        return main(["keys", *argv])
+    parser = verb_parser(
+        "keys fleet",
+        "Make the CURVE keys that a fleet lacks, below its folder for keys: a pair for each\n"
+        "service, who may connect, and whom it connects to, by the fleet's links.",
+        example="sf_actors keys fleet --fleet fleet.toml",
+        has_timeout=False,
+    )
+    add_fleet(parser)
+    arguments = parsed(parser, argv[1:])
+    out = Output(as_json=arguments.json)
+    fleet = fleet_of(arguments)
+
+    from sf_actors.fleet.keyring import write_keys  # noqa: PLC0415 - after -h
+    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.reading import read_services  # noqa: PLC0415
+
+    read = read_services(fleet)
+    linked = link(fleet, read.outlines)
+    findings = (*read.findings, *linked.findings)
+    tell_findings(findings)
+    if findings:
+        return FAILED
+    for path in write_keys(fleet, read.outlines, linked.links):
+        if out.as_json:
+            out.emit({"path": str(path)})
+        else:
+            out.line(escaped(str(path)))
+    return 0

@@ -1,0 +1,42 @@
+"""`restart`: runs services of a fleet again, as its file says now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.fleet_place import running_up
+from sf_actors.cli.fleets import add_fleet
+from sf_actors.cli.output import tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str]) -> int:
+    """Stop services and start them again; nothing is stopped where the file has errors."""
+    parser = verb_parser(
+        "restart",
+        "Read the fleet file again and check it, say what has changed, and stop and start the "
+        "services that run, or those named. New services are started, and those that are gone "
+        "are stopped.",
+        example="sf_actors restart pricer",
+        has_json=False,
+        has_timeout=False,
+    )
+    add_fleet(parser)
+    parser.add_argument(
+        "--rolling",
+        action="store_true",
+        help="instance by instance, the new one beside the old one where that can be; no call is "
+        "lost, and what fails leaves the old ones",
+    )
+    parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
+    arguments = parsed(parser, argv)
+    connection = running_up(arguments)
+    from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
+
+    names, rolling = arguments.names, arguments.rolling
+    answer = ask(connection, tell, verb="restart", names=names, rolling=rolling)
+    return int(answer.get("status", FAILED))

@@ -1,0 +1,43 @@
+"""`scale`: runs so many instances of a service of a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.fleet_place import running_up
+from sf_actors.cli.fleets import add_fleet
+from sf_actors.cli.output import tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import FAILED
+from sf_actors.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: So many instances of one service there may be.
+MOST = 1000
+
+
+def run(argv: Sequence[str]) -> int:
+    """Start instances, or stop those with the highest numbers; who asks them loses no call."""
+    parser = verb_parser(
+        "scale",
+        "Run so many instances of a service until the fleet's end. New ones are READY before "
+        "others connect to them; those that go have the highest numbers, and others have left "
+        "them before they stop.",
+        example="sf_actors scale pricer 4",
+        has_json=False,
+        has_timeout=False,
+    )
+    add_fleet(parser)
+    parser.add_argument("service", metavar="SERVICE", help="a service with instances")
+    parser.add_argument("count", metavar="N", help="how many; 0: none")
+    arguments = parsed(parser, argv)
+    count: str = arguments.count
+    if not (count.isascii() and count.isdecimal() and len(count) < 5 and int(count) <= MOST):
+        raise UsageError(f"N: expected a whole number up to {MOST}, got {count!r}")
+    connection = running_up(arguments)
+    from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
+
+    answer = ask(connection, tell, verb="scale", service=arguments.service, count=int(count))
+    return int(answer.get("status", FAILED))

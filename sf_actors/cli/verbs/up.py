@@ -1,0 +1,186 @@
+"""`up`: runs a fleet on this machine, and supervises it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.cli.flags import seconds_of
+from sf_actors.cli.fleets import add_fleet, fleet_of
+from sf_actors.cli.output import tell
+from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.shell import FAILED
+from sf_actors.errors import SfActorsError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.cli.background import Report
+    from sf_actors.cli.fleet_lines import Show
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.place import Place
+    from sf_actors.fleet.supervisor import Runner
+    from sf_actors.fleet.task import Task
+
+#: How long all of a fleet may take to be READY with `-d`, in seconds.
+WAIT_S = 60.0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a fleet to its end."""
+    parser = verb_parser(
+        "up",
+        "Check a fleet, start it, show its lines, start again what fails, and stop it in order "
+        "with Ctrl-C. With names: these services, and those that they come after; while the "
+        "fleet runs already, what it lacks is started by the up that runs.",
+        example="sf_actors up",
+        has_timeout=False,
+    )
+    add_fleet(parser)
+    parser.add_argument(
+        "-d", "--detach", action="store_true", help="leave it in the background once all are READY"
+    )
+    parser.add_argument(
+        "--wait",
+        type=seconds_of,
+        default=None,
+        metavar="SECONDS",
+        help=f"with -d: how long that may take (default {WAIT_S:g})",
+    )
+    parser.add_argument(
+        "--in-process", action="store_true", help="run everything in this process, under a debugger"
+    )
+    parser.add_argument(
+        "--reload", action="store_true", help="run a service again when one of its files changes"
+    )
+    parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
+    arguments = parsed(parser, argv)
+    fleet = fleet_of(arguments)
+    require_services(fleet, arguments.names)
+    if arguments.detach and arguments.in_process:
+        raise UsageError("-d: expected a fleet in processes, got --in-process")
+    if arguments.reload:
+        require_extra("--reload", "watchfiles")
+        if arguments.in_process or arguments.detach:
+            raise UsageError("--reload: expected a fleet in processes, and in the foreground")
+    if arguments.detach:
+        from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
+
+        return put_into_background(fleet, arguments.names, wait_s=arguments.wait or WAIT_S)
+    if arguments.report is None:
+        return _take_and_run(fleet, arguments, None)
+    from sf_actors.cli.background import Report  # noqa: PLC0415 - seldom used
+
+    report = Report(arguments.report)
+    status = FAILED
+    try:
+        status = _take_and_run(fleet, arguments, report)
+    except SfActorsError as error:
+        report.say(str(error))
+    finally:
+        report.finish(status)
+    return status
+
+
+def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, report: Report | None) -> int:
+    from sf_actors.cli.fleet_place import take_place  # noqa: PLC0415 - after -h
+    from sf_actors.fleet.place import Place  # noqa: PLC0415
+
+    say = tell if report is None else report.say
+    place = Place(fleet.mark)
+    connection = take_place(place, say)
+    if connection is not None:
+        from sf_actors.fleet.control import ask  # noqa: PLC0415 - seldom used
+
+        answer = ask(connection, say, verb="start", names=arguments.names)
+        return int(answer.get("status", FAILED))
+    try:
+        return _run(fleet, place, arguments, report)
+    finally:
+        place.leave()
+
+
+def require_extra(flag: str, module: str) -> None:
+    """Refuse a flag that needs what is not installed.
+
+    :raises UsageError: it is not there
+    """
+    from importlib.util import find_spec  # noqa: PLC0415 - seldom used
+
+    if find_spec(module) is None:
+        raise UsageError(f"{flag} needs the extra cli: pip install 'sf_actors[cli]'")
+
+
+def require_services(fleet: Fleet, names: Sequence[str]) -> None:
+    """Refuse names of services that a fleet lacks; instances may be named too.
+
+    :raises TargetError: it lacks one
+    """
+    from sf_actors.wording import nearest  # noqa: PLC0415 - after -h
+
+    known = {service.name for service in fleet.services}
+    known |= {name for service in fleet.services for name in service.instance_names}
+    for name in names:
+        if name not in known:
+            raise TargetError(
+                f"expected a service of {fleet.path.name}, got {name!r}{nearest(name, known)}"
+            )
+
+
+def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Report | None) -> int:
+    from sf_actors.cli.fleet_lines import FleetLines, nowhere  # noqa: PLC0415 - after -h
+    from sf_actors.cli.planning import checked  # noqa: PLC0415
+    from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
+    from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
+    from sf_actors.fleet.changes import Changes  # noqa: PLC0415
+    from sf_actors.fleet.control import Control  # noqa: PLC0415
+    from sf_actors.fleet.operation import Operation  # noqa: PLC0415
+    from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
+
+    say = tell if report is None else report.say
+    # who asks meanwhile is answered afterwards
+    listener = place.listen()
+    is_here = arguments.in_process
+    choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)
+    found = checked(fleet, say, in_process=is_here)
+    if found is None:
+        return FAILED
+    arrangement = Arrangement(fleet, found, Addresses(choose))
+    instances = list(arrangement.instances())
+    show: Show = nowhere
+    if report is None:
+        shown = [member.name for member, _ in instances]
+        lines = FleetLines(shown, as_json=arguments.json)
+        show = lines.guarded(lambda: supervisor.post(supervisor.end))
+
+    def runner(task: Task, *given: Any, **more: Any) -> Runner:
+        if is_here:
+            from sf_actors.cli.in_process import InProcess  # noqa: PLC0415 - seldom used
+
+            return InProcess(task, *given, post=supervisor.post, **more)
+        from sf_actors.fleet.child import Child  # noqa: PLC0415
+
+        return Child(task, *given, folder=fleet.folder, held=place.held, **more)
+
+    supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
+    operation = Operation(supervisor)
+    changes = Changes(supervisor, operation, arrangement, in_process=is_here)
+    control = Control(listener, supervisor.selector, operation.take)
+    supervisor.on_over += [operation.finish, lambda _status: control.close()]
+    names = operation.named(arguments.names)
+    if report is not None:
+        report.follow(supervisor, names)
+    if arguments.reload:
+        from sf_actors.cli.fleet_reload import Reload  # noqa: PLC0415 - seldom used
+
+        reload = Reload(supervisor, changes, say)
+        supervisor.on_over.append(lambda _status: reload.end())
+    if any(service.host for service in fleet.services):
+        say("hosts of the fleet file are left out: all runs on this machine")
+    supervisor.start(names)
+    if is_here:
+        from sf_actors.cli.in_process import run_here  # noqa: PLC0415 - seldom used
+
+        return run_here(fleet, supervisor, leave=place.leave)
+    return supervisor.run()

@@ -1,0 +1,330 @@
+"""Changes of a fleet while it runs: `restart` and `scale`, one at a time."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sf_actors.errors import TargetError, UserError
+from sf_actors.fleet.arrangement import Arrangement, changes_between
+from sf_actors.fleet.check import check
+from sf_actors.fleet.fleet_file import read_fleet
+from sf_actors.fleet.operation import FAILED, USAGE
+from sf_actors.fleet.rolling import Rolling, why_not_beside
+from sf_actors.fleet.standing import RUNNING, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.operation import Operation
+    from sf_actors.fleet.standing import Member
+    from sf_actors.fleet.supervisor import Runner, Supervisor
+    from sf_actors.fleet.task import Task
+
+#: How long a service may take to say that it connects elsewhere, in seconds.
+TELLING_S: Final = 5.0
+
+
+class Asked(Protocol):
+    """A request of another verb, or our own.
+
+    :ivar args: what it asks for
+    """
+
+    args: dict[str, Any]
+
+    def say(self, words: str, /) -> None:
+        """Tell who asked how it goes."""
+
+    def end(self, status: int, /) -> None:
+        """Answer it."""
+
+
+class Changes:
+    """Changes what runs; in the supervisor's thread, but for what reads files.
+
+    :param arrangement: what the supervisor runs now
+    :param in_process: all runs in this process
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        operation: Operation,
+        arrangement: Arrangement,
+        *,
+        in_process: bool,
+    ) -> None:
+        self._supervisor = supervisor
+        self._operation = operation
+        self._arrangement = arrangement
+        self._in_process = in_process
+        self._is_busy = False
+        operation.verbs |= {"restart": self._restart, "scale": self._scale}
+
+    def take(self, request: Asked) -> None:
+        """Restart as a request says, which is answered when that is over."""
+        self._restart(request)
+
+    # restart
+
+    def _restart(self, request: Asked) -> None:
+        if request.args.get("rolling") and self._in_process:
+            request.say("--rolling: expected a fleet in processes, got up --in-process")
+            request.end(USAGE)
+            return
+        if not self._begin(request):
+            return
+        thread = threading.Thread(target=self._read, args=(request,), name="up/check", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._end(request, FAILED, str(error))
+
+    def _read(self, request: Asked) -> None:
+        """Read and check the file; in a thread of its own, since it takes seconds."""
+        old = self._arrangement
+        try:
+            fleet = read_fleet(old.fleet.path)
+            checked = check(fleet, in_process=self._in_process)
+        except UserError as error:
+            self._supervisor.post(partial(self._end, request, FAILED, str(error)))
+            return
+        errors = [str(one) for one in checked.findings if one.is_error]
+        if errors:
+            self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
+            return
+        if request.args.get("rolling"):
+            breaks = _what_breaks(fleet)
+            if breaks:
+                self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
+                return
+        counts = {name: count for name, count in old.counts.items() if name in fleet.by_name}
+        new = Arrangement(fleet, checked, old.choose, counts)
+        self._supervisor.post(partial(self._renew, request, new))
+
+    def _renew(self, request: Asked, new: Arrangement) -> None:
+        """Put what the file says in the place of what runs."""
+        course = self._supervisor.course
+        now = {member.name: (member, task) for member, task in new.instances()}
+        given = request.args.get("names", ())
+        wanted = set(given)
+        known = {*now, *course.standings}
+        for name in wanted:
+            if not any(name in (one, one.partition("#")[0]) for one in known):
+                self._end(request, USAGE, f"expected a service of the fleet, got {name!r}")
+                return
+
+        def is_meant(name: str) -> bool:
+            return not wanted or name in wanted or name.partition("#")[0] in wanted
+
+        for words in changes_between(self._arrangement.fleet, new.fleet):
+            request.say(words)
+        gone = [name for name in course.standings if name not in now and is_meant(name)]
+        fresh = [name for name in now if name not in course.standings and is_meant(name)]
+        again = [
+            name
+            for name, standing in course.standings.items()
+            if name in now
+            and is_meant(name)
+            and (wanted or standing.phase not in {Phase.STOPPED, Phase.ENDED, Phase.WAITS})
+        ]
+        waiting = [name for name in course.standings if name in now and is_meant(name)]
+        try:
+            # those that are replaced one by one are what they were until then
+            for name in fresh if request.args.get("rolling") else {*fresh, *waiting}:
+                self._supervisor.add(*now[name])
+        except UserError as error:
+            self._end(request, FAILED, str(error))
+            return
+        self._arrangement = new
+        self._supervisor.stop(gone)
+        self._supervisor.watch(partial(self._forget, gone))
+        if request.args.get("rolling"):
+            self._roll(request, again, fresh)
+            return
+        self._supervisor.stop(again, runs_again=True)
+        self._supervisor.start(fresh)
+        self._tell_connectors(now, but={*again, *fresh, *gone})
+        self._operation.when_settled([*again, *fresh], request.say, partial(self._settled, request))
+
+    def _settled(self, request: Asked, status: int) -> None:
+        self._end(request, status)
+
+    def _roll(self, request: Asked, names: list[str], fresh: list[str]) -> None:
+        """Replace instances one by one, once those that are new are there."""
+        arrangement = self._arrangement
+
+        def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
+            if is_beside:
+                arrangement.choose.renew(name)
+            return self._now()[name]
+
+        def why_stopped(name: str) -> str | None:
+            service = arrangement.fleet.by_name[name.partition("#")[0]]
+            return why_not_beside(service, arrangement.checked.outlines[service.name])
+
+        rolling = Rolling(
+            self._supervisor,
+            self._operation,
+            renewed=renewed,
+            tell_connectors=lambda name, then: self._tell_connectors(
+                self._now(), but=[name], then=then
+            ),
+            why_stopped=why_stopped,
+            undo=arrangement.choose.undo,
+            say=request.say,
+            then=partial(self._settled, request),
+        )
+
+        def are_there(status: int) -> None:
+            if status:
+                self._end(request, status)
+            else:
+                rolling.run(names)
+
+        self._supervisor.start(fresh)
+        self._operation.when_settled(fresh, request.say, are_there)
+
+    def _now(self) -> dict[str, tuple[Member, Task]]:
+        return {member.name: (member, task) for member, task in self._arrangement.instances()}
+
+    def _forget(self, names: Collection[str]) -> bool:
+        """Forget instances once they do not run any more; True when that is so."""
+        standings = self._supervisor.course.standings
+        if any(standings[name].phase in RUNNING for name in names if name in standings):
+            return False
+        for name in names:
+            if name in standings:
+                self._supervisor.remove(name)
+        return True
+
+    # scale
+
+    def _scale(self, request: Asked) -> None:
+        name, count = request.args["service"], request.args["count"]
+        service = self._arrangement.fleet.by_name.get(name)
+        if service is None:
+            request.say(f"expected a service of the fleet, got {name!r}")
+            request.end(USAGE)
+            return
+        why = self._arrangement.must_be_one(service)
+        if why is not None:
+            request.say(f"{name} has one instance: {why}")
+            request.end(FAILED)
+            return
+        if not self._begin(request):
+            return
+        new = self._arrangement.scaled(name, count)
+        now = {member.name: (member, task) for member, task in new.instances()}
+        course = self._supervisor.course
+        fresh = [one for one in now if one not in course.standings]
+        gone = [one for one in course.standings if one not in now and _is_of(one, name)]
+        try:
+            for one in fresh:
+                self._supervisor.add(*now[one])
+        except UserError as error:
+            self._end(request, FAILED, str(error))
+            return
+        self._arrangement = new
+        self._supervisor.start(fresh)
+
+        def are_ready(status: int) -> None:
+            # those that come are there before they are asked, and those that go are asked no more
+            self._tell_connectors(now, but={*fresh, *gone}, then=partial(are_told, status))
+
+        def are_told(status: int) -> None:
+            self._supervisor.stop(gone)
+            self._supervisor.watch(lambda: self._forget(gone) and bool(over(status)))
+
+        def over(status: int) -> bool:
+            for one in gone:
+                request.say(f"{one} has stopped")
+            self._end(request, status)
+            return True
+
+        self._operation.when_settled(fresh, request.say, are_ready)
+
+    # within
+
+    def _begin(self, request: Asked) -> bool:
+        if self._is_busy or self._supervisor.course.is_ending:
+            why = "another change is under way" if self._is_busy else "the fleet is ending"
+            request.say(why)
+            request.end(FAILED)
+            return False
+        self._is_busy = True
+        return True
+
+    def _end(self, request: Asked, status: int, words: str = "") -> None:
+        self._is_busy = False
+        for line in words.split("\n") if words else ():
+            request.say(line)
+        request.end(status)
+
+    def _tell_connectors(
+        self,
+        now: dict[str, tuple[Member, Task]],
+        *,
+        but: Collection[str],
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Tell those that run on where to connect to from now on.
+
+        :param then: called when all have done so, have ended, or the time is over
+        """
+        supervisor = self._supervisor
+        pending: dict[int, tuple[str, Runner]] = {}
+        for name, (_, task) in now.items():
+            if name in but or name not in supervisor.tasks:
+                continue
+            was, supervisor.tasks[name] = supervisor.tasks[name], task
+            runner = supervisor.runners.get(name)
+            if runner is None:
+                continue
+            for given in self._arrangement.connections(was, task):
+                number = supervisor.connect(runner, given, partial(_told, pending))
+                pending[number] = name, runner
+        until = monotonic() + TELLING_S
+        supervisor.wake_at(until)
+
+        def look() -> bool:
+            left = [
+                name for name, runner in pending.values() if supervisor.runners.get(name) is runner
+            ]
+            if left and monotonic() < until:
+                return False
+            for name in left:
+                supervisor.tell(f"{name}: it does not say that it has connected elsewhere")
+            then()
+            return True
+
+        supervisor.watch(look)
+
+
+def _what_breaks(fleet: Fleet) -> list[str]:
+    """Return what would break for those of a fleet that stay up, by what runs."""
+    from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
+    from sf_actors.inspection.asking import Asking  # noqa: PLC0415
+    from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
+    from sf_actors.inspection.places import places_here  # noqa: PLC0415
+
+    with Asking() as asking:
+        infos = read_infos(asking, places_here(), TELLING_S)
+    try:
+        found = check_live(fleet, [info for some in infos.values() for info in some])
+    except TargetError:
+        # nothing runs that could break
+        return []
+    return [str(one) for one in found if one.is_error]
+
+
+def _told(pending: dict[int, tuple[str, Runner]], number: int) -> None:
+    pending.pop(number, None)
+
+
+def _is_of(name: str, service: str) -> bool:
+    return name.partition("#")[0] == service

@@ -1,0 +1,63 @@
+"""E501: keys that would refuse a link, or that are missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.errors import KeysError
+from sf_actors.fleet.findings import Finding, shown_place
+from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of
+from sf_actors.sockets.keys import Keys, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.joints import Joint, Link
+    from sf_actors.fleet.outlines import ServiceOutline
+
+
+def refusing(
+    fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
+) -> Iterator[Finding]:
+    """Give what the keys of a fleet would refuse; a fleet without keys has none."""
+    if fleet.keys is None:
+        return
+    loaded: dict[str, Keys] = {}
+    for name in fleet.by_name:
+        folder = fleet.keys / name
+        try:
+            loaded[name] = load(folder)
+        except KeysError as error:
+            message = f"{str(error).removeprefix('keys: ').partition(';')[0]}; type: {COMMAND}"
+            if "chmod" in str(error) or "chown" in str(error):
+                message = str(error)
+            yield Finding("E501", name, "", message, shown_place(str(folder)))
+    for name, servers in rings_of(fleet, outlines, links).items():
+        for file, services in servers.servers.items():
+            if len(services) > 1:
+                at = fleet.place_of("services", name)
+                yield Finding("E501", name, file, problem_of(file, services), at)
+    for link in links:
+        for joint in link.joints:
+            if joint.connector.service in loaded and joint.binder.service in loaded:
+                yield from _refused(fleet.keys, joint, loaded)
+
+
+def _refused(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
+    """Give why one of two that are joined would refuse the other."""
+    mine, theirs = joint.connector, joint.binder
+    own, other = loaded[mine.service], loaded[theirs.service]
+    if own.own_public not in other.authorized():
+        place = shown_place(str(folder / theirs.service / "authorized"))
+        message = f"expected the key of {mine.service}, which connects; type: {COMMAND}"
+        yield Finding("E501", theirs.service, theirs.model, message, place)
+    try:
+        is_known = own.server_key(f"{mine.kind}/{mine.model}") == other.own_public
+    except KeysError:
+        is_known = False
+    if not is_known:
+        place = shown_place(str(folder / mine.service / "servers"))
+        message = f"expected the key of {theirs.service}, to connect; type: {COMMAND}"
+        yield Finding("E501", mine.service, mine.model, message, place)

@@ -1,0 +1,34 @@
+"""E402: services that cannot share one process, since a process has one module of a name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sf_actors.definition.local_modules import LocalModules
+from sf_actors.errors import DefinitionError
+from sf_actors.fleet.findings import Finding, shown_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sf_actors.fleet.fleet import Fleet
+
+
+def shared_modules(fleet: Fleet) -> Iterator[Finding]:
+    """Give the services that would get a module of another's folder; nothing is executed."""
+    undo: list[Callable[[], None]] = []
+    try:
+        for service in fleet.services:
+            if service.file is None:
+                continue
+            file = Path(service.file)
+            local = LocalModules(file, [file.parent, fleet.folder])
+            try:
+                undo.append(local.hold())
+            except DefinitionError as error:
+                message = str(error).removeprefix(f"{file}: ")
+                yield Finding("E402", service.name, "", message, shown_place(str(file)))
+    finally:
+        for let_go in undo:
+            let_go()

@@ -1,0 +1,125 @@
+"""E302 and W303: handlers that wait for each other, or for longer than their callers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sf_actors.fleet.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.outlines import ModelOutline, ServiceOutline
+
+
+@dataclass(frozen=True, eq=False)
+class _Ask:
+    """A handler asks a replyer by a requester of its service."""
+
+    requester: ModelOutline
+    replyer: ModelOutline
+
+
+class Waits:
+    """Who asks whom while it handles something.
+
+    :param outlines: by service; a requester that is joined to several services is left out, since
+        any of them may answer
+    """
+
+    def __init__(
+        self, fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked: Linked
+    ) -> None:
+        self._fleet = fleet
+        self._handlers = [
+            model
+            for outline in outlines.values()
+            for model in (*outline.models, *outline.timers)
+            if model.asks
+        ]
+        self._requesters = {
+            (model.service, model.name): model
+            for outline in outlines.values()
+            for model in outline.models
+            if model.type == "requester"
+        }
+        callees: dict[tuple[str, str], list[ModelOutline]] = {}
+        for pair in linked.pairs:
+            if pair.sender.family == "call":
+                place = (pair.sender.service, pair.sender.name)
+                callees.setdefault(place, []).append(pair.receiver)
+        self._callee = {place: found[0] for place, found in callees.items() if len(found) == 1}
+        self._callees = callees
+
+    def deadlocks(self) -> Iterator[Finding]:
+        """Give E302, once for each ring: the first handler of it that is found."""
+        told: set[frozenset[tuple[str, str]]] = set()
+        for first in self._handlers:
+            if first.creation.get("workers"):
+                continue
+            for ring in self._rings(first, first.service, ()):
+                last = ring[-1].replyer
+                members = frozenset((one.requester.service, one.requester.name) for one in ring)
+                if members in told:
+                    continue
+                told.add(members)
+                steps = " -> ".join([str(first), *(str(one.replyer) for one in ring)])
+                message = (
+                    f"its handler asks {ring[0].replyer}, which asks back: {steps}; the handler of "
+                    f"{last.name!r} cannot run before this one ends; ask from main, or give "
+                    f"{last.name!r} workers"
+                )
+                yield Finding("E302", first.service, first.name, message, first.at, last.at)
+
+    def _rings(
+        self, handler: ModelOutline, home: str, path: tuple[_Ask, ...]
+    ) -> Iterator[tuple[_Ask, ...]]:
+        """Give the ways on which a handler asks, through others, the service where all began."""
+        for ask in self._asks(handler):
+            replyer = ask.replyer
+            if replyer.service == home:
+                if not replyer.creation.get("workers") and self._is_one(home):
+                    yield (*path, ask)
+            elif all(replyer is not one.replyer for one in path):
+                yield from self._rings(replyer, home, (*path, ask))
+
+    def _is_one(self, service: str) -> bool:
+        """Return whether a call back comes to the very instance that waits."""
+        return (self._fleet.by_name[service].instances or 1) == 1
+
+    def _asks(self, handler: ModelOutline) -> Iterator[_Ask]:
+        for name in handler.asks:
+            place = (handler.service, name)
+            if place in self._callee:
+                yield _Ask(self._requesters[place], self._callee[place])
+
+    def impatient(self) -> Iterator[Finding]:
+        """Give W303: a caller that waits for less than the handler that it calls waits itself."""
+        for place, callees in self._callees.items():
+            caller = self._requesters[place]
+            timeout_s = caller.creation.get("timeout_s", 5.0)
+            for callee in callees:
+                waits = [
+                    (_patience_s(requester), requester)
+                    for name in callee.asks
+                    if (requester := self._requesters.get((callee.service, name))) is not None
+                ]
+                longest_s, requester = max(waits, key=lambda one: one[0], default=(0.0, None))
+                if requester is not None and timeout_s < longest_s:
+                    message = (
+                        f"expected timeout_s of at least {longest_s:g}, for which the handler of "
+                        f"{callee} itself may wait for {requester.name!r}, got {timeout_s:g}"
+                    )
+                    yield Finding(
+                        "W303", caller.service, caller.name, message, caller.at, callee.at
+                    )
+
+
+def _patience_s(requester: ModelOutline) -> float:
+    """Return how long a call may take in all, in seconds."""
+    timeout_s: float = requester.creation.get("timeout_s", 5.0)
+    retries: int = requester.creation.get("retries", 0)
+    return timeout_s * (1 + retries)

@@ -1,0 +1,185 @@
+"""A child of `up`: one process, its group, its channel, what it prints, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from selectors import EVENT_READ
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.fleet.channel import Lines, send, send_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from selectors import DefaultSelector
+
+    from sf_actors.fleet.task import Task
+
+#: What a child runs. It finds this package where it was found here, behind all else.
+_START: Final = (
+    "import sys\n"
+    "root = sys.argv.pop()\n"
+    "if root not in sys.path: sys.path.append(root)\n"
+    "from sf_actors.cli.fleet_child import run\n"
+    "run()"
+)
+_PACKAGE: Final = Path(__file__).parent.parent
+
+_PIECE: Final = 65536
+#: Pieces that are read of what an ended child has left in a pipe.
+_MOST_LEFT: Final = 64
+
+
+class Child:
+    """One process of an instance; for the thread of the selector.
+
+    :param selector: tells of it; what it registers is called without arguments
+    :param held: a descriptor that stays open in the child as long as that lives
+    :param on_message: takes what it sends over its channel
+    :param on_line: takes the name of the stream and a line that it printed
+    :param on_end: takes its status, negative for a signal, when nothing of it is left
+    :raises OSError: it cannot be started
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        selector: DefaultSelector,
+        *,
+        folder: Path,
+        held: int,
+        on_message: Callable[[Child, dict[str, Any]], None],
+        on_line: Callable[[str, bytes], None],
+        on_end: Callable[[Child, int], None],
+    ) -> None:
+        self.task = task
+        self._selector = selector
+        self._on_message, self._on_line, self._on_end = on_message, on_line, on_end
+        self._messages = Lines()
+        self._pipes: dict[int, tuple[str, Lines]] = {}
+        self._channel, theirs = socket.socketpair()
+        self._pidfd = -1
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [
+                    *(sys.executable, "-c", _START),
+                    *(str(theirs.fileno()), str(held), str(_PACKAGE.parent)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env={**os.environ, **task.service.env},
+                pass_fds=(theirs.fileno(), held),
+                process_group=0,
+            )
+        except BaseException:
+            self._channel.close()
+            raise
+        finally:
+            theirs.close()
+        self.pid = self._process.pid
+        self._begin()
+
+    def _begin(self) -> None:
+        # it is not reaped before `_end`, so its number is its own until then
+        self._pidfd = os.pidfd_open(self.pid)
+        # a few kilobytes: they fit into the socket, whether the child reads them or not
+        send_block(self._channel, self.task.packed())
+        self._channel.setblocking(False)
+        for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
+            if pipe is not None:
+                descriptor = pipe.fileno()
+                os.set_blocking(descriptor, False)
+                self._pipes[descriptor] = name, Lines()
+                self._register(descriptor, self._reader(descriptor))
+        self._register(self._channel.fileno(), self._read_messages)
+        self._register(self._pidfd, self._end)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it and all that is of its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def tell(self, message: dict[str, Any]) -> bool:
+        """Send it a message; returns False if it cannot take it."""
+        return send(self._channel, message)
+
+    def abandon(self) -> int:
+        """Kill it and wait for its end, without telling of it."""
+        self.kill()
+        self._end(is_told=False)
+        return self._process.returncode
+
+    def _register(self, descriptor: int, call: Callable[[], object]) -> None:
+        self._selector.register(descriptor, EVENT_READ, call)
+
+    def _reader(self, descriptor: int) -> Callable[[], object]:
+        return lambda: self._read(descriptor)
+
+    def _read(self, descriptor: int) -> bool:
+        """Take what it has printed; returns False if there is no more now."""
+        name, lines = self._pipes[descriptor]
+        try:
+            piece = os.read(descriptor, _PIECE)
+        except BlockingIOError:
+            return False
+        if not piece:
+            self._selector.unregister(descriptor)
+            self._pipes.pop(descriptor)
+        for line in lines.add(piece) if piece else lines.end():
+            self._on_line(name, line)
+        return bool(piece)
+
+    def _read_messages(self) -> None:
+        try:
+            piece = self._channel.recv(_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self._selector.unregister(self._channel.fileno())
+            self._channel.close()
+            return
+        for line in self._messages.add(piece):
+            self._on_message(self, json.loads(line))
+
+    def _end(self, *, is_told: bool = True) -> None:
+        # not reaped yet: its group's number cannot be another's
+        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
+        self.kill()
+        self._process.wait()
+        self._selector.unregister(self._pidfd)
+        os.close(self._pidfd)
+        if self._channel.fileno() >= 0:
+            self._read_messages()
+        if self._channel.fileno() >= 0:
+            self._selector.unregister(self._channel.fileno())
+            self._channel.close()
+        for descriptor in list(self._pipes):
+            for _ in range(_MOST_LEFT):
+                if not self._read(descriptor):
+                    break
+            if descriptor in self._pipes:
+                # somebody who has left its group still has the other end
+                self._selector.unregister(descriptor)
+                name, lines = self._pipes.pop(descriptor)
+                for line in lines.end():
+                    self._on_line(name, line)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        if is_told:
+            self._on_end(self, self._process.returncode)

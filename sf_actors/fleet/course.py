@@ -1,0 +1,318 @@
+"""The course of a fleet: who starts, stops and starts again when.
+
+A machine without processes and without a clock: it is told what happened and when, and answers with
+what is to be done. One thread.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Final
+
+from sf_actors.fleet.actions import (
+    Action,
+    Finish,
+    Kill,
+    Say,
+    Signal,
+    Start,
+    exit_status,
+    shown_end,
+)
+from sf_actors.fleet.levels import levels_of
+from sf_actors.fleet.restarts import Restarts
+from sf_actors.fleet.standing import RUNNING, Member, Phase, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+#: How much longer than its `stop_timeout_s` an instance may take to end, in seconds.
+GRACE_S: Final = 5.0
+
+
+class Course:
+    """The course of one fleet, from its start to its end."""
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self.standings: dict[str, Standing] = {}
+        self._actions: list[Action] = []
+        self._ending: list[list[str]] | None = None
+        self._signal = signal.SIGTERM
+        self._status = 0
+        self._had_to_kill = False
+        self._is_over = False
+        self._was_asked = False
+        for member in members:
+            self.add(member)
+
+    # what is asked of it
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the end of the fleet has begun."""
+        return self._ending is not None
+
+    @property
+    def had_to_kill(self) -> bool:
+        """Whether something ran over its deadline in the end of the fleet."""
+        return self._had_to_kill
+
+    def next_due(self) -> float | None:
+        """Return when `pass_time` is to be called at the latest, in seconds."""
+        return min(
+            (one.due for one in self.standings.values() if one.due is not None), default=None
+        )
+
+    def reason_of(self, name: str, now: float) -> str:
+        """Return why an instance does not run, as `ps` shows it."""
+        standing = self.standings[name]
+        if standing.phase is Phase.WAITS:
+            return f"waits for {', '.join(self._lacking(standing.member))}"
+        if standing.phase is Phase.RESTARTS and standing.due is not None:
+            return f"restarts in {max(0.0, standing.due - now):.1f} s"
+        return standing.reason
+
+    # what happens
+
+    def add(self, member: Member) -> None:
+        """Take in an instance, which is not started yet, or what an instance is to be from now."""
+        old = self.standings.get(member.name)
+        if old is None:
+            self.standings[member.name] = Standing(member, Restarts(member.restart))
+        else:
+            old.member, old.restarts = member, Restarts(member.restart)
+
+    def remove(self, name: str) -> None:
+        """Forget an instance that does not run."""
+        del self.standings[name]
+
+    def start(self, names: Collection[str], now: float) -> list[Action]:
+        """Start instances that do not run, and what they are after."""
+        if self._ending is None:
+            for name in self.with_needed(names):
+                standing = self.standings[name]
+                if name not in names and standing.phase is Phase.ENDED:
+                    # it has done what it is there for
+                    continue
+                if standing.phase in {Phase.STOPPED, Phase.FAILED, Phase.ENDED}:
+                    standing.phase, standing.reason, standing.due = Phase.WAITS, "", None
+                    standing.restarts = Restarts(standing.member.restart)
+                elif standing.phase is Phase.STOPS:
+                    standing.runs_again = True
+            self._start_waiting(now)
+        return self._taken()
+
+    def ready(self, name: str, now: float) -> list[Action]:
+        """Take that an instance is READY."""
+        standing = self.standings[name]
+        if standing.phase is Phase.STARTS:
+            standing.phase = Phase.READY
+            standing.restarts.note_ready(now)
+            self._actions.append(Say(name, "READY"))
+            self._start_waiting(now)
+        return self._taken()
+
+    def take_over(self, name: str, now: float) -> None:
+        """Take that a successor of an instance, which was started beside it, is READY."""
+        standing = self.standings[name]
+        if self._ending is None:
+            standing.phase, standing.reason, standing.due = Phase.READY, "", None
+            standing.restarts.note_ready(now)
+
+    def ended(self, name: str, status: int, now: float) -> list[Action]:
+        """Take that the process of an instance has ended.
+
+        :param status: its exit status, negative for a signal
+        """
+        standing = self.standings[name]
+        if standing.phase not in RUNNING or self._is_over:
+            return self._taken()
+        standing.status, standing.due = status, None
+        if status == -signal.SIGKILL and standing.phase is Phase.STOPS:
+            standing.was_killed = True
+            # what a verb has stopped before is not the end's
+            self._had_to_kill = self._had_to_kill or self._ending is not None
+        by_verb = standing.phase is Phase.STOPS
+        if by_verb:
+            self._take_stopped(standing)
+        else:
+            self._take_end(standing, status, now)
+        if self._ending is not None:
+            self._end_on(now)
+        else:
+            self._start_waiting(now)
+            if not by_verb:
+                self._end_if_nothing_runs()
+        return self._taken()
+
+    def pass_time(self, now: float) -> list[Action]:
+        """Do what is due."""
+        for name, standing in self.standings.items():
+            if standing.due is None or standing.due > now:
+                continue
+            if standing.phase is Phase.RESTARTS:
+                self._run(standing, now)
+            else:
+                standing.due = None
+                text = (
+                    f"has not ended within {standing.member.stop_timeout_s + GRACE_S:g} s: killed"
+                )
+                self._actions += [Say(name, text, is_bad=True), Kill(name)]
+        return self._taken()
+
+    def stop(self, names: Iterable[str], now: float, *, runs_again: bool = False) -> list[Action]:
+        """Stop instances as a verb asks: they are not run again, unless that is asked for."""
+        for name in names if self._ending is None else ():
+            standing = self.standings[name]
+            if standing.phase in {Phase.STARTS, Phase.READY}:
+                self._signal_stop(standing, signal.SIGTERM, now)
+                standing.runs_again = runs_again
+            elif standing.phase is Phase.STOPS:
+                standing.runs_again = runs_again
+            elif runs_again:
+                self._run(standing, now)
+            elif standing.phase in {Phase.WAITS, Phase.RESTARTS}:
+                standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
+        return self._taken()
+
+    def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
+        """End the fleet level by level; the second time, end it at once.
+
+        :param number: the signal that is passed on
+        :param status: the fleet's, if all ends well
+        """
+        was_asked, self._was_asked = self._was_asked, True
+        if self._ending is not None:
+            # the first time in an end of its own it is but to go on
+            if was_asked and not self._is_over:
+                self._is_over = True
+                running = [one for one in self.standings.values() if one.phase in RUNNING]
+                self._actions += [Kill(one.member.name) for one in running]
+                self._actions.append(Finish(128 + number))
+            return self._taken()
+        self._status = status
+        self._begin_end(number, now)
+        return self._taken()
+
+    # within
+
+    def _take_stopped(self, standing: Standing) -> None:
+        runs_again, standing.runs_again = standing.runs_again, False
+        standing.phase, standing.reason = Phase.STOPPED, "stopped"
+        if runs_again and self._ending is None:
+            self._run(standing, standing.began)
+        else:
+            self._actions.append(Say(standing.member.name, "has stopped"))
+
+    def _take_end(self, standing: Standing, status: int, now: float) -> None:
+        member = standing.member
+        how = shown_end(status)
+        standing.reason = how
+        pause_s, refusal = None, ""
+        if self._ending is None and not member.ends_fleet:
+            pause_s = standing.restarts.pause_after(status, now)
+            refusal = standing.restarts.refusal
+        if pause_s is not None:
+            standing.phase, standing.due = Phase.RESTARTS, now + pause_s
+            text = f"{how}; restarts in {pause_s:g} s"
+            self._actions.append(Say(member.name, text, is_bad=status != 0))
+            return
+        standing.phase = Phase.ENDED if status == 0 else Phase.FAILED
+        if refusal:
+            standing.reason = f"{how}: {refusal}"
+        self._actions.append(Say(member.name, standing.reason, is_bad=status != 0))
+        if member.ends_fleet and self._ending is None:
+            self._status = exit_status(status)
+            self._begin_end(signal.SIGTERM, now)
+
+    def _begin_end(self, number: int, now: float) -> None:
+        self._signal = signal.Signals(number)
+        levels = levels_of(
+            {one.member.service: one.member.after for one in self.standings.values()}
+        )
+        stages: dict[int, list[str]] = {}
+        for name, standing in self.standings.items():
+            if standing.phase in {Phase.WAITS, Phase.RESTARTS}:
+                standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
+            elif standing.phase in RUNNING:
+                member = standing.member
+                # those in main mode first
+                stage = len(levels) if member.is_main else levels[member.service]
+                stages.setdefault(stage, []).append(name)
+        self._ending = [stages[stage] for stage in sorted(stages)]
+        self._stop_stage(now)
+        self._end_on(now)
+
+    def _end_on(self, now: float) -> None:
+        """Go on to the next level when all of this one have ended."""
+        while self._ending:
+            if any(self.standings[name].phase in RUNNING for name in self._ending[-1]):
+                return
+            self._ending.pop()
+            self._stop_stage(now)
+        if not self._is_over:
+            self._is_over = True
+            killed = 1 if self._had_to_kill else 0
+            self._actions.append(Finish(self._status or killed))
+
+    def _stop_stage(self, now: float) -> None:
+        if self._ending:
+            for name in self._ending[-1]:
+                standing = self.standings[name]
+                if standing.phase in {Phase.STARTS, Phase.READY}:
+                    self._signal_stop(standing, self._signal, now)
+
+    def _signal_stop(self, standing: Standing, number: int, now: float) -> None:
+        standing.phase, standing.reason, standing.was_killed = Phase.STOPS, "", False
+        standing.due = now + standing.member.stop_timeout_s + GRACE_S
+        self._actions.append(Signal(standing.member.name, number))
+
+    def _run(self, standing: Standing, now: float) -> None:
+        standing.phase, standing.reason, standing.due = Phase.STARTS, "", None
+        standing.began = now
+        self._actions.append(Start(standing.member.name))
+
+    def _start_waiting(self, now: float) -> None:
+        for standing in self.standings.values():
+            if standing.phase is Phase.WAITS and not self._lacking(standing.member):
+                self._run(standing, now)
+
+    def _lacking(self, member: Member) -> list[str]:
+        """Return the services that an instance still waits for."""
+        return [service for service in member.after if not self._is_there(service)]
+
+    def _is_there(self, service: str) -> bool:
+        return all(
+            one.phase is Phase.READY or (one.phase is Phase.ENDED and one.status == 0)
+            for one in self.standings.values()
+            if one.member.service == service
+        )
+
+    def _end_if_nothing_runs(self) -> None:
+        phases = {one.phase for one in self.standings.values()}
+        if self._is_over or phases & {*RUNNING, Phase.RESTARTS}:
+            return
+        # who still waits does so for something that does not run
+        self._ending, self._is_over = [], True
+        self._actions.append(Finish(1 if phases & {Phase.FAILED, Phase.WAITS} else 0))
+
+    def with_needed(self, names: Collection[str]) -> list[str]:
+        """Return instances and those of the services that they are after, however far."""
+        services = {self.standings[name].member.service for name in names}
+        waiting = list(services)
+        after = {one.member.service: one.member.after for one in self.standings.values()}
+        needed: set[str] = set()
+        while waiting:
+            for service in after.get(waiting.pop(), ()):
+                if service not in needed:
+                    needed.add(service)
+                    waiting.append(service)
+        return [
+            name
+            for name, one in self.standings.items()
+            if name in names or one.member.service in needed
+        ]
+
+    def _taken(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions

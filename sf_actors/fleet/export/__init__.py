@@ -1,0 +1,1 @@
+"""Writes a fleet as files for an engine that exists: systemd's units, Kubernetes' manifests."""

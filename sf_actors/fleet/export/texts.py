@@ -1,0 +1,61 @@
+"""Data as the texts of exported files: JSON and YAML, the same for the same data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.definition.config.json_file import WrittenFloat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def json_text(value: Any) -> str:
+    """Return data of a fleet file as JSON on one line: numbers as written, dates as texts."""
+    return f"{_json(value)}\n"
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict):
+        items = (f"{json.dumps(str(key))}: {_json(item)}" for key, item in value.items())
+        return f"{{{', '.join(items)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_json, value))}]"
+    if isinstance(value, WrittenFloat):
+        # what TOML has beside JSON
+        text = value.text.replace("_", "").removeprefix("+")
+        return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(text, text)
+    if value is None or isinstance(value, bool | int | float | str):
+        return json.dumps(value)
+    return json.dumps(value.isoformat())
+
+
+def yaml_text(documents: list[dict[str, Any]]) -> str:
+    """Return documents as YAML: texts as JSON has them, which YAML reads as well."""
+    return "".join(
+        "---\n" + "".join(f"{line}\n" for line in _yaml(document)) for document in documents
+    )
+
+
+def _yaml(value: Any) -> Iterator[str]:
+    """Give the lines of a mapping or list that is not empty."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _entry(f"{key}:", item, indent="  ")
+    else:
+        for item in value:
+            if isinstance(item, dict | list) and item:
+                lines = list(_yaml(item))
+                yield f"- {lines[0]}"
+                yield from (f"  {line}" for line in lines[1:])
+            else:
+                yield f"- {json.dumps(item)}"
+
+
+def _entry(head: str, item: Any, *, indent: str) -> Iterator[str]:
+    if isinstance(item, dict | list) and item:
+        yield head
+        yield from (f"{indent}{line}" for line in _yaml(item))
+    else:
+        yield f"{head} {json.dumps(item)}"

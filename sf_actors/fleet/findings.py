@@ -1,0 +1,59 @@
+"""What is wrong with a fleet: findings, each with a code."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or probably is.
+
+    :ivar code: 'E101'; those that begin with W are warnings
+    :ivar model: '' where it is about the whole service
+    :ivar message: what is expected, what came, and what to do
+    :ivar at: the place, 'exchange.py:12'
+    :ivar other_at: the place on the other side, if there is one
+    """
+
+    code: str
+    service: str
+    model: str
+    message: str
+    at: str = ""
+    other_at: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.at}: " if self.at else ""
+        other = f" [{self.other_at}]" if self.other_at else ""
+        about = f" {self.subject}" if self.subject else ""
+        return f"{place}{self.code}{about}: {self.message}{other}"
+
+    @property
+    def subject(self) -> str:
+        """What it is about: 'exchange/orders', 'exchange', or '' for the fleet."""
+        return f"{self.service}/{self.model}" if self.model else self.service
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the fleet would not work; else it is a warning."""
+        return self.code.startswith("E")
+
+    @property
+    def may_be_ignored(self) -> bool:
+        """Whether an entry of `ignore` can hide it."""
+        return not self.code.startswith(("E1", "E4", "E5"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the shape that `check --json` prints."""
+        return asdict(self)
+
+
+def shown_place(place: str) -> str:
+    """Return a place relative to the working directory, where it is below it."""
+    with suppress(OSError):
+        return place.removeprefix(f"{Path.cwd()}/")
+    return place

@@ -1,0 +1,149 @@
+"""What a fleet file says, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from os import fsencode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sf_actors.definition.config.model import ConfigSource, read_config_file
+from sf_actors.fleet.findings import shown_place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Restart = Literal["on-failure", "always", "never"]
+
+#: The key of the config that tells an instance its number.
+INSTANCE = "instance"
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Where a link leads to.
+
+    :ivar model: None where the service alone is named: a bus, or the model of the same name
+    :ivar kind: 'connections' or 'states', where the link says so
+    """
+
+    service: str
+    model: str | None = None
+    kind: str | None = None
+
+    def __str__(self) -> str:
+        steps = (self.service, self.kind, self.model)
+        return "/".join(step for step in steps if step is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetService:
+    """One service of a fleet; keys as in the file, with their defaults.
+
+    :ivar file: the service file, absolute; None of a bus
+    :ivar config: as it is written, variables of the environment included, or the path of a file
+    :ivar instances: None: one, which is named as the service
+    :ivar links: by the name of a model, or 'connections/NAME', 'states/NAME'
+    :ivar bind: by name as `links`: an address, or addresses by socket; so is `connect`, whose
+        addresses may be lists
+    :ivar loglevel: as a flag takes it, like `file_loglevel`; None: the default
+    :ivar stop_timeout_s: in seconds
+    """
+
+    name: str
+    file: Path | None = None
+    is_bus: bool = False
+    config: Mapping[str, Any] | Path | None = None
+    main: bool = False
+    instances: int | None = None
+    after: tuple[str, ...] = ()
+    links: Mapping[str, tuple[Partner, ...]] = field(default_factory=dict)
+    bind: Mapping[str, Any] = field(default_factory=dict)
+    connect: Mapping[str, Any] = field(default_factory=dict)
+    host: str | None = None
+    restart: Restart = "on-failure"
+    ends_fleet: bool = False
+    loglevel: str | None = None
+    file_loglevel: str | None = None
+    backup_count: int = 24
+    stop_timeout_s: float = 10.0
+    allow_inbound: bool = False
+    http: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def instance_names(self) -> tuple[str, ...]:
+        """The names of its instances, as the file has them."""
+        return self.names_of(self.instances)
+
+    def names_of(self, count: int | None) -> tuple[str, ...]:
+        """Return the names of so many instances; None: of the only one."""
+        if count is None:
+            return (self.name,)
+        return tuple(f"{self.name}#{number}" for number in range(1, count + 1))
+
+    def config_source(self, *, number: int | None) -> ConfigSource:
+        """Return the config of an instance; reads its file, if it has one.
+
+        :param number: of the instance, 1 of the only one; None where the `config_model` of the
+            service does not declare `instance` (`ServiceOutline.takes_instance`)
+        :raises ConfigError: the file cannot be read
+        """
+        where = f"services.{self.name}.config"
+        given: Mapping[str, Any] = {}
+        if isinstance(self.config, Path):
+            where, given = str(self.config), read_config_file(self.config)
+        elif self.config is not None:
+            given = self.config
+        if number is not None:
+            told = {INSTANCE: number}
+            given = {**told, **given} if self.instances is None else {**given, **told}
+        return ConfigSource(given, where=where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Services that belong together.
+
+    :ivar path: the real path of the file, which is what tells one fleet from others
+    :ivar folder: where it stands: the working directory of all its services
+    :ivar keys: the folder with a folder of CURVE keys for each service
+    :ivar ignore: findings that `check` does not report: 'CODE SERVICE/MODEL'
+    :ivar lines: the line of the file at which a key stands: ('services', 'exchange', 'bind')
+    """
+
+    name: str
+    path: Path
+    folder: Path
+    keys: Path | None = None
+    ignore: tuple[str, ...] = ()
+    services: tuple[FleetService, ...] = ()
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def by_name(self) -> dict[str, FleetService]:
+        """The services by their names, in the order of the file."""
+        return {service.name: service for service in self.services}
+
+    @property
+    def mark(self) -> str:
+        """Eight hexadecimal digits that tell this fleet from others of this machine."""
+        return sha256(fsencode(self.path)).hexdigest()[:8]
+
+    def keys_of(self, service: str) -> Path | None:
+        """Return the folder of a service's keys; None of a fleet without keys."""
+        return None if self.keys is None else self.keys / service
+
+    def place_of(self, *steps: str) -> str:
+        """Return where the file says something, as 'fleet.toml:7'; without a line if unknown.
+
+        :param steps: the tables and the key: 'services', 'exchange', 'bind'; the innermost one
+            whose line is known counts
+        """
+        for count in range(len(steps), 0, -1):
+            line = self.lines.get(steps[:count])
+            if line is not None:
+                return f"{shown_place(str(self.path))}:{line}"
+        return shown_place(str(self.path))

@@ -1,0 +1,115 @@
+"""What an instance prints: lines of its log file, and lines that `up` shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from sf_actors.errors import UsageError
+from sf_actors.log.file import LogFile
+from sf_actors.log.level import INFO, parse_level
+from sf_actors.log.rendering import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sf_actors.fleet.fleet import FleetService
+
+#: Lines that are kept to be shown when it has failed.
+LAST: Final = 10
+
+
+def log_path(folder: Path, name: str) -> Path:
+    """Return the log file of an instance of the fleet in a folder."""
+    return folder / "logs" / f"{name}.log"
+
+
+class InstanceLog:
+    """The lines of one instance; for one thread.
+
+    :param name: of the instance
+    :param folder: of the fleet
+    :param show: takes the name and each line that is to be shown
+    :raises UsageError: the file cannot be written
+    """
+
+    def __init__(
+        self,
+        name: str,
+        service: FleetService,
+        folder: Path,
+        show: Callable[[str, dict[str, Any]], None],
+    ) -> None:
+        self._name = name
+        self._show = show
+        self._file = LogFile.open(log_path(folder, name), service.backup_count)
+        self._shown_level = _level(service.loglevel)
+        self._file_level = _level(service.file_loglevel)
+        #: an instance whose two levels are the same is filtered by itself alone, so that a verb can
+        #: change its level while it runs
+        self._filters = self._shown_level != self._file_level
+        self._is_broken = False
+        self.last: deque[dict[str, Any]] = deque(maxlen=LAST)
+
+    def take(self, stream: str, raw: bytes, *, is_shown: bool = False) -> None:
+        """Take a line that the instance has printed to `stdout` or `stderr`.
+
+        :param is_shown: whether it was shown already
+        """
+        line = _parsed(raw)
+        if line is None:
+            text = raw.decode("utf-8", "backslashreplace").rstrip("\r")
+            line = {**self._head("info", text), "stream": stream}
+            self._write(line, None, is_shown=is_shown)
+        else:
+            self._write(line, raw.decode(), is_shown=is_shown)
+
+    def note(self, text: str) -> None:
+        """Write a warning of `up` about the instance to its file."""
+        line = {**self._head("warning", text), "logger": "up"}
+        self._file.write(to_json(line))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _head(self, level: str, event: str) -> dict[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {"timestamp": now, "level": level, "event": event, "service": self._name}
+
+    def _write(self, line: dict[str, Any], packed: str | None, *, is_shown: bool) -> None:
+        level = _level(line["level"]) if self._filters else 0
+        self.last.append(line)
+        if not self._filters or level >= self._file_level:
+            error = self._file.write(packed if packed is not None else to_json(line))
+            if error is not None and not self._is_broken:
+                self._is_broken = True
+                text = f"its log file cannot be written: {error.strerror}"
+                self._show(self._name, self._head("warning", text))
+        if not is_shown and (not self._filters or level >= self._shown_level):
+            self._show(self._name, line)
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    """Return a line that a logger of ours has written, None for any other."""
+    if not raw.startswith(b'{"timestamp": '):
+        return None
+    try:
+        line = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    is_ours = all(isinstance(line.get(key), str) for key in ("timestamp", "level", "event"))
+    return line if is_ours else None
+
+
+def _level(name: str | None) -> int:
+    if name is None:
+        return INFO
+    try:
+        return parse_level(name.removeprefix("level "), where="level")
+    except UsageError:
+        return INFO

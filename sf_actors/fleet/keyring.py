@@ -1,0 +1,136 @@
+"""The CURVE keys of a fleet: a folder a service, with who may connect and whom it connects to.
+
+::
+
+    KEYS/exchange/own.key_secret            its pair, never replaced
+    KEYS/exchange/authorized/trader.key     who is joined to it may connect
+    KEYS/trader/servers/orders.key          whom a model of it connects to
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sf_actors.errors import KeysError
+from sf_actors.folders import make_folder
+from sf_actors.sockets.keys import load, new_pair
+from sf_actors.wording import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.joints import End, Link
+    from sf_actors.fleet.outlines import ServiceOutline
+
+#: What makes keys that are missing; for messages.
+COMMAND = "sf_actors keys fleet"
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Whom one service needs the keys of.
+
+    :ivar admits: the services that connect to it
+    :ivar servers: name of a file below `servers`, without its ending -> the services that the
+        model connects to
+    """
+
+    admits: set[str] = field(default_factory=set)
+    servers: dict[str, set[str]] = field(default_factory=dict)
+
+
+def rings_of(
+    fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
+) -> dict[str, Ring]:
+    """Return whom each service needs the keys of, by its links."""
+    rings = {name: Ring() for name in fleet.by_name}
+    for link in links:
+        for joint in link.joints:
+            mine, theirs = joint.connector, joint.binder
+            rings[theirs.service].admits.add(mine.service)
+            name = server_file(outlines[mine.service], mine)
+            rings[mine.service].servers.setdefault(name, set()).add(theirs.service)
+    return rings
+
+
+def server_file(outline: ServiceOutline, end: End) -> str:
+    """Return the name of the file with the key that a model's socket connects with."""
+    kinds = Counter(
+        model.kind
+        for model in outline.models
+        if model.name == end.model and not all(model.binds.values())
+    )
+    return end.model if len(kinds) == 1 else f"{end.kind}.{end.model}"
+
+
+def write_keys(
+    fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
+) -> Iterator[Path]:
+    """Make what is missing of a fleet's keys; give the path of each file that was written.
+
+    A pair is never replaced; files that are called otherwise than its services stay as they are.
+
+    :raises KeysError: the fleet names no folder for keys, or one cannot be read or written
+    """
+    if fleet.keys is None:
+        raise KeysError(
+            f'keys fleet: {fleet.path} names no folder for keys; write keys = "keys" into [fleet]'
+        )
+    public: dict[str, bytes] = {}
+    for name in fleet.by_name:
+        folder = fleet.keys / name
+        if not (folder / "own.key_secret").exists():
+            yield from new_pair("own", folder)
+        public[name] = load(folder).own_public
+    for name, ring in rings_of(fleet, outlines, links).items():
+        folder = fleet.keys / name
+        yield from _write_all(folder / "authorized", {one: public[one] for one in ring.admits})
+        found = {}
+        for file, servers in ring.servers.items():
+            if len(servers) > 1:
+                raise KeysError(f"keys fleet: {name}: {problem_of(file, servers)}")
+            (server,) = servers
+            found[file] = public[server]
+        yield from _write_all(folder / "servers", found)
+
+
+def problem_of(file: str, servers: set[str]) -> str:
+    """Return what to say of a model that is joined to services with keys of their own."""
+    listed = ", ".join(sorted(servers))
+    return (
+        f"expected one service whose key {file!r} connects with, got {listed}, which have keys of "
+        "their own; give each a model of its own"
+    )
+
+
+def _write_all(folder: Path, keys: Mapping[str, bytes]) -> Iterator[Path]:
+    if not keys:
+        return
+    try:
+        make_folder(folder, 0o700)
+        for name, key in sorted(keys.items()):
+            path = folder / f"{name}.key"
+            content = _certificate(key)
+            if not path.is_file() or path.read_bytes() != content:
+                _replace(path, content)
+                yield path
+    except OSError as error:
+        raise KeysError(f"keys fleet: cannot write {folder}: {reason_of(error)}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    beside.replace(path)
+
+
+def _certificate(key: bytes) -> bytes:
+    """Return a public key in the form of pyzmq's certificate files."""
+    return b'metadata\ncurve\n    public-key = "' + key + b'"\n'

@@ -1,0 +1,111 @@
+"""Holds the files of a fleet against what runs of it: what breaks for those that stay up.
+
+Each service that runs is thought to be replaced by its file, one at a time; the others are what
+their inspectors say.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.errors import TargetError
+from sf_actors.fleet.checks.fields import mismatches
+from sf_actors.fleet.findings import Finding
+from sf_actors.fleet.links import link
+from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
+from sf_actors.fleet.reading import read_services
+from sf_actors.inspection.messages import messages_of_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.links import Linked
+
+Info = dict[str, Any]
+
+
+def check_live(fleet: Fleet, infos: Sequence[Info]) -> tuple[Finding, ...]:
+    """Return what would break.
+
+    :param infos: `info` of what runs on this machine
+    :raises TargetError: nothing of the fleet runs
+    """
+    running = running_outlines(fleet, infos)
+    if not running:
+        raise TargetError(f"{fleet.path}: nothing of this fleet runs")
+    read = read_services(fleet)
+    findings = [one for one in read.findings if one.service in running]
+    was = link(fleet, running)
+    for name in running:
+        new = read.outlines.get(name)
+        if new is not None and not new.is_bus:
+            now = {**running, name: new}
+            findings += _breaks(name, was, link(fleet, now), now)
+    return tuple(findings)
+
+
+def running_outlines(fleet: Fleet, infos: Sequence[Info]) -> dict[str, ServiceOutline]:
+    """Return the services of a fleet that run, as their inspectors describe them.
+
+    Of instances that differ, while some are replaced, the first one by name counts.
+    """
+    found: dict[str, ServiceOutline] = {}
+    for info in sorted(infos, key=lambda one: (one["service"], one["pid"])):
+        name = info["service"].partition("#")[0]
+        service = fleet.by_name.get(name)
+        if service is None or name in found:
+            continue
+        found[name] = ServiceOutline(name, tuple(_models_of(name, info)), is_bus=service.is_bus)
+    return {name: found[name] for name in fleet.by_name if name in found}
+
+
+def _models_of(service: str, info: Info) -> Iterator[ModelOutline]:
+    for kind, sides in info["models"].items():
+        for side, models in sides.items():
+            for name, model in models.items():
+                # one that runs an older version tells less
+                if model["type"] not in FAMILIES or "sockets" not in model:
+                    continue
+                is_at_bus = model["at_bus"]
+                yield ModelOutline(
+                    *(service, kind, side, name, model["type"]),
+                    model["sockets"],
+                    {
+                        "topic": model["topic"],
+                        "is_x_pub" if side == "out" else "is_x_sub": is_at_bus,
+                    },
+                    messages_of_fields(
+                        model["type"],
+                        deepcopy(model["arguments"]),
+                        deepcopy(model["return_arguments"]),
+                        refuses=model["unknown_fields"] == "refuse",
+                        is_single=model["is_single"],
+                    ),
+                    at=f"{service} (runs, pid {info['pid']})",
+                )
+
+
+def _breaks(
+    name: str, was: Linked, now: Linked, outlines: Mapping[str, ServiceOutline]
+) -> Iterator[Finding]:
+    """Give what breaks for others when one service is replaced."""
+    met = {(str(pair.sender), str(pair.receiver)) for pair in now.pairs}
+    for pair in was.pairs:
+        ends = (str(pair.sender), str(pair.receiver))
+        sides = {pair.sender.service: pair.sender, pair.receiver.service: pair.receiver}
+        if name not in sides or ends in met:
+            continue
+        old = sides.pop(name)
+        (other,) = sides.values()
+        new = outlines[name].by_key.get(old.key)
+        if new is None:
+            message = f"expected {old}, a {old.type}, which {other} is joined to, got none"
+            yield Finding("E101", other.service, other.name, message, other.at)
+        else:
+            message = f"expected {old} to meet {other} as it does now, got one that does not"
+            yield Finding("E202", other.service, other.name, message, other.at, new.at)
+    yield from mismatches(
+        pair for pair in now.pairs if name in (pair.sender.service, pair.receiver.service)
+    )

@@ -1,0 +1,189 @@
+"""Checks service files with their addresses, which join them in place of a fleet's links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sf_actors.definition.addresses import read_addresses_file, resolve
+from sf_actors.definition.environment import expanded
+from sf_actors.definition.service_file import default_name
+from sf_actors.errors import AddressError
+from sf_actors.fleet.check import between
+from sf_actors.fleet.checks.addresses import Placed, misplaced, taken_now, too_long
+from sf_actors.fleet.findings import Finding
+from sf_actors.fleet.fleet import Fleet, FleetService
+from sf_actors.fleet.links import Linked
+from sf_actors.fleet.meeting import SOCKET_AT, Pair, is_opposite, may_join, meets, way
+from sf_actors.fleet.reading import read_services
+from sf_actors.inspection.graph.joining import leads_to
+from sf_actors.sockets.endpoint import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sf_actors.fleet.outlines import ModelOutline
+    from sf_actors.sockets.endpoint import Endpoint
+
+
+@dataclass(frozen=True, eq=False)
+class _Addressed:
+    """A model as `resolve` takes it, and what came of it."""
+
+    outline: ModelOutline
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+
+    kind = property(lambda self: self.outline.kind)
+    side = property(lambda self: self.outline.side)
+    name = property(lambda self: self.outline.name)
+    sockets = property(lambda self: tuple(self.outline.binds))
+    binds = property(lambda self: self.outline.binds)
+    where = property(lambda self: str(self.outline))
+
+
+def check_files(
+    files: Sequence[str],
+    addresses: Sequence[str | None],
+    configs: Sequence[str | None],
+    *,
+    with_ports: bool,
+) -> tuple[Finding, ...]:
+    """Check service files that are joined by addresses.
+
+    :param addresses: of each file the path of its addresses; so are `configs`
+    :param with_ports: look whether their ports are free on this machine now
+    :raises AddressError: a file of addresses cannot be read
+    """
+    fleet = _fleet_of(files, configs)
+    given = {
+        service.name: {} if path is None else read_addresses_file(path)
+        for service, path in zip(fleet.services, addresses, strict=True)
+    }
+    read = read_services(fleet, addresses=given)
+    findings = list(read.findings)
+    placed: list[Placed] = []
+    known: list[_Addressed] = []
+    for name, outline in read.outlines.items():
+        own = expanded(given[name]) if outline.addresses is None else outline.addresses
+        for model in outline.models:
+            places = list(_placed(model, own))
+            placed += places
+            if any(_is_unusable(one) for one in places):
+                continue
+            try:
+                resolved = resolve(own, [_Addressed(model)])
+            except AddressError as error:
+                findings.append(Finding("E401", name, model.name, str(error), model.at))
+            else:
+                known.append(_Addressed(model, resolved[model.key]))
+    findings += misplaced(placed, has_processes=True, has_keys=False)
+    linked = _linked(known)
+    findings += [*linked.findings, *between(fleet, read.outlines, linked)]
+    if with_ports:
+        findings += taken_now(placed)
+    return tuple(findings)
+
+
+def _fleet_of(files: Sequence[str], configs: Sequence[str | None]) -> Fleet:
+    here = Path.cwd()
+    counts: dict[str, int] = {}
+    services = []
+    for file, config in zip(files, configs, strict=True):
+        name = default_name(file)
+        counts[name] = counts.get(name, 0) + 1
+        services.append(
+            FleetService(
+                name=name if counts[name] == 1 else f"{name}#{counts[name]}",
+                file=Path(file).absolute(),
+                config=None if config is None else Path(config).absolute(),
+                # whether it is run by main is not known here
+                allow_inbound=True,
+            )
+        )
+    return Fleet(name=here.name, path=here, folder=here, services=tuple(services))
+
+
+def _placed(model: ModelOutline, given: Any) -> Iterator[Placed]:
+    """Give the addresses of a model as they are written, as far as they are addresses."""
+    entry = given
+    for step in model.key:
+        entry = entry.get(step) if isinstance(entry, dict) else None
+    for socket, binds in model.binds.items():
+        one = entry.get(socket) if isinstance(entry, dict) and len(model.binds) > 1 else entry
+        if isinstance(one, dict):
+            one = next(iter(one.values()), None)
+        for text in one if isinstance(one, list) else [one]:
+            if isinstance(text, str) and _is_address(text):
+                yield Placed(model.service, model.name, str(text), binds, model.at)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return too_long(text) is not None or bool(parse(text, where=""))
+    except AddressError:
+        return False
+
+
+def _is_unusable(one: Placed) -> bool:
+    """Return whether an address is one that is told of, and would be refused."""
+    if too_long(one.text) is not None:
+        return True
+    if one.binds:
+        return False
+    try:
+        parse(one.text, where="").require_connectable()
+    except AddressError:
+        return True
+    return False
+
+
+def _linked(known: Sequence[_Addressed]) -> Linked:
+    pairs: list[Pair] = []
+    findings: list[Finding] = []
+    for one in known:
+        model = one.outline
+        if model.is_binder:
+            continue
+        socket = model.main_socket
+        for endpoint in one.endpoints[socket].all:
+            binders = [
+                (other.outline, bound)
+                for other in known
+                for bound, at in other.endpoints.items()
+                if other.outline.binds[bound]
+                and other.outline.service != model.service
+                and leads_to(endpoint, at, is_here=False)
+            ]
+            if not binders:
+                findings += _nobody(model, endpoint, known)
+            for binder, bound in binders:
+                is_fit = is_opposite(model, binder) and bound == SOCKET_AT[socket]
+                if is_fit and meets(model, binder):
+                    sender, receiver = (model, binder) if model.sends else (binder, model)
+                    pairs.append(Pair(sender, receiver))
+                else:
+                    message = (
+                        f"expected what meets {way(model)} at {endpoint.text!r}, "
+                        f"got {binder}, {way(binder)}"
+                    )
+                    findings.append(
+                        Finding("E202", model.service, model.name, message, model.at, binder.at)
+                    )
+    return Linked((), tuple(pairs), (), tuple(findings))
+
+
+def _nobody(
+    model: ModelOutline, endpoint: Endpoint, known: Sequence[_Addressed]
+) -> Iterator[Finding]:
+    """Give E101 where one of the model's name binds elsewhere; else what it joins is not here."""
+    for other in known:
+        binder = other.outline
+        is_meant = binder.name == model.name and binder.service != model.service
+        if is_meant and may_join(model, binder) and not model.is_at_bus:
+            bound = other.endpoints[binder.main_socket].text
+            message = (
+                f"expected somebody who binds {endpoint.text!r}, got nobody; "
+                f"{binder} binds {bound!r}"
+            )
+            yield Finding("E101", model.service, model.name, message, model.at, binder.at)

@@ -1,0 +1,173 @@
+"""A fleet that runs here: what other verbs ask of its `up`."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sf_actors.fleet.standing import RUNNING, Phase
+from sf_actors.wording import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from sf_actors.fleet.control import Request
+    from sf_actors.fleet.supervisor import Supervisor
+
+#: What a start is waited for: it is over then, well or not.
+_SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
+
+#: The exit statuses of verbs: it failed, and nothing of that name.
+FAILED, USAGE = 1, 2
+#: From this exit status on a fleet was ended by a second signal.
+_AT_ONCE = 128
+
+
+class Operation:
+    """Answers requests; in the supervisor's thread.
+
+    :param supervisor: of the fleet
+    :ivar verbs: what takes the requests of each
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._course = supervisor.course
+        #: those who wait for the end of all
+        self._downs: list[Request] = []
+        self.verbs: dict[str, Callable[[Request], None]] = {
+            "ps": self._ps,
+            "start": self._start,
+            "stop": self._stop_named,
+            "down": self._down,
+        }
+
+    def take(self, request: Request) -> None:
+        """Take a request of another verb."""
+        verb = request.args.get("verb")
+        do = self.verbs.get(str(verb))
+        if do is None:
+            request.say(f"the up that runs has no {verb!r}; it is of another version")
+            request.end(FAILED)
+            return
+        do(request)
+
+    def finish(self, status: int) -> None:
+        """Answer those who wait for the end, which has come.
+
+        :param status: the fleet's
+        """
+        had_to_kill = self._course.had_to_kill or status >= _AT_ONCE
+        for request in self._downs:
+            request.end(FAILED if had_to_kill else 0)
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        """Return the instances of services and instances that were named; of none all.
+
+        :raises LookupError: there is none of a name
+        """
+        standings = self._course.standings
+        wanted = list(names)
+        services = {one.member.service for one in standings.values()}
+        for name in wanted:
+            if name not in standings and name not in services:
+                hint = nearest(name, {*standings, *services})
+                raise LookupError(f"expected a service of the fleet, got {name!r}{hint}")
+        return [
+            name
+            for name, one in standings.items()
+            if not wanted or name in wanted or one.member.service in wanted
+        ]
+
+    # verbs
+
+    def _ps(self, request: Request) -> None:
+        request.end(0, pid=os.getpid(), services=self._supervisor.rows())
+
+    def _start(self, request: Request) -> None:
+        names = self._names(request)
+        if names is None:
+            return
+        lacking = [
+            name
+            for name in self._course.with_needed(names)
+            if self._course.standings[name].phase in {Phase.STOPPED, Phase.FAILED}
+            or (name in names and request.args.get("names") and self._has_ended(name))
+        ]
+        if not lacking or self._course.is_ending:
+            why = "it is ending" if self._course.is_ending else "runs already"
+            request.say(f"{why}, pid {os.getpid()}")
+            request.end(FAILED)
+            return
+        self._supervisor.start(lacking)
+        self.when_settled(lacking, request.say, request.end)
+
+    def _stop_named(self, request: Request) -> None:
+        names = self._names(request)
+        if names is None:
+            return
+        runners = self._supervisor.runners
+        pids = {name: runners[name].pid for name in names if name in runners}
+        self._supervisor.stop(names)
+        self._supervisor.watch(partial(self._is_stopped, request, names, pids))
+
+    def _down(self, request: Request) -> None:
+        self._downs.append(request)
+        if not self._course.is_ending:
+            self._supervisor.end()
+
+    # within
+
+    def _names(self, request: Request) -> list[str] | None:
+        """Return the instances that a request names; None where it is answered."""
+        try:
+            return self.named(request.args.get("names", ()))
+        except LookupError as error:
+            request.say(str(error.args[0]))
+            request.end(USAGE)
+            return None
+
+    def _has_ended(self, name: str) -> bool:
+        return self._course.standings[name].phase is Phase.ENDED
+
+    def when_settled(
+        self,
+        names: Collection[str],
+        say: Callable[[str], None],
+        then: Callable[[int], object],
+    ) -> None:
+        """Tell as instances become READY, or will not.
+
+        :param then: called with the exit status of who has asked for them
+        """
+        left = list(names)
+
+        def look() -> bool:
+            for name in list(left):
+                standing = self._course.standings.get(name)
+                phase = Phase.STOPPED if standing is None else standing.phase
+                if phase in _SETTLED:
+                    left.remove(name)
+                    reason = "" if standing is None else standing.reason
+                    say(f"{name}: {phase if phase is Phase.READY else reason}")
+            if left:
+                return False
+            phases = self._phases(names)
+            then(FAILED if phases & {Phase.FAILED, Phase.STOPPED} else 0)
+            return True
+
+        self._supervisor.watch(look)
+
+    def _is_stopped(self, request: Request, names: list[str], pids: dict[str, int]) -> bool:
+        if self._phases(names) & {*RUNNING, Phase.RESTARTS}:
+            return False
+        for name in names:
+            request.say(f"{name} has stopped")
+        killed = [name for name in names if self._course.standings[name].was_killed]
+        request.end(FAILED if killed else 0, stopped=names, pids=pids)
+        return True
+
+    def _phases(self, names: Iterable[str]) -> set[Phase]:
+        standings = self._course.standings
+        return {standings[name].phase for name in names if name in standings}

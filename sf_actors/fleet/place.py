@@ -1,0 +1,109 @@
+"""The place of a running fleet on this machine: a folder below DIR, held by whoever belongs to it.
+
+The folder is locked by the descriptor that `up` opens and its children inherit, so that the lock
+lasts until the last of them has left, however `up` has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Self
+
+from sf_actors.errors import FolderError, UsageError
+from sf_actors.file_locks import try_lock
+from sf_actors.inspection.folder import folder, prepared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: The socket of `up` in its folder.
+SOCKET: Final = "up"
+_BACKLOG: Final = 16
+
+
+class Place:
+    """The folder of one fleet.
+
+    :param mark: what tells the fleet from others of this machine
+    """
+
+    def __init__(self, mark: str) -> None:
+        self.folder: Path = folder() / mark
+        self._held = -1
+        self._listener: socket.socket | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return the place of the fleet of a file, which need not be there any more."""
+        return cls(sha256(os.fsencode(path.resolve())).hexdigest()[:8])
+
+    @property
+    def held(self) -> int:
+        """The descriptor that holds the lock; -1 if we do not have it."""
+        return self._held
+
+    def take(self) -> bool:
+        """Take the place, as empty as it was made; returns False if somebody has it.
+
+        :raises FolderError: the folder cannot be made, or is not ours alone
+        """
+        try:
+            prepared()
+            while True:
+                self.folder.mkdir(mode=0o700, exist_ok=True)
+                descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                if not try_lock(descriptor):
+                    os.close(descriptor)
+                    return False
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(self.folder.stat(), os.fstat(descriptor)):
+                        break
+                # whoever had it has removed it meanwhile
+                os.close(descriptor)
+        except UsageError as error:
+            raise FolderError(str(error)) from None
+        except OSError as error:
+            raise FolderError(f"{self.folder}: {error.strerror}") from None
+        self._held = descriptor
+        for path in self.folder.iterdir():
+            path.unlink()
+        return True
+
+    def listen(self) -> socket.socket:
+        """Return the socket by which other verbs reach us; with the place taken.
+
+        :raises FolderError: it cannot be there
+        """
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            listener.bind(str(self.folder / SOCKET))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            listener.close()
+            raise FolderError(f"{self.folder / SOCKET}: {error.strerror}") from None
+        self._listener = listener
+        return listener
+
+    def connect(self) -> socket.socket | None:
+        """Return a connection to the `up` that runs; None if none does."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(self.folder / SOCKET))
+        except OSError:
+            connection.close()
+            return None
+        return connection
+
+    def leave(self) -> None:
+        """Remove the folder and give up the place; nothing is left of it."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._held >= 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(self._held)
+            self._held = -1

@@ -1,0 +1,150 @@
+"""Reads the service files of a fleet, each in a process of its own, side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.fleet.findings import Finding, shown_place
+from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
+from sf_actors.wording import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.fleet.fleet import Fleet, FleetService
+
+#: How long a service file may take to be read, in seconds.
+DEADLINE_S: Final = 10.0
+
+_PACKAGE: Final = Path(__file__).parent.parent
+#: Finds this package where it was found here, behind all else.
+_START: Final = (
+    "import sys\n"
+    "root = sys.argv.pop()\n"
+    "if root not in sys.path: sys.path.append(root)\n"
+    "from sf_actors.fleet.describing import main\n"
+    "main()"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What came of it.
+
+    :ivar outlines: by service, of those that can be read, in the order of the file
+    :ivar findings: E401 for each of the others
+    """
+
+    outlines: Mapping[str, ServiceOutline]
+    findings: tuple[Finding, ...]
+
+
+def read_services(
+    fleet: Fleet,
+    *,
+    addresses: Mapping[str, Any] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Read:
+    """Read the service files of a fleet, by their setup hooks; any thread.
+
+    :param addresses: by service: what `setup_addresses` gets; it does not run without
+    :param deadline_s: how long each one may take, in seconds
+    """
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def read(service: FleetService) -> ServiceOutline | Finding:
+        if service.is_bus:
+            return ServiceOutline(service.name, is_bus=True)
+        given = None if addresses is None else addresses[service.name]
+        return _read(fleet, pickle.dumps((service, given)), service, deadline_s, processes)
+
+    # more at once would make each of them slower, and so late
+    at_once = max(2, 2 * len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="fleet/read") as pool:
+        try:
+            found = list(pool.map(read, fleet.services))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in tuple(processes):
+                _end(process)
+            raise
+    return Read(
+        {one.name: one for one in found if isinstance(one, ServiceOutline)},
+        tuple(one for one in found if isinstance(one, Finding)),
+    )
+
+
+def _read(
+    fleet: Fleet,
+    question: bytes,
+    service: FleetService,
+    deadline_s: float,
+    processes: list[subprocess.Popen[bytes]],
+) -> ServiceOutline | Finding:
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-c", _START, str(_PACKAGE.parent)],
+            cwd=fleet.folder,
+            env={**os.environ, **service.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return _finding(service, f"no process can be made to read it: {reason_of(error)}")
+    processes.append(process)
+    try:
+        answer, _ = process.communicate(question, timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        return _finding(service, f"it is still being imported after {deadline_s:g} s")
+    finally:
+        _end(process)
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return _finding(
+            service, f"its process ended with {process.returncode} while it was imported"
+        )
+    if "failure" in told:
+        return _finding(service, told["failure"], at=told["at"])
+    return _outline_of(service.name, told)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and what it has started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+
+
+def _outline_of(name: str, told: dict[str, Any]) -> ServiceOutline:
+    models: list[ModelOutline] = []
+    for given in told["models"]:
+        model = ModelOutline(**given)
+        models.append(replace(model, asks=tuple(model.asks), at=shown_place(model.at)))
+    return ServiceOutline(
+        name,
+        tuple(model for model in models if model.type in FAMILIES),
+        tuple(model for model in models if model.type not in FAMILIES),
+        addresses=told["addresses"],
+        takes_instance=told["takes_instance"],
+    )
+
+
+def _finding(service: FleetService, message: str, at: str | None = None) -> Finding:
+    return Finding("E401", service.name, "", message, shown_place(at or str(service.file)))

@@ -1,0 +1,270 @@
+"""The keys of a service in a fleet file, and how the value of each is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.definition.config.json_file import plain
+from sf_actors.definition.environment import Unset, expanded, unset_in
+from sf_actors.errors import AddressError, FleetError, UsageError
+from sf_actors.fleet.fleet import Partner
+from sf_actors.log.level import parse_level
+from sf_actors.sockets.endpoint import parse
+from sf_actors.sync.seconds import EXPECTED, is_seconds
+from sf_actors.wording import nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+#: What services, and so fleets, are called.
+NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+KINDS: Final = ("connections", "states")
+
+_RESTARTS: Final = ("on-failure", "always", "never")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands.
+
+    :ivar folder: what paths are relative to
+    :ivar text: for messages: "fleet.toml: services.exchange.bind"
+    """
+
+    folder: Path
+    text: str
+
+    def at(self, step: str) -> Place:
+        """Return a place within this one."""
+        return Place(self.folder, f"{self.text}.{step}")
+
+    def wrong(self, expected: str, value: object, hint: str = "") -> FleetError:
+        """Return the error that something else was expected here."""
+        return FleetError(f"{self.text}: expected {expected}, got {shown(plain(value))}{hint}")
+
+
+def read_text(value: Any, place: Place) -> str:
+    """Return a text, with variables of the environment replaced."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise place.wrong("a text", value)
+    text = expanded(value)
+    if isinstance(text, Unset):
+        raise FleetError(f"{place.text}: {text.problem}")
+    return str(text)
+
+
+def read_path(value: Any, place: Place) -> Path:
+    """Return an absolute path."""
+    return place.folder / read_text(value, place)
+
+
+def read_name(value: Any, place: Place) -> str:
+    """Return a name that a service could have."""
+    text = read_text(value, place)
+    if not NAME.fullmatch(text):
+        raise place.wrong("a name of letters, digits, _ and -, that begins with a letter", text)
+    return text
+
+
+def read_list(value: Any, place: Place) -> tuple[str, ...]:
+    """Return a list of texts."""
+    if not isinstance(value, list):
+        raise place.wrong("a list of texts", value)
+    return tuple(read_text(item, place) for item in value)
+
+
+def read_flag(value: Any, place: Place) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise place.wrong("true or false", value)
+    return value
+
+
+def read_table(value: Any, place: Place) -> dict[str, Any]:
+    """Return a table."""
+    if not isinstance(value, dict):
+        raise place.wrong("a table", value)
+    return value
+
+
+def _config(value: Any, place: Place) -> Mapping[str, Any] | Path:
+    if isinstance(value, dict):
+        return value
+    if not isinstance(value, str):
+        raise place.wrong("a table, or the path of a JSON file", value)
+    return read_path(value, place)
+
+
+def _instances(value: Any, place: Place) -> int:
+    return _whole(value, place, least=1)
+
+
+def _count(value: Any, place: Place) -> int:
+    return _whole(value, place, least=0)
+
+
+def _whole(value: Any, place: Place, *, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise place.wrong(f"a whole number, {least} or more", value)
+    return value
+
+
+def _seconds(value: Any, place: Place) -> float:
+    if not is_seconds(value):
+        raise place.wrong(EXPECTED, value)
+    return float(value)
+
+
+def _restart(value: Any, place: Place) -> str:
+    if value not in _RESTARTS:
+        wanted = ", ".join(map(repr, _RESTARTS))
+        raise place.wrong(f"one of {wanted}", value, nearest(value, _RESTARTS))
+    return str(value)
+
+
+def _level(value: Any, place: Place) -> str:
+    text = read_text(str(value) if type(value) is int else value, place)
+    try:
+        parse_level(text, where=place.text)
+    except UsageError as error:
+        raise FleetError(str(error)) from None
+    return text
+
+
+def _after(value: Any, place: Place) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(read_list(value, place)))
+
+
+def _links(value: Any, place: Place) -> dict[str, tuple[Partner, ...]]:
+    found = {}
+    for name, given in read_table(value, place).items():
+        inside = place.at(name)
+        texts = given if isinstance(given, list) else [given]
+        if not texts:
+            raise inside.wrong("'SERVICE/MODEL', or a list of them", given)
+        found[_model_key(name, inside)] = tuple(_partner(text, inside) for text in texts)
+    return found
+
+
+def _partner(value: Any, place: Place) -> Partner:
+    if not isinstance(value, str):
+        raise place.wrong("'SERVICE/MODEL', or a list of them", value)
+    steps = read_text(value, place).split("/")
+    service, *model = steps
+    if (
+        not service
+        or len(steps) > 3
+        or not all(steps)
+        or (len(steps) == 3 and model[0] not in KINDS)
+    ):
+        raise place.wrong("'SERVICE/MODEL', or a list of them", value)
+    if len(model) == 2:
+        return Partner(service, model[1], model[0])
+    return Partner(service, model[0] if model else None)
+
+
+def _model_key(name: str, place: Place) -> str:
+    """Return the name of a model as a key: its own, or with its kind before it."""
+    kind, separator, model = name.partition("/")
+    if separator and (kind not in KINDS or not model or "/" in model):
+        raise place.wrong("a model's name, 'connections/NAME' or 'states/NAME'", name)
+    return name
+
+
+def _bind(value: Any, place: Place) -> dict[str, Any]:
+    return _addresses(value, place, _address)
+
+
+def _connect(value: Any, place: Place) -> dict[str, Any]:
+    return _addresses(value, place, _addresses_to)
+
+
+def _addresses(value: Any, place: Place, read: Callable[[Any, Place], Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, given in read_table(value, place).items():
+        inside = place.at(name)
+        if isinstance(given, dict):
+            found[_model_key(name, inside)] = {
+                socket: read(one, inside.at(socket)) for socket, one in given.items()
+            }
+        else:
+            found[_model_key(name, inside)] = read(given, inside)
+    return found
+
+
+def _address(value: Any, place: Place) -> str:
+    text = read_text(value, place)
+    scheme, _, path = text.partition("://")
+    if scheme == "ipc" and path not in ("", "*"):
+        # whether a socket can have it is for `check`
+        return text
+    try:
+        parse(text, where=place.text)
+    except AddressError as error:
+        raise FleetError(str(error)) from None
+    return text
+
+
+def _addresses_to(value: Any, place: Place) -> str | list[str]:
+    if not isinstance(value, list):
+        return _address(value, place)
+    if not value:
+        raise place.wrong("an address or more", value)
+    return [_address(one, place) for one in value]
+
+
+def _env(value: Any, place: Place) -> dict[str, str]:
+    found = {}
+    for name, given in read_table(value, place).items():
+        inside = place.at(name)
+        if not _VARIABLE.fullmatch(name):
+            raise inside.wrong("the name of a variable", name)
+        if not isinstance(given, str) or "\0" in given:
+            raise inside.wrong("a text", given)
+        text = expanded(given)
+        for unset in unset_in(text):
+            raise FleetError(f"{inside.text}: {unset.problem}")
+        found[name] = str(text)
+    return found
+
+
+def _record(_value: Any, place: Place) -> None:
+    raise FleetError(
+        f"{place.text}: recordings are not there yet in this version; leave the key out"
+    )
+
+
+#: Key -> the field of `FleetService`, and what reads its value.
+KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Place], Any]]]] = {
+    "file": ("file", read_path),
+    "bus": ("is_bus", read_flag),
+    "config": ("config", _config),
+    "main": ("main", read_flag),
+    "instances": ("instances", _instances),
+    "after": ("after", _after),
+    "links": ("links", _links),
+    "bind": ("bind", _bind),
+    "connect": ("connect", _connect),
+    "host": ("host", read_text),
+    "restart": ("restart", _restart),
+    "ends_fleet": ("ends_fleet", read_flag),
+    "loglevel": ("loglevel", _level),
+    "file_loglevel": ("file_loglevel", _level),
+    "backup_count": ("backup_count", _count),
+    "stop_timeout_s": ("stop_timeout_s", _seconds),
+    "allow_inbound": ("allow_inbound", read_flag),
+    "http": ("http", _address),
+    "record": ("record", _record),
+    "env": ("env", _env),
+}
+
+#: What `[defaults]` may not hold: it is of one service.
+OF_ONE_SERVICE: Final = ("file", "links", "bind", "connect")
+
+#: What a bus has no use for.
+NOT_OF_A_BUS: Final = ("file", "config", "main", "links", "connect", "allow_inbound", "record")

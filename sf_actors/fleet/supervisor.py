@@ -1,0 +1,391 @@
+"""The one process that runs a fleet: it starts its children, hears their ends, starts them again.
+
+One thread, which waits for signals, ends of processes, messages, lines and requests all at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections import deque
+from contextlib import suppress
+from itertools import count
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
+from sf_actors.fleet.course import Course
+from sf_actors.fleet.instance_log import InstanceLog
+from sf_actors.fleet.standing import RUNNING, Phase
+from sf_actors.wording import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
+    from types import FrameType
+
+    from sf_actors.fleet.standing import Member
+    from sf_actors.fleet.task import Task
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: After how long it is told what instances wait for that are not READY yet, in seconds.
+TELLING_S: Final = 2.0
+
+#: The status of an instance whose process could not be started.
+_NOT_STARTED: Final = 127
+
+
+class Runner(Protocol):
+    """One run of an instance, in a process of its own or in this one."""
+
+    pid: int
+    task: Task
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def tell(self, message: dict[str, Any]) -> bool:
+        """Send it a message."""
+
+    def abandon(self) -> int:
+        """End it at once and wait for that, without telling of it."""
+
+
+class Supervisor:
+    """Runs the instances of one fleet.
+
+    :param instances: what is run, and the rules of each
+    :param folder: of the fleet, where they run and have their log files
+    :param show: takes the name of an instance and a line of it
+    :param tell: takes words of our own
+    :param runner: starts an instance: `Child`, or what has its arguments
+    """
+
+    def __init__(
+        self,
+        instances: Iterable[tuple[Member, Task]],
+        folder: Path,
+        *,
+        show: Callable[[str, dict[str, Any]], None],
+        tell: Callable[[str], None],
+        runner: Callable[..., Runner],
+    ) -> None:
+        self._folder = folder
+        self._show, self.tell, self._runner = show, tell, runner
+        self.selector = DefaultSelector()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._waking, self._woken = socket.socketpair()
+        self.tasks: dict[str, Task] = {}
+        self.course = Course([])
+        self.runners: dict[str, Runner] = {}
+        self._logs: dict[str, InstanceLog] = {}
+        self._actions: deque[Action] = deque()
+        self._signals: list[int] = []
+        self._status: int | None = None
+        #: by instance: what it was made of when it was READY last
+        self.files: dict[str, list[str]] = {}
+        #: runs of instances beside the one that counts: a successor, or one that is to end
+        self.beside: list[Runner] = []
+        self.ready_beside: list[Runner] = []
+        self._tell_at: float | None = None
+        self._wakes: list[float] = []
+        self._connecting: dict[int, Callable[[int], None]] = {}
+        self._numbers = count()
+        #: called with the fleet's status when nothing runs any more, before the selector is closed
+        self.on_over: list[Callable[[int], None]] = []
+        #: called after each change, until they return True
+        self._watchers: list[Callable[[], bool]] = []
+        for member, task in instances:
+            self.add(member, task)
+
+    # what others do
+
+    def add(self, member: Member, task: Task) -> None:
+        """Take in an instance, or what it is to be from its next run on.
+
+        :raises UsageError: its log file cannot be written
+        """
+        if member.name not in self._logs:
+            self._logs[member.name] = InstanceLog(
+                member.name, task.service, self._folder, self._show
+            )
+        self.tasks[member.name] = task
+        self.course.add(member)
+
+    def remove(self, name: str) -> None:
+        """Forget an instance that does not run."""
+        self.course.remove(name)
+        del self.tasks[name]
+        self.files.pop(name, None)
+        self._logs.pop(name).close()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have something called in the supervisor's thread; any thread."""
+        self._posted.append(call)
+        with suppress(OSError):
+            # full, or closed at the end: it is awake
+            self._waking.send(b"\0")
+
+    def watch(self, watcher: Callable[[], bool]) -> None:
+        """Call a function after each change, until it returns True."""
+        self._watchers.append(watcher)
+
+    def wake_at(self, when: float) -> None:
+        """Have the watchers called at a time of the monotonic clock, if nothing happens before."""
+        self._wakes.append(when)
+
+    def connect(
+        self, runner: Runner, given: tuple[object, ...], done: Callable[[int], None]
+    ) -> int:
+        """Have a model of an instance connect elsewhere.
+
+        :param given: as `Service.connect` takes it
+        :param done: called with the number that this returns, when it has
+        """
+        number = next(self._numbers)
+        self._connecting[number] = done
+        runner.tell({"connect": list(given), "id": number})
+        return number
+
+    def start(self, names: Collection[str]) -> None:
+        """Start instances, and what they are after."""
+        now = monotonic()
+        self._tell_at = now + TELLING_S
+        self.do(self.course.start(names, now))
+
+    def stop(self, names: Collection[str], *, runs_again: bool = False) -> None:
+        """Stop instances, which are not run again unless that is asked for."""
+        self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
+
+    def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
+        """End the fleet; the second time at once.
+
+        :param status: the fleet's, if all ends well
+        """
+        self.do(self.course.end(number, monotonic(), status=status))
+
+    def do(self, actions: Iterable[Action]) -> None:
+        """Do what the course says; nothing of it has happened when this returns."""
+        self._actions.extend(actions)
+
+    def start_beside(self, task: Task) -> Runner:
+        """Start a successor of an instance that runs, which does not count until `take_over`.
+
+        :raises OSError: it cannot be started
+        """
+        runner = self._run_task(task)
+        self.beside.append(runner)
+        return runner
+
+    def take_over(self, runner: Runner) -> Runner | None:
+        """Let a successor that is READY be the instance; returns the old one, now beside it."""
+        name = runner.task.name
+        old = self.runners.get(name)
+        self.beside.remove(runner)
+        self.ready_beside.remove(runner)
+        self.runners[name], self.tasks[name] = runner, runner.task
+        self.course.take_over(name, monotonic())
+        if old is not None:
+            self.beside.append(old)
+        return old
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return where each instance stands, for `ps`."""
+        now = monotonic()
+        rows = []
+        for name, standing in self.course.standings.items():
+            runner = self.runners.get(name)
+            rows.append(
+                {
+                    "service": name,
+                    "phase": standing.phase.value,
+                    "reason": None
+                    if standing.phase in RUNNING
+                    else self.course.reason_of(name, now),
+                    "pid": None if runner is None else runner.pid,
+                }
+            )
+        return rows
+
+    @property
+    def has_left_behind(self) -> bool:
+        """Whether something still ran when the fleet had ended."""
+        return bool(self.runners) or self.course.had_to_kill
+
+    def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
+        """Take a line that an instance in this process has printed; one call at a time."""
+        if name in self._logs:
+            self._logs[name].take(
+                stream, text.encode("utf-8", "backslashreplace"), is_shown=is_shown
+            )
+
+    # the loop
+
+    def run(self) -> int:
+        """Run until the end of the fleet; in the main thread.
+
+        :returns: its exit status
+        """
+        theirs, ours = self._waking, self._woken
+        theirs.setblocking(False)
+        ours.setblocking(False)
+        old = {number: signal.getsignal(number) for number in SIGNALS}
+        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        self.selector.register(ours, EVENT_READ, lambda: ours.recv(4096))
+        try:
+            for number in SIGNALS:
+                if old[number] is not signal.SIG_IGN:
+                    signal.signal(number, self._note_signal)
+            return self._loop()
+        finally:
+            left = [*self.runners.values(), *self.beside]
+            for runner in left:
+                runner.kill()
+            for runner in left:
+                runner.abandon()
+            for call in self.on_over:
+                call(1 if self._status is None else self._status)
+            self.selector.close()
+            for log in self._logs.values():
+                log.close()
+            signal.set_wakeup_fd(old_fd)
+            for number, handler in old.items():
+                signal.signal(number, handler)
+            theirs.close()
+            ours.close()
+
+    def _note_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+
+    def _loop(self) -> int:
+        while True:
+            self._act()
+            if self._status is not None:
+                return self._status
+            for key, _ in self.selector.select(self._patience()):
+                if key.fileobj in self.selector.get_map():
+                    key.data()
+            self._pass_time()
+
+    def _patience(self) -> float | None:
+        if self._signals or self._posted:
+            return 0.0
+        due = [one for one in (self.course.next_due(), self._tell_at) if one is not None]
+        due += self._wakes
+        return max(0.0, min(due) - monotonic()) if due else None
+
+    def _pass_time(self) -> None:
+        now = monotonic()
+        self.do(self.course.pass_time(now))
+        self._wakes = [one for one in self._wakes if one > now]
+        if self._tell_at is not None and now >= self._tell_at:
+            self._tell_at = None
+            self._tell_what_waits(now)
+
+    def _tell_what_waits(self, now: float) -> None:
+        if self.course.is_ending:
+            return
+        for name, standing in self.course.standings.items():
+            if standing.phase is Phase.WAITS:
+                self.tell(f"{name}: {self.course.reason_of(name, now)}")
+            elif standing.phase is Phase.STARTS:
+                self.tell(f"{name}: not READY yet: it is starting")
+
+    def _act(self) -> None:
+        """Do all that is to be done; a signal that comes meanwhile is next."""
+        while True:
+            while self._signals:
+                self.do(self.course.end(self._signals.pop(0), monotonic()))
+            while self._posted:
+                self._posted.popleft()()
+            if not self._actions:
+                watchers, self._watchers = self._watchers, []
+                kept = [one for one in watchers if not one()]
+                has_more = bool(self._watchers)
+                self._watchers += kept
+                if not self._actions and not has_more:
+                    return
+                continue
+            self._do(self._actions.popleft())
+            if self._status is not None:
+                # those that wait for what has come about with the end
+                for watcher in self._watchers:
+                    watcher()
+                return
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Say):
+            self.tell(f"{action.name}: {action.text}")
+            if action.is_bad:
+                # of a fleet in the background nobody hears the words
+                self._logs[action.name].note(action.text)
+        elif isinstance(action, Start):
+            self._start(action.name)
+        elif isinstance(action, Finish):
+            self._status = action.status
+            self._tell_failures()
+        elif action.name in self.runners:
+            runner = self.runners[action.name]
+            if isinstance(action, Signal):
+                runner.signal(action.number)
+            elif isinstance(action, Kill):
+                runner.kill()
+
+    def _start(self, name: str) -> None:
+        try:
+            self.runners[name] = self._run_task(self.tasks[name])
+        except OSError as error:
+            self.tell(f"{name}: it cannot be started: {reason_of(error)}")
+            self.do(self.course.ended(name, _NOT_STARTED, monotonic()))
+
+    def _run_task(self, task: Task) -> Runner:
+        return self._runner(
+            task,
+            self.selector,
+            on_message=self.take_message,
+            on_line=self._logs[task.name].take,
+            on_end=self._take_end,
+        )
+
+    def take_message(self, runner: Runner, message: dict[str, Any]) -> None:
+        """Take what a child says."""
+        name = runner.task.name
+        if "ready" in message:
+            self.files[name] = message.get("files", [])
+        if "ready" in message and runner in self.beside:
+            self.ready_beside.append(runner)
+        elif "ready" in message and self.runners.get(name) is runner:
+            self.do(self.course.ready(name, monotonic()))
+        if "connected" in message:
+            if message["error"]:
+                self.tell(f"{name}: it cannot connect elsewhere: {message['error']}")
+            done = self._connecting.pop(message["connected"], None)
+            if done is not None:
+                done(message["connected"])
+
+    def _take_end(self, runner: Runner, status: int) -> None:
+        name = runner.task.name
+        if runner in self.beside:
+            self.beside.remove(runner)
+            self.ready_beside = [one for one in self.ready_beside if one is not runner]
+        elif self.runners.get(name) is runner:
+            del self.runners[name]
+            self.do(self.course.ended(name, status, monotonic()))
+
+    def _tell_failures(self) -> None:
+        """Show the last lines of what has failed, and the reason."""
+        for name, standing in self.course.standings.items():
+            if standing.phase is not Phase.FAILED:
+                continue
+            self.tell(f"{name} failed: {standing.reason}")
+            for line in self._logs[name].last:
+                text = f"{line['level']}: {line['event']}"
+                if line.get("exception"):
+                    text += f"\n{line['exception']}"
+                for part in text.split("\n"):
+                    self.tell(f"  {name} | {part}")

@@ -1,0 +1,151 @@
+"""A fleet as manifests of Kubernetes, checked by its own schemas."""
+
+from __future__ import annotations
+
+import json
+import stat
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.fleet.export.services import FLEET, write_fleet
+from tests.support.shell import ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    write_fleet(tmp_path)
+    return tmp_path
+
+
+def exported(market: Path) -> dict[str, dict[str, Any]]:
+    """Return the documents by file and kind; each one fits the schema."""
+    done = ran("export", "kubernetes", "--image", "me/market:1", "-o", "k8s", cwd=market)
+    assert done.status == 0, done.err
+    found = {}
+    for path in sorted((market / "k8s").glob("*.yaml")):
+        documents = list(yaml.safe_load_all(path.read_text()))
+        for document in documents:
+            kubernetes_validate.validate(
+                document, kubernetes_validate.latest_version(), strict=True
+            )
+        found[path.name] = {document["kind"]: document for document in documents}
+    return found
+
+
+def container(workload: dict[str, Any]) -> dict[str, Any]:
+    (only,) = workload["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def test_a_service_is_a_stateful_set_that_others_reach_by_name(market: Path) -> None:
+    files = exported(market)
+
+    pricer = files["market-pricer.yaml"]
+    assert pricer["Service"]["spec"]["publishNotReadyAddresses"] is True
+    assert pricer["Service"]["spec"]["clusterIP"] == "None"
+    assert pricer["StatefulSet"]["spec"]["replicas"] == 2
+    pod = pricer["StatefulSet"]["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > 10
+    ready = container(pricer["StatefulSet"])["readinessProbe"]["httpGet"]
+    assert ready == {"path": "/readyz", "port": 8600}
+    command = container(pricer["StatefulSet"])["command"]
+    assert "pricer#$(SF_ACTORS_INSTANCE)" in command
+    assert command[-2:] == ["--instance", "$(SF_ACTORS_INSTANCE)"]
+    given = json.loads(files["market-caller.yaml"]["ConfigMap"]["data"]["addresses.json"])
+    assert given["connections"]["out"]["price"]["requester"] == [
+        "market-pricer-1.market-pricer:27000",
+        "market-pricer-2.market-pricer:27000",
+    ]
+    config = pricer["ConfigMap"]["data"]["config.json"]
+    assert config == '{"factor": 1.50}\n'
+
+
+def test_a_main_that_ends_is_a_job_and_a_bus_has_two_ports(market: Path) -> None:
+    files = exported(market)
+
+    assert files["market-caller.yaml"].keys() == {"ConfigMap", "Job"}
+    assert files["market-caller.yaml"]["Job"]["spec"]["backoffLimit"] == 0
+    bus = files["market-bus.yaml"]
+    assert [port["port"] for port in bus["Service"]["spec"]["ports"]] == [27000, 27001]
+    assert container(bus["StatefulSet"])["command"][:4] == ["python", "-m", "sf_actors", "bus"]
+
+
+def test_the_same_fleet_gives_the_same_bytes(market: Path) -> None:
+    exported(market)
+    before = {path.name: path.read_bytes() for path in (market / "k8s").iterdir()}
+    exported(market)
+
+    assert {path.name: path.read_bytes() for path in (market / "k8s").iterdir()} == before
+
+
+def test_keys_are_secrets_of_their_owner_alone(market: Path) -> None:
+    text = FLEET.replace('name = "market"', 'name = "market"\nkeys = "keys"')
+    (market / "fleet.toml").write_text(text)
+    assert ran("keys", "fleet", cwd=market).status == 0
+    files = exported(market)
+
+    secret = files["market-pricer-secret.yaml"]["Secret"]
+    own = (market / "keys" / "pricer" / "own.key_secret").read_bytes()
+    assert b64decode(secret["data"]["own.key_secret"]) == own
+    mode = (market / "k8s" / "market-pricer-secret.yaml").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+    workload = files["market-pricer.yaml"]["StatefulSet"]
+    volume = workload["spec"]["template"]["spec"]["volumes"][-1]
+    assert {item["path"] for item in volume["secret"]["items"]} == {
+        "keys/own.key_secret",
+        "keys/authorized/caller.key",
+    }
+    assert "/etc/sf_actors-keys/keys" in container(workload)["command"]
+
+
+def test_names_that_kubernetes_cannot_have_are_refused(market: Path) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace('"market"', f'"{"x" * 60}"'))
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+
+    assert done.status == 2
+    assert "give the fleet another name" in done.err
+    assert not (market / "k8s").exists()
+
+
+def test_each_instance_of_a_main_that_ends_is_a_job(market: Path) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace("main = true", "main = true\ninstances = 2"))
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+    assert done.status == 0, done.err
+    documents = list(yaml.safe_load_all((market / "k8s" / "market-caller.yaml").read_text()))
+
+    jobs = [one for one in documents if one["kind"] == "Job"]
+    assert [one["metadata"]["name"] for one in jobs] == ["market-caller-1", "market-caller-2"]
+    assert "caller#2" in container(jobs[1])["command"]
+
+
+def test_texts_are_taken_as_they_are_and_probes_reach_the_pod(market: Path) -> None:
+    text = FLEET.replace("50% of $HOME", "50% of $(HOME)")
+    (market / "fleet.toml").write_text(
+        text.replace("[services.bus]", 'http = "127.0.0.1:9000"\n[services.bus]').replace(
+            "instances = 2", ""
+        )
+    )
+    found = container(exported(market)["market-pricer.yaml"]["StatefulSet"])
+
+    assert {"name": "TITLE", "value": "50% of $$(HOME)"} in found["env"]
+    assert "0.0.0.0:9000" in found["command"]
+    assert found["livenessProbe"]["httpGet"]["port"] == 9000
+
+
+def test_an_address_that_other_pods_cannot_reach_is_refused(market: Path) -> None:
+    bound = FLEET.replace("instances = 2", 'bind = { price = "127.0.0.1:27001" }')
+    (market / "fleet.toml").write_text(bound)
+    done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
+    assert (done.status, "that other pods reach" in done.err) == (2, True)
+
+    (market / "fleet.toml").write_text(bound.replace("127.0.0.1", "0.0.0.0"))
+    given = exported(market)["market-caller.yaml"]["ConfigMap"]["data"]["addresses.json"]
+    assert '"market-pricer-1.market-pricer:27001"' in given
