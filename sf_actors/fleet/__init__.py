@@ -17,6 +17,12 @@ meeting.py        which models may be joined, and which of these meet
 links.py          who is joined to whom, by names; and why one is joined to nobody
 addresses.py      the addresses of each instance, by links
 plan.py           services, instances, links and addresses
+check.py          all findings of a fleet; `checks` has a module for each kind
+live.py           … of its files against what runs
+loose_files.py    … of service files that are joined by addresses
+keyring.py        the CURVE keys of a fleet
+graph.py          its graph
+export            a fleet as files for systemd and Kubernetes
 levels.py         the levels of `after`
 restarts.py       when an instance that has ended is run again
 standing.py       an instance as its course sees it

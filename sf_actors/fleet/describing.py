@@ -1,7 +1,8 @@
 """Reads one service file and tells what its models are: a process of its own, for `reading`.
 
-It gets a pickled `FleetService` on standard input, and answers with one JSON object on standard
-output. What user code prints goes nowhere, and threads that it leaves are not waited for.
+It gets a pickled `FleetService` on standard input, with addresses or None, and answers with one
+JSON object on standard output. What user code prints goes nowhere, and threads that it leaves are
+not waited for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.definition.config.json_file import plain
+from sf_actors.definition.environment import expanded
 from sf_actors.definition.service_file import load
 from sf_actors.errors import SfActorsError
 from sf_actors.fleet.asks import names_asked
@@ -29,7 +32,7 @@ from sf_actors.wording import bounded, escaped, text_of
 
 if TYPE_CHECKING:
     from sf_actors.definition.models import Model
-    from sf_actors.definition.service_file import ServiceFile
+    from sf_actors.definition.service_file import Described, ServiceFile
 
 #: How long tasks of `async` hooks may take to end, in seconds.
 _ENDING_S = 1.0
@@ -39,34 +42,37 @@ def main() -> None:
     """Answer what standard input asks, and end the process."""
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    service = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
+    service, addresses = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
     try:
-        told = _described(service)
+        told = _described(service, addresses)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything
         told = _failure(error, str(service.file))
     with open(answer, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 - a descriptor
-        json.dump(told, file)
+        json.dump(told, file, default=str)
     os._exit(0)
 
 
-def _described(service: FleetService) -> dict[str, Any]:
+def _described(service: FleetService, addresses: dict[str, Any] | None) -> dict[str, Any]:
     loading = Loading(stop_timeout_s=_ENDING_S, nudge=lambda: None)
     path = Path(str(service.file))
 
-    def describe() -> tuple[tuple[Model, ...], bool]:
+    def describe() -> tuple[Described, bool]:
         file: ServiceFile = load(path, blocking=loading.event_loop.blocking)
         takes_instance = file.declares(INSTANCE)
-        described = file.describe(service.config_source(number=1 if takes_instance else None))
+        config = service.config_source(number=1 if takes_instance else None)
+        described = file.describe(config, addresses)
         file.require_runnable(
             described.models, main_mode=service.main, allow_inbound=service.allow_inbound
         )
-        return described.models, takes_instance
+        return described, takes_instance
 
-    models, takes_instance = loading.run(describe)
+    described, takes_instance = loading.run(describe)
+    is_changed = addresses is not None and described.addresses != expanded(addresses)
     tree = _tree_of(path)
     lines = {} if tree is None else lines_of_models(tree)
     return {
         "takes_instance": takes_instance,
+        "addresses": plain(described.addresses) if is_changed else None,
         "models": [
             asdict(
                 ModelOutline(
@@ -81,7 +87,7 @@ def _described(service: FleetService) -> dict[str, Any]:
                     model.handler is not None or bool(model.creation.get("on_status")),
                 )
             )
-            for model in models
+            for model in described.models
             if model.type in FAMILIES or model.handler is not None
         ],
     }

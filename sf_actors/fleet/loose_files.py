@@ -57,21 +57,22 @@ def check_files(
     """
     fleet = _fleet_of(files, configs)
     given = {
-        service.name: expanded(read_addresses_file(path)) if path is not None else {}
+        service.name: {} if path is None else read_addresses_file(path)
         for service, path in zip(fleet.services, addresses, strict=True)
     }
-    read = read_services(fleet)
+    read = read_services(fleet, addresses=given)
     findings = list(read.findings)
     placed: list[Placed] = []
     known: list[_Addressed] = []
     for name, outline in read.outlines.items():
+        own = expanded(given[name]) if outline.addresses is None else outline.addresses
         for model in outline.models:
-            places = list(_placed(model, given[name]))
+            places = list(_placed(model, own))
             placed += places
             if any(_is_unusable(one) for one in places):
                 continue
             try:
-                resolved = resolve(given[name], [_Addressed(model)])
+                resolved = resolve(own, [_Addressed(model)])
             except AddressError as error:
                 findings.append(Finding("E401", name, model.name, str(error), model.at))
             else:

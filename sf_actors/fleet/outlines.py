@@ -105,6 +105,7 @@ class ServiceOutline:
 
     :ivar models: those with sockets
     :ivar timers: those without, whose handlers may ask others
+    :ivar addresses: as `setup_addresses` changes those that were given; None: as they were
     :ivar takes_instance: whether its `config_model` declares `instance`
     """
 
@@ -112,6 +113,7 @@ class ServiceOutline:
     models: tuple[ModelOutline, ...] = ()
     timers: tuple[ModelOutline, ...] = ()
     is_bus: bool = False
+    addresses: Mapping[str, Any] | None = None
     takes_instance: bool = False
 
     @cached_property

@@ -49,9 +49,15 @@ class Read:
     findings: tuple[Finding, ...]
 
 
-def read_services(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> Read:
+def read_services(
+    fleet: Fleet,
+    *,
+    addresses: Mapping[str, Any] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Read:
     """Read the service files of a fleet, by their setup hooks; any thread.
 
+    :param addresses: by service: what `setup_addresses` gets; it does not run without
     :param deadline_s: how long each one may take, in seconds
     """
     processes: list[subprocess.Popen[bytes]] = []
@@ -59,7 +65,8 @@ def read_services(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> Read:
     def read(service: FleetService) -> ServiceOutline | Finding:
         if service.is_bus:
             return ServiceOutline(service.name, is_bus=True)
-        return _read(fleet, service, deadline_s, processes)
+        given = None if addresses is None else addresses[service.name]
+        return _read(fleet, pickle.dumps((service, given)), service, deadline_s, processes)
 
     # more at once would make each of them slower, and so late
     at_once = max(2, 2 * len(os.sched_getaffinity(0)))
@@ -79,6 +86,7 @@ def read_services(fleet: Fleet, *, deadline_s: float = DEADLINE_S) -> Read:
 
 def _read(
     fleet: Fleet,
+    question: bytes,
     service: FleetService,
     deadline_s: float,
     processes: list[subprocess.Popen[bytes]],
@@ -97,7 +105,7 @@ def _read(
         return _finding(service, f"no process can be made to read it: {reason_of(error)}")
     processes.append(process)
     try:
-        answer, _ = process.communicate(pickle.dumps(service), timeout=deadline_s)
+        answer, _ = process.communicate(question, timeout=deadline_s)
     except subprocess.TimeoutExpired:
         return _finding(service, f"it is still being imported after {deadline_s:g} s")
     finally:
@@ -133,6 +141,7 @@ def _outline_of(name: str, told: dict[str, Any]) -> ServiceOutline:
         name,
         tuple(model for model in models if model.type in FAMILIES),
         tuple(model for model in models if model.type not in FAMILIES),
+        addresses=told["addresses"],
         takes_instance=told["takes_instance"],
     )
 

@@ -224,6 +224,23 @@ def test_a_wrong_address_of_a_service_file_is_told(
     assert [(one["code"], one["service"]) for one in ran.objects] == [(code, "trader")]
 
 
+def test_a_service_file_may_choose_its_addresses_itself(market: Path, shell: Shell) -> None:
+    hook = """
+def setup_addresses(addresses, config):
+    addresses['connections']['in']['orders'] = '127.0.0.1:27009'
+    return addresses
+"""
+    (market / "exchange.py").write_text(EXCHANGE + hook)
+    files = ("exchange.py", "trader.py", "-a", "addresses.json")
+    ran = shell("check", *files, "--json")
+    assert [(one["code"], one["service"]) for one in ran.objects] == [("E101", "trader")]
+
+    given = json.loads((market / "addresses.json").read_text())
+    given["connections"]["out"]["orders"] = "${NOWHERE:127.0.0.1:27009}"
+    (market / "addresses.json").write_text(json.dumps(given))
+    assert shell("check", *files).status == 0
+
+
 def test_two_service_files_that_bind_one_address_are_told(market: Path, shell: Shell) -> None:
     (market / "second.py").write_text(EXCHANGE)
     ran = shell("check", "exchange.py", "second.py", "-a", "addresses.json", "--json")
