@@ -214,7 +214,8 @@ def test_one_that_cannot_start_is_not_tried_again_and_stops_nothing_else(tmp_pat
 
 
 def test_children_notice_that_up_was_killed_and_the_next_up_waits_for_them(tmp_path: Path) -> None:
-    slow = QUIET + "\ndef sigterm_handler():\n    import time; time.sleep(1)\n"
+    # it is gone after four seconds: the second one is there before
+    slow = QUIET + "\ndef sigterm_handler():\n    import time; time.sleep(60)\n"
     fleet_in(tmp_path, ONE, quiet=slow)
     with up(tmp_path) as first:
         wait_until_ready(first, "quiet")
