@@ -15,21 +15,23 @@ class FromInside:
     """A request to a replyer, or a message to a subscriber, packed as on the wire.
 
     :param packed: without a topic
+    :param workflow_id: of the request, for an answer that says no
     :param answer: takes the packed reply; in the actor's thread, or in that of a stop
     :ivar is_moot: nobody waits for the answer any more: what was not begun is not to be
     """
 
-    __slots__ = ("answer", "is_moot", "packed")
+    __slots__ = ("answer", "is_moot", "packed", "workflow_id")
 
-    def __init__(self, packed: bytes, answer: Callable[[bytes], None]) -> None:
+    def __init__(self, packed: bytes, workflow_id: object, answer: Callable[[bytes], None]) -> None:
         self.packed = packed
+        self.workflow_id = workflow_id
         self.answer = answer
         self.is_moot = False
 
     def refuse(self) -> None:
         """Answer that nothing is taken now."""
         problem = "nothing is taken now: the service starts or stops"
-        self.answer(encode_failure("ServiceStopped", problem, None, unhandled=True))
+        self.answer(encode_failure("ServiceStopped", problem, self.workflow_id, unhandled=True))
 
 
 class InsideRequests:

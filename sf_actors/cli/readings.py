@@ -52,6 +52,11 @@ class Readings:
             return
         then, last = self._last.get(answer.place, (now, {}))
         before = _by_name(last)
+        started_at = {
+            one["service"]["service"]: one["started_at"]
+            for one in answer.value.get("services", ())
+            if "started_at" in one
+        }
         process = answer.value.get("process") or {}
         cpu = None
         if last and now > then:
@@ -60,6 +65,8 @@ class Readings:
         pid = self._pids.get(answer.place, answer.place.pid)
         for name, stats in _by_name(answer.value).items():
             row = row_of(pid, stats, before.get(name))
+            # the process knows it exactly; counted back from here it wanders by milliseconds
+            row["started_at"] = started_at.get(name, row["started_at"])
             if self._has_more:
                 row = top_row_of(row, stats, before.get(name), process, cpu)
             yield row

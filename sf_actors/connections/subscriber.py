@@ -129,7 +129,7 @@ class Subscriber(Reader):
             self._arguments.decoded(envelope.args)
         except MessageError as error:
             self.refuse(error)
-            message.answer(encode_failure(type(error).__name__, str(error), None))
+            message.answer(encode_failure(type(error).__name__, str(error), message.workflow_id))
             return
         self.counters.received += 1
         message.answer(encode_reply({}, envelope.workflow_id))

@@ -71,7 +71,9 @@ class Asks:
         expires_in_s = timeout_s if type_ == "replyer" else UNSET
         packed = encode_request(asked.args, question.workflow_id, expires_in_s=expires_in_s)
         self._last = number = self._last + 1
-        message = FromInside(packed, lambda frame: self._tell(Answered(number, frame)))
+        message = FromInside(
+            packed, question.workflow_id, lambda frame: self._tell(Answered(number, frame))
+        )
         actor = None if resident.state is None else resident.state.actors.get(_name_of(model))
         if actor is None or not actor.tell(message):
             raise ServiceStopped(f"{resident.name} takes nothing now: it starts or stops")

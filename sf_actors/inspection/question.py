@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from sf_actors.errors import InvalidArguments, SfActorsError
+from sf_actors.errors import InvalidArguments, RequestTimeout, SfActorsError
 from sf_actors.wire.envelope import encode_failure, encode_reply
 from sf_actors.wording import nearest
 
@@ -63,10 +63,11 @@ class Question:
         self.send(encode_reply(fields, self.workflow_id))
 
     def fail(self, error: BaseException) -> None:
-        """Send an error of the inspector; those of a model are not marked as unhandled."""
+        """Send an error of the inspector; what may have been handled is not marked as unhandled."""
         name = type(error).__name__ if isinstance(error, SfActorsError) else "ServiceFailed"
         text = str(error) or type(error).__name__
-        self.send(encode_failure(name, text, self.workflow_id, unhandled=True))
+        unhandled = not isinstance(error, RequestTimeout)
+        self.send(encode_failure(name, text, self.workflow_id, unhandled=unhandled))
 
 
 def one_of(what: str, name: str, known: list[str]) -> InvalidArguments:

@@ -218,3 +218,10 @@ def test_a_process_that_is_stopped_by_a_signal_is_exit_status_124(tmp_path: Path
 
     assert found.status == 124
     assert f"svc (pid {process.popen.pid}): no answer" in found.err
+
+
+def test_a_call_without_a_target_asks_for_the_target_alone(shell: Shell) -> None:
+    found = shell("call")
+
+    assert found.status == 2
+    assert found.err.rstrip().endswith("required: TARGET")

@@ -55,6 +55,14 @@ def test_each_service_is_one_object_with_the_keys_of_the_contract(shell: Shell) 
     assert all(row["received_per_s"] == 0.0 for row in rows)
 
 
+def test_a_service_has_started_at_the_same_moment_for_ps_and_info(shell: Shell) -> None:
+    with looked_at(echoing("one")):
+        (row,) = shell("ps", "--json").objects
+        (info,) = shell("info", "one", "--json").objects
+
+    assert row["started_at"] == info["started_at"]
+
+
 def test_a_name_chooses_all_services_of_it(shell: Shell) -> None:
     with looked_at(echoing("one"), echoing("two"), echoing("one")):
         rows = shell("ps", "--json", "one").objects

@@ -95,6 +95,8 @@ def test_a_request_that_is_not_answered_in_time_is_a_timeout(asker: Asker, gate:
     with service_of(replying(gate), addresses=ECHO_ADDRESSES, name="svc") as service:
         error = asker.error_of("ask", service="svc", model="echo", args={"n": 5}, timeout_s=0.05)
         assert error["type"] == "RequestTimeout"
+        # its handler runs: who asks must not take it for one that never began
+        assert "unhandled" not in error
         gate.may_end.set()
         assert asker.ask("ask", service="svc", model="echo", args={"n": 6}) == {"n": 6}
         assert service.stats()["connections"]["in"]["echo"]["handled"] == 2
@@ -154,6 +156,16 @@ def test_a_message_is_handed_to_a_subscriber(asker: Asker) -> None:
         error = asker.error_of("publish", service="svc", model="news", args={"n": "x"})
         assert error["type"] == "InvalidMessage"
         assert "n" in error["message"]
+
+
+def test_the_error_of_a_message_has_the_workflow_id_of_the_question(asker: Asker) -> None:
+    addresses = {"connections": {"in": {"news": {"subscriber": "127.0.0.1:9"}}}}
+    with service_of(subscribing(Queue()), addresses=addresses, name="svc"):
+        args = {"verb": "publish", "service": "svc", "model": "news", "args": {"n": "x"}}
+        asker.socket.send(msgspec.msgpack.encode({"args": args, "workflow_id": "w"}))
+        answer = asker.receive()
+        assert answer["error"]["type"] == "InvalidMessage"
+        assert answer["workflow_id"] == "w"
 
 
 def test_a_message_that_was_not_taken_in_time_is_never_handled(asker: Asker) -> None:

@@ -37,7 +37,9 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("-n", type=count_of, metavar="N", help="call N times, print a table")
     parser.add_argument("-c", type=count_of, metavar="C", default=1, help="so many at once")
     parser.add_argument("target", metavar="TARGET", help="SERVICE/MODEL, or MODEL alone")
-    parser.add_argument("pairs", nargs="*", metavar="key=value", help="fields of the request")
+    parser.add_argument(
+        "pairs", nargs="*", default=[], metavar="key=value", help="fields of the request"
+    )
     arguments = parsed(parser, argv)
     if arguments.n == 0 or arguments.c == 0:
         raise UsageError("-n, -c: expected a number from 1, got 0")

@@ -39,7 +39,9 @@ def run(argv: Sequence[str]) -> int:
         help=f"how long to wait for a subscriber at --address (default {TIMEOUT_S:g})",
     )
     parser.add_argument("target", metavar="TARGET", help="SERVICE/MODEL, or MODEL alone")
-    parser.add_argument("pairs", nargs="*", metavar="key=value", help="fields of the message")
+    parser.add_argument(
+        "pairs", nargs="*", default=[], metavar="key=value", help="fields of the message"
+    )
     arguments = parsed(parser, argv)
     if arguments.file is not None and arguments.address is None:
         raise UsageError("--file: expected --address beside it, got none")
