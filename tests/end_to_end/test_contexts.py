@@ -163,7 +163,7 @@ def test_a_signal_hook_does_not_see_what_a_call_has_bound() -> None:
     )
     with running(one, addresses=at({"echo": ANY_PORT})) as svc:
         ask(address_of(svc))
-        svc._stop_by_signal(signal.SIGTERM, None)
+        svc.stop_by_signal(signal.SIGTERM, None)
 
     assert seen.get(timeout=PATIENCE_S) == "none"
 

@@ -293,7 +293,8 @@ def test_peers_that_do_not_read_hold_few_versions_and_keep_nobody_waiting(versio
         with following(limited, towards(leader.addresses)) as follower:
             follower.wait_for_phase(Phase.LIVE)
             assert follower.value == {"a": {**whole, "0": "5"}}
-        assert len(transfers) <= versions + 1
+        # several may be sent the same version
+        assert len({id(transfer.packed) for transfer in transfers._all()}) <= versions
         assert leader.stats["dropped"]["queue_full"] >= 1
     for dealer in idle:
         dealer.close(0)
