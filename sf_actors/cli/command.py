@@ -189,8 +189,9 @@ def _listen(arguments: Arguments, ending: ExitStack) -> None:
     """
     if arguments.http is None:
         return
-    from sf_actors.inspection.http.health import STUCK_AFTER_S, require_states  # noqa: PLC0415 - seldom used
+    from sf_actors.inspection.http.health import require_states  # noqa: PLC0415 - seldom used
     from sf_actors.inspection.http.server import http  # noqa: PLC0415
+    from sf_actors.lifecycle.residents import STUCK_AFTER_S  # noqa: PLC0415
 
     needs = arguments.ready_needs or ()
     stuck_after_s = STUCK_AFTER_S if arguments.stuck_after is None else arguments.stuck_after

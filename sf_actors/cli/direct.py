@@ -79,6 +79,7 @@ def model_in(path: str, text: str, is_usable: Callable[[Model], bool], *, what: 
             {
                 "type": one.type,
                 "topic": one.creation.get("topic"),
+                "binds": any(one.binds.values()),
                 "arguments": fields_of(one.arguments),
             },
         )

@@ -1,4 +1,4 @@
-"""A publisher of one message, which takes the place of a service's own at its address."""
+"""A publisher of one message, which takes the place of a service's own at an address."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import zmq
 
-from sf_actors.errors import BindError, TargetError
+from sf_actors.errors import AddressError, BindError, TargetError
 from sf_actors.inspection.asking import packed_or_refused
 from sf_actors.sockets.bind_problems import bind_message
 from sf_actors.sockets.endpoint import parse
@@ -16,6 +16,8 @@ from sf_actors.wire.topic import pack
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from sf_actors.sockets.endpoint import Endpoint
+
 #: How long the message may take to leave, in seconds.
 LEAVING_S = 2.0
 
@@ -23,20 +25,25 @@ _SUBSCRIBED = 1
 
 
 class BarePublisher:
-    """A socket that is bound at an address; closed by `with`.
+    """A socket at an address; closed by `with`.
 
     :param address: `host:port` or `tcp://…`, `ipc://…`
     :param topic: of the messages
+    :param binds: whether subscribers connect to the address; else one is bound there
     :raises AddressError: it is no address
     :raises BindError: somebody else has it
     """
 
-    def __init__(self, address: str, topic: str | None) -> None:
+    def __init__(self, address: str, topic: str | None, *, binds: bool = True) -> None:
         endpoint = parse(address, where="--address")
         self._topic = pack(topic)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = int(LEAVING_S * 1000)
+        self.address = str(endpoint)
+        if not binds:
+            self._connect(endpoint)
+            return
         try:
             resolved = endpoint.bindable()
             self._socket.setsockopt(zmq.IPV6, int(resolved.is_ipv6))
@@ -45,6 +52,18 @@ class BarePublisher:
             self.close()
             raise BindError(bind_message("--address", endpoint, error)) from None
         self.address = endpoint.as_bound(self._socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    def _connect(self, endpoint: Endpoint) -> None:
+        """Connect to a subscriber that is bound there, now or soon.
+
+        :raises AddressError: that cannot be
+        """
+        try:
+            self._socket.setsockopt(zmq.IPV6, 1)
+            self._socket.connect(endpoint.zmq_endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise AddressError(f"--address: cannot connect to {endpoint}: {error}") from None
 
     def __enter__(self) -> Self:
         return self

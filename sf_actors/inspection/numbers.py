@@ -46,6 +46,7 @@ def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str
         "running": running_in(resident),
         # tells runs of one name apart
         "started_at": iso_time(resident.started_at),
+        "stuck_after_s": RESIDENTS.stuck_after_s,
     }
 
 

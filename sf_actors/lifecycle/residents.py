@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     #: what a service is loaded from
     Source = str | os.PathLike[str] | ModuleType
 
+#: How long a handler may run before it counts as stuck, in seconds.
+STUCK_AFTER_S: Final = 60.0
+
 #: Failures kept, of a program that makes services of ever new names.
 MOST_FAILURES: Final = 100
 
@@ -92,6 +95,8 @@ class Residents:
         self.on_stopping: Callable[[], None] | None = None
         self.on_last: Callable[[], None] | None = None
         self.command: Callable[[], str] | None = None
+        #: what this process was told of that, for all who ask; 0: never
+        self.stuck_after_s = STUCK_AFTER_S
         #: what made services fail that were not run again since, by their names
         self.failures: dict[str, str] = {}
 

@@ -33,7 +33,9 @@ connection_models = {'in': {'ticks': {
 """
 
 
-def listening(got: Callable[[Any], None], address: str, topic: str = "prices") -> Service:
+def listening(
+    got: Callable[[Any], None], address: str, topic: str = "prices", *, is_binder: bool = False
+) -> Service:
     """Return a service that hands on what it hears."""
 
     def on_tick(args: dict[str, Any]) -> None:
@@ -44,7 +46,7 @@ def listening(got: Callable[[Any], None], address: str, topic: str = "prices") -
             "ticks": {
                 "connection_type": "subscriber",
                 "required_creation_arguments": {"on_tick": on_tick},
-                "optional_creation_arguments": {"topic": topic},
+                "optional_creation_arguments": {"topic": topic, "is_binder": is_binder},
                 "required_arguments": {"price": float},
             }
         }
@@ -96,6 +98,23 @@ def test_with_an_address_it_takes_the_place_of_a_publisher(shell: Shell) -> None
             assert got.get(timeout=PATIENCE_S) == {"price": 2.5}
     assert f"publishing at {address}, waiting for a subscriber" in found.err
     assert "sent to who has subscribed" in found.err
+
+
+@pytest.mark.slow
+def test_a_subscriber_that_is_bound_at_the_address_is_connected_to(
+    shell: Shell, tmp_path: Path
+) -> None:
+    bound = SUBSCRIBER.replace("{'topic': 'prices'}", "{'topic': 'prices', 'is_binder': True}")
+    (tmp_path / "svc.py").write_text(bound)
+    got: Queue[Any] = Queue()
+    service = listening(got.put, "127.0.0.1:0", is_binder=True)
+    with looked_at(service):
+        address = service.addresses["connections"]["in"]["ticks"]
+        assert shell("publish", "ticks", "price=2.5", "--address", address).status == 0
+        assert got.get(timeout=PATIENCE_S) == {"price": 2.5}
+        there = ["--file", str(tmp_path / "svc.py"), "--address", address]
+        assert ran("publish", "ticks", "price=3.5", *there).status == 0
+        assert got.get(timeout=PATIENCE_S) == {"price": 3.5}
 
 
 @pytest.mark.slow

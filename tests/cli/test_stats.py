@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import sf_actors
 from sf_actors import UsageError
 from sf_actors.cli.verbs import health, wait
 from tests.inspection.test_command_line import service_file
@@ -68,6 +70,19 @@ def test_it_is_not_healthy_when_a_handler_is_stuck(shell: Shell, gate: Gate) -> 
     assert not health.reason_against(answer, 0)
     answer["running"][0]["model"] = "main"  # type: ignore[index]
     assert not health.reason_against(answer, 60.0)
+
+
+def test_what_is_stuck_is_said_by_the_process_unless_the_verb_says_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(health, "reason_against", lambda _, after_s: asked.append(after_s) or "")
+    with looked_at(echoing("desk")):
+        with closing(sf_actors.http("127.0.0.1:0", stuck_after_s=7)):
+            assert shell("health", "desk").status == 0
+            assert shell("health", "desk", "--stuck-after", "3").status == 0
+        assert shell("health", "desk").status == 0
+    assert asked == [7, 3, 60]
 
 
 def stats(phase: str = "READY", **states: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sf_actors.cli.shell import FAILED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How long a handler may run, in seconds.
+#: How long a handler may run, in seconds, where its process does not say.
 STUCK_AFTER_S = 60.0
 
 
@@ -30,16 +30,19 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--stuck-after",
         type=seconds_of,
-        default=STUCK_AFTER_S,
         metavar="SECONDS",
-        help=f"how long a handler may run (default {STUCK_AFTER_S:g}, 0: for ever)",
+        help="how long a handler may run (0: for ever; by default as for /livez)",
     )
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     with Reach.of(arguments) as reach:
         resident = service_named(reach, arguments.service)
-        reason = reason_against(reach.ask(resident, "stats"), arguments.stuck_after)
+        answer = reach.ask(resident, "stats")
+    stuck_after_s = arguments.stuck_after
+    if stuck_after_s is None:
+        stuck_after_s = answer.get("stuck_after_s", STUCK_AFTER_S)
+    reason = reason_against(answer, stuck_after_s)
     if out.as_json:
         out.emit({"service": resident.service, "healthy": not reason, "reason": reason or None})
     elif reason:

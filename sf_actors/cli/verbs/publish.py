@@ -77,7 +77,9 @@ def _in_place(
 ) -> int:
     from sf_actors.cli.publisher import BarePublisher  # noqa: PLC0415 - with --address alone
 
-    with BarePublisher(arguments.address, model.shape.get("topic")) as publisher:
+    is_bound_there = model.type == "subscriber" and bool(model.shape.get("binds"))
+    topic = model.shape.get("topic")
+    with BarePublisher(arguments.address, topic, binds=not is_bound_there) as publisher:
         if not out.as_json:
             tell(f"publishing at {publisher.address}, waiting for a subscriber")
         publisher.publish(fields, wait_s=arguments.wait)

@@ -146,7 +146,7 @@ class _Watch:
                     return False
                 args = fields.get("args")
                 value = args if _is_whole(fields) else patched(value, args)
-                fields = fields | {"args": value}
+                fields = fields | {"args": value, "is_whole": True}
             if self._is_last(fields):
                 return True
         return True

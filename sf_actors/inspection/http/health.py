@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from sf_actors.lifecycle.residents import Resident
 
-#: How long a handler may run before `/livez` says that it is stuck, in seconds.
-STUCK_AFTER_S: Final = 60.0
-
 #: User code that may run for as long as it likes.
 _NO_HANDLERS: Final = ("main", "init_function", Loading.label)
 

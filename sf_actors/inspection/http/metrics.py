@@ -60,7 +60,7 @@ def text_of(all_stats: Iterable[Mapping[str, Any]]) -> str:
     for stats in all_stats:
         for family, sample in _of_service(stats):
             found[family].append(sample)
-    return "".join(_written(family, samples) for family, samples in found.items() if samples)
+    return "".join(_written(family, samples) for family, samples in found.items())
 
 
 def _of_service(stats: Mapping[str, Any]) -> Iterator[tuple[str, Sample]]:
@@ -118,7 +118,8 @@ def _written(family: str, samples: Iterable[Sample]) -> str:
         if value is not None:  # not known
             inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
             lines.append(f"{family}{suffix}{{{inside}}} {value!r}")
-    return "\n".join([*lines, ""]) if len(lines) > 2 else ""
+    # also without a series: who looks for the family finds it before the first loss
+    return "\n".join([*lines, ""])
 
 
 def _escaped(text: str) -> str:

@@ -107,7 +107,7 @@ def _require_ours(host: str, hosts: Collection[str]) -> None:
     """
     found = _HOST.fullmatch(host)
     name = found[1].lower() if found is not None else None
-    if name is None or not (name in {"", "localhost"} or name in hosts or _is_ip(name)):
+    if name is None or not (name == "localhost" or name in hosts or _is_ip(name)):
         raise Rejection(421, "the Host header names another host; --http-host allows a name")
 
 

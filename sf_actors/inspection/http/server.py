@@ -7,9 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import UsageError
-from sf_actors.inspection.http.health import STUCK_AFTER_S
 from sf_actors.inspection.http.listener import Listener
 from sf_actors.inspection.http.site import Site
+from sf_actors.lifecycle.residents import RESIDENTS, STUCK_AFTER_S
 from sf_actors.sync.seconds import EXPECTED, is_seconds
 from sf_actors.wording import shown
 
@@ -55,12 +55,14 @@ class _Open:
                     "all its services are there"
                 )
             self._server = HttpServer(Listener(address, site.answer, hosts=hosts, where="http"))
+            RESIDENTS.stuck_after_s = site.stuck_after_s
             return self._server
 
     def leave(self, server: HttpServer) -> None:
         with self._lock:
             if self._server is server:
                 self._server = None
+                RESIDENTS.stuck_after_s = STUCK_AFTER_S
 
     def forget(self) -> None:
         self._lock = threading.Lock()

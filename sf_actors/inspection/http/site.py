@@ -25,7 +25,7 @@ class Site:
     """
 
     def __init__(self, *, stuck_after_s: float, ready_needs: Sequence[str]) -> None:
-        self._stuck_after_s = stuck_after_s
+        self.stuck_after_s = stuck_after_s
         self._ready_needs = tuple(ready_needs)
         self._pages: dict[str, Callable[[], Answer]] = {
             "/livez": self._live,
@@ -42,7 +42,7 @@ class Site:
         return page()
 
     def _live(self) -> Answer:
-        reason = reason_not_live(self._stuck_after_s)
+        reason = reason_not_live(self.stuck_after_s)
         if reason is None:
             return Answer.json({"live": True})
         return Answer.json({"live": False, "reason": reason}, status=503)

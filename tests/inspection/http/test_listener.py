@@ -140,7 +140,6 @@ def test_a_large_answer_comes_whole(listener: Listener, site: Site) -> None:
         "[::1]:99",
         "orders.example",
         "ORDERS.EXAMPLE:8080",
-        "",
     ],
 )
 def test_a_host_that_may_be_ours_is_answered(listener: Listener, host: str) -> None:

@@ -189,11 +189,11 @@ def test_names_of_any_characters_are_escaped() -> None:
 def test_what_is_not_known_has_no_sample() -> None:
     text = metrics.text_of([stats_with({"in": {"m": {"peers": None}}, "out": {}})])
 
-    assert "sf_actors_peers" not in text
+    assert "sf_actors_peers{" not in text
 
 
-def test_nothing_that_runs_is_nothing_to_tell(server: HttpServer) -> None:
-    assert scraped(server) == (set(), {})
+def test_nothing_that_runs_has_no_samples(server: HttpServer) -> None:
+    assert not scraped(server)[1]
 
 
 def test_no_number_is_lost() -> None:
@@ -220,3 +220,7 @@ def replica_of(publisher: str, replyer: str) -> Service:
     source = module_of("replica", state_models={"in": {"book": STATE}})
     at = {"subscriber": publisher, "requester": replyer}
     return service_of(source, addresses={"states": {"in": {"book": at}}})
+
+
+def test_a_family_is_told_of_before_its_first_series(server: HttpServer) -> None:
+    assert scraped(server)[0] >= ALL - {"sf_actors_info"}

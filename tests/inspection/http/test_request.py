@@ -31,3 +31,9 @@ def test_no_bytes_raise_anything_but_a_rejection(head: bytes) -> None:
         parse(b"GET / HTTP/1.1\r\nHost: " + head, ())
     with contextlib.suppress(Rejection):
         parse(head, ())
+
+
+def test_an_empty_host_is_another_than_ours() -> None:
+    with pytest.raises(Rejection) as caught:
+        parse(b"GET / HTTP/1.1\r\nHost: ", ())
+    assert caught.value.status == 421
