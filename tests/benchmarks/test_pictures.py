@@ -22,6 +22,7 @@ def test_a_picture_of_the_readme_loads_nothing(name: str, shown: str) -> None:
     assert shown in text
     addresses = text.replace("http://www.w3.org/", "").replace("https://www.textualize.io", "")
     assert "http" not in addresses
+    assert "<title>/" not in text
 
 
 def test_what_takes_the_pictures_knows_the_verbs() -> None:
