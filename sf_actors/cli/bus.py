@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +16,8 @@ from sf_actors.sockets.transport import Transport
 from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sf_actors.sockets.keys import Keys
 
     Socket = zmq.Socket[bytes]
@@ -20,7 +26,13 @@ if TYPE_CHECKING:
 BATCH = 200
 
 #: Of its sockets, as a model's creation arguments: a bus takes all topics.
-_CREATION = {"high_water_mark": 1_000, "max_message_bytes": 64 * 1024 * 1024, "topic": None}
+_CREATION = {
+    "high_water_mark": 1_000,
+    "max_message_bytes": 64 * 1024 * 1024,
+    "topic": None,
+    # as those of a publisher at a bus: subscribers may ask for any topic of any publisher
+    "is_x_pub": True,
+}
 
 
 class Bus:
@@ -57,12 +69,18 @@ class Bus:
             raise
 
     def run(self) -> None:
-        """Pass on messages and subscriptions until the stop."""
+        """Pass on messages and subscriptions until the stop; in the main thread signals end it."""
+        with _signalled() as signalled:
+            self._pass_on_until_stop(signalled)
+
+    def _pass_on_until_stop(self, signalled: int) -> None:
         poller = zmq.Poller()
-        for one in (*self._sockets, self._wakeup.fd):
+        for one in (*self._sockets, self._wakeup.fd, signalled):
             poller.register(one, zmq.POLLIN)
         while not self._is_stopping:
             ready = dict(poller.poll())
+            if signalled in ready:
+                os.read(signalled, 1_024)
             questions, keys = self._questions, self._keys
             if questions is not None and keys is not None and questions in ready:
                 _admit(questions, keys)
@@ -151,3 +169,22 @@ def _admit(questions: Socket, keys: Keys) -> None:
     if is_admitted:
         answer = [b"200", b"OK", key, metadata(Identity=new_routing_id())]
     questions.send_multipart([*frames[:start], b"1.0", request_id, *answer])
+
+
+@contextmanager
+def _signalled() -> Iterator[int]:
+    """Give a descriptor that is readable once a signal came.
+
+    One that comes right before a wait begins would not end it: Python's handlers run between
+    instructions alone.
+    """
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    is_main = threading.current_thread() is threading.main_thread()
+    previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False) if is_main else -1
+    try:
+        yield reading
+    finally:
+        if is_main:
+            signal.set_wakeup_fd(previous)
+        os.close(reading)
+        os.close(writing)

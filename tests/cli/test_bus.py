@@ -138,3 +138,20 @@ def test_a_state_is_followed_through_it() -> None:
             leader.to_send("state", "clock", {"n": 7})
             assert following.states.wait("clock", timeout_s=10)
             assert following.states["clock"] == {"n": 7}
+
+
+def test_topics_of_any_length_that_publishers_have_pass() -> None:
+    topic = b"t" * 300
+    with Process("bus", "--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json") as process:
+        there = bound(process)
+        with (
+            bare(zmq.PUB, connect=f"tcp://{there['xsub']}") as publisher,
+            bare(zmq.SUB, connect=f"tcp://{there['xpub']}") as subscriber,
+        ):
+            subscriber.subscribe(topic)
+
+            def came() -> bool:
+                publisher.send(topic + b"it")
+                return bool(subscriber.poll(20))
+
+            until(came, "a message")

@@ -90,9 +90,13 @@ def a_publisher(address: str, **creation: Any) -> Iterator[Publishing]:
 @contextmanager
 def a_state(kind: str, **creation: Any) -> Iterator[Publishing]:
     with leading(model(kind, {"n": int}, **creation)) as leader:
+
+        def publish() -> None:
+            leader.send(n=1)
+
         yield Publishing(
             f"tcp://{leader.addresses['publisher']}",
-            lambda: leader.send(n=1),
+            publish,
             lambda: leader.stats,
             lambda: leader.actor.publication.out.subscriptions._bytes,
         )
