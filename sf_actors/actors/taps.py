@@ -8,6 +8,7 @@ left out and counted: it holds up nobody.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -35,7 +36,7 @@ class Packs(Protocol):
         """Pack some more; return True when all is packed."""
 
 
-class Note:
+class Note(ABC):
     """Something that has passed a model.
 
     :param packed: it, as on the wire
@@ -60,9 +61,9 @@ class Note:
         """Do a piece of what the record takes; return True when it can be made."""
         return True
 
+    @abstractmethod
     def record(self) -> dict[str, Any]:
         """Return its kind, and what it holds; in the thread that sends it on."""
-        raise NotImplementedError
 
 
 class MessageNote(Note):

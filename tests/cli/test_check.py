@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inspection.service_texts import EXCHANGE, KEEPER, TRADER, write_market
+from tests.inspection.service_texts import EXCHANGE, KEEPER, TRADER, fleet_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +28,7 @@ allow_inbound = true
 
 @pytest.fixture
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_market(tmp_path)
-    (tmp_path / "fleet.toml").write_text(FLEET)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return fleet_folder(tmp_path, FLEET, monkeypatch)
 
 
 def test_a_fleet_without_findings_is_good(market: Path, shell: Shell) -> None:

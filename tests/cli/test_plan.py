@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inspection.service_texts import write_market
+from tests.inspection.service_texts import fleet_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,10 +29,7 @@ allow_inbound = true
 
 @pytest.fixture
 def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_market(tmp_path)
-    (tmp_path / "fleet.toml").write_text(FLEET)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return fleet_folder(tmp_path, FLEET, monkeypatch)
 
 
 def test_a_plan_has_services_links_and_addresses(market: Path, shell: Shell) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 #: Answers orders and publishes trades and a book.
 EXCHANGE = """
 from decimal import Decimal
@@ -62,3 +64,11 @@ def write_market(folder: Path) -> list[str]:
         (folder / f"{name}.py").write_text(text)
     (folder / "addresses.json").write_text(json.dumps(ADDRESSES))
     return [str(folder / f"{name}.py") for name in texts]
+
+
+def fleet_folder(folder: Path, fleet: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder the market's with a fleet file, and the working directory; return it."""
+    write_market(folder)
+    (folder / "fleet.toml").write_text(fleet)
+    monkeypatch.chdir(folder)
+    return folder
