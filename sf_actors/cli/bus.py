@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
+from sf_actors.cli.signalled import signalled
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sf_actors.sockets.keys import Keys
 
     Socket = zmq.Socket[bytes]
@@ -70,8 +66,8 @@ class Bus:
 
     def run(self) -> None:
         """Pass on messages and subscriptions until the stop; in the main thread signals end it."""
-        with _signalled() as signalled:
-            self._pass_on_until_stop(signalled)
+        with signalled() as told:
+            self._pass_on_until_stop(told)
 
     def _pass_on_until_stop(self, signalled: int) -> None:
         poller = zmq.Poller()
@@ -169,22 +165,3 @@ def _admit(questions: Socket, keys: Keys) -> None:
     if is_admitted:
         answer = [b"200", b"OK", key, metadata(Identity=new_routing_id())]
     questions.send_multipart([*frames[:start], b"1.0", request_id, *answer])
-
-
-@contextmanager
-def _signalled() -> Iterator[int]:
-    """Give a descriptor that is readable once a signal came.
-
-    One that comes right before a wait begins would not end it: Python's handlers run between
-    instructions alone.
-    """
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    is_main = threading.current_thread() is threading.main_thread()
-    previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False) if is_main else -1
-    try:
-        yield reading
-    finally:
-        if is_main:
-            signal.set_wakeup_fd(previous)
-        os.close(reading)
-        os.close(writing)

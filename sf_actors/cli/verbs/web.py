@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import select
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sf_actors.cli.flags import text_of
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
+from sf_actors.cli.signalled import signalled
 from sf_actors.cli.web.pages import Pages
 from sf_actors.cli.web.watch import Watch
 from sf_actors.inspection.graph.drawing import drawing_of
@@ -64,6 +66,9 @@ def _serve(address: str, hosts: Sequence[str]) -> None:
     """Serve the page, until a signal raises something here."""
     with closing(Watch()) as watch:
         listener = Listener(address, Pages(watch).answer, hosts=hosts, where="--http")
-        with closing(listener):
+        with closing(listener), signalled() as told:
             tell(f"web: http://{listener.address}/")
-            threading.Event().wait()
+            while True:
+                select.select([told], [], [])
+                # the handler of the signal has run by now, unless it ends nothing
+                os.read(told, 1_024)
