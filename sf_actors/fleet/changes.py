@@ -18,6 +18,7 @@ from sf_actors.fleet.standing import RUNNING, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from sf_actors.fleet.check import Checked
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
     from sf_actors.fleet.standing import Member
@@ -48,6 +49,7 @@ class Changes:
 
     :param arrangement: what the supervisor runs now
     :param in_process: all runs in this process
+    :param read_again: reads and checks the fleet once more, for a request; in a thread of its own
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Changes:
         arrangement: Arrangement,
         *,
         in_process: bool,
+        read_again: Callable[[Asked], tuple[Fleet, Checked]] | None = None,
     ) -> None:
+        self._read_again = read_again or self._from_file
         self._supervisor = supervisor
         self._operation = operation
         self._arrangement = arrangement
@@ -88,8 +92,7 @@ class Changes:
         """Read and check the file; in a thread of its own, since it takes seconds."""
         old = self._arrangement
         try:
-            fleet = read_fleet(old.fleet.path)
-            checked = check(fleet, in_process=self._in_process)
+            fleet, checked = self._read_again(request)
         except UserError as error:
             self._supervisor.post(partial(self._end, request, FAILED, str(error)))
             return
@@ -105,6 +108,10 @@ class Changes:
         counts = {name: count for name, count in old.counts.items() if name in fleet.by_name}
         new = Arrangement(fleet, checked, old.choose, counts)
         self._supervisor.post(partial(self._renew, request, new))
+
+    def _from_file(self, _request: Asked) -> tuple[Fleet, Checked]:
+        fleet = read_fleet(self._arrangement.fleet.path)
+        return fleet, check(fleet, in_process=self._in_process)
 
     def _renew(self, request: Asked, new: Arrangement) -> None:
         """Put what the file says in the place of what runs."""

@@ -116,6 +116,12 @@ class Child:
         """Send it a message; returns False if it cannot take it."""
         return send(self._channel, message)
 
+    def hang_up(self) -> None:
+        """Close the channel: it stops, as if we were gone."""
+        if self._channel.fileno() >= 0:
+            self._selector.unregister(self._channel.fileno())
+            self._channel.close()
+
     def abandon(self) -> int:
         """Kill it and wait for its end, without telling of it."""
         self.kill()
@@ -150,8 +156,7 @@ class Child:
         except OSError:
             piece = b""
         if not piece:
-            self._selector.unregister(self._channel.fileno())
-            self._channel.close()
+            self.hang_up()
             return
         for line in self._messages.add(piece):
             self._on_message(self, json.loads(line))
@@ -165,9 +170,7 @@ class Child:
         os.close(self._pidfd)
         if self._channel.fileno() >= 0:
             self._read_messages()
-        if self._channel.fileno() >= 0:
-            self._selector.unregister(self._channel.fileno())
-            self._channel.close()
+        self.hang_up()
         for descriptor in list(self._pipes):
             for _ in range(_MOST_LEFT):
                 if not self._read(descriptor):

@@ -226,20 +226,22 @@ class Supervisor:
 
     # the loop
 
-    def run(self) -> int:
-        """Run until the end of the fleet; in the main thread.
+    def run(self, *, takes_signals: bool = True) -> int:
+        """Run until the end of the fleet; in the main thread, unless it takes no signals.
 
         :returns: its exit status
         """
         theirs, ours = self._waking, self._woken
         theirs.setblocking(False)
         ours.setblocking(False)
-        old = {number: signal.getsignal(number) for number in SIGNALS}
-        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        old: dict[int, Any] = {}
+        if takes_signals:
+            old = {number: signal.getsignal(number) for number in SIGNALS}
+            old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self.selector.register(ours, EVENT_READ, lambda: ours.recv(4096))
         try:
-            for number in SIGNALS:
-                if old[number] is not signal.SIG_IGN:
+            for number, handler in old.items():
+                if handler is not signal.SIG_IGN:
                     signal.signal(number, self._note_signal)
             return self._loop()
         finally:
@@ -253,7 +255,8 @@ class Supervisor:
             self.selector.close()
             for log in self._logs.values():
                 log.close()
-            signal.set_wakeup_fd(old_fd)
+            if takes_signals:
+                signal.set_wakeup_fd(old_fd)
             for number, handler in old.items():
                 signal.signal(number, handler)
             theirs.close()
