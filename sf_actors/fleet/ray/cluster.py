@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 
-from sf_actors.errors import FleetError, TargetError, UsageError
+from sf_actors.errors import ServiceFailed, TargetError, UsageError
 from sf_actors.fleet.ray.names import CONTROL, namespace_of
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class Cluster:
     def require_hosts(self) -> None:
         """Refuse a fleet that wants a machine which the cluster lacks.
 
-        :raises FleetError: no node has the label
+        :raises ServiceFailed: no node has the label
         """
         nodes = [node for node in ray.nodes() if node["Alive"]]
         labels = {node.get("Labels", {}).get("sf-host") for node in nodes}
         for service in self._fleet.services:
             if service.host is not None and service.host not in labels:
-                raise FleetError(
+                raise ServiceFailed(
                     f"{service.name}: expected a node with the label sf-host={service.host}, "
                     f"the cluster has none"
                 )
