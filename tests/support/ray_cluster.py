@@ -26,15 +26,20 @@ class RayCluster:
     """A cluster, until `close`."""
 
     def __init__(self) -> None:
+        # its standard output is Ray's
+        ours, theirs = os.pipe()
+        self._answers = os.fdopen(ours)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.ray_cluster"],
+            [sys.executable, "-m", "tests.support.ray_cluster", str(theirs)],
             env={**os.environ, **SETTINGS, "PYTHONPATH": str(ROOT)},
             cwd=ROOT,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            pass_fds=(theirs,),
             text=True,
         )
+        os.close(theirs)
         self.address: str = self._answer()["address"]
 
     @property
@@ -57,6 +62,7 @@ class RayCluster:
     def close(self) -> None:
         """End it."""
         self._process.communicate(timeout=60)
+        self._answers.close()
 
     def _ask(self, verb: str, what: str) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -64,11 +70,7 @@ class RayCluster:
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith('{"'):
-                return dict(json.loads(line))
-        raise AssertionError("the cluster has ended")
+        return dict(json.loads(self._answers.readline()))
 
 
 @cache
@@ -81,6 +83,10 @@ def cluster_here() -> RayCluster:
 
 def main() -> None:
     """Run a cluster until standard input ends."""
+    descriptor = int(sys.argv[1])
+    # what the cluster starts is not to have it
+    os.set_inheritable(descriptor, False)
+    answers = os.fdopen(descriptor, "w")
     import ray
     from ray.cluster_utils import Cluster
 
@@ -95,7 +101,7 @@ def main() -> None:
 
     nodes = {ip: add(ip) for ip in FAR}
     ray.init(address=cluster.address, log_to_driver=False, logging_level="CRITICAL")
-    print(json.dumps({"address": cluster.address}), flush=True)
+    print(json.dumps({"address": cluster.address}), file=answers, flush=True)
     for line in sys.stdin:
         verb, what = json.loads(line)
         actors: list[str] = []
@@ -106,7 +112,7 @@ def main() -> None:
         else:
             there = ray.util.list_named_actors(all_namespaces=True)
             actors = [one["name"] for one in there if one["namespace"] == what]
-        print(json.dumps({"done": verb, "actors": actors}), flush=True)
+        print(json.dumps({"done": verb, "actors": actors}), file=answers, flush=True)
     ray.shutdown()
     cluster.shutdown()
 

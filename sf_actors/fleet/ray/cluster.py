@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
-from contextlib import suppress
+import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -12,6 +13,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError
 
 from sf_actors.errors import ServiceFailed, TargetError, UsageError
+from sf_actors.fleet.ray.instance_actor import nodes
 from sf_actors.fleet.ray.names import CONTROL, namespace_of
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Cluster:
                 namespace=namespace_of(fleet.name),
                 runtime_env=environment,
                 log_to_driver=False,
-                logging_level="CRITICAL",
+                logging_level=logging.CRITICAL,
                 configure_logging=True,
             )
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -95,8 +97,8 @@ class Cluster:
 
         :raises ServiceFailed: no node has the label
         """
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        labels = {node.get("Labels", {}).get("sf-host") for node in nodes}
+        alive = [node for node in nodes() if node["Alive"]]
+        labels = {node.get("Labels", {}).get("sf-host") for node in alive}
         for service in self._fleet.services:
             if service.host is not None and service.host not in labels:
                 raise ServiceFailed(
@@ -130,7 +132,7 @@ class Cluster:
         """
         from sf_actors.fleet.ray.control_actor import ControlActor  # noqa: PLC0415 - by `up` alone
 
-        head = next((node for node in ray.nodes() if _HEAD in node["Resources"]), None)
+        head = next((node for node in nodes() if _HEAD in node["Resources"]), None)
         options: dict[str, Any] = {}
         if head is not None:
             from ray.util.scheduling_strategies import (  # noqa: PLC0415
@@ -177,7 +179,7 @@ class Control:
 
     def shown(self) -> Iterator[Any]:
         """Give what `up` shows, to the end of the fleet."""
-        yield from self._heard(lambda last: self._actor.news.remote(last))
+        yield from self._heard(self._actor.news.remote)
 
     def ask(self, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
         """Ask for something, and wait for the answer.
@@ -243,6 +245,4 @@ def _require_listener(address: str) -> None:
 
 
 def _pause(seconds: float) -> None:
-    import time  # noqa: PLC0415
-
-    time.sleep(seconds)
+    threading.Event().wait(seconds)

@@ -146,9 +146,7 @@ class ControlActor:
             runner=runner,
         )
         operation = Operation(supervisor)
-        Changes(
-            supervisor, operation, arrangement, in_process=False, read_again=self._read_again
-        )
+        Changes(supervisor, operation, arrangement, in_process=False, read_again=self._read_again)
         supervisor.on_over.append(operation.finish)
         supervisor.watch(self._sweep)
         names = operation.named(self._names)
@@ -196,9 +194,7 @@ class ControlActor:
             is_meant = not wanted or name in wanted or name.partition("#")[0] in wanted
             if is_meant and crew.is_outdated(name):
                 arrangement.choose.renew(name)
-        crew.prepare(
-            name for service in fleet.services for name in service.instance_names
-        )
+        crew.prepare(name for service in fleet.services for name in service.instance_names)
         return fleet, design.checked
 
     def _sweep(self) -> bool:
@@ -207,7 +203,8 @@ class ControlActor:
         if supervisor is not None and not any(one.is_open for one in self._requests.values()):
             runs = [*supervisor.runners.values(), *supervisor.beside]
             self._crew.sweep(
-                supervisor.course.standings, [one.hired for one in runs if isinstance(one, ActorRun)]
+                supervisor.course.standings,
+                [one.hired for one in runs if isinstance(one, ActorRun)],
             )
         return False
 

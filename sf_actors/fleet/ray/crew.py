@@ -126,15 +126,14 @@ class Crew:
         hired = self.hired(name)
         if hired.spot is None:
             self.prepare([name])
-        assert hired.spot is not None
+        if hired.spot is None:
+            raise FleetError(f"{name}: its actor is another one already")
         return hired.spot
 
     def spots(self) -> dict[str, Spot]:
         """Return where all are."""
         with self._lock:
-            return {
-                name: one.spot for name, one in self._current.items() if one.spot is not None
-            }
+            return {name: one.spot for name, one in self._current.items() if one.spot is not None}
 
     def renew(self, name: str) -> None:
         """Let the next actor of an instance be a new one, beside the one that it has."""
@@ -162,9 +161,12 @@ class Crew:
         with self._lock:
             gone = [one for one in self._old if one not in used]
             self._old = [one for one in self._old if one in used]
-            for name in [name for name in self._current if name not in wanted]:
-                if self._current[name] not in used:
-                    gone.append(self._current.pop(name))
+            left = [
+                one for one in self._current.values() if one.name not in wanted and one not in used
+            ]
+            for one in left:
+                del self._current[one.name]
+            gone += left
         for one in gone:
             end(one.actor)
 

@@ -79,4 +79,6 @@ class Events:
         """Wait until all that there is has arrived at who asks, if somebody does."""
         with self._changed:
             is_read = self._readers or monotonic() - self._read_at < wait_s
-            return bool(is_read) and self._changed.wait_for(lambda: self.seen >= self._count, wait_s)
+            return bool(is_read) and self._changed.wait_for(
+                lambda: self.seen >= self._count, wait_s
+            )

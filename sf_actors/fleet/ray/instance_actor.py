@@ -98,7 +98,7 @@ class InstanceActor:
         """
         there = latest(ray.util.list_named_actors())
         partners = self._slot.directory.partners
-        asked = {}
+        asked: dict[str, Any] = {}
         for name, generation in there.items():
             is_partner = name.partition("#")[0] in partners and name != self._part.name
             if is_partner and (names is None or name in names):
@@ -107,7 +107,8 @@ class InstanceActor:
                 except ValueError:
                     continue
                 asked[name] = peer.meet.remote(self._part.name, self._slot.spot)
-        ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S) if asked else None
+        if asked:
+            ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
         silent = set()
         for name, answer in asked.items():
             try:
@@ -128,7 +129,10 @@ class InstanceActor:
 def host_here() -> str:
     """Return the address of this node, as Ray knows it."""
     here = ray.get_runtime_context().get_node_id()
-    for node in ray.nodes():
-        if node["NodeID"] == here:
-            return str(node["NodeManagerAddress"])
-    return str(ray.util.get_node_ip_address())
+    return next(str(one["NodeManagerAddress"]) for one in nodes() if one["NodeID"] == here)
+
+
+def nodes() -> list[dict[str, Any]]:
+    """Return what Ray knows of the nodes of the cluster."""
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found

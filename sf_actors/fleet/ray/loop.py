@@ -25,9 +25,10 @@ class Loop:
     def __init__(self, name: str) -> None:
         self.selector = DefaultSelector()
         self._posted: deque[Callable[[], None]] = deque()
-        self._waking, woken = socket.socketpair()
+        self._is_over = False
+        self._waking, self._woken = socket.socketpair()
         self._waking.setblocking(False)
-        self.selector.register(woken, EVENT_READ, lambda: woken.recv(4096))
+        self.selector.register(self._woken, EVENT_READ, lambda: self._woken.recv(4096))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -35,7 +36,7 @@ class Loop:
         """Have something called; any thread."""
         self._posted.append(call)
         with suppress(BlockingIOError):
-            # full: it is awake
+            # it has much to do, and is awake
             self._waking.send(b"\0")
 
     def call(self, function: Callable[[], T], wait_s: float = 10.0) -> T:
@@ -54,10 +55,21 @@ class Loop:
         self.post(run)
         return future.result(wait_s)
 
+    def end(self) -> None:
+        """End its thread; the selector stays."""
+        self.post(self._end)
+        self._thread.join()
+        self.selector.unregister(self._woken)
+        for one in (self._waking, self._woken):
+            one.close()
+
+    def _end(self) -> None:
+        self._is_over = True
+
     def _run(self) -> None:
-        while True:
+        while not self._is_over:
             while self._posted:
                 self._posted.popleft()()
-            for key, _ in self.selector.select():
+            for key, _ in self.selector.select(0 if self._is_over else None):
                 if key.fileobj in self.selector.get_map():
                     key.data()

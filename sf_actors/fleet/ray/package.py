@@ -1,4 +1,4 @@
-"""What of a fleet's folder travels to other machines: one package for all, the keys to each alone."""
+"""What of a fleet's folder travels to other machines: one package for all, to each its own keys."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from sf_actors.fleet.fleet import Fleet, FleetService
 
 #: What a name ends with that is a database, or a secret.
-_DATABASES: Final = (".db", ".sqlite", ".sqlite3", "-journal", "-wal", "-shm")
-_SECRET: Final = ".key_secret"
+_STAYING: Final = (".db", ".sqlite", ".sqlite3", "-journal", "-wal", "-shm", ".key_secret")
 _LOGS: Final = "logs"
 _CACHE: Final = "__pycache__"
 
@@ -43,9 +42,8 @@ def files_of(folder: Path, keys: Path | None = None) -> Iterator[Path]:
         )
         for name in sorted(names):
             path = here / name
-            if not name.startswith(".") and not name.endswith((*_DATABASES, _SECRET)):
-                if path.is_file():
-                    yield path.relative_to(folder)
+            if not name.startswith(".") and not name.endswith(_STAYING) and path.is_file():
+                yield path.relative_to(folder)
 
 
 def write_package(fleet: Fleet, to: Path) -> None:

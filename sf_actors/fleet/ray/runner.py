@@ -48,7 +48,7 @@ class ActorRun:
         self._crew, self._post, self._moved = crew, post, moved
         self._on_message, self._on_line, self._on_end = on_message, on_line, on_end
         self.hired = crew.hired(task.name)
-        self._signals: list[int] | None = []
+        self._has_begun = False
         self._is_over = threading.Event()
         thread = threading.Thread(target=self._run, name=f"{task.name}/run", daemon=True)
         try:
@@ -57,11 +57,12 @@ class ActorRun:
             raise OSError(str(error)) from None
 
     def signal(self, number: int) -> None:
-        """Send it a signal, once it has begun."""
-        if self._signals is None:
+        """Send it a signal; what has not begun yet is over."""
+        if self._has_begun:
             self.hired.actor.signal.remote(number)
         else:
-            self._signals.append(number)
+            self._end(-number)
+            self.hired.actor.kill.remote()
 
     def kill(self) -> None:
         """End it at once; who cannot be reached is ended with its actor."""
@@ -75,6 +76,7 @@ class ActorRun:
     def abandon(self) -> int:
         """End it and its actor."""
         self._is_over.set()
+        self.hired.is_dead = True
         answered(self.hired.actor.kill.remote(), _KILLING_S)
         end(self.hired.actor)
         return -signal.SIGKILL
@@ -83,7 +85,9 @@ class ActorRun:
         ref = self.hired.actor.kill.remote()
         done, _ = ray.wait([ref], timeout=_KILLING_S)
         if not done:
-            ray.kill(self.hired.actor, no_restart=False)
+            self.hired.is_dead = True
+            end(self.hired.actor)
+            self._end(-signal.SIGKILL)
 
     # in a thread of its own
 
@@ -97,14 +101,18 @@ class ActorRun:
                 ends = [value for kind, *value in news.events if kind == "end"]
                 self._post(lambda events=news.events: self._take(events))  # type: ignore[misc]
                 if ends:
-                    # it has heard of it
-                    self.hired.actor.news.remote(last)
                     return
         except ActorUnavailableError:
-            self._post(lambda: self._on_end(self, -signal.SIGKILL))
+            self._end(-signal.SIGKILL)
         except RayError:
             self.hired.is_dead = True
-            self._post(lambda: self._on_end(self, -signal.SIGKILL))
+            self._end(-signal.SIGKILL)
+
+    def _end(self, status: int) -> None:
+        """Tell of the end, once; any thread."""
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._post(lambda: self._on_end(self, status))
 
     def _begin(self) -> dict[str, Any]:
         while True:
@@ -114,6 +122,9 @@ class ActorRun:
             except ActorUnavailableError:
                 if self._is_over.wait(AGAIN_S):
                     raise
+        if self._is_over.is_set():
+            # somebody wants it to be over by now
+            self.hired.actor.kill.remote()
         self._post(lambda: self._take_begin(found))
         return found
 
@@ -123,11 +134,9 @@ class ActorRun:
         if spot != self.hired.spot:
             self.hired.spot = spot
             self._moved(self.task.name)
-        signals, self._signals = self._signals, None
-        if begun["ready"] is not None:
+        self._has_begun = True
+        if begun["ready"] is not None and not self._is_over.is_set():
             self._on_message(self, begun["ready"])
-        for number in signals or ():
-            self.hired.actor.signal.remote(number)
 
     def _take(self, events: list[tuple[Any, ...]]) -> None:
         for kind, *given in events:
@@ -135,5 +144,6 @@ class ActorRun:
                 self._on_line(*given)
             elif kind == "message":
                 self._on_message(self, *given)
-            else:
+            elif not self._is_over.is_set():
+                self._is_over.set()
                 self._on_end(self, *given)

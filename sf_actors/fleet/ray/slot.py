@@ -6,6 +6,7 @@ It knows nothing of Ray: it is told who is where, and by whom it has to be left.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -104,6 +105,19 @@ class Slot:
     def is_running(self) -> bool:
         """Return whether it has a process."""
         return self._child is not None
+
+    def close(self) -> None:
+        """End its process at once, and give back what it holds."""
+        self.kill()
+        self._loop.end()
+        if self._child is not None:
+            self._child.abandon()
+        self._loop.selector.close()
+        for holding in self._holding:
+            holding.close()
+        os.close(self._held)
+        if self._keys is not None:
+            shutil.rmtree(self._keys, ignore_errors=True)
 
     def lacking(self) -> list[str]:
         """Return the services that it connects to and that are not known yet."""

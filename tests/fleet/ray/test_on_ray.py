@@ -21,7 +21,7 @@ from tests.fleet.ray.market import (
     said,
     up_on_ray,
 )
-from tests.support.fleets import ASKING, DOUBLING, fleet_in
+from tests.support.fleets import ASKING, DOUBLING, fleet_in, wait_until_ready
 from tests.support.ray_cluster import FAR
 from tests.support.waiting import until
 
@@ -55,8 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(cluster: RayCluster, folder: Path) -> Iterator[Process]:
     """Run it for the tests of this file; what it prints is for all of them, in order."""
     with up_on_ray(cluster, folder) as process:
-        for name in ("doubler#1", "doubler#2", "board", "asker"):
-            printed(process, name, "ready")
+        everyone = ("doubler#1", "doubler#2", "board", "asker")
+        wait_until_ready(process, *everyone, patience_s=PATIENCE_S)
         yield process
 
 
@@ -84,8 +84,8 @@ def test_instances_run_in_what_has_travelled_on_the_nodes_that_they_ask_for(
     hosts = {one["instance"]: one["address"].split(":")[1].strip("/") for one in bound}
     assert hosts.keys() == {"doubler#1", "doubler#2", "board"}
     assert set(hosts.values()) <= set(FAR)
-    for _ in range(2):
-        printed(running, "asker", "answered by")
+    printed(running, "asker", "answered by 1")
+    printed(running, "asker", "answered by 2")
     printed(running, "asker", "epoch")
 
 
@@ -102,9 +102,7 @@ def test_ps_shows_all_and_logs_merges_their_lines(cluster: RayCluster, folder: P
     assert times == sorted(times)
 
 
-def test_a_second_up_says_that_it_runs(
-    cluster: RayCluster, folder: Path, running: Process
-) -> None:
+def test_a_second_up_says_that_it_runs(cluster: RayCluster, folder: Path, running: Process) -> None:
     done = asked(cluster, folder, "up")
 
     assert (done.status, running.popen.poll()) == (1, None)
@@ -151,21 +149,21 @@ def test_a_rolling_restart_has_the_new_ones_beside_the_old(
 def test_what_ray_restarts_on_its_node_tells_its_peers_where_it_is(
     cluster: RayCluster, folder: Path, running: Process
 ) -> None:
-    pid = rows_of(cluster, folder)["doubler#1"]["pid"]
+    pid, mark = rows_of(cluster, folder)["doubler#1"]["pid"], len(running.out)
     os.kill(parent_of(pid), signal.SIGKILL)
     said(running, "doubler#1: ended by SIGKILL; restarts in 0.2 s")
     said(running, "doubler#1: READY")
-    printed(running, "asker", "answered by 1")
+    printed(running, "asker", "answered by 1", mark)
     until(lambda: not is_there(pid), patience_s=10.0)
 
 
 def test_what_follows_a_state_follows_its_publisher_to_its_next_process(
     cluster: RayCluster, folder: Path, running: Process
 ) -> None:
-    pid = rows_of(cluster, folder)["board"]["pid"]
+    pid, mark = rows_of(cluster, folder)["board"]["pid"], len(running.out)
     os.kill(parent_of(pid), signal.SIGKILL)
     said(running, "board: READY")
-    printed(running, "asker", "epoch")
+    printed(running, "asker", "epoch", mark)
 
 
 def test_a_fleet_goes_on_without_the_actor_that_supervises_it_until_that_is_back(
@@ -176,9 +174,11 @@ def test_a_fleet_goes_on_without_the_actor_that_supervises_it_until_that_is_back
     words = asked(cluster, folder, "up").err
     os.kill(int(words.rpartition("pid ")[2]), signal.SIGKILL)
     after = until(
-        lambda: (rows := rows_of(cluster, folder))
-        and all(row["phase"] == "READY" for row in rows.values())
-        and rows,
+        lambda: (
+            (rows := rows_of(cluster, folder))
+            and all(row["phase"] == "READY" for row in rows.values())
+            and rows
+        ),
         patience_s=PATIENCE_S,
     )
 
@@ -195,12 +195,13 @@ def test_the_death_of_a_node_moves_its_instances_to_another_one(
     host = {one["instance"]: one["address"].split(":")[1].strip("/") for one in bound}
     dying = host["board"]
     theirs = [name for name in ("doubler#1", "doubler#2", "board") if host[name] == dying]
+    mark = len(running.out)
     cluster.kill_node(dying)
     began = monotonic()
     until(lambda: not any(is_there(rows[name]["pid"]) for name in theirs), patience_s=30.0)
     assert monotonic() - began < 8.0
-    printed(running, "board", "ready")
-    printed(running, "asker", "epoch")
+    printed(running, "board", "ready", mark)
+    printed(running, "asker", "epoch", mark)
     assert not any("older" in line for line in running.out)
     cluster.add_node(dying)
 
