@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sf_actors.fleet.task import Task
     from sf_actors.service import Service
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 #: How long a stop may take when `up` is gone, in seconds, and the process after it.
 ORPHANED_S: Final = 4.0
 LEAVING_S: Final = 0.5
@@ -46,6 +48,8 @@ def main(channel_fd: int, held_fd: int) -> int:
         task = unpacked(receive_block(channel))
     except (EOFError, OSError):
         return 0
+    if task.takes_signals:
+        _take_signals()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     running = _Running(task, channel)
     threading.Thread(target=running.listen, name="fleet", daemon=True).start()
@@ -55,6 +59,13 @@ def main(channel_fd: int, held_fd: int) -> int:
         if running.is_orphaned:
             sys.stdout.flush()
             os.killpg(0, signal.SIGKILL)
+
+
+def _take_signals() -> None:
+    """Take the signals that end a fleet, which its engine may block or ignore for itself."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class _Running:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError
@@ -35,6 +36,7 @@ _CONCURRENCY: Final = 64
 
 #: The resource that the head of a cluster has alone.
 _HEAD: Final = "node:__internal_head__"
+_LITTLE: Final = 0.0001
 
 _SETTINGS: Final = {
     # lines of a fleet come through its own `up`, whole and in order
@@ -77,6 +79,9 @@ class Cluster:
             raise TargetError(f"no cluster of Ray {where}: {why}") from None
 
     def __enter__(self) -> Self:
+        # Ray prints what it thinks of its nodes, in a thread of its own
+        self._stdout = sys.stdout
+        sys.stdout = _OfOneThread(sys.stdout)
         return self
 
     def __exit__(
@@ -86,6 +91,7 @@ class Cluster:
         _traceback: TracebackType | None,
     ) -> None:
         ray.shutdown()
+        sys.stdout = self._stdout
 
     @property
     def package(self) -> str:
@@ -132,16 +138,8 @@ class Cluster:
         """
         from sf_actors.fleet.ray.control_actor import ControlActor  # noqa: PLC0415 - by `up` alone
 
-        head = next((node for node in nodes() if _HEAD in node["Resources"]), None)
-        options: dict[str, Any] = {}
-        if head is not None:
-            from ray.util.scheduling_strategies import (  # noqa: PLC0415
-                NodeAffinitySchedulingStrategy,
-            )
-
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(
-                head["NodeID"], soft=True
-            )
+        # without the head there is no cluster, so that nothing else can take it along
+        has_head = any(_HEAD in node["Resources"] for node in nodes() if node["Alive"])
         try:
             actor = (
                 ray.remote(ControlActor)
@@ -151,7 +149,7 @@ class Cluster:
                     num_cpus=0,
                     max_restarts=-1,
                     max_concurrency=_CONCURRENCY,
-                    **options,
+                    resources={_HEAD: _LITTLE} if has_head else None,
                 )
                 .remote(design, names)
             )
@@ -226,6 +224,21 @@ class Control:
                     event["last"] = number
                 yield event
             last = news.last
+
+
+class _OfOneThread:
+    """A stream that takes only what the thread prints that made it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Print a text of this thread, and drop those of others."""
+        return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _require_listener(address: str) -> None:

@@ -165,7 +165,7 @@ class ControlActor:
     def _still_runs(self, supervisor: Supervisor, name: str) -> bool:
         """Return whether an instance that was found is to be run; else it has ended."""
         hired = self._crew.hired(name)
-        if answered(hired.actor.is_running.remote(), _ANSWER_S) is False:
+        if answered(hired.actor.has_ended.remote(), _ANSWER_S):
             standing = supervisor.course.standings[name]
             standing.phase, standing.status, standing.reason = Phase.ENDED, 0, "ended before"
             return False

@@ -50,13 +50,13 @@ class InstanceActor:
         """Return where it is."""
         return self._slot.spot
 
-    def run(self, spots: dict[str, Spot]) -> dict[str, Any]:
+    def run(self, spots: dict[str, Spot]) -> dict[str, Any] | None:
         """Run its process; as of `Slot.run`."""
         return self._slot.run(spots)
 
-    def is_running(self) -> bool:
-        """Return whether its process runs."""
-        return self._slot.is_running()
+    def has_ended(self) -> bool:
+        """Return whether its process has run and does not now."""
+        return self._slot.has_run.is_set() and not self._slot.is_running()
 
     def news(self, last: int) -> News:
         """Return what has happened, as soon as there is something."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
@@ -115,17 +116,19 @@ class ActorRun:
             self._post(lambda: self._on_end(self, status))
 
     def _begin(self) -> dict[str, Any]:
-        while True:
+        found: dict[str, Any] | None = None
+        while found is None:
             try:
-                found: dict[str, Any] = ray.get(self.hired.actor.run.remote(self._crew.spots()))
-                break
+                found = ray.get(self.hired.actor.run.remote(self._crew.spots()))
             except ActorUnavailableError:
-                if self._is_over.wait(AGAIN_S):
+                if self._is_over.is_set():
                     raise
+            if found is None:
+                self._is_over.wait(AGAIN_S)
         if self._is_over.is_set():
             # somebody wants it to be over by now
             self.hired.actor.kill.remote()
-        self._post(lambda: self._take_begin(found))
+        self._post(partial(self._take_begin, found))
         return found
 
     def _take_begin(self, begun: dict[str, Any]) -> None:

@@ -62,6 +62,7 @@ class Slot:
         self._child: Child | None = None
         self._is_ready: dict[str, Any] | None = None
         self._told: dict[str, Any] = {}
+        self._is_leaving = False
         self._numbers = count()
         self._pending: dict[int, Telling] = {}
         self.has_run = threading.Event()
@@ -76,11 +77,12 @@ class Slot:
 
     # what it is asked
 
-    def run(self, spots: Mapping[str, Spot] | None = None) -> dict[str, Any]:
+    def run(self, spots: Mapping[str, Spot] | None = None) -> dict[str, Any] | None:
         """Run its process, or go on with the one that runs.
 
         :param spots: of all instances; None: those that are known
-        :returns: `pid`, `ready`: what it said when it was, or None; `last`: the events before
+        :returns: `pid`, `ready`: what it said when it was, or None; `last`: the events before;
+            None where the node's agent is gone
         :raises OSError: it cannot be started
         """
         return self._loop.call(lambda: self._run(spots))
@@ -137,7 +139,9 @@ class Slot:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"tcp://{host}:{holding.getsockname()[1]}"
 
-    def _run(self, spots: Mapping[str, Spot] | None) -> dict[str, Any]:
+    def _run(self, spots: Mapping[str, Spot] | None) -> dict[str, Any] | None:
+        if self._is_leaving:
+            return None
         if spots is not None:
             self.directory.replace(spots)
         self.has_run.set()
@@ -151,6 +155,7 @@ class Slot:
                 number=self._part.number,
                 addresses=self._told,
                 keys=self._keys,
+                takes_signals=True,
             )
             self._child = Child(
                 task,
@@ -215,6 +220,7 @@ class Slot:
     def _leave(self, agent_fd: int) -> None:
         """End: the agent of this node is gone, and others will run what runs here."""
         self._loop.selector.unregister(agent_fd)
+        self._is_leaving = True
         if self._child is None:
             os._exit(1)
         # it notices that nobody is there any more, stops and leaves
