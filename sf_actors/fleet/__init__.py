@@ -23,6 +23,7 @@ loose_files.py    … of service files that are joined by addresses
 keyring.py        the CURVE keys of a fleet
 graph.py          its graph
 export            a fleet as files for systemd and Kubernetes
+ray               a fleet on a cluster of Ray
 levels.py         the levels of `after`
 restarts.py       when an instance that has ended is run again
 standing.py       an instance as its course sees it
