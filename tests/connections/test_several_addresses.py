@@ -90,7 +90,7 @@ def test_a_frozen_replyer_is_no_black_hole(places: list[str]) -> None:
     with (
         bare(zmq.ROUTER, bind=places[0]) as frozen,
         numbered(places, 1),
-        asking(places[:2], timeout_s=0.3) as ours,  # type: ignore[arg-type]
+        asking(places[:2], timeout_s=1.0) as ours,  # type: ignore[arg-type]
     ):
         outcomes = []
         for _ in range(30):
@@ -177,13 +177,14 @@ def in_a_long_pause(places: list[str]) -> Iterator[Any]:
     """Give a caller of two addresses that will not try the second again by itself."""
     with asking(places[:2], timeout_s=PATIENCE_S) as ours:  # type: ignore[arg-type]
         requester = ours.service._run.state.assembly.connections["ask"]  # type: ignore[union-attr]
-        second = requester.exchanges[0].links[1]
+        first, second = requester.exchanges[0].links
 
         def long_pause() -> None:
             until(lambda: ours.ask(0) and second.retry_at is not None, "a try in vain")
             second.retry_at = monotonic() + 10 * PATIENCE_S
 
         ours.pause = long_pause  # type: ignore[attr-defined]
+        ours.has_heard_of_the_stop = lambda: first.is_stopping  # type: ignore[attr-defined]
         yield ours
 
 
@@ -199,7 +200,8 @@ def test_when_one_stops_another_is_tried_at_once(places: list[str], in_a_long_pa
         slow.wait_for_call()
         with numbered(places, 1):
             stop = Background(first.stop_service)
-            until(first._run.state.stop_begun.is_set, "the stop")  # type: ignore[union-attr]
+            # a call that the first one read before its stop would wait for the slow one
+            until(in_a_long_pause.has_heard_of_the_stop, "the notice of the stop")
             assert in_a_long_pause.ask(0) == {"n": 1}
             slow.release(1)
             stop.join()

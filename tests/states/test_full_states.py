@@ -120,8 +120,8 @@ def test_nothing_is_heard_before_the_first_value() -> None:
 
 def test_heartbeats_repeat_the_value_and_the_handler_is_called_once() -> None:
     with (
-        leading(model(OUT, heartbeat_s=0.03)) as leader,
-        following(model(IN, stale_after_s=0.3), towards(leader.addresses)) as follower,
+        leading(model(OUT, heartbeat_s=0.1)) as leader,
+        following(model(IN, stale_after_s=1.2), towards(leader.addresses)) as follower,
     ):
         leader.send(**ONE)
         follower.wait_for(ONE)
