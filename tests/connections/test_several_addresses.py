@@ -109,6 +109,7 @@ def test_a_frozen_replyer_is_no_black_hole(places: list[str]) -> None:
         call.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("idempotent", [False, True])
 def test_a_retry_goes_elsewhere_only_if_the_call_is_idempotent(
     places: list[str], idempotent: bool
@@ -136,6 +137,7 @@ def test_a_retry_goes_elsewhere_only_if_the_call_is_idempotent(
         assert replies == [{"n": 1}]
 
 
+@pytest.mark.slow
 def test_the_value_of_a_field_decides_as_long_as_its_replyer_is_there(places: list[str]) -> None:
     with ExitStack() as all_three:
         all_three.enter_context(numbered(places, 0, 1, 2))
@@ -154,6 +156,7 @@ def test_the_value_of_a_field_decides_as_long_as_its_replyer_is_there(places: li
                 until(lambda: kept.items() <= moved().items(), "the same places")
 
 
+@pytest.mark.slow
 def test_an_unhandled_call_goes_to_another_at_once(places: list[str]) -> None:
     slow = Slow()
     model = {"it": replyer(slow, N, {})}
@@ -188,6 +191,7 @@ def in_a_long_pause(places: list[str]) -> Iterator[Any]:
         yield ours
 
 
+@pytest.mark.slow
 def test_when_one_stops_another_is_tried_at_once(places: list[str], in_a_long_pause: Any) -> None:
     slow = Slow()
     answering = [lambda _args: None, slow]
@@ -219,6 +223,7 @@ def test_when_one_is_lost_another_is_tried_at_once(
         assert in_a_long_pause.ask(0) == {"n": 1}
 
 
+@pytest.mark.slow
 def test_connect_sends_further_calls_elsewhere_and_loses_none(places: list[str]) -> None:
     slow = Slow()
     model = {"it": replyer(slow, N, {})}
