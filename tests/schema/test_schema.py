@@ -239,29 +239,6 @@ def test_hostile_bytes_are_refused(raw: bytes) -> None:
     assert refused(schema_of({"x": object}), raw).isprintable()
 
 
-def many_of(item: bytes, count: int) -> bytes:
-    return b"\x81\xa1x\xdd" + count.to_bytes(4, "big") + item * count
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("declared", "item"),
-    [(list, b"\x80"), ([dict], b"\x80"), ([[int]], b"\x90"), ([{int}], b"\x90"), (object, b"\x90")],
-)
-def test_a_flood_of_empty_containers_is_refused(declared: Any, item: bytes) -> None:
-    assert len(schema_of({"x": declared}).decoded(many_of(item, 40_000))["x"]) == 40_000
-    with pytest.raises(InvalidMessage, match="MiB of memory"):
-        schema_of({"x": declared}).decoded(many_of(item, 1_000_000))
-
-
-@pytest.mark.slow
-def test_many_containers_with_content_are_no_flood() -> None:
-    raw = many_of(encode([1.5, 2.5]), 300_000)
-    assert len(schema_of({"x": [(float, float)]}).decoded(raw)["x"]) == 300_000
-    pixels = many_of(encode([200, 100, 255]), 256 * 256)
-    assert len(schema_of({"x": [(int, int, int)]}).decoded(pixels)["x"]) == 256 * 256
-
-
 def test_the_deepest_value_that_may_be_sent_arrives() -> None:
     value: Any = "x" * 100
     for _ in range(MAX_DEPTH):
