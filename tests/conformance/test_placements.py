@@ -124,6 +124,7 @@ def test_whatever_is_printed_or_logged_is_a_line_of_its_instance(placement: str)
     assert {
         ("info", "here is 2 ", "stdout"),
         ("info", "in two lines", "stdout"),
+        ("info", "as bytes", "stdout"),
         ("info", "from a thread", "stdout"),
         ("info", "to standard error", "stderr"),
         ("warning", "of a library", "library"),

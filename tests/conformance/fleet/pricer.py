@@ -18,6 +18,9 @@ config_model = {"required": {"instance": int}}
 def init_function(config: dict[str, Any]) -> None:
     OWN.update(config)
     print("here is", config["instance"], "\nin two lines")
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout.buffer.write(b"as bytes\n")
+    sys.stdout.buffer.flush()
     print("to standard error", file=sys.stderr)
     thread = threading.Thread(target=print, args=("from a thread",))
     thread.start()
