@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from sf_actors.demo.display import restore_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
     from sf_actors.fleet.task import Task
@@ -42,7 +41,7 @@ def show(seconds: float) -> int:
 
     services: list[Service] = []
     with ExitStack() as running:
-        for task in _tasks():
+        for task in tasks():
             if interrupts.count:
                 return 0
             service = Service(
@@ -67,8 +66,11 @@ def show(seconds: float) -> int:
     return int(any(service.failure is not None for service in services))
 
 
-def _tasks() -> Iterator[Task]:
-    """Give the services of the fleet, those that others come after first."""
+def tasks() -> list[Task]:
+    """Return the services of the fleet, those that others come after first; they meet by inproc.
+
+    Executes their files, in the caller's thread.
+    """
     from sf_actors.fleet.addresses import inproc_addresses  # noqa: PLC0415 - a Ctrl-C counts already
     from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
     from sf_actors.fleet.check import Checked  # noqa: PLC0415
@@ -83,8 +85,8 @@ def _tasks() -> Iterator[Task]:
     checked = Checked(outlines, linked, linked.findings)
     arrangement = Arrangement(fleet, checked, Addresses(inproc_addresses(fleet)))
     levels = levels_of({service.name: service.after for service in fleet.services})
-    tasks = [task for _, task in arrangement.instances()]
-    yield from sorted(tasks, key=lambda task: levels[task.service.name])
+    found = [task for _, task in arrangement.instances()]
+    return sorted(found, key=lambda task: levels[task.service.name])
 
 
 class Interrupts:
