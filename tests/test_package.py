@@ -82,7 +82,9 @@ def test_a_service_from_its_own_module_is_looked_at_if_the_environment_asks(
 
 def test_the_newest_version_of_the_changelog_is_this_one() -> None:
     versions = re.findall(
-        r"^(\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d\n-+$", (ROOT / "CHANGELOG.rst").read_text(), re.M
+        r"^(\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d\n-+$",
+        (ROOT / "CHANGELOG.rst").read_text(),
+        re.MULTILINE,
     )
 
     assert versions[0] == VERSION
