@@ -22,7 +22,7 @@ from tests.support.effort import IS_FULL, effort
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = effort(2000, brief=200, variable="SF_ACTORS_EXAMPLES")
+EXAMPLES = effort(1000, brief=200, variable="SF_ACTORS_EXAMPLES")
 SHARDS = effort(4, brief=1)
 PROFILE = settings(
     max_examples=-(-EXAMPLES // SHARDS),
