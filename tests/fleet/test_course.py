@@ -93,7 +93,7 @@ def test_a_second_signal_kills_what_is_left_and_ends_at_once() -> None:
     course = course_of(Member("a", "a"), Member("b", "b"))
     course.end(signal.SIGINT, 1.0)
 
-    assert course.end(signal.SIGINT, 1.1) == [Kill("a"), Kill("b"), Finish(130)]
+    assert course.end(signal.SIGINT, 1.1) == [Kill("a"), Kill("b"), Finish(130, is_at_once=True)]
 
 
 def test_the_first_signal_in_an_end_of_its_own_kills_nothing() -> None:
@@ -101,7 +101,7 @@ def test_the_first_signal_in_an_end_of_its_own_kills_nothing() -> None:
     course.ended("m", 7, 1.0)
 
     assert course.end(signal.SIGINT, 1.1) == []
-    assert course.end(signal.SIGINT, 1.2) == [Kill("a"), Finish(130)]
+    assert course.end(signal.SIGINT, 1.2) == [Kill("a"), Finish(130, is_at_once=True)]
 
 
 def test_the_end_of_what_ends_the_fleet_is_the_fleets() -> None:
