@@ -193,22 +193,29 @@ class Course:
         return self._taken()
 
     def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
-        """End the fleet level by level; the second time, end it at once.
+        """End the fleet level by level, unless its end has begun.
 
         :param number: the signal that is passed on
         :param status: the fleet's, if all ends well
         """
+        if self._ending is None:
+            self._status = status
+            self._begin_end(number, now)
+        return self._taken()
+
+    def take_signal(self, number: int, now: float) -> list[Action]:
+        """End the fleet as `end` does; the second time, end it at once.
+
+        In an end that no signal has begun the first one is but to go on.
+        """
         was_asked, self._was_asked = self._was_asked, True
-        if self._ending is not None:
-            # the first time in an end of its own it is but to go on
-            if was_asked and not self._is_over:
-                self._is_over = True
-                running = [one for one in self.standings.values() if one.phase in RUNNING]
-                self._actions += [Kill(one.member.name) for one in running]
-                self._actions.append(Finish(128 + number, is_at_once=True))
-            return self._taken()
-        self._status = status
-        self._begin_end(number, now)
+        if not was_asked or self._ending is None:
+            return self.end(number, now)
+        if not self._is_over:
+            self._is_over = True
+            running = [one for one in self.standings.values() if one.phase in RUNNING]
+            self._actions += [Kill(one.member.name) for one in running]
+            self._actions.append(Finish(128 + number, is_at_once=True))
         return self._taken()
 
     # within

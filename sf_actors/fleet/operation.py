@@ -126,8 +126,7 @@ class Operation:
 
     def _down(self, request: Request) -> None:
         self._downs.append(request)
-        if not self._course.is_ending:
-            self._supervisor.end()
+        self._supervisor.end()
 
     # within
 

@@ -147,16 +147,11 @@ class Supervisor:
         self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
 
     def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
-        """End the fleet; the second time at once.
+        """End the fleet, unless its end has begun.
 
         :param status: the fleet's, if all ends well
         """
-        if self._finish is None:
-            self.do(self.course.end(number, monotonic(), status=status))
-        else:
-            # only what runs beside the others is left
-            self._finish = Finish(128 + number, is_at_once=True)
-            self._finish_when_alone()
+        self.do(self.course.end(number, monotonic(), status=status))
 
     def do(self, actions: Iterable[Action]) -> None:
         """Do what the course says; nothing of it has happened when this returns."""
@@ -252,6 +247,14 @@ class Supervisor:
             theirs.close()
             ours.close()
 
+    def _take_signal(self, number: int) -> None:
+        if self._finish is None:
+            self.do(self.course.take_signal(number, monotonic()))
+        else:
+            # only what runs beside the others is left
+            self._finish = Finish(128 + number, is_at_once=True)
+            self._finish_when_alone()
+
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
 
@@ -294,7 +297,7 @@ class Supervisor:
         """Do all that is to be done; a signal that comes meanwhile is next."""
         while True:
             while self._signals:
-                self.end(self._signals.pop(0))
+                self._take_signal(self._signals.pop(0))
             while self._posted:
                 self._posted.popleft()()
             if self.course.is_ending:
