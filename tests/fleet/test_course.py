@@ -93,7 +93,11 @@ def test_a_second_signal_kills_what_is_left_and_ends_at_once() -> None:
     course = course_of(Member("a", "a"), Member("b", "b"))
     course.take_signal(signal.SIGINT, 1.0)
 
-    assert course.take_signal(signal.SIGINT, 1.1) == [Kill("a"), Kill("b"), Finish(130, is_at_once=True)]
+    assert course.take_signal(signal.SIGINT, 1.1) == [
+        Kill("a"),
+        Kill("b"),
+        Finish(130, is_at_once=True),
+    ]
 
 
 def test_the_first_signal_in_an_end_of_its_own_kills_nothing() -> None:
