@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 FLEET = '[services.doubler]\nfile = "doubler.py"\nconfig = {{ instance = {number} }}\n'
+#: What a doubler logs of each call.
+DONE = "doubling"
 SUBSCRIBING = """
 def on_news(args):
     print("heard", args["text"], flush=True)
@@ -79,15 +81,10 @@ def test_each_verb_means_the_fleet_that_is_named_or_that_of_the_folder(
     for folder in two:
         log = folder / "logs/doubler.log"
         until(lambda log=log: "heard hello" in log.read_text())
-    lines = json.loads(
-        [
-            line
-            for line in (other / "logs/doubler.log").read_text().splitlines()
-            if "doubling" in line
-        ][0]
-    )
-    _, traced = both_or_none("trace", lines["workflow_id"], two, tmp_path)
-    assert [line["event"] for line in traced.objects] == ["doubling"]
+    written = (other / "logs/doubler.log").read_text().splitlines()
+    id_ = next(line["workflow_id"] for line in map(json.loads, written) if line["event"] == DONE)
+    _, traced = both_or_none("trace", id_, two, tmp_path)
+    assert [line["event"] for line in traced.objects] == [DONE]
 
 
 def both_or_none(verb: str, id_: str, two: tuple[Path, Path], elsewhere: Path) -> tuple[Ran, Ran]:
