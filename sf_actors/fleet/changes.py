@@ -79,12 +79,14 @@ class Changes:
 
     def _start(self, request: Request) -> None:
         """Start what does not run, what the file has by now and did not have then included."""
-        known = self._arrangement.fleet.by_name
+        there = self._supervisor.course.standings
+        instances = self._arrangement.names()
         names = {name.partition("#")[0] for name in request.args.get("names", ())}
         new = [
             name
             for name in request.args.get("services", ())
-            if name not in known and (not names or name in names)
+            # one that a verb has given no instance lacks none
+            if not set(instances.get(name, (name,))) <= set(there) and (not names or name in names)
         ]
         if not new:
             self._operation.start(request)

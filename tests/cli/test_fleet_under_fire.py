@@ -51,6 +51,22 @@ def require_each_answered_once(fire: Fire) -> None:
     assert len(set(fire.done)) == len(fire.done)
 
 
+def test_a_fleet_with_keys_loses_none_either(tmp_path: Path) -> None:
+    under_fire(tmp_path, clients=1, threads=2, replyers=1)
+    toml = tmp_path / "fleet.toml"
+    toml.write_text('[fleet]\nkeys = "keys"\n' + toml.read_text())
+    done = ran("up", cwd=tmp_path)
+    assert (done.status, "sf_actors keys fleet" in done.err) == (1, True)
+    assert ran("keys", "fleet", cwd=tmp_path).status == 0
+    with up(tmp_path) as process:
+        process.wait_for_line("client#1: READY")
+        for change in (("restart", "--rolling", "doubler"), ("scale", "doubler", "2")):
+            assert ran(*change, cwd=tmp_path).status == 0
+        process.interrupt()
+        assert process.wait() == 0, process.err
+    require_each_answered_once(Fire.of(tmp_path))
+
+
 def test_rolling_restarts_and_scaling_lose_no_call_and_do_nothing_twice(tmp_path: Path) -> None:
     restarts = [("restart", "--rolling", "doubler")] * RESTARTS
     scaled = [("scale", "doubler", count) for count in ("1", "4", "2", "3")]
