@@ -12,9 +12,10 @@ from contextlib import suppress
 from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
+from sf_actors.fleet.beside import Beside
 from sf_actors.fleet.course import Course
 from sf_actors.fleet.instance_log import InstanceLog
 from sf_actors.fleet.standing import RUNNING, Phase
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
 
@@ -35,25 +37,6 @@ TELLING_S: Final = 2.0
 
 #: The status of an instance whose process could not be started.
 _NOT_STARTED: Final = 127
-
-
-class Runner(Protocol):
-    """One run of an instance, in a process of its own or in this one."""
-
-    pid: int
-    task: Task
-
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-    def tell(self, message: dict[str, Any]) -> bool:
-        """Send it a message."""
-
-    def abandon(self) -> int:
-        """End it at once and wait for that, without telling of it."""
 
 
 class Supervisor:
@@ -89,9 +72,8 @@ class Supervisor:
         self._status: int | None = None
         #: by instance: what it was made of when it was READY last
         self.files: dict[str, list[str]] = {}
-        #: runs of instances beside the one that counts: a successor, or one that is to end
-        self.beside: list[Runner] = []
-        self.ready_beside: list[Runner] = []
+        self.beside = Beside(tell)
+        self._finish: Finish | None = None
         self._tell_at: float | None = None
         self._wakes: list[float] = []
         self._connecting: dict[int, Callable[[int], None]] = {}
@@ -110,7 +92,9 @@ class Supervisor:
 
         :raises UsageError: its log file cannot be written
         """
-        if member.name not in self._logs:
+        if member.name in self._logs:
+            self._logs[member.name].follow(task.service)
+        else:
             self._logs[member.name] = InstanceLog(
                 member.name, task.service, self._folder, self._show
             )
@@ -163,7 +147,7 @@ class Supervisor:
         self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
 
     def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
-        """End the fleet; the second time at once.
+        """End the fleet, unless its end has begun.
 
         :param status: the fleet's, if all ends well
         """
@@ -179,7 +163,7 @@ class Supervisor:
         :raises OSError: it cannot be started
         """
         runner = self._run_task(task)
-        self.beside.append(runner)
+        self.beside.add(runner)
         return runner
 
     def take_over(self, runner: Runner) -> Runner | None:
@@ -187,11 +171,10 @@ class Supervisor:
         name = runner.task.name
         old = self.runners.get(name)
         self.beside.remove(runner)
-        self.ready_beside.remove(runner)
         self.runners[name], self.tasks[name] = runner, runner.task
         self.course.take_over(name, monotonic())
         if old is not None:
-            self.beside.append(old)
+            self.beside.add(old)
         return old
 
     def rows(self) -> list[dict[str, Any]]:
@@ -215,7 +198,12 @@ class Supervisor:
     @property
     def has_left_behind(self) -> bool:
         """Whether something still ran when the fleet had ended."""
-        return bool(self.runners) or self.course.had_to_kill
+        return bool(self.runners) or bool(self.beside) or self.had_to_kill
+
+    @property
+    def had_to_kill(self) -> bool:
+        """Whether something ran over its deadline in the end of the fleet."""
+        return self.course.had_to_kill or self.beside.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
         """Take a line that an instance in this process has printed; one call at a time."""
@@ -243,7 +231,7 @@ class Supervisor:
                     signal.signal(number, self._note_signal)
             return self._loop()
         finally:
-            left = [*self.runners.values(), *self.beside]
+            left = [*self.runners.values(), *self.beside.take_all()]
             for runner in left:
                 runner.kill()
             for runner in left:
@@ -258,6 +246,14 @@ class Supervisor:
                 signal.signal(number, handler)
             theirs.close()
             ours.close()
+
+    def _take_signal(self, number: int) -> None:
+        if self._finish is None:
+            self.do(self.course.take_signal(number, monotonic()))
+        else:
+            # only what runs beside the others is left
+            self._finish = Finish(128 + number, is_at_once=True)
+            self._finish_when_alone()
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -275,13 +271,14 @@ class Supervisor:
     def _patience(self) -> float | None:
         if self._signals or self._posted:
             return 0.0
-        due = [one for one in (self.course.next_due(), self._tell_at) if one is not None]
-        due += self._wakes
+        dues = (self.course.next_due(), self.beside.next_due(), self._tell_at)
+        due = [one for one in dues if one is not None] + self._wakes
         return max(0.0, min(due) - monotonic()) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()
         self.do(self.course.pass_time(now))
+        self.beside.pass_time(now)
         self._wakes = [one for one in self._wakes if one > now]
         if self._tell_at is not None and now >= self._tell_at:
             self._tell_at = None
@@ -300,9 +297,11 @@ class Supervisor:
         """Do all that is to be done; a signal that comes meanwhile is next."""
         while True:
             while self._signals:
-                self.do(self.course.end(self._signals.pop(0), monotonic()))
+                self._take_signal(self._signals.pop(0))
             while self._posted:
                 self._posted.popleft()()
+            if self.course.is_ending:
+                self.beside.stop_all(monotonic())
             if not self._actions:
                 watchers, self._watchers = self._watchers, []
                 kept = [one for one in watchers if not one()]
@@ -318,6 +317,13 @@ class Supervisor:
                     watcher()
                 return
 
+    def _finish_when_alone(self) -> None:
+        """Leave if the course is over and nothing runs beside it any more, or at once."""
+        finish = self._finish
+        if finish is not None and (finish.is_at_once or not self.beside):
+            self._status = finish.status or int(self.had_to_kill)
+            self._tell_failures()
+
     def _do(self, action: Action) -> None:
         if isinstance(action, Say):
             self.tell(f"{action.name}: {action.text}")
@@ -327,8 +333,8 @@ class Supervisor:
         elif isinstance(action, Start):
             self._start(action.name)
         elif isinstance(action, Finish):
-            self._status = action.status
-            self._tell_failures()
+            self._finish = action
+            self._finish_when_alone()
         elif action.name in self.runners:
             runner = self.runners[action.name]
             if isinstance(action, Signal):
@@ -358,7 +364,7 @@ class Supervisor:
         if "ready" in message:
             self.files[name] = message.get("files", [])
         if "ready" in message and runner in self.beside:
-            self.ready_beside.append(runner)
+            self.beside.note_ready(runner)
         elif "ready" in message and self.runners.get(name) is runner:
             self.do(self.course.ready(name, monotonic()))
         if "connected" in message:
@@ -372,7 +378,7 @@ class Supervisor:
         name = runner.task.name
         if runner in self.beside:
             self.beside.remove(runner)
-            self.ready_beside = [one for one in self.ready_beside if one is not runner]
+            self._finish_when_alone()
         elif self.runners.get(name) is runner:
             del self.runners[name]
             self.do(self.course.ended(name, status, monotonic()))

@@ -82,12 +82,16 @@ def _findings(arguments: argparse.Namespace) -> Sequence[Finding]:
         )
     fleet = fleet_of(arguments)
     if arguments.live:
+        from sf_actors.cli.fleet_reach import FleetReach  # noqa: PLC0415
         from sf_actors.cli.reach import Reach  # noqa: PLC0415
         from sf_actors.fleet.live import check_live  # noqa: PLC0415
         from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
 
         with Reach(timeout_s=arguments.timeout) as reach:
-            infos = read_infos(reach.asking, reach.places(), reach.timeout_s)
+            places, ours = reach.places(), FleetReach.of(arguments)
+            # what runs without an up is known by its name alone
+            places = (ours.of_it(places) if ours is not None else []) or places
+            infos = read_infos(reach.asking, places, reach.timeout_s)
         return check_live(fleet, [info for found in infos.values() for info in found])
     from sf_actors.fleet.check import check  # noqa: PLC0415
 
