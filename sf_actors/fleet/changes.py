@@ -98,7 +98,8 @@ class Changes:
             self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
             return
         if request.args.get("rolling"):
-            breaks = _what_breaks(fleet)
+            pids = {runner.pid for runner in tuple(self._supervisor.runners.values())}
+            breaks = _what_breaks(fleet, pids)
             if breaks:
                 self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
                 return
@@ -305,8 +306,8 @@ class Changes:
         supervisor.watch(look)
 
 
-def _what_breaks(fleet: Fleet) -> list[str]:
-    """Return what would break for those of a fleet that stay up, by what runs."""
+def _what_breaks(fleet: Fleet, pids: set[int]) -> list[str]:
+    """Return what would break for those of a fleet that stay up, by what runs in its processes."""
     from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
     from sf_actors.inspection.asking import Asking  # noqa: PLC0415
     from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
@@ -315,7 +316,7 @@ def _what_breaks(fleet: Fleet) -> list[str]:
     with Asking() as asking:
         infos = read_infos(asking, places_here(), TELLING_S)
     try:
-        found = check_live(fleet, [info for some in infos.values() for info in some])
+        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
     except TargetError:
         # nothing runs that could break
         return []
