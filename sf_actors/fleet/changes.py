@@ -368,7 +368,7 @@ def _what_breaks(fleet: Fleet, pids: Collection[int]) -> list[str]:
         ours = [place for place in places_here() if place.pid in pids]
         infos = read_infos(asking, ours, TELLING_S)
     try:
-        found = check_live(fleet, [info for some in infos.values() for info in some])
+        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
     except TargetError:
         # nothing runs that could break
         return []
