@@ -59,6 +59,8 @@ def direct_of(
         raise UsageError("expected both --file and --address, or none of them")
     if arguments.at is not None:
         raise UsageError("--at: expected none beside --file and --address, which ask no inspector")
+    if arguments.fleet is not None:
+        raise UsageError("--fleet: expected none beside --file and --address, got one")
     model = model_in(arguments.file, arguments.target, is_usable, what=what)
     return Direct(model, place_at(arguments.address, arguments.timeout, flag="--address"))
 

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import UserError
 from sf_actors.fleet.channel import messages, receive_block, send
+from sf_actors.fleet.signals import SIGNALS
 from sf_actors.fleet.task import unpacked
 
 if TYPE_CHECKING:
     from sf_actors.fleet.task import Task
     from sf_actors.service import Service
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: How long a stop may take when `up` is gone, in seconds, and the process after it.
 ORPHANED_S: Final = 4.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import text_of
@@ -37,6 +38,18 @@ def fleet_of(arguments: argparse.Namespace) -> Fleet:
     from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415 - after -h
 
     return read_fleet(arguments.fleet or DEFAULT)
+
+
+def logs_of_fleet(arguments: argparse.Namespace) -> Path:
+    """Return the folder of a fleet's log files; what the file says is not read.
+
+    :raises FleetError: there is no such file
+    """
+    path = Path(arguments.fleet or DEFAULT)
+    if not path.is_file():
+        # it says what is wrong
+        fleet_of(arguments)
+    return path.resolve().parent / "logs"
 
 
 def tell_findings(findings: Iterable[Finding]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sf_actors.cli.descriptors import raise_descriptor_limit
+from sf_actors.cli.fleet_reach import FleetReach
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.target import (
     Model,
     Resident,
@@ -33,9 +36,12 @@ if TYPE_CHECKING:
 
     from sf_actors.cli.parser import Parser
 
+_Found = TypeVar("_Found")
+
 
 def add_reach(parser: Parser) -> None:
-    """Add the flags of a verb that may ask an inspector elsewhere."""
+    """Add the flags of a verb that asks inspectors: elsewhere, or those of a fleet alone."""
+    add_fleet(parser)
     parser.add_argument(
         "--at",
         metavar="ADDRESS",
@@ -50,15 +56,22 @@ class Reach:
     :param at: the address of an inspector elsewhere
     :param keys: folder of CURVE keys, for `at`
     :param timeout_s: how long to wait for one answer, in seconds
+    :param fleet: the fleet that is meant alone, or first
     :raises FolderError: the folder of the sockets is not safe
     :raises TargetError: nobody listens at `at`
     :raises KeysError: the keys cannot be used
     """
 
     def __init__(
-        self, *, at: str | None = None, keys: str | None = None, timeout_s: float = 5.0
+        self,
+        *,
+        at: str | None = None,
+        keys: str | None = None,
+        timeout_s: float = 5.0,
+        fleet: FleetReach | None = None,
     ) -> None:
         self.timeout_s = timeout_s
+        self._fleet = fleet
         raise_descriptor_limit()
         loaded = None
         if at is None:
@@ -74,7 +87,12 @@ class Reach:
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
         """Return what the flags of `add_reach` and `--timeout` say."""
-        return cls(at=arguments.at, keys=arguments.keys, timeout_s=arguments.timeout)
+        fleet = None
+        if arguments.at is None:
+            fleet = FleetReach.of(arguments)
+        elif arguments.fleet is not None:
+            raise UsageError("--fleet: expected no --at beside it, got one")
+        return cls(at=arguments.at, keys=arguments.keys, timeout_s=arguments.timeout, fleet=fleet)
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +107,10 @@ class Reach:
 
     def places(self) -> list[Place]:
         """Return where inspectors are now."""
-        return places_here() if self._at is None else [self._at]
+        if self._at is not None:
+            return [self._at]
+        places = places_here()
+        return self._fleet.of_it(places) if self._fleet and self._fleet.is_alone else places
 
     def is_gone(self, place: Place) -> bool:
         """Return whether nobody listens at a place any more; one that is silent is there."""
@@ -110,9 +131,9 @@ class Reach:
         """
         residents, silent = self._residents(target)
         try:
-            return chosen_service(target, residents)
+            return self._chosen(residents, lambda some: chosen_service(target, some))
         except TargetError as error:
-            raise _told_of(silent, target, error, self.timeout_s) from None
+            raise self._told_of(silent, target, error) from None
 
     def model(
         self,
@@ -129,18 +150,25 @@ class Reach:
         residents, silent = self._residents(target)
         if target.model:
             try:
-                residents = [chosen_service(target, residents)]
+                residents = [self._chosen(residents, lambda some: chosen_service(target, some))]
             except TargetError as error:
-                raise _told_of(silent, target, error, self.timeout_s) from None
+                raise self._told_of(silent, target, error) from None
         asked = [Question(one.place, {"verb": "info", "service": one.service}) for one in residents]
         infos = self.asking.ask_all(asked, timeout_s=self.timeout_s)
-        pairs = zip(residents, infos, strict=True)
-        models = [model for one, info in pairs for model in models_of(one, info.value or {})]
         silent += [answer for answer in infos if answer.is_silent]
+        models = {
+            one: list(models_of(one, info.value or {}))
+            for one, info in zip(residents, infos, strict=True)
+        }
+
+        def of_some(some: Sequence[Resident]) -> Model:
+            found = [model for one in some for model in models[one]]
+            return chosen_model(target, found, is_usable, what=what, prefers_binder=prefers_binder)
+
         try:
-            return chosen_model(target, models, is_usable, what=what, prefers_binder=prefers_binder)
+            return self._chosen(residents, of_some)
         except TargetError as error:
-            raise _told_of(silent, target, error, self.timeout_s) from None
+            raise self._told_of(silent, target, error) from None
 
     def ask(
         self, resident: Resident, verb: str, *, timeout_s: float | None = None, **args: Any
@@ -156,6 +184,17 @@ class Reach:
             return self.asking.ask(resident.place, verb, timeout_s=longest, **args)
         except RemoteError as error:
             raise SfActorsError(f"{resident}: {error.message}") from None
+
+    def _chosen(
+        self, residents: Sequence[Resident], choose: Callable[[Sequence[Resident]], _Found]
+    ) -> _Found:
+        """Return what is chosen of the fleet that is meant first, else of all."""
+        if self._fleet is not None and not self._fleet.is_alone:
+            pids = self._fleet.pids()
+            if ours := [one for one in residents if one.place.pid in pids]:
+                with suppress(TargetError):
+                    return choose(ours)
+        return choose(residents)
 
     def _residents(self, target: Target) -> tuple[list[Resident], list[Answer]]:
         """Return what runs and who is silent; silence that does not concern us is not sat out."""
@@ -181,6 +220,23 @@ class Reach:
         ]
         return residents, [one for one in answers if one.is_silent]
 
+    def _told_of(
+        self, silent: Sequence[Answer], target: Target, error: TargetError
+    ) -> TargetError | RequestTimeout:
+        """Return what to say where something was not found: who is silent may have it."""
+        for answer in silent:
+            if _may_be_in(target, answer.place):
+                return RequestTimeout(f"{answer.place}: no answer within {self.timeout_s:g} s")
+        words = str(error)
+        if silent:
+            listed = ", ".join(str(answer.place) for answer in silent[:5])
+            words += f"; no answer came from {listed}"
+        if self._fleet is not None and self._fleet.is_alone:
+            words += self._fleet.absence()
+        told = TargetError(words)
+        told.is_there = error.is_there
+        return told
+
 
 def service_named(reach: Reach, text: str) -> Resident:
     """Return the service of a text; errors as of `Reach.service` and `parse_service`."""
@@ -192,21 +248,6 @@ def _may_be_in(target: Target, place: Place) -> bool:
     if target.pid is not None:
         return target.pid == place.pid
     return place.pid is None or plain_name(target.service.partition("#")[0]) == place.name
-
-
-def _told_of(
-    silent: Sequence[Answer], target: Target, error: TargetError, timeout_s: float
-) -> TargetError | RequestTimeout:
-    """Return what to say where something was not found: who is silent may have it."""
-    for answer in silent:
-        if _may_be_in(target, answer.place):
-            return RequestTimeout(f"{answer.place}: no answer within {timeout_s:g} s")
-    if silent:
-        listed = ", ".join(str(answer.place) for answer in silent[:5])
-        told = TargetError(f"{error}; no answer came from {listed}")
-        told.is_there = error.is_there
-        return told
-    return error
 
 
 def place_at(address: str, timeout_s: float, *, flag: str) -> Place:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.flags import text_of
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from sf_actors.fleet.fleet import Fleet
     from sf_actors.inspection.outline import Outline
 
 
@@ -62,6 +65,29 @@ def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
         for file, address, config in zip(files, addresses, configs, strict=True)
     ]
     return with_unique_names(outlines)
+
+
+def read_fleet_outlines(fleet: Fleet) -> list[Outline]:
+    """Return the outlines of a fleet's services, as they run in its folder; in the main thread.
+
+    :raises DefinitionError: a file of it cannot be read
+    """
+    from sf_actors.fleet.reading import read_services  # noqa: PLC0415 - with a fleet alone
+
+    read = read_services(fleet)
+    for finding in read.findings:
+        raise DefinitionError(str(finding))
+    os.chdir(fleet.folder)
+    found = []
+    for service in fleet.services:
+        if service.file is not None:
+            number = 1 if read.outlines[service.name].takes_instance else None
+            source = service.config_source(number=number)
+            outline = _read_outline(
+                str(service.file), config=source.given, config_where=source.where, addresses=None
+            )
+            found.append(replace(outline, name=service.name))
+    return found
 
 
 def for_each(files: list[str], given: list[str], what: str) -> list[str | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayError
 
@@ -20,6 +20,7 @@ from sf_actors.cli.planning import checked
 from sf_actors.cli.shell import FAILED
 from sf_actors.fleet.ray.crew import Design
 from sf_actors.fleet.ray.package import keys_of, require_inside, write_package
+from sf_actors.fleet.signals import taken
 
 if TYPE_CHECKING:
     import argparse
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sf_actors.fleet.check import Checked
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.ray.cluster import Cluster, Control
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) -> int:
@@ -44,10 +43,18 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
     if found is None:
         return FAILED
     signals: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
-    with travelling(fleet, arguments) as cluster, _taken(signals):
+
+    def note(number: int, _frame: object) -> None:
+        signals.put(("signal", number))
+
+    with travelling(fleet, arguments) as cluster, taken(-1, note):
         control = cluster.control()
         if control is not None:
-            answer = control.ask(tell, verb="start", names=arguments.names)
+            design = design_of(fleet, found, cluster)
+            services = list(fleet.by_name)
+            answer = control.ask(
+                tell, verb="start", names=arguments.names, services=services, design=design
+            )
             return int(answer.get("status", FAILED))
         cluster.require_hosts()
         control = cluster.start(design_of(fleet, found, cluster), arguments.names)
@@ -85,24 +92,6 @@ def travelling(fleet: Fleet, arguments: argparse.Namespace) -> Iterator[Cluster]
         write_package(fleet, package)
         with cluster_of(arguments, fleet=fleet, package=package) as cluster:
             yield cluster
-
-
-@contextmanager
-def _taken(signals: SimpleQueue[tuple[Any, ...]]) -> Iterator[None]:
-    """Put signals into a queue, for as long as the block lasts."""
-
-    def take(number: int, _frame: object) -> None:
-        signals.put(("signal", number))
-
-    old = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        for number, handler in old.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, take)
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 class _Shown:

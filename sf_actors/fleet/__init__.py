@@ -33,6 +33,7 @@ arrangement.py    the instances and addresses of a fleet that runs, as what runs
 task.py           … what a child is told
 channel.py        … over what
 child.py          a child of `up`: a process, its group, what it prints, its end
+signals.py        the signals that end a fleet
 instance_log.py   what an instance prints: its log file, and what `up` shows
 supervisor.py     the one process that runs a fleet
 place.py          the folder of a fleet that runs, and who has it

@@ -45,9 +45,11 @@ class Finish:
     """Leave; nothing runs any more, or all was told to be killed.
 
     :ivar status: the fleet's exit status
+    :ivar is_at_once: whether what still runs is not waited for
     """
 
     status: int
+    is_at_once: bool = False
 
 
 Action = Start | Signal | Kill | Say | Finish

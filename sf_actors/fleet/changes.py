@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from sf_actors.fleet.check import Checked
+    from sf_actors.fleet.control import Request
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.standing import Member
-    from sf_actors.fleet.supervisor import Runner, Supervisor
+    from sf_actors.fleet.supervisor import Supervisor
     from sf_actors.fleet.task import Task
 
 #: How long a service may take to say that it connects elsewhere, in seconds.
@@ -67,11 +69,45 @@ class Changes:
         self._arrangement = arrangement
         self._in_process = in_process
         self._is_busy = False
-        operation.verbs |= {"restart": self._restart, "scale": self._scale}
+        operation.verbs |= {
+            "start": self._start,
+            "restart": self._restart,
+            "scale": self._scale,
+        }
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """What runs now."""
+        return self._arrangement
 
     def take(self, request: Asked) -> None:
         """Restart as a request says, which is answered when that is over."""
         self._restart(request)
+
+    # start
+
+    def _start(self, request: Request) -> None:
+        """Start what does not run, what the file has by now and did not have then included."""
+        there = self._supervisor.course.standings
+        instances = self._arrangement.names()
+        names = {name.partition("#")[0] for name in request.args.get("names", ())}
+        new = [
+            name
+            for name in request.args.get("services", ())
+            # one that a verb has given no instance lacks none
+            if not set(instances.get(name, (name,))) <= set(there) and (not names or name in names)
+        ]
+        if not new:
+            self._operation.start(request)
+            return
+
+        def added(status: int) -> None:
+            if status == 0 and self._operation.lacking(request.args.get("names", ())):
+                self._operation.start(request)
+            else:
+                request.end(status)
+
+        self._restart(_Step({"names": new}, request.say, added))
 
     # restart
 
@@ -82,14 +118,19 @@ class Changes:
             return
         if not self._begin(request):
             return
-        thread = threading.Thread(target=self._read, args=(request,), name="up/check", daemon=True)
+        pids = {runner.pid for runner in self._supervisor.runners.values()}
+        read = partial(self._read, request, pids)
+        thread = threading.Thread(target=read, name="up/check", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             self._end(request, FAILED, str(error))
 
-    def _read(self, request: Asked) -> None:
-        """Read and check the file; in a thread of its own, since it takes seconds."""
+    def _read(self, request: Asked, pids: Collection[int]) -> None:
+        """Read and check the file; in a thread of its own, since it takes seconds.
+
+        :param pids: of what runs of the fleet
+        """
         old = self._arrangement
         try:
             fleet, checked = self._read_again(request)
@@ -101,7 +142,7 @@ class Changes:
             self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
             return
         if request.args.get("rolling"):
-            breaks = _what_breaks(fleet)
+            breaks = _what_breaks(fleet, pids)
             if breaks:
                 self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
                 return
@@ -166,7 +207,7 @@ class Changes:
         arrangement = self._arrangement
 
         def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
-            if is_beside:
+            if is_beside or arrangement.choose.is_outdated(name):
                 arrangement.choose.renew(name)
             return self._now()[name]
 
@@ -219,6 +260,8 @@ class Changes:
             request.end(USAGE)
             return
         why = self._arrangement.must_be_one(service)
+        if why is None and count > 1 and service.has_http_port and not self._in_process:
+            why = f"its http is at {service.http} alone"
         if why is not None:
             request.say(f"{name} has one instance: {why}")
             request.end(FAILED)
@@ -312,17 +355,32 @@ class Changes:
         supervisor.watch(look)
 
 
-def _what_breaks(fleet: Fleet) -> list[str]:
-    """Return what would break for those of a fleet that stay up, by what runs."""
+class _Step:
+    """A restart that is a part of something else."""
+
+    def __init__(
+        self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]
+    ) -> None:
+        self.args = args
+        self.say = say
+        self.end = then
+
+
+def _what_breaks(fleet: Fleet, pids: Collection[int]) -> list[str]:
+    """Return what would break for those of a fleet that stay up, by what runs.
+
+    :param pids: of its processes: another fleet may have services of the same names
+    """
     from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
     from sf_actors.inspection.asking import Asking  # noqa: PLC0415
     from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
     from sf_actors.inspection.places import places_here  # noqa: PLC0415
 
     with Asking() as asking:
-        infos = read_infos(asking, places_here(), TELLING_S)
+        ours = [place for place in places_here() if place.pid in pids]
+        infos = read_infos(asking, ours, TELLING_S)
     try:
-        found = check_live(fleet, [info for some in infos.values() for info in some])
+        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
     except TargetError:
         # nothing runs that could break
         return []

@@ -38,10 +38,15 @@ class Lines:
         return [rest] if rest else []
 
 
+def packed(message: dict[str, Any]) -> bytes:
+    """Return a message as it is sent."""
+    return json.dumps(message).encode() + b"\n"
+
+
 def send(to: socket.socket, message: dict[str, Any]) -> bool:
     """Send a message; returns False if the other side is gone, or takes nothing."""
     try:
-        to.sendall(json.dumps(message).encode() + b"\n")
+        to.sendall(packed(message))
     except OSError:
         return False
     return True

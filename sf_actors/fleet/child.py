@@ -10,10 +10,10 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.fleet.channel import Lines, send, send_block
+from sf_actors.fleet.channel import Lines, packed, send_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,8 @@ _START: Final = (
 _PACKAGE: Final = Path(__file__).parent.parent
 
 _PIECE: Final = 65536
+#: Bytes that may wait for a child which does not read them; what is above is not sent.
+_MOST_UNSENT: Final = 1024 * 1024
 #: Pieces that are read of what an ended child has left in a pipe.
 _MOST_LEFT: Final = 64
 
@@ -62,6 +64,7 @@ class Child:
         self._selector = selector
         self._on_message, self._on_line, self._on_end = on_message, on_line, on_end
         self._messages = Lines()
+        self._unsent = bytearray()
         self._pipes: dict[int, tuple[str, Lines]] = {}
         self._channel, theirs = socket.socketpair()
         self._pidfd = -1
@@ -99,7 +102,7 @@ class Child:
                 os.set_blocking(descriptor, False)
                 self._pipes[descriptor] = name, Lines()
                 self._register(descriptor, self._reader(descriptor))
-        self._register(self._channel.fileno(), self._read_messages)
+        self._register(self._channel.fileno(), self._use_channel)
         self._register(self._pidfd, self._end)
 
     def signal(self, number: int) -> None:
@@ -113,8 +116,29 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def tell(self, message: dict[str, Any]) -> bool:
-        """Send it a message; returns False if it cannot take it."""
-        return send(self._channel, message)
+        """Send it a message, as soon as it reads; returns False if it is never sent."""
+        if self._channel.fileno() < 0 or len(self._unsent) > _MOST_UNSENT:
+            return False
+        self._unsent += packed(message)
+        self._send()
+        return True
+
+    def _send(self) -> None:
+        """Send what the channel takes now; the rest when it takes more."""
+        try:
+            del self._unsent[: self._channel.send(self._unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # it has gone, and its end comes next
+            self._unsent.clear()
+        events = EVENT_READ | EVENT_WRITE if self._unsent else EVENT_READ
+        self._selector.modify(self._channel.fileno(), events, self._use_channel)
+
+    def _use_channel(self) -> None:
+        self._read_messages()
+        if self._unsent and self._channel.fileno() >= 0:
+            self._send()
 
     def hang_up(self) -> None:
         """Close the channel: it stops, as if we were gone."""

@@ -105,16 +105,22 @@ class Control:
             return
         for line in lines.add(piece):
             if not request.args:
-                with suppress(ValueError):
-                    request.args = json.loads(line)
-                    self._take(request)
+                self._take_line(request, line)
+
+    def _take_line(self, request: Request, line: bytes) -> None:
+        try:
+            request.args = json.loads(line)
+            self._take(request)
+        except Exception as error:  # noqa: BLE001 - of another version, say; the fleet runs on
+            request.say(f"it cannot be understood: {type(error).__name__}: {error}")
+            request.end(1)
 
 
 def ask(connection: socket.socket, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
     """Ask the `up` that runs, and wait for its answer; closes the connection.
 
     :param say: takes what it says meanwhile
-    :returns: the answer; without `status` if it has gone before it answered
+    :returns: the answer; without `status` if it has gone before it answered, which is said
     """
     with connection:
         send(connection, args)
@@ -123,4 +129,5 @@ def ask(connection: socket.socket, say: Callable[[str], None], **args: Any) -> d
                 say(message["say"])
             else:
                 return message
+    say("the up that was asked has ended before it answered")
     return {}

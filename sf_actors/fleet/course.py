@@ -63,6 +63,11 @@ class Course:
             (one.due for one in self.standings.values() if one.due is not None), default=None
         )
 
+    def phase_of(self, name: str) -> Phase:
+        """Return how far an instance is; one that is forgotten is STOPPED."""
+        standing = self.standings.get(name)
+        return Phase.STOPPED if standing is None else standing.phase
+
     def reason_of(self, name: str, now: float) -> str:
         """Return why an instance does not run, as `ps` shows it."""
         standing = self.standings[name]
@@ -72,6 +77,18 @@ class Course:
             return f"restarts in {max(0.0, standing.due - now):.1f} s"
         return standing.reason
 
+    def waits_in_vain(self, name: str) -> bool:
+        """Return whether an instance waits for one that does not run, and will not by itself."""
+        standing = self.standings[name]
+        if standing.phase is not Phase.WAITS:
+            return False
+        lacking = self._lacking(standing.member)
+        return any(
+            one.phase in {Phase.FAILED, Phase.STOPPED} or self.waits_in_vain(other)
+            for other, one in self.standings.items()
+            if one.member.service in lacking
+        )
+
     # what happens
 
     def add(self, member: Member) -> None:
@@ -80,7 +97,7 @@ class Course:
         if old is None:
             self.standings[member.name] = Standing(member, Restarts(member.restart))
         else:
-            old.member, old.restarts = member, Restarts(member.restart)
+            old.member, old.restarts = member, old.restarts.renewed(member.restart)
 
     def remove(self, name: str) -> None:
         """Forget an instance that does not run."""
@@ -96,7 +113,7 @@ class Course:
                     continue
                 if standing.phase in {Phase.STOPPED, Phase.FAILED, Phase.ENDED}:
                     standing.phase, standing.reason, standing.due = Phase.WAITS, "", None
-                    standing.restarts = Restarts(standing.member.restart)
+                    standing.restarts = standing.restarts.renewed(standing.member.restart)
                 elif standing.phase is Phase.STOPS:
                     standing.runs_again = True
             self._start_waiting(now)
@@ -176,22 +193,29 @@ class Course:
         return self._taken()
 
     def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
-        """End the fleet level by level; the second time, end it at once.
+        """End the fleet level by level, unless its end has begun.
 
         :param number: the signal that is passed on
         :param status: the fleet's, if all ends well
         """
+        if self._ending is None:
+            self._status = status
+            self._begin_end(number, now)
+        return self._taken()
+
+    def take_signal(self, number: int, now: float) -> list[Action]:
+        """End the fleet as `end` does; the second time, end it at once.
+
+        In an end that no signal has begun the first one is but to go on.
+        """
         was_asked, self._was_asked = self._was_asked, True
-        if self._ending is not None:
-            # the first time in an end of its own it is but to go on
-            if was_asked and not self._is_over:
-                self._is_over = True
-                running = [one for one in self.standings.values() if one.phase in RUNNING]
-                self._actions += [Kill(one.member.name) for one in running]
-                self._actions.append(Finish(128 + number))
-            return self._taken()
-        self._status = status
-        self._begin_end(number, now)
+        if not was_asked or self._ending is None:
+            return self.end(number, now)
+        if not self._is_over:
+            self._is_over = True
+            running = [one for one in self.standings.values() if one.phase in RUNNING]
+            self._actions += [Kill(one.member.name) for one in running]
+            self._actions.append(Finish(128 + number, is_at_once=True))
         return self._taken()
 
     # within

@@ -74,6 +74,11 @@ class FleetService:
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def has_http_port(self) -> bool:
+        """Whether it answers HTTP at a port that only one process can have."""
+        return self.http is not None and not self.http.endswith(":0")
+
+    @property
     def instance_names(self) -> tuple[str, ...]:
         """The names of its instances, as the file has them."""
         return self.names_of(self.instances)

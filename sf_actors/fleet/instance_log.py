@@ -46,14 +46,30 @@ class InstanceLog:
     ) -> None:
         self._name = name
         self._show = show
-        self._file = LogFile.open(log_path(folder, name), service.backup_count)
+        self._path = log_path(folder, name)
+        self._service = service
+        self._file = LogFile.open(self._path, service.backup_count)
+        self._is_broken = False
+        self.last: deque[dict[str, Any]] = deque(maxlen=LAST)
+        self._take_levels(service)
+
+    def follow(self, service: FleetService) -> None:
+        """Do from now on as the fleet file says now.
+
+        :raises UsageError: the file cannot be written
+        """
+        if service.backup_count != self._service.backup_count:
+            self._file.close()
+            self._file = LogFile.open(self._path, service.backup_count)
+        self._service = service
+        self._take_levels(service)
+
+    def _take_levels(self, service: FleetService) -> None:
         self._shown_level = _level(service.loglevel)
         self._file_level = _level(service.file_loglevel)
         #: an instance whose two levels are the same is filtered by itself alone, so that a verb can
         #: change its level while it runs
         self._filters = self._shown_level != self._file_level
-        self._is_broken = False
-        self.last: deque[dict[str, Any]] = deque(maxlen=LAST)
 
     def take(self, stream: str, raw: bytes, *, is_shown: bool = False) -> None:
         """Take a line that the instance has printed to `stdout` or `stderr`.

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sf_actors.fleet.joints import End, Link
     from sf_actors.fleet.outlines import ServiceOutline
 
+#: The file below `servers` that counts for all models; it is never ours.
+DEFAULT = "default"
 #: What makes keys that are missing; for messages.
 COMMAND = "sf_actors keys fleet"
 
@@ -97,6 +99,36 @@ def write_keys(
             (server,) = servers
             found[file] = public[server]
         yield from _write_all(folder / "servers", found)
+
+
+def remove_keys(
+    fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
+) -> Iterator[Path]:
+    """Remove what `write_keys` has written for links that are gone; give the path of each file.
+
+    What somebody else has put there stays: another name, another key, or another form of a file.
+
+    :raises KeysError: a key cannot be read or removed
+    """
+    if fleet.keys is None or not fleet.keys.is_dir():
+        return
+    paired = sorted(path.parent for path in fleet.keys.glob("*/own.key_secret"))
+    ours = {folder.name: _certificate(load(folder).own_public) for folder in paired}
+    for name, ring in rings_of(fleet, outlines, links).items():
+        for folder, wanted in (("authorized", ring.admits), ("servers", set(ring.servers))):
+            for path in sorted((fleet.keys / name / folder).glob("*.key")):
+                if path.stem in wanted or path.stem == DEFAULT:
+                    continue
+                # who may connect is named by the service, whom we connect to by a model
+                known = [ours.get(path.stem)] if folder == "authorized" else ours.values()
+                try:
+                    if path.read_bytes() in known:
+                        path.unlink()
+                        yield path
+                except OSError as error:
+                    raise KeysError(
+                        f"keys fleet: cannot remove {path}: {reason_of(error)}"
+                    ) from None
 
 
 def problem_of(file: str, servers: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.fleet.standing import RUNNING, Phase
@@ -38,7 +39,7 @@ class Operation:
         self._downs: list[Request] = []
         self.verbs: dict[str, Callable[[Request], None]] = {
             "ps": self._ps,
-            "start": self._start,
+            "start": self.start,
             "stop": self._stop_named,
             "down": self._down,
         }
@@ -58,7 +59,7 @@ class Operation:
 
         :param status: the fleet's
         """
-        had_to_kill = self._course.had_to_kill or status >= _AT_ONCE
+        had_to_kill = self._supervisor.had_to_kill or status >= _AT_ONCE
         for request in self._downs:
             request.end(FAILED if had_to_kill else 0)
 
@@ -80,21 +81,12 @@ class Operation:
             if not wanted or name in wanted or one.member.service in wanted
         ]
 
-    # verbs
-
-    def _ps(self, request: Request) -> None:
-        request.end(0, pid=os.getpid(), services=self._supervisor.rows())
-
-    def _start(self, request: Request) -> None:
+    def start(self, request: Request) -> None:
+        """Start what is lacking of what a request names, or of all."""
         names = self._names(request)
         if names is None:
             return
-        lacking = [
-            name
-            for name in self._course.with_needed(names)
-            if self._course.standings[name].phase in {Phase.STOPPED, Phase.FAILED}
-            or (name in names and request.args.get("names") and self._has_ended(name))
-        ]
+        lacking = self.lacking(request.args.get("names", ()))
         if not lacking or self._course.is_ending:
             why = "it is ending" if self._course.is_ending else "runs already"
             request.say(f"{why}, pid {os.getpid()}")
@@ -102,6 +94,26 @@ class Operation:
             return
         self._supervisor.start(lacking)
         self.when_settled(lacking, request.say, request.end)
+
+    def lacking(self, given: Collection[str]) -> list[str]:
+        """Return what does not run of what is named, and of what that is after; of none of all.
+
+        What has ended well lacks only where it is named.
+
+        :raises LookupError: there is none of a name
+        """
+        names = self.named(given)
+        return [
+            name
+            for name in self._course.with_needed(names)
+            if self._course.phase_of(name) in {Phase.STOPPED, Phase.FAILED}
+            or (given and name in names and self._course.phase_of(name) is Phase.ENDED)
+        ]
+
+    # verbs
+
+    def _ps(self, request: Request) -> None:
+        request.end(0, pid=os.getpid(), services=self._supervisor.rows())
 
     def _stop_named(self, request: Request) -> None:
         names = self._names(request)
@@ -114,8 +126,7 @@ class Operation:
 
     def _down(self, request: Request) -> None:
         self._downs.append(request)
-        if not self._course.is_ending:
-            self._supervisor.end()
+        self._supervisor.end()
 
     # within
 
@@ -128,9 +139,6 @@ class Operation:
             request.end(USAGE)
             return None
 
-    def _has_ended(self, name: str) -> bool:
-        return self._course.standings[name].phase is Phase.ENDED
-
     def when_settled(
         self,
         names: Collection[str],
@@ -142,19 +150,28 @@ class Operation:
         :param then: called with the exit status of who has asked for them
         """
         left = list(names)
+        restarting: set[str] = set()
 
         def look() -> bool:
+            now = monotonic()
             for name in list(left):
-                standing = self._course.standings.get(name)
-                phase = Phase.STOPPED if standing is None else standing.phase
-                if phase in _SETTLED:
+                if name not in self._course.standings:
                     left.remove(name)
-                    reason = "" if standing is None else standing.reason
+                    continue
+                phase, reason = self._course.phase_of(name), self._course.reason_of(name, now)
+                if phase in _SETTLED or self._course.waits_in_vain(name):
+                    left.remove(name)
                     say(f"{name}: {phase if phase is Phase.READY else reason}")
+                elif phase is not Phase.RESTARTS:
+                    restarting.discard(name)
+                elif name not in restarting:
+                    # it may yet come about
+                    restarting.add(name)
+                    say(f"{name}: {self._course.standings[name].reason}; {reason}")
             if left:
                 return False
             phases = self._phases(names)
-            then(FAILED if phases & {Phase.FAILED, Phase.STOPPED} else 0)
+            then(FAILED if phases & {Phase.FAILED, Phase.STOPPED, Phase.WAITS} else 0)
             return True
 
         self._supervisor.watch(look)

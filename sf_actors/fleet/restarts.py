@@ -37,6 +37,12 @@ class Restarts:
         #: why there is none, after `pause_after` gave None
         self.refusal = ""
 
+    def renewed(self, rule: Restart) -> Restarts:
+        """Return those of an instance that a verb has run again; that it was READY still counts."""
+        new = Restarts(rule)
+        new._was_ready = self._was_ready
+        return new
+
     def note_ready(self, now: float) -> None:
         """Take that it is READY since `now`, in seconds."""
         self._ready_at = now

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sf_actors.fleet.course import GRACE_S
 from sf_actors.fleet.standing import Phase
 
 if TYPE_CHECKING:
@@ -16,8 +14,9 @@ if TYPE_CHECKING:
     from sf_actors.fleet.fleet import FleetService
     from sf_actors.fleet.operation import Operation
     from sf_actors.fleet.outlines import ServiceOutline
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.standing import Member
-    from sf_actors.fleet.supervisor import Runner, Supervisor
+    from sf_actors.fleet.supervisor import Supervisor
     from sf_actors.fleet.task import Task
 
 
@@ -29,6 +28,8 @@ def why_not_beside(service: FleetService, outline: ServiceOutline) -> str | None
         return "it runs main"
     if service.bind:
         return "it has bind in the file"
+    if service.has_http_port:
+        return "it has http in the file"
     if outline.timers:
         return f"it has a timer, {outline.timers[0].name}"
     for model in outline.models:
@@ -72,20 +73,31 @@ class Rolling:
         self._why_stopped = why_stopped
         self._undo = undo
         self._say, self._then = say, then
+        standings = supervisor.course.standings
+        #: what no verb had stopped when this began
+        self._running = {name for name, one in standings.items() if one.phase is not Phase.STOPPED}
 
     def run(self, names: Sequence[str]) -> None:
         """Replace these instances; returns at once."""
+        course = self._supervisor.course
+        if course.is_ending:
+            self._end("the fleet is ending")
+            return
         if not names:
             self._then(0)
             return
         name, left = names[0], names[1:]
+        on = partial(self.run, left)
         why = self._why_stopped(name)
-        if why is None and self._supervisor.course.standings[name].phase is Phase.READY:
-            self._replace(name, partial(self.run, left))
+        if name in self._running and course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
+            self._say(f"{name}: left out: a verb has stopped it")
+            on()
+        elif why is None and course.phase_of(name) is Phase.READY:
+            self._replace(name, on)
         else:
             if why is not None:
                 self._say(f"{name}: stopped, then started: {why}")
-            self._stop_and_start(name, partial(self.run, left))
+            self._stop_and_start(name, on)
 
     def _stop_and_start(self, name: str, then: Callable[[], None]) -> None:
         self._supervisor.add(*self._renewed(name, False))
@@ -109,41 +121,41 @@ class Rolling:
             return
 
         def look() -> bool:
-            if runner in supervisor.ready_beside:
-                supervisor.course.add(member)
-                old = supervisor.take_over(runner)
-                self._say(f"{name}: the new one is READY")
-                self._tell_connectors(name, partial(self._drain, name, old, then))
-                return True
             if runner not in supervisor.beside:
                 self._fail(name, "the new one has ended before it was READY; the old one runs on")
-                return True
-            return False
-
-        supervisor.watch(look)
-
-    def _drain(self, name: str, old: Runner | None, then: Callable[[], None]) -> None:
-        """Stop the old one, which nobody asks any more; go on when it has ended."""
-        supervisor = self._supervisor
-        if old is None:
-            then()
-            return
-        old.signal(signal.SIGTERM)
-        until = monotonic() + old.task.service.stop_timeout_s + GRACE_S
-        supervisor.wake_at(until)
-
-        def look() -> bool:
-            if old in supervisor.beside:
-                if monotonic() < until:
-                    return False
-                self._say(f"{name}: the old one has not ended in time: killed")
-                old.kill()
-            then()
+            elif supervisor.course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
+                # by a verb, or with the fleet: there is nothing to be the successor of
+                supervisor.beside.stop(runner, monotonic())
+                self._fail(name, "it has been stopped")
+            elif supervisor.beside.is_ready(runner):
+                supervisor.add(member, task)
+                old = supervisor.take_over(runner)
+                self._say(f"{name}: the new one is READY")
+                self._tell_connectors(name, partial(self._drain, old, then))
+            else:
+                return False
             return True
 
         supervisor.watch(look)
 
+    def _drain(self, old: Runner | None, then: Callable[[], None]) -> None:
+        """Stop the old one, which nobody asks any more; go on when it has ended."""
+        beside = self._supervisor.beside
+        if old is not None:
+            beside.stop(old, monotonic())
+
+        def look() -> bool:
+            if old is not None and old in beside:
+                return False
+            then()
+            return True
+
+        self._supervisor.watch(look)
+
     def _fail(self, name: str, why: str) -> None:
         self._undo()
-        self._say(f"{name}: {why}")
+        self._end(f"{name}: {why}")
+
+    def _end(self, words: str) -> None:
+        self._say(words)
         self._then(1)

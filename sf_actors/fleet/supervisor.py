@@ -8,15 +8,17 @@ from __future__ import annotations
 import signal
 import socket
 from collections import deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
+from sf_actors.fleet.beside import Beside
 from sf_actors.fleet.course import Course
 from sf_actors.fleet.instance_log import InstanceLog
+from sf_actors.fleet.signals import taken
 from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import reason_of
 
@@ -25,35 +27,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: After how long it is told what instances wait for that are not READY yet, in seconds.
 TELLING_S: Final = 2.0
 
 #: The status of an instance whose process could not be started.
 _NOT_STARTED: Final = 127
-
-
-class Runner(Protocol):
-    """One run of an instance, in a process of its own or in this one."""
-
-    pid: int
-    task: Task
-
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-    def tell(self, message: dict[str, Any]) -> bool:
-        """Send it a message."""
-
-    def abandon(self) -> int:
-        """End it at once and wait for that, without telling of it."""
 
 
 class Supervisor:
@@ -89,9 +71,8 @@ class Supervisor:
         self._status: int | None = None
         #: by instance: what it was made of when it was READY last
         self.files: dict[str, list[str]] = {}
-        #: runs of instances beside the one that counts: a successor, or one that is to end
-        self.beside: list[Runner] = []
-        self.ready_beside: list[Runner] = []
+        self.beside = Beside(tell)
+        self._finish: Finish | None = None
         self._tell_at: float | None = None
         self._wakes: list[float] = []
         self._connecting: dict[int, Callable[[int], None]] = {}
@@ -110,7 +91,9 @@ class Supervisor:
 
         :raises UsageError: its log file cannot be written
         """
-        if member.name not in self._logs:
+        if member.name in self._logs:
+            self._logs[member.name].follow(task.service)
+        else:
             self._logs[member.name] = InstanceLog(
                 member.name, task.service, self._folder, self._show
             )
@@ -163,7 +146,7 @@ class Supervisor:
         self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
 
     def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
-        """End the fleet; the second time at once.
+        """End the fleet, unless its end has begun.
 
         :param status: the fleet's, if all ends well
         """
@@ -179,7 +162,7 @@ class Supervisor:
         :raises OSError: it cannot be started
         """
         runner = self._run_task(task)
-        self.beside.append(runner)
+        self.beside.add(runner)
         return runner
 
     def take_over(self, runner: Runner) -> Runner | None:
@@ -187,11 +170,10 @@ class Supervisor:
         name = runner.task.name
         old = self.runners.get(name)
         self.beside.remove(runner)
-        self.ready_beside.remove(runner)
         self.runners[name], self.tasks[name] = runner, runner.task
         self.course.take_over(name, monotonic())
         if old is not None:
-            self.beside.append(old)
+            self.beside.add(old)
         return old
 
     def rows(self) -> list[dict[str, Any]]:
@@ -215,7 +197,12 @@ class Supervisor:
     @property
     def has_left_behind(self) -> bool:
         """Whether something still ran when the fleet had ended."""
-        return bool(self.runners) or self.course.had_to_kill
+        return bool(self.runners) or bool(self.beside) or self.had_to_kill
+
+    @property
+    def had_to_kill(self) -> bool:
+        """Whether something ran over its deadline in the end of the fleet."""
+        return self.course.had_to_kill or self.beside.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
         """Take a line that an instance in this process has printed; one call at a time."""
@@ -234,33 +221,37 @@ class Supervisor:
         theirs, ours = self._waking, self._woken
         theirs.setblocking(False)
         ours.setblocking(False)
-        old: dict[int, Any] = {}
-        if takes_signals:
-            old = {number: signal.getsignal(number) for number in SIGNALS}
-            old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self.selector.register(ours, EVENT_READ, lambda: ours.recv(4096))
         try:
-            for number, handler in old.items():
-                if handler is not signal.SIG_IGN:
-                    signal.signal(number, self._note_signal)
-            return self._loop()
+            with taken(theirs.fileno(), self._note_signal) if takes_signals else nullcontext():
+                try:
+                    return self._loop()
+                finally:
+                    self._leave()
         finally:
-            left = [*self.runners.values(), *self.beside]
-            for runner in left:
-                runner.kill()
-            for runner in left:
-                runner.abandon()
-            for call in self.on_over:
-                call(1 if self._status is None else self._status)
-            self.selector.close()
-            for log in self._logs.values():
-                log.close()
-            if takes_signals:
-                signal.set_wakeup_fd(old_fd)
-            for number, handler in old.items():
-                signal.signal(number, handler)
             theirs.close()
             ours.close()
+
+    def _leave(self) -> None:
+        left = [*self.runners.values(), *self.beside.take_all()]
+        for runner in left:
+            runner.kill()
+        for runner in left:
+            runner.abandon()
+        for call in self.on_over:
+            call(1 if self._status is None else self._status)
+        self.selector.close()
+        for log in self._logs.values():
+            log.close()
+
+    def take_signal(self, number: int) -> None:
+        """End the fleet as a signal does: the second time at once."""
+        if self._finish is None:
+            self.do(self.course.take_signal(number, monotonic()))
+        else:
+            # only what runs beside the others is left
+            self._finish = Finish(128 + number, is_at_once=True)
+            self._finish_when_alone()
 
     def _note_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -278,13 +269,14 @@ class Supervisor:
     def _patience(self) -> float | None:
         if self._signals or self._posted:
             return 0.0
-        due = [one for one in (self.course.next_due(), self._tell_at) if one is not None]
-        due += self._wakes
+        dues = (self.course.next_due(), self.beside.next_due(), self._tell_at)
+        due = [one for one in dues if one is not None] + self._wakes
         return max(0.0, min(due) - monotonic()) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()
         self.do(self.course.pass_time(now))
+        self.beside.pass_time(now)
         self._wakes = [one for one in self._wakes if one > now]
         if self._tell_at is not None and now >= self._tell_at:
             self._tell_at = None
@@ -303,9 +295,11 @@ class Supervisor:
         """Do all that is to be done; a signal that comes meanwhile is next."""
         while True:
             while self._signals:
-                self.do(self.course.end(self._signals.pop(0), monotonic()))
+                self.take_signal(self._signals.pop(0))
             while self._posted:
                 self._posted.popleft()()
+            if self.course.is_ending:
+                self.beside.stop_all(monotonic())
             if not self._actions:
                 watchers, self._watchers = self._watchers, []
                 kept = [one for one in watchers if not one()]
@@ -321,6 +315,13 @@ class Supervisor:
                     watcher()
                 return
 
+    def _finish_when_alone(self) -> None:
+        """Leave if the course is over and nothing runs beside it any more, or at once."""
+        finish = self._finish
+        if finish is not None and (finish.is_at_once or not self.beside):
+            self._status = finish.status or int(self.had_to_kill)
+            self._tell_failures()
+
     def _do(self, action: Action) -> None:
         if isinstance(action, Say):
             self.tell(f"{action.name}: {action.text}")
@@ -330,8 +331,8 @@ class Supervisor:
         elif isinstance(action, Start):
             self._start(action.name)
         elif isinstance(action, Finish):
-            self._status = action.status
-            self._tell_failures()
+            self._finish = action
+            self._finish_when_alone()
         elif action.name in self.runners:
             runner = self.runners[action.name]
             if isinstance(action, Signal):
@@ -361,7 +362,7 @@ class Supervisor:
         if "ready" in message:
             self.files[name] = message.get("files", [])
         if "ready" in message and runner in self.beside:
-            self.ready_beside.append(runner)
+            self.beside.note_ready(runner)
         elif "ready" in message and self.runners.get(name) is runner:
             self.do(self.course.ready(name, monotonic()))
         if "connected" in message:
@@ -375,7 +376,7 @@ class Supervisor:
         name = runner.task.name
         if runner in self.beside:
             self.beside.remove(runner)
-            self.ready_beside = [one for one in self.ready_beside if one is not runner]
+            self._finish_when_alone()
         elif self.runners.get(name) is runner:
             del self.runners[name]
             self.do(self.course.ended(name, status, monotonic()))

@@ -221,6 +221,45 @@ def test_a_wrong_address_of_a_service_file_is_told(
     assert [(one["code"], one["service"]) for one in ran.objects] == [(code, "trader")]
 
 
+@pytest.mark.parametrize(
+    ("socket", "address", "code"),
+    [
+        ("subscriber", "127.0.0.1:27009", "E101"),
+        ("requester", "127.0.0.1:27009", "E101"),
+        ("requester", "127.0.0.1:27003", "E202"),
+        ("subscriber", "127.0.0.1:27004", "E202"),
+    ],
+)
+def test_each_socket_of_a_state_is_joined(
+    market: Path, shell: Shell, socket: str, address: str, code: str
+) -> None:
+    given = json.loads((market / "addresses.json").read_text())
+    given["states"]["in"]["book"][socket] = address
+    (market / "addresses.json").write_text(json.dumps(given))
+    ran = shell("check", "exchange.py", "trader.py", "-a", "addresses.json", "--json")
+
+    assert [(one["code"], one["service"]) for one in ran.objects] == [(code, "trader")]
+
+
+def test_states_at_a_bus_that_is_not_here_are_compared(market: Path, shell: Shell) -> None:
+    at_bus = {"exchange.py": (EXCHANGE, "is_x_pub"), "trader.py": (TRADER, "is_x_sub")}
+    for name, (text, flag) in at_bus.items():
+        (market / name).write_text(
+            text.replace(
+                "{'book': {", f"{{'book': {{'optional_creation_arguments': {{'{flag}': True}}, "
+            )
+        )
+    given = json.loads((market / "addresses.json").read_text())
+    given["states"]["in"]["book"]["subscriber"] = "127.0.0.1:27008"
+    (market / "addresses.json").write_text(json.dumps(given))
+    files = ("check", "exchange.py", "trader.py", "-a", "addresses.json", "--json")
+    assert shell(*files).objects == []
+
+    text = (market / "trader.py").read_text()
+    (market / "trader.py").write_text(text.replace("{Decimal: Decimal}", "{Decimal: int}"))
+    assert [(one["code"], one["model"]) for one in shell(*files).objects] == [("E201", "book")]
+
+
 def test_a_service_file_may_choose_its_addresses_itself(market: Path, shell: Shell) -> None:
     hook = """
 def setup_addresses(addresses, config):

@@ -166,7 +166,8 @@ def test_a_file_with_errors_restarts_nothing(tmp_path: Path) -> None:
 
 
 def test_a_restart_after_which_one_is_not_ready_is_1(tmp_path: Path) -> None:
-    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
+    toml = '[services.quiet]\nfile = "quiet.py"\nrestart = "never"\n'
+    fleet_in(tmp_path, toml, quiet=QUIET)
     with up(tmp_path) as process:
         process.wait_for_line("quiet: READY")
         bad = QUIET + "\ndef init_function():\n    raise ValueError('no luck')\n"

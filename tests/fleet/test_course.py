@@ -74,7 +74,7 @@ def test_those_in_main_mode_stop_first_and_then_level_by_level() -> None:
     for name in ("a", "b", "m"):
         course.ready(name, 1.0)
 
-    assert course.end(signal.SIGINT, 2.0) == [Signal("m", signal.SIGINT)]
+    assert course.take_signal(signal.SIGINT, 2.0) == [Signal("m", signal.SIGINT)]
     assert Signal("b", signal.SIGINT) in course.ended("m", 0, 3.0)
     assert Signal("a", signal.SIGINT) in course.ended("b", 0, 4.0)
     assert Finish(0) in course.ended("a", 0, 5.0)
@@ -82,7 +82,7 @@ def test_those_in_main_mode_stop_first_and_then_level_by_level() -> None:
 
 def test_a_fleet_one_of_whose_services_had_to_be_killed_ends_with_1() -> None:
     course = course_of(Member("a", "a", stop_timeout_s=2.0))
-    course.end(signal.SIGTERM, 0.0)
+    course.take_signal(signal.SIGTERM, 0.0)
 
     assert course.next_due() == 2.0 + GRACE_S
     assert Kill("a") in course.pass_time(2.0 + GRACE_S)
@@ -91,17 +91,21 @@ def test_a_fleet_one_of_whose_services_had_to_be_killed_ends_with_1() -> None:
 
 def test_a_second_signal_kills_what_is_left_and_ends_at_once() -> None:
     course = course_of(Member("a", "a"), Member("b", "b"))
-    course.end(signal.SIGINT, 1.0)
+    course.take_signal(signal.SIGINT, 1.0)
 
-    assert course.end(signal.SIGINT, 1.1) == [Kill("a"), Kill("b"), Finish(130)]
+    assert course.take_signal(signal.SIGINT, 1.1) == [
+        Kill("a"),
+        Kill("b"),
+        Finish(130, is_at_once=True),
+    ]
 
 
 def test_the_first_signal_in_an_end_of_its_own_kills_nothing() -> None:
     course = course_of(Member("a", "a"), Member("m", "m", ends_fleet=True))
     course.ended("m", 7, 1.0)
 
-    assert course.end(signal.SIGINT, 1.1) == []
-    assert course.end(signal.SIGINT, 1.2) == [Kill("a"), Finish(130)]
+    assert course.take_signal(signal.SIGINT, 1.1) == []
+    assert course.take_signal(signal.SIGINT, 1.2) == [Kill("a"), Finish(130, is_at_once=True)]
 
 
 def test_the_end_of_what_ends_the_fleet_is_the_fleets() -> None:
@@ -180,7 +184,7 @@ def test_a_restart_that_is_under_way_when_the_fleet_ends_is_none() -> None:
     course = course_of(Member("a", "a"))
     course.ready("a", 1.0)
     course.stop(["a"], 2.0, runs_again=True)
-    course.end(signal.SIGTERM, 2.1)
+    course.take_signal(signal.SIGTERM, 2.1)
 
     assert Finish(0) in course.ended("a", 0, 3.0)
 
@@ -313,13 +317,13 @@ class CourseMachine(RuleBasedStateMachine):
     @rule()
     def it_is_to_end(self) -> None:
         self.is_ending = True
-        self.act(self.course.end(signal.SIGINT, self.now))
+        self.act(self.course.take_signal(signal.SIGINT, self.now))
 
     @precondition(lambda self: self.status is not None)
     @rule()
     def after_the_end_nothing_is_done(self) -> None:
         assert not self.course.pass_time(self.now + 100.0)
-        assert not self.course.end(signal.SIGINT, self.now)
+        assert not self.course.take_signal(signal.SIGINT, self.now)
         assert not self.course.start(["db"], self.now)
 
     @invariant()

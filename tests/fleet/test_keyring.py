@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors import KeysError
-from sf_actors.fleet.keyring import write_keys
+from sf_actors.fleet.keyring import remove_keys, write_keys
 from sf_actors.fleet.links import link
 from sf_actors.sockets.keys import load, new_pair
 from tests.fleet.outlines import fleet, model, named, outline, service
@@ -27,6 +27,15 @@ def written(folder: Path, *services: Any, models: list[Any]) -> list[str]:
     made = replace(fleet(*services), keys=folder)
     linked = link(made, outlines)
     return [str(path.relative_to(folder)) for path in write_keys(made, outlines, linked.links)]
+
+
+def removed(folder: Path, *services: Any, models: list[Any]) -> list[str]:
+    outlines = named(
+        *(outline(one.name, *(x for x in models if x.service == one.name)) for one in services)
+    )
+    made = replace(fleet(*services), keys=folder)
+    linked = link(made, outlines)
+    return [str(path.relative_to(folder)) for path in remove_keys(made, outlines, linked.links)]
 
 
 def test_each_service_gets_a_pair_and_what_its_links_need(tmp_path: Path) -> None:
@@ -62,6 +71,26 @@ def test_a_pair_is_never_replaced_and_keys_of_outsiders_stay(tmp_path: Path) -> 
     keys = load(tmp_path / "b")
     assert keys.own_public == before
     assert len(keys.authorized()) == 2
+
+
+def test_keys_of_links_that_are_gone_are_removed_and_those_of_outsiders_are_not(
+    tmp_path: Path,
+) -> None:
+    services = service("a"), service("b")
+    written(tmp_path, *services, models=CALLS)
+    new_pair("guest", tmp_path / "b" / "authorized")
+    (tmp_path / "a/servers/default.key").write_bytes((tmp_path / "a/servers/x.key").read_bytes())
+    (tmp_path / "b/authorized/z.key").write_bytes((tmp_path / "b/authorized/a.key").read_bytes())
+    assert removed(tmp_path, *services, models=CALLS) == []
+
+    # the service that has asked is gone from the file, but not its pair
+    assert removed(tmp_path, service("b"), models=CALLS) == ["b/authorized/a.key"]
+    written(tmp_path, *services, models=CALLS)
+    gone = removed(tmp_path, *services, models=CALLS[1:])
+    assert gone == ["a/servers/x.key", "b/authorized/a.key"]
+    left = {path.name for path in (tmp_path / "b/authorized").iterdir()}
+    assert left == {"guest.key", "guest.key_secret", "z.key"}
+    assert (tmp_path / "a/own.key_secret").is_file()
 
 
 def test_a_link_to_a_service_with_a_new_pair_is_mended(tmp_path: Path) -> None:

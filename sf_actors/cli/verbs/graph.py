@@ -61,6 +61,10 @@ def run(argv: Sequence[str]) -> int:
         )
     parser.add_argument("-o", dest="out", metavar="FILE", help="write it to a file")
     arguments = parsed(parser, argv)
+    if arguments.fleet is not None:
+        if arguments.files:
+            raise UsageError("--fleet: expected no files beside it, got some")
+        arguments.files = [arguments.fleet]
     form = arguments.form or _form_of(arguments.out)
     graph = _of_files(arguments) if arguments.files else _of_what_runs(arguments)
     written = _written(graph, form)
@@ -89,7 +93,7 @@ def _form_of(out: str | None) -> str:
 def _of_files(arguments: argparse.Namespace) -> Graph:
     if arguments.at is not None:
         raise UsageError("--at: expected no service files beside it, got some")
-    if any(file.endswith(_FLEET) for file in arguments.files):
+    if arguments.fleet or any(file.endswith(_FLEET) for file in arguments.files):
         return _of_fleet(arguments)
     outlines = read_outlines(arguments)
     services = [Node(outline.name, outline.file) for outline in outlines]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleets import add_fleet, fleet_of, tell_findings
-from sf_actors.cli.output import Output
+from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
 from sf_actors.wording import escaped
@@ -26,7 +26,8 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "keys fleet",
         "Make the CURVE keys that a fleet lacks, below its folder for keys: a pair for each\n"
-        "service, who may connect, and whom it connects to, by the fleet's links.",
+        "service, who may connect, and whom it connects to, by the fleet's links. Those of links\n"
+        "that are gone are removed; keys that somebody else put there stay.",
         example="sf_actors keys fleet --fleet fleet.toml",
         has_timeout=False,
     )
@@ -35,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
     fleet = fleet_of(arguments)
 
-    from sf_actors.fleet.keyring import write_keys  # noqa: PLC0415 - after -h
+    from sf_actors.fleet.keyring import remove_keys, write_keys  # noqa: PLC0415 - after -h
     from sf_actors.fleet.links import link  # noqa: PLC0415
     from sf_actors.fleet.reading import read_services  # noqa: PLC0415
 
@@ -50,4 +51,9 @@ def run(argv: Sequence[str]) -> int:
             out.emit({"path": str(path)})
         else:
             out.line(escaped(str(path)))
+    for path in remove_keys(fleet, read.outlines, linked.links):
+        if out.as_json:
+            out.emit({"path": str(path), "removed": True})
+        else:
+            tell(f"removed {escaped(str(path))}: its link is gone")
     return 0

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.cli.fleet_lines import FleetLines
 from sf_actors.cli.fleet_logs import FleetLogs, Found, names_in
-from sf_actors.cli.fleets import DEFAULT, add_fleet, fleet_of
+from sf_actors.cli.fleets import add_fleet, fleet_of, logs_of_fleet
 from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
@@ -23,6 +22,7 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SINCE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
 
         with log_folder(arguments) as (folder, update):
             return _print(arguments, folder, is_meant, update)
-    return _print(arguments, _folder(arguments), is_meant, lambda: None)
+    return _print(arguments, logs_of_fleet(arguments), is_meant, lambda: None)
 
 
 def _print(
@@ -83,14 +83,6 @@ def _print(
     finally:
         logs.close()
     return 0
-
-
-def _folder(arguments: argparse.Namespace) -> Path:
-    path = Path(arguments.fleet or DEFAULT)
-    if not path.is_file():
-        # it says what is wrong
-        fleet_of(arguments)
-    return path.resolve().parent / "logs"
 
 
 def _named(arguments: argparse.Namespace, folder: Path) -> Callable[[str], bool]:

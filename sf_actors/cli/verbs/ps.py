@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration, phase_colour, short
 from sf_actors.cli.fleet_place import place_here
-from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
@@ -36,7 +35,6 @@ def run(argv: Sequence[str]) -> int:
         timeout_s=ANSWER_S,
     )
     add_reach(parser)
-    add_fleet(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="print the process ids alone")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
     add_on(parser)

@@ -6,7 +6,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleet_place import place_here
-from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import TIMEOUT_S, parsed, verb_parser
 from sf_actors.cli.pauses import looked_for
@@ -33,7 +32,6 @@ def run(argv: Sequence[str]) -> int:
         timeout_s=None,
     )
     add_reach(parser)
-    add_fleet(parser)
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
     if arguments.at is None and (place := place_here(arguments)) is not None:

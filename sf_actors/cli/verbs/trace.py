@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.cli.fleet_logs import names_in
+from sf_actors.cli.fleets import DEFAULT, logs_of_fleet
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.shell import FAILED
+from sf_actors.errors import UsageError
 from sf_actors.inspection.asking import Question, questions
 from sf_actors.wording import escaped
 
@@ -25,7 +28,8 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "trace",
         "Print the log lines of one workflow id, in order of time, from the log files of what "
-        "runs here, rotated ones too, or from those that are named.",
+        "runs here, rotated ones too, in a fleet's folder from the fleet's too, or from those that "
+        "are named.",
         example="sf_actors trace 4f1c9b0e --logs ./logs/*.log",
     )
     add_reach(parser)
@@ -34,7 +38,11 @@ def run(argv: Sequence[str]) -> int:
     )
     parser.add_argument("workflow_id", metavar="WORKFLOW_ID", help="as a line or an error shows it")
     arguments = parsed(parser, argv)
-    paths = arguments.logs if arguments.logs is not None else _logs_of(arguments)
+    paths = arguments.logs
+    if paths is None:
+        paths = _logs_of_fleet(arguments)
+        # with --fleet these alone are meant
+        paths += [] if arguments.fleet is not None else _logs_of(arguments)
     out = Output(as_json=arguments.json)
     lines = sorted(
         _lines(_with_rotated(paths), arguments.workflow_id), key=lambda line: line["timestamp"]
@@ -48,6 +56,18 @@ def run(argv: Sequence[str]) -> int:
         where = f"{len(paths)} log files" if paths else "any log file of what runs here"
         tell(f"no line of {arguments.workflow_id!r} in {where}")
     return 0 if lines else FAILED
+
+
+def _logs_of_fleet(arguments: Any) -> list[str]:
+    """Return the log files of a fleet's instances, whether it runs or not."""
+    if arguments.at is not None:
+        if arguments.fleet is not None:
+            raise UsageError("--fleet: expected no --at beside it, got one")
+        return []
+    if arguments.fleet is None and not Path(DEFAULT).is_file():
+        return []
+    folder = logs_of_fleet(arguments)
+    return [str(folder / f"{name}.log") for name in names_in(folder)]
 
 
 def _logs_of(arguments: Any) -> list[str]:

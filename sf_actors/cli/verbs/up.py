@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.cli.fleet_lines import Show
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.place import Place
-    from sf_actors.fleet.supervisor import Runner
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.task import Task
 
 #: How long all of a fleet may take to be READY with `-d`, in seconds.
@@ -101,7 +101,8 @@ def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, report: Report | 
     if connection is not None:
         from sf_actors.fleet.control import ask  # noqa: PLC0415 - seldom used
 
-        answer = ask(connection, say, verb="start", names=arguments.names)
+        services = list(fleet.by_name)
+        answer = ask(connection, say, verb="start", names=arguments.names, services=services)
         return int(answer.get("status", FAILED))
     try:
         return _run(fleet, place, arguments, report)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import select
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import text_of
+from sf_actors.cli.fleet_reach import FleetReach
+from sf_actors.cli.fleets import add_fleet
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
@@ -20,7 +23,9 @@ from sf_actors.inspection.http.listener import Listener
 from sf_actors.inspection.places import places_here
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from sf_actors.inspection.asking import Place
 
 ADDRESS = "127.0.0.1:8600"
 
@@ -51,20 +56,28 @@ def run(argv: Sequence[str]) -> int:
         type=text_of,
         help="a name by which the page may be called, besides localhost and IP addresses",
     )
+    add_fleet(parser)
     arguments = parsed(parser, argv)
+    places: Callable[[], list[Place]] = places_here
+    if arguments.fleet is not None and (fleet := FleetReach.of(arguments)) is not None:
+        places = partial(_places_of, fleet)
     # what would fail with the first request fails now
     drawing_of(Graph((), (), ()))
     places_here()
     try:
-        _serve(arguments.http, arguments.http_host)
+        _serve(arguments.http, arguments.http_host, places)
     except Terminated:
         return 0
     return 0
 
 
-def _serve(address: str, hosts: Sequence[str]) -> None:
+def _places_of(fleet: FleetReach) -> list[Place]:
+    return fleet.of_it(places_here())
+
+
+def _serve(address: str, hosts: Sequence[str], places: Callable[[], list[Place]]) -> None:
     """Serve the page, until a signal raises something here."""
-    with closing(Watch()) as watch:
+    with closing(Watch(places)) as watch:
         listener = Listener(address, Pages(watch).answer, hosts=hosts, where="--http")
         with closing(listener), signalled() as told:
             tell(f"web: http://{listener.address}/")

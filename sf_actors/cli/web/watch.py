@@ -17,7 +17,7 @@ from sf_actors.inspection.graph.running import Info, read_infos, unique_names
 from sf_actors.inspection.places import places_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 #: How long one reading may take, in seconds; who is silent so long is shown as `NO ANSWER`.
 ANSWER_S: Final = 0.8
@@ -54,9 +54,13 @@ class _Sample:
 
 
 class Watch:
-    """Reads what runs when somebody wants to see it; any thread, one reading at a time."""
+    """Reads what runs when somebody wants to see it; any thread, one reading at a time.
 
-    def __init__(self) -> None:
+    :param places: returns where inspectors are now
+    """
+
+    def __init__(self, places: Callable[[], list[Place]] = places_here) -> None:
+        self._places_now = places
         self._lock = threading.Lock()
         self._asking = Asking()
         self._places: set[Place] = set()
@@ -112,7 +116,7 @@ class Watch:
         )
 
     def _read(self) -> Picture:
-        self._earlier, self._sample = self._sample, self._stats(places_here())
+        self._earlier, self._sample = self._sample, self._stats(self._places_now())
         is_recent = self._sample.taken_at - self._earlier.taken_at < _OLD_S
         drawing, version = self._drawing()
         readings = {}

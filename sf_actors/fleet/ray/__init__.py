@@ -1,8 +1,8 @@
 """A fleet on a cluster of Ray: the same course, whose children are actors.
 
 An actor supervises the fleet, as `up` does on one machine. Each instance has an actor too, which
-keeps its ports and has a child of its own there, as `up` would have: user code runs in the main thread
-of a process, and what Ray does to an actor it notices as the end of its channel.
+keeps its ports and has a child of its own there, as `up` would have: user code runs in the main
+thread of a process, and what Ray does to an actor it notices as the end of its channel.
 
 ================  ================================================================================
 module            what it holds

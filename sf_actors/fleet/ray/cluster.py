@@ -60,8 +60,9 @@ class Cluster:
         self._fleet = fleet
         for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
-        if address is not None:
-            _require_listener(address)
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        if address not in {None, "auto", "local"}:
+            _require_listener(str(address))
         environment = None if package is None else {"working_dir": str(package)}
         try:
             ray.init(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.ray.crew import Design
     from sf_actors.fleet.ray.events import News
-    from sf_actors.fleet.supervisor import Runner
+    from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.task import Task
 
 #: How long who asks for news waits for some, in seconds, and how long the end waits for who asks.
@@ -56,7 +57,10 @@ class ControlActor:
         self._crew = Crew(design)
         self._supervisor: Supervisor | None = None
         self._operation: Operation | None = None
-        self._arrangement: Arrangement | None = None
+        self._changes: Changes | None = None
+        self._runs: list[ActorRun] = []
+        #: what somebody has read last
+        self._offered = design
         self._began = threading.Event()
         threading.Thread(target=self._run, name="up", daemon=True).start()
 
@@ -78,7 +82,7 @@ class ControlActor:
         self._began.wait()
         if self._supervisor is not None:
             supervisor = self._supervisor
-            supervisor.post(lambda: supervisor.end(number))
+            supervisor.post(lambda: supervisor.take_signal(number))
 
     def ask(self, **args: Any) -> int:
         """Take a request of a verb; returns what its answer is heard by."""
@@ -91,6 +95,7 @@ class ControlActor:
             request.say("the fleet has ended")
             request.end(_FAILED)
             return number
+        self._offered = args.pop("design", self._offered)
         if args.get("verb") == "scale":
             # their actors come into being side by side, and hold up nobody
             self._prepare(args["service"], args["count"])
@@ -134,19 +139,23 @@ class ControlActor:
         crew.prepare(name for names in arrangement.names().values() for name in names)
 
         def runner(task: Task, *given: Any, **more: Any) -> Runner:
-            return ActorRun(
+            run = ActorRun(
                 task, *given, crew=crew, post=supervisor.post, moved=addresses.forget, **more
             )
+            self._runs = [*(one for one in self._runs if not one.is_over), run]
+            return run
 
         supervisor = Supervisor(
             list(arrangement.instances()),
             fleet.folder,
-            show=lambda name, line: self._shown.add(("line", name, line)),
+            show=self._show,
             tell=lambda words: self._shown.add(("say", words)),
             runner=runner,
         )
         operation = Operation(supervisor)
-        Changes(supervisor, operation, arrangement, in_process=False, read_again=self._read_again)
+        changes = Changes(
+            supervisor, operation, arrangement, in_process=False, read_again=self._read_again
+        )
         supervisor.on_over.append(operation.finish)
         supervisor.watch(self._sweep)
         names = operation.named(self._names)
@@ -158,9 +167,13 @@ class ControlActor:
             lambda _words: None,
             lambda found: self._shown.add(("settled", found)),
         )
-        self._arrangement, self._operation, self._supervisor = arrangement, operation, supervisor
+        self._changes, self._operation, self._supervisor = changes, operation, supervisor
         self._began.set()
         return supervisor.run(takes_signals=False)
+
+    def _show(self, name: str, line: dict[str, Any]) -> None:
+        texts = [value for value in line.values() if isinstance(value, str)]
+        self._shown.add(("line", name, line), sum(map(len, texts)))
 
     def _still_runs(self, supervisor: Supervisor, name: str) -> bool:
         """Return whether an instance that was found is to be run; else it has ended."""
@@ -172,7 +185,7 @@ class ControlActor:
         return True
 
     def _prepare(self, service: str, number: int) -> None:
-        arrangement = self._arrangement
+        arrangement = None if self._changes is None else self._changes.arrangement
         found = None if arrangement is None else arrangement.fleet.by_name.get(service)
         if arrangement is None or found is None or arrangement.must_be_one(found) is not None:
             return
@@ -183,29 +196,27 @@ class ControlActor:
 
     def _read_again(self, request: Asked) -> tuple[Fleet, Checked]:
         """Take what the one who asks has read and checked, and what is made of it."""
-        design: Design = request.args["design"]
-        crew, arrangement = self._crew, self._arrangement
+        crew, design, changes = self._crew, self._offered, self._changes
         crew.design = design
         fleet = moved_fleet(design.fleet, Path.cwd())
-        if arrangement is None or request.args.get("rolling"):
-            return fleet, design.checked
-        wanted = request.args.get("names", ())
-        for name in crew.spots():
-            is_meant = not wanted or name in wanted or name.partition("#")[0] in wanted
-            if is_meant and crew.is_outdated(name):
-                arrangement.choose.renew(name)
-        crew.prepare(name for service in fleet.services for name in service.instance_names)
+        if changes is not None and not request.args.get("rolling"):
+            wanted = request.args.get("names", ())
+            old = changes.arrangement
+            new = replace(old, fleet=fleet, checked=design.checked)
+            names = [name for some in new.names().values() for name in some]
+            for name in names:
+                is_meant = not wanted or name in wanted or name.partition("#")[0] in wanted
+                if is_meant and crew.is_outdated(name):
+                    old.choose.renew(name)
+            crew.prepare(names)
         return fleet, design.checked
 
     def _sweep(self) -> bool:
         """End the actors that are not needed any more, after each change."""
         supervisor = self._supervisor
         if supervisor is not None and not any(one.is_open for one in self._requests.values()):
-            runs = [*supervisor.runners.values(), *supervisor.beside]
-            self._crew.sweep(
-                supervisor.course.standings,
-                [one.hired for one in runs if isinstance(one, ActorRun)],
-            )
+            used = [one.hired for one in self._runs if not one.is_over]
+            self._crew.sweep(supervisor.course.standings, used)
         return False
 
     def _leave(self) -> None:

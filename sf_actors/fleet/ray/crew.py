@@ -86,6 +86,7 @@ class Crew:
         self._lock = threading.RLock()
         self._current: dict[str, Hired] = {}
         self._old: list[Hired] = []
+        self._renewed: Hired | None = None
         self._generations: dict[str, int] = {}
 
     def adopt(self) -> list[str]:
@@ -139,8 +140,20 @@ class Crew:
         """Let the next actor of an instance be a new one, beside the one that it has."""
         with self._lock:
             old = self._current.pop(name, None)
+            self._renewed = old
             if old is not None:
                 self._old.append(old)
+
+    def undo(self) -> None:
+        """Take back the last `renew`."""
+        with self._lock:
+            old, self._renewed = self._renewed, None
+            if old is not None and old in self._old:
+                self._old.remove(old)
+                new = self._current.get(old.name)
+                if new is not None:
+                    self._old.append(new)
+                self._current[old.name] = old
 
     def is_outdated(self, name: str) -> bool:
         """Return whether the actor of an instance is made of something else than one now."""
@@ -181,11 +194,11 @@ class Crew:
     def _of(self, name: str) -> Hired:
         found = self._current.get(name)
         if found is None or found.is_dead:
-            self._current[name] = found = self._hire(name, takes_place=found is not None)
+            self._current[name] = found = self._hire(name, found)
         return found
 
-    def _hire(self, name: str, *, takes_place: bool) -> Hired:
-        design = self.design
+    def _hire(self, name: str, dead: Hired | None) -> Hired:
+        design = self.design if dead is None else dead.design or self.design
         part = design.part(name)
         service = part.service
         generation = self._generations.get(name, -1) + 1
@@ -205,7 +218,7 @@ class Crew:
                 runtime_env={"working_dir": design.package},
                 **options,
             )
-            .remote(part, is_new=not takes_place)
+            .remote(part, is_new=dead is None)
         )
         return Hired(name, generation, actor, design)
 
@@ -224,6 +237,15 @@ class NodeAddresses(Addresses):
         """Let an instance have a new actor, and so new addresses."""
         super().renew(instance)
         self._crew.renew(instance)
+
+    def undo(self) -> None:
+        """Take back the last `renew`."""
+        super().undo()
+        self._crew.undo()
+
+    def is_outdated(self, instance: str) -> bool:
+        """Return whether an instance's actor is made of something else than one now."""
+        return self._crew.is_outdated(instance)
 
     def forget(self, instance: str) -> None:
         """Look up the addresses of an instance anew, whose actor was started again."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import islice
 from math import inf
 from time import monotonic, time_ns
 from typing import Any, Final, NamedTuple
 
-#: Events that are kept for who has not asked yet.
+#: Events that are kept for who has not asked yet, and their bytes.
 MOST: Final = 20_000
+MOST_BYTES: Final = 64 * 1024 * 1024
 
 #: How many are given at once.
 _PIECE: Final = 1000
@@ -32,8 +34,10 @@ class News(NamedTuple):
 class Events:
     """A numbered, bounded list of events; who asks waits until there are some."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._kept: deque[Any] = deque(maxlen=most)
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self._kept: deque[tuple[Any, int]] = deque()
+        self._most, self._most_bytes = most, most_bytes
+        self._bytes = 0
         self._count = 0
         self._since = time_ns()
         #: how many were asked for, and have arrived
@@ -47,11 +51,14 @@ class Events:
         """How many there were."""
         return self._count
 
-    def add(self, event: Any) -> None:
-        """Add one."""
+    def add(self, event: Any, size: int = 0) -> None:
+        """Add one, of so many bytes; the oldest go where there are too many."""
         with self._changed:
-            self._kept.append(event)
+            self._kept.append((event, size))
+            self._bytes += size
             self._count += 1
+            while len(self._kept) > self._most or self._bytes > self._most_bytes:
+                self._bytes -= self._kept.popleft()[1]
             self._changed.notify_all()
 
     def after(self, last: int, wait_s: float) -> News:
@@ -72,7 +79,8 @@ class Events:
                 # they were another process's
                 return News(0, [], 0, self._since)
             begin = max(last, first)
-            events = list(self._kept)[begin - first : begin - first + _PIECE]
+            kept = islice(self._kept, begin - first, begin - first + _PIECE)
+            events = [event for event, _ in kept]
             return News(begin + len(events), events, begin - last, self._since)
 
     def wait_seen(self, wait_s: float) -> bool:

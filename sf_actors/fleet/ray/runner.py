@@ -57,6 +57,11 @@ class ActorRun:
         except RuntimeError as error:
             raise OSError(str(error)) from None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, as far as can be known."""
+        return self._is_over.is_set()
+
     def signal(self, number: int) -> None:
         """Send it a signal; what has not begun yet is over."""
         if self._has_begun:
@@ -100,7 +105,7 @@ class ActorRun:
                 news = ray.get(self.hired.actor.news.remote(last))
                 last = news.last
                 ends = [value for kind, *value in news.events if kind == "end"]
-                self._post(lambda events=news.events: self._take(events))  # type: ignore[misc]
+                self._post(partial(self._take, news.events, news.dropped))
                 if ends:
                     return
         except ActorUnavailableError:
@@ -141,7 +146,9 @@ class ActorRun:
         if begun["ready"] is not None and not self._is_over.is_set():
             self._on_message(self, begun["ready"])
 
-    def _take(self, events: list[tuple[Any, ...]]) -> None:
+    def _take(self, events: list[tuple[Any, ...]], dropped: int) -> None:
+        if dropped:
+            self._on_line("stderr", f"lines were dropped on their way: {dropped}".encode())
         for kind, *given in events:
             if kind == "line":
                 self._on_line(*given)

@@ -163,7 +163,7 @@ class Slot:
                 folder=self._folder,
                 held=self._held,
                 on_message=self._take_message,
-                on_line=lambda stream, line: self.events.add(("line", stream, line)),
+                on_line=lambda stream, line: self.events.add(("line", stream, line), len(line)),
                 on_end=self._take_end,
             )
         else:

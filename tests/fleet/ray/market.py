@@ -52,7 +52,7 @@ connection_models = {"out": {"double": {
     "connection_type": "requester",
     "required_arguments": {"n": int},
     "required_return_arguments": {"n": int, "instance": int, "pid": int},
-    "optional_creation_arguments": {"timeout_s": 3.0, "retries": 3, "idempotent": True},
+    "optional_creation_arguments": {"timeout_s": 10.0, "retries": 3, "idempotent": True},
 }}}
 state_models = {"in": {"board": {
     "state_type": "delta_update", "required_arguments": {"count": int}}}}

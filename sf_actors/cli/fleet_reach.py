@@ -1,0 +1,58 @@
+"""Which of the inspectors of this machine are those of a fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.fleets import DEFAULT
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sf_actors.fleet import place
+    from sf_actors.inspection.asking import Place
+
+
+class FleetReach:
+    """A fleet, of which the processes are asked for each time: they change.
+
+    :param is_alone: whether nothing but the fleet is meant; else it is meant first
+    """
+
+    def __init__(self, fleet: place.Place, shown: str, *, is_alone: bool) -> None:
+        self.is_alone = is_alone
+        self._fleet = fleet
+        self._shown = shown
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> FleetReach | None:
+        """Return the fleet that `--fleet` names, or that of the folder; None of neither."""
+        fleet = place_here(arguments)
+        if fleet is None:
+            return None
+        shown = arguments.fleet or DEFAULT
+        return cls(fleet, shown, is_alone=arguments.fleet is not None)
+
+    def pids(self) -> frozenset[int]:
+        """Return its processes that run now."""
+        from sf_actors.fleet.control import ask  # noqa: PLC0415 - in a fleet's folder alone
+
+        connection = self._fleet.connect()
+        if connection is None:
+            return frozenset()
+        rows = ask(connection, lambda _words: None, verb="ps").get("services", ())
+        return frozenset(row["pid"] for row in rows if row["pid"] is not None)
+
+    def of_it(self, places: list[Place]) -> list[Place]:
+        """Return those of some inspectors that are the fleet's."""
+        pids = self.pids()
+        return [one for one in places if one.pid in pids]
+
+    def absence(self) -> str:
+        """Return that no `up` of it runs, as the end of a message; empty if one does."""
+        connection = self._fleet.connect()
+        if connection is None:
+            return f"; no up of {self._shown} runs"
+        connection.close()
+        return ""

@@ -1,0 +1,172 @@
+"""What is killed at any moment leaves nothing, and fleets of many instances."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fleets import (
+    ASKING,
+    DOUBLING,
+    QUIET,
+    assert_nothing_is_left,
+    fleet_in,
+    processes_of,
+    up,
+    wait_until_ready,
+)
+from tests.support.processes import Process
+from tests.support.shell import ran
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+IS_LONG = "SF_ACTORS_SOAK" in os.environ
+KILLS = 30 if IS_LONG else 4
+
+#: How long what has lost its `up` may take to be gone, in seconds; on a busy machine too.
+ORPHANED_S = 20.0
+
+MARKET = """
+[services.doubler]
+file = "doubler.py"
+instances = 2
+[services.asker]
+file = "asker.py"
+main = true
+after = ["doubler"]
+config = { status = 7 }
+"""
+
+
+def test_an_up_that_is_killed_at_any_moment_leaves_nothing_for_long(tmp_path: Path) -> None:
+    fleet_in(tmp_path, MARKET, doubler=DOUBLING, asker=ASKING)
+    chance = random.Random(18)
+    for _ in range(KILLS):
+        with Process("up", cwd=tmp_path) as process:
+            threading.Event().wait(chance.uniform(0.3, 3.0))
+            process.popen.kill()
+            process.popen.wait()
+            until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
+    assert ran("up", cwd=tmp_path).status == 7
+    assert_nothing_is_left(tmp_path)
+
+
+def test_an_up_that_is_killed_in_a_rolling_restart_leaves_neither_old_nor_new(
+    tmp_path: Path,
+) -> None:
+    slow = QUIET.replace('print("begun")', 'print("begun", flush=True); import time; time.sleep(1)')
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with Process("up", cwd=tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        with Process("restart", "--rolling", cwd=tmp_path) as verb:
+            process.wait_for_line("begun")
+            process.popen.kill()
+            assert verb.wait() == 1
+        assert "has ended before it answered" in verb.err[-1]
+        until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        process.interrupt()
+        assert process.wait() == 0
+    assert_nothing_is_left(tmp_path)
+
+
+def test_an_old_one_that_is_killed_while_its_successor_starts_is_succeeded(tmp_path: Path) -> None:
+    slow = QUIET.replace('print("begun")', 'print("begun", flush=True); import time; time.sleep(1)')
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        (row,) = ran("ps", "--json", cwd=tmp_path).objects
+        with Process("restart", "--rolling", cwd=tmp_path) as verb:
+            process.wait_for_line("begun")
+            os.kill(row["pid"], signal.SIGKILL)
+            assert verb.wait() == 0, verb.err
+        until(lambda: ran("health", "quiet", cwd=tmp_path).status == 0)
+        (row,) = ran("ps", "--json", cwd=tmp_path).objects
+        assert row["phase"] == "READY"
+        process.interrupt()
+        assert process.wait() == 0
+    assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        pytest.param(
+            (),
+            id="processes",
+            marks=pytest.mark.skipif(not IS_LONG, reason="SF_ACTORS_SOAK=1 runs it: a minute"),
+        ),
+        pytest.param(("--in-process",), id="process"),
+    ],
+)
+def test_a_fleet_of_60_instances_comes_and_goes(tmp_path: Path, placement: tuple[str, ...]) -> None:
+    fleet_in(
+        tmp_path, MARKET.replace("instances = 2", "instances = 60"), doubler=DOUBLING, asker=ASKING
+    )
+    with up(tmp_path, *placement) as process:
+        assert process.wait(300.0) == 7, process.err
+    ready = [line for line in process.err if line.endswith(": READY")]
+    assert len(ready) == 61
+    assert not [line for line in process.err if "killed" in line]
+    assert_nothing_is_left(tmp_path)
+
+
+def test_one_that_fails_for_ever_while_a_verb_waits_for_it_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    bad = QUIET + "\ndef init_function(to_send):\n    raise ValueError('no luck')\n"
+    toml = '[services.quiet]\nfile = "quiet.py"\n[services.late]\nfile = "quiet.py"\n'
+    toml += 'after = ["bad"]\n[services.bad]\nfile = "bad.py"\nrestart = "never"\n'
+    fleet_in(tmp_path, toml, quiet=QUIET, bad=bad)
+    with up(tmp_path, "quiet") as process:
+        wait_until_ready(process, "quiet")
+        done = ran("up", "late", cwd=tmp_path)
+        assert done.status == 1
+        assert "late: waits for bad" in done.err
+        assert "bad: ended with 2" in done.err
+
+
+def test_one_that_was_ready_is_tried_again_when_it_cannot_start_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    flag = "import pathlib\ndef init_function(to_send):\n"
+    flag += "    if pathlib.Path('bad').exists():\n"
+    flag += "        pathlib.Path('bad').unlink()\n        raise ValueError('no luck')\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET + flag)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        (tmp_path / "bad").touch()
+        done = ran("restart", "quiet", cwd=tmp_path)
+        assert done.status == 0
+        assert "quiet: ended with 2; restarts in 0.2 s" in done.err
+        assert "quiet: READY" in done.err
+
+
+def test_services_that_the_file_has_by_now_are_lacking(tmp_path: Path) -> None:
+    toml = '[services.quiet]\nfile = "quiet.py"\n'
+    fleet_in(tmp_path, toml, quiet=QUIET)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        (before,) = ran("ps", "--json", cwd=tmp_path).objects
+        more = '[services.{0}]\nfile = "quiet.py"\n'
+        (tmp_path / "fleet.toml").write_text(toml + more.format("new") + more.format("newer"))
+        done = ran("up", "new", cwd=tmp_path)
+        assert done.status == 0, done.err
+        rows = ran("ps", "--json", cwd=tmp_path).objects
+        assert [row["service"] for row in rows] == ["quiet", "new"]
+        assert ran("up", cwd=tmp_path).status == 0
+        rows = ran("ps", "--json", cwd=tmp_path).objects
+        assert [row["phase"] for row in rows] == ["READY"] * 3
+        assert rows[0]["pid"] == before["pid"]
+        done = ran("up", cwd=tmp_path)
+        assert (done.status, "runs already, pid" in done.err) == (1, True)

@@ -1,0 +1,138 @@
+"""Signals in the middle of what changes a fleet: it ends gracefully, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fleets import (
+    ASKING,
+    DOUBLING,
+    QUIET,
+    assert_nothing_is_left,
+    fleet_in,
+    up,
+    wait_until_ready,
+)
+from tests.support.processes import Process
+from tests.support.shell import ran
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+STARTS = 100 if "SF_ACTORS_SOAK" in os.environ else 12
+
+TWO = '[services.quiet]\nfile = "quiet.py"\ninstances = 2\n'
+
+#: Says when it starts and when it ends, both of which take a while.
+SLOW = QUIET.replace('print("begun")', 'print("begun", flush=True); import time; time.sleep(0.7)')
+SLOW += """
+def sigterm_handler():
+    import time
+    print("ending", flush=True); time.sleep(0.7); print("ended in peace", flush=True)
+"""
+
+
+def ended_in_peace(process: Process, folder: Path) -> int:
+    """Have an `up` end by a signal; return how many instances have ended by themselves."""
+    process.interrupt(signal.SIGTERM)
+    assert process.wait() == 0, process.err
+    assert not [line for line in process.err if "killed" in line or "SIGKILL" in line]
+    assert_nothing_is_left(folder)
+    return len([line for line in process.out if "ended in peace" in line])
+
+
+@pytest.mark.parametrize("moment", ["begun", "ending"])
+def test_a_rolling_restart_is_left_in_the_middle(tmp_path: Path, moment: str) -> None:
+    fleet_in(tmp_path, TWO, quiet=SLOW)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        with Process("restart", "--rolling", cwd=tmp_path) as verb:
+            process.wait_for_line(moment)
+            ended = ended_in_peace(process, tmp_path)
+            assert verb.wait() == 1
+    # one that starts has no hook yet that it could call
+    assert ended == (2 if moment == "begun" else 3), process.out
+
+
+@pytest.mark.parametrize("verb", [("scale", "quiet", "3"), ("restart",), ("scale", "quiet", "1")])
+def test_a_change_is_left_in_the_middle(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    fleet_in(tmp_path, TWO, quiet=SLOW)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        with Process(*verb, cwd=tmp_path) as changing:
+            process.wait_for_line("begun" if verb[-1] == "3" else "ending")
+            ended = ended_in_peace(process, tmp_path)
+            changing.wait()
+    assert ended == 2
+
+
+def test_down_goes_on_after_a_first_signal(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=SLOW)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        with Process("down", cwd=tmp_path) as verb:
+            process.wait_for_line("ending")
+            assert ended_in_peace(process, tmp_path) == 2
+            assert verb.wait() == 0
+
+
+def test_a_verb_that_is_interrupted_lets_what_it_asked_for_go_on(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=SLOW)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        with Process("restart", "--rolling", cwd=tmp_path) as verb:
+            process.wait_for_line("begun")
+            verb.interrupt()
+            assert verb.wait() == 130
+        for _ in range(2):
+            process.wait_for_line("ended in peace")
+        assert ended_in_peace(process, tmp_path) == 4
+
+
+def test_what_a_verb_stops_is_not_run_again_by_a_restart_that_is_under_way(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=SLOW)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        with Process("restart", "--rolling", "quiet", cwd=tmp_path) as verb:
+            process.wait_for_line("begun")
+            assert ran("stop", "quiet", cwd=tmp_path).status == 0
+            assert verb.wait() == 1, verb.err
+        rows = ran("ps", "--json", cwd=tmp_path).objects
+        assert [(row["phase"], row["pid"]) for row in rows] == [("STOPPED", None)] * 2
+        assert ran("up", cwd=tmp_path).status == 0
+
+
+MARKET = """
+[services.doubler]
+file = "doubler.py"
+instances = 2
+[services.asker]
+file = "asker.py"
+main = true
+after = ["doubler"]
+config = { status = 7 }
+"""
+
+
+def test_an_interrupt_at_any_moment_of_the_start_leaves_nothing(tmp_path: Path) -> None:
+    fleet_in(tmp_path, MARKET, doubler=DOUBLING, asker=ASKING)
+    chance = random.Random(17)
+    for _ in range(STARTS):
+        moment = chance.uniform(0.0, 2.5)
+        with Process("up", cwd=tmp_path) as process:
+            threading.Event().wait(moment)
+            process.interrupt(chance.choice([signal.SIGINT, signal.SIGTERM]))
+            status = process.wait()
+            # before it has begun to run anything it ends as any verb does
+            allowed = {0, 7, 130, 143, -signal.SIGINT, -signal.SIGTERM}
+            assert status in allowed, (moment, status, process.err)
+        assert_nothing_is_left(tmp_path)
+    assert ran("up", cwd=tmp_path).status == 7
