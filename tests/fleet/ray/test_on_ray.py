@@ -23,6 +23,7 @@ from tests.fleet.ray.market import (
 )
 from tests.support.fleets import ASKING, DOUBLING, fleet_in, wait_until_ready
 from tests.support.ray_cluster import FAR
+from tests.support.shell import ran
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 SMALL = """
+[fleet]
+keys = "keys"
 [services.doubler]
 file = "doubler.py"
 [services.asker]
@@ -64,6 +67,7 @@ def test_a_main_that_ends_the_fleet_gives_it_its_exit_status(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
+    assert ran("keys", "fleet", cwd=tmp_path, patience_s=PATIENCE_S).status == 0
     with up_on_ray(cluster, tmp_path) as process:
         assert process.wait(PATIENCE_S) == 7
 
@@ -233,6 +237,20 @@ def test_a_detached_fleet_outlives_who_started_it_until_down(
         assert (done.status, done.err.count("\n")) == (3, 1), done.err
 
 
+def test_a_detached_fleet_that_cannot_be_ready_is_stopped_again(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    toml = '[services.doubler]\nfile = "doubler.py"\n[services.broken]\nfile = "broken.py"\n'
+    broken = "connection_models = {}\ndef init_function():\n    raise OSError('no disk')\n"
+    fleet_in(tmp_path, toml, doubler=DOUBLING, broken=broken)
+    done = asked(cluster, tmp_path, "up", "-d")
+
+    assert done.status == 1
+    assert "broken: ended with 2: it could not start, and is not tried again" in done.err
+    assert "OSError: no disk" in done.err
+    assert not cluster.actors(tmp_path.name)
+
+
 def test_a_host_that_no_node_has_is_an_error(cluster: RayCluster, tmp_path: Path) -> None:
     toml = '[services.doubler]\nfile = "doubler.py"\nhost = "moon"\n'
     fleet_in(tmp_path, toml, doubler=DOUBLING)
@@ -244,7 +262,5 @@ def test_a_host_that_no_node_has_is_an_error(cluster: RayCluster, tmp_path: Path
 
 def test_no_cluster_is_exit_3(tmp_path: Path) -> None:
     fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
-    from tests.support.shell import ran
-
     done = ran("up", "--on", "ray", "--ray-address", "127.0.0.1:1", cwd=tmp_path)
     assert (done.status, done.err.count("\n")) == (3, 1)
