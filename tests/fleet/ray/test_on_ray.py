@@ -48,6 +48,9 @@ config = { status = 7 }
 """
 
 
+ALONE = '[services.doubler]\nfile = "doubler.py"\n'
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of a fleet under load."""
@@ -225,8 +228,7 @@ def test_ctrl_c_stops_the_fleet_and_nothing_is_left(
 def test_a_detached_fleet_outlives_who_started_it_until_down(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
-    toml = '[services.doubler]\nfile = "doubler.py"\n'
-    fleet_in(tmp_path, toml, doubler=DOUBLING)
+    fleet_in(tmp_path, ALONE, doubler=DOUBLING)
     assert asked(cluster, tmp_path, "up", "-d").status == 0
     assert rows_of(cluster, tmp_path)["doubler"]["phase"] == "READY"
     assert asked(cluster, tmp_path, "down").status == 0
@@ -240,7 +242,7 @@ def test_a_detached_fleet_outlives_who_started_it_until_down(
 def test_a_detached_fleet_that_cannot_be_ready_is_stopped_again(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
-    toml = '[services.doubler]\nfile = "doubler.py"\n[services.broken]\nfile = "broken.py"\n'
+    toml = ALONE + '[services.broken]\nfile = "broken.py"\n'
     broken = "connection_models = {}\ndef init_function():\n    raise OSError('no disk')\n"
     fleet_in(tmp_path, toml, doubler=DOUBLING, broken=broken)
     done = asked(cluster, tmp_path, "up", "-d")
@@ -251,9 +253,22 @@ def test_a_detached_fleet_that_cannot_be_ready_is_stopped_again(
     assert not cluster.actors(tmp_path.name)
 
 
+def test_what_does_not_end_in_time_is_killed_and_down_says_so(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    fleet_in(tmp_path, ALONE + "stop_timeout_s = 0.3\n", doubler=DOUBLING)
+    with up_on_ray(cluster, tmp_path) as process:
+        said(process, "doubler: READY")
+        pid = rows_of(cluster, tmp_path)["doubler"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        assert asked(cluster, tmp_path, "down").status == 1
+        assert process.wait(PATIENCE_S) == 1
+    assert any("killed" in line for line in process.err)
+    until(lambda: not is_there(pid))
+
+
 def test_a_host_that_no_node_has_is_an_error(cluster: RayCluster, tmp_path: Path) -> None:
-    toml = '[services.doubler]\nfile = "doubler.py"\nhost = "moon"\n'
-    fleet_in(tmp_path, toml, doubler=DOUBLING)
+    fleet_in(tmp_path, ALONE + 'host = "moon"\n', doubler=DOUBLING)
     done = asked(cluster, tmp_path, "up")
 
     assert done.status == 1
@@ -261,6 +276,7 @@ def test_a_host_that_no_node_has_is_an_error(cluster: RayCluster, tmp_path: Path
 
 
 def test_no_cluster_is_exit_3(tmp_path: Path) -> None:
-    fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, ALONE, doubler=DOUBLING)
     done = ran("up", "--on", "ray", "--ray-address", "127.0.0.1:1", cwd=tmp_path)
+
     assert (done.status, done.err.count("\n")) == (3, 1)
