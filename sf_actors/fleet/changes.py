@@ -11,9 +11,10 @@ from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
-from sf_actors.fleet.operation import FAILED, USAGE
+from sf_actors.fleet.operation import ABSENT, FAILED, USAGE
 from sf_actors.fleet.rolling import Rolling, why_not_beside
 from sf_actors.fleet.standing import RUNNING, Phase
+from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -148,11 +149,12 @@ class Changes:
         now = {member.name: (member, task) for member, task in new.instances()}
         given = request.args.get("names", ())
         wanted = set(given)
-        known = {*now, *course.standings}
-        for name in wanted:
-            if not any(name in (one, one.partition("#")[0]) for one in known):
-                self._end(request, USAGE, f"expected a service of the fleet, got {name!r}")
-                return
+        known = {*now, *course.standings, *new.fleet.by_name}
+        known |= {name.partition("#")[0] for name in known}
+        for name in wanted - known:
+            hint = nearest(name, known)
+            self._end(request, ABSENT, f"expected a service of the fleet, got {name!r}{hint}")
+            return
 
         def is_meant(name: str) -> bool:
             return not wanted or name in wanted or name.partition("#")[0] in wanted
@@ -244,8 +246,9 @@ class Changes:
         name, count = request.args["service"], request.args["count"]
         service = self._arrangement.fleet.by_name.get(name)
         if service is None:
-            request.say(f"expected a service of the fleet, got {name!r}")
-            request.end(USAGE)
+            hint = nearest(name, self._arrangement.fleet.by_name)
+            request.say(f"expected a service of the fleet, got {name!r}{hint}")
+            request.end(ABSENT)
             return
         why = self._arrangement.must_be_one(service)
         if why is None and count > 1 and service.has_http_port and not self._in_process:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: What a start is waited for: it is over then, well or not.
 _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
-#: The exit statuses of verbs: it failed, and nothing of that name.
-FAILED, USAGE = 1, 2
+#: The exit statuses of verbs: it failed, it cannot be done here, and nothing of that name.
+FAILED, USAGE, ABSENT = 1, 2, 3
 #: From this exit status on a fleet was ended by a second signal.
 _AT_ONCE = 128
 
@@ -136,7 +136,7 @@ class Operation:
             return self.named(request.args.get("names", ()))
         except LookupError as error:
             request.say(str(error.args[0]))
-            request.end(USAGE)
+            request.end(ABSENT)
             return None
 
     def when_settled(

@@ -113,7 +113,9 @@ def test_what_must_be_one_is_not_scaled(tmp_path: Path) -> None:
         ):
             done = ran("scale", name, "2", cwd=tmp_path)
             assert (done.status, why in done.err) == (1, True), done.err
-        assert ran("scale", "leevl", "2", cwd=tmp_path).status == 2
+        for verb in (("scale", "leevl", "2"), ("restart", "leevl"), ("stop", "leevl")):
+            done = ran(*verb, cwd=tmp_path)
+            assert (done.status, "'level'" in done.err) == (3, True), done.err
         assert ran("scale", "level", "many", cwd=tmp_path).status == 2
     assert ran("scale", "level", "2", cwd=tmp_path).status == 3
 
