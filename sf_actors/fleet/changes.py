@@ -11,7 +11,7 @@ from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
-from sf_actors.fleet.operation import ABSENT, FAILED, USAGE
+from sf_actors.fleet.operation import ABSENT, FAILED
 from sf_actors.fleet.rolling import Rolling, why_not_beside
 from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import nearest
@@ -104,10 +104,6 @@ class Changes:
     # restart
 
     def _restart(self, request: Asked) -> None:
-        if request.args.get("rolling") and self._in_process:
-            request.say("--rolling: expected a fleet in processes, got up --in-process")
-            request.end(USAGE)
-            return
         if not self._begin(request):
             return
         pids = {runner.pid for runner in self._supervisor.runners.values()}
@@ -202,6 +198,9 @@ class Changes:
             return self._now()[name]
 
         def why_stopped(name: str) -> str | None:
+            if self._in_process:
+                # within a process a name is one service's
+                return "all runs in one process"
             service = arrangement.fleet.by_name[name.partition("#")[0]]
             return why_not_beside(service, arrangement.checked.outlines[service.name])
 

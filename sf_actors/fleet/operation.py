@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: What a start is waited for: it is over then, well or not.
 _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
-#: The exit statuses of verbs: it failed, it cannot be done here, and nothing of that name.
-FAILED, USAGE, ABSENT = 1, 2, 3
+#: The exit statuses of verbs: it failed, and nothing of that name.
+FAILED, ABSENT = 1, 3
 #: From this exit status on a fleet was ended by a second signal.
 _AT_ONCE = 128
 
