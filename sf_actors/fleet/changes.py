@@ -39,6 +39,10 @@ class Asked(Protocol):
 
     args: dict[str, Any]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits for the answer."""
+
     def say(self, words: str, /) -> None:
         """Tell who asked how it goes."""
 
@@ -214,6 +218,7 @@ class Changes:
             why_stopped=why_stopped,
             undo=arrangement.choose.undo,
             say=request.say,
+            is_wanted=lambda: request.is_open,
             then=partial(self._settled, request),
         )
 
@@ -347,6 +352,8 @@ class Changes:
 
 class _Step:
     """A restart that is a part of something else."""
+
+    is_open = True
 
     def __init__(
         self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]
