@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,6 +162,27 @@ def test_keys_are_missing_until_they_are_made_and_then_admit_each_link(
         ("E501", "keeper"),
     }
     assert shell("check", "--in-process", "--json").objects[0]["code"] == "E104"
+
+
+def test_a_state_at_a_bus_needs_one_pair_of_the_bus_and_its_publisher(
+    market: Path, shell: Shell
+) -> None:
+    for name, text, flag in (("exchange", EXCHANGE, "is_x_pub"), ("trader", TRADER, "is_x_sub")):
+        given = f"{{'book': {{'optional_creation_arguments': {{'{flag}': True}}, "
+        (market / f"{name}.py").write_text(text.replace("{'book': {", given))
+    fleet = f'[fleet]\nkeys = "keys"\n{FLEET}[services.bus]\nbus = true\n'
+    (market / "fleet.toml").write_text(fleet)
+    assert shell("keys", "fleet").status == 2
+    (finding,) = shell("check", "--json").objects
+    assert (finding["code"], finding["service"], finding["model"]) == ("E501", "trader", "book")
+
+    _, _, command = finding["message"].partition("type: ")
+    assert command == (
+        "cp -p keys/bus/own.key keys/bus/own.key_secret keys/exchange && sf_actors keys fleet"
+    )
+    subprocess.run(shlex.split(command.partition(" && ")[0]), check=True)
+    assert shell("keys", "fleet").status == 0
+    assert shell("check", "--strict").status == 0
 
 
 def test_a_port_that_everybody_would_have_to_know_cannot_be_a_free_one(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.errors import KeysError
 from sf_actors.fleet.findings import Finding, shown_place
-from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of
+from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of, server_file
 from sf_actors.sockets.keys import Keys, load
 
 if TYPE_CHECKING:
@@ -34,25 +34,36 @@ def refusing(
             if "chmod" in str(error) or "chown" in str(error):
                 message = str(error)
             yield Finding("E501", name, "", message, shown_place(str(folder)))
-    for name, servers in rings_of(fleet, outlines, links).items():
-        for file, services in servers.servers.items():
-            if len(services) > 1:
+    several: set[tuple[str, str]] = set()
+    for name, ring in rings_of(fleet, outlines, links).items():
+        for file, services in ring.servers.items():
+            if len({loaded[one].own_public for one in services if one in loaded}) > 1:
+                several.add((name, file))
+                message = problem_of(fleet.keys, file, services)
                 at = fleet.place_of("services", name)
-                yield Finding("E501", name, file, problem_of(file, services), at)
+                yield Finding("E501", name, file, message, at)
     for link in links:
         for joint in link.joints:
-            if joint.connector.service in loaded and joint.binder.service in loaded:
-                yield from _refused(fleet.keys, joint, loaded)
+            mine, theirs = joint.connector, joint.binder
+            if mine.service in loaded and theirs.service in loaded:
+                yield from _refusing(fleet.keys, joint, loaded)
+                if (mine.service, server_file(outlines[mine.service], mine)) not in several:
+                    yield from _unknown(fleet.keys, joint, loaded)
 
 
-def _refused(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
-    """Give why one of two that are joined would refuse the other."""
+def _refusing(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
+    """Give that a binder would refuse who connects to it."""
     mine, theirs = joint.connector, joint.binder
-    own, other = loaded[mine.service], loaded[theirs.service]
-    if own.own_public not in other.authorized():
+    if loaded[mine.service].own_public not in loaded[theirs.service].authorized():
         place = shown_place(str(folder / theirs.service / "authorized"))
         message = f"expected the key of {mine.service}, which connects; type: {COMMAND}"
         yield Finding("E501", theirs.service, theirs.model, message, place)
+
+
+def _unknown(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
+    """Give that who connects does not know the key of the binder."""
+    mine, theirs = joint.connector, joint.binder
+    own, other = loaded[mine.service], loaded[theirs.service]
     try:
         is_known = own.server_key(f"{mine.kind}/{mine.model}") == other.own_public
     except KeysError:
