@@ -8,12 +8,12 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.support.fleets import fleet_in
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.cli.conftest import Shell
 
@@ -102,16 +102,23 @@ RING = """
 from short import *
 def answer(args, to_send): return passed_on(to_send)
 def passed_on(send): return send('connection', '{next}', {{}})
-connection_models = {{'in': {{'{own}': replyer(on=answer{workers})}}, 'out': {{'{next}': requester()}}}}
+connection_models = {{'in': {{'{own}': replyer(on=answer{workers})}},
+                     'out': {{'{next}': requester()}}}}
 """
 FLEET = """
 [check]
 ignore = ["W301 one/E202_topic", "W301 one/E202_kind", "W301 nobody/nothing"]
 [services.one]
 file = "one.py"
-links = { right_linked = "other/right_linked", E105_unknown = "othre/named", right_named = "other/named" }
 connect = { E104_all_hosts = "*:27001", right_host = "127.0.0.1:27001" }
-bind = { E103_port = "127.0.0.1:27002", right_port = "127.0.0.1:27003", right_alone = "0.0.0.0:27004" }
+[services.one.links]
+right_linked = "other/right_linked"
+E105_unknown = "othre/named"
+right_named = "other/named"
+[services.one.bind]
+E103_port = "127.0.0.1:27002"
+right_port = "127.0.0.1:27003"
+right_alone = "0.0.0.0:27004"
 [services.other]
 file = "other.py"
 after = ["thrid"]
@@ -184,7 +191,7 @@ def test_each_finding_is_told_of_what_has_it_and_not_of_what_nearly_has_it(
     assert 'write links = { E102_two = "other/E102_two" }' in told["E102"]["message"]
     assert told["E101"]["at"].startswith("one.py:")
     assert told["E101"]["other_at"].startswith("other.py:")
-    assert (told["E103"]["at"], told["E103"]["other_at"]) == ("fleet.toml:15", "fleet.toml:8")
+    assert (told["E103"]["at"], told["E103"]["other_at"]) == ("fleet.toml:21", "fleet.toml:12")
     assert ran.status == 1
 
 
