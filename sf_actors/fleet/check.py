@@ -101,7 +101,8 @@ def placed_of(fleet: Fleet) -> list[Placed]:
             at = fleet.place_of("services", service.name, "http")
             found += [
                 Placed(instance, "http", service.http, True, at, service.host)
-                for instance in service.instance_names
+                # where two meet, all do
+                for instance in service.names_of(service.instances and min(service.instances, 2))
             ]
     return found
 

@@ -312,3 +312,13 @@ def test_flags_that_do_not_go_together_are_refused(market: Path, shell: Shell) -
     assert "a fleet is --fleet fleet.toml" in shell("check", "fleet.toml").err
     assert shell("check", "-a", "addresses.json").status == 2
     assert shell("check", "exchange.py", "-a", "addresses.json", "--live").status == 2
+
+
+def test_instances_that_listen_at_one_http_address_are_told_once(
+    market: Path, shell: Shell
+) -> None:
+    text = FLEET.replace('file = "keeper.py"', 'file = "keeper.py"\ninstances = 4\nhttp = "*:8600"')
+    (market / "fleet.toml").write_text(text)
+    ran = shell("check", "--json")
+
+    assert [(one["code"], one["service"]) for one in ran.objects] == [("E103", "keeper#2")]
