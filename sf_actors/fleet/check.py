@@ -67,7 +67,7 @@ def check(fleet: Fleet, *, in_process: bool = False, with_ports: bool = False) -
     if in_process:
         findings += shared_modules(fleet)
     else:
-        findings += refusing(fleet, outlines, linked.links)
+        findings += refusing(fleet, outlines, linked.links, linked.outside)
     if with_ports:
         findings += taken_now(placed)
     return Checked(outlines, linked, tuple(_kept(fleet, findings)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,19 @@ def test_a_state_at_a_bus_needs_one_pair_of_the_bus_and_its_publisher(
     )
     subprocess.run(shlex.split(command.partition(" && ")[0]), check=True)
     assert shell("keys", "fleet").status == 0
+    assert shell("check", "--strict").status == 0
+
+
+def test_who_connects_outside_needs_the_key_of_the_server_there(market: Path, shell: Shell) -> None:
+    fleet = FLEET.replace('"trader.py"', '"trader.py"\nconnect = { orders = "127.0.0.1:27001" }')
+    (market / "fleet.toml").write_text(f'[fleet]\nkeys = "keys"\n{fleet}')
+    assert shell("keys", "fleet").status == 0
+    (finding,) = shell("check", "--json").objects
+    assert (finding["code"], finding["at"]) == ("E501", "fleet.toml:10")
+    assert finding["message"].endswith("type: cp SERVER.key keys/trader/servers/orders.key")
+
+    # any server will do
+    shutil.copy(market / "keys/exchange/own.key", market / "keys/trader/servers/orders.key")
     assert shell("check", "--strict").status == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import KeysError
@@ -10,18 +11,24 @@ from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of, server_file
 from sf_actors.sockets.keys import Keys, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.joints import Joint, Link
-    from sf_actors.fleet.outlines import ServiceOutline
+    from sf_actors.fleet.outlines import ModelOutline, ServiceOutline
 
 
 def refusing(
-    fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
+    fleet: Fleet,
+    outlines: Mapping[str, ServiceOutline],
+    links: Sequence[Link],
+    outside: Iterable[ModelOutline] = (),
 ) -> Iterator[Finding]:
-    """Give what the keys of a fleet would refuse; a fleet without keys has none."""
+    """Give what the keys of a fleet would refuse; a fleet without keys has none.
+
+    :param outside: the models that connect to an address outside
+    """
     if fleet.keys is None:
         return
     loaded: dict[str, Keys] = {}
@@ -34,14 +41,15 @@ def refusing(
             if "chmod" in str(error) or "chown" in str(error):
                 message = str(error)
             yield Finding("E501", name, "", message, shown_place(str(folder)))
-    several: set[tuple[str, str]] = set()
-    for name, ring in rings_of(fleet, outlines, links).items():
-        for file, services in ring.servers.items():
-            if len({loaded[one].own_public for one in services if one in loaded}) > 1:
-                several.add((name, file))
-                message = problem_of(fleet.keys, file, services)
-                at = fleet.place_of("services", name)
-                yield Finding("E501", name, file, message, at)
+    several = {
+        (name, file): services
+        for name, ring in rings_of(fleet, outlines, links).items()
+        for file, services in ring.servers.items()
+        if len({loaded[one].own_public for one in services if one in loaded}) > 1
+    }
+    for (name, file), services in several.items():
+        message = problem_of(fleet.keys, file, services)
+        yield Finding("E501", name, file, message, fleet.place_of("services", name))
     for link in links:
         for joint in link.joints:
             mine, theirs = joint.connector, joint.binder
@@ -49,6 +57,27 @@ def refusing(
                 yield from _refusing(fleet.keys, joint, loaded)
                 if (mine.service, server_file(outlines[mine.service], mine)) not in several:
                     yield from _unknown(fleet.keys, joint, loaded)
+    for model in outside:
+        if model.service in loaded and not _knows(loaded[model.service], model):
+            yield _unknown_outside(fleet, fleet.keys, model)
+
+
+def _unknown_outside(fleet: Fleet, folder: Path, model: ModelOutline) -> Finding:
+    """Return that who connects outside does not know the key of the server there."""
+    known = shown_place(str(folder / model.service / "servers" / f"{model.name}.key"))
+    message = (
+        "expected the key of the server outside that it connects to; type: "
+        f"cp SERVER.key {shlex.quote(known)}"
+    )
+    at = fleet.place_of("services", model.service, "connect", model.name)
+    return Finding("E501", model.service, model.name, message, at)
+
+
+def _knows(keys: Keys, model: ModelOutline) -> bool:
+    try:
+        return bool(keys.server_key(f"{model.kind}/{model.name}"))
+    except KeysError:
+        return False
 
 
 def _refusing(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
