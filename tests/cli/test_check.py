@@ -165,6 +165,26 @@ def test_keys_are_missing_until_they_are_made_and_then_admit_each_link(
     assert shell("check", "--in-process", "--json").objects[0]["code"] == "E104"
 
 
+def test_a_pair_that_is_damaged_is_made_anew_by_the_command_that_is_told(
+    market: Path, shell: Shell
+) -> None:
+    (market / "fleet.toml").write_text(f'[fleet]\nkeys = "keys"\n{FLEET}')
+    shell("keys", "fleet")
+    secret = market / "keys/keeper/own.key_secret"
+    secret.write_text("")
+    (finding,) = shell("check", "--json").objects
+    assert finding["code"] == "E501"
+    command = "rm keys/keeper/own.key keys/keeper/own.key_secret && sf_actors keys fleet"
+    assert finding["message"].endswith(f"type: {command}")
+
+    subprocess.run(shlex.split(command.partition(" && ")[0]), check=True)
+    assert shell("keys", "fleet").status == 0
+    assert shell("check", "--strict").status == 0
+    secret.chmod(0o644)
+    (finding,) = shell("check", "--json").objects
+    assert finding["message"].endswith(f"run: chmod 600 {secret}")
+
+
 def test_a_state_at_a_bus_needs_one_pair_of_the_bus_and_its_publisher(
     market: Path, shell: Shell
 ) -> None:

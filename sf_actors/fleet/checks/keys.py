@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,7 @@ def refusing(
         try:
             loaded[name] = load(folder)
         except KeysError as error:
-            message = f"{str(error).removeprefix('keys: ').partition(';')[0]}; type: {COMMAND}"
-            if "chmod" in str(error) or "chown" in str(error):
-                message = str(error)
+            message = _mended(folder, str(error).removeprefix("keys: "))
             yield Finding("E501", name, "", message, shown_place(str(folder)))
     several = {
         (name, file): services
@@ -60,6 +59,20 @@ def refusing(
     for model in outside:
         if model.service in loaded and not _knows(loaded[model.service], model):
             yield _unknown_outside(fleet, fleet.keys, model)
+
+
+def _mended(folder: Path, error: str) -> str:
+    """Return why a folder of keys cannot be used, and the command that helps."""
+    secret = folder / "own.key_secret"
+    what = error.partition(";")[0]
+    if os.path.lexists(secret) and (
+        not error.startswith(str(secret)) or {"chmod", "chown"} & set(error.split())
+    ):
+        return error
+    # a pair is never replaced, nor is half of one
+    halves = [path for path in (folder / "own.key", secret) if os.path.lexists(path)]
+    remove = shlex.join(["rm", *(shown_place(str(path)) for path in halves)])
+    return f"{what}; type: {f'{remove} && ' if halves else ''}{COMMAND}"
 
 
 def _unknown_outside(fleet: Fleet, folder: Path, model: ModelOutline) -> Finding:
