@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 _PIECE: Final = 65536
 
 
-def put_into_background(fleet: Fleet, names: Sequence[str], *, wait_s: float) -> int:
+def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> int:
     """Start an `up`, and leave it once all are READY.
 
+    :param argv: the names of services and the flags that it gets
     :param wait_s: how long that may take, in seconds; then all is stopped again
     :returns: 0, or 1 if it did not come about; nothing runs then
     """
@@ -41,7 +42,7 @@ def put_into_background(fleet: Fleet, names: Sequence[str], *, wait_s: float) ->
             process = subprocess.Popen(  # noqa: S603 - ourselves
                 [
                     *(sys.executable, "-m", "sf_actors", "up", "--fleet", str(fleet.path)),
-                    *("--report", str(theirs.fileno()), *names),
+                    *("--report", str(theirs.fileno()), *argv),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

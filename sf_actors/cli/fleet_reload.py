@@ -74,6 +74,8 @@ class Reload:
 class _Restart:
     """A request of our own."""
 
+    is_open = True
+
     def __init__(
         self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]
     ) -> None:

@@ -28,5 +28,6 @@ def checked(fleet: Fleet, say: Callable[[str], None], *, in_process: bool) -> Ch
         return None
     if found.findings:
         codes = ", ".join(dict.fromkeys(one.code for one in found.findings))
-        say(f"{len(found.findings)} warnings ({codes}): sf_actors check shows them")
+        count = len(found.findings)
+        say(f"{count} warning{'s' * (count > 1)} ({codes}): sf_actors check shows them")
     return found

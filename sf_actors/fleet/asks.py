@@ -83,6 +83,7 @@ class _Search:
         if (id(function), names) in self._seen:
             return
         self._seen.add((id(function), names))
+        names |= frozenset(_other_names(function, names))
         for call, is_waited_for in _calls_of(function):
             self._look_at(call, names, is_waited_for=is_waited_for)
 
@@ -139,6 +140,15 @@ def _calls_of(function: Function) -> Iterator[tuple[ast.Call, bool]]:
             yield node, is_waited_for
         waits = is_waited_for or isinstance(node, ast.Await) or _is_result(node)
         waiting += [(child, waits) for child in ast.iter_child_nodes(node)]
+
+
+def _other_names(function: Function, names: frozenset[str]) -> Iterator[str]:
+    """Give what else `to_send` is called: `ask = to_send`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            for target in node.targets if node.value.id in names else ():
+                if isinstance(target, ast.Name):
+                    yield target.id
 
 
 def _body_of(function: Function) -> list[ast.AST]:

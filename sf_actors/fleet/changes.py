@@ -11,9 +11,10 @@ from sf_actors.errors import TargetError, UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
-from sf_actors.fleet.operation import FAILED, USAGE
+from sf_actors.fleet.operation import ABSENT, FAILED
 from sf_actors.fleet.rolling import Rolling, why_not_beside
 from sf_actors.fleet.standing import RUNNING, Phase
+from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,6 +39,10 @@ class Asked(Protocol):
     """
 
     args: dict[str, Any]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits for the answer."""
 
     def say(self, words: str, /) -> None:
         """Tell who asked how it goes."""
@@ -112,10 +117,6 @@ class Changes:
     # restart
 
     def _restart(self, request: Asked) -> None:
-        if request.args.get("rolling") and self._in_process:
-            request.say("--rolling: expected a fleet in processes, got up --in-process")
-            request.end(USAGE)
-            return
         if not self._begin(request):
             return
         pids = {runner.pid for runner in self._supervisor.runners.values()}
@@ -160,11 +161,12 @@ class Changes:
         now = {member.name: (member, task) for member, task in new.instances()}
         given = request.args.get("names", ())
         wanted = set(given)
-        known = {*now, *course.standings}
-        for name in wanted:
-            if not any(name in (one, one.partition("#")[0]) for one in known):
-                self._end(request, USAGE, f"expected a service of the fleet, got {name!r}")
-                return
+        known = {*now, *course.standings, *new.fleet.by_name}
+        known |= {name.partition("#")[0] for name in known}
+        for name in wanted - known:
+            hint = nearest(name, known)
+            self._end(request, ABSENT, f"expected a service of the fleet, got {name!r}{hint}")
+            return
 
         def is_meant(name: str) -> bool:
             return not wanted or name in wanted or name.partition("#")[0] in wanted
@@ -212,6 +214,9 @@ class Changes:
             return self._now()[name]
 
         def why_stopped(name: str) -> str | None:
+            if self._in_process:
+                # within a process a name is one service's
+                return "all runs in one process"
             service = arrangement.fleet.by_name[name.partition("#")[0]]
             return why_not_beside(service, arrangement.checked.outlines[service.name])
 
@@ -225,6 +230,7 @@ class Changes:
             why_stopped=why_stopped,
             undo=arrangement.choose.undo,
             say=request.say,
+            is_wanted=lambda: request.is_open,
             then=partial(self._settled, request),
         )
 
@@ -256,8 +262,9 @@ class Changes:
         name, count = request.args["service"], request.args["count"]
         service = self._arrangement.fleet.by_name.get(name)
         if service is None:
-            request.say(f"expected a service of the fleet, got {name!r}")
-            request.end(USAGE)
+            hint = nearest(name, self._arrangement.fleet.by_name)
+            request.say(f"expected a service of the fleet, got {name!r}{hint}")
+            request.end(ABSENT)
             return
         why = self._arrangement.must_be_one(service)
         if why is None and count > 1 and service.has_http_port and not self._in_process:
@@ -357,6 +364,8 @@ class Changes:
 
 class _Step:
     """A restart that is a part of something else."""
+
+    is_open = True
 
     def __init__(
         self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]

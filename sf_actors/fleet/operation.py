@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import nearest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
 #: The exit statuses of verbs: it failed, and nothing of that name.
-FAILED, USAGE = 1, 2
+FAILED, ABSENT = 1, 3
 #: From this exit status on a fleet was ended by a second signal.
 _AT_ONCE = 128
 
@@ -113,7 +113,13 @@ class Operation:
     # verbs
 
     def _ps(self, request: Request) -> None:
-        request.end(0, pid=os.getpid(), services=self._supervisor.rows())
+        places: dict[str, int] = {}
+        for one in self._course.standings.values():
+            places.setdefault(one.member.service, len(places))
+        rows = self._supervisor.rows()
+        # instances that a verb has added stand with the others of their service
+        rows.sort(key=lambda row: (places[row["service"].partition("#")[0]], _number(row)))
+        request.end(0, pid=os.getpid(), services=rows)
 
     def _stop_named(self, request: Request) -> None:
         names = self._names(request)
@@ -136,7 +142,7 @@ class Operation:
             return self.named(request.args.get("names", ()))
         except LookupError as error:
             request.say(str(error.args[0]))
-            request.end(USAGE)
+            request.end(ABSENT)
             return None
 
     def when_settled(
@@ -188,3 +194,7 @@ class Operation:
     def _phases(self, names: Iterable[str]) -> set[Phase]:
         standings = self._course.standings
         return {standings[name].phase for name in names if name in standings}
+
+
+def _number(row: dict[str, Any]) -> int:
+    return int(row["service"].partition("#")[2] or 0)

@@ -51,6 +51,7 @@ class Rolling:
     :param why_stopped: why an instance cannot run beside its successor, or None
     :param undo: takes back the new addresses of the last one
     :param say: takes words
+    :param is_wanted: whether who has asked still waits: no further one is replaced if not
     :param then: called with the exit status: 1 when one was not READY, and the rest was left alone
     """
 
@@ -64,6 +65,7 @@ class Rolling:
         why_stopped: Callable[[str], str | None],
         undo: Callable[[], None],
         say: Callable[[str], None],
+        is_wanted: Callable[[], bool],
         then: Callable[[int], object],
     ) -> None:
         self._supervisor = supervisor
@@ -72,7 +74,7 @@ class Rolling:
         self._tell_connectors = tell_connectors
         self._why_stopped = why_stopped
         self._undo = undo
-        self._say, self._then = say, then
+        self._say, self._is_wanted, self._then = say, is_wanted, then
         standings = supervisor.course.standings
         #: what no verb had stopped when this began
         self._running = {name for name, one in standings.items() if one.phase is not Phase.STOPPED}
@@ -87,6 +89,10 @@ class Rolling:
             self._then(0)
             return
         name, left = names[0], names[1:]
+        if not self._is_wanted():
+            self._supervisor.tell(f"{name}: runs on as it is: who has asked is gone")
+            self._then(1)
+            return
         on = partial(self.run, left)
         why = self._why_stopped(name)
         if name in self._running and course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
@@ -127,6 +133,10 @@ class Rolling:
                 # by a verb, or with the fleet: there is nothing to be the successor of
                 supervisor.beside.stop(runner, monotonic())
                 self._fail(name, "it has been stopped")
+            elif not (self._is_wanted() or supervisor.beside.is_ready(runner)):
+                supervisor.beside.stop(runner, monotonic())
+                supervisor.tell(f"{name}: the old one runs on: who has asked for a new one is gone")
+                self._fail(name, "not wanted any more")
             elif supervisor.beside.is_ready(runner):
                 supervisor.add(member, task)
                 old = supervisor.take_over(runner)

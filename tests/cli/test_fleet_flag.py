@@ -7,6 +7,7 @@ a fleet's folder those of that one.
 from __future__ import annotations
 
 import json
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +103,10 @@ def test_what_shows_everything_shows_that_fleet_alone(
     assert len(ran("top", "--json", *named, cwd=tmp_path).objects) == 1
     assert len(ran("ps", "--json", *named, cwd=tmp_path).objects) == 1
     assert len(ran("ps", "--json", cwd=two[0]).objects) == 2
+    with Process("web", "--http", "127.0.0.1:0", *named, cwd=tmp_path) as web:
+        page = web.wait_for_line("web: ").partition("web: ")[2]
+        with urllib.request.urlopen(f"{page}graph.svg", timeout=10) as answer:
+            assert answer.read().decode().count(">doubler<") == 1
     assert ran("check", "--live", *named, cwd=tmp_path).status == 0
     assert ran("stop", "doubler", *named, cwd=tmp_path).status == 0
     assert ran("stop", "doubler", "nosuch", *named, cwd=tmp_path).status == 2

@@ -67,6 +67,18 @@ def test_a_fleet_with_keys_loses_none_either(tmp_path: Path) -> None:
     require_each_answered_once(Fire.of(tmp_path))
 
 
+def test_in_one_process_instances_are_run_again_one_by_one_and_lose_none(tmp_path: Path) -> None:
+    under_fire(tmp_path, clients=1, threads=4, replyers=2)
+    with up(tmp_path, "--in-process") as process:
+        process.wait_for_line("client#1: READY")
+        done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert "doubler#2: stopped, then started: all runs in one process" in done.err
+        process.interrupt()
+        assert process.wait() == 0, process.err
+    require_each_answered_once(Fire.of(tmp_path))
+
+
 def test_rolling_restarts_and_scaling_lose_no_call_and_do_nothing_twice(tmp_path: Path) -> None:
     restarts = [("restart", "--rolling", "doubler")] * RESTARTS
     scaled = [("scale", "doubler", count) for count in ("1", "4", "2", "3")]

@@ -21,6 +21,7 @@ from tests.support.fleets import (
 )
 from tests.support.processes import ROOT, Process
 from tests.support.shell import ran
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,40 @@ def test_up_in_the_background_stops_all_when_the_time_is_over(tmp_path: Path) ->
 
     assert done.status == 1
     assert "not all are READY within 2 s" in done.err
+    assert_nothing_is_left(tmp_path)
+
+
+def test_up_in_the_background_reloads_too(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=QUIET)
+    assert ran("up", "-d", "--reload", cwd=tmp_path).status == 0
+    before = [row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects]
+    (tmp_path / "quiet.py").write_text(QUIET.replace("begun", "begun anew"))
+    log = tmp_path / "logs/first.log"
+    until(lambda: "begun anew" in log.read_text(), patience_s=30.0)
+    until(lambda: ran("wait", "first", cwd=tmp_path).status == 0)
+    assert not {row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects} & set(before[:1])
+    assert ran("down", cwd=tmp_path).status == 0
+    assert_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_up_that_is_left_before_all_are_ready_stops_everything(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    slow = QUIET + "\ndef init_function(to_send):\n    import time; time.sleep(60)\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\nstop_timeout_s = 0.5\n', quiet=slow)
+    with Process("up", "-d", cwd=tmp_path) as process:
+        process.wait_for_line("quiet: not READY yet")
+        process.interrupt(number)
+        assert process.wait() == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_wait_of_nothing_is_no_wait_and_one_without_d_is_none(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=QUIET)
+    assert ran("up", "--wait", "5", cwd=tmp_path).status == 2
+    done = ran("up", "-d", "--wait", "0", cwd=tmp_path)
+    assert (done.status, "within 0 s" in done.err) == (1, True)
     assert_nothing_is_left(tmp_path)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import socket
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -258,15 +256,3 @@ def test_what_waits_is_told_of_after_2_s(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         process.wait_for_line("late: waits for quiet")
         wait_until_ready(process, "late")
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_an_interrupt_at_any_moment_of_the_start_leaves_nothing(tmp_path: Path, seed: int) -> None:
-    fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
-    moment = random.Random(seed).uniform(0.05, 2.0)
-    with Process("up", cwd=tmp_path) as process:
-        threading.Event().wait(moment)
-        process.interrupt()
-        assert process.wait() in {0, 7, 130, -signal.SIGINT}
-    assert_nothing_is_left(tmp_path)
-    assert ran("up", cwd=tmp_path).status == 7

@@ -47,6 +47,32 @@ def test_a_service_waits_for_all_instances_of_what_it_is_after() -> None:
     assert Start("b") in course.ready("a#2", 1.0)
 
 
+def test_one_waits_in_vain_for_what_has_failed_however_far() -> None:
+    course = course_of(
+        Member("c", "c", after=("b",)),
+        Member("b", "b", after=("a",)),
+        Member("a", "a", restart="never"),
+        Member("other", "other"),
+    )
+    assert not course.waits_in_vain("c")
+    course.ended("a", 1, 1.0)
+
+    assert course.waits_in_vain("b")
+    assert course.waits_in_vain("c")
+    assert not course.waits_in_vain("other")
+    course.start(["a"], 2.0)
+    assert not course.waits_in_vain("c")
+
+
+def test_a_signal_in_an_end_that_a_verb_has_begun_kills_nothing() -> None:
+    course = course_of(Member("a", "a"))
+    course.end(signal.SIGTERM, 1.0)
+    course.end(signal.SIGTERM, 1.1)
+
+    assert course.take_signal(signal.SIGINT, 1.2) == []
+    assert course.take_signal(signal.SIGINT, 1.3) == [Kill("a"), Finish(130, is_at_once=True)]
+
+
 def test_a_restart_does_not_look_at_what_the_service_is_after() -> None:
     course = course_of(Member("b", "b", after=("a",), restart="always"), Member("a", "a"))
     course.ready("a", 1.0)

@@ -68,3 +68,17 @@ def test_levels_that_are_the_same_are_left_to_the_service(tmp_path: Path) -> Non
     shown, written = logged(tmp_path, ("stderr", line_of("debug")))
 
     assert len(shown) == len(written) == 1
+
+
+def test_levels_and_files_kept_are_those_of_the_file_by_now(tmp_path: Path) -> None:
+    shown: list[str] = []
+    service = FleetService(name="a", file_loglevel="ERROR")
+    log = InstanceLog("a", service, tmp_path, lambda _name, line: shown.append(line["event"]))
+    log.take("stderr", line_of("info", "before"))
+    log.follow(FleetService(name="a", loglevel="ERROR", backup_count=3))
+    log.take("stderr", line_of("info", "after"))
+    log.close()
+
+    assert shown == ["before"]
+    written = log_path(tmp_path, "a").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in written] == ["after"]

@@ -144,7 +144,10 @@ def test_what_a_handler_asks_is_followed_through_the_functions_of_the_file(
     source = """
 import asyncio
 def deep(send, name): send('connection', 'second', {})
-def helper(to_send): deep(to_send, 'x'); to_send('third', {})
+def helper(to_send):
+    deep(to_send, 'x')
+    ask = to_send
+    ask('third', {})
 def on_direct(args, to_send):
     to_send('first', {})
     helper(to_send)

@@ -62,3 +62,13 @@ def test_what_was_ready_once_is_tried_again_after_an_end_with_2() -> None:
     restarts.note_ready(0.0)
 
     assert restarts.pause_after(2, 1.0) == 0.2
+
+
+def test_one_that_was_ready_is_tried_again_after_a_verb_has_run_it_anew() -> None:
+    restarts = Restarts("on-failure")
+    restarts.note_ready(1.0)
+    for _ in range(4):
+        restarts.pause_after(1, 2.0)
+
+    assert restarts.renewed("on-failure").pause_after(2, 3.0) == 0.2
+    assert Restarts("on-failure").renewed("on-failure").pause_after(2, 3.0) is None

@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
         "--rolling",
         action="store_true",
         help="instance by instance, the new one beside the old one where that can be; no call is "
-        "lost, and what fails leaves the old ones",
+        "lost, and what fails leaves the old ones, as Ctrl-C does those that are not replaced yet",
     )
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     add_on(parser)

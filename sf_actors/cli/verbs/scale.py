@@ -15,9 +15,6 @@ from sf_actors.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: So many instances of one service there may be.
-MOST = 1000
-
 
 def run(argv: Sequence[str]) -> int:
     """Start instances, or stop those with the highest numbers; who asks them loses no call."""
@@ -35,9 +32,13 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("count", metavar="N", help="how many; 0: none")
     add_on(parser)
     arguments = parsed(parser, argv)
+    from sf_actors.fleet.service_keys import MOST_INSTANCES  # noqa: PLC0415 - after -h
+
     count: str = arguments.count
-    if not (count.isascii() and count.isdecimal() and len(count) < 5 and int(count) <= MOST):
-        raise UsageError(f"N: expected a whole number up to {MOST}, got {count!r}")
+    if not (
+        count.isascii() and count.isdecimal() and len(count) < 5 and int(count) <= MOST_INSTANCES
+    ):
+        raise UsageError(f"N: expected a whole number up to {MOST_INSTANCES}, got {count!r}")
     if is_on_ray(arguments):
         from sf_actors.cli.asking_on_ray import scale  # noqa: PLC0415 - needs the extra
 

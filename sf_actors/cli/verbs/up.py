@@ -68,14 +68,19 @@ def run(argv: Sequence[str]) -> int:
         return run_on_ray(fleet, arguments, wait_s=arguments.wait or WAIT_S)
     if arguments.detach and arguments.in_process:
         raise UsageError("-d: expected a fleet in processes, got --in-process")
+    if arguments.wait is not None and not arguments.detach:
+        raise UsageError("--wait: expected -d beside it, got none")
     if arguments.reload:
         require_extra("--reload", "watchfiles")
-        if arguments.in_process or arguments.detach:
-            raise UsageError("--reload: expected a fleet in processes, and in the foreground")
+        if arguments.in_process:
+            # a process imports a module once
+            raise UsageError("--reload: expected a fleet in processes, got --in-process")
     if arguments.detach:
         from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
 
-        return put_into_background(fleet, arguments.names, wait_s=arguments.wait or WAIT_S)
+        wait_s = WAIT_S if arguments.wait is None else arguments.wait
+        flags = ["--reload"] * arguments.reload
+        return put_into_background(fleet, [*flags, *arguments.names], wait_s=wait_s)
     if arguments.report is None:
         return _take_and_run(fleet, arguments, None)
     from sf_actors.cli.background import Report  # noqa: PLC0415 - seldom used

@@ -1,0 +1,106 @@
+"""A child of `up`, as a real process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from selectors import DefaultSelector
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sf_actors.fleet.child import Child
+from sf_actors.fleet.fleet import FleetService
+from sf_actors.fleet.task import Task
+from tests.support.fleets import QUIET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+#: More than a socket holds, and each a line of its own.
+MESSAGES = 4_000
+
+
+class Heard:
+    """A child, and what it has said."""
+
+    def __init__(self, folder: Path, held: int) -> None:
+        (folder / "quiet.py").write_text(QUIET)
+        service = FleetService(name="quiet", file=folder / "quiet.py")
+        addresses = {
+            "connections": {"in": {"ask": {"replyer": f"ipc://{folder}/ask"}}, "out": {}},
+            "states": {"in": {}, "out": {}},
+        }
+        self.messages: list[dict[str, Any]] = []
+        self.statuses: list[int] = []
+        self._selector = DefaultSelector()
+        self.child = Child(
+            Task(name="quiet", service=service, addresses=addresses),
+            self._selector,
+            folder=folder,
+            held=held,
+            on_message=lambda _child, message: self.messages.append(message),
+            on_line=lambda _stream, _line: None,
+            on_end=lambda _child, status: self.statuses.append(status),
+        )
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = monotonic() + 60.0
+        while not condition():
+            assert monotonic() < deadline
+            for key, _ in self._selector.select(1.0):
+                if key.fileobj in self._selector.get_map():
+                    key.data()
+
+    def close(self) -> None:
+        if not self.statuses:
+            self.child.abandon()
+        self._selector.close()
+
+
+@contextmanager
+def heard(folder: Path) -> Iterator[Heard]:
+    held, other = os.pipe()
+    try:
+        one = Heard(folder, held)
+        try:
+            yield one
+        finally:
+            one.close()
+    finally:
+        os.close(held)
+        os.close(other)
+
+
+def test_what_one_that_does_not_read_is_told_waits_for_it_whole(tmp_path: Path) -> None:
+    with heard(tmp_path) as one:
+        one.wait_for(lambda: any("ready" in message for message in one.messages))
+        os.kill(one.child.pid, signal.SIGSTOP)
+        given = ["connections", "out", "nobody", "ipc:///tmp/" + "x" * 60]
+        for number in range(MESSAGES):
+            assert one.child.tell({"connect": given, "id": number})
+        os.kill(one.child.pid, signal.SIGCONT)
+        one.wait_for(lambda: len(one.messages) > MESSAGES)
+        answered = [message["connected"] for message in one.messages if "connected" in message]
+        assert answered == list(range(MESSAGES))
+
+
+def test_what_is_told_is_bounded(tmp_path: Path) -> None:
+    with heard(tmp_path) as one:
+        os.kill(one.child.pid, signal.SIGSTOP)
+        message = {"connect": ["x" * 100_000], "id": 1}
+        assert not all(one.child.tell(message) for _ in range(20))
+
+
+def test_its_end_is_told_with_its_status(tmp_path: Path) -> None:
+    with heard(tmp_path) as one:
+        one.wait_for(lambda: any("ready" in message for message in one.messages))
+        one.child.signal(signal.SIGTERM)
+        one.wait_for(lambda: bool(one.statuses))
+        assert one.statuses == [0]
+        assert not one.child.tell({"connect": [], "id": 1})
