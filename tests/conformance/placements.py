@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.support.fleets import assert_nothing_is_left, up
+from tests.support.processes import Process
+from tests.support.ray_cluster import cluster_here
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+RAY = "ray"
 
 #: How long the fleet may take from its check to its end, in seconds; far more than it takes.
 PATIENCE_S = 240.0
@@ -49,7 +53,20 @@ class OnThisMachine:
         return Outcome(status, [json.loads(line) for line in process.out], process.err)
 
 
+class OnRay:
+    """`up --on ray`, on the three nodes of the one cluster of this process."""
+
+    def run(self, folder: Path) -> Outcome:
+        cluster = cluster_here()
+        flags = ("--on", "ray", "--ray-address", cluster.address)
+        with Process("up", *flags, cwd=folder) as process:
+            status = process.wait(PATIENCE_S)
+        assert not cluster.actors("conformance")
+        return Outcome(status, [json.loads(line) for line in process.out], process.err)
+
+
 PLACEMENTS: dict[str, Placement] = {
     "processes": OnThisMachine(),
     "one process": OnThisMachine(("--in-process",)),
+    RAY: OnRay(),
 }
