@@ -108,6 +108,7 @@ def floor_of(part: str) -> int:
     return found[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_imports_point_downwards_only(path: Path) -> None:
     mine = floor_of(part_of(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sf_actors
+from sf_actors.version import VERSION
 from tests.inspection.conftest import folder
 from tests.support.processes import ROOT
 
@@ -22,6 +24,7 @@ RUN = """
 from sf_actors.service import Service
 from sf_actors.testing import module_of
 import os
+import re
 service = Service(module_of(main=lambda stopping: stopping.wait(10)), console_loglevel=None)
 service.run_service_as_main()
 print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
@@ -75,3 +78,14 @@ def test_a_service_from_its_own_module_is_looked_at_if_the_environment_asks(
 
     assert printed(RUN, SF_ACTORS_INSPECT="1").split() == ["1", "0"]
     assert printed(RUN, SF_ACTORS_INSPECT="0").split() == ["0", "0"]
+
+
+def test_the_newest_version_of_the_changelog_is_this_one() -> None:
+    versions = re.findall(
+        r"^(\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d\n-+$",
+        (ROOT / "CHANGELOG.rst").read_text(),
+        re.MULTILINE,
+    )
+
+    assert versions[0] == VERSION
+    assert versions[-1] == "0.1.0"

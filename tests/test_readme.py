@@ -136,6 +136,8 @@ def test_each_snippet_is_run_here() -> None:
         "look.py",
         "logs.py",
         "test_lines.py",
+        "pricer.py",
+        "quotes.py",
     }
     assert len(blocks("json")) == 1
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from docutils import nodes
 
 from tests.inspection.conftest import folder as runtime_folder
+from tests.support.fleets import up
+from tests.support.processes import ROOT
 from tests.support.shell import ran
 from tests.test_readme import blocks, folder, rows, section
 
@@ -20,34 +25,101 @@ pytestmark = pytest.mark.slow
 __all__ = ["folder", "runtime_folder"]
 
 TITLE = "Many services"
+MARKET = "The market as a fleet"
 
 
 @pytest.fixture
-def fleet(folder: Path) -> Path:
-    (text,) = blocks("toml")
-    (folder / "fleet.toml").write_text(text)
+def fleets(folder: Path) -> Path:
+    """The folder of the snippets, with the fleet files as well."""
+    for text in blocks("toml"):
+        match = re.match(r"# (\w+\.toml)\n", text)
+        assert match, f"a fleet without the name of its file: {text}"
+        (folder / match[1]).write_text(text)
     return folder
 
 
-def test_the_smallest_fleet_has_nothing_wrong_and_a_plan(fleet: Path) -> None:
-    (block, *_) = [one for one in section(TITLE).findall(nodes.literal_block) if not one["classes"]]
-    for command in block.astext().splitlines():
-        done = ran(*shlex.split(command)[3:], cwd=fleet)
+@pytest.fixture
+def market(folder: Path) -> Path:
+    """A folder that has the demonstration where a checkout has it."""
+    shutil.copytree(ROOT / "sf_actors/demo", folder / "sf_actors/demo")
+    return folder
+
+
+def commands_below(title: str) -> list[str]:
+    """Return the commands of a section and of those within it, without `python -m`."""
+    return [
+        line.removeprefix("python -m sf_actors ")
+        for one in section(title).findall(nodes.literal_block)
+        if not one["classes"]
+        for line in one.astext().splitlines()
+    ]
+
+
+def shown_below(title: str) -> list[list[str]]:
+    """Return the lines of each output that a section shows."""
+    return [
+        one.astext().splitlines()
+        for one in section(title).findall(nodes.literal_block)
+        if one["classes"] == ["code", "text"]
+    ]
+
+
+def printed(lines: list[str]) -> list[str]:
+    """Return what services have printed, of the lines of `up`."""
+    return [line["event"] for line in map(json.loads, lines) if line.get("stream") == "stdout"]
+
+
+def test_the_smallest_fleet_has_nothing_wrong_and_a_plan(fleets: Path) -> None:
+    check, plan = commands_below(TITLE)[:2]
+    for command in (check, plan):
+        done = ran(*shlex.split(command), cwd=fleets)
         assert done.status == 0, done
     assert "ask/greet" in done.out
 
 
-def test_the_exports_are_written_as_shown(fleet: Path) -> None:
-    commands = [
-        line
-        for one in section(TITLE).findall(nodes.literal_block)
-        for line in one.astext().splitlines()
-        if " export " in line
-    ]
+def test_the_smallest_fleet_runs_to_its_end_as_shown(fleets: Path) -> None:
+    assert commands_below(TITLE)[2] == "up"
+    with up(fleets) as process:
+        assert process.wait() == 0
+
+    assert printed(process.out) == ["Hello world!"]
+    assert set(shown_below(TITLE)[0]) <= set(process.err)
+
+
+def test_three_pricers_answer_in_turn(fleets: Path) -> None:
+    with up(fleets, "--fleet", "pricing.toml") as process:
+        assert process.wait() == 0
+
+    answers = [line.rpartition(" from ") for line in printed(process.out)]
+    assert [price for price, _, _ in answers] == [f"{n} for {2 * n}" for n in range(1, 7)]
+    assert sorted(instance for *_, instance in answers) == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_the_fleet_of_three_pricers_has_ten_lines_at_most(fleets: Path) -> None:
+    assert len((fleets / "pricing.toml").read_text().splitlines()) <= 10
+
+
+def test_the_market_is_checked_run_and_drawn_as_shown(market: Path) -> None:
+    check, run, graph = (shlex.split(command) for command in commands_below(MARKET))
+
+    checked = ran(*check, cwd=market)
+    assert (checked.status, checked.err) == (0, "sf_actors: nothing is wrong\n")
+    drawn = ran(*graph, cwd=market)
+    assert [drawn.out.splitlines()] == shown_below(MARKET)
+    assert run[0] == "up"
+    with up(market, *run[1:]) as process:
+        process.wait_for_line("equal at update")
+        process.interrupt()
+        assert process.wait() == 0, process.err
+
+
+def test_the_exports_are_written_as_shown(fleets: Path) -> None:
+    commands = [command for command in commands_below(TITLE) if command.startswith("export ")]
+    assert len(commands) == 2
     for command in commands:
-        assert ran(*shlex.split(command)[3:], cwd=fleet).status == 0, command
-    assert (fleet / "units" / f"{fleet.name}.target").is_file()
-    assert list((fleet / "k8s").glob("*.yaml"))
+        assert ran(*shlex.split(command), cwd=fleets).status == 0, command
+    assert (fleets / "units" / f"{fleets.name}.target").is_file()
+    assert list((fleets / "k8s").glob("*.yaml"))
 
 
 def test_the_table_of_codes_has_those_of_the_contract() -> None:

@@ -62,6 +62,7 @@ def test_what_is_text_in_any_language_is_left_as_it_is(text: str) -> None:
     assert escaped(text) == text
 
 
+@pytest.mark.slow
 def test_no_control_and_nothing_that_changes_direction_is_left() -> None:
     every = "".join(map(chr, range(0x110000)))
 

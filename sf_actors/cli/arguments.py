@@ -15,6 +15,7 @@ from sf_actors.cli.parser import Parser
 from sf_actors.cli.tokens import split
 from sf_actors.cli.verb_table import listed
 from sf_actors.errors import UsageError
+from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -108,17 +109,10 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
 
 
 class _ShowVersion(argparse.Action):
-    """Print the version of the installed package and end."""
+    """Print the version of the package and end."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        # Here, since reading the metadata takes longer than all the rest of the parsing.
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-        try:
-            number = version(_PROGRAM)
-        except PackageNotFoundError:
-            number = "(not installed)"
-        sys.stdout.write(f"{_PROGRAM} {number}\n")
+        sys.stdout.write(f"{_PROGRAM} {VERSION}\n")
         parser.exit()
 
 

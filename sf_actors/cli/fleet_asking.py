@@ -67,6 +67,17 @@ def stop_in_fleet(place: Place, arguments: argparse.Namespace) -> int | None:
     return int(answer.get("status", FAILED))
 
 
+def running_pids(place: Place) -> set[int] | None:
+    """Return the processes of a fleet's instances; None if no `up` of it runs."""
+    connection = place.connect()
+    if connection is None:
+        return None
+    answer = ask(connection, tell, verb="ps")
+    if "services" not in answer:
+        return None
+    return {row["pid"] for row in answer["services"] if row["pid"] is not None}
+
+
 def _standings(place: Place, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return where the instances of a fleet stand."""
     connection = place.connect()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import UserError
 from sf_actors.fleet.channel import messages, receive_block, send
+from sf_actors.fleet.signals import SIGNALS
 from sf_actors.fleet.task import unpacked
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def main(channel_fd: int, held_fd: int) -> int:
         task = unpacked(receive_block(channel))
     except (EOFError, OSError):
         return 0
+    if task.takes_signals:
+        _take_signals()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     running = _Running(task, channel)
     threading.Thread(target=running.listen, name="fleet", daemon=True).start()
@@ -55,6 +58,13 @@ def main(channel_fd: int, held_fd: int) -> int:
         if running.is_orphaned:
             sys.stdout.flush()
             os.killpg(0, signal.SIGKILL)
+
+
+def _take_signals() -> None:
+    """Take the signals that end a fleet, which its engine may block or ignore for itself."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class _Running:

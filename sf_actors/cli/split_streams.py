@@ -14,6 +14,8 @@ from sf_actors.log.current import current_scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from _typeshed import ReadableBuffer
+
 #: The instance that a thread of ours works for, outside the code of its service.
 INSTANCE: ContextVar[str | None] = ContextVar("sf_actors_instance", default=None)
 
@@ -47,6 +49,9 @@ class _Split(io.TextIOBase):
     """A stream that is split; any thread."""
 
     encoding = "utf-8"
+    errors = "backslashreplace"
+    mode = "w"
+    line_buffering = write_through = True
 
     def __init__(
         self,
@@ -55,7 +60,9 @@ class _Split(io.TextIOBase):
         take: Callable[[str, str, str, bool], None],
         lock: threading.RLock,
     ) -> None:
-        self._name = name
+        self.name = f"<{name}>"
+        self.buffer = _Bytes(self)
+        self._stream = name
         self._real = real
         self._take = take
         self._lock = lock
@@ -65,6 +72,9 @@ class _Split(io.TextIOBase):
     def writable(self) -> bool:
         """Say that it is written to."""
         return True
+
+    def reconfigure(self, **_how: object) -> None:
+        """Let it be as it is: each line is taken at once, as UTF-8."""
 
     def fileno(self) -> int:
         """Return the descriptor of what it stands for."""
@@ -85,9 +95,9 @@ class _Split(io.TextIOBase):
             key = threading.get_ident(), instance
             *lines, rest = (self._begun.pop(key, "") + text).split("\n")
             for line in lines:
-                self._take(instance, self._name, line, self._is_shown)
+                self._take(instance, self._stream, line, self._is_shown)
             if len(rest) > _LONGEST:
-                self._take(instance, self._name, rest, self._is_shown)
+                self._take(instance, self._stream, rest, self._is_shown)
             elif rest:
                 self._begun[key] = rest
         return len(text)
@@ -100,5 +110,30 @@ class _Split(io.TextIOBase):
         """Give the lines that have no end."""
         with self._lock:
             for (_, instance), rest in self._begun.items():
-                self._take(instance, self._name, rest, self._is_shown)
+                self._take(instance, self._stream, rest, self._is_shown)
             self._begun.clear()
+
+
+class _Bytes(io.BufferedIOBase):
+    """What takes bytes for a stream that is split; any thread."""
+
+    def __init__(self, split: _Split) -> None:
+        self._split = split
+
+    def writable(self) -> bool:
+        """Say that it is written to."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor of what the stream stands for."""
+        return self._split.fileno()
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write bytes that are text."""
+        packed = bytes(data)
+        self._split.write(packed.decode("utf-8", "backslashreplace"))
+        return len(packed)
+
+    def flush(self) -> None:
+        """Flush what the stream stands for."""
+        self._split.flush()

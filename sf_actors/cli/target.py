@@ -38,6 +38,7 @@ class Target:
     :ivar pid: the process, None for any
     :ivar side: `in`, `out`, or empty for either
     :ivar model: empty where the whole text may be either a service or a model
+    :ivar is_first: whether `svc#1` was named: `svc`, or the first instance of a fleet's service
     """
 
     text: str
@@ -45,10 +46,12 @@ class Target:
     pid: int | None = None
     side: str = ""
     model: str = ""
+    is_first: bool = False
 
     def is_service(self, pid: int | None, service: str) -> bool:
         """Return whether a service is the one that was named."""
-        return service == self.service and self.pid in (None, pid)
+        is_it = service == self.service or (self.is_first and service == f"{self.service}#1")
+        return is_it and self.pid in (None, pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,9 @@ def parse_target(text: str) -> Target:
     service, number, pid, side, model = found.groups()
     if number not in (None, "#1"):
         service += number
-    return Target(text, service, int(pid[1:]) if pid else None, side or "", model or "")
+    return Target(
+        text, service, int(pid[1:]) if pid else None, side or "", model or "", number == "#1"
+    )
 
 
 def parse_service(text: str) -> Target:

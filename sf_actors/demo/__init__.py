@@ -1,5 +1,5 @@
 """The demonstration: a small market of four services, each a file that can be read and run alone.
 
-`market.show` runs all four in one process. The service files are `exchange.py`, `book_keeper.py`,
-`trader.py` and `screen.py`; `addresses.json` has the addresses of all.
+`fleet.toml` makes a fleet of `exchange.py`, `book_keeper.py`, `trader.py` and `screen.py`;
+`market.show` runs it in one process. `addresses.json` has addresses for each of them alone.
 """

@@ -1,20 +1,20 @@
-"""Runs the whole market in one process, for `python -m sf_actors demo`."""
+"""Runs the fleet of the market in one process, for `python -m sf_actors demo`."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sf_actors.demo.display import restore_terminal
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from sf_actors.fleet.task import Task
     from sf_actors.service import Service
 
 FOLDER = Path(__file__).parent
@@ -25,7 +25,6 @@ look at it from a second terminal:
   python -m sf_actors watch order_book
   python -m sf_actors call exchange/orders side=buy price=99.5 quantity=1
 """
-SERVING, MAIN = ("exchange.py", "book_keeper.py"), ("trader.py", "screen.py")
 
 
 def show(seconds: float) -> int:
@@ -40,32 +39,54 @@ def show(seconds: float) -> int:
     interrupts = Interrupts()
     from sf_actors.service import Service  # noqa: PLC0415 - a Ctrl-C counts already
 
-    addresses = _with_free_ports(json.loads((FOLDER / "addresses.json").read_text("utf-8")))
     services: list[Service] = []
     with ExitStack() as running:
-        for file in (*SERVING, *MAIN):
+        for task in tasks():
             if interrupts.count:
                 return 0
             service = Service(
-                FOLDER / file,
-                addresses=addresses,
-                config={"seconds": seconds} if file == "screen.py" else {},
+                str(task.service.file),
+                addresses=task.addresses,
+                config={"seconds": seconds} if task.name == "screen" else {},
                 console_loglevel="WARNING",
+                name=task.name,
             )
-            if file in MAIN:
+            if task.service.main:
                 service.run_service_as_main()
             else:
                 service.run_service()
             # stopped in reverse order: requesters before replyers
             running.callback(service.stop_service)
             services.append(service)
-            addresses = _with_known_ports(service.addresses)
         if sys.stderr.isatty():
             sys.stderr.write(HOW_TO_LOOK)
             sys.stderr.flush()
         while not interrupts.count and all(service.is_running for service in services):
             services[-1].wait(0.05)
     return int(any(service.failure is not None for service in services))
+
+
+def tasks() -> list[Task]:
+    """Return the services of the fleet, those that others come after first; they meet by inproc.
+
+    Executes their files, in the caller's thread.
+    """
+    from sf_actors.fleet.addresses import inproc_addresses  # noqa: PLC0415 - a Ctrl-C counts already
+    from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
+    from sf_actors.fleet.check import Checked  # noqa: PLC0415
+    from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415
+    from sf_actors.fleet.levels import levels_of  # noqa: PLC0415
+    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.reading import read_here  # noqa: PLC0415
+
+    fleet = read_fleet(FOLDER / "fleet.toml")
+    outlines = read_here(fleet)
+    linked = link(fleet, outlines)
+    checked = Checked(outlines, linked, linked.findings)
+    arrangement = Arrangement(fleet, checked, Addresses(inproc_addresses(fleet)))
+    levels = levels_of({service.name: service.after for service in fleet.services})
+    found = [task for _, task in arrangement.instances()]
+    return sorted(found, key=lambda task: levels[task.service.name])
 
 
 class Interrupts:
@@ -84,21 +105,3 @@ class Interrupts:
         if self.count > 1:
             restore_terminal()
             os._exit(128 + number)
-
-
-def _with_free_ports(addresses: dict[str, Any]) -> dict[str, Any]:
-    """Return the addresses with port 0 for all binders, so that markets can run side by side."""
-    for models in (addresses["connections"]["in"], addresses["states"]["out"]):
-        for sockets in models.values():
-            sockets.update(dict.fromkeys(sockets, "127.0.0.1:0"))
-    return addresses
-
-
-def _with_known_ports(addresses: dict[str, Any]) -> dict[str, Any]:
-    """Return the addresses with those bound so far filled in for the connectors."""
-    connections, states = addresses["connections"], addresses["states"]
-    for name, bound in connections["in"].items():
-        connections["out"][name] = {"requester": bound["replyer"]}
-    for name, bound in states["out"].items():
-        states["in"][name] = {"subscriber": bound["publisher"], "requester": bound["replyer"]}
-    return addresses

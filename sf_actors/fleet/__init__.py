@@ -23,6 +23,7 @@ loose_files.py    … of service files that are joined by addresses
 keyring.py        the CURVE keys of a fleet
 graph.py          its graph
 export            a fleet as files for systemd and Kubernetes
+ray               a fleet on a cluster of Ray
 levels.py         the levels of `after`
 restarts.py       when an instance that has ended is run again
 standing.py       an instance as its course sees it
@@ -32,6 +33,7 @@ arrangement.py    the instances and addresses of a fleet that runs, as what runs
 task.py           … what a child is told
 channel.py        … over what
 child.py          a child of `up`: a process, its group, what it prints, its end
+signals.py        the signals that end a fleet
 instance_log.py   what an instance prints: its log file, and what `up` shows
 supervisor.py     the one process that runs a fleet
 place.py          the folder of a fleet that runs, and who has it

@@ -44,6 +44,10 @@ class Addresses:
         for key in [key for key in self._chosen if key[0] == instance]:
             del self._chosen[key]
 
+    def is_outdated(self, instance: str) -> bool:  # noqa: ARG002 - on one machine none is
+        """Return whether an instance cannot run anew where it is."""
+        return False
+
     def undo(self) -> None:
         """Take back the last `renew`."""
         self._chosen = self._old

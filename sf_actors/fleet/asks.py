@@ -1,6 +1,7 @@
 """What a handler asks, found in the source of its file: calls of `to_send` by literal names.
 
-Functions of the file that it calls are followed, where they get `to_send`.
+Functions of the file that it calls are followed, where they get `to_send`. What it only starts, as
+a thread or a task, does not hold it up and does not count.
 """
 
 from __future__ import annotations
@@ -82,11 +83,11 @@ class _Search:
         if (id(function), names) in self._seen:
             return
         self._seen.add((id(function), names))
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call):
-                self._look_at(node, names)
+        names |= frozenset(_other_names(function, names))
+        for call, is_waited_for in _calls_of(function):
+            self._look_at(call, names, is_waited_for=is_waited_for)
 
-    def _look_at(self, call: ast.Call, names: frozenset[str]) -> None:
+    def _look_at(self, call: ast.Call, names: frozenset[str], *, is_waited_for: bool) -> None:
         if isinstance(call.func, ast.Name) and call.func.id in names:
             self.found += _named_by(call.args)
             return
@@ -104,10 +105,63 @@ class _Search:
         called = call.func.attr if isinstance(call.func, ast.Attribute) else called
         followed = self._functions.get(called or "", ())
         for one in followed:
-            self.look_into(one, frozenset(_parameters(one, positions, keywords)))
-        if not followed and positions:
-            # handed on to be called: asyncio.to_thread(to_send, 'orders', …)
-            self.found += _named_by(call.args[positions[0] + 1 :])
+            if is_waited_for or isinstance(one, ast.FunctionDef):
+                self.look_into(one, frozenset(_parameters(one, positions, keywords)))
+        if is_waited_for and not followed:
+            self._look_at_handed_on(call, positions, keywords)
+
+    def _look_at_handed_on(self, call: ast.Call, positions: list[int], keywords: list[str]) -> None:
+        """Look at what another function is to call: `await asyncio.to_thread(to_send, 'x', …)`."""
+        for number, given in enumerate(call.args):
+            if number in positions:
+                self.found += _named_by(call.args[number + 1 :])
+                return
+            functions = self._functions.get(given.id, ()) if isinstance(given, ast.Name) else ()
+            after = [position - number - 1 for position in positions]
+            for one in functions:
+                self.look_into(one, frozenset(_parameters(one, after, keywords)))
+            if functions:
+                return
+
+
+def _calls_of(function: Function) -> Iterator[tuple[ast.Call, bool]]:
+    """Give the calls that a function makes itself, and whether it waits for what they start.
+
+    Functions within it are left out: those that it calls are followed by their names.
+    """
+    waiting: list[tuple[ast.AST, bool]] = [(node, False) for node in _body_of(function)]
+    while waiting:
+        node, is_waited_for = waiting.pop(0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or (
+            isinstance(node, ast.Lambda) and not is_waited_for
+        ):
+            continue
+        if isinstance(node, ast.Call):
+            yield node, is_waited_for
+        waits = is_waited_for or isinstance(node, ast.Await) or _is_result(node)
+        waiting += [(child, waits) for child in ast.iter_child_nodes(node)]
+
+
+def _other_names(function: Function, names: frozenset[str]) -> Iterator[str]:
+    """Give what else `to_send` is called: `ask = to_send`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            for target in node.targets if node.value.id in names else ():
+                if isinstance(target, ast.Name):
+                    yield target.id
+
+
+def _body_of(function: Function) -> list[ast.AST]:
+    return [function.body] if isinstance(function, ast.Lambda) else list(function.body)
+
+
+def _is_result(node: ast.AST) -> bool:
+    """Return whether a node is `….result()`, which waits for what a call has started."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "result"
+    )
 
 
 def _named_by(arguments: list[ast.expr]) -> Iterable[str]:

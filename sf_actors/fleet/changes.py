@@ -19,6 +19,7 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from sf_actors.fleet.check import Checked
     from sf_actors.fleet.control import Request
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.operation import Operation
@@ -55,6 +56,7 @@ class Changes:
 
     :param arrangement: what the supervisor runs now
     :param in_process: all runs in this process
+    :param read_again: reads and checks the fleet once more, for a request; in a thread of its own
     """
 
     def __init__(
@@ -64,7 +66,9 @@ class Changes:
         arrangement: Arrangement,
         *,
         in_process: bool,
+        read_again: Callable[[Asked], tuple[Fleet, Checked]] | None = None,
     ) -> None:
+        self._read_again = read_again or self._from_file
         self._supervisor = supervisor
         self._operation = operation
         self._arrangement = arrangement
@@ -75,6 +79,11 @@ class Changes:
             "restart": self._restart,
             "scale": self._scale,
         }
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """What runs now."""
+        return self._arrangement
 
     def take(self, request: Asked) -> None:
         """Restart as a request says, which is answered when that is over."""
@@ -125,8 +134,7 @@ class Changes:
         """
         old = self._arrangement
         try:
-            fleet = read_fleet(old.fleet.path)
-            checked = check(fleet, in_process=self._in_process)
+            fleet, checked = self._read_again(request)
         except UserError as error:
             self._supervisor.post(partial(self._end, request, FAILED, str(error)))
             return
@@ -142,6 +150,10 @@ class Changes:
         counts = {name: count for name, count in old.counts.items() if name in fleet.by_name}
         new = Arrangement(fleet, checked, old.choose, counts)
         self._supervisor.post(partial(self._renew, request, new))
+
+    def _from_file(self, _request: Asked) -> tuple[Fleet, Checked]:
+        fleet = read_fleet(self._arrangement.fleet.path)
+        return fleet, check(fleet, in_process=self._in_process)
 
     def _renew(self, request: Asked, new: Arrangement) -> None:
         """Put what the file says in the place of what runs."""
@@ -197,7 +209,7 @@ class Changes:
         arrangement = self._arrangement
 
         def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
-            if is_beside:
+            if is_beside or arrangement.choose.is_outdated(name):
                 arrangement.choose.renew(name)
             return self._now()[name]
 
@@ -377,7 +389,7 @@ def _what_breaks(fleet: Fleet, pids: Collection[int]) -> list[str]:
         ours = [place for place in places_here() if place.pid in pids]
         infos = read_infos(asking, ours, TELLING_S)
     try:
-        found = check_live(fleet, [info for some in infos.values() for info in some])
+        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
     except TargetError:
         # nothing runs that could break
         return []

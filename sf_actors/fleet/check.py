@@ -67,7 +67,7 @@ def check(fleet: Fleet, *, in_process: bool = False, with_ports: bool = False) -
     if in_process:
         findings += shared_modules(fleet)
     else:
-        findings += refusing(fleet, outlines, linked.links)
+        findings += refusing(fleet, outlines, linked.links, linked.outside)
     if with_ports:
         findings += taken_now(placed)
     return Checked(outlines, linked, tuple(_kept(fleet, findings)))
@@ -101,7 +101,8 @@ def placed_of(fleet: Fleet) -> list[Placed]:
             at = fleet.place_of("services", service.name, "http")
             found += [
                 Placed(instance, "http", service.http, True, at, service.host)
-                for instance in service.instance_names
+                # where two meet, all do
+                for instance in service.names_of(service.instances and min(service.instances, 2))
             ]
     return found
 

@@ -140,6 +140,12 @@ class Child:
         if self._unsent and self._channel.fileno() >= 0:
             self._send()
 
+    def hang_up(self) -> None:
+        """Close the channel: it stops, as if we were gone."""
+        if self._channel.fileno() >= 0:
+            self._selector.unregister(self._channel.fileno())
+            self._channel.close()
+
     def abandon(self) -> int:
         """Kill it and wait for its end, without telling of it."""
         self.kill()
@@ -174,8 +180,7 @@ class Child:
         except OSError:
             piece = b""
         if not piece:
-            self._selector.unregister(self._channel.fileno())
-            self._channel.close()
+            self.hang_up()
             return
         for line in self._messages.add(piece):
             self._on_message(self, json.loads(line))
@@ -189,9 +194,7 @@ class Child:
         os.close(self._pidfd)
         if self._channel.fileno() >= 0:
             self._read_messages()
-        if self._channel.fileno() >= 0:
-            self._selector.unregister(self._channel.fileno())
-            self._channel.close()
+        self.hang_up()
         for descriptor in list(self._pipes):
             for _ in range(_MOST_LEFT):
                 if not self._read(descriptor):

@@ -1,6 +1,6 @@
-"""Reads one service file and tells what its models are: a process of its own, for `reading`.
+"""Reads one service file and tells what its models are: for `reading`, in a process of its own.
 
-It gets a pickled `FleetService` on standard input, with addresses or None, and answers with one
+That gets a pickled `FleetService` on standard input, with addresses or None, and answers with one
 JSON object on standard output. What user code prints goes nowhere, and threads that it leaves are
 not waited for.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     service, addresses = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
     try:
-        told = _described(service, addresses)
+        told = described(service, addresses)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything
         told = _failure(error, str(service.file))
     with open(answer, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 - a descriptor
@@ -52,7 +52,15 @@ def main() -> None:
     os._exit(0)
 
 
-def _described(service: FleetService, addresses: dict[str, Any] | None) -> dict[str, Any]:
+def described(service: FleetService, addresses: dict[str, Any] | None) -> dict[str, Any]:
+    """Execute a service file and its setup hooks, and return what they say, in plain values.
+
+    Runs user code in the caller's thread.
+
+    :param addresses: as of `read_services`
+    :raises SfActorsError: the file, a model, a hook's answer or the config is wrong
+    :raises BaseException: what user code raised
+    """
     loading = Loading(stop_timeout_s=_ENDING_S, nudge=lambda: None)
     path = Path(str(service.file))
 
@@ -60,19 +68,19 @@ def _described(service: FleetService, addresses: dict[str, Any] | None) -> dict[
         file: ServiceFile = load(path, blocking=loading.event_loop.blocking)
         takes_instance = file.declares(INSTANCE)
         config = service.config_source(number=1 if takes_instance else None)
-        described = file.describe(config, addresses)
+        found = file.describe(config, addresses)
         file.require_runnable(
-            described.models, main_mode=service.main, allow_inbound=service.allow_inbound
+            found.models, main_mode=service.main, allow_inbound=service.allow_inbound
         )
-        return described, takes_instance
+        return found, takes_instance
 
-    described, takes_instance = loading.run(describe)
-    is_changed = addresses is not None and described.addresses != expanded(addresses)
+    found, takes_instance = loading.run(describe)
+    is_changed = addresses is not None and found.addresses != expanded(addresses)
     tree = _tree_of(path)
     lines = {} if tree is None else lines_of_models(tree)
     return {
         "takes_instance": takes_instance,
-        "addresses": plain(described.addresses) if is_changed else None,
+        "addresses": plain(found.addresses) if is_changed else None,
         "models": [
             asdict(
                 ModelOutline(
@@ -87,7 +95,7 @@ def _described(service: FleetService, addresses: dict[str, Any] | None) -> dict[
                     model.handler is not None or bool(model.creation.get("on_status")),
                 )
             )
-            for model in described.models
+            for model in found.models
             if model.type in FAMILIES or model.handler is not None
         ],
     }

@@ -10,18 +10,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import KeysError
+from sf_actors.fleet.findings import shown_place
 from sf_actors.folders import make_folder
 from sf_actors.sockets.keys import load, new_pair
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.joints import End, Link
@@ -77,7 +79,8 @@ def write_keys(
 
     A pair is never replaced; files that are called otherwise than its services stay as they are.
 
-    :raises KeysError: the fleet names no folder for keys, or one cannot be read or written
+    :raises KeysError: the fleet names no folder for keys, or one cannot be read or written; or,
+        when all else is written, a model connects to services with pairs of their own
     """
     if fleet.keys is None:
         raise KeysError(
@@ -89,16 +92,20 @@ def write_keys(
         if not (folder / "own.key_secret").exists():
             yield from new_pair("own", folder)
         public[name] = load(folder).own_public
+    problems: list[str] = []
     for name, ring in rings_of(fleet, outlines, links).items():
         folder = fleet.keys / name
         yield from _write_all(folder / "authorized", {one: public[one] for one in ring.admits})
         found = {}
         for file, servers in ring.servers.items():
-            if len(servers) > 1:
-                raise KeysError(f"keys fleet: {name}: {problem_of(file, servers)}")
-            (server,) = servers
-            found[file] = public[server]
+            keys = {public[server] for server in servers}
+            if len(keys) > 1:
+                problems.append(f"keys fleet: {name}: {problem_of(fleet.keys, file, servers)}")
+            else:
+                (found[file],) = keys
         yield from _write_all(folder / "servers", found)
+    for problem in problems:
+        raise KeysError(problem)
 
 
 def remove_keys(
@@ -131,12 +138,19 @@ def remove_keys(
                     ) from None
 
 
-def problem_of(file: str, servers: set[str]) -> str:
-    """Return what to say of a model that is joined to services with keys of their own."""
-    listed = ", ".join(sorted(servers))
+def problem_of(keys: Path, file: str, servers: set[str]) -> str:
+    """Return what to say of a model that connects to services with pairs of their own.
+
+    :param keys: the folder with a folder for each service
+    """
+    first, *others = sorted(servers)
+    place = Path(shown_place(str(keys)))
+    pair = [str(place / first / name) for name in ("own.key", "own.key_secret")]
+    copies = [shlex.join(["cp", "-p", *pair, str(place / other)]) for other in others]
     return (
-        f"expected one service whose key {file!r} connects with, got {listed}, which have keys of "
-        "their own; give each a model of its own"
+        f"expected one pair of keys where {file!r} connects to, got those of "
+        f"{', '.join([first, *others])}; to let them have one, type: "
+        f"{' && '.join([*copies, COMMAND])}"
     )
 
 

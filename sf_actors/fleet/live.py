@@ -6,6 +6,7 @@ their inspectors say.
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -18,21 +19,24 @@ from sf_actors.fleet.reading import read_services
 from sf_actors.inspection.messages import messages_of_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.fleet import Fleet, FleetService
     from sf_actors.fleet.links import Linked
 
 Info = dict[str, Any]
 
 
-def check_live(fleet: Fleet, infos: Sequence[Info]) -> tuple[Finding, ...]:
+def check_live(
+    fleet: Fleet, infos: Sequence[Info], *, pids: Collection[int] | None
+) -> tuple[Finding, ...]:
     """Return what would break.
 
     :param infos: `info` of what runs on this machine
+    :param pids: the processes of the `up` of the fleet; None: it does not run
     :raises TargetError: nothing of the fleet runs
     """
-    running = running_outlines(fleet, infos)
+    running = running_outlines(fleet, infos, pids=pids)
     if not running:
         raise TargetError(f"{fleet.path}: nothing of this fleet runs")
     read = read_services(fleet)
@@ -46,19 +50,37 @@ def check_live(fleet: Fleet, infos: Sequence[Info]) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def running_outlines(fleet: Fleet, infos: Sequence[Info]) -> dict[str, ServiceOutline]:
+def running_outlines(
+    fleet: Fleet, infos: Sequence[Info], *, pids: Collection[int] | None
+) -> dict[str, ServiceOutline]:
     """Return the services of a fleet that run, as their inspectors describe them.
 
     Of instances that differ, while some are replaced, the first one by name counts.
     """
     found: dict[str, ServiceOutline] = {}
     for info in sorted(infos, key=lambda one: (one["service"], one["pid"])):
-        name = info["service"].partition("#")[0]
-        service = fleet.by_name.get(name)
-        if service is None or name in found:
-            continue
-        found[name] = ServiceOutline(name, tuple(_models_of(name, info)), is_bus=service.is_bus)
+        service = _by_file(fleet, info) if pids is None else _by_process(fleet, info, pids)
+        if service is not None and service.name not in found:
+            models = tuple(_models_of(service.name, info))
+            found[service.name] = ServiceOutline(service.name, models, is_bus=service.is_bus)
     return {name: found[name] for name in fleet.by_name if name in found}
+
+
+def _by_process(fleet: Fleet, info: Info, pids: Collection[int]) -> FleetService | None:
+    name = info["service"].partition("#")[0]
+    return fleet.by_name.get(name) if info["pid"] in pids else None
+
+
+def _by_file(fleet: Fleet, info: Info) -> FleetService | None:
+    """Return the service that runs by its file; of several with one file that of its name."""
+    file = None if info["file"] is None else os.path.realpath(info["file"])
+    fit = {
+        service.name: service
+        for service in fleet.services
+        if service.file is not None and os.path.realpath(service.file) == file
+    }
+    name = info["service"].partition("#")[0]
+    return fit.get(name) or (next(iter(fit.values())) if len(fit) == 1 else None)
 
 
 def _models_of(service: str, info: Info) -> Iterator[ModelOutline]:

@@ -143,45 +143,54 @@ def _linked(known: Sequence[_Addressed]) -> Linked:
     findings: list[Finding] = []
     for one in known:
         model = one.outline
-        if model.is_binder:
-            continue
-        socket = model.main_socket
-        for endpoint in one.endpoints[socket].all:
-            binders = [
-                (other.outline, bound)
-                for other in known
-                for bound, at in other.endpoints.items()
-                if other.outline.binds[bound]
-                and other.outline.service != model.service
-                and leads_to(endpoint, at, is_here=False)
-            ]
-            if not binders:
-                findings += _nobody(model, endpoint, known)
-            for binder, bound in binders:
-                is_fit = is_opposite(model, binder) and bound == SOCKET_AT[socket]
-                if is_fit and meets(model, binder):
-                    sender, receiver = (model, binder) if model.sends else (binder, model)
-                    pairs.append(Pair(sender, receiver))
-                else:
-                    message = (
-                        f"expected what meets {way(model)} at {endpoint.text!r}, "
-                        f"got {binder}, {way(binder)}"
-                    )
-                    findings.append(
-                        Finding("E202", model.service, model.name, message, model.at, binder.at)
-                    )
+        for socket, is_binder in model.binds.items():
+            for endpoint in () if is_binder else one.endpoints[socket].all:
+                binders = [
+                    (other.outline, bound)
+                    for other in known
+                    for bound, at in other.endpoints.items()
+                    if other.outline.binds[bound]
+                    and other.outline.service != model.service
+                    and leads_to(endpoint, at, is_here=False)
+                ]
+                if not binders:
+                    findings += _nobody(model, socket, endpoint, known)
+                for binder, bound in binders:
+                    problem = _misjoined(model, socket, binder, bound)
+                    if problem is not None:
+                        text = f"expected {problem[0]} at {endpoint.text!r}, got {problem[1]}"
+                        findings.append(
+                            Finding("E202", model.service, model.name, text, model.at, binder.at)
+                        )
+                    elif socket == model.main_socket or model.is_at_bus:
+                        # past a bus, which is not here, the snapshots show who is followed
+                        sender, receiver = (model, binder) if model.sends else (binder, model)
+                        pairs.append(Pair(sender, receiver))
     return Linked((), tuple(pairs), (), tuple(findings))
 
 
+def _misjoined(
+    model: ModelOutline, socket: str, binder: ModelOutline, bound: str
+) -> tuple[str, str] | None:
+    """Return what a socket expects, and what it gets; None where the two go together."""
+    if not is_opposite(model, binder) or not meets(model, binder):
+        return f"what meets {way(model)}", f"{binder}, {way(binder)}"
+    wanted = SOCKET_AT[socket]
+    if bound != wanted:
+        return f"the {wanted} for its {socket}", f"the {bound} of {binder}"
+    return None
+
+
 def _nobody(
-    model: ModelOutline, endpoint: Endpoint, known: Sequence[_Addressed]
+    model: ModelOutline, socket: str, endpoint: Endpoint, known: Sequence[_Addressed]
 ) -> Iterator[Finding]:
     """Give E101 where one of the model's name binds elsewhere; else what it joins is not here."""
     for other in known:
         binder = other.outline
         is_meant = binder.name == model.name and binder.service != model.service
-        if is_meant and may_join(model, binder) and not model.is_at_bus:
-            bound = other.endpoints[binder.main_socket].text
+        wanted = SOCKET_AT[socket]
+        if is_meant and may_join(model, binder) and binder.binds.get(wanted):
+            bound = other.endpoints[wanted].text
             message = (
                 f"expected somebody who binds {endpoint.text!r}, got nobody; "
                 f"{binder} binds {bound!r}"

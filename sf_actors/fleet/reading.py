@@ -84,6 +84,21 @@ def read_services(
     )
 
 
+def read_here(fleet: Fleet) -> dict[str, ServiceOutline]:
+    """Read the service files of a fleet in this process, where none of them is in doubt.
+
+    Runs user code in the caller's thread; errors as of `describing.described`.
+    """
+    from sf_actors.fleet.describing import described  # noqa: PLC0415 - seldom read here
+
+    return {
+        service.name: ServiceOutline(service.name, is_bus=True)
+        if service.is_bus
+        else _outline_of(service.name, described(service, None))
+        for service in fleet.services
+    }
+
+
 def _read(
     fleet: Fleet,
     question: bytes,

@@ -24,6 +24,9 @@ NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 KINDS: Final = ("connections", "states")
 
+#: So many instances of one service there may be; more are a slip of the pen.
+MOST_INSTANCES: Final = 1000
+
 _RESTARTS: Final = ("on-failure", "always", "never")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -101,7 +104,10 @@ def _config(value: Any, place: Place) -> Mapping[str, Any] | Path:
 
 
 def _instances(value: Any, place: Place) -> int:
-    return _whole(value, place, least=1)
+    count = _whole(value, place, least=1)
+    if count > MOST_INSTANCES:
+        raise place.wrong(f"{MOST_INSTANCES} at most", value)
+    return count
 
 
 def _count(value: Any, place: Place) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections import deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
@@ -18,6 +18,7 @@ from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
 from sf_actors.fleet.beside import Beside
 from sf_actors.fleet.course import Course
 from sf_actors.fleet.instance_log import InstanceLog
+from sf_actors.fleet.signals import taken
 from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import reason_of
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: After how long it is told what instances wait for that are not READY yet, in seconds.
 TELLING_S: Final = 2.0
@@ -214,40 +213,39 @@ class Supervisor:
 
     # the loop
 
-    def run(self) -> int:
-        """Run until the end of the fleet; in the main thread.
+    def run(self, *, takes_signals: bool = True) -> int:
+        """Run until the end of the fleet; in the main thread, unless it takes no signals.
 
         :returns: its exit status
         """
         theirs, ours = self._waking, self._woken
         theirs.setblocking(False)
         ours.setblocking(False)
-        old = {number: signal.getsignal(number) for number in SIGNALS}
-        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self.selector.register(ours, EVENT_READ, lambda: ours.recv(4096))
         try:
-            for number in SIGNALS:
-                if old[number] is not signal.SIG_IGN:
-                    signal.signal(number, self._note_signal)
-            return self._loop()
+            with taken(theirs.fileno(), self._note_signal) if takes_signals else nullcontext():
+                try:
+                    return self._loop()
+                finally:
+                    self._leave()
         finally:
-            left = [*self.runners.values(), *self.beside.take_all()]
-            for runner in left:
-                runner.kill()
-            for runner in left:
-                runner.abandon()
-            for call in self.on_over:
-                call(1 if self._status is None else self._status)
-            self.selector.close()
-            for log in self._logs.values():
-                log.close()
-            signal.set_wakeup_fd(old_fd)
-            for number, handler in old.items():
-                signal.signal(number, handler)
             theirs.close()
             ours.close()
 
-    def _take_signal(self, number: int) -> None:
+    def _leave(self) -> None:
+        left = [*self.runners.values(), *self.beside.take_all()]
+        for runner in left:
+            runner.kill()
+        for runner in left:
+            runner.abandon()
+        for call in self.on_over:
+            call(1 if self._status is None else self._status)
+        self.selector.close()
+        for log in self._logs.values():
+            log.close()
+
+    def take_signal(self, number: int) -> None:
+        """End the fleet as a signal does: the second time at once."""
         if self._finish is None:
             self.do(self.course.take_signal(number, monotonic()))
         else:
@@ -297,7 +295,7 @@ class Supervisor:
         """Do all that is to be done; a signal that comes meanwhile is next."""
         while True:
             while self._signals:
-                self._take_signal(self._signals.pop(0))
+                self.take_signal(self._signals.pop(0))
             while self._posted:
                 self._posted.popleft()()
             if self.course.is_ending:

@@ -21,6 +21,7 @@ class Task:
     :ivar number: what its config is told; None where that declares no `instance`
     :ivar addresses: as in an addresses file; of a bus those of its two sockets, by name
     :ivar keys: the folder of its CURVE keys, or None
+    :ivar takes_signals: whether it takes SIGINT and SIGHUP also where who started it does not
     """
 
     name: str
@@ -28,6 +29,7 @@ class Task:
     number: int | None = None
     addresses: Mapping[str, Any] = field(default_factory=dict)
     keys: Path | None = None
+    takes_signals: bool = False
 
     def packed(self) -> bytes:
         """Return it as bytes, for a child of the same package."""

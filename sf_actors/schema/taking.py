@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
 
 from sf_actors.schema.json_schema import BOUNDS, KEYS, TYPE
 
@@ -64,21 +66,36 @@ def untaken(receiver: Node, sender: Node, path: str = "") -> Iterator[Untaken]:
         yield _mismatch(receiver, sender, path)
         return
     yield from rule(receiver, sender, path)
-    if not _is_within(receiver.get(BOUNDS, {}), sender.get(BOUNDS, {})):
+    bounds = receiver.get(BOUNDS, {})
+    if "enum" in sender:
+        is_within = all(_holds(bounds, value) for value in sender["enum"])
+    else:
+        is_within = _is_within(bounds, sender.get(BOUNDS, {}))
+    if not is_within:
         yield Untaken(path, _type(receiver), _type(sender), is_certain=False)
 
 
 def _by_a_member(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
     """Give why no member of a union takes it; the doubtful is nearer than the impossible."""
-    tries = [list(untaken(member, sender, path)) for member in receiver["anyOf"]]
-    if all(tries):
-        doubtful = [found for found in tries if not any(one.is_certain for one in found)]
-        yield from doubtful[0] if doubtful else [_mismatch(receiver, sender, path)]
+    # the values of an Enum or Literal may be taken by a member each
+    parts = [{**sender, "enum": [value]} for value in sender.get("enum", ())] or [sender]
+    for part in parts:
+        tries = [list(untaken(member, part, path)) for member in receiver["anyOf"]]
+        if all(tries):
+            doubtful = [found for found in tries if not any(one.is_certain for one in found)]
+            yield from doubtful[0] if doubtful else [_mismatch(receiver, sender, path)]
+            return
 
 
 def _by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
-    if not _takes_scalar(_scalar(receiver), _scalar(sender)):
+    wanted, given = _scalar(receiver), _scalar(sender)
+    if not _takes_scalar(wanted, given):
         yield _mismatch(receiver, sender, path)
+    elif given == "datetime" != wanted:
+        has_zone = sender.get(BOUNDS, {}).get("tz")
+        if has_zone is not False:
+            got = f"{_type(sender)}, which is a timestamp, not a text, where it has a zone"
+            yield Untaken(path, _type(receiver), got, is_certain=has_zone is True)
 
 
 def _enum_by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
@@ -205,6 +222,17 @@ def _is_within(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     if wanted.get("max_length", float("inf")) < given.get("max_length", float("inf")):
         return False
     return all(wanted[name] == given.get(name) for name in ("pattern", "tz") if name in wanted)
+
+
+def _holds(bounds: Mapping[str, Any], value: Any) -> bool:
+    """Return whether one value is within some bounds."""
+    if not bounds:
+        return True
+    try:
+        msgspec.convert(value, Annotated[type(value), msgspec.Meta(**bounds)])
+    except (msgspec.ValidationError, TypeError):
+        return False
+    return True
 
 
 def _limits(bounds: Mapping[str, Any]) -> tuple[Any, Any]:

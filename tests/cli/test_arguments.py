@@ -10,6 +10,7 @@ import pytest
 from sf_actors.cli import arguments
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
 from sf_actors.errors import UsageError
+from sf_actors.version import VERSION
 
 
 def read(*tokens: str) -> Arguments:
@@ -284,7 +285,7 @@ def test_the_version_goes_to_standard_output_and_ends_with_0(
     with pytest.raises(SystemExit) as caught:
         parse(["--version"])
     assert caught.value.code == 0
-    assert capsys.readouterr().out.startswith("sf_actors ")
+    assert capsys.readouterr().out == f"sf_actors {VERSION}\n"
 
 
 def test_parsing_loads_neither_zeromq_nor_msgspec() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,6 +165,60 @@ def test_keys_are_missing_until_they_are_made_and_then_admit_each_link(
     assert shell("check", "--in-process", "--json").objects[0]["code"] == "E104"
 
 
+def test_a_pair_that_is_damaged_is_made_anew_by_the_command_that_is_told(
+    market: Path, shell: Shell
+) -> None:
+    (market / "fleet.toml").write_text(f'[fleet]\nkeys = "keys"\n{FLEET}')
+    shell("keys", "fleet")
+    secret = market / "keys/keeper/own.key_secret"
+    secret.write_text("")
+    (finding,) = shell("check", "--json").objects
+    assert finding["code"] == "E501"
+    command = "rm keys/keeper/own.key keys/keeper/own.key_secret && sf_actors keys fleet"
+    assert finding["message"].endswith(f"type: {command}")
+
+    subprocess.run(shlex.split(command.partition(" && ")[0]), check=True)
+    assert shell("keys", "fleet").status == 0
+    assert shell("check", "--strict").status == 0
+    secret.chmod(0o644)
+    (finding,) = shell("check", "--json").objects
+    assert finding["message"].endswith(f"run: chmod 600 {secret}")
+
+
+def test_a_state_at_a_bus_needs_one_pair_of_the_bus_and_its_publisher(
+    market: Path, shell: Shell
+) -> None:
+    for name, text, flag in (("exchange", EXCHANGE, "is_x_pub"), ("trader", TRADER, "is_x_sub")):
+        given = f"{{'book': {{'optional_creation_arguments': {{'{flag}': True}}, "
+        (market / f"{name}.py").write_text(text.replace("{'book': {", given))
+    fleet = f'[fleet]\nkeys = "keys"\n{FLEET}[services.bus]\nbus = true\n'
+    (market / "fleet.toml").write_text(fleet)
+    assert shell("keys", "fleet").status == 2
+    (finding,) = shell("check", "--json").objects
+    assert (finding["code"], finding["service"], finding["model"]) == ("E501", "trader", "book")
+
+    _, _, command = finding["message"].partition("type: ")
+    assert command == (
+        "cp -p keys/bus/own.key keys/bus/own.key_secret keys/exchange && sf_actors keys fleet"
+    )
+    subprocess.run(shlex.split(command.partition(" && ")[0]), check=True)
+    assert shell("keys", "fleet").status == 0
+    assert shell("check", "--strict").status == 0
+
+
+def test_who_connects_outside_needs_the_key_of_the_server_there(market: Path, shell: Shell) -> None:
+    fleet = FLEET.replace('"trader.py"', '"trader.py"\nconnect = { orders = "127.0.0.1:27001" }')
+    (market / "fleet.toml").write_text(f'[fleet]\nkeys = "keys"\n{fleet}')
+    assert shell("keys", "fleet").status == 0
+    (finding,) = shell("check", "--json").objects
+    assert (finding["code"], finding["at"]) == ("E501", "fleet.toml:10")
+    assert finding["message"].endswith("type: cp SERVER.key keys/trader/servers/orders.key")
+
+    # any server will do
+    shutil.copy(market / "keys/exchange/own.key", market / "keys/trader/servers/orders.key")
+    assert shell("check", "--strict").status == 0
+
+
 def test_a_port_that_everybody_would_have_to_know_cannot_be_a_free_one(
     market: Path, shell: Shell
 ) -> None:
@@ -221,6 +278,45 @@ def test_a_wrong_address_of_a_service_file_is_told(
     assert [(one["code"], one["service"]) for one in ran.objects] == [(code, "trader")]
 
 
+@pytest.mark.parametrize(
+    ("socket", "address", "code"),
+    [
+        ("subscriber", "127.0.0.1:27009", "E101"),
+        ("requester", "127.0.0.1:27009", "E101"),
+        ("requester", "127.0.0.1:27003", "E202"),
+        ("subscriber", "127.0.0.1:27004", "E202"),
+    ],
+)
+def test_each_socket_of_a_state_is_joined(
+    market: Path, shell: Shell, socket: str, address: str, code: str
+) -> None:
+    given = json.loads((market / "addresses.json").read_text())
+    given["states"]["in"]["book"][socket] = address
+    (market / "addresses.json").write_text(json.dumps(given))
+    ran = shell("check", "exchange.py", "trader.py", "-a", "addresses.json", "--json")
+
+    assert [(one["code"], one["service"]) for one in ran.objects] == [(code, "trader")]
+
+
+def test_states_at_a_bus_that_is_not_here_are_compared(market: Path, shell: Shell) -> None:
+    at_bus = {"exchange.py": (EXCHANGE, "is_x_pub"), "trader.py": (TRADER, "is_x_sub")}
+    for name, (text, flag) in at_bus.items():
+        (market / name).write_text(
+            text.replace(
+                "{'book': {", f"{{'book': {{'optional_creation_arguments': {{'{flag}': True}}, "
+            )
+        )
+    given = json.loads((market / "addresses.json").read_text())
+    given["states"]["in"]["book"]["subscriber"] = "127.0.0.1:27008"
+    (market / "addresses.json").write_text(json.dumps(given))
+    files = ("check", "exchange.py", "trader.py", "-a", "addresses.json", "--json")
+    assert shell(*files).objects == []
+
+    text = (market / "trader.py").read_text()
+    (market / "trader.py").write_text(text.replace("{Decimal: Decimal}", "{Decimal: int}"))
+    assert [(one["code"], one["model"]) for one in shell(*files).objects] == [("E201", "book")]
+
+
 def test_a_service_file_may_choose_its_addresses_itself(market: Path, shell: Shell) -> None:
     hook = """
 def setup_addresses(addresses, config):
@@ -250,3 +346,13 @@ def test_flags_that_do_not_go_together_are_refused(market: Path, shell: Shell) -
     assert "a fleet is --fleet fleet.toml" in shell("check", "fleet.toml").err
     assert shell("check", "-a", "addresses.json").status == 2
     assert shell("check", "exchange.py", "-a", "addresses.json", "--live").status == 2
+
+
+def test_instances_that_listen_at_one_http_address_are_told_once(
+    market: Path, shell: Shell
+) -> None:
+    text = FLEET.replace('file = "keeper.py"', 'file = "keeper.py"\ninstances = 4\nhttp = "*:8600"')
+    (market / "fleet.toml").write_text(text)
+    ran = shell("check", "--json")
+
+    assert [(one["code"], one["service"]) for one in ran.objects] == [("E103", "keeper#2")]

@@ -29,6 +29,7 @@ def notified(address: str) -> Iterator[socket.socket]:
         yield listening
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_abstract", [False, True])
 def test_a_service_tells_ready_and_stopping(tmp_path: Path, *, is_abstract: bool) -> None:
     (tmp_path / "svc.py").write_text(SERVICE)

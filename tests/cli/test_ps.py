@@ -83,6 +83,7 @@ def test_quiet_prints_each_process_once(shell: Shell) -> None:
         assert shell("ps", "--quiet") == (0, f"{os.getpid()}\n", "")
 
 
+@pytest.mark.slow
 def test_200_services_of_one_process_are_listed_within_2_s(shell: Shell) -> None:
     timer = {
         "connection_type": "timer",

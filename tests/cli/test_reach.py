@@ -34,6 +34,7 @@ def is_replyer(model: Any) -> bool:
     return bool(model.type == "replyer")
 
 
+@pytest.mark.slow
 def test_what_answers_is_not_held_up_by_what_does_not(reach: Reach) -> None:
     began = monotonic()
     assert reach.service(parse_target("desk")).pid == os.getpid()
@@ -44,6 +45,7 @@ def test_what_answers_is_not_held_up_by_what_does_not(reach: Reach) -> None:
     assert monotonic() - began < 3 * 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["my_slow", "my slow", "my_slow#2"])
 def test_the_silence_of_the_one_that_was_named_is_no_answer(reach: Reach, name: str) -> None:
     with pytest.raises(RequestTimeout, match=r"my_slow \(pid \d+\): no answer within 1 s"):

@@ -55,6 +55,15 @@ def test_a_target_is_read(text: str, service: str, pid: int | None, side: str, m
     assert (found.service, found.pid, found.side, found.model) == (service, pid, side, model)
 
 
+def test_the_first_of_a_name_is_also_the_first_instance_of_a_fleets_service() -> None:
+    first = parse_target("desk#1/orders")
+
+    assert first.is_service(7, "desk")
+    assert first.is_service(7, "desk#1")
+    assert not first.is_service(7, "desk#2")
+    assert not parse_target("desk").is_service(7, "desk#1")
+
+
 @pytest.mark.parametrize(
     "text", ["", "/", "desk/", "/orders", "desk@x", "desk#0", "a/b/c", "a@1@2"]
 )

@@ -1,10 +1,10 @@
-"""`up --in-process`, held against `up` in processes."""
+"""`up --in-process`; tests/conformance holds it against `up` in processes."""
 
 from __future__ import annotations
 
 import json
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,108 +25,35 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-MARKET = """
-[fleet]
-name = "market"
-[services.bus]
-bus = true
+SMALL = """
 [services.doubler]
 file = "doubler.py"
 instances = 2
-[services.teller]
-file = "teller.py"
-after = ["bus"]
-[services.hearer]
-file = "hearer.py"
+loglevel = "WARNING"
 [services.asker]
 file = "asker.py"
 main = true
-after = ["doubler", "teller", "hearer"]
-allow_inbound = true
+after = ["doubler"]
 config = { status = 5 }
 """
-TELLING = """
-from sf_actors import get_logger
-def on_tick(args, to_send, states):
-    to_send("state", "level", {"now": 7})
-    to_send("connection", "news", {"text": "hello"})
-def init_function(to_send, states):
-    get_logger().info("told", level=states["level"])
-connection_models = {
-    "in": {"tick": {"connection_type": "timer", "required_creation_arguments": {
-        "every_s": 0.1, "on_tick": on_tick}}},
-    "out": {"news": {"connection_type": "publisher", "required_arguments": {"text": str},
-        "required_creation_arguments": {"is_x_pub": True, "topic": "n"}}},
-}
-state_models = {"out": {"level": {"state_type": "full_update_out",
-    "required_arguments": {"now": int}}}}
-"""
-HEARING = """
-HEARD = []
-def on_news(args):
-    if not HEARD:
-        HEARD.append(args["text"])
-        print("heard", args["text"])
-connection_models = {"in": {"news": {"connection_type": "subscriber",
-    "required_arguments": {"text": str},
-    "required_creation_arguments": {"is_x_sub": True, "topic": "n", "on_news": on_news}}}}
-"""
-FOLLOWING = ASKING.replace(
-    "def main",
-    """
-import threading
-HERE = threading.Event()
-def on_level(args):
-    if args["now"] == 7:
-        HERE.set()
-state_models = {"in": {"level": {"state_type": "full_update_in",
-    "required_arguments": {"now": int}, "required_creation_arguments": {"on_level": on_level}}}}
-def main""",
-).replace(
-    "    for n",
-    """    print("level", HERE.wait(20))
-    import time; time.sleep(0.5)
-    for n""",
-)
 
 
-def alike(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Return lines without what differs from run to run: times, addresses, who answered."""
-    kept = [
-        (
-            *(str(line.get(key, "")) for key in ("instance", "level", "stream", "model")),
-            line["event"].removesuffix(" 1").removesuffix(" 2"),
-        )
-        for line in lines
-    ]
-    return sorted(kept)
+def test_each_instance_has_a_file_with_a_level_of_its_own(tmp_path: Path) -> None:
+    fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
+    with up(tmp_path, "--in-process") as process:
+        assert process.wait() == 5, process.err
 
+    def events(name: str) -> list[str]:
+        lines = (tmp_path / "logs" / f"{name}.log").read_text().splitlines()
+        assert {json.loads(line)["service"] for line in lines} == {name}
+        return [json.loads(line)["event"] for line in lines]
 
-def test_a_fleet_is_the_same_in_one_process_and_in_several(tmp_path: Path) -> None:
-    found = []
-    for name, argv in (("several", ()), ("one", ("--in-process",))):
-        folder = fleet_in(
-            tmp_path / name,
-            MARKET,
-            doubler=DOUBLING,
-            teller=TELLING,
-            hearer=HEARING,
-            asker=FOLLOWING,
-        )
-        with up(folder, *argv) as process:
-            assert process.wait(60.0) == 5, process.err
-        assert_nothing_is_left(folder)
-        found.append(alike([json.loads(line) for line in process.out]))
-        in_files = [
-            {**json.loads(line), "instance": path.name.removesuffix(".log")}
-            for path in (folder / "logs").iterdir()
-            for line in path.read_text().splitlines()
-        ]
-        assert alike([one for one in in_files if one.get("logger") != "up"]) == found[-1]
-
-    assert found[0] == found[1]
-    events = {line[-1] for line in found[0]}
-    assert {"heard hello", "level True", "doubled 3 6"} <= events
+    shown = [json.loads(line) for line in process.out]
+    assert {line["instance"] for line in shown} == {"asker"}
+    from_up = "ended with 5"
+    assert events("asker") == [*(line["event"] for line in shown), from_up]
+    assert "doubling" in events("doubler#1")
+    assert "doubling" in events("doubler#2")
 
 
 ONE = '[services.quiet]\nfile = "quiet.py"\n'

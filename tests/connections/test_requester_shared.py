@@ -155,6 +155,7 @@ def test_many_calls_wait_for_a_server_that_comes_late(address: str) -> None:
             thread.join(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_many_calls_reach_a_server_that_was_restarted(address: str) -> None:
     with asking(address, timeout_s=0.5) as ours:
 
@@ -181,6 +182,7 @@ def test_many_calls_reach_a_server_that_was_restarted(address: str) -> None:
                 assert until(all_answered, "all replies")
 
 
+@pytest.mark.slow
 def test_a_stop_ends_many_calls_that_wait(address: str) -> None:
     with crowd(address, timeout_s=60) as calls:
         outcomes: queue.Queue[Any] = queue.Queue()
@@ -246,6 +248,7 @@ def two_callers(
                 caller.end()
 
 
+@pytest.mark.slow
 def test_calls_beyond_those_with_a_connection_each_go_through_one_and_later_through_their_own(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +270,7 @@ def test_calls_beyond_those_with_a_connection_each_go_through_one_and_later_thro
         many.answer([again])
 
 
+@pytest.mark.slow
 def test_a_thread_stays_where_a_call_of_it_may_still_be_under_way(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ class Burst:
             assert self.done.wait(PATIENCE_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait_s", [-1.0, 10.0])
 def test_what_comes_behind_a_message_is_read_whether_or_not_it_was_expected(
     wait_s: float, address: str, monkeypatch: pytest.MonkeyPatch

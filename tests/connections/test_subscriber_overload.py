@@ -95,6 +95,7 @@ def test_a_stalled_subscriber_knows_how_much_it_missed_and_its_publisher_counts_
         assert counters(publishing, "it", "out")["sent"] >= count
 
 
+@pytest.mark.slow
 def test_no_more_than_the_high_water_mark_waits_at_the_router(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
     entered, may_go = threading.Event(), threading.Event()

@@ -64,6 +64,7 @@ def has_read(knower: Knower, count: int) -> Any:
     return until(lambda: knower.counters["received"] == count, "the requests")
 
 
+@pytest.mark.slow
 def test_a_request_that_has_seen_what_there_never_was_goes_on_in_time(teller: Teller) -> None:
     with knowing(teller.bound, catch_up_s=0.2) as knower, knower.peer() as peer:
         synced(teller, knower)
@@ -271,6 +272,7 @@ def test_what_waits_for_a_run_that_has_ended_goes_on_when_the_next_one_is_follow
             assert knower.counters["behind"] == 2
 
 
+@pytest.mark.slow
 def test_a_state_that_has_heard_of_no_run_holds_up_callers_only_soon_after_the_start() -> None:
     """Nobody publishes where it looks: an unknown run might be that of its state, at first."""
     with held_port() as first, held_port() as second:

@@ -200,6 +200,7 @@ def test_a_worker_that_all_others_wait_with_gets_a_timeout_that_says_so() -> Non
         served.to_send("outer", {"n": 1})
 
 
+@pytest.mark.slow
 def test_each_call_sees_its_states_pinned_and_its_own_out_states_live() -> None:
     began, may_go = threading.Event(), threading.Event()
 

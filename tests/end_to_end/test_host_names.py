@@ -106,6 +106,7 @@ def test_a_name_that_cannot_be_resolved_stands_in_the_timeout(resolver: Resolver
         ours.ask(1)
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_resolved_is_one_warning_of_a_model(
     resolver: Resolver, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_subscriber_follows_a_name_that_points_elsewhere(resolver: Resolver) -
                 join(sender, got)
 
 
+@pytest.mark.slow
 def test_a_publisher_at_the_second_address_of_a_name_is_no_silent_one(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_publisher_at_the_second_address_of_a_name_is_no_silent_one(
     assert "does not answer" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_publisher_behind_a_name_that_goes_is_told(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 import zmq
 
 from sf_actors import get_logger
@@ -21,8 +22,6 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
     from sf_actors import Service
     from tests.support.bare_sockets import Socket
@@ -76,6 +75,7 @@ def test_a_request_whose_error_is_long_writes_little(tmp_path: Path) -> None:
     assert path.stat().st_size < 20_000
 
 
+@pytest.mark.slow
 def test_messages_that_fail_the_model_are_logged_once_in_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +123,7 @@ def test_each_handler_is_logged_by_itself(tmp_path: Path) -> None:
     assert "s: connection_models['in']['other']" in handlers
 
 
+@pytest.mark.slow
 def test_what_a_request_holds_moves_no_cursor_and_forges_no_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_bare_sub_gets_topic_and_message_in_one_frame() -> None:
         assert isinstance(message["workflow_id"], str)
 
 
+@pytest.mark.slow
 def test_without_a_topic_the_frame_is_the_message_alone() -> None:
     sender = Sender()
     prices = service("p", outbound={"prices": publisher({"x": int})}, init_function=sender)

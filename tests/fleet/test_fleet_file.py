@@ -179,6 +179,7 @@ def test_variables_of_a_config_are_left_to_the_service(tmp_path: Path) -> None:
     [
         ('cofnig = "a"', "services.a: unknown key 'cofnig'; did you mean 'config'?"),
         ("instances = 0", "services.a.instances: expected a whole number, 1 or more, got int 0"),
+        ("instances = 1001", "services.a.instances: expected 1000 at most, got int 1001"),
         ("instances = true", "services.a.instances: expected a whole number"),
         ('restart = "on-failur"', "did you mean 'on-failure'?"),
         ("main = 1", "services.a.main: expected true or false, got int 1"),

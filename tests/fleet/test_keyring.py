@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -124,9 +126,16 @@ def test_a_fleet_without_a_folder_for_keys_is_told_the_line(tmp_path: Path) -> N
         list(write_keys(made, named(outline("a")), ()))
 
 
-def test_a_model_cannot_connect_to_two_services_with_keys(tmp_path: Path) -> None:
+def test_a_model_connects_to_two_services_where_these_have_one_pair(tmp_path: Path) -> None:
     models = [*CALLS, model("c", "x", "replyer")]
-    both = service("a", links={"x": ["b/x", "c/x"]})
+    services = (service("a", links={"x": ["b/x", "c/x"]}), service("b"), service("c"))
+    with pytest.raises(KeysError, match="expected one pair of keys where 'x' connects to") as told:
+        written(tmp_path, *services, models=models)
+    command = str(told.value).partition("type: ")[2].partition(" && ")[0]
+    assert command == f"cp -p {tmp_path}/b/own.key {tmp_path}/b/own.key_secret {tmp_path}/c"
+    # all else is written
+    assert len(load(tmp_path / "b").authorized()) == 1
 
-    with pytest.raises(KeysError, match="expected one service whose key 'x' connects with"):
-        written(tmp_path, both, service("b"), service("c"), models=models)
+    subprocess.run(shlex.split(command), check=True)
+    written(tmp_path, *services, models=models)
+    assert load(tmp_path / "a").server_key("connections/x") == load(tmp_path / "c").own_public

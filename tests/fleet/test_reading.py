@@ -144,7 +144,10 @@ def test_what_a_handler_asks_is_followed_through_the_functions_of_the_file(
     source = """
 import asyncio
 def deep(send, name): send('connection', 'second', {})
-def helper(to_send): deep(to_send, 'x'); to_send('third', {})
+def helper(to_send):
+    deep(to_send, 'x')
+    ask = to_send
+    ask('third', {})
 def on_direct(args, to_send):
     to_send('first', {})
     helper(to_send)
@@ -153,6 +156,17 @@ def on_direct(args, to_send):
     to_send(name, {})
 async def on_async(args, to_send):
     await asyncio.to_thread(to_send, 'first', {})
+    await asyncio.gather(also(to_send), asyncio.to_thread(deep, to_send, 'x'))
+async def also(to_send): to_send('third', {})
+def on_started(args, to_send):
+    def later(): to_send('first', {})
+    def now(): to_send('second', {})
+    threading.Thread(target=later).start()
+    pool.submit(to_send, 'first', {})
+    pool.submit(lambda: to_send('first', {}))
+    asyncio.create_task(also(to_send))
+    now()
+    return pool.submit(to_send, 'fourth', {}).result()
 class On:
     def __call__(self, args): pass
     def method(self, args, to_send): self.inner(to_send)
@@ -161,7 +175,8 @@ def by_position(a, b, c, d): b('first', {})
 def model(on): return {'connection_type': 'replyer', 'required_creation_arguments': {'on': on}}
 def ask(): return {'connection_type': 'requester'}
 connection_models = {
-    'in': {'direct': model(on_direct), 'async': model(on_async), 'method': model(On().method),
+    'in': {'direct': model(on_direct), 'started': model(on_started),
+           'async': model(on_async), 'method': model(On().method),
            'lambda': model(lambda args, to_send: to_send('second', {})),
            'position': model(by_position),
            'timer': {'connection_type': 'timer',
@@ -174,7 +189,8 @@ state_models = {'out': {'book': {'state_type': 'full_update', 'required_argument
 
     asks = {model.name: set(model.asks) for model in (*outline.models, *outline.timers)}
     assert asks["direct"] == asks["timer"] == {"first", "second", "third"}
-    assert asks["async"] == {"first"}
+    assert asks["async"] == {"first", "second", "third"}
+    assert asks["started"] == {"second", "fourth"}
     assert asks["method"] == {"third"}
     assert asks["lambda"] == {"second"}
     assert asks["position"] == {"first"}

@@ -151,6 +151,7 @@ def test_calls_that_are_not_answered_end_after_their_time(folder: Path) -> None:
     assert [answer.is_silent for answer, _ in answers] == [True] * 3
 
 
+@pytest.mark.slow
 def test_a_socket_that_refuses_is_no_place_and_is_removed_once_it_is_old(folder: Path) -> None:
     with stand_in(folder, pong) as path:
         pass

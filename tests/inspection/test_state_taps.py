@@ -146,6 +146,7 @@ def test_who_watches_before_anything_is_open_misses_nothing(asker: Asker) -> Non
             service.stop_service()
 
 
+@pytest.mark.slow
 def test_a_large_state_is_seen_whole(asker: Asker) -> None:
     count = 50_000
     bids = {Decimal(number): Decimal(1) for number in range(count)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sf_actors.log import WORKFLOW_ID, get_logger, package_logger
@@ -9,25 +11,30 @@ from sf_actors.log.tracebacks import LONGEST_TRACEBACK
 from sf_actors.wording import LONGEST_TEXT
 from tests.log.lines import Console, nested
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LOG = get_logger()
 
 
 @pytest.mark.usefixtures("svc")
 @pytest.mark.parametrize(
-    "given",
+    "made",
     [
-        "x" * 1_000_000,
-        b"x" * 1_000_000,
-        ["x"] * 1_000_000,
-        {"x" * 1_000_000: 1},
-        {"a": {"b": ["x" * 1_000_000]}},
-        nested(100_000),
-        10**6000,
+        lambda: "x" * 1_000_000,
+        lambda: b"x" * 1_000_000,
+        lambda: ["x"] * 1_000_000,
+        lambda: {"x" * 1_000_000: 1},
+        lambda: {"a": {"b": ["x" * 1_000_000]}},
+        lambda: nested(100_000),
+        lambda: 10**6000,
     ],
     ids=["text", "bytes", "list", "key", "inside", "deep", "digits"],
 )
-def test_a_large_workflow_id_is_shown_by_its_beginning(console: Console, given: object) -> None:
-    token = WORKFLOW_ID.set(given)
+def test_a_large_workflow_id_is_shown_by_its_beginning(
+    console: Console, made: Callable[[], object]
+) -> None:
+    token = WORKFLOW_ID.set(made())
     LOG.info("x", mine="y" * 5000)
     WORKFLOW_ID.reset(token)
 

@@ -22,8 +22,8 @@ from tests.support.effort import IS_FULL, effort
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = effort(2000, brief=200, variable="SF_ACTORS_EXAMPLES")
-SHARDS = effort(4, brief=1)
+EXAMPLES = effort(1000, brief=200, variable="SF_ACTORS_EXAMPLES")
+SHARDS = effort(2, brief=1)
 PROFILE = settings(
     max_examples=-(-EXAMPLES // SHARDS),
     stateful_step_count=STEPS,

@@ -154,12 +154,14 @@ def test_a_hundred_thousand_of_them_cost_little(heard: Heard, declared: Any) -> 
     assert len(heard.names) == MAX_TOLD
 
 
+@pytest.mark.slow
 def test_too_many_of_them_are_refused_before_they_take_memory(heard: Heard) -> None:
     raw = packed({"n": 1} | {f"{number:x}": None for number in range(MAX_FIELDS)})
     with pytest.raises(InvalidMessage, match=f"at most {MAX_FIELDS} fields"):
         tolerant(heard, {"n": int}).decoded(raw)
 
 
+@pytest.mark.slow
 def test_the_search_for_names_in_nested_records_ends() -> None:
     type_ = Schema({"rows": [Client]}, {}, where="it")._type
     raw = packed({"rows": [{"name": "x"}] * 3_000 + [{"name": "x", "age": 3}]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import pytest
 import zmq
 
 from sf_actors.sockets.transport import ZAP_DOMAIN
@@ -52,6 +53,7 @@ def bare_router(service: Service, keys: Keyring) -> zmq.Socket[bytes]:
     return router
 
 
+@pytest.mark.slow
 def test_no_peer_has_the_routing_id_that_it_claims(
     server: Keyring, friend: Keyring, knocker: Knocker, tmp_path: Path
 ) -> None:

@@ -159,6 +159,7 @@ def test_binding_beyond_loopback_without_keys_is_warned_of_once(
     assert all("beyond loopback" in line["event"] for line in warned)
 
 
+@pytest.mark.slow
 def test_binding_beyond_loopback_with_keys_is_not_warned_of(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: Keyring
 ) -> None:

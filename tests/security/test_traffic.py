@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", [1, 2, 1_000])
 def test_two_services_with_keys_talk_over_every_kind_of_model(
     server: Keyring, friend: Keyring, tmp_path: Path, mark: int
@@ -100,6 +101,7 @@ class Bus:
         self._xpub.send(self._xsub.recv())
 
 
+@pytest.mark.slow
 def test_connections_to_a_bus_use_the_keys(
     tmp_path: Path, knocker: Knocker, server: Keyring, friend: Keyring
 ) -> None:
@@ -153,6 +155,7 @@ def test_connections_to_a_bus_use_the_keys(
         assert got.get(timeout=WAIT_S) == {"x": 1}
 
 
+@pytest.mark.slow
 def test_a_server_with_another_key_than_expected_gets_no_request(
     server: Keyring, friend: Keyring, stranger: Keyring, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_a_server_with_another_key_than_expected_gets_no_request(
     assert got.empty()
 
 
+@pytest.mark.slow
 def test_a_models_own_server_key_comes_before_the_default(
     server: Keyring, friend: Keyring, stranger: Keyring, tmp_path: Path
 ) -> None:

@@ -161,6 +161,7 @@ def require_unheard(bound: Bound, binder: str, speech: bytes) -> None:
     assert bound.received(binder) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SPEECHES)
 @pytest.mark.parametrize("binder", BINDERS)
 def test_who_does_not_speak_zmtp_3_is_neither_heard_nor_answered(
@@ -214,6 +215,7 @@ def test_plain_peers_go_on_to_work_after_strangers_were_sent_away(
             assert "return_args" in unpacked(reply)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SPEECHES)
 def test_with_keys_strangers_are_not_heard_and_a_friend_is(
     server: Keyring, friend: Keyring, knocker: Knocker, kind: str

@@ -66,6 +66,7 @@ def stage(server: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 PHASES = ("not started", "running", "authenticator stopped", "authenticator dead", "stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("socket", SOCKETS)
 @pytest.mark.parametrize("phase", PHASES)
 def test_only_an_authorized_key_gets_in_and_only_while_the_service_runs(
@@ -83,6 +84,7 @@ def test_only_an_authorized_key_gets_in_and_only_while_the_service_runs(
     assert got_in == (["authorized"] if phase == "running" else [])
 
 
+@pytest.mark.slow
 def test_a_stranger_does_not_get_in_over_tcp_either(
     server: Keyring, knock: Callable[[str, int, str], bool]
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_stranger_does_not_get_in_over_tcp_either(
             assert not knock(who, zmq.DEALER, address)
 
 
+@pytest.mark.slow
 def test_nobody_else_gets_in_while_the_service_starts(
     server: Keyring, tmp_path: Path, knock: Callable[[str, int, str], bool]
 ) -> None:

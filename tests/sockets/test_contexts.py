@@ -144,6 +144,7 @@ def test_the_policy_that_somebody_chose_for_a_thread_stays() -> None:
     assert seen == [os.SCHED_IDLE] * 3
 
 
+@pytest.mark.slow
 def test_signals_while_a_context_is_freed_leave_nothing_of_it(
     new_address: Callable[[], str],
 ) -> None:

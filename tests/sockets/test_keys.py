@@ -68,6 +68,7 @@ def test_the_folders_that_are_made_for_a_pair_are_their_owners_alone(tmp_path: P
         assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("open_umask")
 def test_the_secret_half_is_readable_by_others_at_no_moment(tmp_path: Path) -> None:
     done, started, seen = threading.Event(), threading.Event(), set()

@@ -34,6 +34,7 @@ def open_socket() -> Iterator[Callable[[int], zmq.Socket[bytes]]]:
         yield open_socket
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bound", "reached_at"),
     [

@@ -55,6 +55,7 @@ def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         yield publish, numbers, address
 
 
+@pytest.mark.slow
 def test_a_queue_that_is_full_is_counted_and_others_get_the_message(published: Any) -> None:
     publish, numbers, address = published
     with bare(zmq.SUB, connect=address) as stalled, bare(zmq.SUB, connect=address) as reading:

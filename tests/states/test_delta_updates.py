@@ -114,6 +114,7 @@ def test_a_document_comes_out_as_it_was_sent_or_its_sender_is_told() -> None:
         assert leader.service.states["book"] == expected
 
 
+@pytest.mark.slow
 def test_deltas_build_the_value_before_any_snapshot() -> None:
     with (
         leading(model(OUT)) as leader,
@@ -228,6 +229,7 @@ def test_the_content_of_a_single_field_called_state_is_the_value() -> None:
         assert bare.next_delta()["args"]["state"] == {"a": {"b": None}}
 
 
+@pytest.mark.slow
 def test_a_single_state_that_is_a_record_can_be_followed_before_it_is_there() -> None:
     declared = {"state": {"low": int, "high": int}}
     with (

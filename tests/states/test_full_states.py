@@ -25,6 +25,7 @@ ONE = {"title": "one", "bids": {Decimal("1.50"): Decimal(2)}}
 TWO = {"title": "two", "bids": {}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["tcp", "ipc", "inproc"])
 @pytest.mark.parametrize("topic", [None, "books"])
 def test_a_replica_takes_each_value_whole(scheme: str, topic: str | None, tmp_path: Path) -> None:
@@ -118,10 +119,11 @@ def test_nothing_is_heard_before_the_first_value() -> None:
         assert (follower.status.number, follower.status.age_s) == (-1, None)
 
 
+@pytest.mark.slow
 def test_heartbeats_repeat_the_value_and_the_handler_is_called_once() -> None:
     with (
-        leading(model(OUT, heartbeat_s=0.03)) as leader,
-        following(model(IN, stale_after_s=0.3), towards(leader.addresses)) as follower,
+        leading(model(OUT, heartbeat_s=0.1)) as leader,
+        following(model(IN, stale_after_s=1.2), towards(leader.addresses)) as follower,
     ):
         leader.send(**ONE)
         follower.wait_for(ONE)

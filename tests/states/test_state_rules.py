@@ -123,6 +123,7 @@ def warnings_of(log: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["level"] == "warning"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["lacks a field", "nobody answers"])
 def test_a_replica_says_once_why_it_is_not_live(
     what: str, new_address: Callable[[], str], tmp_path: Path

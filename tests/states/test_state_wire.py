@@ -218,6 +218,7 @@ def test_a_snapshot_that_is_lost_is_asked_for_again() -> None:
         router.close(0)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_dropped_counted_and_the_replica_goes_on() -> None:
     with Original() as peer, following(model(IN, {"a": int}), peer.addresses) as follower:
         peer.wait_for_subscriber()
@@ -231,6 +232,7 @@ def test_what_cannot_be_read_is_dropped_counted_and_the_replica_goes_on() -> Non
         assert follower.stats["restarts"] == 0
 
 
+@pytest.mark.slow
 def test_a_fault_in_an_answer_is_an_error_in_the_status_until_one_can_be_read() -> None:
     with Original() as peer, following(model(IN, {"a": int}), peer.addresses) as follower:
         peer.wait_for_subscriber()

@@ -59,6 +59,7 @@ def test_a_delta_of_unknown_fields_alone_calls_no_handler() -> None:
         assert dropped(follower) == 4
 
 
+@pytest.mark.slow
 def test_a_late_replica_takes_the_snapshot_of_what_it_knows() -> None:
     newer, older = pair("delta_update")
     with leading(newer) as leader:
@@ -68,6 +69,7 @@ def test_a_late_replica_takes_the_snapshot_of_what_it_knows() -> None:
             assert dropped(follower) == 1
 
 
+@pytest.mark.slow
 def test_a_large_snapshot_counts_once() -> None:
     newer, older = pair("delta_update")
     with leading(newer) as leader:

@@ -33,6 +33,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "below" / "book.db"
 
 
+@pytest.mark.slow
 def test_a_new_file_holds_the_value_before_the_first_update(path: Path) -> None:
     with Keeper(path, BOOK) as keeper:
         assert keeper.kept[1:] == (-1, 0, None)
@@ -56,6 +57,7 @@ def test_the_value_its_number_and_the_epoch_come_back(path: Path) -> None:
     assert kept_in(path, BOOK) == ({"title": "b", "bids": {"y": 2.0, "z": 3.0}}, 2)
 
 
+@pytest.mark.slow
 def test_a_run_without_an_update_leaves_its_epoch(path: Path) -> None:
     with Keeper(path, BOOK) as keeper:
         epoch = keeper.epoch
@@ -73,6 +75,7 @@ def test_a_whole_value_replaces_what_was_kept(path: Path) -> None:
     assert kept_in(path, BOOK) == ({"title": "b", "bids": {"y": 1.0, "z": 1.0}}, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_patch", [False, True])
 @pytest.mark.parametrize(
     ("model", "wrapped"),
@@ -104,6 +107,7 @@ def test_a_value_of_many_keys_is_kept_in_pieces(
     assert kept_in(path, model) == (value, 1)
 
 
+@pytest.mark.slow
 def test_a_full_state_keeps_its_last_value(path: Path) -> None:
     schema = Schema({"rows": [int]}, {}, where="full")
     lock = threading.Lock()

@@ -69,6 +69,7 @@ def killed(path: Path, folder: Path) -> Path:
     return folder / path.name
 
 
+@pytest.mark.slow
 def test_the_file_is_readable_for_nobody_else(path: Path) -> None:
     with Keeper(path, BOOK) as keeper:
         keeper.send(title="b")
@@ -124,6 +125,7 @@ def kept_in_copy(source: Path, folder: Path) -> tuple[dict[str, Any], int]:
     return kept_in(folder / source.name, BOOK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.5, 0.9, 0.999])
 def test_a_file_that_was_cut_is_refused(path: Path, share: float) -> None:
     os.truncate(path, int(path.stat().st_size * share))
@@ -146,6 +148,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         kept_in(path, BOOK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_a_database_that_is_no_store_is_refused(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "other.db"

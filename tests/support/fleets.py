@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.processes import Process
+from tests.support.processes import PATIENCE_S, Process
 from tests.support.shell import ran
 from tests.support.waiting import until
 
@@ -109,7 +109,7 @@ def up(folder: Path, *argv: str) -> Iterator[Process]:
     ran("down", cwd=folder)
 
 
-def wait_until_ready(process: Process, *names: str) -> None:
+def wait_until_ready(process: Process, *names: str, patience_s: float = PATIENCE_S) -> None:
     """Wait until `up` has said that these are READY."""
     left = set(names)
 
@@ -119,4 +119,4 @@ def wait_until_ready(process: Process, *names: str) -> None:
                 left.remove(name)
         return not left
 
-    process.wait_for_line(is_last)
+    process.wait_for_line(is_last, patience_s)

@@ -33,17 +33,24 @@ class Ran(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def ran(*argv: str, given: str = "", cwd: Path | None = None, **env: str) -> Ran:
+def ran(
+    *argv: str,
+    given: str = "",
+    cwd: Path | None = None,
+    patience_s: float = PATIENCE_S,
+    **env: str,
+) -> Ran:
     """Run a verb in a process of its own.
 
     :param given: its standard input
+    :param patience_s: how long it may take, in seconds
     """
     done = subprocess.run(
         [sys.executable, "-m", "sf_actors", *argv],
         input=given,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **env},
         check=False,

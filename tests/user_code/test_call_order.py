@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,7 @@ def test_keys_that_are_equal_are_one_key_whatever_their_type() -> None:
     assert not order.add(2, 1.0)
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_within_a_key_calls_begin_in_order_and_never_together(
     steps: list[tuple[str, str | int | None]],

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from sf_actors.counters import Counters
 from sf_actors.user_code.call import Call
 from sf_actors.user_code.handler_lock import HandlerLock
@@ -86,6 +88,7 @@ def test_a_fault_of_the_package_costs_one_call_and_no_thread() -> None:
     assert [type(fault) for fault in faults] == [MemoryError, MemoryError]
 
 
+@pytest.mark.slow
 def test_a_thread_that_waits_keeps_nothing_of_its_last_call() -> None:
     with pool_of(2) as (pool, _):
         message = Message()

@@ -46,6 +46,7 @@ def test_few_may_be_many_and_arrays_count_where_they_are_sets(count: int, is_man
     assert not has_many(msgpack.packb({"a": list(range(count))}), FEW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

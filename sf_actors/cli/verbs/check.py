@@ -82,17 +82,16 @@ def _findings(arguments: argparse.Namespace) -> Sequence[Finding]:
         )
     fleet = fleet_of(arguments)
     if arguments.live:
-        from sf_actors.cli.fleet_reach import FleetReach  # noqa: PLC0415
+        from sf_actors.cli.fleet_asking import running_pids  # noqa: PLC0415
         from sf_actors.cli.reach import Reach  # noqa: PLC0415
         from sf_actors.fleet.live import check_live  # noqa: PLC0415
+        from sf_actors.fleet.place import Place  # noqa: PLC0415
         from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
 
         with Reach(timeout_s=arguments.timeout) as reach:
-            places, ours = reach.places(), FleetReach.of(arguments)
-            # what runs without an up is known by its name alone
-            places = (ours.of_it(places) if ours is not None else []) or places
-            infos = read_infos(reach.asking, places, reach.timeout_s)
-        return check_live(fleet, [info for found in infos.values() for info in found])
+            infos = read_infos(reach.asking, reach.places(), reach.timeout_s)
+        found = [info for some in infos.values() for info in some]
+        return check_live(fleet, found, pids=running_pids(Place.of(fleet.path)))
     from sf_actors.fleet.check import check  # noqa: PLC0415
 
     return check(fleet, in_process=arguments.in_process, with_ports=arguments.ports).findings

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleet_place import required_place, take_place
 from sf_actors.cli.fleets import add_fleet
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -25,7 +26,13 @@ def run(argv: Sequence[str]) -> int:
         has_timeout=False,
     )
     add_fleet(parser)
-    place = required_place(parsed(parser, argv))
+    add_on(parser)
+    arguments = parsed(parser, argv)
+    if is_on_ray(arguments):
+        from sf_actors.cli.asking_on_ray import down  # noqa: PLC0415 - needs the extra
+
+        return down(arguments)
+    place = required_place(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415
 
     connection = take_place(place)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.cli.fleet_lines import FleetLines
 from sf_actors.cli.fleet_logs import FleetLogs, Found, names_in
 from sf_actors.cli.fleets import add_fleet, fleet_of, logs_of_fleet
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.pauses import LOOK_S, pause
@@ -42,9 +43,27 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--level", metavar="LEVEL", help="of this level or above")
     parser.add_argument("--workflow", metavar="ID", help="of this workflow id")
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only of these")
+    add_on(parser)
     arguments = parsed(parser, argv)
     is_meant = _filter(arguments)
-    folder = logs_of_fleet(arguments)
+    if is_on_ray(arguments):
+        from sf_actors.cli.asking_on_ray import log_folder  # noqa: PLC0415 - needs the extra
+
+        with log_folder(arguments) as (folder, update):
+            return _print(arguments, folder, is_meant, update)
+    return _print(arguments, logs_of_fleet(arguments), is_meant, lambda: None)
+
+
+def _print(
+    arguments: argparse.Namespace,
+    folder: Path,
+    is_meant: Callable[[Found], bool],
+    update: Callable[[], None],
+) -> int:
+    """Print the lines of the files in a folder.
+
+    :param update: called before each look at those that come
+    """
     is_of = _named(arguments, folder)
     out = Output(as_json=arguments.json)
     lines = FleetLines(filter(is_of, names_in(folder)), as_json=arguments.json)
@@ -55,6 +74,7 @@ def run(argv: Sequence[str]) -> int:
                 out.line(lines.line(found.name, found.line))
         while arguments.follow:
             pause(LOOK_S)
+            update()
             for found in logs.new():
                 if is_meant(found):
                     out.line(lines.line(found.name, found.line))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration, phase_colour, short
 from sf_actors.cli.fleet_place import place_here
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import Output, tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.reach import Reach, add_reach
@@ -16,6 +17,7 @@ from sf_actors.inspection.folder import plain_name
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 #: Between the two readings that a rate is made of, and how long the second may take, in seconds.
@@ -35,14 +37,24 @@ def run(argv: Sequence[str]) -> int:
     add_reach(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="print the process ids alone")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
+    add_on(parser)
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
+    if is_on_ray(arguments):
+        from sf_actors.cli.asking_on_ray import rows_of  # noqa: PLC0415 - needs the extra
+
+        return _print(out, rows_of(arguments), arguments)
     with Reach.of(arguments) as reach:
         rows = _rows(reach, arguments.timeout, is_quiet=arguments.quiet)
     if arguments.at is None and (place := place_here(arguments)) is not None:
         from sf_actors.cli.fleet_asking import with_fleet  # noqa: PLC0415 - in its folder alone
 
         rows = with_fleet(rows, place, arguments)
+    return _print(out, rows, arguments)
+
+
+def _print(out: Output, rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
+    """Print rows; returns the exit status."""
     missing = [name for name in arguments.names if not any(_is_of(row, name) for row in rows)]
     names = {row["service"] for row in rows}
     if arguments.names:

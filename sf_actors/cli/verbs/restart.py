@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleet_place import running_up
 from sf_actors.cli.fleets import add_fleet
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -33,7 +34,12 @@ def run(argv: Sequence[str]) -> int:
         "lost, and what fails leaves the old ones, as Ctrl-C does those that are not replaced yet",
     )
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
+    add_on(parser)
     arguments = parsed(parser, argv)
+    if is_on_ray(arguments):
+        from sf_actors.cli.asking_on_ray import restart  # noqa: PLC0415 - needs the extra
+
+        return restart(arguments)
     connection = running_up(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleet_place import running_up
 from sf_actors.cli.fleets import add_fleet
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -13,9 +14,6 @@ from sf_actors.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-#: So many instances of one service there may be.
-MOST = 1000
 
 
 def run(argv: Sequence[str]) -> int:
@@ -32,10 +30,19 @@ def run(argv: Sequence[str]) -> int:
     add_fleet(parser)
     parser.add_argument("service", metavar="SERVICE", help="a service with instances")
     parser.add_argument("count", metavar="N", help="how many; 0: none")
+    add_on(parser)
     arguments = parsed(parser, argv)
+    from sf_actors.fleet.service_keys import MOST_INSTANCES  # noqa: PLC0415 - after -h
+
     count: str = arguments.count
-    if not (count.isascii() and count.isdecimal() and len(count) < 5 and int(count) <= MOST):
-        raise UsageError(f"N: expected a whole number up to {MOST}, got {count!r}")
+    if not (
+        count.isascii() and count.isdecimal() and len(count) < 5 and int(count) <= MOST_INSTANCES
+    ):
+        raise UsageError(f"N: expected a whole number up to {MOST_INSTANCES}, got {count!r}")
+    if is_on_ray(arguments):
+        from sf_actors.cli.asking_on_ray import scale  # noqa: PLC0415 - needs the extra
+
+        return scale(arguments, int(count))
     connection = running_up(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.flags import seconds_of
 from sf_actors.cli.fleets import add_fleet, fleet_of
+from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -53,11 +54,18 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--reload", action="store_true", help="run a service again when one of its files changes"
     )
+    add_on(parser)
     parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     arguments = parsed(parser, argv)
     fleet = fleet_of(arguments)
     require_services(fleet, arguments.names)
+    if is_on_ray(arguments):
+        if arguments.in_process or arguments.reload:
+            raise UsageError("--on ray: expected neither --in-process nor --reload beside it")
+        from sf_actors.cli.up_on_ray import run_on_ray  # noqa: PLC0415 - needs the extra
+
+        return run_on_ray(fleet, arguments, wait_s=arguments.wait or WAIT_S)
     if arguments.detach and arguments.in_process:
         raise UsageError("-d: expected a fleet in processes, got --in-process")
     if arguments.wait is not None and not arguments.detach:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from contextlib import suppress
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 #: sockaddr_un.sun_path holds 108 bytes, the last of them NUL (unix(7)).
 MAX_IPC_BYTES: Final = 107
 
-_ALL_HOSTS: Final = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-_THIS_HOST: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Those that take all hosts of IPv4; "::" takes all there are (ipv6(7), IPV6_V6ONLY off).
+_ALL_IPV4: Final = frozenset({"*", "0.0.0.0"})  # noqa: S104 - compared, not bound
+_ALL_HOSTS: Final = "::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,26 @@ def taken_now(placed: Iterable[Placed]) -> Iterator[Finding]:
 def _meet(one: Endpoint, other: Endpoint) -> bool:
     if one.scheme != other.scheme:
         return False
-    if one.scheme != "tcp":
+    if one.scheme == "ipc":
+        return os.path.normpath(one.path) == os.path.normpath(other.path)
+    if one.scheme == "inproc":
         return one.path == other.path
     if one.port != other.port or one.port == 0:
         return False
-    hosts = {one.host, other.host}
-    return len(hosts) == 1 or bool(hosts & _ALL_HOSTS) or hosts <= _THIS_HOST
+    hosts = {_plain_host(one.host), _plain_host(other.host)}
+    if len(hosts) == 1 or _ALL_HOSTS in hosts:
+        return True
+    return bool(hosts & _ALL_IPV4) and not any(":" in host for host in hosts)
+
+
+def _plain_host(host: str) -> str:
+    """Return a host as its socket has it: localhost is bound by IPv4, as `Endpoint.bindable`."""
+    if host == "localhost":
+        return "127.0.0.1"
+    if ":" not in host:
+        return host
+    address = ipaddress.IPv6Address(host.partition("%")[0])
+    return str(address.ipv4_mapped or address)
 
 
 def _is_taken(endpoint: Endpoint) -> bool:

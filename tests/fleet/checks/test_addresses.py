@@ -29,7 +29,12 @@ def codes(placed: list[Placed], *, has_processes: bool = True, has_keys: bool = 
         ("10.0.0.7:1", "*:1"),
         ("localhost:1", "127.0.0.1:1"),
         ("tcp://h:1", "h:1"),
+        ("[::]:1", "127.0.0.1:1"),
+        ("[::]:1", "*:1"),
+        ("[::1]:1", "[0:0:0:0:0:0:0:1]:1"),
+        ("[::ffff:127.0.0.1]:1", "localhost:1"),
         ("ipc:///tmp/a", "ipc:///tmp/a"),
+        ("ipc://a", "ipc://./a"),
     ],
 )
 def test_e103_is_told_of_two_binders_on_one_address(one: str, other: str) -> None:
@@ -42,6 +47,10 @@ def test_e103_is_told_of_two_binders_on_one_address(one: str, other: str) -> Non
         ("127.0.0.1:1", "127.0.0.1:2"),
         ("127.0.0.1:1", "127.0.0.2:1"),
         ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:1", "[::1]:1"),
+        ("localhost:1", "[::1]:1"),
+        ("0.0.0.0:1", "[::1]:1"),
+        ("*:1", "[::1]:1"),
         ("ipc:///tmp/a", "ipc:///tmp/b"),
     ],
 )

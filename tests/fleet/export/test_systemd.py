@@ -20,6 +20,8 @@ from tests.support.shell import ran
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def market(tmp_path: Path) -> Path:

@@ -103,6 +103,7 @@ def test_an_open_end_in_json_tells_where_it_is(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_input_gives_the_same_bytes(market: list[str], form: str) -> None:
     command = [sys.executable, "-m", "sf_actors", "graph", *market, f"--{form}"]

@@ -159,6 +159,7 @@ def test_a_bind_that_fails_is_exit_status_2(
     assert process.err == [f"sf_actors: http: cannot listen at '{address}': Address already in use"]
 
 
+@pytest.mark.slow
 def test_a_need_that_is_no_in_state_is_exit_status_2(service: list[str]) -> None:
     with Process(*service, "--http", "127.0.0.1:0", "--ready-needs", "bok") as process:
         assert process.wait() == 2
@@ -167,6 +168,7 @@ def test_a_need_that_is_no_in_state_is_exit_status_2(service: list[str]) -> None
     assert told == ["sf_actors: --ready-needs: expected an in-state, got 'bok'; there are none"]
 
 
+@pytest.mark.slow
 def test_a_need_that_is_nearly_one_is_told_which(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text(
         "state_models = {'in': {'book': {'state_type': 'full_update', 'required_arguments': {}}}}"

@@ -142,6 +142,7 @@ def test_a_name_that_is_none_of_ours_is_misdirected(address: str) -> None:
 # live
 
 
+@pytest.mark.slow
 def test_an_open_page_gets_the_figures_of_edges_and_services(address: str) -> None:
     with (
         answering() as answers,
@@ -161,6 +162,7 @@ def test_an_open_page_gets_the_figures_of_edges_and_services(address: str) -> No
     assert figures["s1"][1] == "queued 0 failed 0"
 
 
+@pytest.mark.slow
 def test_an_edge_tells_losses_and_the_age_of_a_replica(address: str) -> None:
     at = {"publisher": ANY_PORT, "replyer": ANY_PORT}
     leading = service_of(
@@ -184,6 +186,7 @@ def test_an_edge_tells_losses_and_the_age_of_a_replica(address: str) -> None:
     assert "lost" not in figures["e1"][0]
 
 
+@pytest.mark.slow
 def test_a_service_that_comes_or_goes_is_a_new_picture(address: str) -> None:
     with answering() as answers, closing(connected(address)) as connection:
         events = Events(connection)
@@ -281,6 +284,7 @@ def test_what_is_not_there_is_told(address: str, path: str, status: int) -> None
     assert got(address, path)[0] == status
 
 
+@pytest.mark.slow
 def test_messages_have_an_edge_with_a_rate(address: str) -> None:
     models = {"out": {"news": publisher({"n": int})}}
     telling = service_of(

@@ -223,6 +223,7 @@ def test_a_record_that_is_the_whole_state_may_come_in_pieces_but_not_in_part() -
         single.decoded(whole, is_snapshot=True, cuts=halves[:1])
 
 
+@pytest.mark.slow
 def test_a_record_is_one_piece_however_many_fields_it_has() -> None:
     wide = {f"f{n}": int for n in range(2 * RUN)}
     book = fields({"wide": wide})

@@ -42,6 +42,7 @@ def view(plain: dict[Any, Any]) -> View:
     return View(freeze(plain))
 
 
+@pytest.mark.slow
 @given(values)
 def test_a_value_comes_back_equal_and_of_the_same_types(value: Any) -> None:
     assert repr_sorted(thaw(freeze(value))) == repr_sorted(value)

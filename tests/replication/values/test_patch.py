@@ -47,6 +47,7 @@ def test_the_examples_of_the_rfc_hold(original: str, patch: str, result: str) ->
     assert thaw(merged) == json.loads(result)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_json, _json)
 def test_any_patch_merges_as_the_rfc_says(target: Any, patch: Any) -> None:

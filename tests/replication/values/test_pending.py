@@ -23,6 +23,7 @@ tables = st.dictionaries(keys, st.none() | st.integers(0, 9), max_size=3)
 changes = st.dictionaries(st.sampled_from(["bids", "asks"]), tables, min_size=1, max_size=1)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(changes, st.booleans()), max_size=60), st.integers(1, 6))
 def test_the_value_is_the_fold_of_all_changes_whenever_it_is_looked_at(
     updates: list[tuple[dict[str, Any], bool]], kept: int
@@ -97,6 +98,7 @@ def test_an_item_that_comes_back_has_the_spelling_that_it_came_back_with(side: s
     assert (str(key), item) == ("1.00", 3)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded() -> None:
     book = PendingPatches(BOOK)
     for n in range(10 * KEPT):

@@ -1,0 +1,262 @@
+"""The connection of a verb to a cluster of Ray that runs, and to the fleet that it is about."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError
+
+from sf_actors.errors import ServiceFailed, TargetError, UsageError
+from sf_actors.fleet.ray.instance_actor import nodes
+from sf_actors.fleet.ray.names import CONTROL, namespace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.ray.crew import Design
+    from sf_actors.fleet.ray.events import News
+    from sf_actors.fleet.ray.log_files import Piece
+
+#: How long a cluster has to take a connection, in seconds, and a fleet's actors to be gone.
+CONNECTING_S: Final = 5.0
+GOING_S: Final = 15.0
+
+_BETWEEN_S: Final = 0.05
+_CONCURRENCY: Final = 64
+
+#: The resource that the head of a cluster has alone.
+_HEAD: Final = "node:__internal_head__"
+_LITTLE: Final = 0.0001
+
+_SETTINGS: Final = {
+    # lines of a fleet come through its own `up`, whole and in order
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # what travels is chosen by the fleet
+    "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+class Cluster:
+    """A cluster, for one verb; closed by `with`.
+
+    :param address: HOST:PORT; None: the one that runs here, or `RAY_ADDRESS`
+    :param package: a zip file that travels
+    :raises TargetError: no cluster is there
+    """
+
+    def __init__(self, fleet: Fleet, address: str | None, package: Path | None = None) -> None:
+        self._fleet = fleet
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        if address not in {None, "auto", "local"}:
+            _require_listener(str(address))
+        environment = None if package is None else {"working_dir": str(package)}
+        try:
+            ray.init(
+                address=address or "auto",
+                namespace=namespace_of(fleet.name),
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                configure_logging=True,
+            )
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            ray.shutdown()
+            where = "runs here" if address is None else f"answers at {address}"
+            why = str(error).strip().partition("\n")[0]
+            raise TargetError(f"no cluster of Ray {where}: {why}") from None
+
+    def __enter__(self) -> Self:
+        # Ray prints what it thinks of its nodes, in a thread of its own
+        self._stdout = sys.stdout
+        sys.stdout = _OfOneThread(sys.stdout)
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        ray.shutdown()
+        sys.stdout = self._stdout
+
+    @property
+    def package(self) -> str:
+        """The URI of what travels."""
+        return str(ray.get_runtime_context().runtime_env["working_dir"])
+
+    def require_hosts(self) -> None:
+        """Refuse a fleet that wants a machine which the cluster lacks.
+
+        :raises ServiceFailed: no node has the label
+        """
+        alive = [node for node in nodes() if node["Alive"]]
+        labels = {node.get("Labels", {}).get("sf-host") for node in alive}
+        for service in self._fleet.services:
+            if service.host is not None and service.host not in labels:
+                raise ServiceFailed(
+                    f"{service.name}: expected a node with the label sf-host={service.host}, "
+                    f"the cluster has none"
+                )
+
+    def control(self) -> Control | None:
+        """Return the `up` of the fleet; None where it does not run."""
+        try:
+            return Control(ray.get_actor(CONTROL))
+        except ValueError:
+            return None
+
+    def required_control(self) -> Control:
+        """Return the `up` of the fleet.
+
+        :raises TargetError: it does not run
+        """
+        found = self.control()
+        if found is None:
+            raise TargetError(
+                f"the fleet {self._fleet.name} does not run on Ray: sf_actors up --on ray"
+            )
+        return found
+
+    def start(self, design: Design, names: list[str]) -> Control:
+        """Start a fleet.
+
+        :raises TargetError: it has just been started by somebody else
+        """
+        from sf_actors.fleet.ray.control_actor import ControlActor  # noqa: PLC0415 - by `up` alone
+
+        # without the head there is no cluster, so that nothing else can take it along
+        has_head = any(_HEAD in node["Resources"] for node in nodes() if node["Alive"])
+        try:
+            actor = (
+                ray.remote(ControlActor)
+                .options(
+                    name=CONTROL,
+                    lifetime="detached",
+                    num_cpus=0,
+                    max_restarts=-1,
+                    max_concurrency=_CONCURRENCY,
+                    resources={_HEAD: _LITTLE} if has_head else None,
+                )
+                .remote(design, names)
+            )
+        except ValueError:
+            raise TargetError(f"the fleet {self._fleet.name} runs already") from None
+        return Control(actor)
+
+    def wait_gone(self) -> list[str]:
+        """Wait until no actor of the fleet is left; returns the names of those that are."""
+        deadline = monotonic() + GOING_S
+        while (left := ray.util.list_named_actors()) and monotonic() < deadline:
+            _pause(_BETWEEN_S)
+        return list(left)
+
+
+class Control:
+    """The `up` of a fleet on Ray, as a verb reaches it; any thread."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def end(self, number: int) -> None:
+        """End the fleet; the second time at once."""
+        self._actor.end.remote(number)
+
+    def shown(self) -> Iterator[Any]:
+        """Give what `up` shows, to the end of the fleet."""
+        yield from self._heard(self._actor.news.remote)
+
+    def ask(self, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
+        """Ask for something, and wait for the answer.
+
+        :param say: takes what is said meanwhile
+        :returns: the answer; without `status` if it has gone before it answered
+        """
+        try:
+            number = ray.get(self._actor.ask.remote(**args))
+            for message in self._heard(lambda last: self._actor.hear.remote(number, last)):
+                if "say" in message:
+                    say(message["say"])
+                else:
+                    # it may leave once its answer has arrived
+                    self._actor.hear.remote(number, message.pop("last"))
+                    return dict(message)
+        except RayActorError:
+            pass
+        return {}
+
+    def log_pieces(self, known: dict[int, int]) -> list[Piece]:
+        """Return what is new of the fleet's log files; nothing once it has ended."""
+        try:
+            found: list[Piece] = ray.get(self._actor.log_pieces.remote(known))
+        except RayError:
+            return []
+        return found
+
+    def _heard(self, ask: Callable[[int], Any]) -> Iterator[Any]:
+        last = since = 0
+        while True:
+            try:
+                news: News = ray.get(ask(last))
+            except ActorUnavailableError:
+                _pause(_BETWEEN_S)
+                continue
+            if since and news.since != since:
+                # it was started again
+                last, since = 0, news.since
+                continue
+            since = news.since
+            for number, event in enumerate(news.events, news.last - len(news.events) + 1):
+                if isinstance(event, dict) and "status" in event:
+                    event["last"] = number
+                yield event
+            last = news.last
+
+
+class _OfOneThread:
+    """A stream that takes only what the thread prints that made it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Print a text of this thread, and drop those of others."""
+        return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _require_listener(address: str) -> None:
+    """Refuse an address where nobody listens, for which Ray would wait long.
+
+    :raises UsageError: it is no address
+    :raises TargetError: nobody listens there
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--ray-address: expected HOST:PORT, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTING_S).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise TargetError(f"no cluster of Ray answers at {address}: {why}") from None
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)

@@ -1,0 +1,262 @@
+"""The actor that supervises a fleet: what `up` is on one machine. It outlives who started it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+
+from sf_actors.errors import UserError
+from sf_actors.fleet.arrangement import Arrangement
+from sf_actors.fleet.changes import Changes
+from sf_actors.fleet.operation import Operation
+from sf_actors.fleet.ray.crew import Crew, NodeAddresses, answered, end
+from sf_actors.fleet.ray.events import Events
+from sf_actors.fleet.ray.log_files import Piece, pieces
+from sf_actors.fleet.ray.names import CONTROL
+from sf_actors.fleet.ray.package import moved_fleet
+from sf_actors.fleet.ray.runner import ActorRun
+from sf_actors.fleet.standing import Phase
+from sf_actors.fleet.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sf_actors.fleet.changes import Asked
+    from sf_actors.fleet.check import Checked
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.ray.crew import Design
+    from sf_actors.fleet.ray.events import News
+    from sf_actors.fleet.runner import Runner
+    from sf_actors.fleet.task import Task
+
+#: How long who asks for news waits for some, in seconds, and how long the end waits for who asks.
+NEWS_S: Final = 20.0
+LEAVING_S: Final = 3.0
+
+_ANSWER_S: Final = 10.0
+_FAILED: Final = 1
+
+
+class ControlActor:
+    """Runs a fleet to its end; its methods are called in threads of Ray's.
+
+    :param names: the services that are started; none: all
+    """
+
+    def __init__(self, design: Design, names: Sequence[str] = ()) -> None:
+        self._names = names
+        #: what `up` shows: words, lines, that all are there, the end
+        self._shown = Events()
+        self._requests: dict[int, RemoteRequest] = {}
+        self._numbers = count()
+        self._crew = Crew(design)
+        self._supervisor: Supervisor | None = None
+        self._operation: Operation | None = None
+        self._changes: Changes | None = None
+        self._runs: list[ActorRun] = []
+        #: what somebody has read last
+        self._offered = design
+        self._began = threading.Event()
+        threading.Thread(target=self._run, name="up", daemon=True).start()
+
+    def __repr__(self) -> str:
+        return f"up of {self._crew.design.fleet.name}"
+
+    # what others ask
+
+    def is_there(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def news(self, last: int) -> News:
+        """Return what `up` shows, as soon as there is something."""
+        return self._shown.after(last, NEWS_S)
+
+    def end(self, number: int) -> None:
+        """End the fleet; the second time at once."""
+        self._began.wait()
+        if self._supervisor is not None:
+            supervisor = self._supervisor
+            supervisor.post(lambda: supervisor.take_signal(number))
+
+    def ask(self, **args: Any) -> int:
+        """Take a request of a verb; returns what its answer is heard by."""
+        request = RemoteRequest(args)
+        number = next(self._numbers)
+        self._requests[number] = request
+        self._began.wait()
+        supervisor, operation = self._supervisor, self._operation
+        if supervisor is None or operation is None:
+            request.say("the fleet has ended")
+            request.end(_FAILED)
+            return number
+        self._offered = args.pop("design", self._offered)
+        if args.get("verb") == "scale":
+            # their actors come into being side by side, and hold up nobody
+            self._prepare(args["service"], args["count"])
+        supervisor.post(lambda: operation.take(request))  # type: ignore[arg-type]
+        return number
+
+    def hear(self, number: int, last: int) -> News:
+        """Return what is said about a request, as soon as there is something."""
+        return self._requests[number].answers.after(last, NEWS_S)
+
+    def log_pieces(self, known: dict[int, int]) -> list[Piece]:
+        """Return what is new of the log files; as of `pieces`."""
+        return pieces(Path.cwd() / "logs", known)
+
+    # its thread
+
+    def _run(self) -> None:
+        status = _FAILED
+        try:
+            status = self._supervise()
+        except UserError as error:
+            self._shown.add(("say", str(error)))
+        except BaseException as error:
+            self._shown.add(("say", f"it cannot go on: {type(error).__name__}: {error}"))
+            raise
+        finally:
+            self._supervisor = None
+            self._began.set()
+            self._crew.end()
+            self._shown.add(("over", status))
+            self._leave()
+
+    def _supervise(self) -> int:
+        crew = self._crew
+        was_restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        adopted = crew.adopt() if was_restarted else []
+        design = crew.design
+        fleet = moved_fleet(design.fleet, Path.cwd())
+        addresses = NodeAddresses(crew)
+        arrangement = Arrangement(fleet, design.checked, addresses, _counts(fleet, adopted))
+        crew.prepare(name for names in arrangement.names().values() for name in names)
+
+        def runner(task: Task, *given: Any, **more: Any) -> Runner:
+            run = ActorRun(
+                task, *given, crew=crew, post=supervisor.post, moved=addresses.forget, **more
+            )
+            self._runs = [*(one for one in self._runs if not one.is_over), run]
+            return run
+
+        supervisor = Supervisor(
+            list(arrangement.instances()),
+            fleet.folder,
+            show=self._show,
+            tell=lambda words: self._shown.add(("say", words)),
+            runner=runner,
+        )
+        operation = Operation(supervisor)
+        changes = Changes(
+            supervisor, operation, arrangement, in_process=False, read_again=self._read_again
+        )
+        supervisor.on_over.append(operation.finish)
+        supervisor.watch(self._sweep)
+        names = operation.named(self._names)
+        if adopted:
+            names = [name for name in names if self._still_runs(supervisor, name)]
+        supervisor.start(names)
+        operation.when_settled(
+            supervisor.course.with_needed(names),
+            lambda _words: None,
+            lambda found: self._shown.add(("settled", found)),
+        )
+        self._changes, self._operation, self._supervisor = changes, operation, supervisor
+        self._began.set()
+        return supervisor.run(takes_signals=False)
+
+    def _show(self, name: str, line: dict[str, Any]) -> None:
+        texts = [value for value in line.values() if isinstance(value, str)]
+        self._shown.add(("line", name, line), sum(map(len, texts)))
+
+    def _still_runs(self, supervisor: Supervisor, name: str) -> bool:
+        """Return whether an instance that was found is to be run; else it has ended."""
+        hired = self._crew.hired(name)
+        if answered(hired.actor.has_ended.remote(), _ANSWER_S):
+            standing = supervisor.course.standings[name]
+            standing.phase, standing.status, standing.reason = Phase.ENDED, 0, "ended before"
+            return False
+        return True
+
+    def _prepare(self, service: str, number: int) -> None:
+        arrangement = None if self._changes is None else self._changes.arrangement
+        found = None if arrangement is None else arrangement.fleet.by_name.get(service)
+        if arrangement is None or found is None or arrangement.must_be_one(found) is not None:
+            return
+        try:
+            self._crew.prepare(found.names_of(number))
+        except UserError as error:
+            self._shown.add(("say", str(error)))
+
+    def _read_again(self, request: Asked) -> tuple[Fleet, Checked]:
+        """Take what the one who asks has read and checked, and what is made of it."""
+        crew, design, changes = self._crew, self._offered, self._changes
+        crew.design = design
+        fleet = moved_fleet(design.fleet, Path.cwd())
+        if changes is not None and not request.args.get("rolling"):
+            wanted = request.args.get("names", ())
+            old = changes.arrangement
+            new = replace(old, fleet=fleet, checked=design.checked)
+            names = [name for some in new.names().values() for name in some]
+            for name in names:
+                is_meant = not wanted or name in wanted or name.partition("#")[0] in wanted
+                if is_meant and crew.is_outdated(name):
+                    old.choose.renew(name)
+            crew.prepare(names)
+        return fleet, design.checked
+
+    def _sweep(self) -> bool:
+        """End the actors that are not needed any more, after each change."""
+        supervisor = self._supervisor
+        if supervisor is not None and not any(one.is_open for one in self._requests.values()):
+            used = [one.hired for one in self._runs if not one.is_over]
+            self._crew.sweep(supervisor.course.standings, used)
+        return False
+
+    def _leave(self) -> None:
+        """End this actor, when those who ask have heard of the end."""
+        for request in self._requests.values():
+            if request.is_open:
+                request.say("the fleet has ended")
+                request.end(_FAILED)
+        for request in self._requests.values():
+            request.answers.wait_seen(LEAVING_S)
+        self._shown.wait_seen(LEAVING_S)
+        end(ray.get_actor(CONTROL))
+
+
+class RemoteRequest:
+    """A request of a verb elsewhere.
+
+    :ivar answers: what is said, and the status at last
+    """
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        self.args = args
+        self.is_open = True
+        self.answers = Events()
+
+    def say(self, words: str) -> None:
+        """Tell who asked how it goes."""
+        self.answers.add({"say": words})
+
+    def end(self, status: int, **more: Any) -> None:
+        """Answer it."""
+        if self.is_open:
+            self.is_open = False
+            self.answers.add({"status": status, **more})
+
+
+def _counts(fleet: Fleet, names: Sequence[str]) -> dict[str, int]:
+    """Return how many instances of each service there are, by the actors that were found."""
+    return {
+        service.name: sum(name.partition("#")[0] == service.name for name in names)
+        for service in fleet.services
+        if names and service.instances is not None
+    }

@@ -1,0 +1,270 @@
+"""The actors of a fleet's instances, as those that supervise it know them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+
+from sf_actors.errors import FleetError
+from sf_actors.fleet.arrangement import Addresses
+from sf_actors.fleet.ray.directory import Part, links_of
+from sf_actors.fleet.ray.instance_actor import InstanceActor
+from sf_actors.fleet.ray.names import actor_name, latest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sf_actors.fleet.addresses import Place
+    from sf_actors.fleet.check import Checked
+    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.ray.directory import Spot
+
+#: How long an actor may take to be there, in seconds: a node may have to come into being.
+COMING_S: Final = 120.0
+
+#: How many methods of an actor may run at once: one waits for news, peers call others.
+_CONCURRENCY: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """What actors are made of from now on.
+
+    :ivar old_folder: the fleet's where its file was read; `fleet` has its paths there
+    :ivar package: the URI of what travels of it
+    :ivar keys: by service: its own keys
+    """
+
+    fleet: Fleet
+    checked: Checked
+    package: str
+    keys: Mapping[str, dict[str, bytes] | None]
+
+    def part(self, name: str) -> Part:
+        """Return what the actor of an instance is given."""
+        service = self.fleet.by_name[name.partition("#")[0]]
+        outline = self.checked.outlines[service.name]
+        number = name.partition("#")[2]
+        return Part(
+            name=name,
+            service=service,
+            folder=self.fleet.folder,
+            number=int(number or 1) if outline.takes_instance else None,
+            outline=outline,
+            links=links_of(service.name, self.checked.linked.links),
+            keys=self.keys.get(service.name),
+        )
+
+
+@dataclass(eq=False)
+class Hired:
+    """An actor of an instance.
+
+    :ivar design: what it is made of; None of one that was found
+    :ivar spot: where it is, once that is known
+    """
+
+    name: str
+    generation: int
+    actor: Any
+    design: Design | None = None
+    spot: Spot | None = None
+    is_dead: bool = False
+
+
+class Crew:
+    """Makes actors and knows them; any thread."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+        self._lock = threading.RLock()
+        self._current: dict[str, Hired] = {}
+        self._old: list[Hired] = []
+        self._renewed: Hired | None = None
+        self._generations: dict[str, int] = {}
+
+    def adopt(self) -> list[str]:
+        """Take those that are there already; returns the names of their instances."""
+        for name, generation in latest(ray.util.list_named_actors()).items():
+            with suppress(ValueError):
+                actor = ray.get_actor(actor_name(name, generation))
+                self._generations[name] = generation
+                self._current[name] = Hired(name, generation, actor, self.design)
+        return list(self._current)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Make those that are missing, side by side, and wait until they are there.
+
+        :raises FleetError: one is not there in time
+        """
+        with self._lock:
+            hired = [self._of(name) for name in names]
+        asked = [(one, one.actor.spot.remote()) for one in hired if one.spot is None]
+        refs = [ref for _, ref in asked]
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=COMING_S) if refs else ([], [])
+        for one, ref in asked:
+            if ref not in ready:
+                raise FleetError(f"{one.name}: its actor is not there after {COMING_S:g} s")
+            try:
+                one.spot = ray.get(ref)
+            except RayError as error:
+                why = str(error).strip().partition("\n")[0]
+                raise FleetError(f"{one.name}: its actor cannot run: {why}") from None
+
+    def hired(self, name: str) -> Hired:
+        """Return the actor of an instance; a new one where the last one is dead."""
+        with self._lock:
+            return self._of(name)
+
+    def spot(self, name: str) -> Spot:
+        """Return where an instance is; its actor is made if it is not there."""
+        hired = self.hired(name)
+        if hired.spot is None:
+            self.prepare([name])
+        if hired.spot is None:
+            raise FleetError(f"{name}: its actor is another one already")
+        return hired.spot
+
+    def spots(self) -> dict[str, Spot]:
+        """Return where all are."""
+        with self._lock:
+            return {name: one.spot for name, one in self._current.items() if one.spot is not None}
+
+    def renew(self, name: str) -> None:
+        """Let the next actor of an instance be a new one, beside the one that it has."""
+        with self._lock:
+            old = self._current.pop(name, None)
+            self._renewed = old
+            if old is not None:
+                self._old.append(old)
+
+    def undo(self) -> None:
+        """Take back the last `renew`."""
+        with self._lock:
+            old, self._renewed = self._renewed, None
+            if old is not None and old in self._old:
+                self._old.remove(old)
+                new = self._current.get(old.name)
+                if new is not None:
+                    self._old.append(new)
+                self._current[old.name] = old
+
+    def is_outdated(self, name: str) -> bool:
+        """Return whether the actor of an instance is made of something else than one now."""
+        with self._lock:
+            hired = self._current.get(name)
+            if hired is None or hired.design is None:
+                return False
+            old, new = hired.design, self.design
+            service = name.partition("#")[0]
+            return old.package != new.package or old.keys.get(service) != new.keys.get(service)
+
+    def sweep(self, wanted: Collection[str], used: Collection[Hired]) -> None:
+        """End the actors that nobody needs any more.
+
+        :param wanted: the instances that there are
+        :param used: those with a process that is supervised
+        """
+        with self._lock:
+            gone = [one for one in self._old if one not in used]
+            self._old = [one for one in self._old if one in used]
+            left = [
+                one for one in self._current.values() if one.name not in wanted and one not in used
+            ]
+            for one in left:
+                del self._current[one.name]
+            gone += left
+        for one in gone:
+            end(one.actor)
+
+    def end(self) -> None:
+        """End all actors."""
+        with self._lock:
+            everyone = [*self._old, *self._current.values()]
+            self._old, self._current = [], {}
+        for one in everyone:
+            end(one.actor)
+
+    def _of(self, name: str) -> Hired:
+        found = self._current.get(name)
+        if found is None or found.is_dead:
+            self._current[name] = found = self._hire(name, found)
+        return found
+
+    def _hire(self, name: str, dead: Hired | None) -> Hired:
+        design = self.design if dead is None else dead.design or self.design
+        part = design.part(name)
+        service = part.service
+        generation = self._generations.get(name, -1) + 1
+        self._generations[name] = generation
+        stays = service.restart != "never" and not service.ends_fleet
+        options: dict[str, Any] = {}
+        if service.host is not None:
+            options["label_selector"] = {"sf-host": service.host}
+        actor = (
+            ray.remote(InstanceActor)
+            .options(
+                name=actor_name(name, generation),
+                lifetime="detached",
+                num_cpus=0,
+                max_restarts=-1 if stays else 0,
+                max_concurrency=_CONCURRENCY,
+                runtime_env={"working_dir": design.package},
+                **options,
+            )
+            .remote(part, is_new=dead is None)
+        )
+        return Hired(name, generation, actor, design)
+
+
+class NodeAddresses(Addresses):
+    """The addresses of instances, each at its own node.
+
+    :param crew: has the actors, which get their ports from the kernel
+    """
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(partial(_address, crew))
+        self._crew = crew
+
+    def renew(self, instance: str) -> None:
+        """Let an instance have a new actor, and so new addresses."""
+        super().renew(instance)
+        self._crew.renew(instance)
+
+    def undo(self) -> None:
+        """Take back the last `renew`."""
+        super().undo()
+        self._crew.undo()
+
+    def is_outdated(self, instance: str) -> bool:
+        """Return whether an instance's actor is made of something else than one now."""
+        return self._crew.is_outdated(instance)
+
+    def forget(self, instance: str) -> None:
+        """Look up the addresses of an instance anew, whose actor was started again."""
+        super().renew(instance)
+
+
+def _address(crew: Crew, instance: str, socket: Place) -> str:
+    return crew.spot(instance).bound[socket]
+
+
+def end(actor: Any) -> None:
+    """End an actor; what it runs is gone, or notices."""
+    with suppress(RayError, ValueError):
+        ray.kill(actor, no_restart=True)
+
+
+def answered(ref: Any, wait_s: float) -> Any:
+    """Return what an actor answers, None if it does not in time."""
+    try:
+        return ray.get(ref, timeout=wait_s)
+    except (RayError, GetTimeoutError):
+        return None

@@ -1,0 +1,75 @@
+"""One thread that waits for descriptors, and for what other threads have it do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Loop:
+    """Calls what is registered in its selector, without arguments, and what is posted.
+
+    :param name: of its thread, which ends with the process
+    """
+
+    def __init__(self, name: str) -> None:
+        self.selector = DefaultSelector()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._is_over = False
+        self._waking, self._woken = socket.socketpair()
+        self._waking.setblocking(False)
+        self.selector.register(self._woken, EVENT_READ, lambda: self._woken.recv(4096))
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have something called; any thread."""
+        self._posted.append(call)
+        with suppress(BlockingIOError):
+            # it has much to do, and is awake
+            self._waking.send(b"\0")
+
+    def call(self, function: Callable[[], T], wait_s: float = 10.0) -> T:
+        """Have something called, and return what it gives; any thread but its own.
+
+        :raises TimeoutError: it does not come to that in time
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                future.set_exception(error)
+
+        self.post(run)
+        return future.result(wait_s)
+
+    def end(self) -> None:
+        """End its thread; the selector stays."""
+        self.post(self._end)
+        self._thread.join()
+        self.selector.unregister(self._woken)
+        for one in (self._waking, self._woken):
+            one.close()
+
+    def _end(self) -> None:
+        self._is_over = True
+
+    def _run(self) -> None:
+        while not self._is_over:
+            while self._posted:
+                self._posted.popleft()()
+            for key, _ in self.selector.select(0 if self._is_over else None):
+                if key.fileobj in self.selector.get_map():
+                    key.data()

@@ -1,0 +1,36 @@
+"""What the actors of a fleet are called, in the namespace that is its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: The actor that supervises a fleet; the name of no service begins like this.
+CONTROL: Final = ".up"
+
+_GENERATION: Final = "~"
+
+
+def namespace_of(fleet: str) -> str:
+    """Return the namespace of the actors of a fleet, by its name."""
+    return f"sf_actors/{fleet}"
+
+
+def actor_name(instance: str, generation: int) -> str:
+    """Return the name of an actor of an instance.
+
+    :param generation: from 0 on; a successor has the next one, so that both can be there
+    """
+    return f"{instance}{_GENERATION}{generation}" if generation else instance
+
+
+def latest(names: Iterable[str]) -> dict[str, int]:
+    """Return the highest generation of each instance among the names of actors."""
+    found: dict[str, int] = {}
+    for name in names:
+        if name != CONTROL:
+            instance, _, generation = name.partition(_GENERATION)
+            found[instance] = max(found.get(instance, 0), int(generation or 0))
+    return found

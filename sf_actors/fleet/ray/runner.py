@@ -1,0 +1,159 @@
+"""One run of an instance in its actor, as the supervisor has it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayError
+
+from sf_actors.fleet.ray.crew import answered, end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sf_actors.fleet.ray.crew import Crew
+    from sf_actors.fleet.task import Task
+
+#: Between two tries to reach an actor that Ray starts again, in seconds.
+AGAIN_S: Final = 0.3
+
+#: How long an actor may take to kill its process, in seconds.
+_KILLING_S: Final = 3.0
+
+
+class ActorRun:
+    """Runs an instance in its actor, and hears what happens there.
+
+    :param post: lets the supervisor's thread call something
+    :param moved: called in that thread when an actor is elsewhere than before
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        _selector: object,
+        *,
+        crew: Crew,
+        post: Callable[[Callable[[], None]], None],
+        moved: Callable[[str], None],
+        on_message: Callable[[Any, dict[str, Any]], None],
+        on_line: Callable[[str, bytes], None],
+        on_end: Callable[[Any, int], None],
+    ) -> None:
+        self.task = task
+        self.pid = 0
+        self._crew, self._post, self._moved = crew, post, moved
+        self._on_message, self._on_line, self._on_end = on_message, on_line, on_end
+        self.hired = crew.hired(task.name)
+        self._has_begun = False
+        self._is_over = threading.Event()
+        thread = threading.Thread(target=self._run, name=f"{task.name}/run", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, as far as can be known."""
+        return self._is_over.is_set()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; what has not begun yet is over."""
+        if self._has_begun:
+            self.hired.actor.signal.remote(number)
+        else:
+            self._end(-number)
+            self.hired.actor.kill.remote()
+
+    def kill(self) -> None:
+        """End it at once; who cannot be reached is ended with its actor."""
+        threading.Thread(target=self._kill, name=f"{self.task.name}/kill", daemon=True).start()
+
+    def tell(self, message: dict[str, Any]) -> bool:
+        """Let it connect elsewhere: to all that are there, whatever the message says."""
+        self.hired.actor.know.remote(self._crew.spots(), message["id"])
+        return True
+
+    def abandon(self) -> int:
+        """End it and its actor."""
+        self._is_over.set()
+        self.hired.is_dead = True
+        answered(self.hired.actor.kill.remote(), _KILLING_S)
+        end(self.hired.actor)
+        return -signal.SIGKILL
+
+    def _kill(self) -> None:
+        ref = self.hired.actor.kill.remote()
+        done, _ = ray.wait([ref], timeout=_KILLING_S)
+        if not done:
+            self.hired.is_dead = True
+            end(self.hired.actor)
+            self._end(-signal.SIGKILL)
+
+    # in a thread of its own
+
+    def _run(self) -> None:
+        try:
+            begun = self._begin()
+            last = begun["last"]
+            while not self._is_over.is_set():
+                news = ray.get(self.hired.actor.news.remote(last))
+                last = news.last
+                ends = [value for kind, *value in news.events if kind == "end"]
+                self._post(partial(self._take, news.events, news.dropped))
+                if ends:
+                    return
+        except ActorUnavailableError:
+            self._end(-signal.SIGKILL)
+        except RayError:
+            self.hired.is_dead = True
+            self._end(-signal.SIGKILL)
+
+    def _end(self, status: int) -> None:
+        """Tell of the end, once; any thread."""
+        if not self._is_over.is_set():
+            self._is_over.set()
+            self._post(lambda: self._on_end(self, status))
+
+    def _begin(self) -> dict[str, Any]:
+        found: dict[str, Any] | None = None
+        while found is None:
+            try:
+                found = ray.get(self.hired.actor.run.remote(self._crew.spots()))
+            except ActorUnavailableError:
+                if self._is_over.is_set():
+                    raise
+            if found is None:
+                self._is_over.wait(AGAIN_S)
+        if self._is_over.is_set():
+            # somebody wants it to be over by now
+            self.hired.actor.kill.remote()
+        self._post(partial(self._take_begin, found))
+        return found
+
+    def _take_begin(self, begun: dict[str, Any]) -> None:
+        self.pid = begun["pid"]
+        spot = begun["spot"]
+        if spot != self.hired.spot:
+            self.hired.spot = spot
+            self._moved(self.task.name)
+        self._has_begun = True
+        if begun["ready"] is not None and not self._is_over.is_set():
+            self._on_message(self, begun["ready"])
+
+    def _take(self, events: list[tuple[Any, ...]], dropped: int) -> None:
+        if dropped:
+            self._on_line("stderr", f"lines were dropped on their way: {dropped}".encode())
+        for kind, *given in events:
+            if kind == "line":
+                self._on_line(*given)
+            elif kind == "message":
+                self._on_message(self, *given)
+            elif not self._is_over.is_set():
+                self._is_over.set()
+                self._on_end(self, *given)

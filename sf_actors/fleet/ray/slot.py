@@ -1,0 +1,247 @@
+"""The place of one instance on a node: its ports, its process, and where that connects to.
+
+It knows nothing of Ray: it is told who is where, and by whom it has to be left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from itertools import count
+from pathlib import Path
+from selectors import EVENT_READ
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from sf_actors.fleet.addresses import bound_by
+from sf_actors.fleet.child import Child
+from sf_actors.fleet.ray.directory import Directory, Spot, changes
+from sf_actors.fleet.ray.events import Events
+from sf_actors.fleet.ray.loop import Loop
+from sf_actors.fleet.ray.package import moved, write_keys
+from sf_actors.fleet.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sf_actors.fleet.addresses import Place
+    from sf_actors.fleet.ray.directory import Part
+
+#: How long its process may live on where the node's agent is gone, in seconds.
+_ORPHANED_S: Final = 4.7
+
+
+class Slot:
+    """One instance here; any thread.
+
+    :param host: the address of this node
+    :param folder: the fleet's, as it has travelled
+    :param agent: the process without which we end too
+    """
+
+    def __init__(self, part: Part, *, host: str, folder: Path, agent: int | None = None) -> None:
+        self._part = part
+        self._host = host
+        self._folder = folder
+        self._service = moved(part.service, part.folder, folder)
+        self._holding: list[socket.socket] = []
+        bound = bound_by(part.service, part.outline, part.name, self._reserve)
+        self.spot = Spot(part.service.name, host, bound, time_ns())
+        self.directory = Directory(part)
+        self.directory.learn(part.name, self.spot)
+        #: what its process says and prints, and its end
+        self.events = Events()
+        self._keys = None if part.keys is None else Path(tempfile.mkdtemp(prefix="sf-keys-"))
+        if part.keys is not None and self._keys is not None:
+            write_keys(part.keys, self._keys)
+        self._held = os.open(os.devnull, os.O_RDONLY)
+        self._child: Child | None = None
+        self._is_ready: dict[str, Any] | None = None
+        self._told: dict[str, Any] = {}
+        self._is_leaving = False
+        self._numbers = count()
+        self._pending: dict[int, Telling] = {}
+        self.has_run = threading.Event()
+        self._loop = Loop(f"{part.name}/process")
+        if agent is not None:
+            agent_fd = os.pidfd_open(agent)
+            self._loop.call(
+                lambda: self._loop.selector.register(
+                    agent_fd, EVENT_READ, lambda: self._leave(agent_fd)
+                )
+            )
+
+    # what it is asked
+
+    def run(self, spots: Mapping[str, Spot] | None = None) -> dict[str, Any] | None:
+        """Run its process, or go on with the one that runs.
+
+        :param spots: of all instances; None: those that are known
+        :returns: `pid`, `ready`: what it said when it was, or None; `last`: the events before;
+            None where the node's agent is gone
+        :raises OSError: it cannot be started
+        """
+        return self._loop.call(lambda: self._run(spots))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its process, if it runs."""
+        self._loop.post(lambda: None if self._child is None else self._child.signal(number))
+
+    def kill(self) -> None:
+        """End its process and all that it has started, at once; returns when that is over."""
+        self._loop.call(lambda: None if self._child is None else self._child.kill())
+
+    def know(self, spots: Mapping[str, Spot], number: int) -> None:
+        """Let it connect to these alone; an event says by the number that it has."""
+        self._loop.post(lambda: self._know(spots, number))
+
+    def meet(self, name: str, spot: Spot) -> Spot:
+        """Take where another instance is; returns where this one is."""
+        self._loop.post(lambda: self._learn(name, spot))
+        return self.spot
+
+    def is_running(self) -> bool:
+        """Return whether it has a process."""
+        return self._child is not None
+
+    def close(self) -> None:
+        """End its process at once, and give back what it holds."""
+        self.kill()
+        self._loop.end()
+        if self._child is not None:
+            self._child.abandon()
+        self._loop.selector.close()
+        for holding in self._holding:
+            holding.close()
+        os.close(self._held)
+        if self._keys is not None:
+            shutil.rmtree(self._keys, ignore_errors=True)
+
+    def lacking(self) -> list[str]:
+        """Return the services that it connects to and that are not known yet."""
+        return self._loop.call(self.directory.lacking)
+
+    # in the loop
+
+    def _reserve(self, _instance: str, _socket: Place) -> str:
+        """Return an address of this node, whose port is ours as long as we live.
+
+        The socket does not listen: its process binds the very same one, as libzmq does.
+        """
+        holding = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind((self._host, 0))
+        self._holding.append(holding)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"tcp://{host}:{holding.getsockname()[1]}"
+
+    def _run(self, spots: Mapping[str, Spot] | None) -> dict[str, Any] | None:
+        if self._is_leaving:
+            return None
+        if spots is not None:
+            self.directory.replace(spots)
+        self.has_run.set()
+        if self._child is None:
+            self._is_ready = None
+            self._told = self.directory.addresses()
+            self.events.seen = self.events.count
+            task = Task(
+                name=self._part.name,
+                service=self._service,
+                number=self._part.number,
+                addresses=self._told,
+                keys=self._keys,
+                takes_signals=True,
+            )
+            self._child = Child(
+                task,
+                self._loop.selector,
+                folder=self._folder,
+                held=self._held,
+                on_message=self._take_message,
+                on_line=lambda stream, line: self.events.add(("line", stream, line), len(line)),
+                on_end=self._take_end,
+            )
+        else:
+            self._tell(None)
+        last = self.events.seen
+        return {"pid": self._child.pid, "ready": self._is_ready, "last": last, "spot": self.spot}
+
+    def _know(self, spots: Mapping[str, Spot], number: int) -> None:
+        self.directory.replace(spots)
+        self._tell(number)
+
+    def _learn(self, name: str, spot: Spot) -> None:
+        if self.directory.learn(name, spot):
+            self._tell(None)
+
+    def _tell(self, number: int | None) -> None:
+        """Tell its process where to connect to now; before it is READY, once it is."""
+        telling = Telling(number)
+        if self._child is not None and self._is_ready is not None:
+            new = self.directory.addresses()
+            for given in changes(self._told, new):
+                inner = next(self._numbers)
+                self._pending[inner] = telling
+                telling.left.add(inner)
+                self._child.tell({"connect": list(given), "id": inner})
+            self._told = new
+        self._answer(telling)
+
+    def _answer(self, telling: Telling) -> None:
+        if not telling.left and (telling.number is not None or telling.error is not None):
+            self.events.add(("message", {"connected": telling.number, "error": telling.error}))
+
+    def _take_message(self, _child: Child, message: dict[str, Any]) -> None:
+        if "connected" in message:
+            telling = self._pending.pop(message["connected"], None)
+            if telling is not None:
+                telling.left.discard(message["connected"])
+                telling.error = telling.error or message["error"]
+                self._answer(telling)
+            return
+        if "ready" in message:
+            self._is_ready = message
+            self._tell(None)
+        self.events.add(("message", message))
+
+    def _take_end(self, _child: Child, status: int) -> None:
+        self._child, self._is_ready = None, None
+        pending, self._pending = self._pending, {}
+        for telling in pending.values():
+            telling.left.clear()
+            self._answer(telling)
+        self.events.add(("end", status))
+
+    def _leave(self, agent_fd: int) -> None:
+        """End: the agent of this node is gone, and others will run what runs here."""
+        self._loop.selector.unregister(agent_fd)
+        self._is_leaving = True
+        if self._child is None:
+            os._exit(1)
+        # it notices that nobody is there any more, stops and leaves
+        self._child.hang_up()
+        timer = threading.Timer(_ORPHANED_S, self._exit)
+        timer.daemon = True
+        timer.start()
+
+    def _exit(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Telling:
+    """What a process has to say it has done.
+
+    :ivar number: by which others wait for it, or None
+    """
+
+    def __init__(self, number: int | None) -> None:
+        self.number = number
+        self.left: set[int] = set()
+        self.error: str | None = None
