@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sf_actors.errors import TargetError, UserError
+from sf_actors.errors import UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
@@ -143,7 +143,9 @@ class Changes:
             self._supervisor.post(partial(self._end, request, FAILED, "\n".join(errors)))
             return
         if request.args.get("rolling"):
-            breaks = _what_breaks(fleet, pids)
+            from sf_actors.fleet.live import what_breaks  # noqa: PLC0415 - asks by sockets, seldom
+
+            breaks = [str(one) for one in what_breaks(fleet, pids, timeout_s=TELLING_S)]
             if breaks:
                 self._supervisor.post(partial(self._end, request, FAILED, "\n".join(breaks)))
                 return
@@ -373,27 +375,6 @@ class _Step:
         self.args = args
         self.say = say
         self.end = then
-
-
-def _what_breaks(fleet: Fleet, pids: Collection[int]) -> list[str]:
-    """Return what would break for those of a fleet that stay up, by what runs.
-
-    :param pids: of its processes: another fleet may have services of the same names
-    """
-    from sf_actors.fleet.live import check_live  # noqa: PLC0415 - asks by sockets, seldom
-    from sf_actors.inspection.asking import Asking  # noqa: PLC0415
-    from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
-    from sf_actors.inspection.places import places_here  # noqa: PLC0415
-
-    with Asking() as asking:
-        ours = [place for place in places_here() if place.pid in pids]
-        infos = read_infos(asking, ours, TELLING_S)
-    try:
-        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
-    except TargetError:
-        # nothing runs that could break
-        return []
-    return [str(one) for one in found if one.is_error]
 
 
 def _told(pending: dict[int, tuple[str, Runner]], number: int) -> None:

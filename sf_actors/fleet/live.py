@@ -16,7 +16,10 @@ from sf_actors.fleet.findings import Finding
 from sf_actors.fleet.links import link
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
 from sf_actors.fleet.reading import read_services
+from sf_actors.inspection.asking import Asking
+from sf_actors.inspection.graph.running import read_infos
 from sf_actors.inspection.messages import messages_of_fields
+from sf_actors.inspection.places import places_here
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -48,6 +51,24 @@ def check_live(
             now = {**running, name: new}
             findings += _breaks(name, was, link(fleet, now), now)
     return tuple(findings)
+
+
+def what_breaks(fleet: Fleet, pids: Collection[int], *, timeout_s: float) -> list[Finding]:
+    """Ask what runs in processes of this machine, and return what would break of it; any thread.
+
+    :param pids: of the fleet: another one may have services of the same names
+    :param timeout_s: how long an inspector may take to answer, in seconds
+    :returns: errors alone
+    """
+    with Asking() as asking:
+        ours = [place for place in places_here() if place.pid in pids]
+        infos = read_infos(asking, ours, timeout_s)
+    try:
+        found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
+    except TargetError:
+        # nothing runs that could break
+        return []
+    return [one for one in found if one.is_error]
 
 
 def running_outlines(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-STARTS = 100 if "SF_ACTORS_SOAK" in os.environ else 12
+STARTS = 100 if "SF_ACTORS_SOAK" in os.environ else 8
 
 TWO = '[services.quiet]\nfile = "quiet.py"\ninstances = 2\n'
 
@@ -68,7 +68,7 @@ def test_a_rolling_restart_is_left_in_the_middle(tmp_path: Path, moment: str) ->
     assert ended == (2 if moment == "begun" else 3), process.out
 
 
-@pytest.mark.parametrize("verb", [("scale", "quiet", "3"), ("restart",), ("scale", "quiet", "1")])
+@pytest.mark.parametrize("verb", [("scale", "quiet", "3"), ("restart",)])
 def test_a_change_is_left_in_the_middle(tmp_path: Path, verb: tuple[str, ...]) -> None:
     fleet_in(tmp_path, TWO, quiet=SLOW)
     with up(tmp_path) as process:

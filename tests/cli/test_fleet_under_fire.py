@@ -81,7 +81,8 @@ def test_in_one_process_instances_are_run_again_one_by_one_and_lose_none(tmp_pat
 
 def test_rolling_restarts_and_scaling_lose_no_call_and_do_nothing_twice(tmp_path: Path) -> None:
     restarts = [("restart", "--rolling", "doubler")] * RESTARTS
-    scaled = [("scale", "doubler", count) for count in ("1", "4", "2", "3")]
+    counts = ("1", "4", "2", "3") if IS_LONG else ("1", "3")
+    scaled = [("scale", "doubler", count) for count in counts]
     require_each_answered_once(changed_under_fire(tmp_path, *restarts, *scaled))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-JOINS = effort(200, brief=40)
+JOINS = effort(100, brief=40)
 
 #: How many updates each replica is followed for.
 UPDATES = 40

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from dataclasses import field as field_
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -53,7 +52,7 @@ class Dot(TypedDict):
 
 class Spot(msgspec.Struct):
     x: int
-    y: int = field_(default=0)  # type: ignore[assignment]
+    y: int = 0
 
 
 def outline_of(kind: str, side: str, raw: dict[str, Any], service: str) -> ModelOutline:
