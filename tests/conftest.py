@@ -46,9 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
     By default pytest-xdist begins with the files of the most tests, which leaves those of few long
     ones to the end, when all other workers have nothing left to do.
     """
+    # as nohup and a shell in the background leave them; services of the tests are to see them
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        # as nohup leaves it; services of the tests are to see hang-ups
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
     if RUNTIME_DIR not in os.environ:
