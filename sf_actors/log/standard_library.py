@@ -77,7 +77,12 @@ class ServiceHandler(logging.Handler):
 
 
 def _write(scope: Scope, record: logging.LogRecord) -> None:
-    extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+    # what begins with an underscore a library keeps for itself, as Ray does
+    extra = {
+        name: value
+        for name, value in vars(record).items()
+        if name not in _OF_EVERY_RECORD and not name.startswith("_")
+    }
     fields: dict[str, Any] = {"extra": extra}
     if record.exc_info and record.exc_info[1] is not None:
         fields["exc_info"] = record.exc_info

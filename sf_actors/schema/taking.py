@@ -91,11 +91,9 @@ def _by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
     wanted, given = _scalar(receiver), _scalar(sender)
     if not _takes_scalar(wanted, given):
         yield _mismatch(receiver, sender, path)
-    elif given == "datetime" != wanted:
-        has_zone = sender.get(BOUNDS, {}).get("tz")
-        if has_zone is not False:
-            got = f"{_type(sender)}, which is a timestamp, not a text, where it has a zone"
-            yield Untaken(path, _type(receiver), got, is_certain=has_zone is True)
+    elif given == "datetime" != wanted and sender.get(BOUNDS, {}).get("tz") is True:
+        got = f"{_type(sender)}, which is a timestamp, not a text, with its zone"
+        yield Untaken(path, _type(receiver), got)
 
 
 def _enum_by_scalar(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:

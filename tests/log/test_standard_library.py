@@ -49,7 +49,7 @@ def test_a_record_is_a_line_of_the_service_in_which_it_is_made(
     svc: LogScope, console: Console
 ) -> None:
     assert svc
-    THEIRS.info("got %s of %d", "one", 2, extra={"price": 10})
+    THEIRS.info("got %s of %d", "one", 2, extra={"price": 10, "_of_a_library": 1})
 
     line = console.line()
     del line["timestamp"]
