@@ -9,7 +9,7 @@ from zmq import zmq_poll
 
 from sf_actors.connections.call_rules import Place
 from sf_actors.errors import MessageError
-from sf_actors.sockets import inproc, names
+from sf_actors.sockets import inproc, monitors, names
 from sf_actors.sockets.frames import (
     MAX_FRAMES,
     NOBLOCK,
@@ -317,9 +317,10 @@ class Link(Place):
         """Close the sockets."""
         if self._look_up is not None:
             names.NAMES.cancel(self._look_up)
-        self._transport.close(self.socket, linger_ms=0)
         if self.events is not None:
+            monitors.stop(self.socket)
             self._transport.close(self.events, linger_ms=0)
+        self._transport.close(self.socket, linger_ms=0)
 
 
 def _nobody() -> None:

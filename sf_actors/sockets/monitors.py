@@ -53,3 +53,13 @@ def opened(monitored: Socket, address: str) -> Socket:
     events.setsockopt(zmq.LINGER, 0)
     events.connect(address)
     return events
+
+
+def stop(monitored: Socket) -> None:
+    """Tell of a socket no longer; in the thread that owns it, before the events are closed.
+
+    Without a reader libzmq's thread would wait for one for ever with the next event, and all other
+    connections of the process with it: a peer that leaves just then is enough.
+    """
+    if not monitored.closed:
+        monitored.monitor(None, 0)

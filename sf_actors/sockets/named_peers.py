@@ -162,6 +162,7 @@ class NamedPeers:
         for peer in self._peers:
             if peer.look_up is not None:
                 names.NAMES.cancel(peer.look_up)
+        monitors.stop(self.socket)
         self._transport.close(self.events, linger_ms=0)
 
     def _look_up(self, peer: _Peer) -> None:
