@@ -74,7 +74,12 @@ class UserCode:
                 error = raised
             if FORKS.count != self._forks:
                 end_child(error)
-            self._end()
+            # from here on nobody interrupts; one that was on its way may hit the very call
+            self.label = None
+            try:
+                self._end()
+            except ServiceStopped:
+                self._end()
             return result, error  # noqa: TRY300 - `else` would not clear the label
         except BaseException:
             # also what a signal handler has raised between these lines
