@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from watchfiles import watch
+
+from sf_actors.fleet.changes import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,30 +64,13 @@ class Reload:
             return
         self._say(f"{Path(min(changed)).name} has changed: {', '.join(names)} restart")
         self._is_restarting = True
-        self._changes.take(_Restart({"names": names}, self._say, self._done))
+        self._changes.take(Step({"names": names}, self._say, self._done))
 
     def _done(self, status: int) -> None:
         self._is_restarting = False
         if status:
             self._say("not restarted, or not READY; what runs runs on; waiting for a change")
         self._restart()
-
-
-class _Restart:
-    """A request of our own."""
-
-    is_open = True
-
-    def __init__(
-        self, args: dict[str, Any], say: Callable[[str], None], then: Callable[[int], None]
-    ) -> None:
-        self.args = args
-        self.say = say
-        self._then = then
-
-    def end(self, status: int, **_more: Any) -> None:
-        """Take the answer."""
-        self._then(status)
 
 
 class _Watching:

@@ -112,7 +112,7 @@ class Changes:
             else:
                 request.end(status)
 
-        self._restart(_Step({"names": new}, request.say, added))
+        self._restart(Step({"names": new}, request.say, added))
 
     # restart
 
@@ -364,8 +364,8 @@ class Changes:
         supervisor.watch(look)
 
 
-class _Step:
-    """A restart that is a part of something else."""
+class Step:
+    """A restart that no verb has asked for, or that is a part of something else."""
 
     is_open = True
 
@@ -374,7 +374,11 @@ class _Step:
     ) -> None:
         self.args = args
         self.say = say
-        self.end = then
+        self._then = then
+
+    def end(self, status: int, **_more: Any) -> None:
+        """Take the answer."""
+        self._then(status)
 
 
 def _told(pending: dict[int, tuple[str, Runner]], number: int) -> None:
