@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watchfiles import watch
-
+from sf_actors.cli.watched_files import WatchedFiles
 from sf_actors.fleet.changes import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from watchfiles import Change
 
     from sf_actors.fleet.changes import Changes
     from sf_actors.fleet.supervisor import Supervisor
@@ -32,7 +28,7 @@ class Reload:
         self._changes = changes
         self._say = say
         self._changed: set[str] = set()
-        self._watching: _Watching | None = None
+        self._watching: WatchedFiles | None = None
         self._is_restarting = False
         supervisor.watch(self._look)
 
@@ -47,7 +43,7 @@ class Reload:
         if files and (self._watching is None or self._watching.files != files):
             self.end()
             post = self._supervisor.post
-            self._watching = _Watching(files, lambda paths: post(lambda: self._take(paths)))
+            self._watching = WatchedFiles(files, lambda paths: post(lambda: self._take(paths)))
         return False
 
     def _take(self, paths: set[str]) -> None:
@@ -71,35 +67,3 @@ class Reload:
         if status:
             self._say("not restarted, or not READY; what runs runs on; waiting for a change")
         self._restart()
-
-
-class _Watching:
-    """Tells of changes of files, in a thread of its own."""
-
-    def __init__(self, files: set[Path], then: Callable[[set[str]], None]) -> None:
-        self.files = files
-        self._names = {str(path) for path in files}
-        self._then = then
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="up/reload", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Stop watching."""
-        self._is_over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        # folders: an editor puts a new file in the place of the old one
-        folders = {path.parent for path in self.files if path.parent.is_dir()}
-        for changes in watch(
-            *folders,
-            watch_filter=self._is_ours,
-            stop_event=self._is_over,
-            recursive=False,
-            raise_interrupt=False,
-        ):
-            self._then({path for _, path in changes})
-
-    def _is_ours(self, _change: Change, path: str) -> bool:
-        return path in self._names

@@ -11,14 +11,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from watchfiles import watch
-
 from sf_actors.cli.output import tell
+from sf_actors.cli.watched_files import WatchedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from watchfiles import Change
 
     from sf_actors.cli.arguments import Arguments
 
@@ -69,7 +66,7 @@ class _Supervisor:
         given = (arguments.addresses_path, arguments.config_path)
         self._given = {Path(path).absolute() for path in given if path}
         self._news: SimpleQueue[_News] = SimpleQueue()
-        self._watching: _Watching | None = None
+        self._watching: WatchedFiles | None = None
         #: what loads the service to see whether it can be, and what it was begun for
         self._rehearsal: subprocess.Popen[bytes] | None = None
         self._changed = ""
@@ -174,7 +171,8 @@ class _Supervisor:
     ) -> subprocess.Popen[bytes]:
         """Start a process whose end is told."""
         process = subprocess.Popen(  # noqa: S603 - what we were started with
-            [sys.executable, "-m", module, *self._argv],
+            # no bytecode: it could be of a text that was changed meanwhile
+            [sys.executable, "-B", "-m", module, *self._argv],
             stdin=stdin,
             stdout=stdout,
             # a signal from the terminal comes once, through us
@@ -193,35 +191,7 @@ class _Supervisor:
             if self._watching.files == files:
                 return
             self._watching.end()
-        self._watching = _Watching(files, self._news)
+        self._watching = WatchedFiles(files, self._tell_change)
 
-
-class _Watching:
-    """Tells of changes of files, in a thread of its own."""
-
-    def __init__(self, files: set[Path], news: SimpleQueue[_News]) -> None:
-        self.files = files
-        self._names = {str(path) for path in files}
-        self._news = news
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Stop watching."""
-        self._is_over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        # folders: an editor puts a new file in the place of the old one
-        for changes in watch(
-            *{path.parent for path in self.files},
-            watch_filter=self._is_ours,
-            stop_event=self._is_over,
-            recursive=False,
-            raise_interrupt=False,
-        ):
-            self._news.put(_Changed(Path(min(path for _, path in changes)).name))
-
-    def _is_ours(self, _change: Change, path: str) -> bool:
-        return path in self._names
+    def _tell_change(self, paths: set[str]) -> None:
+        self._news.put(_Changed(Path(min(paths)).name))

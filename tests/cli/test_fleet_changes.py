@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.bytecode import compile_file, replace_unseen
 from tests.support.fleets import DOUBLING, QUIET, assert_nothing_is_left, fleet_in, up
 from tests.support.shell import ran
 
@@ -266,6 +267,19 @@ def test_a_service_whose_files_change_runs_again_and_no_other(tmp_path: Path) ->
         after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
         assert after["one"] != before["one"]
         assert after["two"] == before["two"]
+        process.interrupt()
+        assert process.wait() == 0
+
+
+def test_a_changed_text_of_the_same_size_and_second_is_what_runs(tmp_path: Path) -> None:
+    one = "import shared_words\nprint(shared_words.TEXT)\n" + QUIET
+    toml = '[services.one]\nfile = "one.py"\n'
+    fleet_in(tmp_path, toml, one=one, shared_words="TEXT = 'first'\n")
+    compile_file(tmp_path / "shared_words.py")
+    with up(tmp_path, "--reload") as process:
+        process.wait_for_line("one: READY")
+        replace_unseen(tmp_path / "shared_words.py", "TEXT = 'other'\n")
+        process.wait_for_line('"other"')
         process.interrupt()
         assert process.wait() == 0
 

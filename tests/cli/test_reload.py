@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.bytecode import compile_file, replace_unseen
 from tests.support.processes import Process
 from tests.support.shell import ran
 
@@ -55,6 +56,19 @@ def said() -> str:
 def test_a_changed_module_of_its_folder_runs_it_again(reloading: Process, tmp_path: Path) -> None:
     assert said() == "one"
     (tmp_path / "words.py").write_text("TEXT = 'two'")
+    reloading.wait_for_line("words.py has changed")
+    reloading.wait_until_ready()
+
+    assert said() == "two"
+
+
+def test_a_text_of_the_same_size_and_second_is_told_from_the_old_one(
+    reloading: Process, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.py"
+    # as another run of the service would have left it
+    compile_file(words)
+    replace_unseen(words, "TEXT = 'two'")
     reloading.wait_for_line("words.py has changed")
     reloading.wait_until_ready()
 

@@ -194,8 +194,8 @@ def test_what_lacks_its_extra_says_which(
 ) -> None:
     told = io.StringIO()
     monkeypatch.setitem(sys.modules, missing, None)
-    for module in ("sf_actors.cli.live", "sf_actors.cli.reload"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("live", "reload", "watched_files"):
+        monkeypatch.delitem(sys.modules, f"sf_actors.cli.{module}", raising=False)
     for name, stream in (("stdin", Terminal()), ("stdout", Terminal()), ("stderr", told)):
         monkeypatch.setattr(sys, name, stream)
     monkeypatch.setenv("TERM", "xterm")

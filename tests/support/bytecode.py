@@ -1,0 +1,28 @@
+"""Bytecode that the import system takes for that of a newer text."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def compile_file(path: Path) -> None:
+    """Write the bytecode of a file, as a process that imports it does."""
+    py_compile.compile(str(path), doraise=True)
+
+
+def replace_unseen(path: Path, text: str) -> None:
+    """Put a text in a file's place that has the size and the time of the old one.
+
+    :param text: as long as the old one
+    """
+    status = path.stat()
+    assert len(text.encode()) == status.st_size
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new.replace(path)
