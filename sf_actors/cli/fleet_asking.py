@@ -53,8 +53,10 @@ def stop_in_fleet(place: Place, arguments: argparse.Namespace) -> int | None:
     if connection is None:
         return None
     name = arguments.service
-    names = {row["service"] for row in ask(connection, tell, verb="ps").get("services", ())}
-    if name not in names and not any(one.partition("#")[0] == name for one in names):
+    found = ask(connection, tell, verb="ps")
+    names = {row["service"] for row in found.get("services", ())}
+    services = {*found.get("known", ()), *(one.partition("#")[0] for one in names)}
+    if name not in {*names, *services}:
         return None
     again = place.connect()
     if again is None:

@@ -74,6 +74,7 @@ class Changes:
         self._arrangement = arrangement
         self._in_process = in_process
         self._is_busy = False
+        operation.services = lambda: self._arrangement.fleet.by_name
         operation.verbs |= {
             "start": self._start,
             "restart": self._restart,

@@ -37,6 +37,8 @@ class Operation:
         self._course = supervisor.course
         #: those who wait for the end of all
         self._downs: list[Request] = []
+        #: gives the services of the fleet, those without an instance included
+        self.services: Callable[[], Collection[str]] = tuple
         self.verbs: dict[str, Callable[[Request], None]] = {
             "ps": self._ps,
             "start": self.start,
@@ -70,7 +72,7 @@ class Operation:
         """
         standings = self._course.standings
         wanted = list(names)
-        services = {one.member.service for one in standings.values()}
+        services = {*self.services(), *(one.member.service for one in standings.values())}
         for name in wanted:
             if name not in standings and name not in services:
                 hint = nearest(name, {*standings, *services})
@@ -86,7 +88,12 @@ class Operation:
         names = self._names(request)
         if names is None:
             return
-        lacking = self.lacking(request.args.get("names", ()))
+        given = request.args.get("names", ())
+        if not names and given:
+            request.say(_without_instance(given))
+            request.end(FAILED)
+            return
+        lacking = self.lacking(given)
         if not lacking or self._course.is_ending:
             why = "it is ending" if self._course.is_ending else "runs already"
             request.say(f"{why}, pid {os.getpid()}")
@@ -119,12 +126,14 @@ class Operation:
         rows = self._supervisor.rows()
         # instances that a verb has added stand with the others of their service
         rows.sort(key=lambda row: (places[row["service"].partition("#")[0]], _number(row)))
-        request.end(0, pid=os.getpid(), services=rows)
+        request.end(0, pid=os.getpid(), services=rows, known=sorted(self.services()))
 
     def _stop_named(self, request: Request) -> None:
         names = self._names(request)
         if names is None:
             return
+        if not names:
+            request.say(_without_instance(request.args["names"]))
         runners = self._supervisor.runners
         pids = {name: runners[name].pid for name in names if name in runners}
         self._supervisor.stop(names)
@@ -194,6 +203,10 @@ class Operation:
     def _phases(self, names: Iterable[str]) -> set[Phase]:
         standings = self._course.standings
         return {standings[name].phase for name in names if name in standings}
+
+
+def _without_instance(names: Iterable[str]) -> str:
+    return f"{', '.join(names)}: no instance; `scale` gives it some"
 
 
 def _number(row: dict[str, Any]) -> int:

@@ -91,6 +91,10 @@ def test_a_service_may_have_no_instance(tmp_path: Path) -> None:
         process.wait_for_line("quiet#2: READY")
         assert ran("scale", "quiet", "0", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {}
+        for verb, status in (("up", 1), ("stop", 0), ("restart", 0)):
+            done = ran(verb, "quiet", cwd=tmp_path)
+            assert done.status == status, done.err
+            assert verb == "restart" or "quiet: no instance" in done.err
         assert ran("scale", "quiet", "1", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {"quiet#1": "READY"}
 
