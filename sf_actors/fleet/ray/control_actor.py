@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from sf_actors.fleet.ray.events import Events
 from sf_actors.fleet.ray.log_files import Piece, pieces
 from sf_actors.fleet.ray.names import CONTROL
 from sf_actors.fleet.ray.package import moved_fleet
+from sf_actors.fleet.ray.requests import RemoteRequests
 from sf_actors.fleet.ray.runner import ActorRun
 from sf_actors.fleet.standing import Phase
 from sf_actors.fleet.supervisor import Supervisor
@@ -52,8 +52,7 @@ class ControlActor:
         self._names = names
         #: what `up` shows: words, lines, that all are there, the end
         self._shown = Events()
-        self._requests: dict[int, RemoteRequest] = {}
-        self._numbers = count()
+        self._requests = RemoteRequests()
         self._crew = Crew(design)
         self._supervisor: Supervisor | None = None
         self._operation: Operation | None = None
@@ -86,9 +85,7 @@ class ControlActor:
 
     def ask(self, **args: Any) -> int:
         """Take a request of a verb; returns what its answer is heard by."""
-        request = RemoteRequest(args)
-        number = next(self._numbers)
-        self._requests[number] = request
+        number, request = self._requests.add(args)
         self._began.wait()
         supervisor, operation = self._supervisor, self._operation
         if supervisor is None or operation is None:
@@ -104,7 +101,7 @@ class ControlActor:
 
     def hear(self, number: int, last: int) -> News:
         """Return what is said about a request, as soon as there is something."""
-        return self._requests[number].answers.after(last, NEWS_S)
+        return self._requests.hear(number, last, NEWS_S)
 
     def log_pieces(self, known: dict[int, int]) -> list[Piece]:
         """Return what is new of the log files; as of `pieces`."""
@@ -214,43 +211,21 @@ class ControlActor:
     def _sweep(self) -> bool:
         """End the actors that are not needed any more, after each change."""
         supervisor = self._supervisor
-        if supervisor is not None and not any(one.is_open for one in self._requests.values()):
+        if supervisor is not None and not any(one.is_open for one in self._requests.all):
             used = [one.hired for one in self._runs if not one.is_over]
             self._crew.sweep(supervisor.course.standings, used)
         return False
 
     def _leave(self) -> None:
         """End this actor, when those who ask have heard of the end."""
-        for request in self._requests.values():
+        for request in self._requests.all:
             if request.is_open:
                 request.say("the fleet has ended")
                 request.end(_FAILED)
-        for request in self._requests.values():
+        for request in self._requests.all:
             request.answers.wait_seen(LEAVING_S)
         self._shown.wait_seen(LEAVING_S)
         end(ray.get_actor(CONTROL))
-
-
-class RemoteRequest:
-    """A request of a verb elsewhere.
-
-    :ivar answers: what is said, and the status at last
-    """
-
-    def __init__(self, args: dict[str, Any]) -> None:
-        self.args = args
-        self.is_open = True
-        self.answers = Events()
-
-    def say(self, words: str) -> None:
-        """Tell who asked how it goes."""
-        self.answers.add({"say": words})
-
-    def end(self, status: int, **more: Any) -> None:
-        """Answer it."""
-        if self.is_open:
-            self.is_open = False
-            self.answers.add({"status": status, **more})
 
 
 def _counts(fleet: Fleet, names: Sequence[str]) -> dict[str, int]:
