@@ -16,7 +16,8 @@ class SnapshotRequests:
 
     After a calm time the first request goes out at once. Further ones wait, twice as long each
     time, up to half a heartbeat while the publisher is heard. So two heartbeats suffice to repair
-    a loss, and a replica that keeps losing updates asks at a bounded rate.
+    a loss. The pauses begin anew once in a heartbeat at most, so that a replica asks eight times
+    within one at most, whatever it hears.
 
     :ivar deadline: when the request under way counts as lost; None if there is none
     :ivar unanswered_since: when a request was sent after which nothing was answered; None if there
@@ -34,6 +35,8 @@ class SnapshotRequests:
         self._token = 0
         self._asked: dict[int, int] = {}
         self._attempts = 0
+        #: when the pauses began anew
+        self._anew_at = first_due
         self._calm_since: float | None = None
 
     def want(self, now: float, *, pause_s: float = 0.0, is_silent: bool = False) -> None:
@@ -45,18 +48,16 @@ class SnapshotRequests:
         if self.deadline is not None or self.due is not None:
             return
         if self._calm_since is not None and now - self._calm_since >= self._heartbeat_s:
-            self._attempts = 0
+            self._begin_anew(now)
         self._calm_since = None
-        longest_s = self._heartbeat_s * (8.0 if is_silent else 0.5)
-        backoff_s = self._heartbeat_s * 2.0 ** (min(self._attempts, 12) - 5)
-        pause_s = max(pause_s, min(longest_s, backoff_s) if self._attempts else 0.0)
-        self.due = now + min(pause_s, _LONGEST_PAUSE_S) * self._rng.uniform(0.5, 1.0)
+        self.due = self._after(now, max(pause_s, self._backoff_s(is_silent=is_silent)))
 
     def hurry(self, now: float) -> None:
-        """Make a scheduled request due now: the publisher is heard again."""
-        self._attempts = 0
-        if self.due is not None and self.due > now:
-            self.due = now
+        """Make a scheduled request due as soon as may be: the publisher is heard again."""
+        if now - self._anew_at >= self._heartbeat_s:
+            self._begin_anew(now)
+        if self.due is not None:
+            self.due = min(self.due, self._after(now, self._backoff_s()))
 
     def send(self, now: float, heard: int) -> int:
         """Note that a request goes out and return its token.
@@ -114,6 +115,17 @@ class SnapshotRequests:
         self.unanswered_since = None
         if self._calm_since is None:
             self._calm_since = now
+
+    def _begin_anew(self, now: float) -> None:
+        self._attempts, self._anew_at = 0, now
+
+    def _backoff_s(self, *, is_silent: bool = False) -> float:
+        longest_s = self._heartbeat_s * (8.0 if is_silent else 0.5)
+        backoff_s = self._heartbeat_s * 2.0 ** (min(self._attempts, 12) - 5)
+        return min(longest_s, backoff_s) if self._attempts else 0.0
+
+    def _after(self, now: float, pause_s: float) -> float:
+        return now + min(pause_s, _LONGEST_PAUSE_S) * self._rng.uniform(0.5, 1.0)
 
     @property
     def next_deadline(self) -> float | None:
