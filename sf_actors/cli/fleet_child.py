@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import UserError
 from sf_actors.fleet.channel import messages, receive_block, send
@@ -182,11 +183,14 @@ def service_of(task: Task, *, console_level: str | None = None) -> Service:
     )
 
 
-def files_of(task: Task) -> list[str]:
-    """Return what an instance is made of: its file, its config, what it imported of its folder."""
+def files_of(task: Task) -> dict[str, str]:
+    """Return what an instance is made of, by path with its stamp.
+
+    That is its file, its config, and what it imported of its folder.
+    """
     service = task.service
     if service.file is None:
-        return []
+        return {}
     found = {service.file}
     if isinstance(service.config, Path):
         found.add(service.config)
@@ -194,7 +198,7 @@ def files_of(task: Task) -> list[str]:
         path = Path(getattr(module, "__file__", None) or "/").absolute()
         if service.file.parent in path.parents:
             found.add(path)
-    return sorted(map(str, found))
+    return stamps_of(sorted(found))
 
 
 def least_level(*levels: str | None) -> int:

@@ -39,11 +39,16 @@ class Reload:
 
     def _look(self) -> bool:
         """Watch the files that there are now."""
-        files = {Path(path) for paths in self._supervisor.files.values() for path in paths}
+        stamps: dict[str, str] = {}
+        for some in self._supervisor.files.values():
+            for path, stamp in some.items():
+                # where two have loaded different texts, it has changed for one of them
+                stamps[path] = stamp if stamps.get(path, stamp) == stamp else ""
+        files = set(map(Path, stamps))
         if files and (self._watching is None or self._watching.files != files):
             self.end()
             post = self._supervisor.post
-            self._watching = WatchedFiles(files, lambda paths: post(lambda: self._take(paths)))
+            self._watching = WatchedFiles(stamps, lambda paths: post(lambda: self._take(paths)))
         return False
 
     def _take(self, paths: set[str]) -> None:

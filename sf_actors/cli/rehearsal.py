@@ -1,7 +1,7 @@
 """Loads a service as its start would, and nothing more; a process of its own, for `--reload`.
 
-It prints the files of the service's folder that were imported, as one JSON list. What the user's
-code prints goes to standard error.
+It prints the stamps of the files of the service's folder that were imported, as one JSON object.
+What the user's code prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.cli.arguments import Arguments, parse
 from sf_actors.cli.command import NOT_READY, given_to, tell_failure
+from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.definition.service_file import load
 from sf_actors.definition.source import source_of
 from sf_actors.lifecycle.loading import Loading
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         return NOT_READY
     folder = Path(arguments.service_path).absolute().parent
     files = {path for path in map(_file_of, list(sys.modules.values())) if folder in path.parents}
-    print(json.dumps([str(path) for path in sorted(files)]))  # noqa: T201 - for the process above
+    print(json.dumps(stamps_of(sorted(files))))  # noqa: T201 - for the process above
     return 0
 
 

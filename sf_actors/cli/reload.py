@@ -11,6 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.cli.output import tell
 from sf_actors.cli.watched_files import WatchedFiles
 
@@ -64,7 +65,9 @@ class _Supervisor:
         self._argv = argv
         self._file = Path(arguments.service_path).absolute()
         given = (arguments.addresses_path, arguments.config_path)
-        self._given = {Path(path).absolute() for path in given if path}
+        #: what is watched whatever the service imports
+        self._given = {self._file, *(Path(path).absolute() for path in given if path)}
+        self._stamps: dict[str, str] = {}
         self._news: SimpleQueue[_News] = SimpleQueue()
         self._watching: WatchedFiles | None = None
         #: what loads the service to see whether it can be, and what it was begun for
@@ -134,23 +137,19 @@ class _Supervisor:
             # it may have read what has changed since
             self._rehearsal.kill()
         self._changed = changed
+        self._stamps = stamps_of(self._given)
         module = "sf_actors.cli.rehearsal"
         self._rehearsal = self._begun(module, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
     def _take_rehearsal(self, ended: _Ended) -> None:
         """Run the service in place of the old one, if it could be loaded."""
-        files = {self._file, *self._given}
         is_good = not ended.process.returncode
         if is_good:
-            files.update(map(Path, json.loads(ended.out.splitlines()[-1])))
-        elif self._watching is not None:
-            # an import that is broken now is still to be watched
-            files |= self._watching.files
-        else:
+            self._watch({**json.loads(ended.out.splitlines()[-1]), **self._stamps})
+        elif self._watching is None:
             self._status = NOT_LOADED
             self._is_over = True
             return
-        self._watch(files)
         if not is_good:
             runs_on = "the old one runs on" if self._process else "waiting for a change"
             tell(f"{self._file.name} does not load; {runs_on}")
@@ -186,12 +185,12 @@ class _Supervisor:
         threading.Thread(target=tell_end, name="reload/end", daemon=True).start()
         return process
 
-    def _watch(self, files: set[Path]) -> None:
+    def _watch(self, stamps: dict[str, str]) -> None:
         if self._watching is not None:
-            if self._watching.files == files:
+            if self._watching.files == set(map(Path, stamps)):
                 return
             self._watching.end()
-        self._watching = WatchedFiles(files, self._tell_change)
+        self._watching = WatchedFiles(stamps, self._tell_change)
 
     def _tell_change(self, paths: set[str]) -> None:
         self._news.put(_Changed(Path(min(paths)).name))

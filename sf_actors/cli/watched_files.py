@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from watchfiles import watch
 
+from sf_actors.cli.file_stamps import stamps_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from watchfiles import Change
 
@@ -21,14 +23,17 @@ class WatchedFiles:
     The bytecode of a changed file is removed before its change is told: the import system takes
     it for that of the new text where both have the same size and were written in one second.
 
+    :param stamps: the files, with their stamps when they were loaded: what has changed between
+        then and now is told as well
     :param then: takes the paths that have changed, in that thread
     """
 
-    def __init__(self, files: set[Path], then: Callable[[set[str]], None]) -> None:
-        self.files = files
-        self._names = {str(path) for path in files}
+    def __init__(self, stamps: Mapping[str, str], then: Callable[[set[str]], None]) -> None:
+        self.files = set(map(Path, stamps))
+        self._stamps = dict(stamps)
         self._then = then
         self._is_over = threading.Event()
+        self._has_looked = False
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
         self._thread.start()
 
@@ -37,23 +42,36 @@ class WatchedFiles:
         self._is_over.set()
         self._thread.join()
 
+    def is_set(self) -> bool:
+        """Return whether to stop; asked by the watcher, first when it sees each change."""
+        if not self._has_looked:
+            self._has_looked = True
+            self._look()
+        return self._is_over.is_set()
+
     def _run(self) -> None:
         # folders: an editor puts a new file in the place of the old one
         folders = {path.parent for path in self.files if path.parent.is_dir()}
-        for changes in watch(
+        for _ in watch(
             *folders,
             watch_filter=self._is_ours,
-            stop_event=self._is_over,
+            stop_event=self,
             recursive=False,
             raise_interrupt=False,
         ):
-            paths = {path for _, path in changes}
-            for path in paths:
-                _forget_bytecode(path)
-            self._then(paths)
+            self._look()
 
     def _is_ours(self, _change: Change, path: str) -> bool:
-        return path in self._names
+        return path in self._stamps
+
+    def _look(self) -> None:
+        new = stamps_of(self.files)
+        changed = {path for path, stamp in new.items() if stamp != self._stamps[path]}
+        self._stamps = new
+        for path in changed:
+            _forget_bytecode(path)
+        if changed:
+            self._then(changed)
 
 
 def _forget_bytecode(path: str) -> None:

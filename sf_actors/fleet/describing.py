@@ -66,15 +66,21 @@ def described(service: FleetService, addresses: dict[str, Any] | None) -> dict[s
 
     def describe() -> tuple[Described, bool]:
         file: ServiceFile = load(path, blocking=loading.event_loop.blocking)
-        takes_instance = file.declares(INSTANCE)
-        config = service.config_source(number=1 if takes_instance else None)
-        found = file.describe(config, addresses)
-        file.require_runnable(
-            found.models, main_mode=service.main, allow_inbound=service.allow_inbound
-        )
+        try:
+            takes_instance = file.declares(INSTANCE)
+            config = service.config_source(number=1 if takes_instance else None)
+            found = file.describe(config, addresses)
+            file.require_runnable(
+                found.models, main_mode=service.main, allow_inbound=service.allow_inbound
+            )
+        finally:
+            file.unload()
         return found, takes_instance
 
-    found, takes_instance = loading.run(describe)
+    try:
+        found, takes_instance = loading.run(describe)
+    finally:
+        loading.event_loop.end(_ENDING_S)
     is_changed = addresses is not None and found.addresses != expanded(addresses)
     tree = _tree_of(path)
     lines = {} if tree is None else lines_of_models(tree)

@@ -69,8 +69,8 @@ class Supervisor:
         self._actions: deque[Action] = deque()
         self._signals: list[int] = []
         self._status: int | None = None
-        #: by instance: what it was made of when it was READY last
-        self.files: dict[str, list[str]] = {}
+        #: by instance: what it was made of when it was READY last, by path with its stamp
+        self.files: dict[str, dict[str, str]] = {}
         self.beside = Beside(tell)
         self._finish: Finish | None = None
         self._tell_at: float | None = None
@@ -360,7 +360,7 @@ class Supervisor:
         """Take what a child says."""
         name = runner.task.name
         if "ready" in message:
-            self.files[name] = message.get("files", [])
+            self.files[name] = message.get("files", {})
         if "ready" in message and runner in self.beside:
             self.beside.note_ready(runner)
         elif "ready" in message and self.runners.get(name) is runner:

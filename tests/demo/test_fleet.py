@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from sf_actors.definition.source import PACKAGE
 from sf_actors.demo.market import FOLDER, tasks
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
@@ -19,6 +22,13 @@ def test_what_others_come_after_is_run_first_and_main_last() -> None:
 
     assert [task.name for task in found] == ["exchange", "book_keeper", "trader", "screen"]
     assert [task.service.main for task in found] == [False, False, True, True]
+
+
+def test_what_was_read_of_it_leaves_no_module_behind() -> None:
+    before = set(sys.modules)
+    tasks()
+
+    assert not [name for name in set(sys.modules) - before if name.startswith(PACKAGE)]
 
 
 def test_its_services_meet_within_the_process() -> None:

@@ -288,10 +288,11 @@ def test_a_signal_runs_an_async_hook_and_ends_an_async_main(tmp_path: Path) -> N
 
 
 def test_a_thread_of_asyncio_that_is_stuck_does_not_keep_the_process(tmp_path: Path) -> None:
-    body = "asyncio.create_task(asyncio.to_thread(time.sleep, 60))"
-    (tmp_path / "it.py").write_text("import time\n" + FILE.format(body=body))
+    body = "asyncio.create_task(asyncio.to_thread(work))"
+    work = "import time\ndef work():\n    print('stuck', flush=True)\n    time.sleep(60)\n"
+    (tmp_path / "it.py").write_text(work + FILE.format(body=body))
     with Process("-s", "it.py", "-m", "--stop_timeout_s", "0.5", cwd=tmp_path) as process:
-        process.wait_for_line("at work")
+        process.wait_for_line("stuck")
         process.interrupt(signal.SIGTERM)
         assert process.wait_for_event("stop overdue")["left_behind"] == (
             "a thread of asyncio.to_thread"
