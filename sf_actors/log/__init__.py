@@ -31,11 +31,18 @@ Nothing is configured globally: neither `structlog.configure` nor the root logge
 `log_standard_library` is called.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from sf_actors.log.current import WORKFLOW_ID, current_scope
 from sf_actors.log.level import parse_level
-from sf_actors.log.logger import Logger, get_logger, package_logger
-from sf_actors.log.scope import LogScope
-from sf_actors.log.standard_library import log_standard_library
+
+if TYPE_CHECKING:
+    from sf_actors.log.logger import Logger, get_logger, package_logger
+    from sf_actors.log.scope import LogScope
+    from sf_actors.log.standard_library import log_standard_library
 
 __all__ = [
     "WORKFLOW_ID",
@@ -47,3 +54,22 @@ __all__ = [
     "package_logger",
     "parse_level",
 ]
+
+#: The modules of names that are imported when they are used: structlog takes longer than all of
+#: ours that read a service file, and who reads one seldom logs.
+_HOMES = {
+    "LogScope": "scope",
+    "Logger": "logger",
+    "get_logger": "logger",
+    "log_standard_library": "standard_library",
+    "package_logger": "logger",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the package; any thread."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

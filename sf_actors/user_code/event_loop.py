@@ -17,9 +17,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from sf_actors import log
 from sf_actors.counters import summary
 from sf_actors.errors import ServiceFailed, ServiceStopped
-from sf_actors.log import package_logger
 from sf_actors.log.throttle import Throttle
 from sf_actors.user_code.async_call import AsyncCall, ForkAwareSelector, ServiceTask
 from sf_actors.user_code.daemon_pool import DaemonPool
@@ -263,7 +263,7 @@ class EventLoop:
         if self.on_exit is not None and not isinstance(error, KeyboardInterrupt):
             self.on_exit(label, error)
         else:
-            package_logger().error("task failed", task=label, exc_info=trimmed(error))
+            log.package_logger().error("task failed", task=label, exc_info=trimmed(error))
 
     def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> ServiceTask:
         # the loop itself keeps weak references only
@@ -286,7 +286,7 @@ class EventLoop:
         context = task.own_context if isinstance(task, ServiceTask) else copy_context()
         # a copy: the context may be in use
         context.copy().run(
-            package_logger().error,
+            log.package_logger().error,
             "task failed",
             task=label,
             error=summary(error) if error is not None else told.get("message"),

@@ -102,7 +102,8 @@ def test_a_flood_of_what_is_dear_is_estimated_at_no_less_than_it_takes(name: str
 @pytest.mark.slow
 def test_a_flood_that_would_take_twenty_times_its_bytes_is_refused(name: str) -> None:
     item, _type, prices = DEAR[name]
-    flood = many(item, 2_000_000)
+    each = memory_of(many(item, 1_000), prices, ALL) / 1_000
+    flood = many(item, int(2 * FREE_MEMORY / each))
     if memory_of(flood, prices, ALL) > BYTES_PER_BYTE * len(flood):
         with pytest.raises(ValueError, match=r"at most \d+ MiB of memory"):
             require_affordable(flood, prices)
