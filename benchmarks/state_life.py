@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SLOW, STORED, BARE = "slow handler", "with a store", "without"
 START, JOINERS = "start from a store", "ten joiners"
-KEYS, QUICKLY_KEYS = 1_000_000, 100_000
+KEYS, QUICKLY_KEYS = 1_000_000, 30_000
 REPLICAS = 10
 #: How long all may take to join, and how often they say that they have not, in seconds.
 PATIENCE_S = 240.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-JOINS = effort(60, brief=40)
+JOINS = effort(30, brief=8)
 
 #: How many updates each replica is followed for.
 UPDATES = 40
