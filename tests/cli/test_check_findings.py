@@ -8,14 +8,16 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.fleets import fleet_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from tests.cli.conftest import Shell
+
+pytestmark = pytest.mark.slow
 
 #: What the service files have in common, written beside them.
 SHORT = """

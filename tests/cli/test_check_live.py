@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shell
 
+pytestmark = pytest.mark.slow
+
 ADDRESSES = {
     "connections": {
         "in": {"orders": "inproc://live/orders", "trades": "inproc://live/trades"},

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shell
 
+pytestmark = pytest.mark.slow
+
 FLEET = """
 [services.exchange]
 file = "exchange.py"

@@ -14,6 +14,8 @@ from tests.inspection.service_texts import write_market
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 FLEET = """
 [services.exchange]
 file = "exchange.py"

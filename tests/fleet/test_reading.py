@@ -10,6 +10,8 @@ import pytest
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.reading import Read, read_services
 
+pytestmark = pytest.mark.slow
+
 REPLYER = """
 config_model = {'optional': {'instance': int, 'timeout': float}}
 def answer(args): return {}
