@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.cli.command import tell_failure
 from sf_actors.cli.fleet_child import service_of
 from sf_actors.cli.split_streams import INSTANCE, split_streams
-from sf_actors.errors import ServiceStopped, StopOverdue, UserError
+from sf_actors.errors import ServiceStopped, StopOverdue, UsageError
+from sf_actors.fleet.check import check
+from sf_actors.fleet.fleet_file import read_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sf_actors.cli.bus import Bus
-    from sf_actors.fleet.fleet import Fleet
+    from sf_actors.fleet.check import Checked
+    from sf_actors.fleet.fleet import Fleet, FleetService
     from sf_actors.fleet.supervisor import Supervisor
     from sf_actors.fleet.task import Task
     from sf_actors.service import Service
@@ -52,6 +56,7 @@ class InProcess:
         self._service: Service | None = None
         self._bus: Bus | None = None
         self._asked: int | None = None
+        os.environ.update(task.service.env)
         self._start(self._run, "run")
 
     def signal(self, number: int) -> None:
@@ -157,34 +162,41 @@ class InProcess:
         return 1 if was_ready else 2
 
 
-def require_one_environment(tasks: list[Task]) -> None:
-    """Let the environment be that of all, and refuse services that want different ones.
+def require_one_environment(fleet: Fleet) -> None:
+    """Refuse services that want different environments: they share that of the process.
 
-    :raises UserError: two want different values of one variable
+    :raises UsageError: two want different values of one variable
     """
-    whose: dict[str, Task] = {}
-    for task in tasks:
-        for key, value in task.service.env.items():
-            other = whose.setdefault(key, task)
-            if other.service.env[key] != value:
-                raise UserError(
-                    f"--in-process: {other.service.name} and {task.service.name} want different "
-                    f"values of {key} in env"
+    whose: dict[str, FleetService] = {}
+    for service in fleet.services:
+        for key, value in service.env.items():
+            other = whose.setdefault(key, service)
+            if other.env[key] != value:
+                raise UsageError(
+                    f"--in-process: {other.name} and {service.name} want different values of "
+                    f"{key} in env"
                 )
-            os.environ[key] = value
+
+
+def read_again(path: Path) -> tuple[Fleet, Checked]:
+    """Read and check the file of a fleet that runs here once more.
+
+    :raises UserError: it cannot be read, or its services cannot share a process
+    """
+    fleet = read_fleet(path)
+    require_one_environment(fleet)
+    return fleet, check(fleet, in_process=True)
 
 
 def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None]) -> int:
     """Run a fleet in this process, as it would run in its folder; in the main thread.
 
     :param leave: called before the process ends at once, since user code is left behind
-    :raises UserError: its services cannot share a process
     """
     from sf_actors.inspection.http.server import http  # noqa: PLC0415 - seldom used
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
     from sf_actors.log.standard_library import STANDARD_LIBRARY  # noqa: PLC0415
 
-    require_one_environment(list(supervisor.tasks.values()))
     PRESENCE.is_wanted = True
     os.chdir(fleet.folder)
     addresses = {service.http: None for service in fleet.services if service.http is not None}

@@ -119,3 +119,35 @@ def test_a_restart_lets_lines_be_shown_and_kept_as_the_file_says_by_then(
         process.wait_for_line("at debug")
     log = (tmp_path / "logs/talker.log").read_text()
     assert log.count("at debug") == 1
+
+
+@PLACEMENTS
+def test_a_restart_has_the_environment_that_the_file_says_by_then(
+    tmp_path: Path, placement: tuple[str, ...]
+) -> None:
+    toml = SETTINGS.format(port=0)
+    fleet_in(tmp_path, toml, talker=TALKING)
+    with up(tmp_path, *placement) as process:
+        process.wait_for_line("hello 1 green")
+        (tmp_path / "fleet.toml").write_text(toml.replace("green", "blue"))
+        assert ran("restart", "talker", cwd=tmp_path).status == 0
+        process.wait_for_line("hello 1 blue")
+
+
+def test_services_of_one_process_cannot_want_different_environments(tmp_path: Path) -> None:
+    texts = [
+        f'[services.{name}]\nfile = "quiet.py"\nenv = {{ COLOUR = "green" }}\n'
+        for name in ("one", "two")
+    ]
+    fleet_in(tmp_path, "".join(texts), quiet=QUIET)
+    problem = "one and two want different values of COLOUR"
+    with up(tmp_path, "--in-process") as process:
+        wait_until_ready(process, "one", "two")
+        changed = texts[0] + texts[1].replace("green", "blue")
+        (tmp_path / "fleet.toml").write_text(changed)
+        done = ran("restart", cwd=tmp_path)
+        assert (done.status, problem in done.err) == (1, True)
+        process.interrupt()
+        assert process.wait() == 0
+    done = ran("up", "--in-process", cwd=tmp_path)
+    assert (done.status, problem in done.err) == (2, True)

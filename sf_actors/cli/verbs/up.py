@@ -157,6 +157,12 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Repo
     listener = place.listen()
     is_here = arguments.in_process
     choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)
+    reading: dict[str, Any] = {}
+    if is_here:
+        from sf_actors.cli.in_process import read_again, require_one_environment  # noqa: PLC0415
+
+        require_one_environment(fleet)
+        reading["read_again"] = lambda _request: read_again(fleet.path)
     found = checked(fleet, say, in_process=is_here)
     if found is None:
         return FAILED
@@ -179,7 +185,7 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Repo
 
     supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
     operation = Operation(supervisor)
-    changes = Changes(supervisor, operation, arrangement, in_process=is_here)
+    changes = Changes(supervisor, operation, arrangement, in_process=is_here, **reading)
     control = Control(listener, supervisor.selector, operation.take)
     supervisor.on_over += [operation.finish, lambda _status: control.close()]
     names = operation.named(arguments.names)
