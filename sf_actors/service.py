@@ -25,7 +25,7 @@ from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import LONGEST_S, seconds
-from sf_actors.sync.shielded import shielded
+from sf_actors.sync.shielded import briefly_shielded
 from sf_actors.user_code.tracebacks import trimmed
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ class Service:
             run = loading.run(partial(self._load, loading, main_mode=main_mode))
             run.start()
             if runs_main:
-                shielded(run.start_main)
+                briefly_shielded(run.start_main)
         except BaseException as error:
             if self._started_by is loading:
                 self._end_start(loading, error)
@@ -330,7 +330,7 @@ class Service:
         """Execute the file, run its setup hooks, make the run; in what calls begin with."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
-        scope = shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
+        scope = briefly_shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
         try:
             scope.adopt()
             loading.enter(name, self, self._source)
@@ -366,7 +366,7 @@ class Service:
                     on_overdue=self._tell_overdue,
                     nudge=self._nudge,
                 )
-                return shielded(lambda: loading.note(self._keep(make())))
+                return briefly_shielded(lambda: loading.note(self._keep(make())))
             except BaseException:
                 file.unload()
                 raise

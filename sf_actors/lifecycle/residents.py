@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from itertools import count
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -89,6 +88,9 @@ class Residents:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.all: tuple[Resident, ...] = ()
+        self._names: set[str] = set()
+        #: by name: the least number that may be free
+        self._free: dict[str, int] = {}
         self.on_first: Callable[[Resident], None] | None = None
         self.on_loaded: Callable[[Resident], None] | None = None
         self.on_ready: Callable[[str], None] | None = None
@@ -105,16 +107,20 @@ class Residents:
         # the copied lock may be held
         self._lock = threading.RLock()
         self.all = ()
+        self._names, self._free = set(), {}
         self.failures = {}
 
     def enter(self, resident: Resident) -> None:
         """Enter a run, under its name or, if that is taken, the first free number of it."""
         with self._lock:
-            taken = {one.name for one in self.all}
             plain = resident.name
-            numbers = count(2)
-            while resident.name in taken:
-                resident.name = f"{plain}#{next(numbers)}"
+            if plain in self._names:
+                number = self._free.get(plain, 2)
+                while (numbered := f"{plain}#{number}") in self._names:
+                    number += 1
+                resident.name = numbered
+                self._free[plain] = number + 1
+            self._names.add(resident.name)
             self.all = (*self.all, resident)
             self.failures.pop(resident.name, None)
             if len(self.all) == 1 and self.on_first is not None:
@@ -126,6 +132,7 @@ class Residents:
             if resident not in self.all:
                 return
             self.all = tuple(one for one in self.all if one is not resident)
+            self._note_free(resident.name)
             for call in list(resident.when_left):
                 call()
             failure = resident.service.failure
@@ -133,6 +140,14 @@ class Residents:
                 self.failures[resident.name] = summary(failure)
             if not self.all and self.on_last is not None:
                 self.on_last()
+
+    def _note_free(self, name: str) -> None:
+        self._names.discard(name)
+        plain, _, number = name.rpartition("#")
+        if plain in self._free and number.isdecimal():
+            self._free[plain] = min(self._free[plain], int(number))
+        if not self._names:
+            self._free.clear()
 
 
 RESIDENTS: Final = Residents()

@@ -13,7 +13,7 @@ from sf_actors.lifecycle.reserve import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.sync.latch import Latch
-from sf_actors.sync.shielded import shielded
+from sf_actors.sync.shielded import briefly_shielded, shielded
 from sf_actors.user_code.call import OneOffCall
 from sf_actors.user_code.tracebacks import trimmed
 
@@ -39,10 +39,10 @@ class Start:
         state = self._state
         with state.run_context.scope.entered():
             try:
-                shielded(self._open_all)
+                self._open_all()
                 self._run_init()
                 state.contexts.seal()
-                shielded(self._begin_to_read)
+                briefly_shielded(self._begin_to_read)
             except BaseException as error:
                 if not (isinstance(error, ServiceStopped) and state.stop_begun.is_set()):
                     state.blame(error)
@@ -56,19 +56,39 @@ class Start:
             opening.arrive(name, error)
 
     def _open_all(self) -> None:
-        try:
-            # while the system has threads
-            RESERVE.need(self._state)
-            self._open()
-        except RuntimeError as error:
-            if not is_no_thread_left(error):
-                raise
-            raise no_thread_left(self._state.run_context.name) from None
-        finally:
-            self._finish_opening()
+        """Open all sockets and wait until they are; whatever comes, none opens afterwards.
 
-    def _open(self) -> None:
+        :raises ServiceFailed: one is not open in time, or the system has no thread left
+        """
         state = self._state
+        try:
+            opening = briefly_shielded(self._begin_opening)
+            if state.run_context.transport.keys is not None:
+                # it must be there before any other socket is bound
+                opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
+            briefly_shielded(self._open_the_rest)
+            late = opening.wait(OPEN_TIMEOUT_S)
+            if late:
+                raise ServiceFailed(
+                    f"{state.run_context.name}: {', '.join(sorted(late))} did not open within "
+                    f"{OPEN_TIMEOUT_S:g} s"
+                )
+            briefly_shielded(self._take_opened)
+        except BaseException as error:
+            shielded(self._finish_opening)
+            if isinstance(error, RuntimeError) and is_no_thread_left(error):
+                raise no_thread_left(state.run_context.name) from None
+            raise
+        pause_s = state.assembly.ready_at() - monotonic()
+        if pause_s > 0:
+            # the pause for subscribers to join (wait_after_creation_s); a stop ends it
+            state.stop_begun.wait(pause_s)
+
+    def _begin_opening(self) -> Latch:
+        """Start what has to be there before the models' actors; returns where all arrive."""
+        state = self._state
+        # while the system has threads
+        RESERVE.need(state)
         names = state.assembly.actor_names()
         keys = state.run_context.transport.keys
         if keys is not None:
@@ -76,31 +96,28 @@ class Start:
         has_queue = state.assembly.brings_calls_that_wait()
         if has_queue:
             names.add("router")
-        self._opening = Latch(names)
+        opening = self._opening = Latch(names)
         Router.start(state.run_context)
         if has_queue and state.router is not None:
             # now, while a thread can be started
             state.router.begin()
         if keys is not None:
             Authenticator.start(state.run_context, keys)
-            # it must be there before any other socket is bound
-            self._opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
-        state.assembly.open_connections()
-        state.assembly.start_actors()
-        late = self._opening.wait(OPEN_TIMEOUT_S)
-        if late:
-            raise ServiceFailed(
-                f"{state.run_context.name}: {', '.join(sorted(late))} did not open within "
-                f"{OPEN_TIMEOUT_S:g} s"
-            )
+        return opening
+
+    def _open_the_rest(self) -> None:
+        """Open the outbound connections, and start the models' actors."""
+        self._state.assembly.open_connections()
+        self._state.assembly.start_actors()
+
+    def _take_opened(self) -> None:
+        """Let user code send."""
+        state = self._state
         state.to_send = state.to_send_with(state.permit)
         states = state.run_context.states
         if not states.has_inbound:
             state.run_context.handler_lock.constant_arguments = state.offered_with(states.pinned())
-        pause_s = state.assembly.ready_at() - monotonic()
-        if pause_s > 0:
-            # the pause for subscribers to join (wait_after_creation_s); a stop ends it
-            state.stop_begun.wait(pause_s)
+        self._finish_opening()
 
     def _finish_opening(self) -> None:
         """Wait for actors that are still opening their sockets, even if others have failed."""

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from sf_actors.sync.event import LightEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Latch:
     """Waits for names; any thread may arrive.
+
+    What a signal handler raises in a thread that waits leaves nothing locked, as it might within a
+    `threading.Condition`.
 
     :param names: the expected names
     """
@@ -14,22 +24,30 @@ class Latch:
     def __init__(self, names: set[str]) -> None:
         self._pending = set(names)
         self._errors: list[BaseException] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        #: of each thread that waits: set when it is to look again
+        self._changed: list[LightEvent] = []
 
     def arrive(self, name: str, error: BaseException | None = None) -> None:
         """Note that `name` has arrived, or failed with `error`; a second call does nothing."""
-        with self._changed:
+        with self._lock:
             if name not in self._pending:
                 return
             self._pending.discard(name)
             if error is not None:
                 self._errors.append(error)
-            self._changed.notify_all()
+            changed, self._changed = self._changed, []
+        for event in changed:
+            event.set()
 
-    def wait_for(self, names: set[str], timeout_s: float) -> None:
-        """Wait until these names have arrived or failed, or the time is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._pending & names, timeout_s)
+    def wait_for(self, names: set[str], timeout_s: float) -> set[str]:
+        """Wait until these names have arrived or failed, or the time is over.
+
+        :returns: those that have not
+        """
+        self._wait_until(lambda: not self._pending & names, timeout_s)
+        with self._lock:
+            return self._pending & names
 
     def wait(self, timeout_s: float) -> set[str]:
         """Wait until all have arrived or one has failed.
@@ -37,8 +55,18 @@ class Latch:
         :returns: the names that have not arrived in time
         :raises BaseException: the error of the first one that failed
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._errors or not self._pending, timeout_s)
+        self._wait_until(lambda: bool(self._errors) or not self._pending, timeout_s)
+        with self._lock:
             if self._errors:
                 raise self._errors[0]
             return set(self._pending)
+
+    def _wait_until(self, is_reached: Callable[[], bool], timeout_s: float) -> None:
+        deadline = monotonic() + timeout_s
+        while (left_s := deadline - monotonic()) > 0:
+            event = LightEvent()
+            with self._lock:
+                if is_reached():
+                    return
+                self._changed.append(event)
+            event.wait(left_s)

@@ -1,27 +1,36 @@
 """Calls that Ctrl-C, or what else a signal handler raises, does not break off half way.
 
 Such an exception is raised in the main thread, wherever it is. So what must happen wholly or not at
-all happens in another thread, and the main thread waits.
+all happens in another thread, and the main thread waits; or, where it takes a moment, the handlers
+are put off until it is over, which spares the threads (the benchmark `lifecycle`).
 """
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sf_actors.sync.event import LightEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+
+    Handlers = Mapping[int, Callable[[int, FrameType | None], Any]]
 
 T = TypeVar("T")
 
-#: As it is before anybody wraps it: to ask which thread starts another would make an entry of a
-#: thread that `threading` does not know, and that stays.
-_START: Final = threading.Thread.start
+#: All but those that the program itself brings about.
+_SIGNALS: Final = sorted(
+    signal.valid_signals()
+    - {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+)
+
+# What these wrap does without enums, to make which takes longer than all else here.
+_handler_of: Final = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+_set_handler: Final = getattr(signal.signal, "__wrapped__", signal.signal)
 
 
 class _Outcome(Generic[T]):
@@ -71,10 +80,11 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome = _Outcome(function)
-    run_there = partial(copy_context().run, outcome.run)
+    run_there = copy_context().run
+    thread = threading.Thread(target=run_there, args=(outcome.run,), name="shielded", daemon=True)
     try:
-        # a Thread's own `start` can be broken off half way, and then leaves it in a list for ever
-        _thread.start_new_thread(_run_in_thread, (run_there,))
+        # broken off half way, it would leave the thread in a list for ever
+        briefly_shielded(thread.start)
         outcome.is_over.wait()
     except RuntimeError:
         if not outcome.claim():
@@ -90,13 +100,62 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
     return outcome.take()
 
 
-def _run_in_thread(function: Callable[[], None]) -> None:
-    """Call a function in a thread that `threading` knows; from one that it does not."""
+def briefly_shielded(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+    """Call a function that takes a moment, as `shielded` does, with the handlers put off."""
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    outcome = _Outcome(function)
+    found: Any = zip(_SIGNALS, map(_handler_of, _SIGNALS), strict=True)
+    handlers = {number: handler for number, handler in found if callable(handler)}
+    came: list[tuple[int, FrameType | None]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+
     try:
-        _START(threading.Thread(target=function, name="shielded", daemon=True))
-    except RuntimeError:
-        # the system has no thread left
-        function()
+        try:
+            for number in handlers:
+                _set_handler(number, note)
+            copy_context().run(outcome.run)
+        finally:
+            _restore(handlers)
+        _call_all(handlers, came)
+    except BaseException:
+        _restore(handlers)
+        if not outcome.claim() and outcome.error is None and undo is not None:
+            undo(outcome.result)
+        raise
+    return outcome.take()
+
+
+def _restore(handlers: Handlers) -> None:
+    """Put handlers in their places; what one raises that is there again comes afterwards."""
+    left, raised = dict(handlers), None
+    while left:
+        try:
+            while left:
+                number = next(iter(left))
+                _set_handler(number, left[number])
+                del left[number]
+        except BaseException as error:  # noqa: BLE001 - see above
+            raised = error
+    if raised is not None:
+        raise raised
+
+
+def _call_all(
+    handlers: Handlers,
+    came: list[tuple[int, FrameType | None]],
+) -> None:
+    """Call the handlers of signals that came; what the last one raises is raised."""
+    raised = None
+    for number, frame in came:
+        try:
+            handlers[number](number, frame)
+        except BaseException as error:  # noqa: BLE001 - the others are to be called as well
+            raised = error
+    if raised is not None:
+        raise raised
 
 
 def _wait_until(is_over: LightEvent) -> None:
