@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import zmq
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sf_actors.sockets.frames import Socket
 
 #: The pause of libzmq before it reconnects where a requester does it itself: for ever.
@@ -35,23 +39,27 @@ RETRY_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_RETRIED
 _numbers = itertools.count()
 
 
-def new_address(purpose: str) -> str:
-    """Return an address for a monitor that no other has."""
-    return f"inproc://{purpose}-{next(_numbers)}"
+def opened(monitored: Socket, purpose: str, mask: int) -> Socket:
+    """Open the socket on which a socket's events are read; in the thread that owns it.
 
+    It is there before libzmq tells of anything: without a reader its thread would wait for one.
 
-def opened(monitored: Socket, address: str) -> Socket:
-    """Open the socket on which the events at an address are read.
-
+    :param purpose: a word for the address, which no other monitor has
     :raises ZMQError: no descriptor is left
     """
+    address = f"inproc://{purpose}-{next(_numbers)}"
     # a bare one: pyzmq would keep its own with the socket
     events: Socket = zmq.Socket(monitored.context, zmq.PAIR)
-    # without a bound, so that libzmq's thread never waits for a reader; each connection that is
-    # made tells a handful of events
+    # without a bound, so that libzmq's thread never waits for it to be read; each connection that
+    # is made tells a handful of events
     events.setsockopt(zmq.RCVHWM, 0)
     events.setsockopt(zmq.LINGER, 0)
-    events.connect(address)
+    try:
+        events.connect(address)
+        monitored.monitor(address, mask)
+    except BaseException:
+        events.close()
+        raise
     return events
 
 
@@ -63,3 +71,34 @@ def stop(monitored: Socket) -> None:
     """
     if not monitored.closed:
         monitored.monitor(None, 0)
+
+
+def await_closed(events: Socket, close: Callable[[], object], wait_ms: int) -> None:
+    """Close the socket that events tell of, and wait until libzmq's thread has done so.
+
+    :param events: as opened for `EVENT_CLOSED`; any will do: it is closed, or the monitor has ended
+    :param wait_ms: how long to wait; the events are closed later where that is not enough
+    """
+    events.rcvtimeo = wait_ms
+    try:
+        close()
+        events.recv()
+    except BaseException as error:
+        # closed now, it would have libzmq's thread wait for a reader for ever: see `stop`
+        _close_when_told(events)
+        if not isinstance(error, zmq.Again):
+            raise
+    else:
+        events.close()
+
+
+def _close_when_told(events: Socket) -> None:
+    def wait() -> None:
+        events.rcvtimeo = -1
+        with suppress(zmq.ZMQError):
+            events.recv()
+        events.close()
+
+    with suppress(RuntimeError):
+        # without a thread to be had it stays
+        threading.Thread(target=wait, name="monitor", daemon=True).start()

@@ -89,10 +89,8 @@ class NamedPeers:
         self._lock = lock or nullcontext()
         self._is_closed = False
         self._peers = [_Peer(endpoint) for endpoint in endpoints]
-        address = monitors.new_address("names")
         socket.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
-        socket.monitor(address, monitors.RETRY_EVENTS)
-        self.events = transport.events_at(socket, address, where=where)
+        self.events = transport.events_of(socket, "names", monitors.RETRY_EVENTS, where=where)
         for peer in self._peers:
             self._look_up(peer)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -13,7 +14,6 @@ from sf_actors.errors import BindError
 from sf_actors.sockets import inproc, monitors, routing_ids
 from sf_actors.sockets.bind_problems import HOLDERS, bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
-from sf_actors.sockets.frames import BareSocket, Socket
 from sf_actors.sockets.topic_limits import topic_limits
 from sf_actors.wire.topic import pack
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.sockets.endpoint import Endpoint
+    from sf_actors.sockets.frames import Socket
     from sf_actors.sockets.keys import Keys
 
 
@@ -150,7 +151,7 @@ class Transport:
         where: str,
         server: str,
         subscription: bytes | None = None,
-        monitor: str | None = None,
+        prepare: Callable[[Socket], object] | None = None,
     ) -> Socket:
         """Open a socket and connect it, to all its addresses; the peers need not exist yet.
 
@@ -158,7 +159,7 @@ class Transport:
 
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
-        :param monitor: where to tell of its connection, which is made once only
+        :param prepare: called with the socket before it connects
         :returns: the socket, to be used by the calling thread
         """
         self._refuse_inproc_with_keys(endpoint, where)
@@ -170,11 +171,8 @@ class Transport:
                 opened.curve_publickey = self._keys.own_public
             if subscription is not None:
                 opened.setsockopt(zmq.SUBSCRIBE, subscription)
-            if monitor is not None:
-                opened.setsockopt(zmq.RECONNECT_IVL, monitors.NEVER_MS)
-                opened.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
-                opened.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
-                opened.monitor(monitor, monitors.CONNECTION_EVENTS)
+            if prepare is not None:
+                prepare(opened)
             opened.setsockopt(zmq.IPV6, int(any(one.is_ipv6 for one in endpoint.all)))
             for one in endpoint.all:
                 if not one.is_name:
@@ -194,26 +192,40 @@ class Transport:
     ) -> tuple[Socket, Socket | None]:
         """Open a DEALER socket that does not reconnect, and what tells of its connection.
 
-        An unread reply outlives the connection, until `reconnect`. Of inproc nothing is told, see
-        `inproc`; and it is not connected yet.
+        An unread reply outlives it, until `reconnect`. Of inproc nothing is told (see `inproc`),
+        and it is not connected yet.
         """
         if endpoint.scheme == "inproc":
             self._refuse_inproc_with_keys(endpoint, where)
             return self._open(zmq.DEALER, endpoint, creation, where=where), None
-        address = monitors.new_address("connection")
-        opened = self.connected(
-            zmq.DEALER, endpoint, creation, where=where, server=server, monitor=address
-        )
-        try:
-            return opened, self.events_at(opened, address, where=where)
-        except BindError:
-            self.close(opened, linger_ms=0)
-            raise
+        events: list[Socket] = []
 
-    def events_at(self, monitored: Socket, address: str, *, where: str) -> Socket:
-        """Open the socket that tells of another one's connections."""
+        def prepare(socket: Socket) -> None:
+            socket.setsockopt(zmq.RECONNECT_IVL, monitors.NEVER_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
+            events.append(
+                self.events_of(socket, "connection", monitors.CONNECTION_EVENTS, where=where)
+            )
+
         try:
-            events = monitors.opened(monitored, address)
+            opened = self.connected(
+                zmq.DEALER, endpoint, creation, where=where, server=server, prepare=prepare
+            )
+        except BaseException:
+            # it has not connected, so nothing is told of it
+            for one in events:
+                self.close(one)
+            raise
+        return opened, events[0]
+
+    def events_of(self, monitored: Socket, purpose: str, mask: int, *, where: str) -> Socket:
+        """Open the socket that tells of another one's connections; as of `monitors.opened`.
+
+        :raises BindError: no descriptor is left
+        """
+        try:
+            events = monitors.opened(monitored, purpose, mask)
         except zmq.ZMQError:
             raise no_descriptor_left(where) from None
         self._count(1)
@@ -279,24 +291,15 @@ class Transport:
                 self.close(closing, linger_ms=linger_ms)
                 inproc.note_free(name)
             return
-        address = monitors.new_address("closed")
         try:
-            closing.monitor(address, zmq.EVENT_CLOSED)
-            # a bare one: pyzmq would stop its own before that has told anything
-            monitor = BareSocket(closing.context, zmq.PAIR)
+            events = monitors.opened(closing, "closed", zmq.EVENT_CLOSED)
         except zmq.ZMQError:
             # no descriptor is left: closing matters more than knowing when it is done
             self.close(closing, linger_ms=linger_ms)
             return
         try:
-            monitor.set(zmq.RCVTIMEO, UNBIND_MS)
-            monitor.connect(address)
-            _close(closing, linger_ms)
-            # any event will do: the socket is closed, or the monitor has ended
-            with contextlib.suppress(zmq.Again):
-                monitor.recv()
+            monitors.await_closed(events, partial(_close, closing, linger_ms), UNBIND_MS)
         finally:
-            monitor.close(linger=0)
             self._count(-1)
 
     def shut(self, when_closed: Callable[[], None]) -> None:
