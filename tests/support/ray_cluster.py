@@ -19,7 +19,13 @@ from tests.support.processes import ROOT
 HEAD = "127.0.0.2"
 FAR = ("127.0.0.3", "127.0.0.4")
 
-SETTINGS = {"RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+#: A node counts as dead after five questions that find nobody, one a second.
+SETTINGS = {
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+}
 
 
 class RayCluster:

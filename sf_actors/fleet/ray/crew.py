@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: How long an actor may take to be there, in seconds: a node may have to come into being.
 COMING_S: Final = 120.0
 
+#: How long actors have to remove what is on their nodes, in seconds.
+LEAVING_S: Final = 2.0
+
 #: How many methods of an actor may run at once: one waits for news, peers call others.
 _CONCURRENCY: Final = 16
 
@@ -180,16 +183,14 @@ class Crew:
             for one in left:
                 del self._current[one.name]
             gone += left
-        for one in gone:
-            end(one.actor)
+        _dismiss(gone)
 
     def end(self) -> None:
         """End all actors."""
         with self._lock:
             everyone = [*self._old, *self._current.values()]
             self._old, self._current = [], {}
-        for one in everyone:
-            end(one.actor)
+        _dismiss(everyone)
 
     def _of(self, name: str) -> Hired:
         found = self._current.get(name)
@@ -254,6 +255,15 @@ class NodeAddresses(Addresses):
 
 def _address(crew: Crew, instance: str, socket: Place) -> str:
     return crew.spot(instance).bound[socket]
+
+
+def _dismiss(gone: Collection[Hired]) -> None:
+    """End actors, which leave nothing on their nodes where these answer."""
+    refs = [one.actor.leave.remote() for one in gone]
+    if refs:
+        ray.wait(refs, num_returns=len(refs), timeout=LEAVING_S)
+    for one in gone:
+        end(one.actor)
 
 
 def end(actor: Any) -> None:

@@ -70,6 +70,10 @@ class InstanceActor:
         """End its process at once."""
         self._slot.kill()
 
+    def leave(self) -> None:
+        """Remove what is on the node but for log files, before the actor ends."""
+        self._slot.leave()
+
     def know(self, spots: dict[str, Spot], number: int) -> None:
         """Let it connect to these; as of `Slot.know`."""
         self._slot.know(spots, number)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from sf_actors.fleet.addresses import Place
     from sf_actors.fleet.ray.directory import Part
 
+#: How the names of folders with keys begin, in the node's folder for temporary files.
+KEYS_PREFIX: Final = "sf-keys-"
+
 #: How long its process may live on where the node's agent is gone, in seconds.
 _ORPHANED_S: Final = 4.7
 
@@ -55,7 +58,7 @@ class Slot:
         self.directory.learn(part.name, self.spot)
         #: what its process says and prints, and its end
         self.events = Events()
-        self._keys = None if part.keys is None else Path(tempfile.mkdtemp(prefix="sf-keys-"))
+        self._keys = None if part.keys is None else Path(tempfile.mkdtemp(prefix=KEYS_PREFIX))
         if part.keys is not None and self._keys is not None:
             write_keys(part.keys, self._keys)
         self._held = os.open(os.devnull, os.O_RDONLY)
@@ -118,6 +121,10 @@ class Slot:
         for holding in self._holding:
             holding.close()
         os.close(self._held)
+        self.leave()
+
+    def leave(self) -> None:
+        """Remove the keys from this node."""
         if self._keys is not None:
             shutil.rmtree(self._keys, ignore_errors=True)
 

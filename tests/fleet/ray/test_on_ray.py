@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sf_actors.fleet.ray.slot import KEYS_PREFIX
 from tests.fleet.ray.market import (
     PATIENCE_S,
     asked,
@@ -28,7 +31,6 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.processes import Process
     from tests.support.ray_cluster import RayCluster
@@ -66,11 +68,17 @@ def running(cluster: RayCluster, folder: Path) -> Iterator[Process]:
         yield process
 
 
+def keys_on_nodes() -> Iterator[Path]:
+    """Give the folders of keys on the nodes, which are all on this machine."""
+    return Path(tempfile.gettempdir()).glob(f"{KEYS_PREFIX}*")
+
+
 def test_a_main_that_ends_the_fleet_gives_it_its_exit_status(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
     assert ran("keys", "fleet", cwd=tmp_path, patience_s=PATIENCE_S).status == 0
+    before = set(keys_on_nodes())
     with up_on_ray(cluster, tmp_path) as process:
         assert process.wait(PATIENCE_S) == 7
 
@@ -80,6 +88,7 @@ def test_a_main_that_ends_the_fleet_gives_it_its_exit_status(
     assert {line["instance"] for line in lines} == {"doubler", "asker"}
     assert "sf_actors: asker failed: ended with 7" in process.err
     assert not cluster.actors(tmp_path.name)
+    assert set(keys_on_nodes()) <= before
 
 
 def test_instances_run_in_what_has_travelled_on_the_nodes_that_they_ask_for(
