@@ -52,6 +52,10 @@ MAX_TOLD = 10_000
 #: they heard of the stop arrives within this.
 QUIET_S = 0.05
 
+#: Where the end of that time is noticed later than this, in seconds, the machine is busy, and what
+#: was sent may be as late: it begins anew.
+LATE_S = 0.01
+
 #: Longest look into the socket in the place of a thread that is stuck, in seconds.
 LONGEST_LOOK_S = 1.0
 
@@ -117,6 +121,8 @@ class Replyer(SocketActor):
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
         self._on_quiet = None
+        #: when the end of the quiet time is to be noticed
+        self._noticed_at: float | None = None
         self._inside = InsideRequests()
 
     def on_begin(self) -> None:
@@ -175,7 +181,7 @@ class Replyer(SocketActor):
 
         With ROUTER_MANDATORY a ROUTER is ready to send only if there is one that takes replies.
         """
-        self._on_quiet = arrive
+        self._on_quiet, self._noticed_at = arrive, None
         events = int(self._socket.getsockopt(zmq.EVENTS))
         if not events & (zmq.POLLIN | zmq.POLLOUT):
             self._used_at -= QUIET_S
@@ -187,12 +193,15 @@ class Replyer(SocketActor):
             self._waiting.take_up_ready()
         if self._on_quiet is None:
             return
+        now = monotonic()
+        if self._noticed_at is not None and now > self._noticed_at + LATE_S:
+            self._used_at = now
         quiet_at = self._used_at + QUIET_S
-        if monotonic() >= quiet_at:
+        if now >= quiet_at:
             self._on_quiet()
             self._on_quiet = None
         else:
-            self.inbox.deadline = quiet_at
+            self.inbox.deadline = self._noticed_at = quiet_at
 
     def on_taken_over(self) -> None:
         """Answer what is unread, until nothing has come for a while."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 import pytest
 import zmq
 
-from sf_actors.connections.replyer import QUIET_S
+from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
+from sf_actors.lifecycle import assembly
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare
 from tests.support.models import at, endpoint_of, replyer, service
@@ -47,3 +48,26 @@ def test_with_a_peer_it_lasts_until_nothing_has_come_for_a_while(
     address: str, tmp_path: Path
 ) -> None:
     assert stop_s(address.format(tmp_path), is_called=True) >= QUIET_S
+
+
+def test_where_the_machine_is_late_it_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a requester sent before it heard of the stop may be as late as the clock shows us."""
+    late: list[float] = []
+
+    class LateReplyer(Replyer):
+        def on_tick(self) -> None:
+            if self._on_quiet is not None and not late and self._noticed_at is not None:
+                # as if the thread had got no processor meanwhile
+                late.append(sleep_until(self._noticed_at + 3 * LATE_S))
+            super().on_tick()
+
+    monkeypatch.setattr(assembly, "Replyer", LateReplyer)
+    assert stop_s(f"ipc://{tmp_path}/it", is_called=True) >= 2 * QUIET_S + 3 * LATE_S
+    assert late
+
+
+def sleep_until(when: float) -> float:
+    sleep(max(0.0, when - monotonic()))
+    return when
