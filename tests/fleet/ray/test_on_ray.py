@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+#: How long all tests of this file may take, in seconds.
+BOUND_S = 180.0
+
 SMALL = """
 [fleet]
 keys = "keys"
@@ -51,6 +54,14 @@ config = { status = 7 }
 
 
 ALONE = '[services.doubler]\nfile = "doubler.py"\n'
+
+
+@pytest.fixture(scope="module", autouse=True)
+def within_its_bound() -> Iterator[None]:
+    """Hold the tests of this file to three minutes: a cluster has many long waits."""
+    began = monotonic()
+    yield
+    assert monotonic() - began < BOUND_S
 
 
 @pytest.fixture(scope="module")
