@@ -53,8 +53,10 @@ def test_an_address_needs_the_flag(shell: Shell) -> None:
     assert (done.status, done.err.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("flag", ["--in-process", "--reload"])
-def test_what_needs_processes_of_this_machine_is_refused(shell: Shell, flag: str) -> None:
+@pytest.mark.parametrize("flag", ["--in-process", "--reload", "--wait=5"])
+def test_what_needs_processes_of_this_machine_or_the_background_is_refused(
+    shell: Shell, flag: str
+) -> None:
     done = shell("up", "--on", "ray", flag)
 
     assert (done.status, done.err.count("\n")) == (2, 1)

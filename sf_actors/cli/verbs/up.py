@@ -60,16 +60,17 @@ def run(argv: Sequence[str]) -> int:
     arguments = parsed(parser, argv)
     fleet = fleet_of(arguments)
     require_services(fleet, arguments.names)
+    if arguments.wait is not None and not arguments.detach:
+        raise UsageError("--wait: expected -d beside it, got none")
+    wait_s = WAIT_S if arguments.wait is None else arguments.wait
     if is_on_ray(arguments):
         if arguments.in_process or arguments.reload:
             raise UsageError("--on ray: expected neither --in-process nor --reload beside it")
         from sf_actors.cli.up_on_ray import run_on_ray  # noqa: PLC0415 - needs the extra
 
-        return run_on_ray(fleet, arguments, wait_s=arguments.wait or WAIT_S)
+        return run_on_ray(fleet, arguments, wait_s=wait_s)
     if arguments.detach and arguments.in_process:
         raise UsageError("-d: expected a fleet in processes, got --in-process")
-    if arguments.wait is not None and not arguments.detach:
-        raise UsageError("--wait: expected -d beside it, got none")
     if arguments.reload:
         require_extra("--reload", "watchfiles")
         if arguments.in_process:
@@ -78,7 +79,6 @@ def run(argv: Sequence[str]) -> int:
     if arguments.detach:
         from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
 
-        wait_s = WAIT_S if arguments.wait is None else arguments.wait
         flags = ["--reload"] * arguments.reload
         return put_into_background(fleet, [*flags, *arguments.names], wait_s=wait_s)
     if arguments.report is None:
