@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +10,7 @@ import pytest
 import sf_actors
 from sf_actors.version import VERSION
 from tests.inspection.conftest import folder
+from tests.support.interpreter import printed
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
@@ -31,19 +29,6 @@ print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
 service.stop_service()
 print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
 """
-
-
-def printed(code: str, **env: str) -> str:
-    """Return what a program prints, in an interpreter of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("name", sf_actors.__all__)

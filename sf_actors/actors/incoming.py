@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.definition.models import Model
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.schema.schema import Schema
 
 
-def incoming(schema: Schema, model: Model, count: Callable[[], None], log: Logger) -> Schema:
+def incoming(schema: Schema, model: Model, count: Callable[[], None], log: PackageLogger) -> Schema:
     """Return the schema of what comes in: by the model's choice, unknown fields are dropped.
 
     :param count: counts a message that had some; in the thread that decodes it
@@ -26,5 +26,5 @@ def incoming(schema: Schema, model: Model, count: Callable[[], None], log: Logge
     return schema.tolerant(UnknownFields(count, partial(_tell, model, log)))
 
 
-def _tell(model: Model, log: Logger, name: str) -> None:
+def _tell(model: Model, log: PackageLogger, name: str) -> None:
     log.info("unknown field dropped", model=model.where, field=name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.tracing import Tracing
     from sf_actors.definition.model_types import Kind, Side
     from sf_actors.definition.models import Model
-    from sf_actors.log import Logger, LogScope
+    from sf_actors.log import LogScope, PackageLogger
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.error_details import ErrorDetails
     from sf_actors.sockets.transport import Transport
@@ -97,7 +97,7 @@ class RunContext:
 
     name: str
     scope: LogScope
-    log: Logger
+    log: PackageLogger
     transport: Transport
     supervisor: Supervisor
     states: States

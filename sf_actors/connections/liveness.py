@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.inbox import SocketInbox
     from sf_actors.counters import Counters
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.sockets.endpoint import Endpoint
 
 #: After how long a silence a publisher is asked for, in seconds: often enough to be of use to who
@@ -66,7 +66,7 @@ class PublisherLiveness:
         inbox: SocketInbox,
         endpoint: Endpoint,
         counters: Counters,
-        log: Logger,
+        log: PackageLogger,
         *,
         where: str,
         at: Callable[[Endpoint], Endpoint | None] | None = None,

@@ -3,8 +3,11 @@
 =============  ==================================================================
 module         what it holds
 =============  ==================================================================
-logger.py      `Logger`: checks the level, then runs structlog's pipeline
-line.py        the processors of that pipeline, structlog's and our own
+logger.py      `Logger`, of users: checks the level, then runs structlog's pipeline
+pipeline.py    the processors of that pipeline, structlog's and our own
+own_lines.py   `PackageLogger`, of the package's own lines: the same without structlog
+writing.py     what both are made of: the scope that they look up, a method for each level
+line.py        what each line has, and the bounds of its values
 scope.py       `LogScope`: the levels and the file of one run of a service
 open_scopes.py the scopes that are open
 current.py     the scope of a context or thread, and its workflow id
@@ -40,7 +43,8 @@ from sf_actors.log.current import WORKFLOW_ID, current_scope
 from sf_actors.log.level import parse_level
 
 if TYPE_CHECKING:
-    from sf_actors.log.logger import Logger, get_logger, package_logger
+    from sf_actors.log.logger import Logger, get_logger
+    from sf_actors.log.own_lines import PackageLogger, package_logger
     from sf_actors.log.scope import LogScope
     from sf_actors.log.standard_library import log_standard_library
 
@@ -48,6 +52,7 @@ __all__ = [
     "WORKFLOW_ID",
     "LogScope",
     "Logger",
+    "PackageLogger",
     "current_scope",
     "get_logger",
     "log_standard_library",
@@ -55,14 +60,15 @@ __all__ = [
     "parse_level",
 ]
 
-#: The modules of names that are imported when they are used: structlog takes longer than all of
-#: ours that read a service file, and who reads one seldom logs.
+#: The modules of names that are imported when they are used: structlog takes longer than all that a
+#: service needs whose file has no logger.
 _HOMES = {
     "LogScope": "scope",
     "Logger": "logger",
+    "PackageLogger": "own_lines",
     "get_logger": "logger",
     "log_standard_library": "standard_library",
-    "package_logger": "logger",
+    "package_logger": "own_lines",
 }
 
 

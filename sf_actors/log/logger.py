@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from structlog import BoundLoggerBase
 
 from sf_actors.errors import ServiceStopped
-from sf_actors.log.current import SCOPE, Scope, current_scope
 from sf_actors.log.level import CRITICAL, DEBUG, ERROR, INFO, OFF, WARNING, level_name, parse_level
-from sf_actors.log.line import PROCESSORS, PROCESSORS_OF_THE_PACKAGE, bare_line
+from sf_actors.log.line import bare_line
+from sf_actors.log.pipeline import PROCESSORS
 from sf_actors.log.rendering import guarded
-from sf_actors.log.scope import NOT_A_SERVICE
+from sf_actors.log.writing import ScopeLookup, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,41 +26,8 @@ def get_logger(*names: object, **initial_values: object) -> Logger:
     return _logger_with({"logger": names[0], **initial_values} if names else initial_values)
 
 
-def package_logger() -> Logger:
-    """Return a logger for the package's own lines; it cuts texts, since peers may have sent them.
-
-    Lines that peers can cause repeatedly also need a `Throttle`.
-    """
-    return Logger(ScopeLookup(), PROCESSORS_OF_THE_PACKAGE, {})
-
-
 def _logger_with(context: dict[str, Any]) -> Logger:
     return Logger(ScopeLookup(), PROCESSORS, context)
-
-
-class ScopeLookup:
-    """The object that a logger wraps; it finds the scope of the current line."""
-
-    __slots__ = ("_made_in",)
-
-    def __init__(self) -> None:
-        scope = current_scope()
-        self._made_in = None if scope is None else weakref.ref(scope)
-
-    @property
-    def scope(self) -> Scope:
-        """The scope of the context, else of the thread, else where the logger was made, or none."""
-        made_in = self._made_in
-        return current_scope() or (made_in and made_in()) or NOT_A_SERVICE
-
-
-def _writing(level: int) -> Callable[..., None]:
-    def write(self: Logger, /, event: object = None, *args: object, **fields: object) -> None:
-        if (SCOPE.get() or self._logger.scope).threshold <= level:
-            self._write(level, event, args, fields)
-
-    write.__doc__ = f"Write a line of level {level_name(level)}."
-    return write
 
 
 def _awaitable(method: Callable[..., None]) -> Callable[..., Coroutine[Any, Any, None]]:
@@ -88,11 +54,11 @@ class Logger(BoundLoggerBase):
         """Return a logger with only these fields; structlog's own `new` would clear this one's."""
         return self.try_unbind(*self._context).bind(**new_values)
 
-    debug = _writing(DEBUG)
-    info = msg = _writing(INFO)
-    warning = warn = _writing(WARNING)
-    error = err = _writing(ERROR)
-    critical = fatal = _writing(CRITICAL)
+    debug = writing(DEBUG)
+    info = msg = writing(INFO)
+    warning = warn = writing(WARNING)
+    error = err = writing(ERROR)
+    critical = fatal = writing(CRITICAL)
 
     def exception(self, /, event: object = None, *args: object, **fields: object) -> None:
         """Write a line of level error with the traceback of the current exception."""

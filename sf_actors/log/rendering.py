@@ -13,8 +13,6 @@ from itertools import islice
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
-from structlog.dev import ConsoleRenderer, plain_traceback
-
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.tracebacks import Traceback
 from sf_actors.wording import UNSAFE, bounded, escaped
@@ -22,6 +20,8 @@ from sf_actors.wording import UNSAFE, bounded, escaped
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
+
+    from structlog.dev import ConsoleRenderer
 
 MAX_DEPTH = 32
 """Values nested deeper are replaced by a note."""
@@ -50,6 +50,8 @@ def to_text(line: dict[str, Any], *, colours: bool) -> str:
 
 @cache
 def _terminal(colours: bool) -> ConsoleRenderer:
+    from structlog.dev import ConsoleRenderer, plain_traceback  # noqa: PLC0415 - for terminals
+
     return ConsoleRenderer(colors=colours, sort_keys=False, exception_formatter=plain_traceback)
 
 

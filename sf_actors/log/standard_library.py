@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.current import current_scope
-from sf_actors.log.line import PROCESSORS
-from sf_actors.log.logger import Logger
 from sf_actors.log.open_scopes import OPEN_SCOPES
 from sf_actors.log.scope import NOT_A_SERVICE
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sf_actors.log.current import Scope
+    from sf_actors.log.logger import Logger
 
 #: What every record has; all else came as `extra`.
 _OF_EVERY_RECORD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
@@ -89,10 +88,17 @@ def _write(scope: Scope, record: logging.LogRecord) -> None:
     if record.stack_info:
         fields["stack"] = record.stack_info
     args = record.args or ()
-    logger = Logger(_Fixed(scope), PROCESSORS, {"logger": record.name})
+    logger = _logger_of(scope, logger=record.name)
     # a single mapping stands in a record without its tuple
     args = (args,) if isinstance(args, Mapping) else args
     logger.log(max(0, record.levelno), record.msg, *args, **fields)
+
+
+def _logger_of(scope: Scope, **fields: object) -> Logger:
+    from sf_actors.log.logger import Logger  # noqa: PLC0415 - imports structlog
+    from sf_actors.log.pipeline import PROCESSORS  # noqa: PLC0415
+
+    return Logger(_Fixed(scope), PROCESSORS, fields)
 
 
 class StandardLibrary:
@@ -161,7 +167,7 @@ class StandardLibrary:
         handler = self._handler
         if handler is not None and not issubclass(args.exc_type, SystemExit | ServiceStopped):
             error = args.exc_value or args.exc_type()
-            logger = Logger(_Fixed(current_scope() or handler.owner), PROCESSORS, {})
+            logger = _logger_of(current_scope() or handler.owner)
             name = args.thread.name if args.thread is not None else None
             logger.error(
                 "thread failed", thread=name, exc_info=(args.exc_type, error, args.exc_traceback)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sf_actors.log.throttle import WARNING_INTERVAL_S, Throttle
 
 if TYPE_CHECKING:
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
 
 #: Least time between two looks of the whole process, in seconds.
 LOOK_PAUSE_S = 1.0
@@ -36,7 +36,7 @@ class Descriptors:
         self._throttle = Throttle(WARNING_INTERVAL_S)
         self._is_told = False
 
-    def look(self, log: Logger, now: float) -> None:
+    def look(self, log: PackageLogger, now: float) -> None:
         """Log when none is left, at a limited rate, and when some are left again.
 
         A peer that takes and frees the last ones over and over causes no more lines.
@@ -69,7 +69,7 @@ def _is_one_left() -> bool:
 DESCRIPTORS = Descriptors()
 
 
-def look_for_descriptors(log: Logger) -> None:
+def look_for_descriptors(log: PackageLogger) -> None:
     """Check the descriptors of the process unless that was done just now; any thread."""
     now = monotonic()
     if now >= DESCRIPTORS.look_at:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
 
 #: Most threads of the process that look up names: so many silent ones hold up no further name.
 MAX_THREADS: Final = 16
@@ -172,7 +172,7 @@ class Unresolved:
     :param where: the model, for the log
     """
 
-    def __init__(self, log: Logger, where: str) -> None:
+    def __init__(self, log: PackageLogger, where: str) -> None:
         self._log = log
         self._where = where
         self._lock = threading.Lock()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sf_actors.counters import Counters
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.sockets.frames import Socket
 
 _NODROP: Final = int(zmq.XPUB_NODROP)
@@ -62,7 +62,7 @@ class PublishingSocket:
         self,
         creation: Mapping[str, Any],
         counters: Counters,
-        log: Logger,
+        log: PackageLogger,
         *,
         where: str,
         look: Callable[[float], None],

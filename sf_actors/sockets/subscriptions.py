@@ -20,7 +20,7 @@ from sf_actors.sockets.frames import BATCH, NOBLOCK, POLLIN
 
 if TYPE_CHECKING:
     from sf_actors.counters import Counters
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.sockets.frames import Socket
     from sf_actors.sockets.topic_limits import TopicLimits
 
@@ -63,7 +63,7 @@ class Subscriptions:
         socket: Socket,
         topic: bytes,
         counters: Counters,
-        log: Logger,
+        log: PackageLogger,
         *,
         where: str,
         limits: TopicLimits,

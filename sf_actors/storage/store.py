@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.schema.schema import Schema
     from sf_actors.storage.reading import Kept, Position
 
@@ -45,7 +45,7 @@ class Store:
         self._pending = Pending(position.last)
         self.append = self._pending.append
         self._writer: Writer | None = None
-        self._log: Logger | None = None
+        self._log: PackageLogger | None = None
         self._is_of_parent = False
         _stores.add(self)
 
@@ -88,7 +88,7 @@ class Store:
         lock: threading.Lock,
         current: Callable[[], tuple[int, Any]],
         *,
-        log: Logger,
+        log: PackageLogger,
         on_failed: Callable[[], None],
     ) -> None:
         """Start the thread that writes; its lines belong to the service that calls this.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from sf_actors.log import Logger
+    from sf_actors.log import PackageLogger
     from sf_actors.storage.file import StoreFile
     from sf_actors.storage.pending import Pending
     from sf_actors.storage.recorder import Recorder
@@ -47,7 +47,7 @@ class Writer(threading.Thread):
         recorder: Recorder,
         pending: Pending,
         lock: threading.Lock,
-        log: Logger,
+        log: PackageLogger,
         on_failed: Callable[[], None],
     ) -> None:
         super().__init__(name=f"store {file.path}", daemon=True)
