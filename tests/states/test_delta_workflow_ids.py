@@ -14,7 +14,7 @@ from tests.support.state_pair import following, leading, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +32,7 @@ class BarePublisher:
         #: the fields and the workflow id of each call of the handler
         self.calls: list[tuple[dict[str, Any], object]] = []
         self.follower: Any = None
+        self._reply: dict[str, Any] = {}
 
     def note(self, args: Any, _states: Any) -> None:
         self.calls.append((args, WORKFLOW_ID.get()))
@@ -42,7 +43,23 @@ class BarePublisher:
         self._news.send(msgpack.packb(message))
 
     def answer(self, **reply: Any) -> None:
+        """Answer a request, and in `until` those that come meanwhile.
+
+        What the replica has asked before it heard of the epoch it asks again.
+        """
         assert self._replyer.poll(PATIENCE_S * 1000), "nobody asked"
+        self._reply = reply
+        self._answer_one(reply)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        def holds() -> bool:
+            while self._replyer.poll(0):
+                self._answer_one(self._reply)
+            return condition()
+
+        until(holds)
+
+    def _answer_one(self, reply: dict[str, Any]) -> None:
         *address, request = self._replyer.recv_multipart()
         token = msgpack.unpackb(request)["workflow_id"]
         packed = msgpack.packb({"workflow_id": token, "epoch": EPOCH, **reply})
@@ -76,7 +93,7 @@ def test_deltas_that_were_buffered_keep_their_ids() -> None:
             publisher.delta(number, f"of {number}")
         until(lambda: len(publisher.follower.actor._replica._buffer) == 3)
         publisher.answer_whole(4)
-        until(lambda: len(publisher.calls) == 4)
+        publisher.until(lambda: len(publisher.calls) == 4)
     assert publisher.calls[1:] == [({"n": n}, f"of {n}") for n in (5, 6, 7)]
     assert not str(publisher.calls[0][1]).startswith("of")
 
@@ -85,10 +102,10 @@ def test_deltas_in_the_wrong_order_keep_their_ids() -> None:
     with bare_publisher() as publisher:
         publisher.delta(0, None)
         publisher.answer_whole(0)
-        until(lambda: len(publisher.calls) == 1)
+        publisher.until(lambda: len(publisher.calls) == 1)
         publisher.delta(2, ["any", {"thing": 2}])
         publisher.delta(1, "of 1")
-        until(lambda: len(publisher.calls) == 3)
+        publisher.until(lambda: len(publisher.calls) == 3)
     assert publisher.calls[1] == ({"n": 1}, "of 1")
     fields, id_ = publisher.calls[2]
     assert fields == {"n": 2}
@@ -99,12 +116,12 @@ def test_a_delta_that_fits_only_a_later_value_keeps_its_id() -> None:
     with bare_publisher() as publisher:
         publisher.delta(0, None)
         publisher.answer_whole(0)
-        until(lambda: len(publisher.calls) == 1)
+        publisher.until(lambda: len(publisher.calls) == 1)
         # refused: a required field cannot be deleted; then the same number, as a publisher would
         publisher.delta(1, "refused", n=None)
         publisher.delta(2, "of 2")
         publisher.answer_whole(1)
-        until(lambda: len(publisher.calls) == 3)
+        publisher.until(lambda: len(publisher.calls) == 3)
     assert publisher.calls[2] == ({"n": 2}, "of 2")
 
 
@@ -112,7 +129,7 @@ def test_deltas_that_are_sent_again_have_the_ids_of_the_first_time() -> None:
     with bare_publisher() as publisher:
         publisher.delta(0, None)
         publisher.answer_whole(0)
-        until(lambda: len(publisher.calls) == 1)
+        publisher.until(lambda: len(publisher.calls) == 1)
         publisher.delta(3, "of 3")
         deltas = [
             {"current_num": n, "is_snapshot": False, "state": {"n": n}, "workflow_id": f"of {n}"}
@@ -120,7 +137,7 @@ def test_deltas_that_are_sent_again_have_the_ids_of_the_first_time() -> None:
         ]
         deltas[1]["workflow_id"] = [2]
         publisher.answer(deltas=deltas)
-        until(lambda: len(publisher.calls) == 4)
+        publisher.until(lambda: len(publisher.calls) == 4)
     (_, first), (_, second), (_, third) = publisher.calls[1:]
     assert (first, second.__plain__(), third) == ("of 1", [2], "of 3")  # type: ignore[attr-defined]
 
@@ -129,14 +146,14 @@ def test_ids_that_do_not_fit_make_an_answer_of_deltas_useless() -> None:
     with bare_publisher() as publisher:
         publisher.delta(0, None)
         publisher.answer_whole(0)
-        until(lambda: len(publisher.calls) == 1)
+        publisher.until(lambda: len(publisher.calls) == 1)
         publisher.delta(2, "of 2")
         delta = {"current_num": 1, "is_snapshot": False, "state": {"n": 1}}
         publisher.answer(deltas=[{**delta, "workflow_id": b"x" * 70_000}])
-        until(lambda: publisher.follower.status.error is not None)
+        publisher.until(lambda: publisher.follower.status.error is not None)
         assert "workflow id" in publisher.follower.status.error
         publisher.answer(deltas=[delta])
-        until(lambda: len(publisher.calls) == 3)
+        publisher.until(lambda: len(publisher.calls) == 3)
     assert publisher.calls[2] == ({"n": 2}, "of 2")
 
 

@@ -346,4 +346,4 @@ def test_a_large_snapshot_stops_nothing_else_for_long() -> None:
     at_once_ms, longest_ms = map(float, done.stdout.splitlines()[-1].split())
     # 50 ms on a machine with nothing else to do; on a busy one all takes longer, but to read all
     # of a value in one go would always be found
-    assert longest_ms < max(50, at_once_ms / 10), done.stdout
+    assert longest_ms < max(50, at_once_ms / 7), done.stdout

@@ -166,6 +166,11 @@ class Background:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
     def join(self, timeout_s: float = PATIENCE_S) -> BaseException | None:
         """Return what it raised, once it has ended."""
         self._thread.join(timeout_s)
