@@ -73,6 +73,11 @@ class Control:
         self._open: list[Request] = []
         selector.register(listener, EVENT_READ, self._accept)
 
+    def refuse(self) -> None:
+        """Take no request any more: who asks now is not answered by an end that is under way."""
+        self._selector.unregister(self._listener)
+        self._listener.close()
+
     def close(self) -> None:
         """Close all connections, before the selector."""
         for request in self._open:

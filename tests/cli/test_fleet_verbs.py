@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sf_actors.fleet.control import ask
+from sf_actors.fleet.place import Place
 from tests.support.fleets import (
     QUIET,
     assert_nothing_is_left,
@@ -174,6 +176,19 @@ def test_a_process_that_is_silent_is_still_the_fleets(tmp_path: Path) -> None:
         ("first", None),
         ("second", "READY"),
     ]
+
+
+def test_nobody_reaches_an_up_that_has_told_of_its_end(tmp_path: Path) -> None:
+    fleet_in(tmp_path, TWO, quiet=QUIET)
+    place = Place.of(tmp_path / "fleet.toml")
+    for _ in range(5):
+        assert ran("up", "-d", cwd=tmp_path).status == 0
+        connection = place.connect()
+        assert connection is not None
+        assert ask(connection, lambda _words: None, verb="down")["status"] == 0
+        assert place.connect() is None
+        assert ran("down", cwd=tmp_path).status == 0
+        assert_nothing_is_left(tmp_path)
 
 
 def test_a_fleet_in_another_folder_is_named(tmp_path: Path) -> None:

@@ -187,7 +187,11 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Repo
     operation = Operation(supervisor)
     changes = Changes(supervisor, operation, arrangement, in_process=is_here, **reading)
     control = Control(listener, supervisor.selector, operation.take)
-    supervisor.on_over += [operation.finish, lambda _status: control.close()]
+    supervisor.on_over += [
+        lambda _status: control.refuse(),
+        operation.finish,
+        lambda _status: control.close(),
+    ]
     names = operation.named(arguments.names)
     if report is not None:
         report.follow(supervisor, names)
