@@ -54,8 +54,14 @@ class Place:
         try:
             prepared()
             while True:
-                self.folder.mkdir(mode=0o700, exist_ok=True)
-                descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                # not by `exist_ok`, which fails where it is removed meanwhile
+                with suppress(FileExistsError):
+                    self.folder.mkdir(mode=0o700)
+                try:
+                    descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                except FileNotFoundError:
+                    # whoever had it has removed it just now
+                    continue
                 if not try_lock(descriptor):
                     os.close(descriptor)
                     return False

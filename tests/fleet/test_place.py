@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,22 @@ def test_a_child_that_outlives_up_has_the_place(runtime: Path) -> None:
     child.communicate(b"\n")
     assert later.take()
     later.leave()
+
+
+@pytest.mark.usefixtures("runtime")
+def test_who_takes_it_while_another_one_leaves_it_gets_it_or_not() -> None:
+    def take_and_leave() -> int:
+        taken = 0
+        for _ in range(1_000):
+            place = Place("00000001")
+            if place.take():
+                taken += 1
+                place.leave()
+        return taken
+
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(take_and_leave) for _ in range(3)]
+        assert all(call.result() for call in calls)
 
 
 def test_who_listens_is_found(runtime: Path) -> None:
