@@ -47,6 +47,7 @@ class PackageLogger:
         try:
             raised = _raised(fields.pop("exc_info", None))
             line = head_of(name, event, scope.name)
+            fields = {"event": event, **fields}
             for key, value in bound_by_user().items():
                 fields.setdefault(key, value)
             line.update(with_texts_cut(with_names_of_ours_kept(fields)))

@@ -183,6 +183,8 @@ class Transport:
                 f"{where}: cannot connect to {endpoint}: {reason(error)}; check the address"
             ) from None
         except BaseException:
+            # an interrupt may come when it has connected, and what prepared it watches
+            monitors.stop(opened)
             self.close(opened, linger_ms=0)
             raise
         return opened
@@ -213,7 +215,7 @@ class Transport:
                 zmq.DEALER, endpoint, creation, where=where, server=server, prepare=prepare
             )
         except BaseException:
-            # it has not connected, so nothing is told of it
+            # nothing is told of it any more
             for one in events:
                 self.close(one)
             raise

@@ -39,7 +39,7 @@ def test_a_service_without_a_logger_of_its_own_does_without_structlog(tmp_path: 
 def test_it_has_the_fields_of_a_users_line_in_the_same_order(console: Console) -> None:
     token = WORKFLOW_ID.set("w-1")
     try:
-        with bound_contextvars(desk=7, service="mine"):
+        with bound_contextvars(desk=7, service="mine", event="none of ours"):
             OURS.warning("something", model="x", n=1)
             get_logger().warning("something", model="x", n=1)
     finally:
