@@ -27,8 +27,11 @@ def written() -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_what_it_writes_runs_and_its_test_passes(tmp_path: Path) -> None:
-    assert ran("new", "greeter", cwd=tmp_path).status == 0
+@pytest.mark.parametrize(
+    ("given", "name"), [("greeter", "greeter"), ("gro\u0308\u00dfer", "größer"), ("问候", "问候")]
+)
+def test_what_it_writes_runs_and_its_test_passes(tmp_path: Path, given: str, name: str) -> None:
+    assert ran("new", given, cwd=tmp_path).status == 0
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=tmp_path,
@@ -37,9 +40,9 @@ def test_what_it_writes_runs_and_its_test_passes(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    with Process("-s", "greeter.py", "-a", "addresses.json", cwd=tmp_path) as process:
+    with Process("-s", f"{name}.py", "-a", "addresses.json", cwd=tmp_path) as process:
         process.wait_until_ready()
-        asked = ran("call", "greeter", "name=world")
+        asked = ran("call", name, "name=world")
 
     assert "1 passed" in tested.stdout, tested.stdout
     assert asked == (0, '{"text": "Hello world!"}\n', "")
@@ -78,7 +81,7 @@ def test_a_file_that_holds_no_addresses_is_left_alone(shell: Shell, text: str) -
     assert written() == {"addresses.json": text}
 
 
-@pytest.mark.parametrize("name", ["2", "a-b", "../x", "a b", "class", "json", "sf_actors", "é", ""])
+@pytest.mark.parametrize("name", ["2", "a-b", "../x", "a b", "class", "json", "sf_actors", "€", ""])
 def test_a_name_that_could_not_be_imported_is_refused(shell: Shell, name: str) -> None:
     assert shell("new", name).status == 2
     assert written() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _checked(name: str) -> str:
-    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
+    # as an import statement finds it
+    name = unicodedata.normalize("NFKC", name)
+    if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"expected a name of Python such as greeter, got {name!r}")
     if name in sys.stdlib_module_names or name in {"sf_actors", "addresses"}:
         raise UsageError(f"expected another name than {name!r}, which is a module already")
