@@ -130,7 +130,10 @@ class Deliveries:
         if self._has_handler_lock and turn.queued:
             # what has queued since the call before came before this one
             self.let_go()
-        is_ready = self._early is None and not self._are_waiting()
+        backlog = self.backlog
+        # also those that ran and whose answers are not sent wait: they go out in order
+        are_waiting = backlog.brought - self._kept_apart != backlog.finished
+        is_ready = self._early is None and not are_waiting
         if self._has_handler_lock or (is_ready and turn.try_acquire()):
             self._has_handler_lock = True
             try:
@@ -179,10 +182,6 @@ class Deliveries:
         is_large = waiting > self._unlimited and backlog.size > MAX_WAITING_BYTES
         if waiting >= self._max_queued or is_large:
             self._wait_for_room()
-
-    def _are_waiting(self) -> bool:
-        # also those that ran, but whose answers are not sent: they go out in order
-        return self.backlog.brought - self._kept_apart != self.backlog.finished
 
     def let_go(self) -> None:
         """Release the handler lock, if it was kept, and log on one's own behalf from now on."""

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from sf_actors.actors.inbox import Inbox, WaitFailed
-from sf_actors.actors.pykka_actor import Actor
+from sf_actors.actors.pykka_actor import Actor, Envelope
 from sf_actors.user_code.call import Call
 from sf_actors.user_code.interruptible import LeftBehind
 
@@ -119,16 +119,17 @@ class Router(Actor):
 
     def enqueue_source(self, source: CallSource) -> None:
         """Run the calls of a source in turn with others; any thread."""
-        try:
-            self.begin()
-        except RuntimeError:
-            # as above
-            while (call := source.next_call()) is not None:
-                self._handler_lock.dequeue()
-                self._handler_lock.run_here(call)
-                call.settle()
-            return
-        self.queue.add(_Source(source))
+        if not self._has_begun:
+            try:
+                self.begin()
+            except RuntimeError:
+                # as above
+                while (call := source.next_call()) is not None:
+                    self._handler_lock.dequeue()
+                    self._handler_lock.run_here(call)
+                    call.settle()
+                return
+        self.queue.put(Envelope(_Source(source)))
 
     def fence(self, passed: Callable[[], None]) -> None:
         """Have `passed` called when every call that was queued by now is over; any thread."""

@@ -19,7 +19,7 @@ from sf_actors.actors.orders import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle
-from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.descriptors import DESCRIPTORS, look_for_descriptors
 from sf_actors.sockets.frames import BATCH
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found
@@ -108,6 +108,8 @@ class SocketActor(Actor):
 
         A message whose `take` raises a `MessageError` is refused.
         """
+        if monotonic() >= DESCRIPTORS.look_at:
+            look_for_descriptors(self.run_context.log)
         waiting, receive, take = self.inbox.waiting, source.receive, source.take
         for count in range(BATCH):
             # the stop must not wait for slow handlers of what is not read yet
@@ -126,7 +128,8 @@ class SocketActor(Actor):
                 self.refuse(error)
         else:
             return
-        source.drained()
+        # as `drained`, of which the call would cost more
+        source.may_be_readable = False
 
     def on_tick(self) -> None:
         """Act on the deadline of the inbox."""
@@ -308,7 +311,6 @@ class SocketActor(Actor):
         try:
             if type(message) is SocketSource:
                 self.on_readable(message)
-                look_for_descriptors(self.run_context.log)
             elif message is TICK:
                 look_for_descriptors(self.run_context.log)
                 self.on_tick()

@@ -80,7 +80,7 @@ class Exchange:
         closing_fd: int,
         *,
         where: str,
-        is_idempotent: bool = False,
+        is_idempotent: bool,
     ) -> None:
         self.rules = CallRules(list(links), is_idempotent=is_idempotent)
         self._where = where
@@ -110,7 +110,6 @@ class Exchange:
         :returns: None after the last try
         :raises ServiceStopped: our own service stops
         """
-        has_looked = False
         try:
             has_looked = self._begin(call)
             while not call.may_go:
@@ -180,7 +179,7 @@ class Exchange:
         self._poll = poll
 
     def _wake(self) -> None:
-        """Make who leads look; a thread that looked up a name."""
+        """Make the leader look; in a thread that looked up a name."""
         with self._lock:
             if not self._is_closed:
                 self._nudge.set()
@@ -300,10 +299,11 @@ class Exchange:
         if len(self._ready) == 1 and self._ready[0] is call and not self._waiting:
             self._ready.clear()
             self._holder = None
-            self.rules.ended(call)
+            if call.attempts:
+                self.rules.ended(call)
             call.may_go = True
             for link in self._links:
-                if not link.is_settled:
+                if not link.is_connected or link.retry_at is not None or link.events is None:
                     return True
             self._settled_until = monotonic() + SETTLED_S
             return True

@@ -125,11 +125,6 @@ class Link(Place):
         return bool(zmq_poll(self._items, 0))
 
     @property
-    def is_settled(self) -> bool:
-        """Whether nothing is to be done before something is signalled; HOT."""
-        return self.is_connected and self.events is not None and self.retry_at is None
-
-    @property
     def needs_no_id(self) -> bool:
         """Whether a reply without an id can only be that to the next request; HOT.
 

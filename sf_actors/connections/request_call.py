@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import UNSET
+
 from sf_actors.errors import InvalidArguments, Refused
 from sf_actors.user_code.call import Call
 from sf_actors.wire.envelope import encode_failure, encode_reply
@@ -84,7 +86,8 @@ class RequestCall(Call):
     def complete(self, result: Any, error: BaseException | None) -> None:
         """Encode the reply while nobody can change what the handler returned."""
         replyer = self.replyer
-        seen = replyer.states.seen()
+        states = replyer.states
+        seen = states.seen() if states.has_any else UNSET
         if error is None:
             try:
                 frame = encode_reply(replyer.checked_reply(result), self.workflow_id, seen)

@@ -32,7 +32,14 @@ class WaitingCall(CallState):
     def __init__(
         self, frame: bytes, timeout_s: float, *, retries: int = 0, key: bytes | None = None
     ) -> None:
-        super().__init__(retries, key)
+        # as the class above does, of which the call would cost more
+        self.key = key
+        self.retries_left = retries
+        self.tries = 1
+        self.place = None
+        self.attempts = []
+        self.has_lost = False
+        self.is_unsent = True
         self.frame = frame
         self.timeout_s = timeout_s
         self.try_ends_at = monotonic() + timeout_s

@@ -167,7 +167,7 @@ class RunState:
         """
         states = self.run_context.states.pinned(pinned)
         PINNED.set(states)
-        return self.offered_with(states)
+        return self.to_send, states, self.definition.config
 
     def offered_with(self, states: States) -> tuple[Any, ...]:
         """Return what a handler may get besides its args, with these states."""

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.taps import Tap
     from sf_actors.replication.actions import Action
-    from sf_actors.replication.values.persistent_map import Map
-    from sf_actors.user_code.state_slot import Version
     from sf_actors.wire.messages import Cut, DeltaArgs, DeltaMessage, SnapshotArgs, SnapshotReply
 
 
@@ -56,6 +54,8 @@ class DeltaIn(InState):
             is_single=self.model.single_state,
             is_numbered_by_caller=self.model.numbered_by_caller,
         )
+        # of a single field `state` what is in it
+        self.content = self._fields.content
         self.packing = self._fields.packing
         self._delta_at_once = self._fields.delta_at_once
         self._replica = Replica(
@@ -82,19 +82,10 @@ class DeltaIn(InState):
         self._replica.tells_all = self.handler is not None or bool(self.taps)
         super().on_taps(new)
 
-    def content(self, value: Map[str, Any]) -> Map[str, Any]:
-        """Return what `states` shows of a value: of a single field `state` what is in it."""
-        return self._fields.content(value)
-
-    def on_readable(self, source: SocketSource) -> None:
-        """Read deltas, or the answer to a request."""
-        super().on_readable(source)
-        if source is not self.subscription:
-            self.tell_trouble()
-
     def read(self) -> None:
-        """Show what was read, also what brought no call, and tell of it."""
-        self._show_kept()
+        """Show what was read, also what brought no call, and notify those who wait for it."""
+        if self._replica.count != self._count_shown:
+            self._show_kept()
         super().read()
 
     def on_tick(self) -> None:
@@ -226,10 +217,6 @@ class DeltaIn(InState):
         if replica.count != self._count_shown:
             self._show(replica.number, (self.content(replica.value), replica.epoch, replica.count))
 
-    def _show(self, number: int, version: Version, *, is_last: bool = True) -> None:
-        self._count_shown = version[2]
-        super()._show(number, version, is_last=is_last)
-
     # snapshots
 
     def _ask(self, ask: Ask) -> None:
@@ -246,7 +233,7 @@ class DeltaIn(InState):
         if self._requests is None:
             socket = self.connect(zmq.DEALER, "requester")
             receive = partial(receive_frames, socket)
-            self._requests = self.watch(socket, receive=receive, take=self._take_answer)
+            self._requests = self.watch(socket, receive=receive, take=self._take_frames)
         self._is_answered = False
         request = encode_snapshot_request(
             ask.token,
@@ -268,8 +255,13 @@ class DeltaIn(InState):
             self.disconnect(self._requests)
             self._requests = None
 
-    def _take_answer(self, frames: list[bytes]) -> None:
-        reply = decode_snapshot_reply(frames[-1])
+    def _take_frames(self, frames: list[bytes]) -> None:
+        try:
+            self._take_answer(decode_snapshot_reply(frames[-1]))
+        finally:
+            self.tell_trouble()
+
+    def _take_answer(self, reply: SnapshotReply) -> None:
         token, now, replica = reply.workflow_id, monotonic(), self._replica
         if not isinstance(token, int):
             raise Undecodable(f"expected our own workflow id in the snapshot, got {token!r}")

@@ -78,12 +78,16 @@ class InState(Reader):
         self._takes_update = isinstance(handler, WithUpdate)
         self._call = handler.function if isinstance(handler, WithUpdate) else handler
         self.calls = UpdateCalls(self)
+        #: returns what `states` shows of a value
+        self.content: Callable[[Map[str, Any]], Map[str, Any]] = _as_it_is
         #: packs a value as `states` shows it, for who watches
         self.packing: Callable[[Map[str, Any]], Packs] = partial(
             Packing, shape=model.arguments.shape
         )
         self._phase_lines = Throttle(burst=20)
         #: the reasons that were said since the state was LIVE
+        #: updates of the value that `states` shows
+        self._count_shown = -1
         self._told: set[Reason] = set()
         self._told_of_interval = False
 
@@ -110,10 +114,6 @@ class InState(Reader):
             phase = Phase.STALE
         conflated = self.counters.conflated
         return replace(status, epoch=epoch, number=number, phase=phase, conflated=conflated)
-
-    def content(self, value: Map[str, Any]) -> Map[str, Any]:
-        """Return what `states` shows of a value."""
-        return value
 
     def update(
         self, updated: Updated, workflow_id: object, *, size: int = 0, is_last: bool = True
@@ -172,6 +172,7 @@ class InState(Reader):
 
     def _show(self, number: int, version: Version, *, is_last: bool = True) -> None:
         self._slot.version = version
+        self._count_shown = version[2]
         phase = self._followed.phase if is_last else self._visible[2]
         self._visible = (self._followed.epoch, number, phase)
 
@@ -240,3 +241,7 @@ class InState(Reader):
         if self._on_status is not None:
             workflow_id = self.run_context.new_workflow_id()
             self.calls.add(UpdateCall(self.calls, self._on_status, status, workflow_id=workflow_id))
+
+
+def _as_it_is(value: Map[str, Any]) -> Map[str, Any]:
+    return value

@@ -57,14 +57,13 @@ class UpdateCall(Call):
         update: Update | None = None,
         size: int = 0,
     ) -> None:
-        super().__init__(
-            handler,
-            None,
-            label=calls.label,
-            counters=calls.counters,
-            workflow_id=workflow_id,
-            pinned=pinned,
-        )
+        # as the class above does, of which the call would cost more
+        self.handler = handler
+        self.args = None
+        self.label = calls.label
+        self.counters = calls.counters
+        self.workflow_id = workflow_id
+        self.pinned = pinned
         self._calls = calls
         self._fields = fields
         self.whole = whole

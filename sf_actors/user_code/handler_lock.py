@@ -49,6 +49,8 @@ class HandlerLock(CallRunner):
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
         self._lock = threading.Lock()
+        #: lets others have the lock; in the thread that has it
+        self.release = self._lock.release
         self._count_lock = threading.Lock()
         self._hurry = LightEvent()
         #: calls that wait for the lock; whoever holds it over several calls gives it back then
@@ -60,10 +62,6 @@ class HandlerLock(CallRunner):
         :returns: whether it was taken: then `run` calls, and `release` it
         """
         return not self.queued and self._lock.acquire(blocking=False)
-
-    def release(self) -> None:
-        """Let others have the lock; in the thread that has it."""
-        self._lock.release()
 
     def run(self, call: Call) -> None:
         """Run a call; in the thread that has the lock. HOT."""

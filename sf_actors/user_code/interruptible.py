@@ -77,7 +77,9 @@ class UserCode:
             # from here on nobody interrupts; one that was on its way may hit the very call
             self.label = None
             try:
-                self._end()
+                # who interrupts sets the first before it reads the label
+                if self._was_interrupted:
+                    self._end()
             except ServiceStopped:
                 self._end()
             return result, error  # noqa: TRY300 - `else` would not clear the label

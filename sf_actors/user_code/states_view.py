@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, UnsetType
@@ -18,7 +19,7 @@ from sf_actors.wire.seen import MAX_SEEN, Seen
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from sf_actors.replication.lack import Following
     from sf_actors.replication.status import Status
@@ -199,8 +200,11 @@ class PinnedStates(States):
         instead: Mapping[str, Version],
         changes: Changes,
     ) -> None:
-        super().__init__(cells, out, changes)
-        self._pinned = {name: instead.get(name, cell.version) for name, cell in cells.items()}
+        # as the class above does, of which the call would cost more
+        self._cells, self._out, self._changes = cells, out, changes
+        self.has_any = True
+        self._pinned = dict(zip(cells, map(_version_of, cells.values()), strict=True))
+        self._pinned.update(instead)
         #: what replies to this call told, beyond what it sees
         self._learnt: Seen | None = None
 
@@ -254,6 +258,9 @@ class PinnedStates(States):
 
 PINNED: Final[ContextVar[States | None]] = ContextVar("sf_actors_pinned_states", default=None)
 """The states that a handler sees, while it runs; requests that it sends say how far these are."""
+
+
+_version_of: Final[Callable[[StateSlot], Version]] = attrgetter("version")
 
 
 def _is_there(status: Status, number: int | None) -> bool:
