@@ -151,7 +151,7 @@ class DeltaPublication(Publication):
         is_snapshot: bool = False,
         digest: int | None = None,
     ) -> int | None:
-        """Number an update, apply it and send it; with the lock held. HOT.
+        """Give an update its number, apply it and send it; with the lock held. HOT.
 
         :param content: the content of `state` on the wire
         :param fields: the fields as a replica will decode them
