@@ -4,8 +4,8 @@
 and every error of the package is an `SfActorsError`. `Send`, `States`, `Stopping` and `Update` are
 the types of what user functions get.
 
-A name is imported when it is first used: the shell looks at what runs without the half second that
-all of them take.
+Each name is imported on first use: importing all of them takes half a second, which the verbs of
+the shell need not spend.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ _HOMES = {
     "sf_actors.replication.status": ("Phase", "Status"),
     "sf_actors.service": ("Service",),
 }
-"""The modules of the names; the errors' own is that of all others."""
+"""The modules that define the names; all others are errors."""
 
 _MODULES = ("errors", "log", "service")
-"""Modules that are there without an import of their own, as `sf_actors.errors`."""
+"""Submodules that need no import of their own: `sf_actors.errors` works as it stands."""
 
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -105,7 +105,7 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Service":
-        # it hears of the first run, which may be asked to be looked at
+        # the first run may have to be inspectable, and this module is told of it
         import_module("sf_actors.inspection.presence")
     found: object = getattr(import_module(_HOME_OF.get(name, "sf_actors.errors")), name)
     globals()[name] = found
@@ -113,12 +113,12 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return the names of the package, those not yet imported as well."""
+    """Return the names of the package, whether imported yet or not."""
     return sorted({*globals(), *__all__})
 
 
 if "SF_ACTORS_INSPECT" in os.environ:
-    # for who imports `Service` from its own module; the shell's verbs do without it
+    # where `Service` is imported from its own module; the verbs of the shell don't load it
     from sf_actors.lifecycle.residents import RESIDENTS
 
     def _first(resident: Resident) -> None:

@@ -2,7 +2,7 @@
 
 Each field is written by one thread at a time: the actor that owns the socket, the thread that has
 the handler lock, a worker under the lock of its pool, or a caller under the lock of an outbound
-socket. What was dropped is counted by any thread. Readers may see a number that is one message old.
+socket. Only `drop` may run in any thread. Readers may see a number that is one message old.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Durations:
         self._buckets = [0] * len(BOUNDS_S)
 
     def add(self, seconds: float) -> None:
-        """Count one call; runs in the thread that has the handler lock, or that of the pool."""
+        """Count one call; runs in the thread that holds the handler lock, or in a pool's thread."""
         self.last = seconds
         self.sum += seconds
         if seconds > self.max:  # noqa: PLR1730 - max() is a call; HOT
@@ -85,7 +85,7 @@ class Backlog:
         self._bytes_brought += size
 
     def finish(self, size: int) -> None:
-        """Count a call that waits no longer; for one thread at a time."""
+        """Count a call that no longer waits; for one thread at a time."""
         self.finished += 1
         self._bytes_finished += size
 
@@ -97,7 +97,8 @@ class Backlog:
 class Counters:
     """The numbers of one connection or state.
 
-    :param names: of the counters that apply to this kind of model, in the order shown
+    :param names: the counters that apply to this kind of model, in the order in which they are
+        shown
     """
 
     __slots__ = (
@@ -147,14 +148,15 @@ class Counters:
         self.conflated = 0
         #: failures to write a state to its file
         self.store_failed = 0
-        #: updates of a state that their caller's number keeps out of it
+        #: updates that a state left out, since their caller's number is not above its own
         self.skipped = 0
         self.timeouts = 0
         self.retries = 0
         self.deduplicated = 0
-        #: requests, or replies, that went on without states that the other side had seen
+        #: requests or replies that went on before a state caught up with what the other side had
+        #: seen
         self.behind = 0
-        #: messages of which some fields were dropped, since the model lacks them
+        #: messages with fields that the model lacks, and that were dropped from them
         self.unknown_fields = 0
         self.restarts = 0
         self._last_error: str | None = None
@@ -162,7 +164,7 @@ class Counters:
 
     @property
     def last_error(self) -> str | None:
-        """The last error as a text, cut, since it may quote texts of peers."""
+        """The text of the last error, cut, since it may quote a peer."""
         return self._last_error
 
     @last_error.setter

@@ -14,12 +14,12 @@
     │   ├── StoreError            the file that keeps a state's value (`store`)
     │   ├── FolderError           the folder of the inspectors' sockets
     │   ├── FleetError            the file of a fleet
-    │   └── TargetError           what a verb of the shell names is not there
+    │   └── TargetError           the target of a shell verb is not there
     ├── InvalidArguments          to_send: the arguments or the reply fail their model
     │   └── MessageTooLarge       … or are larger than max_message_bytes
     ├── RequestTimeout            no reply within the deadline
     ├── RemoteError               the other side answered with an error
-    ├── Refused                   a handler raises it: its caller is told its text
+    ├── Refused                   raised by a handler: the caller gets its text
     ├── ServiceStopped            the service stops, or has stopped
     ├── ServiceRunning            `run_…` was called while the Service runs
     ├── ServiceFailed             the service ended by a fault of its own
@@ -39,7 +39,7 @@ from typing import ClassVar
 class SfActorsError(Exception):
     """The base of all errors that the package raises on purpose.
 
-    `workflow_id` is that of the `to_send` which raised it, else None.
+    `workflow_id` is that of the `to_send` that raised the error, else None.
     """
 
     workflow_id: object = None
@@ -78,21 +78,21 @@ class KeysError(UserError):
 
 
 class StoreError(UserError):
-    """A state's store is damaged, in use, no store at all, or its value does not fit the model."""
+    """A state's store is damaged, in use or not a store, or its value does not fit the model."""
 
 
 class FolderError(UserError):
-    """The folder of the inspectors' sockets is no folder of ours, or others may enter it."""
+    """The folder of the inspectors' sockets belongs to another user, or others may enter it."""
 
 
 class FleetError(UserError):
-    """The file of a fleet cannot be read, or says what no fleet can be."""
+    """The file of a fleet cannot be read, or does not describe a valid fleet."""
 
 
 class TargetError(UserError):
-    """What a verb of the shell names does not run, lacks the model, or refuses the connection.
+    """The target of a shell verb is not running, lacks the model, or refuses the connection.
 
-    `is_there`: a model of the name runs, but the verb cannot use it.
+    `is_there`: True if a model of this name runs, but the verb cannot use it.
     """
 
     is_there = False
@@ -130,11 +130,11 @@ class RemoteError(SfActorsError):
 
 
 class Refused(SfActorsError):
-    """A handler raises it to refuse what it is asked: its caller is told the text, and no fault."""
+    """Raised by a handler to refuse a request: the caller gets the text, and it is no failure."""
 
 
 class ServiceStopped(SfActorsError):
-    """The service stops or has stopped; leaving `main` by it is a clean end."""
+    """The service stops or has stopped; if this error ends `main`, that is a clean end."""
 
 
 class ServiceRunning(SfActorsError):
@@ -166,7 +166,7 @@ class Undecodable(MessageError):
 class InvalidMessage(MessageError):
     """The fields of the message fail the model.
 
-    `is_of_user_code`: the constructor of a user's class says so, and the text is its own.
+    `is_of_user_code`: True if the constructor of a user's class raised it; the text is from there.
     """
 
     is_of_user_code = False

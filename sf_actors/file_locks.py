@@ -1,6 +1,6 @@
-"""Locks on files, by which processes keep out of each other's: flock(2).
+"""Locks that keep other processes away from a file, with flock(2).
 
-A lock lasts as long as a descriptor of its open file does, whatever becomes of the name.
+A lock lasts until the last descriptor of the open file is closed, even if the file is renamed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file, unless another process has.
+    """Lock an open file; return False if another process has locked it.
 
     :raises OSError: it cannot be locked at all
     """
@@ -28,7 +28,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def holder_of(status: os.stat_result) -> str:
-    """Return what is known of the process that has locked a file: ``process 123``."""
+    """Return a description of the process that has locked a file: ``process 123``."""
     suffix = f":{status.st_ino}"
     with suppress(OSError, ValueError):
         for fields in _locks():

@@ -1,4 +1,4 @@
-"""Folders that are made where something is to be written."""
+"""Creates the folders that a file is to be written to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder and those above it, each with that mode at most, however lax the umask is.
+    """Make a folder and its missing parents, none with more rights than `mode`, whatever the umask.
 
-    `Path.mkdir` gives its mode to the last one alone, and the umask's to those above it.
+    `Path.mkdir` applies its mode to the last folder only, and leaves the parents to the umask.
 
     :raises OSError: it cannot be made
     """

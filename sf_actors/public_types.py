@@ -1,6 +1,6 @@
-"""What a service file annotates its functions with, for whoever checks it with mypy or pyright.
+"""The types with which a service file annotates its functions, for mypy and pyright.
 
-These are protocols: what the functions get fits them, without being made of them.
+They are protocols: the objects that the functions get match them without inheriting from them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class States(Protocol):
         """Return the value of a state, `{}` before the first."""
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names."""
+        """Iterate over the names."""
 
     def __len__(self) -> int:
         """Return how many states there are."""
 
     def __contains__(self, name: object, /) -> bool:
-        """Return whether a state has this name."""
+        """Return True if a state has this name."""
 
     def get(self, name: str, default: Any = None, /) -> Any:
         """Return the value of a state, or the default if none has this name."""
@@ -53,21 +53,21 @@ class States(Protocol):
 
     @property
     def out(self) -> Mapping[str, Mapping[str, Any]]:
-        """The out-states, where an in-state may have the same name."""
+        """The out-states alone; an in-state may have the same name."""
 
     def status(self, name: str) -> Status:
-        """Return how far a value can be trusted now."""
+        """Return the status of a state: how far its value can be trusted now."""
 
     def wait(self, *names: str, number: int | None = None, timeout_s: float | None = None) -> bool:
-        """Wait until states are LIVE, or one has an update of this number.
+        """Wait until all these in-states are LIVE, or until one has an update of this number.
 
-        :returns: whether that came in time
+        :returns: False if `timeout_s` passed before
         :raises ServiceStopped: the service stops
         """
 
 
 class Update(Protocol):
-    """`update`, for the handler of an in-state: what is known of the update, frozen."""
+    """`update`, for the handler of an in-state: the facts about the update, frozen."""
 
     @property
     def number(self) -> int:
@@ -75,18 +75,18 @@ class Update(Protocol):
 
     @property
     def epoch(self) -> int | None:
-        """The publisher's run; None of a peer without epochs."""
+        """The run of the publisher that sent it; None from a peer without epochs."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether `args` is the whole value: a snapshot, a resync, a full update."""
+        """True if `args` is the whole value: a snapshot, a resync, a full update."""
 
 
 class Stopping(Protocol):
     """`stopping`: set when the stop of the service begins."""
 
     def is_set(self) -> bool:
-        """Return whether the stop has begun."""
+        """Return True once the stop has begun."""
 
     def wait(self, seconds: float, /) -> bool:
-        """Wait for the stop, so many seconds at most; return whether it has begun."""
+        """Wait at most `seconds` for the stop; return True if it has begun."""

@@ -50,8 +50,7 @@ class Service:
     :param log_path: the log file; its folder is made
     :param file_loglevel: lowest level for the file
     :param backup_count: hourly files to keep
-    :param service_loop_min_wait_time_s: least time between two handler calls that take turns, in
-        seconds
+    :param service_loop_min_wait_time_s: least time in seconds between two serialised handler calls
     :param name: its name in the log; by default that of the file or module
     :param allow_inbound: serve inbound models in main mode as well
     :param stop_timeout_s: deadline of a stop, in seconds
@@ -143,9 +142,10 @@ class Service:
         self._run_blocking(main_mode=True)
 
     def stop_service(self) -> None:
-        """Stop the service within the deadline; does nothing if it does not run.
+        """Stop the service within the deadline; does nothing if it is not running.
 
-        Called by the service's own user code it returns at once, and the stop goes on behind it.
+        Called by the service's own user code, it returns at once and the stop goes on in the
+        background.
         """
         if FORKS.count != self._forks:
             return
@@ -229,7 +229,7 @@ class Service:
 
     @property
     def to_send(self) -> Callable[..., Sent]:
-        """What the service's own user code sends with, while it runs; any thread.
+        """The `to_send` of the service's user code, for use while the service runs; any thread.
 
         :raises UsageError: it has not run yet, or was made before a fork
         """
@@ -295,7 +295,7 @@ class Service:
         return run
 
     def _end_start(self, loading: Loading, error: BaseException) -> None:
-        """Leave nothing of a start that an exception has ended, wherever it came."""
+        """Clean up after a start that an exception has ended, wherever it was raised."""
         with self._lock:
             self._loading = None
             if not (self._is_stop_asked and isinstance(error, ServiceStopped)):
@@ -327,7 +327,7 @@ class Service:
             self._run = None
 
     def _load(self, loading: Loading, *, main_mode: bool) -> Run:
-        """Execute the file, run its setup hooks, make the run; in what calls begin with."""
+        """Execute the file, run its setup hooks, make the run; in the context that calls copy."""
         name = self._name or default_name(self._source)
         path = self._log_path and filled(self._log_path, name, where="log_path")
         scope = briefly_shielded(partial(self._scope_of, name, log_path=path), LogScope.close)
@@ -391,7 +391,7 @@ class Service:
             self._signals.nudge()
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Run the hook of a signal, then stop; for who handles signals for the service."""
+        """Run the hook of a signal, then stop; for a program that handles signals itself."""
         with self._lock:
             self._is_stop_asked = True
             run = self._run

@@ -1,8 +1,8 @@
-"""The package that executed service files are modules of, by name.
+"""The package whose submodules are the executed service files.
 
-A process that runs a service has the module and needs nothing of this. A child of
-`multiprocessing` that was not forked, and is sent a function of the file, looks for its module by
-name: so it imports this, finds the file in a folder of `sys.path`, and executes it.
+A process that runs a service has its module already. A child of `multiprocessing` that was not
+forked, and is sent a function of the file, looks up the module by name: it imports this package,
+finds the file in a folder of `sys.path`, and executes it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-#: What makes it a package, whose modules the finder below finds.
+#: Makes this module a package; the finder below finds its submodules.
 __path__: list[str] = []
 
 
 class _ServiceFiles(MetaPathFinder, Loader):
-    """Finds the service files of a parent process, and executes them; of `sys.meta_path`."""
+    """Finds and executes the service files of a parent process; an entry of `sys.meta_path`."""
 
     def find_spec(
         self,
@@ -33,16 +33,17 @@ class _ServiceFiles(MetaPathFinder, Loader):
         path: Sequence[str] | None = None,  # noqa: ARG002 - as the import system calls it
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Return how a service file is loaded.
+        """Return the spec of a service file's module.
 
-        :raises ModuleNotFoundError: it is that of no parent process, or in no folder of `sys.path`
+        :raises ModuleNotFoundError: there is no parent process, or no folder of `sys.path` has the
+            file
         """
         if not name.startswith(f"{PACKAGE}."):
             return None
         if parent_process() is None:
             raise ModuleNotFoundError(
-                f"{name}: the service of this file has ended, and its functions are found by "
-                "nobody; put what outlives it into a module of its own",
+                f"{name}: the service of this file has ended, and its functions can no longer be "
+                "found; put what outlives it into a module of its own",
                 name=name,
             )
         for folder in sys.path:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def module_of(name: str = "service_under_test", **definitions: object) -> ModuleType:
-    """Return a module that can be run as a service, made of the definitions of its file.
+    """Return a module that can be run as a service, made from the definitions of a service file.
 
     Its functions may be closures of the test, for example to put what they receive into a queue
     that the test waits on.
@@ -59,8 +59,8 @@ def running(
 def lines_in_logging() -> Iterator[None]:
     """Hand each line to the standard library's `logging` too, where pytest's caplog sees it.
 
-    The logger is named as the service, the message is the event, and the record's `line` the whole
-    line, a dict. Lines below the service's own levels are not made. Any thread.
+    The logger has the service's name, the message is the event, and the record's `line` is the
+    whole line, a dict. Lines below the service's own levels are left out. Any thread.
     """
     LISTENERS.append(_hand_on)
     try:

@@ -1,4 +1,4 @@
-"""The version of the package; reading it from the installed metadata takes an import of its own."""
+"""The version of the package; reading it from the installed metadata would cost an import."""
 
 from typing import Final
 

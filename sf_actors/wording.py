@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _LENGTH = 60
 
-#: In place of a value that is not to be shown.
+#: Stands for a value that must not be shown.
 LEFT_OUT = "…"
 
-#: Names of fewer letters are like each other by chance.
+#: Names of fewer letters resemble each other by chance.
 _LONG_NAME = 8
 
 #: Longest text from outside that is kept or logged, in characters.
@@ -36,7 +36,7 @@ UNSAFE = re.compile(
 class _Short(reprlib.Repr):
     """The shortened repr of any value, at a cost of only the part that is shown.
 
-    The standard library's own sorts a whole mapping or set to show four items.
+    `reprlib.Repr` sorts a whole mapping or set to show four items.
 
     :param items: most items shown of each list, mapping or set
     :param length: most characters of each text
@@ -49,7 +49,7 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxlong = self.maxother = length
 
     def repr_bytes(self, value: bytes, level: int) -> str:
-        """Cut before the repr: a megabyte of bytes is four of text."""
+        """Cut before taking the repr: a megabyte of bytes becomes four of text."""
         del level
         return repr(value[: self.maxstring])
 
@@ -98,7 +98,7 @@ def shown(value: object) -> str:
         return f"{kind.__name__} of a state"
     try:
         text = _SHORT.repr(value)
-    except Exception:  # noqa: BLE001 - user code's repr may raise; the message is made nevertheless
+    except Exception:  # noqa: BLE001 - user code's repr may raise, but the message must be made
         text = "whose repr raises"
     return f"{kind.__name__} {cut(text)}"
 
@@ -146,7 +146,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """Return the whole text of an error, whatever user code does to make it."""
+    """Return the whole text of an error, even if user code fails to make it."""
     try:
         return str(error)
     except KeyboardInterrupt:
@@ -169,8 +169,8 @@ def nearest(name: object, names: Iterable[str]) -> str:
 def near_misses(name: str, names: Iterable[str]) -> list[str]:
     """Return the known names that a longer name was probably meant to be, the nearest first.
 
-    It misses them by one or two letters, or is their beginning; a name of a few letters misses
-    nothing.
+    A near miss differs by one or two letters, or is the beginning of the known name. Short names
+    have none.
     """
     if len(name) < _LONG_NAME:
         return []
@@ -185,7 +185,7 @@ def near_misses(name: str, names: Iterable[str]) -> list[str]:
 
 
 def letters_between(one: str, other: str) -> int:
-    """Return how many letters must be added, left out, replaced or exchanged with their neighbour.
+    """Return how many letters must be added, removed, replaced or swapped with a neighbour.
 
     More than two count as three.
     """
@@ -208,10 +208,10 @@ def letters_between(one: str, other: str) -> int:
 
 
 def over_limit(what: str, size: int, allowed: int) -> str:
-    """Return what to say of a message of more bytes than its model allows."""
+    """Return the text of an error: a message has more bytes than its model allows."""
     return f"{what} has {size} bytes, max_message_bytes allows {allowed}"
 
 
 def reason_of(error: Exception) -> str:
-    """Return why something failed: of the system's errors the words alone, without their number."""
+    """Return why something failed; for an error of the system its text, without the number."""
     return str(getattr(error, "strerror", None) or error)

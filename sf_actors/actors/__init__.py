@@ -14,6 +14,6 @@ A message comes in on the socket of an inbound actor. Its thread decodes it and 
 its `Deliveries`: when no user code runs and none waits, the handler runs at once in that thread;
 else the call queues at the router and runs in the router's thread, and its answer comes back to the
 actor as a message. Either way one handler runs at a time, and each connection keeps its order.
-Where one connection alone brings calls, the router has no thread until one of them has to wait.
-Calls of a model with `workers` go to a pool of their own and take no turns with others.
+If only one connection brings calls, the router has no thread until one of them has to wait. Calls
+of a model with `workers` go to its own pool and do not take the handler lock.
 """

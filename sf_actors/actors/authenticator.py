@@ -98,7 +98,7 @@ class Authenticator(Actor):
         run_context.supervisor.created(self)
 
     def not_started(self, error: RuntimeError) -> None:
-        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        """Report that the system has no thread left; the actor ends like one that cannot open."""
         self._run_context.supervisor.opened(self, error)
 
     def on_start(self) -> None:

@@ -1,10 +1,10 @@
-"""The calls that an actor brings: each runs at once in the actor's thread, or queues at the router.
+"""Runs the handler calls of an actor: at once in the actor's thread, or queued at the router.
 
-Those of a model with `workers` queue at its pool instead.
+The calls of a model with `workers` queue at its pool instead.
 
-A call runs at once when no other runs and none waits, which saves the way to another thread and
-back. When too many queue, or their messages are large, the socket that brings them is left unread
-until there is room: packed messages take far less memory than what is made of them.
+A call runs at once if no other runs and none waits, which saves the way to another thread and back.
+When too many calls queue, or their messages are large, their socket is left unread until there is
+room: packed messages take far less memory than decoded ones.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 MAX_WAITING_BYTES: Final = FREE_BYTES
-"""Bytes of the messages whose calls may wait, if there are two at least: what these become takes
-no more memory than `FREE_MEMORY`."""
+"""Most bytes of the messages whose calls wait, unless only one does: decoded, these take no more
+memory than `FREE_MEMORY`."""
 
 
 class ResumeReading:
-    """Enough of what was read is handled: read on."""
+    """There is room again: resume reading."""
 
 
 class Delivery(Call):
@@ -51,24 +51,24 @@ class Delivery(Call):
         self.deliveries.finish(self.size)
 
     def cancel(self) -> None:
-        """Count what the stop left unhandled."""
+        """Count a call that the stop left out."""
         self.counters.drop("stopped")
         self.deliveries.backlog.cancel()
 
     def leave_behind(self) -> None:
-        """Count what the stop did not wait for."""
+        """Count a call that the stop did not wait for."""
         self.counters.drop("stopped")
 
 
 class Deliveries:
-    """What an actor has handled, one call at a time and in the order in which it came.
+    """Delivers an actor's messages to its handler, one call at a time, in the order of arrival.
 
     Everything but `finish` is for the thread of the actor.
 
-    :param source: what is read no further while `high_water_mark` calls wait, or too many bytes
+    :param source: not read while `high_water_mark` calls wait, or too many bytes
     :param is_ready: False: calls are kept until `begin`
-    :ivar keeps_turn: the handler lock that one call had is kept for the next, until `let_go`
-    :ivar counting: held while a call is counted, where several run at once
+    :ivar keeps_turn: the handler lock of one call is kept for the next, until `let_go`
+    :ivar counting: held while a call is counted, if several may run at once
     """
 
     counting: AbstractContextManager[Any] = nullcontext()
@@ -86,14 +86,14 @@ class Deliveries:
         self._new_workflow_id = actor.run_context.new_workflow_id
         self._max_queued: int = actor.model.creation["high_water_mark"]
         self._resume_at = self._max_queued // 2
-        #: so many may wait however large they are
+        #: number of calls that may wait however large they are
         self._unlimited = 1
         self._early: list[Call] | None = None if is_ready else []
         self._has_handler_lock = False
         self._waits_for_room = False
-        #: calls that count, and that others need not wait for
+        #: number of calls that are counted but need not be waited for
         self._kept_apart = 0
-        #: the call that runs in this thread, used again for each
+        #: the call that runs in this thread, reused for each message
         self._delivery = Delivery(self, actor.label)
 
     def deliver(
@@ -105,7 +105,7 @@ class Deliveries:
         *,
         size: int = 0,
     ) -> None:
-        """Have a handler called, now or when its turn comes; HOT.
+        """Call a handler now, or queue the call; HOT.
 
         :param size: bytes of the message
         """
@@ -121,17 +121,17 @@ class Deliveries:
             self._delivery = Delivery(self, call.label)
 
     def run_or_queue(self, call: Call, size: int) -> bool:
-        """Run a call, if no other runs and none waits, else let it wait; HOT.
+        """Run a call if no other runs and none waits, else queue it; HOT.
 
         :param size: bytes of its message
-        :returns: whether it ran
+        :returns: True if it ran
         """
         turn = self._handler_lock
         if self._has_handler_lock and turn.queued:
-            # what has queued since the call before came before this one
+            # calls that have queued since the last call came before this one
             self.let_go()
         backlog = self.backlog
-        # also those that ran and whose answers are not sent wait: they go out in order
+        # calls that ran count too until their answers are sent, since answers go out in order
         are_waiting = backlog.brought - self._kept_apart != backlog.finished
         is_ready = self._early is None and not are_waiting
         if self._has_handler_lock or (is_ready and turn.try_acquire()):
@@ -147,9 +147,9 @@ class Deliveries:
         return False
 
     def queue(self, call: Call, size: int) -> None:
-        """Let a call wait at the router.
+        """Queue a call at the router.
 
-        :param size: bytes of its message, which `finish` gets as well
+        :param size: bytes of its message; pass the same to `finish`
         """
         if self._early is not None:
             self._early.append(call)
@@ -158,20 +158,20 @@ class Deliveries:
         self._count(size)
 
     def keep_apart(self, size: int) -> None:
-        """Count a call that waits for something else than its turn; others may pass it.
+        """Count a call that waits for something other than the handler; others may overtake it.
 
-        :param size: bytes of its message, which `finish` or `give_up` gets as well
+        :param size: bytes of its message; pass the same to `finish` or `give_up`
         """
         self._kept_apart += 1
         self._count(size)
 
     def take_up(self, call: Call) -> None:
-        """Let a call that was kept apart wait at the router."""
+        """Queue a call that was kept apart at the router."""
         self._kept_apart -= 1
         self._queue.enqueue(call)
 
     def give_up(self, size: int) -> None:
-        """Take that a call that was kept apart is over."""
+        """Note that a call that was kept apart is over."""
         self._kept_apart -= 1
         self.finish(size)
 
@@ -184,25 +184,25 @@ class Deliveries:
             self._wait_for_room()
 
     def let_go(self) -> None:
-        """Release the handler lock, if it was kept, and log on one's own behalf from now on."""
+        """Release the handler lock if it was kept."""
         if self._has_handler_lock:
             self._has_handler_lock = False
             self._handler_lock.release()
 
     def begin(self) -> None:
-        """Have those calls handled that were kept until now."""
+        """Queue the calls that were kept until now."""
         early, self._early = self._early or [], None
         for call in early:
             self._queue.enqueue(call)
 
     def finish(self, size: int) -> None:
-        """Take that a call that waited is over; for one thread at a time."""
+        """Note that a queued call is over; for one thread at a time."""
         self.backlog.finish(size)
         if self._waits_for_room:
             self._resume_if_there_is_room()
 
     def resume(self) -> None:
-        """Read on, unless nothing new is to be read at all."""
+        """Resume reading, unless the actor drains."""
         if self.source is not None and not self._actor.is_draining:
             self._actor.inbox.resume(self.source)
 
@@ -210,7 +210,7 @@ class Deliveries:
         if self.source is not None:
             self._actor.inbox.pause(self.source)
             self._waits_for_room = True
-            # the last one may have been over before this was known
+            # the last call may have ended before the flag was set
             self._resume_if_there_is_room()
 
     def _resume_if_there_is_room(self) -> None:
@@ -222,9 +222,9 @@ class Deliveries:
 
 
 class ParallelDeliveries(Deliveries):
-    """What an actor has handled by workers, several calls at a time.
+    """Delivers an actor's messages to workers, several calls at a time.
 
-    Those that run count as waiting, too: as many more may wait as there are workers.
+    Running calls count as waiting too, so the limits are raised by the number of workers.
     """
 
     def __init__(self, actor: SocketActor, pool: WorkerPool) -> None:
@@ -236,7 +236,7 @@ class ParallelDeliveries(Deliveries):
         self._unlimited += pool.size
 
     def run_or_queue(self, call: Call, size: int) -> bool:
-        """Let a call wait for a worker.
+        """Queue a call for a worker.
 
         :returns: False
         """
@@ -245,6 +245,6 @@ class ParallelDeliveries(Deliveries):
 
 
 def deliveries_of(actor: SocketActor) -> Deliveries:
-    """Return what an actor has its messages handled by: in turn, or by workers."""
+    """Return the deliveries of an actor: serialised, or to its workers."""
     pool = actor.run_context.pools.get(actor.model.key)
     return Deliveries(actor) if pool is None else ParallelDeliveries(actor, pool)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Tick:
-    """The deadline of the inbox has come."""
+    """The message that the deadline of the inbox has come."""
 
 
 TICK: Final = Tick()
@@ -41,7 +41,7 @@ _LONGEST_POLL_MS: Final = 2**31 - 1
 
 
 class Step:
-    """It is time for a piece of the actor's own work."""
+    """The message that it is time for a piece of the actor's own work."""
 
 
 STEP: Final = Step()
@@ -49,7 +49,7 @@ _STEP: Final = Envelope(STEP)
 
 
 class WaitFailed:
-    """The wait itself failed; the actor raises `error`."""
+    """The message that the wait itself failed; the actor raises `error`."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -61,7 +61,7 @@ class Pollable:
     The receiver of the message reads until nothing is left and then calls `drained`.
 
     :param item: what `zmq_poll` waits for: a socket or a descriptor
-    :param message: what arrives
+    :param message: the message that arrives
     :ivar is_probably_single: the poll had to wait, so there is probably just one message
     """
 
@@ -85,11 +85,11 @@ class Pollable:
 class SocketSource(Pollable):
     """A ZeroMQ socket; the source itself is the message that arrives.
 
-    :param is_shared: the socket is used by other threads as well, under a lock that the inbox does
-        not know: it waits for libzmq's descriptor alone, which signals a change, not a state, and
-        whose signal another thread may eat (see `touched`)
+    :param is_shared: other threads use the socket too, under a lock that the inbox does not know.
+        So it waits only for libzmq's descriptor, which signals a change, not a state; another
+        thread may consume the signal (see `touched`)
     :param receive: reads one message, or raises `zmq.Again`
-    :param take: acts on a message
+    :param take: handles a message
     """
 
     __slots__ = ("_asked", "receive", "socket", "take")
@@ -112,8 +112,8 @@ class SocketSource(Pollable):
     def has_more(self) -> bool:
         """Return True if there is something to read; not for a shared socket.
 
-        To ask so takes less than to ask for the socket's events, and far less than the exception
-        that a read raises when nothing is there (the benchmark `shortcuts`).
+        This is cheaper than reading the socket's events, and far cheaper than the exception of a
+        read that finds nothing (the benchmark `shortcuts`).
         """
         return bool(zmq_poll(self._asked, 0))
 
@@ -173,14 +173,14 @@ class SocketInbox:
     """
 
     def __init__(self) -> None:
-        #: the messages; HOT: others may only test if it is empty
+        #: the messages; other code may only test if it is empty; HOT
         self.waiting: deque[Envelope[Any]] = deque()
         self._lock = threading.Lock()
         self._is_idle = False
         self._is_closed = False
         self._wakeup = Wakeup()
         self._sources: dict[Any, Pollable] = {}
-        #: turns of sources since all were asked for; never counted up for a single one
+        #: turns given to sources since the last poll; not counted for a single source
         self._turns = 0
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` returns a `Tick`, in seconds of `time.monotonic`; None: never.
@@ -218,7 +218,7 @@ class SocketInbox:
                     if source.may_be_readable and not source.paused:
                         if self._turns < len(self._sources):
                             return self._turn_of(source)
-                        # it may be one that is never drained: the others are to be asked for again
+                        # this one may never be drained, so poll the others again
                         busy = source
                         break
                 self._turns = 0
@@ -234,7 +234,7 @@ class SocketInbox:
                         source = self._sources[item]
                         source.may_be_readable = True
                         if len(ready) == 1 and busy is None:
-                            # no message has come, and no other source: without another round
+                            # no message and no other source: skip another round
                             source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
                             return self._turn_of(source)
                 self._is_idle = False
@@ -264,12 +264,12 @@ class SocketInbox:
             self._polled.append((source.item, _POLLIN))
 
     def forget(self, source: Pollable) -> None:
-        """Wait for a socket no longer, and read it no further, before it is closed."""
+        """Stop waiting for a socket and reading it, before it is closed."""
         self.pause(source)
         self._sources.pop(source.item, None)
 
     def close(self) -> list[Any]:
-        """Free the wake-up's descriptor; messages may still be put, but wake no thread.
+        """Free the wake-up's descriptor; messages may still be put, but no longer wake the thread.
 
         :returns: the unread messages, without pykka's own
         """

@@ -1,4 +1,4 @@
-"""What the messages of others are held to: they may have fields that the model lacks."""
+"""The schema that inbound messages are checked against: unknown fields are dropped or refused."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def incoming(schema: Schema, model: Model, count: Callable[[], None], log: PackageLogger) -> Schema:
-    """Return the schema of what comes in: by the model's choice, unknown fields are dropped.
+    """Return the schema for inbound messages, which drops unknown fields or refuses them.
 
-    :param count: counts a message that had some; in the thread that decodes it
-    :param log: is told each new name
+    :param count: called for a message with unknown fields, in the thread that decodes it
+    :param log: gets a line for each new name
     """
     if model.creation["unknown_fields"] == "refuse":
         return schema

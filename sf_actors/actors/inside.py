@@ -1,4 +1,4 @@
-"""What comes to an actor from inside its process, past its socket."""
+"""Requests and messages that reach an actor from inside its process, not through its socket."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class FromInside:
     """A request to a replyer, or a message to a subscriber, packed as on the wire.
 
     :param packed: without a topic
-    :param workflow_id: of the request, for an answer that says no
-    :param answer: takes the packed reply; in the actor's thread, or in that of a stop
-    :ivar is_moot: nobody waits for the answer any more: what was not begun is not to be
+    :param workflow_id: of the request, for a refusal
+    :param answer: takes the packed reply; called in the actor's thread, or in that of the stop
+    :ivar is_moot: nobody waits for the answer any more, so it should not be begun
     """
 
     __slots__ = ("answer", "is_moot", "packed", "workflow_id")
@@ -29,15 +29,15 @@ class FromInside:
         self.is_moot = False
 
     def refuse(self) -> None:
-        """Answer that nothing is taken now."""
+        """Answer that the service takes nothing now."""
         problem = "nothing is taken now: the service starts or stops"
         self.answer(encode_failure("ServiceStopped", problem, self.workflow_id, unhandled=True))
 
 
 class InsideRequests:
-    """The requests from inside that a replyer has taken; for the actor's thread.
+    """The requests from inside that a replyer has accepted; for the actor's thread.
 
-    :ivar by_address: those without an answer, by what stands in place of a peer's address
+    :ivar by_address: the unanswered ones, by a made-up address in place of a peer's
     """
 
     __slots__ = ("_early", "by_address")
@@ -47,31 +47,31 @@ class InsideRequests:
         self._early: list[FromInside] | None = []
 
     def keeps(self, request: FromInside) -> bool:
-        """Keep a request until `begun`, if nothing may be handled yet."""
+        """Keep a request until `begun` and return True; False once handling has begun."""
         if self._early is None:
             return False
         self._early.append(request)
         return True
 
     def begun(self) -> list[FromInside]:
-        """Return the requests that were kept, and keep none from now on."""
+        """Return the kept requests, and keep none from now on."""
         early, self._early = self._early or [], None
         return early
 
     def enter(self, request: FromInside) -> list[bytes]:
-        """Return a request as the frames in which a peer's would come."""
+        """Accept a request, and return it as the frames of a peer's request."""
         for address, one in list(self.by_address.items()):
             if one.is_moot:
                 del self.by_address[address]
-        # nobody can guess it: a peer's own id may be anything
+        # random, so that no peer can claim it as its id
         address = secrets.token_bytes(16)
         self.by_address[address] = request
         return [address, b"", request.packed]
 
     def answers(self, address: list[bytes], frame: bytes) -> bool:
-        """Answer a request, if the address stands for one.
+        """Answer a request from inside, if the address is that of one.
 
-        :returns: False if it is a peer's
+        :returns: False if the address is a peer's
         """
         request = self.by_address.pop(address[0], None)
         if request is not None:

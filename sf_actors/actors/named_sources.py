@@ -1,4 +1,4 @@
-"""The names that an actor's sockets are connected to, and the monitors that it reads for them."""
+"""Connects an actor's sockets to host names, and reads their monitors to follow them."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ class NamedSources:
         self._open.append((peers, source))
 
     def at(self, endpoint: Endpoint) -> Endpoint | None:
-        """Return the numeric form of an address; None: its host is not looked up yet."""
+        """Return the numeric form of an address; None while its host is not looked up."""
         if not endpoint.is_name:
             return endpoint
         return next((peers.at(endpoint) for peers, _ in self._open if peers.at(endpoint)), None)
 
     def forget(self, socket: Socket) -> None:
-        """Follow the names of a socket no longer, before it is closed."""
+        """Stop following the names of a socket, before it is closed."""
         for entry in [entry for entry in self._open if entry[0].socket is socket]:
             self._open.remove(entry)
             self._inbox.forget(entry[1])
             entry[0].close()
 
     def close(self) -> None:
-        """Follow the names of no socket any more."""
+        """Stop following the names of all sockets."""
         for peers, _ in list(self._open):
             self.forget(peers.socket)

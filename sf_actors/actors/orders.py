@@ -1,4 +1,4 @@
-"""What an actor with sockets is told to do, as messages."""
+"""The messages that tell an actor with sockets what to do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Begin:
-    """Start to read: the service is ready."""
+    """Start reading: the service is READY."""
 
 
 class Drain:
-    """Read nothing new; what was read goes on.
+    """Stop reading; messages that were read are still handled.
 
     :param latch: told when the actor has stopped reading
     """
@@ -27,9 +27,9 @@ class Drain:
 
 
 class LastLook:
-    """Say when nobody has sent anything for a while, after the drain.
+    """After the drain, report when nobody has sent anything for a while.
 
-    :param latch: told then
+    :param latch: told when that is so
     """
 
     def __init__(self, latch: Latch) -> None:
@@ -47,9 +47,9 @@ class Move:
 
 
 class SetTaps:
-    """Note what passes for these from now on; a message to an actor.
+    """Copy what passes to these taps from now on.
 
-    :param begun: that of them which is new, and is to have a state's value first
+    :param begun: the new one of them, which gets a state's value first
     """
 
     __slots__ = ("begun", "taps")

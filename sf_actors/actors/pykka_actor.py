@@ -1,6 +1,6 @@
-"""An actor as pykka makes it; the only file that touches pykka's inner parts.
+"""The base of all actors; the only file that touches pykka's private parts.
 
-Each of them is named in a test, so that a version of pykka that moves one fails there by name.
+A test names each of them, so that a version of pykka which moves one fails there by name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STOP: Final = _ActorStop()
 
 
 class _LastInbox:
-    """An inbox that holds the end of its actor and nothing else."""
+    """An inbox that holds only the end of its actor."""
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Drop a message."""
@@ -27,14 +27,14 @@ class _LastInbox:
         return Envelope(_STOP)
 
     def empty(self) -> bool:
-        """Return that no message waits."""
+        """Return True: no message waits."""
         return True
 
 
 class Actor(pykka.ThreadingActor):
-    """An actor of ours: a daemon thread that waits at an inbox of ours.
+    """A pykka actor with a daemon thread and one of our own inboxes.
 
-    :cvar inbox_type: makes the inbox
+    :cvar inbox_type: the class of the inbox
     :cvar begins_late: `start` starts no thread; `begin_loop` does
     """
 
@@ -57,7 +57,7 @@ class Actor(pykka.ThreadingActor):
             self.not_started(error)
 
     def not_started(self, error: RuntimeError) -> None:
-        """Take that the actor has ended before it began; in the thread that starts it."""
+        """Handle that the actor ended before it began; in the thread that starts it."""
         raise error
 
     def begin_loop(self) -> None:
@@ -69,5 +69,5 @@ class Actor(pykka.ThreadingActor):
         self._stop()
 
     def leave_inbox(self) -> None:
-        """End after this message, and leave all others where they are; in the actor's thread."""
+        """End after this message and leave the others in the inbox; in the actor's thread."""
         self.actor_inbox = _LastInbox()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Fence:
-    """A message that passes the router after every call that was queued before it.
+    """A message that reaches the router after every call that was queued before it.
 
-    :param passed: called in the router's thread, or in the one that cancels what is queued
+    :param passed: called in the router's thread, or in the one that cancels the queue
     """
 
     def __init__(self, passed: Callable[[], None]) -> None:
@@ -36,8 +36,8 @@ class _Source:
 class Router(Actor):
     """Runs queued calls one by one, each under the handler lock.
 
-    Its thread starts with `begin`, at the latest when a call queues: where one connection alone
-    brings calls, each runs at once in that one's thread, and there is nothing to do.
+    Its thread starts with `begin`, at the latest when a call queues: if only one connection brings
+    calls, each runs at once in that connection's thread, and the router has nothing to do.
 
     A fault of the router itself costs the call, not the queue: the same thread goes on, and the
     supervisor counts it as a restart.
@@ -65,14 +65,14 @@ class Router(Actor):
         self._has_ended = False
 
     def begin(self) -> None:
-        """Start the thread, unless there is one or the actor was stopped; any thread."""
+        """Start the thread, unless it runs or the actor was stopped; any thread."""
         with self._life_lock:
             if not self._has_begun and not self._has_ended:
                 self.begin_loop()
                 self._has_begun = True
 
     def stop(self) -> None:
-        """End the actor behind what is queued; any thread."""
+        """End the actor after all queued messages; any thread."""
         with self._life_lock:
             self._has_ended = True
         if self._has_begun:
@@ -81,7 +81,7 @@ class Router(Actor):
             self.end_unbegun()
 
     def on_start(self) -> None:
-        """Name the thread and let it belong to its service."""
+        """Name the thread and assign it to its service."""
         self.thread = threading.current_thread()
         self.thread.name = f"{self._run_context.name}/router"
         self._run_context.scope.adopt()
@@ -104,13 +104,14 @@ class Router(Actor):
             self._run_context.supervisor.router_faulted(error)
 
     def enqueue(self, call: Call) -> None:
-        """Queue a call, whoever has the handler lock; any thread."""
+        """Queue a call, even if the handler lock is free; any thread."""
         if not self._has_begun:
             try:
                 self.begin()
             except RuntimeError:
-                # the system has no thread left: the thread that brings the call waits for the lock,
-                # and where the router has not begun, no other thread brings any
+                # the system has no thread left: the thread that brings the call waits for the lock.
+                # The order stays right: while the router has not begun, no other thread brings
+                # calls
                 self._handler_lock.run_here(call)
                 call.settle()
                 return
@@ -139,9 +140,9 @@ class Router(Actor):
             passed()
 
     def cancel_queued(self) -> int:
-        """Cancel every call that waits or still comes; any thread.
+        """Cancel every queued call and all later ones; any thread.
 
-        :returns: how many waited
+        :returns: how many were queued
         """
         with self._lock:
             self._is_closed = True
@@ -163,7 +164,7 @@ class Router(Actor):
         while (call := source.next_call()) is not None:
             self._run(call)
             if not (self.queue.empty() or source.is_draining):
-                # others wait: to the end of the line
+                # other messages wait: queue the source again behind them
                 self.queue.add(message)
                 return
 
@@ -186,7 +187,7 @@ class Router(Actor):
         try:
             self._handler_lock.run_queued(call, claim)
         except LeftBehind:
-            # the stop has settled it
+            # the stop has settled the call
             is_claimed = False
             raise
         finally:

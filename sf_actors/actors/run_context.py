@@ -1,4 +1,4 @@
-"""The objects that the actors of one run share."""
+"""What the actors of one run share: name, log, transport, states, handler lock and router."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Supervisor(Protocol):
     """
 
     def created(self, actor: Supervised) -> None:
-        """Note a new actor, which replaces the last of its name and is not open yet."""
+        """Note a new actor, not open yet, which replaces the last one of its name."""
 
     def opened(self, actor: Supervised, error: BaseException | None) -> None:
         """Note that an actor is open, or why it cannot be."""
@@ -52,26 +52,26 @@ class Supervisor(Protocol):
         """Note that an actor died; its sockets are closed."""
 
     def moved(self, actor: Supervised, arguments: tuple[Any, ...]) -> None:
-        """Note that an actor has closed its sockets, so that another one can connect elsewhere."""
+        """Note that an actor has closed its sockets for a successor that connects elsewhere."""
 
     def router_faulted(self, error: BaseException) -> None:
         """Note that the router lost a call by a fault of its own."""
 
     def worker_faulted(self, name: str, error: BaseException) -> None:
-        """Note that a worker of the model with this name lost a call by a fault of the package."""
+        """Note that a worker of the model `name` lost a call by a fault of the package."""
 
 
 class CallSource(Protocol):
-    """Calls that wait in their own order, each counted by the handler lock already."""
+    """A queue of calls in their own order; the handler lock has counted each of them."""
 
-    #: no call yields to those of others any more
+    #: set once its calls no longer give way to those of other models
     is_draining: bool
 
     def next_call(self) -> Call | None:
-        """Take the next call; None: none waits, and the source is to be queued again for more."""
+        """Take the next call; None if none waits: the source must be queued again for more."""
 
     def cancel(self) -> int:
-        """Drop what waits; returns how many calls that were."""
+        """Drop the waiting calls; return how many there were."""
 
 
 class CallQueue(Protocol):
@@ -85,12 +85,12 @@ class CallRouter(CallQueue, Protocol):
     """Runs calls one after another; any thread."""
 
     def enqueue_source(self, source: CallSource) -> None:
-        """Queue a source until no call of it waits any more."""
+        """Queue a source; it stays until no call of it waits."""
 
 
 @dataclass
 class RunContext:
-    """The objects that the actors of one run share.
+    """What the actors of one run share.
 
     `handler_lock` and `router` are set before the first actor with sockets starts.
     """
@@ -101,27 +101,27 @@ class RunContext:
     transport: Transport
     supervisor: Supervisor
     states: States
-    #: holds interrupts back while user code is inside `to_send`
+    #: delays interrupts while user code is inside `to_send`
     interrupt_guard: InterruptGuard = field(default_factory=InterruptGuard)
     handler_lock: HandlerLock = field(init=False)
     router: CallRouter = field(init=False)
     #: the threads of models with `workers`
     pools: dict[tuple[Kind, Side, str], WorkerPool] = field(default_factory=dict)
-    #: makes spans, where that is configured
+    #: makes spans, if tracing is configured
     tracing: Tracing | None = None
-    #: who watches a model
+    #: the taps of each model
     taps: dict[tuple[Kind, Side, str], tuple[Tap, ...]] = field(default_factory=dict)
-    #: the addresses that sockets took where the port was left open, by model and socket
+    #: the addresses of sockets that were given port 0, by model and socket
     assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
-    #: what the user chose that callers are told of errors; None: each socket decides
+    #: the user's choice of how much of an error callers get; None: each socket decides
     error_details: ErrorDetails | None = None
-    #: set when outbound calls that wait must give up
+    #: set when waiting outbound calls must give up
     closing: Closing = field(default_factory=Closing)
-    #: returns an id for what begins here: unique, cheap, and short to read in a log; HOT
+    #: returns a new workflow id: unique, cheap, and short to read in a log; HOT
     new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
 
     def handler_that_runs_here(self) -> str | None:
-        """Return what user code runs in the calling thread, for messages; None: none."""
+        """Return the label of the user code that runs in the calling thread, or None."""
         user_code = self.handler_lock.user_code
         if user_code.runs_here():
             return user_code.label

@@ -1,4 +1,4 @@
-"""An actor that owns sockets: open, ready, close on every path."""
+"""The base of actors that own sockets: opens them, reads them, and closes them on every path."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class SocketActor(Actor):
     """An actor with sockets; all hooks run in its own thread.
 
-    Subclasses override `open`, `on_readable` and what else they need. An exception in one of
-    them closes the sockets and ends the actor; the supervisor is told and may start another.
+    Subclasses override `open` and other hooks. An exception in a hook closes the sockets and ends
+    the actor; the supervisor is told and may restart it.
 
     :param run_context: what the actors of one run share
     :param model: the connection or state
@@ -75,11 +75,11 @@ class SocketActor(Actor):
         self.thread: threading.Thread | None = None
         self.inbox = cast("SocketInbox", self.actor_inbox)
         self.sources: list[SocketSource] = []
-        #: what `start` takes to make a successor
+        #: the arguments of `start` for a restart
         self.restart_arguments: tuple[Any, ...] = (run_context, model, endpoints, counters, handler)
         run_context.supervisor.created(self)
-        #: who watches what passes; a successor's are those of its predecessor. Only now: who begins
-        #: to watch notes that first, and then looks for the actor
+        #: the taps of the model, also after a restart. Read only now: a new tap is noted in the run
+        #: context first, and then the actor is told
         self.taps = run_context.taps.get(model.key, ())
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
@@ -87,11 +87,11 @@ class SocketActor(Actor):
         self._inproc = InprocPeers(run_context.transport, self.tell)
         self._is_open = False
         self._is_taken_over = False
-        #: of what peers cause, by its kind
+        #: limits the log lines that peers can cause, by kind
         self.throttle = Throttle()
 
     def not_started(self, error: RuntimeError) -> None:
-        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        """Report that the system has no thread left; the actor ends like one that cannot open."""
         self.run_context.supervisor.opened(self, error)
 
     # what subclasses fill in
@@ -104,7 +104,7 @@ class SocketActor(Actor):
         """Act before the sockets are closed."""
 
     def on_readable(self, source: SocketSource) -> None:
-        """Read until nothing is there, a batch is done, a message waits or the socket pauses; HOT.
+        """Read until nothing is left, a batch is done, a message waits or the socket pauses; HOT.
 
         A message whose `take` raises a `MessageError` is refused.
         """
@@ -112,10 +112,10 @@ class SocketActor(Actor):
             look_for_descriptors(self.run_context.log)
         waiting, receive, take = self.inbox.waiting, source.receive, source.take
         for count in range(BATCH):
-            # the stop must not wait for slow handlers of what is not read yet
+            # a message such as a stop must not wait behind slow handlers of unread messages
             if source.paused or (waiting and count):
                 return
-            # from the second message on, to read until EAGAIN is cheaper than to poll each time
+            # from the second message on, reading until EAGAIN is cheaper than polling each time
             if count == 1 and (source.is_probably_single or not source.has_more()):
                 break
             try:
@@ -132,21 +132,21 @@ class SocketActor(Actor):
         source.may_be_readable = False
 
     def on_tick(self) -> None:
-        """Act on the deadline of the inbox."""
+        """Handle the deadline of the inbox."""
 
     def on_step(self) -> None:
-        """Do a piece of the work that the inbox was told of."""
+        """Do a piece of the actor's own work, since `inbox.has_work` is set."""
 
     def on_message(self, message: Any) -> None:
-        """Act on a message of another actor."""
+        """Handle a message from another actor."""
 
     def on_late(self, message: Any) -> None:
-        """Take a message that came when the sockets were closed already."""
+        """Handle a message that came after the sockets were closed."""
         if type(message) is Drain or type(message) is LastLook:
             message.latch.arrive(self.name)
 
     def on_taps(self, new: Tap | None) -> None:
-        """Note what passes for other taps from now on, `new` being one that has just begun."""
+        """React to a change of the taps; `new` has just begun."""
 
     def on_begin(self) -> None:
         """Start reading."""
@@ -162,14 +162,14 @@ class SocketActor(Actor):
         arrive()
 
     def on_taken_over(self) -> None:
-        """Answer what is still unread, in the thread of the stop."""
+        """Answer messages that are still unread; in the thread of the stop."""
 
     # what subclasses use
 
     def bind(self, kind: int, name: str, *, send_queue: int | None = None) -> Socket:
         """Open one of the model's sockets and bind it.
 
-        :param send_queue: messages that may wait for one peer, where not `high_water_mark`
+        :param send_queue: most messages queued for one peer; None: `high_water_mark`
         """
         key = (*self.model.key, name)
         endpoint = self.run_context.assigned_ports.get(key, self.endpoints[name])
@@ -178,7 +178,7 @@ class SocketActor(Actor):
         )
         self._bound.append(opened)
         if endpoint.scheme == "tcp" and endpoint.port == 0:
-            # a successor takes the port that peers know by now
+            # a successor takes this port, which peers know by then
             port = int(shown.rpartition(":")[2])
             self.run_context.assigned_ports[key] = replace(endpoint, port=port, text=shown)
         self.run_context.supervisor.bound(self.model, name, shown)
@@ -192,9 +192,9 @@ class SocketActor(Actor):
         *,
         lock: AbstractContextManager[Any] | None = None,
     ) -> Socket:
-        """Open one of the model's sockets and connect it; to names once they are looked up.
+        """Open one of the model's sockets and connect it; to host names once they are looked up.
 
-        :param lock: held while the socket is used, where others use it as well
+        :param lock: held while the socket is used, if other threads use it too
         """
         endpoint = self.endpoints[name]
         opened = self.run_context.transport.connected(
@@ -211,7 +211,7 @@ class SocketActor(Actor):
         return opened
 
     def disconnect(self, source: SocketSource) -> None:
-        """Close a connected socket that is watched, with what it still had to send."""
+        """Close a connected socket, and drop what it still had to send."""
         self._named.forget(source.socket)
         self._inproc.forget(source.socket)
         self.inbox.forget(source)
@@ -220,7 +220,7 @@ class SocketActor(Actor):
         self.run_context.transport.close(source.socket, linger_ms=0)
 
     def incoming(self, schema: Schema) -> Schema:
-        """Return the schema that messages of others are held to."""
+        """Return the schema that inbound messages are checked against."""
         return incoming(schema, self.model, self.count_unknown, self.run_context.log)
 
     def count_unknown(self) -> None:
@@ -228,14 +228,14 @@ class SocketActor(Actor):
         self.counters.unknown_fields += 1
 
     def watch(self, socket: Socket, **reading: Any) -> SocketSource:
-        """Wait for a socket from now on; `SocketSource` takes how it is read."""
+        """Wait for a socket from now on; `reading` goes to `SocketSource`."""
         source = SocketSource(socket, **reading)
         self.sources.append(source)
         self.inbox.watch(source)
         return source
 
     def refuse(self, error: MessageError) -> None:
-        """Count a message that cannot be taken, and warn of it."""
+        """Count a message that cannot be taken, and log a warning."""
         self.counters.drop(error.reason)
         self.warn(error.reason, str(error))
 
@@ -251,7 +251,7 @@ class SocketActor(Actor):
         return True
 
     def warn(self, reason: str, text: str) -> None:
-        """Log that a message was dropped, each reason once in a while, with the number left out."""
+        """Log that a message was dropped, at a limited rate, with the number of lines left out."""
         left_out = self.throttle.admit(reason, monotonic())
         if left_out is not None:
             self.run_context.log.warning(
@@ -263,10 +263,10 @@ class SocketActor(Actor):
             )
 
     def take_over(self) -> None:
-        """Do what is left to do and close, while the actor's thread is left behind in user code.
+        """Finish and close in place of the actor's thread, which is stuck in user code.
 
-        Runs in the thread of the stop. The sockets change hands: the actor's thread does nothing
-        but end when its user code ever returns (`LeftBehind`).
+        Runs in the thread of the stop, which owns the sockets from now on. If the user code ever
+        returns, the actor's thread only ends (`LeftBehind`).
         """
         self.is_draining = True
         for message in self.inbox.close():
@@ -287,14 +287,14 @@ class SocketActor(Actor):
     # what pykka calls
 
     def on_start(self) -> None:
-        """Open the sockets; a failure closes what was opened and is told to who waits."""
+        """Open the sockets; a failure closes them again and is passed to the waiting start."""
         self.thread = threading.current_thread()
         self.thread.name = f"{self.run_context.name}/{self.name}"
         self.run_context.scope.adopt()
         self._is_open = True
         try:
             self.open()
-        except BaseException as error:  # noqa: BLE001 - told to who waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting start
             self._close()
             self.stop()
             self.run_context.supervisor.opened(self, error)
@@ -304,7 +304,7 @@ class SocketActor(Actor):
             self.run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
-        """Act on one message, readable socket or deadline."""
+        """Handle one message, readable socket or deadline."""
         if not self._is_open:
             self.on_late(message)
             return
@@ -334,7 +334,7 @@ class SocketActor(Actor):
             else:
                 self._take_message(message)
         except LeftBehind:
-            # what still waits in the inbox is for who takes the actor over
+            # the messages left in the inbox are for `take_over`
             self._is_taken_over = True
             self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
@@ -354,7 +354,7 @@ class SocketActor(Actor):
             self.on_message(message)
 
     def on_stop(self) -> None:
-        """Close everything, unless the stop has done so in another thread."""
+        """Close everything, unless `take_over` has done so in another thread."""
         if self._is_taken_over:
             return
         self._close()
@@ -376,5 +376,5 @@ class SocketActor(Actor):
             try:
                 step()
             except BaseException:
-                # the rest is to be closed all the same
+                # the rest must be closed all the same
                 self.run_context.log.exception("closing failed", actor=self.name)

@@ -1,4 +1,4 @@
-"""An actor that reads a SUB socket."""
+"""The base of actors that read a SUB socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: First bytes of a message without a topic, as long as it has few entries.
 _NO_TOPIC: Final = frozenset(bytes((first,)) for first in SHORT_MAPS)
 
-#: Bytes of a message that takes long to read, far longer than to take the handler lock again.
+#: Bytes from which on reading a message takes far longer than taking the handler lock again.
 LONG: Final = 10_000
 
 
@@ -36,13 +36,13 @@ class Reader(SocketActor):
 
     @abstractmethod
     def take(self, message: bytes | memoryview) -> None:
-        """Act on one message.
+        """Handle one message.
 
-        :raises MessageError: it cannot be taken; it is counted and warned of
+        :raises MessageError: it cannot be taken; it is counted and logged
         """
 
     def open_subscription(self, *, is_binder: bool) -> None:
-        """Connect the socket, or bind it where many publishers send to one subscriber."""
+        """Connect the socket, or bind it if many publishers send to one subscriber."""
         self._topic = pack(self.model.creation["topic"])
         self._max_bytes: int = self.model.creation["max_message_bytes"]
         self._longest = min(LONG, self._max_bytes)
@@ -58,7 +58,7 @@ class Reader(SocketActor):
         self.subscription = self.watch(self.socket, receive=receive, take=self._take_frame)
 
     def before_long_read(self) -> None:
-        """Get ready for a message that takes long to read."""
+        """Prepare for a message that takes long to read."""
 
     def _take_frame(self, frame: bytes) -> None:
         self.counters.received += 1

@@ -1,8 +1,8 @@
-"""Taps: what passes a model, noted for who watches it.
+"""Taps: bounded queues with copies of a model's messages, for inspection.
 
-A model that nobody watches has none, and tests for that alone. Noting is cheap: what travels is
-kept packed, and made a record only in the thread that sends it on. What a tap has no room for is
-left out and counted: it holds up nobody.
+A model that nobody watches has no tap, and only tests for that. Adding a note is cheap: messages
+are kept packed, and become records only in the thread that sends them on. A tap never blocks: if it
+is full, notes are left out and counted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_NOTES: Final = 1_000
-"""Notes that may wait."""
+"""Most notes that may wait."""
 
 MAX_BYTES: Final = 4 * 2**20
-"""Bytes that those may hold, but for the value of a state that a tap begins with."""
+"""Most bytes that they may hold, not counting the value of a state that a tap begins with."""
 
 
 class Packs(Protocol):
@@ -37,18 +37,18 @@ class Packs(Protocol):
 
 
 class Note(ABC):
-    """Something that has passed a model.
+    """A copy of one message, update or request of a model.
 
-    :param packed: it, as on the wire
-    :param size: bytes that it holds besides
-    :ivar size: bytes that it holds
+    :param packed: the message as on the wire
+    :param size: bytes that the note holds besides
+    :ivar size: bytes that the note holds
     :ivar dropped: how many were left out right before it
-    :ivar passed_at: when, in seconds since 1970
+    :ivar passed_at: when it passed, in seconds since 1970
     """
 
     __slots__ = ("dropped", "packed", "passed_at", "size")
 
-    #: it is what a state was when the tap began
+    #: whether it holds the value that a state had when the tap began
     is_first = False
 
     def __init__(self, packed: bytes | memoryview, *, size: int = 0) -> None:
@@ -58,12 +58,12 @@ class Note(ABC):
         self.dropped = 0
 
     def prepare(self) -> bool:
-        """Do a piece of what the record takes; return True when it can be made."""
+        """Do a piece of the work for the record; return True when `record` can be called."""
         return True
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds; in the thread that sends it on."""
+        """Return its kind and contents; in the thread that sends it on."""
 
 
 class MessageNote(Note):
@@ -72,7 +72,7 @@ class MessageNote(Note):
     __slots__ = ()
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         message = decode_published(self.packed)
         return {
             "kind": "message",
@@ -88,7 +88,7 @@ class WholeUpdateNote(MessageNote):
     __slots__ = ()
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         return super().record() | {"kind": "update", "is_whole": True}
 
 
@@ -98,7 +98,7 @@ class DeltaNote(Note):
     __slots__ = ()
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         delta = decode_delta(self.packed)
         return {
             "kind": "update",
@@ -110,7 +110,7 @@ class DeltaNote(Note):
 
 
 class FieldsNote(Note):
-    """Fields of a state that came in.
+    """The fields of an update that arrived at an in-state.
 
     :param packed: the fields alone
     """
@@ -123,7 +123,7 @@ class FieldsNote(Note):
         self.workflow_id = workflow_id
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         return {
             "kind": "update",
             "workflow_id": self.workflow_id,
@@ -134,10 +134,10 @@ class FieldsNote(Note):
 
 
 class ValueNote(Note):
-    """The whole value of a state: the first one, or what an update has made of it.
+    """The whole value of a state: the first one, or the value after an update.
 
     :param packing: packs it
-    :param is_first: it is what the state was when the tap began
+    :param is_first: it is the value that the state had when the tap began
     :param size: bytes of the message that brought it
     """
 
@@ -163,7 +163,7 @@ class ValueNote(Note):
         return self.packing.step()
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         return {
             "kind": "value" if self.is_first else "update",
             "workflow_id": self.workflow_id,
@@ -180,12 +180,12 @@ class FirstFrame:
         self.raw = bytes(decode_published(frame).args)
 
     def step(self) -> bool:
-        """Do nothing more."""
+        """Return True: it is packed already."""
         return True
 
 
 class RequestNote(Note):
-    """A request and what came of it.
+    """A request and its outcome.
 
     :param packed: the request
     :param reply: packed; None: `error` says why there is none
@@ -208,7 +208,7 @@ class RequestNote(Note):
         self.passed_at -= took_s
 
     def record(self) -> dict[str, Any]:
-        """Return its kind, and what it holds."""
+        """Return its kind and contents."""
         request = decode_request(self.packed)
         record: dict[str, Any] = {
             "kind": "request",
@@ -221,7 +221,7 @@ class RequestNote(Note):
             kind, message = self.error or ("RequestTimeout", "no reply came")
             return record | {"error": {"type": kind, "message": message}}
         reply = decode_reply(self.reply)
-        # where the request had none, it was given one
+        # if the request had none, the replyer gave it one
         record["workflow_id"] = reply.workflow_id
         if reply.error is not None or reply.return_args is UNSET:
             return record | {"error": reply.error}
@@ -229,10 +229,10 @@ class RequestNote(Note):
 
 
 class Tap:
-    """The notes of one watcher that wait; any thread adds, one takes.
+    """The notes that wait for one watcher; any thread adds them, one thread takes them.
 
-    :param wake: called when there is something to take, and not again until all was taken
-    :ivar has_value: the value that a state begins with was noted
+    :param wake: called when there is something to take, and not again until all is taken
+    :ivar has_value: whether the first value of a state was added
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -244,11 +244,11 @@ class Tap:
         self._is_awake = False
         self._is_closed = False
         self.has_value = False
-        #: the requests under way, by what stands for them, with when they came
+        #: the packed requests under way and when they came, by request object
         self._begun: dict[object, tuple[bytes, float]] = {}
 
     def note(self, make: Callable[[bytes | memoryview], Note], packed: bytes | memoryview) -> None:
-        """Note a message, or count that it was left out; HOT, since in a flood most are."""
+        """Add a note of a message, or count it as left out; HOT: in a flood most are."""
         with self._lock:
             if len(self._notes) >= MAX_NOTES:
                 self._left_out += 1
@@ -256,7 +256,7 @@ class Tap:
         self.add(make(packed))
 
     def add(self, note: Note) -> None:
-        """Note something, or count that it was left out."""
+        """Add a note, or count it as left out."""
         with self._lock:
             if self._is_closed:
                 return
@@ -273,13 +273,13 @@ class Tap:
         self._wake()
 
     def add_value(self, packing: Callable[[], Packs], number: int) -> None:
-        """Note the value that a state begins with, unless that was done."""
+        """Add the value that a state begins with, unless that was done."""
         if not self.has_value:
             self.has_value = True
             self.add(ValueNote(packing(), number, is_first=True))
 
     def leave_out(self, count: int) -> None:
-        """Count what could not be noted."""
+        """Count notes that could not be made."""
         with self._lock:
             self._left_out += count
 
@@ -310,7 +310,7 @@ class Tap:
             return note
 
     def close(self) -> None:
-        """Note nothing more."""
+        """Drop all notes, and add none from now on."""
         with self._lock:
             self._is_closed = True
             self._notes.clear()

@@ -1,6 +1,6 @@
-"""Spans of OpenTelemetry: of what is sent, and of the handlers that it comes to.
+"""OpenTelemetry spans of sends and of the handlers that receive them.
 
-Made for a run only where a provider is configured: nothing here is called, or imported, without.
+Used only if a provider is configured: without one, nothing here is called or imported.
 The `traceparent` of a span travels as a key of the frame (W3C Trace Context).
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "OTEL_TRACES_EXPORTER"
 
-#: Of the span that what is sent here belongs to, packed as it travels.
+#: The `traceparent` of the current span, packed as it travels.
 TRACEPARENT: Final[ContextVar[Raw | UnsetType]] = ContextVar("traceparent", default=UNSET)
 
 _KEY: Final = "traceparent"
@@ -39,7 +39,7 @@ _text: Final = msgspec.msgpack.Decoder(str)
 
 
 class Traced:
-    """A workflow id, on a way that has room for nothing else, with the `traceparent` beside it."""
+    """A workflow id with a `traceparent`, to pass through code that carries only an id."""
 
     __slots__ = ("traceparent", "workflow_id")
 
@@ -65,7 +65,7 @@ class Tracing:
         self._kinds = SpanKind
 
     def outlet(self, outlet: Outbound) -> TracedOutlet:
-        """Return an outlet that sends within a span of a client or producer."""
+        """Return an outlet that sends within a client or producer span."""
         return TracedOutlet(outlet, self)
 
     def send(self, model: Model, send: Send, args: Any, workflow_id: object) -> Any:
@@ -91,9 +91,9 @@ class Tracing:
         workflow_id: object,
         traceparent: Raw | UnsetType | None,
     ) -> Callable[..., Any]:
-        """Return a handler that runs within a span of a server or consumer, for one call.
+        """Return a handler, for one call, that runs within a server or consumer span.
 
-        :param traceparent: what came with the message, whatever it is
+        :param traceparent: from the message, unchecked
         """
         kind = self._kinds.SERVER if model.type == "replyer" else self._kinds.CONSUMER
 
@@ -157,7 +157,7 @@ def packed(traceparent: str | None) -> Raw | UnsetType:
 
 
 def tracing_of(service: str) -> Tracing | None:
-    """Return what makes the spans of a run; None where no provider is configured.
+    """Return the tracing of a run; None if no provider is configured.
 
     :param service: its name
     """
@@ -183,7 +183,7 @@ def tracing_of(service: str) -> Tracing | None:
 
 
 def _configured(names: str) -> TracerProvider:
-    """Configure a provider as the environment says, for all of the process.
+    """Configure a provider from the environment, for the whole process.
 
     :param names: of the exporters
     :raises ImportError: one of them is not installed
@@ -206,7 +206,7 @@ def _configured(names: str) -> TracerProvider:
 
 def _exporters(names: str) -> Iterator[str]:
     for name in names.split(","):
-        # the protocol stands in a variable of its own, which defaults to gRPC
+        # the protocol has its own variable, which defaults to gRPC
         protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
         is_http = protocol.startswith("http")
         plain = name.strip()
@@ -214,7 +214,7 @@ def _exporters(names: str) -> Iterator[str]:
 
 
 def _fail(span: Span, error: BaseException) -> None:
-    """Note an error in a span; to refuse is none."""
+    """Record an error in a span; a refusal is not an error."""
     from opentelemetry.trace import StatusCode  # noqa: PLC0415 - see the top of the file
 
     if isinstance(error, Refused):

@@ -1,1 +1,1 @@
-"""The connections: replyers, subscribers, timers, requesters, publishers, external targets."""
+"""Connections: replyers, subscribers, timers, requesters, publishers, external targets."""

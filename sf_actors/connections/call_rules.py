@@ -1,21 +1,21 @@
-"""What becomes of a call to one of several addresses, without a thread, a socket or a clock.
+"""The rules that choose an address for each call of a requester; no threads, sockets or clocks.
 
-A call is sent as one attempt or more. Each is under way at its place until it is answered or the
-place's connection is lost, also when the call has long ended.
+A call is sent as one or more attempts. An attempt is under way at its place until it is answered or
+the place's connection is lost, even if its call ended long before.
 
 =============================== ==================================================================
 event                           result
 =============================== ==================================================================
-a call begins                   it goes to the fitting place that is connected, stops not and has
-                                the fewest attempts under way; without any it waits for the first
+a call begins                   it goes to the connected place with the fewest attempts under way
+                                that is not stopping, by its key if it has one; else it waits
 an attempt is answered          that is the call's reply, however old the attempt is
 an attempt comes back unhandled its place stops; if no attempt of the call is under way and none was
                                 lost, the call is sent again: no retry is used up
-the time of a try is over       a retry, if one is left: at the same place, unless the call is
+a try times out                 a retry, if one is left: at the same place, unless the call is
                                 idempotent; the attempt stays under way
-a place says that it stops      it gets no more, until its connection was lost and made anew
-a connection is lost            nobody knows what became of its attempts: a call that had one there
-                                goes nowhere else, unless it is idempotent
+a place says that it stops      it gets no more calls until its connection is lost and made again
+a connection is lost            the fate of its attempts is unknown: a call that had one there goes
+                                nowhere else, unless it is idempotent
 =============================== ==================================================================
 """
 
@@ -32,7 +32,7 @@ class Place:
 
     :ivar under_way: the attempts by id, in order, with None for those of calls that have ended
     :ivar is_away: whether the last try to connect failed, or the connection was lost
-    :ivar is_full: whether it took no more when it was last tried
+    :ivar is_full: whether the last send found no room
     """
 
     __slots__ = ("is_away", "is_connected", "is_full", "is_stopping", "name", "under_way", "used")
@@ -53,13 +53,13 @@ class Place:
 
 
 class CallState:
-    """How far one call is.
+    """The state of one call.
 
-    :param key: what decides its place among several, packed; None: the load does
+    :param key: the packed value that decides its place among several; None: the load decides
     :ivar place: where it was sent last
     :ivar attempts: the ids of its attempts that are under way
     :ivar has_lost: whether an attempt was lost with its connection
-    :ivar is_unsent: whether it is to be sent
+    :ivar is_unsent: whether it still has to be sent
     """
 
     __slots__ = ("attempts", "has_lost", "is_unsent", "key", "place", "retries_left", "tries")
@@ -83,18 +83,18 @@ class CallRules:
     def __init__(self, places: list[Place], *, is_idempotent: bool = False) -> None:
         self.places = places
         self.is_idempotent = is_idempotent
-        #: places that get no further call, and still have some to answer
+        #: places that get no further call, but still have some to answer
         self.retired: list[Place] = []
         self._uses = 0
 
     def choose(self, call: CallState) -> Place | None:
-        """Return where the call is to be sent now, if it can be; HOT."""
+        """Return the place to send the call to now, or None if it must wait; HOT."""
         if call.place is not None and (call.attempts or call.has_lost) and not self.is_idempotent:
             return call.place if call.place.is_usable else None
         places = self.places
         if len(places) == 1:
             (place,) = places
-            # as `is_usable`, of which the call would cost more
+            # `is_usable`, written out since a call of the property would cost more
             is_usable = place.is_connected and not place.is_stopping and not place.is_full
             return place if is_usable else None
         if call.key is not None:
@@ -118,7 +118,7 @@ class CallRules:
     def answered(self, place: Place, attempt: bytes) -> CallState | None:
         """Note a reply; HOT.
 
-        :returns: the call whose reply it is, if it still waits
+        :returns: the call that it answers, if that still waits
         """
         call = place.under_way.pop(attempt, None)
         if call is not None:
@@ -128,7 +128,7 @@ class CallRules:
     def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
         """Note that a request came back unhandled.
 
-        :returns: the call that is to be sent again
+        :returns: the call, if it must be sent again
         """
         place.is_stopping = True
         call = self.answered(place, attempt)
@@ -138,9 +138,9 @@ class CallRules:
         return call
 
     def time_is_over(self, call: CallState) -> bool:
-        """Note that a try took too long.
+        """Note that a try has timed out.
 
-        :returns: whether there is another one
+        :returns: True if there is another try
         """
         if not call.retries_left:
             return False
@@ -186,5 +186,5 @@ def _load(place: Place) -> tuple[int, int]:
 
 
 def _weight(key: bytes | None, place: Place) -> bytes:
-    """Return how much a place wants a key (rendezvous hashing): the same in every process."""
+    """Return a place's weight for a key (rendezvous hashing); the same in every process."""
     return blake2b(place.name.encode() + b"\0" + (key or b""), digest_size=8).digest()

@@ -1,28 +1,28 @@
 """The connections of one requester: whichever caller is waiting reads the replies of all.
 
 An attempt has an id in the frame before the empty one, as with ZMQ_REQ_CORRELATE of a REQ
-socket: a REP or ROUTER socket returns everything up to the empty frame (ZeroMQ RFC 28). It has none
-while it is alone on its connection, which saves both sides a frame. What
-becomes of a call is for `call_rules`; here are the sockets, and who uses them.
+socket: a REP or ROUTER socket returns everything up to the empty frame (ZeroMQ RFC 28). An attempt
+that is alone on its connection has none, which saves both sides a frame. `call_rules` decides where
+calls go; this module does the input and output, and decides which thread does it.
 
-It has no thread of its own. The callers share the work by these rules, under one lock:
+An exchange has no thread of its own. The callers share the work by these rules, under one lock:
 
-1. A call is waiting until its reply was read, and then ready until it may go.
-2. One call at most has the baton, and one has it whenever a call is waiting or ready. Only who has
-   it gives it away.
-3. Who has the baton and may not go yet leads: it connects, sends what is unsent, reads all there
-   is, and waits for libzmq's descriptors, the others for their gates.
-4. Replies that were read let their callers go one after the other: each takes the baton with it and
-   passes it on when it leaves, so that one thread at a time runs instead of all of them against
-   each other. After the last of them a waiting call leads.
-5. Meanwhile requests are held back, so that they leave with one wake-up of libzmq's thread: with
-   the next who leads, or with the one that makes them too many.
-6. Who comes through its gate late lets all others go at once, without the baton.
-7. An open gate says only: look again. To open one too often costs a round, and nothing else.
-8. Who leaves without a reply, for whatever reason, is forgotten, and passes on the baton as well.
-   That needs no socket; what is wrong with the socket is met by the next who leads.
-9. Only a leader waits for the descriptors, which signal a change, not a state. Who sends meanwhile
-   may eat the signal, and nudges it when there is something to be read.
+1. A call is waiting until its reply has been read, and then ready until it may go.
+2. At most one call has the baton, and one has it whenever a call is waiting or ready. Only its
+   holder passes it on.
+3. The holder leads until it may go: it connects, sends unsent requests, reads all replies, and
+   waits for libzmq's descriptors; the other callers wait for their gates.
+4. Callers whose replies were read go one after the other: each takes the baton along and passes it
+   on when it leaves, so that one thread runs at a time instead of all of them contending. After the
+   last of them a waiting call leads.
+5. Meanwhile new requests are held back, so that they leave with one wake-up of libzmq's thread: the
+   next leader sends them, or the caller whose request reaches `MAX_HELD_BACK`.
+6. A caller that gets through its gate late lets all other ready ones go at once, without the baton.
+7. An open gate only means: look again. Opening one too often costs one more look, no more.
+8. A caller that leaves without a reply, for whatever reason, is forgotten and passes on the baton
+   too. That needs no socket; the next leader meets any fault of the socket.
+9. Only the leader waits for the descriptors, which signal a change, not a state. A send by another
+   caller may consume the signal, so that caller nudges the leader if there is something to read.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ if TYPE_CHECKING:
 #: Most requests that are held back.
 MAX_HELD_BACK = 32
 
-#: If a caller takes longer than this to come through its gate, in seconds, it lets all ready ones
-#: go at once: the processors are busy, and each in turn would have to wait for one.
+#: A caller that takes longer than this to get through its gate, in seconds, lets all ready ones go
+#: at once: the processors are busy, and one after the other each would have to wait for one.
 LATE_S = 0.001
 
-#: How long after the last reply a call may begin without a look, in seconds: a replyer that stops
-#: reads on for longer than this after it has said so.
+#: How long after the last reply a call may begin without a look, in seconds: a replyer goes on
+#: reading for longer than this after it has said that it stops.
 SETTLED_S = 0.005
 
-#: How long a leader waits that has sent and not looked since, in seconds: what comes in between may
-#: not be signalled.
+#: Longest wait of a leader that has sent and not looked since, in seconds: what arrived in between
+#: may not be signalled.
 FIRST_WAIT_S = 0.005
 
-#: Longest answer that may say that a request is unhandled, in bytes.
+#: Longest reply that can say that a request was not handled, in bytes.
 _LONGEST_FAILURE = 6 * MESSAGE_LENGTH
 
 
@@ -95,7 +95,7 @@ class Exchange:
         self._is_closing = False
         #: whether something was sent since the last look
         self._has_sent = False
-        #: until when nothing is to be read that matters, in seconds of `time.monotonic`
+        #: until when a call may begin without a look, in seconds of `time.monotonic`
         self._settled_until = 0.0
         self._is_closed = False
         self._nudge = Wakeup()
@@ -129,7 +129,7 @@ class Exchange:
                     has_looked = False
                 else:
                     call.gate.acquire(timeout=wait_s)
-            # who may go without the baton was forgotten before
+            # a call that may go without the baton is already forgotten
             if not call.may_go or self._holder is call:
                 self._leave(call)
         except BaseException:
@@ -140,7 +140,7 @@ class Exchange:
         return call.reply
 
     def connect(self, links: Sequence[Link]) -> None:
-        """Send further calls to other places; those under way keep theirs until they are over."""
+        """Send new calls to these places; calls under way stay where they are."""
         with self._lock:
             rules = self.rules
             rules.retired += [place for place in rules.places if place not in links]
@@ -166,7 +166,7 @@ class Exchange:
                 self._nudge.close()
 
     def _follow(self, links: list[Link]) -> None:
-        """Wait for these places from now on."""
+        """Wait for the sockets of these places from now on."""
         self._links = links
         self._by_fd = {link.fds[0]: link for link in links}
         poll = select.poll()
@@ -179,22 +179,22 @@ class Exchange:
         self._poll = poll
 
     def _wake(self) -> None:
-        """Make the leader look; in a thread that looked up a name."""
+        """Make the leader look; runs in a thread that looked up a name."""
         with self._lock:
             if not self._is_closed:
                 self._nudge.set()
 
     def _begin(self, call: WaitingCall) -> bool:
-        """Send a request, or keep it for who leads.
+        """Send a request, or leave it to the leader.
 
-        :returns: whether the caller leads, and has looked
+        :returns: True if the caller leads and has looked
         """
         with self._lock:
             self._waiting[call] = None
             holder = self._holder
             if holder is None:
                 self._holder = call
-                # what came while nobody was here: perhaps that the other side stops
+                # read what came while nobody looked: the other side may have said that it stops
                 now = monotonic()
                 if now >= self._settled_until:
                     self._look(now)
@@ -211,16 +211,16 @@ class Exchange:
             return False
 
     def _send_beside(self, call: WaitingCall) -> None:
-        """Send while another leads."""
+        """Send while another caller leads."""
         is_sent = self._send(call)
         if not is_sent:
             self._unsent[call] = None
-        # also a send that was refused may have eaten the signal that the leader waits for
+        # even a refused send may have consumed the signal that the leader waits for
         if not is_sent or any(link.has_something() for link in self._links):
             self._nudge.set()
 
     def _try_again(self, call: WaitingCall) -> bool:
-        """Begin the next try of a call whose time is over, if there is one."""
+        """Begin the next try of a call that has timed out; return False if none is left."""
         with self._lock:
             if call.may_go or call in self._ready:
                 return True
@@ -234,7 +234,7 @@ class Exchange:
             return True
 
     def _send(self, call: WaitingCall, *, is_fresh: bool = False) -> bool:
-        """Send a request to the place that fits, if it can be sent now; HOT.
+        """Send a request to the place that the rules choose; return False if it must wait; HOT.
 
         :param is_fresh: the call begins just now
         """
@@ -262,12 +262,12 @@ class Exchange:
                 del self._unsent[call]
 
     def _lead(self, call: WaitingCall, wait_s: float, *, has_looked: bool) -> bool:
-        """Wait for replies, pass on the baton if some came, and return whether the call is over."""
+        """Wait for replies and pass on the baton if some came; return True if the call is over."""
         if has_looked:
             wait_s = min(wait_s, FIRST_WAIT_S)
         else:
             with self._lock:
-                # what came while another call used the sockets is not signalled again
+                # what arrived while another call used the sockets is not signalled again
                 is_all = self._look(now := monotonic())
                 if self._ready or not is_all:
                     return bool(self._ready) and self._go_or_pass_on(call)
@@ -295,7 +295,7 @@ class Exchange:
                 waiting.wake()
 
     def _go_or_pass_on(self, call: WaitingCall) -> bool:
-        """Let the first that is ready go; at once, if it is this one and nobody else is there."""
+        """Let the first ready call go; return True if it is this one and no other waits."""
         if len(self._ready) == 1 and self._ready[0] is call and not self._waiting:
             self._ready.clear()
             self._holder = None
@@ -311,7 +311,7 @@ class Exchange:
         return False
 
     def _look(self, now: float) -> bool:
-        """Read replies, see what became of the connections, and send what waits for one; HOT.
+        """Read replies, note changes of the connections, and send what was unsent; HOT.
 
         :returns: False if there may be more to read
         """
@@ -366,11 +366,11 @@ class Exchange:
                 self._ready.append(call)
 
     def _pass_on(self) -> None:
-        """Let the first that is ready go, with the baton; without any, let one lead."""
+        """Give the baton to the first ready call, to go, or else to a waiting one, to lead."""
         if self._ready:
             self._holder = call = self._ready.popleft()
             call.opened_at = monotonic()
-            # only now: who may go asks whether it has the baton
+            # only now: a caller that may go asks whether it has the baton
             call.may_go = True
             call.wake()
             return
@@ -396,5 +396,5 @@ class Exchange:
                         other.wake()
                 self._pass_on()
             elif self._holder is not None:
-                # an interrupt may have come after the baton was passed on, and before this
+                # an interrupt may have come between passing on the baton and this point
                 self._holder.wake()

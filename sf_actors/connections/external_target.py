@@ -27,7 +27,7 @@ class Overdue(Exception):
 
 
 class Outcome:
-    """The outcome of a call that runs in a thread of its own.
+    """The outcome of a call that runs in its own thread.
 
     :ivar done: set when the call has ended, or when its caller must give up
     :ivar is_over: the call has ended
@@ -51,10 +51,10 @@ class Outcome:
 
 
 class Watched:
-    """A call that somebody watches, from its beginning on.
+    """A call whose request and outcome are copied to taps.
 
-    :param taps: who watches
-    :param args: what is asked, as it would travel
+    :param taps: the taps that get the copy
+    :param args: the arguments, as they would travel
     """
 
     def __init__(self, taps: tuple[Tap, ...], args: dict[str, Any], workflow_id: object) -> None:
@@ -64,7 +64,7 @@ class Watched:
         self._request = self._packed(encode_request, args)
 
     def note(self, outcome: dict[str, Any] | BaseException) -> None:
-        """Note what came of it: the result, or an error."""
+        """Copy the outcome to the taps: the result, or an error."""
         reply, error = None, None
         if isinstance(outcome, BaseException):
             error = type(outcome).__name__, text_of(outcome)
@@ -96,7 +96,7 @@ class ExternalTarget:
         self._timeout_s: float | None = model.creation["timeout_s"]
         self._count_lock = threading.Lock()
         self._waited_for: set[Outcome] = set()
-        #: who watches what is asked
+        #: they get a copy of each call
         self.taps: tuple[Tap, ...] = ()
         run_context.closing.call(self._give_up)
 
@@ -111,7 +111,7 @@ class ExternalTarget:
         arguments = self.model.arguments
         plain = arguments.checked(args)
         checked = arguments.with_instances(plain, is_whole=False)
-        # now: the target may change what it gets
+        # before the call, since the target may change its arguments
         watched = Watched(self.taps, plain, workflow_id) if self.taps else None
         with self._count_lock:
             self.counters.sent += 1
@@ -150,7 +150,7 @@ class ExternalTarget:
         return reply
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
-        """Note what is asked for these from now on; any thread."""
+        """Copy calls to these taps from now on; any thread."""
         self.taps = taps
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002

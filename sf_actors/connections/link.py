@@ -1,4 +1,4 @@
-"""One address of a requester: its socket, and what becomes of its connection."""
+"""One address of a requester: its socket and its connection."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from sf_actors.sockets.names import LookUp, Unresolved
     from sf_actors.sockets.transport import Transport
 
-#: First and longest pause before the next try to connect, in seconds. Tries are made only while
-#: calls are.
+#: First and longest pause before the next try to connect, in seconds. There are tries only while
+#: there are calls.
 RETRY_S = 0.02
 LONGEST_RETRY_S = 0.25
 
-#: How often it is tried to connect within the process, in seconds.
+#: Time between two looks for an inproc address that is not bound yet, in seconds.
 INPROC_S = 0.05
 
 #: Longest single wait, in seconds; a longer one takes several, since poll(2) has 32 bits.
@@ -44,20 +44,20 @@ LONGEST_WAIT_S = 3_600.0
 MAX_READ = 1_000
 
 _SUCCEEDED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-#: what comes of a try to connect where nobody listens
+#: the event of a try to connect where nobody listens
 _CLOSED = int(zmq.EVENT_CLOSED)
 
 
 class Link(Place):
     """A DEALER socket to one address; for one thread at a time.
 
-    libzmq would reconnect by itself, and nobody would know; so it is done here, by `look`.
+    libzmq would reconnect by itself without telling us, so this does it instead: see `changes`.
 
-    :ivar retry_at: when to connect again, in seconds of `time.monotonic`; None: it is tried, or is
-        there
-    :ivar fds: what to wait for, that of the replies first
+    :ivar retry_at: when to connect again, in seconds of `time.monotonic`; None: connected, or a try
+        is under way
+    :ivar fds: the descriptors to wait for, that of the replies first
     :ivar has_news: whether the connection may have changed
-    :ivar wake: makes a caller look; called in another thread when a host's name was looked up
+    :ivar wake: makes a caller look; called in another thread after a look-up of the host
     """
 
     __slots__ = (
@@ -106,7 +106,7 @@ class Link(Place):
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
         self._is_introduced = False
-        #: somebody listens, but the last try to connect was ended during the handshake
+        #: somebody listens, but the last try to connect ended during the handshake
         self._is_turned_away = False
         #: the socket of inproc that it is connected to
         self._inproc: int | None = None
@@ -126,14 +126,15 @@ class Link(Place):
 
     @property
     def needs_no_id(self) -> bool:
-        """Whether a reply without an id can only be that to the next request; HOT.
+        """Whether a reply without an id could only answer the next request; HOT.
 
-        The first request through a connection has one, by which a replyer knows one of ours.
+        The first request through a connection has an id all the same: it shows a replyer that the
+        requester is one of ours.
         """
         return self._is_introduced and not self.under_way
 
     def look(self) -> list[tuple[bytes, bytes]]:
-        """Read replies, and see whether there is news of the connection; HOT.
+        """Read replies, and note whether the connection may have changed; HOT.
 
         :returns: the id of each reply, and the reply
         """
@@ -146,7 +147,7 @@ class Link(Place):
         return replies
 
     def replies(self) -> list[tuple[bytes, bytes]]:
-        """Read what has come; HOT.
+        """Read the replies that have arrived; HOT.
 
         :returns: the id of each reply, and the reply
         """
@@ -162,7 +163,7 @@ class Link(Place):
                     replies.append((b"", frames[1]))
                 elif not frames[1] and len(frames) > 2:
                     replies.append((frames[0], frames[2]))
-            # libzmq signals a message only to who was told that there was none before it
+            # libzmq signals the next message only after a poll has found none
             if not zmq_poll(self._replies, 0):
                 break
         return replies
@@ -174,7 +175,7 @@ class Link(Place):
         return self.has_news or (self.retry_at is not None and now >= self.retry_at)
 
     def longest_wait_s(self, now: float) -> float:
-        """Return after which time there is something to do, in seconds."""
+        """Return the time until there is something to do, in seconds."""
         if self.is_full:
             return RETRY_S
         if self.events is None and self.is_stopping:
@@ -182,9 +183,9 @@ class Link(Place):
         return LONGEST_WAIT_S if self.retry_at is None else max(0.0, self.retry_at - now)
 
     def changes(self, now: float) -> Iterator[bool]:
-        """Yield each change of the connection, True if it is there, and make it anew if it is due.
+        """Yield each change, True if the connection is there now; connect again when it is time.
 
-        To be called after `look`, since what is unread is dropped by a new connection.
+        To be called after `look`, since connecting again drops unread replies.
         """
         if self.events is None:
             yield from self._changes_of_inproc(now)
@@ -206,7 +207,7 @@ class Link(Place):
                     yield True
                 elif self.retry_at is None and self._look_up is None:
                     if self._turns is not None and not self.is_connected and self._turns.failed():
-                        # at once to the next address of the name
+                        # try the next address of the name at once
                         self.retry_at = now
                         continue
                     self.retry_at = now if self.is_connected else now + self._pause_s
@@ -233,7 +234,7 @@ class Link(Place):
         self._look_up = names.NAMES.look_up(self.endpoint.host, tell)
 
     def _take_host(self) -> Iterator[bool]:
-        """Connect to what the name stands for; a look-up that failed is repeated by `names`."""
+        """Connect to an address of the name; `names` repeats a look-up that failed."""
         found, self._found = self._found, None
         if found is None or self._turns is None:
             return
@@ -247,14 +248,14 @@ class Link(Place):
             yield False
 
     def hurry(self) -> None:
-        """Try to connect at the next look, where that waits for a pause to end."""
+        """Try to connect at the next look, without waiting for the pause to end."""
         if self.retry_at is not None and not self.is_connected:
             self.retry_at = 0.0
             self._pause_s = RETRY_S
 
     @property
     def problem(self) -> str:
-        """Why it is not connected, for the text of an error."""
+        """The reason why it is not connected, for the text of an error."""
         host = self.endpoint.host
         if self._look_up is not None:
             reason = "" if self._unresolved is None else self._unresolved.problem(host)
@@ -278,13 +279,13 @@ class Link(Place):
                 yield True
         elif there is None and not self.is_away:
             yield False
-        # nobody tells of another socket at the address
+        # nothing signals that another socket is bound to the address
         self.retry_at = now + INPROC_S if there is None else None
 
     def send(self, attempt: bytes, frame: bytes) -> bool:
         """Send a request; HOT.
 
-        :param attempt: its id, empty where `needs_no_id` says so
+        :param attempt: its id; empty where `needs_no_id` allows it
         :returns: False if there is no room
         """
         if not attempt:
@@ -319,13 +320,13 @@ class Link(Place):
 
 
 def _nobody() -> None:
-    """Wake nobody: who looks next sees what was found."""
+    """Wake nobody: the next caller that looks sees the result."""
 
 
 def hurry_others(links: Iterable[Link], gone: Place) -> None:
-    """Try at once to connect to the others when one stops or is lost: its successor may be there.
+    """When one link stops or is lost, try at once to connect the others: one may be its successor.
 
-    Without this a call would wait for `LONGEST_RETRY_S` where a successor was started in time.
+    Without this, a call would wait up to `LONGEST_RETRY_S` for a successor that is already running.
     """
     for link in links:
         if link is not gone:
@@ -333,7 +334,7 @@ def hurry_others(links: Iterable[Link], gone: Place) -> None:
 
 
 def is_unhandled(frame: bytes) -> bool:
-    """Return whether a reply says that the request was not handled, and may be sent again."""
+    """Return True if a reply says that the request was not handled and may be sent again."""
     try:
         reply = decode_reply(frame)
     except MessageError:

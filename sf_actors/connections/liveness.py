@@ -2,8 +2,8 @@
 
 A subscriber that has read nothing for some time probes its publisher's address (see `Probe`).
 ZeroMQ's own heartbeats cannot be used (see `transport`), and a publisher that is frozen or gone
-sends nothing. The probe tests the peer at the address: behind a bus it says nothing about the
-publishers, and a peer that would refuse our keys greets as well.
+sends nothing. The probe tests the peer at the address: with a bus it says nothing about the
+publishers behind it, and a peer that would refuse our keys greets too.
 
 =========================== ======================================================================
 event                       result
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from sf_actors.log import PackageLogger
     from sf_actors.sockets.endpoint import Endpoint
 
-#: After how long a silence a publisher is asked for, in seconds: often enough to be of use to who
-#: watches, seldom enough that a thousand subscribers are no burden.
+#: Silence after which a publisher is probed, in seconds: short enough to be useful in monitoring,
+#: long enough that a thousand subscribers are no burden.
 HEARTBEAT_S = 5.0
 
 #: How long a publisher may take to greet, in seconds.
@@ -56,7 +56,7 @@ class PublisherLiveness:
 
     :param inbox: the subscriber's; its deadline must not be used for anything else
     :param endpoint: the publisher's
-    :param at: gives its numeric form, where its host is a name; None: it is not known yet
+    :param at: returns its numeric form where its host is a name; None while that is unknown
     :param counters: the subscriber's: `received` is read, `peers` is written
     :param where: the model, for the log
     """
@@ -94,13 +94,13 @@ class PublisherLiveness:
             self._ask()
 
     def on_found(self) -> None:
-        """Ask for the first time now that the host is known."""
+        """Probe for the first time, now that the host is known."""
         if self._waits_for_host:
             self._waits_for_host = False
             self._ask()
 
     def on_tick(self) -> None:
-        """Check what was read since the last tick, and probe if that is nothing."""
+        """Check whether anything was read since the last tick; if not, probe."""
         if not self._can_ask:
             return
         if self._counters.received != self._received:
@@ -124,7 +124,7 @@ class PublisherLiveness:
         numeric = self._endpoint if self._at is None else self._at(self._endpoint)
         target = None if numeric is None else target_of(numeric)
         if target is None:
-            # a host that cannot be looked up is told by who looks it up
+            # a host that cannot be looked up is logged where it is looked up
             self._waits_for_host = True
             self._counters.peers = 0
             self._look_again(HEARTBEAT_S)
@@ -143,7 +143,7 @@ class PublisherLiveness:
 
     def _see(self, probe: Probe, *, is_time_over: bool) -> None:
         try:
-            # before the deadline: if this process was frozen itself, the greeting may have come
+            # before the deadline: the greeting may have come while this process was frozen itself
             if probe.has_greeted():
                 self._lives()
             elif is_time_over:

@@ -1,4 +1,4 @@
-"""The name of a bus that a publisher connects to: followed also while nothing is published."""
+"""Keeps a publisher connected to a bus that is given by its host name, even while it is silent."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class NamedBus:
-    """Connects a publishing socket to a bus by its name, and again where the name points elsewhere.
+    """Connects a publishing socket to a bus by name, and again when the name resolves elsewhere.
 
-    A publisher has no thread, and one that is silent for long would notice a bus that has moved
-    with its next message, which would be lost. So a thread waits for news of the connection.
+    A publisher has no thread: after a long silence it would notice that the bus has moved only with
+    its next message, and lose it. So a thread waits for events of the connection.
 
     :param out: whose socket is connected; its lock must be free
     :raises RuntimeError: no thread is left
@@ -35,7 +35,7 @@ class NamedBus:
         self, run_context: RunContext, model: Model, endpoint: Endpoint, out: PublishingSocket
     ) -> None:
         self._out = out
-        # what is found is told to another thread, perhaps at once
+        # the result comes in another thread, perhaps at once
         with out.lock:
             if out.socket is None:
                 raise ServiceStopped(f"{model.where}: the service has stopped")
@@ -56,7 +56,7 @@ class NamedBus:
             raise
 
     def close(self) -> None:
-        """Follow the name no longer; the lock must be free, and the socket open still."""
+        """Stop following the name; the lock must be free, and the socket still open."""
         self._end.set()
         self._thread.join()
         self._close()
@@ -67,7 +67,7 @@ class NamedBus:
         self._end.close()
 
     def _take(self, found: Found) -> None:
-        """Connect to what the name stands for; the thread that looked it up."""
+        """Connect to an address that the name resolves to; runs in the thread that looked it up."""
         with self._out.lock:
             if self._out.socket is not None:
                 found.peers.take(found)
@@ -78,7 +78,7 @@ class NamedBus:
         poll.register(int(self._peers.events.getsockopt(zmq.FD)), select.POLLIN)
         while True:
             with self._out.lock:
-                # first: the descriptor signals a change, not a state
+                # before waiting: the descriptor signals a change, not a state
                 self._peers.read_events()
             if self._end.fd in (fd for fd, _ in poll.poll()):
                 return

@@ -1,4 +1,4 @@
-"""The publisher: sends a message to whoever subscribes."""
+"""The publisher: sends messages to all subscribers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from sf_actors.sockets.frames import Socket
 
 
-#: How often a publisher looks at what its subscribers said, when it sends, in seconds.
+#: Least time between two looks for subscriptions when it sends, in seconds.
 LISTENING_PAUSE_S = 0.01
 
 
 class Publisher:
-    """Sends what the callers of `to_send` publish.
+    """Publishes for the callers of `to_send`.
 
     Every message carries the epoch of its socket and its number, so that a subscriber can count
     what it missed.
@@ -56,7 +56,7 @@ class Publisher:
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
         self._bus: NamedBus | None = None
-        #: who watches what is published; changed with the lock held
+        #: they get a copy of each message; changed with the lock held
         self.taps: tuple[Tap, ...] = ()
         if model.creation["is_x_pub"]:
             socket = self._opened(endpoint)
@@ -97,7 +97,7 @@ class Publisher:
                 tap.note(MessageNote, packed)
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
-        """Note what is published for these from now on; any thread."""
+        """Copy messages to these taps from now on; any thread."""
         with self.out.lock:
             self.taps = taps
 
@@ -122,7 +122,7 @@ class Publisher:
         self._follow_name(endpoint)
 
     def _opened(self, endpoint: Endpoint) -> Socket:
-        """Open a socket that connects to a bus; to a name not yet."""
+        """Open a socket that connects to a bus; a name is connected later, by `_follow_name`."""
         opened = self._run_context.transport.connected(
             zmq.XPUB,
             endpoint,
@@ -134,7 +134,7 @@ class Publisher:
         return opened
 
     def _follow_name(self, endpoint: Endpoint) -> None:
-        """Connect to a bus by its name, if its host is one."""
+        """Follow the host of a bus if it is a name."""
         if endpoint.is_name:
             self._bus = NamedBus(self._run_context, self.model, endpoint, self.out)
 
@@ -144,7 +144,7 @@ class Publisher:
             bus.close()
 
     def _connect_again(self, freed: Freed) -> None:
-        """Connect to a bus of this process whose socket was replaced; the thread that closed it."""
+        """Connect again to a bus of this process; runs in the thread that closed its old socket."""
         self._inproc.take(freed)
 
     def _listen(self, now: float) -> None:

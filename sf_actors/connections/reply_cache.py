@@ -67,7 +67,7 @@ class ReplyCache:
         self._running[key] = []
 
     def give_up(self, key: bytes) -> None:
-        """Note that a request will not be handled, nor its repetitions that came until now."""
+        """Note that a request will not be handled, nor the repetitions that have come so far."""
         self._running.pop(key, None)
 
     def finish(self, key: bytes, reply: bytes) -> list[Repetition]:

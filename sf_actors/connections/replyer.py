@@ -1,4 +1,4 @@
-"""The replyer: answers requests, by the handler or by an error."""
+"""The replyer: answers requests with the handler's reply or with an error."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-#: A handler is quick if it takes less than this, in seconds: as long may a request lie unread in
-#: the socket, before its caller's time is counted, while the handler runs in the socket's thread.
+#: A handler is quick if it takes less than this, in seconds: while it runs in the socket's thread,
+#: requests lie unread for as long, and their expiry counts only from the reading.
 QUICK_S = 0.005
 
-#: So many calls in a row must have been quick before the handler runs in the socket's thread.
+#: Number of quick calls in a row after which the handler runs in the socket's thread.
 QUICK_CALLS = 20
 
-#: Most peers that are told of a stop; those that came first are left out.
+#: Most peers that are told of a stop; the oldest are left out.
 MAX_TOLD = 10_000
 
-#: How long the socket must have been unused at the end, in seconds: what requesters sent before
-#: they heard of the stop arrives within this.
+#: How long the socket must be quiet before it is closed, in seconds: requests that were sent before
+#: their requesters heard of the stop arrive within this time.
 QUIET_S = 0.05
 
-#: Where the end of that time is noticed later than this, in seconds, the machine is busy, and what
-#: was sent may be as late: it begins anew.
+#: If the end of the quiet time is noticed later than this, in seconds, the machine is busy and
+#: requests may be as late: the quiet time begins anew.
 LATE_S = 0.01
 
-#: Longest look into the socket in the place of a thread that is stuck, in seconds.
+#: Longest time spent on the socket on behalf of a thread that is stuck, in seconds.
 LONGEST_LOOK_S = 1.0
 
 
 class Replyer(SocketActor):
-    """Owns a ROUTER socket, which plain REQ sockets talk to as well as ours."""
+    """Owns a ROUTER socket, which serves plain REQ sockets as well as our requesters."""
 
     counted = (
         "received",
@@ -80,9 +80,9 @@ class Replyer(SocketActor):
         "handler_s",
     )
 
-    #: None where nothing can wait for a state
+    #: None if no request can wait for a state
     _waiting: WaitingRequests | None = None
-    #: what is to be told when the socket is used no more
+    #: called once the socket has been quiet long enough
     _on_quiet: Callable[[], None] | None = None
 
     def open(self) -> None:
@@ -108,20 +108,20 @@ class Replyer(SocketActor):
             self._decoded_at_once = lambda _frame: None
         self.checked_reply = self.model.return_arguments.checked
         self._cache = ReplyCache() if creation["deduplicate"] else None
-        # what a predecessor had not answered is lost with its socket
+        # requests that a predecessor had not answered are lost with its socket
         self.counters.in_flight = 0
         self._deliveries = deliveries_of(self)
-        #: where the service follows states: those that wait for what their callers have seen
+        #: requests that wait until the service has seen the states that their callers have seen
         self._waiting = None
         #: how many of the last calls in a row were quick
         self._quick_calls = 0
-        #: the addresses of requesters of ours, which are told of a stop
+        #: the addresses of our own requesters, which are told of a stop
         self._told: dict[tuple[bytes, ...], None] = {}
-        #: those read and not answered of which a repetition may come
+        #: requests that are not answered yet and may be repeated
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
         self._on_quiet = None
-        #: when the end of the quiet time is to be noticed
+        #: when the end of the quiet time should be noticed
         self._noticed_at: float | None = None
         self._inside = InsideRequests()
 
@@ -135,7 +135,7 @@ class Replyer(SocketActor):
             self._take(self._inside.enter(request))
 
     def on_message(self, message: Any) -> None:
-        """Send an answer that the router's thread brought, or read on when there is room."""
+        """Send an answer that comes from the router's thread, or resume reading."""
         if isinstance(message, RequestCall):
             self._deliveries.finish(message.size)
             self._answer(message)
@@ -148,19 +148,19 @@ class Replyer(SocketActor):
             self._waiting.on_change()
 
     def on_step(self) -> None:
-        """See who need not wait for states any longer."""
+        """Check which requests need not wait for states any longer."""
         if self._waiting is not None:
             self._waiting.on_step()
 
     def on_drain(self) -> None:
-        """Handle nothing new from now on, tell requesters so, and answer what still comes."""
+        """Handle nothing new from now on, tell requesters so, and answer what still arrives."""
         if self.is_draining:
             return
         self.is_draining = True
         self._used_at = monotonic()
         self._decoded_at_once = lambda _frame: None
         if self._cache is None:
-            # a repetition of what was read is answered with it
+            # a repetition of a request that was read gets the same answer
             self._cache = ReplyCache()
         for request in self._unanswered:
             self._note_running(request, self._cache)
@@ -177,7 +177,7 @@ class Replyer(SocketActor):
             self.inbox.resume(self._deliveries.source)
 
     def on_last_look(self, arrive: Callable[[], None]) -> None:
-        """Go on answering until the socket has not been used for a while, if there is a peer.
+        """Go on answering until the socket has been quiet for a while, if it has a peer.
 
         With ROUTER_MANDATORY a ROUTER is ready to send only if there is one that takes replies.
         """
@@ -188,7 +188,7 @@ class Replyer(SocketActor):
         self.on_tick()
 
     def on_tick(self) -> None:
-        """Let those go that have waited long enough; see whether the socket is used no more."""
+        """Take up requests that have waited long enough; check whether the socket is quiet."""
         if self._waiting is not None:
             self._waiting.take_up_ready()
         if self._on_quiet is None:
@@ -204,7 +204,7 @@ class Replyer(SocketActor):
             self.inbox.deadline = self._noticed_at = quiet_at
 
     def on_taken_over(self) -> None:
-        """Answer what is unread, until nothing has come for a while."""
+        """Answer unread requests, until none has come for a while."""
         self.is_draining = False
         self.on_drain()
         until = monotonic() + LONGEST_LOOK_S
@@ -215,7 +215,7 @@ class Replyer(SocketActor):
                 self.refuse(error)
 
     def close(self) -> None:
-        """Keep nobody waiting for the socket to be unused, and hear of states no longer."""
+        """Release all that wait for the socket to be quiet, and stop listening to states."""
         for request in self._inside.begun():
             request.refuse()
         if self._waiting is not None:
@@ -224,7 +224,7 @@ class Replyer(SocketActor):
             self._on_quiet()
 
     def on_late(self, message: Any) -> None:
-        """Count an answer that came when the socket was closed already."""
+        """Count an answer that came after the socket was closed."""
         if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
         elif isinstance(message, FromInside):
@@ -233,11 +233,11 @@ class Replyer(SocketActor):
             super().on_late(message)
 
     def note_invalid(self, error: BaseException) -> None:
-        """Count and log that what a handler returned is no reply; in the thread that ran it."""
+        """Count and log that a handler's result fails its model; in the thread that ran it."""
         with self._deliveries.counting:
             self.counters.handled -= 1
             self.counters.fail(error)
-        # whoever asks can bring it about as often as he likes
+        # throttled, since a peer can cause it as often as it likes
         left_out = self.throttle.admit("reply fails its model", monotonic())
         if left_out is not None:
             self.run_context.log.error(
@@ -293,7 +293,7 @@ class Replyer(SocketActor):
             self._answer(request)
 
     def _watch(self, request: RequestCall, payload: bytes, envelope: Any) -> None:
-        """Note a request for who watches, and have its handler run within a span."""
+        """Copy a request to the taps, and have its handler run within a span."""
         for tap in self.taps:
             tap.begin(request, payload, monotonic())
         if self.tracing is not None:
@@ -301,7 +301,7 @@ class Replyer(SocketActor):
             request.handler = self.tracing.handler(request.handler, self.model, id_, parent)
 
     def _note_peer(self, address: list[bytes]) -> None:
-        """Note who is to be told of a stop, or that somebody has not heard of it yet; HOT."""
+        """Note a peer to tell of a stop; during one, that a peer has not heard of it yet; HOT."""
         if self.is_draining:
             self._used_at = monotonic()
         elif len(address) > 2 and address[-2].startswith(CALL_ID):
@@ -310,7 +310,7 @@ class Replyer(SocketActor):
                 del self._told[next(iter(self._told))]
 
     def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:
-        """Answer a repetition with the first of its call, and anything new if the service stops."""
+        """Answer a repetition like its first request; while the service stops, refuse a new one."""
         if self._cache is not None and envelope.request_id is not None:
             key = key_of(envelope.request_id, envelope.args)
             if self._is_repeated(
@@ -363,7 +363,7 @@ class Replyer(SocketActor):
             self._cache.give_up(request.key)
 
     def _note_running(self, request: RequestCall, cache: ReplyCache) -> None:
-        """Have repetitions of a request answered with it, and it with one that came before."""
+        """Make a request and its repetitions share one answer."""
         if request.key is not None or request.packed is None:
             return
         envelope = decode_request(request.packed)
@@ -377,7 +377,7 @@ class Replyer(SocketActor):
             cache.begin(key)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
-        """Answer a request that came before without the handler, now or when it is done."""
+        """Answer a repetition without calling the handler again, now or when it is done."""
         reply = cache.reply_to(key)
         if reply is None and not cache.is_running(key, repetition):
             return False
@@ -387,7 +387,7 @@ class Replyer(SocketActor):
         return True
 
     def _repeat(self, repetition: Repetition, reply: bytes) -> None:
-        """Send a reply again, under the workflow id of who asks now, if he has one."""
+        """Send a reply again, with the workflow id of the repetition, if it has one."""
         if repetition.workflow_id is not None:
             reply = with_workflow_id(reply, repetition.workflow_id)
         self._send(repetition.address, reply)

@@ -31,7 +31,7 @@ class Answering(Protocol):
     tells_texts: bool
 
     def note_invalid(self, error: BaseException) -> None:
-        """Take that what the handler returned is no reply."""
+        """Note that the handler's result fails its model."""
 
     def tell(self, message: object) -> bool:
         """Bring the answer to the thread of the socket."""
@@ -43,10 +43,10 @@ class Answering(Protocol):
 class RequestCall(Call):
     """One request on its way through the handler.
 
-    :param address: the frames that lead back to who asked, up to the empty one
+    :param address: the frames that lead back to the requester, up to the empty one
     :param size: bytes of the request
-    :ivar key: what a repetition of it is known by, where replies are kept
-    :ivar packed: the request, if a repetition of it may come
+    :ivar key: identifies its repetitions, where replies are kept
+    :ivar packed: the request, if it may be repeated
     :ivar expires_at: when its caller waits no longer, in seconds of `time.monotonic`; None: never
     """
 
@@ -73,18 +73,18 @@ class RequestCall(Call):
         self.frame = b""
         self.expires_at: float | None = None
         self.packed: bytes | None = None
-        #: whether it is to be dropped without an answer
+        #: whether to drop it without an answer
         self.is_moot = False
 
     def is_worth_it(self) -> bool:
-        """Say whether its caller still waits, for an answer to this request."""
+        """Return True if its caller still waits for the answer."""
         if self.expires_at is not None and not self.is_moot and monotonic() >= self.expires_at:
             self.is_moot = True
             self.counters.drop("expired")
         return not self.is_moot
 
     def complete(self, result: Any, error: BaseException | None) -> None:
-        """Encode the reply while nobody can change what the handler returned."""
+        """Encode the reply, while no other user code can change the handler's result."""
         replyer = self.replyer
         states = replyer.states
         seen = states.seen() if states.has_any else UNSET
@@ -100,7 +100,7 @@ class RequestCall(Call):
                 error = invalid
             replyer.note_invalid(error)
         if isinstance(error, Refused):
-            # written for the caller, whoever that is
+            # its text was written for the caller, so `tells_texts` does not matter
             self.frame = encode_failure(
                 Refused.__name__, text_of(error), self.workflow_id, seen=seen
             )

@@ -44,16 +44,16 @@ if TYPE_CHECKING:
     from sf_actors.wire.seen import Seen
 
 
-#: So many threads have connections of their own to a single address; further ones share one.
+#: Most threads with a connection of their own to a single address; further ones share one.
 MAX_PRIVATE = 8
 
 
 class Seat:
-    """What a thread calls through, from its first call to its end.
+    """The exchange that a thread calls through, from its first call until the thread ends.
 
-    :param own: the exchange that it has to itself, or the one that many share
+    :param own: an exchange for this thread alone, or the shared one
     :param freed: gets `own` when the thread ends
-    :ivar last: what its last call went through, while that may still be under way; else None
+    :ivar last: the exchange of its last call while that call may still be under way, else None
     """
 
     __slots__ = ("_freed", "last", "own")
@@ -68,13 +68,13 @@ class Seat:
 
 
 class Requester:
-    """Sends requests through connections that stay with the threads that call.
+    """Sends requests through connections that belong to the calling threads.
 
-    So what one thread asks arrives in order, a call that timed out costs no connection, and a late
-    reply is known by its id. Threads that have a connection of their own need not wake each other;
-    while there are more calls than such connections, all go through the one that is shared, since
-    each thread that waits by itself would only take the interpreter from the others.
-    With several addresses all threads share one connection to each, so that its load is known.
+    So the requests of one thread arrive in order, a call that timed out costs no connection, and a
+    late reply is matched by its id. Threads with their own connection need not wake each other.
+    While there are more calls than such connections, new calls go through the shared one: many
+    threads that wait separately would only contend for the interpreter. With several addresses, all
+    threads share one connection to each, so that its load is known.
 
     :param endpoint: the replyer, or several; it need not be there yet
     """
@@ -110,21 +110,21 @@ class Requester:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._under_way: set[WaitingCall] = set()
-        #: who watches what is asked
+        #: they get a copy of each call
         self.taps: tuple[Tap, ...] = ()
         self._is_closed = False
         self._here = threading.local()
         self._most = 1 if endpoint.others else MAX_PRIVATE + 1
         # connected now: a wrong address or a missing key fails the start, not the first call
         self.exchanges = [self._opened()]
-        #: those that no thread has
+        #: exchanges that belong to no thread
         self._free: deque[Exchange] = deque(self.exchanges)
 
     def send(self, args: Any, workflow_id: object) -> Any:
         """Check, encode, send, and wait for the reply's arguments; any thread.
 
-        Where the service follows states that the replyer had seen at a later update, it waits for
-        that as well: `catch_up_s` at most, and within the time of the call.
+        If the service follows a state that the replyer has seen further along, the call waits until
+        the service has caught up: at most `catch_up_s`, and within the time of the call.
 
         :raises InvalidArguments: the arguments or the reply fail the model
         :raises RequestTimeout: no reply came within `timeout_s`, `1 + retries` times
@@ -151,7 +151,7 @@ class Requester:
             try:
                 self._leave(call, is_answered=reply is not None)
             except BaseException:
-                # a signal handler has raised in it: a stop would wait for the call
+                # a signal handler raised in there; a stop would wait for the call
                 self._leave(call, is_answered=reply is not None)
                 raise
         if self.taps:
@@ -171,7 +171,7 @@ class Requester:
         return self._decoded(reply)
 
     def connect(self, endpoint: Endpoint) -> None:
-        """Send further calls to other addresses; those under way are not lost. Any thread."""
+        """Send new calls to other addresses; calls under way are not lost. Any thread."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
@@ -183,7 +183,7 @@ class Requester:
                 )
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
-        """Note what is asked for these from now on; any thread."""
+        """Copy calls to these taps from now on; any thread."""
         self.taps = taps
 
     def close(self, timeout_s: float) -> bool:
@@ -203,7 +203,7 @@ class Requester:
             exchange.close()
 
     def _enter(self, call: WaitingCall) -> Exchange:
-        """Count a call, and return what it goes through; HOT."""
+        """Count a call and return the exchange for it; HOT."""
         with self._lock:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
@@ -214,7 +214,7 @@ class Requester:
             under_way = self._under_way
             under_way.add(call)
             self.counters.in_flight = count = len(under_way)
-            # what it has asked before and nobody has answered arrives first, whatever the others do
+            # an earlier request of this thread that is still unanswered must arrive first
             exchange = seat.last
             if exchange is None:
                 exchange = seat.own if count <= MAX_PRIVATE else self.exchanges[-1]
@@ -222,7 +222,7 @@ class Requester:
             return exchange
 
     def _place(self) -> Exchange:
-        """Give a thread that calls for the first time its place."""
+        """Return the exchange for a thread that calls for the first time."""
         shared = self.exchanges[-1]
         is_shared = len(self.exchanges) == self._most
         while self._free:
@@ -293,10 +293,10 @@ class Requester:
             raise InvalidArguments(f"the reply fails its model: {error}") from None
 
     def _catch_up(self, seen: Seen, ends_at: float) -> None:
-        """Wait until the service has of its states what the replyer had.
+        """Wait until the service has seen as much of its states as the replyer had.
 
-        A handler waits too, although what it sees stays as it is: who called it has a reply then
-        that knows, and what it calls next is told.
+        A handler waits too, although its own view stays pinned: then its reply is up to date for
+        its caller, and so are its next calls.
 
         :param ends_at: when the time of the call is over, in seconds of `time.monotonic`
         """
@@ -312,7 +312,7 @@ class Requester:
             return not found.coming and not found.unknown
 
         if found.coming or found.unknown:
-            # at the stop states are followed no further
+            # once the service stops, states are not followed any more
             with suppress(ServiceStopped):
                 states.changes.wait_until(has_caught_up, until - now)
         if found.coming or found.unknown or found.is_behind:
@@ -341,7 +341,7 @@ class Requester:
 
 
 def _whereabouts(exchange: Exchange) -> str:
-    """Return what is known of the addresses that nobody answers at."""
+    """Return what is known about the addresses that do not answer."""
     told = []
     for link in exchange.links:
         if link.is_stopping:

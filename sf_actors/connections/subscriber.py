@@ -1,4 +1,4 @@
-"""The subscriber: hands published messages to the handler, and sees whether anybody publishes."""
+"""The subscriber: passes published messages to its handler, and checks that publishers live."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_PUBLISHERS = 1_000
 
 
-#: Messages that can be missed between two that are read.
+#: Most messages that can be missed between two that are read.
 MAX_MISSED = 2**32
 
 
@@ -47,12 +47,12 @@ class Subscriber(Reader):
     def open(self) -> None:
         """Open the socket."""
         is_binder = self.model.creation["is_binder"]
-        #: who binds has its peers counted by the kernel (see `sf_actors.sockets.peers`)
+        #: None for a binder, whose peers the kernel counts (see `sf_actors.sockets.peers`)
         self._pulse: PublisherLiveness | None = None
         self.open_subscription(is_binder=is_binder)
         self.deliveries = deliveries_of(self)
         if self.endpoints["subscriber"].others:
-            # of several publishers the one that is gone would be told from the others by nothing
+            # with several publishers there is no way to tell which of them is gone
             self.counters.peers = None
         elif not is_binder:
             self._pulse = PublisherLiveness(
@@ -65,7 +65,7 @@ class Subscriber(Reader):
             )
         self._arguments = self.incoming(self.model.arguments)
         self._decoded_at_once = published_decoder(self._arguments)
-        #: the last number by the publisher's epoch; that of the newest message stands beside it
+        #: the last number by the publisher's epoch; that of the newest message is kept beside it
         self._heard: OrderedDict[int, int] = OrderedDict()
         self._epoch: int | None = None
         self._number = 0
@@ -77,7 +77,7 @@ class Subscriber(Reader):
             self._pulse.begin()
 
     def on_tick(self) -> None:
-        """See whether the publisher was heard."""
+        """Check whether the publisher was heard."""
         if self._pulse is not None:
             self._pulse.on_tick()
 
@@ -96,16 +96,16 @@ class Subscriber(Reader):
             self.deliveries.let_go()
 
     def before_long_read(self) -> None:
-        """Let others have the handler lock meanwhile."""
+        """Release the handler lock for the time of the read."""
         self.deliveries.let_go()
 
     def refuse(self, error: MessageError) -> None:
-        """Count a message that cannot be taken, and warn of it."""
+        """Count a message that cannot be taken, and log a warning."""
         self.deliveries.let_go()
         super().refuse(error)
 
     def on_message(self, message: Any) -> None:
-        """Read on when there is room, or see what a publisher that was asked for answered."""
+        """Resume reading, read an answer to a probe, or take a message from inside."""
         if isinstance(message, ResumeReading):
             self.deliveries.resume()
         elif isinstance(message, FromInside):
@@ -118,7 +118,7 @@ class Subscriber(Reader):
             self._pulse.on_greeting()
 
     def _take_from_inside(self, message: FromInside) -> None:
-        """Take a message as if a publisher had sent it, and say so before its handler runs."""
+        """Take a message as if a publisher had sent it; confirm that before its handler runs."""
         if message.is_moot:
             return
         if self.is_draining or self.subscription is None:
@@ -136,20 +136,20 @@ class Subscriber(Reader):
         self.take(message.packed)
 
     def on_late(self, message: Any) -> None:
-        """Say that a message from inside came too late."""
+        """Refuse a message from inside that came too late."""
         if isinstance(message, FromInside):
             message.refuse()
         else:
             super().on_late(message)
 
     def on_drain(self) -> None:
-        """Stop reading and asking for the publisher."""
+        """Stop reading and probing the publisher."""
         super().on_drain()
         if self._pulse is not None:
             self._pulse.end()
 
     def close(self) -> None:
-        """Leave nothing open that asks for the publisher."""
+        """Stop probing the publisher."""
         if self._pulse is not None:
             self._pulse.end()
             self.counters.peers = 0
@@ -183,7 +183,7 @@ class Subscriber(Reader):
             if len(self._heard) >= MAX_PUBLISHERS:
                 self._heard.popitem(last=False)
         elif number > last + MAX_MISSED:
-            # no publisher counts so far while a subscriber is away: somebody made it up
+            # no publisher counts that far while a subscriber is away: the number is made up
             number = last
         elif number > last + 1:
             self.counters.missed += number - last - 1

@@ -1,4 +1,4 @@
-"""One timer: when its handler is to be called, and which calls are left out."""
+"""One timer: computes when its handler is due, and which calls are left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
 
-#: What the clock can tell apart, in seconds: no timer is faster.
+#: The resolution of the clock, in seconds: no timer is faster.
 SHORTEST_S: Final = 1e-9
 
 
@@ -33,13 +33,13 @@ class CallEnded:
 
 
 class Timer:
-    """The moments of a timer's calls: a grid that begins with the service, and that it keeps to.
+    """The moments of a timer's calls: a fixed grid that begins with the service.
 
     Moments that come while a call is under way are left out. All times are seconds of
-    `time.monotonic`. For the thread of the actor, but for what is said to be for any.
+    `time.monotonic`. For the thread of the actor, except where a method says otherwise.
 
     :param handler: takes args, to_send, states, config
-    :ivar actor: the one that waits for it now
+    :ivar actor: the actor that waits for it now
     :ivar due_at: when the next call is due; None while one is under way, and before the beginning
     """
 
@@ -66,7 +66,7 @@ class Timer:
         #: the number of the last moment that had a call; the first of all is moment 0 or 1
         self._last = -1 if model.creation["at_start"] else 0
         self._next = self._last + 1
-        #: set and cleared by whoever runs the call
+        #: set by the actor, cleared by the thread that ran the call
         self._is_under_way = False
 
     def wait(self, now: float) -> None:
@@ -81,7 +81,7 @@ class Timer:
         self.due_at = self._began_at + self._next * self._every_s
 
     def call(self, now: float, workflow_id: object) -> TimerCall:
-        """Return the call that is due now, which is under way until its end."""
+        """Return the call that is due now; it is under way until `end`."""
         moment = max(self._next, self._passed(now))
         missed = moment - self._last - 1
         self.counters.missed += missed
@@ -92,10 +92,10 @@ class Timer:
         return TimerCall(self, missed, workflow_id)
 
     def end(self) -> None:
-        """Take that the call is over; in the thread that ran it."""
+        """Note that the call is over; in the thread that ran it."""
         self._is_under_way = False
         self.backlog.finish(0)
-        # asked for only now: a successor of the actor that was asked before sees what is set above
+        # read only now, so that a successor of the actor sees what is set above
         actor = self.actor
         if actor is not None:
             actor.tell(CallEnded(self))
@@ -125,10 +125,10 @@ class TimerCall(Call):
         self._timer.end()
 
     def cancel(self) -> None:
-        """Count what the stop left uncalled."""
+        """Count a call that the stop left out."""
         self.counters.drop("stopped")
         self._timer.backlog.cancel()
 
     def leave_behind(self) -> None:
-        """Count what the stop did not wait for."""
+        """Count a call that the stop did not wait for."""
         self.counters.drop("stopped")

@@ -1,4 +1,4 @@
-"""The actor of all timers of a service: it waits for the next of them, and brings its call."""
+"""The actor of all timers of a service: waits for the next one and queues its call."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Timers(Actor):
     """Waits for the timers of a service; all hooks run in its own thread.
 
-    It has the router run the calls, so that a handler that takes long holds up no other timer's
-    moment. At most one call of each timer waits there.
+    The router runs the calls, so that a slow handler does not delay the moments of other timers. At
+    most one call of each timer waits there.
 
     :param timers: they outlive a restart of the actor, with their grids
     """
@@ -50,7 +50,7 @@ class Timers(Actor):
         run_context.supervisor.created(self)
 
     def not_started(self, error: RuntimeError) -> None:
-        """Tell that the system has no thread left: the actor ends as one that cannot open."""
+        """Report that the system has no thread left; the actor ends like one that cannot open."""
         self._run_context.supervisor.opened(self, error)
 
     def tell(self, message: object) -> bool:
@@ -65,14 +65,14 @@ class Timers(Actor):
         return True
 
     def on_start(self) -> None:
-        """Name the thread and let it belong to its service."""
+        """Name the thread and assign it to its service."""
         self.thread = threading.current_thread()
         self.thread.name = f"{self._run_context.name}/{self.name}"
         self._run_context.scope.adopt()
         self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
-        """Bring the calls that are due, or wait for the next."""
+        """Queue the calls that are due, or wait for the next."""
         try:
             if message is TICK:
                 self._bring_calls()
@@ -94,7 +94,7 @@ class Timers(Actor):
             self._run_context.supervisor.died(self, error)
 
     def on_stop(self) -> None:
-        """Keep nobody waiting, and close the inbox."""
+        """Close the inbox, and answer what still waits in it."""
         for message in self._inbox.close():
             if type(message) is Drain:
                 message.latch.arrive(self.name)

@@ -11,7 +11,7 @@ from sf_actors.connections.call_rules import CallState
 class WaitingCall(CallState):
     """A call that is under way, and its caller.
 
-    :param timeout_s: how long each try may take
+    :param timeout_s: how long each try may take, in seconds
     :ivar gate: locked until the caller must look again
     :ivar may_go: set once, when `reply` or `error` is set
     """
@@ -54,6 +54,6 @@ class WaitingCall(CallState):
         self.error: BaseException | None = None
 
     def wake(self) -> None:
-        """Let the caller look again; its gate may be open still."""
+        """Make the caller look again; its gate may be open already."""
         if self.gate.locked():
             self.gate.release()

@@ -1,7 +1,7 @@
-"""The requests of a replyer that wait for states, apart from those that wait for their turn.
+"""The requests of a replyer that wait for states, kept apart from those that wait for the handler.
 
-Neither the actor nor the router waits with them: the threads of the states tell the actor of each
-change while there are such requests, and its inbox has the deadline of the first.
+They block neither the actor nor the router: while there are such requests, the threads of the
+states notify the actor of each change, and its inbox has the deadline of the first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.socket_actor import SocketActor
     from sf_actors.connections.request_call import RequestCall
 
-#: The part of the requests that may be queued which may wait for states: the rest is for others.
+#: One in so many of the requests that may be queued may wait for states; the rest is for others.
 PART_OF_QUEUE = 4
 
 
@@ -29,9 +29,9 @@ class StatesChanged:
 
 
 class WaitingRequests:
-    """The requests that wait; all but `_note_change` is for the thread of the replyer.
+    """The requests that wait; all but `_note_change` runs in the thread of the replyer.
 
-    :param deliveries: which count them with those that wait for their turn
+    :param deliveries: counts them together with those that wait for the handler
     """
 
     def __init__(self, replyer: SocketActor, deliveries: Deliveries) -> None:
@@ -47,13 +47,13 @@ class WaitingRequests:
             count_behind=self._count_behind,
             wall_ns=time_ns,
         )
-        #: whether changes of states are told
+        #: whether it is subscribed to changes of states
         self._is_told = False
-        #: whether the message of one is on its way
+        #: whether a notice of a change is on its way
         self._is_telling = False
 
     def keep(self, request: RequestCall, packed: Raw | UnsetType | None) -> bool:
-        """Keep a request until the service has what its caller had seen, if it lacks that; HOT.
+        """Keep a request if the service lacks an update that its caller had seen; HOT.
 
         :param packed: `seen` of the request
         :returns: False if the request may go on
@@ -69,25 +69,25 @@ class WaitingRequests:
         if not self._is_told:
             self._is_told = True
             self._changes.tell(self._note_change)
-        # what has come since it was looked for was not told
+        # changes since the check above were not reported
         self.take_up_ready()
         return True
 
     def on_change(self) -> None:
-        """Look soon who need not wait any longer: in turn with what is to be read.
+        """Schedule a check of the waiting requests, in turn with reading.
 
-        A state may change more often than can be looked.
+        A state may change more often than they can be checked.
         """
         self._replyer.inbox.has_work = True
 
     def on_step(self) -> None:
-        """Look who need not wait any longer, since a state has changed."""
-        # before looking: what changes meanwhile is told again
+        """Check the waiting requests, since a state has changed."""
+        # before checking, so that a change meanwhile is reported again
         self._replyer.inbox.has_work = self._is_telling = False
         self.take_up_ready()
 
     def take_up_ready(self) -> None:
-        """Let those wait for their turn that need not wait for states any longer."""
+        """Queue the requests that need not wait for states any longer."""
         waiting = self._catching_up
         if not waiting:
             return
@@ -98,7 +98,7 @@ class WaitingRequests:
             self._hear_no_more()
 
     def close(self) -> list[RequestCall]:
-        """Return those that wait, and forget them."""
+        """Stop waiting, and return the requests that waited."""
         self._hear_no_more()
         self._replyer.inbox.deadline = None
         self._replyer.inbox.has_work = False
@@ -109,7 +109,7 @@ class WaitingRequests:
         self._changes.tell_no_more(self._note_change)
 
     def _note_change(self) -> None:
-        """Tell the replyer that a state has changed; in the thread of that state."""
+        """Notify the replyer that a state has changed; in the thread of that state."""
         if not self._is_telling:
             self._is_telling = True
             self._replyer.tell(StatesChanged())
@@ -119,6 +119,6 @@ class WaitingRequests:
 
 
 def _peer_of(address: list[bytes]) -> tuple[bytes, ...]:
-    """Return the frames that lead back to the socket of who asked, without the id of a call."""
+    """Return the frames that lead back to the requester's socket, without the id of a call."""
     has_id = len(address) > 2 and address[-2].startswith(CALL_ID)
     return tuple(address[: -2 if has_id else -1])

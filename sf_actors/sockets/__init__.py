@@ -1,1 +1,1 @@
-"""ZeroMQ sockets: contexts, options, addresses, keys, frames, and their peers."""
+"""ZeroMQ sockets: contexts, options, addresses, keys, frames and peers."""

@@ -1,4 +1,4 @@
-"""What keeps a socket from its address: a live socket in its place, or the system."""
+"""Finds out why a socket cannot be bound: the address is in use, or the system refuses it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 #: How long a probe of an ipc path waits for an answer, in seconds.
 PROBE_S = 1.0
 
-#: What stands for all hosts, in an address and as libzmq shows it.
+#: The names of all hosts, in an address and as libzmq shows it.
 ALL_HOSTS = ("*", "0.0.0.0", "::")  # noqa: S104 - compared
 
 
 class Holders:
-    """Which service of this process has which address; any thread."""
+    """The addresses that services of this process have bound; any thread."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -37,7 +37,7 @@ class Holders:
         self._names[endpoint] = name
 
     def forget(self, endpoint: str) -> None:
-        """Note that it is bound no more."""
+        """Note that an endpoint is no longer bound."""
         self._names.pop(endpoint, None)
 
     def at(self, endpoint: str) -> str | None:
@@ -70,7 +70,7 @@ def refuse_live_ipc_path(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        # a socket that is too busy or frozen to answer is live all the same
+        # a socket that is too busy to answer, or frozen, is live all the same
         probe.settimeout(PROBE_S)
         try:
             probe.connect(path)
@@ -84,7 +84,7 @@ def refuse_live_ipc_path(path: str) -> None:
 
 
 def bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) -> str:
-    """Say that an address cannot be bound, why, and what to do."""
+    """Return the text of an error: an address cannot be bound, why, and what to do."""
     holder = HOLDERS.holder_of(endpoint) if error.errno == errno.EADDRINUSE else None
     advice = {
         errno.EADDRINUSE: f"the service {holder!r} of this process has it: stop it, or take another"
@@ -98,5 +98,5 @@ def bind_message(where: str, endpoint: Endpoint, error: zmq.ZMQError | OSError) 
 
 
 def reason(error: zmq.ZMQError | OSError) -> str:
-    """Return the text of an error, the system's where it is one of the system."""
+    """Return the text of an error; for an error of the system, the system's own text."""
     return os.strerror(error.errno) if error.errno and error.errno < 156_000_000 else str(error)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Most sockets of one context; libzmq's default of 1,023 is too low for 1,000 services.
 MAX_SOCKETS = 65_535
 
-#: Descriptors that a context needs for itself, and some for its first sockets.
+#: Descriptors that a context needs for itself and its first sockets.
 OWN_DESCRIPTORS = 16
 
 #: Threads that a context has: one for input and output, and one that closes sockets.
@@ -99,7 +99,7 @@ def _new(*, gives_way: bool = False) -> zmq.Context[zmq.Socket[bytes]]:
     require_threads(OWN_THREADS, where="the ZeroMQ context")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
-    # its threads start with its first socket: open one while there is what they need
+    # its threads start with its first socket: open one while resources are left
     with giving_way() if gives_way else nullcontext():
         context.socket(zmq.PAIR).close(linger=0)
     return context
@@ -117,7 +117,7 @@ def require_descriptors(count: int, *, where: str) -> None:
         # `extend`, so that an exception raised here from outside cannot lose one between two lines
         flags = os.O_RDONLY | os.O_CLOEXEC
         taken.extend(map(os.open, (os.devnull,), (flags,)))
-        # to copy is faster than to open
+        # copying is faster than opening
         taken.extend(map(os.dup, repeat(taken[0], count - 1)))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
@@ -129,9 +129,10 @@ def require_descriptors(count: int, *, where: str) -> None:
 
 
 def _terminate(context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    """Free a context; a signal that comes meanwhile waits.
+    """Free a context; signals are blocked meanwhile.
 
-    It would interrupt libzmq, and pyzmq then takes the context for freed and never frees it.
+    A signal would interrupt libzmq; pyzmq then thinks that the context is freed, and never frees
+    it.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -143,8 +144,8 @@ def _terminate(context: zmq.Context[zmq.Socket[bytes]]) -> None:
 class ContextLease:
     """The right to use a context until `give_back`.
 
-    :param private: a context of its own instead of a shared one
-    :param gives_way: the shared one for published messages
+    :param private: a separate context instead of a shared one
+    :param gives_way: the context for published messages, whose threads yield
     """
 
     def __init__(self, *, private: bool = False, gives_way: bool = False) -> None:

@@ -2,10 +2,10 @@
 
 Without descriptors libzmq accepts no connection, and retries silently for ever. Its event
 ACCEPT_FAILED would cost two descriptors for each socket. It comes as often as it is read, some
-30,000 times a second, and blocks libzmq's thread when nobody reads it. So the process checks by
+30,000 times a second, and blocks libzmq's thread when nobody reads it. So the process checks for
 itself on occasions that occur anyway: an actor reads or sends a heartbeat, a publisher sends, a
 subscriber has heard nothing for some time, `stats()` is called. An idle service that only listens
-has no such occasion; it loses nothing but the early warning.
+has no such occasion; it loses only the early warning.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_PAUSE_S = 1.0
 class Descriptors:
     """Checks the descriptors of this process; any thread.
 
-    There is no lock: two threads at once only cost a second check or a second line.
+    There is no lock: two threads at the same time only cost a second check or a second line.
     """
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Descriptors:
         self._is_told = False
 
     def look(self, log: PackageLogger, now: float) -> None:
-        """Log when none is left, at a limited rate, and when some are left again.
+        """Log when no descriptor is left, at a limited rate, and when some are left again.
 
-        A peer that takes and frees the last ones over and over causes no more lines.
+        A peer that takes and frees the last ones again and again causes no more lines.
         """
         self.look_at = now + LOOK_PAUSE_S
         if _is_one_left():

@@ -1,7 +1,7 @@
 """One address: `host:port`, `tcp://`, `ipc://` or `inproc://`.
 
-A host name is resolved here only for a socket that binds, by `Endpoint.bindable`; see `names` for
-those that connect.
+A host name is resolved here only for a socket that binds, by `Endpoint.bindable`; for sockets that
+connect, see `names`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Endpoint:
     """One address, and its text as given.
 
     `host` and `port` are set for tcp, an IPv6 host without brackets; `path` is the path of ipc or
-    the name of inproc. `where` names its place for messages.
+    the name of inproc. `where` tells where the address was given, for messages.
     """
 
     scheme: Scheme
@@ -42,7 +42,7 @@ class Endpoint:
     path: str
     text: str
     where: str
-    #: the further ones, where a model has several addresses
+    #: the other addresses, if a model has several
     others: tuple[Endpoint, ...] = ()
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Endpoint:
 
     @property
     def all(self) -> tuple[Endpoint, ...]:
-        """This address, and the further ones."""
+        """This address and the others."""
         return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @property
@@ -60,17 +60,17 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """True if its host is this machine as only this machine calls it."""
+        """True if its host is a loopback address."""
         address = _ip(self.host)
         return self.host == "localhost" or (address is not None and address.is_loopback)
 
     @property
     def is_name(self) -> bool:
-        """True if its host is to be looked up."""
+        """True if its host must be looked up."""
         return self.scheme == "tcp" and self.host != _ALL_HOSTS and _ip(self.host) is None
 
     def at(self, host: str) -> Endpoint:
-        """Return the address with a host that its name stands for."""
+        """Return the address with one of the numeric hosts of its name."""
         return replace(self, host=host, others=())
 
     @property
@@ -98,7 +98,7 @@ class Endpoint:
             raise AddressError(
                 f"{self.where}: cannot resolve the host {self.host!r} of {self.text!r}: {exc}"
             ) from exc
-        # a socket is IPv4 only, unless its option IPV6 is set
+        # prefer IPv4: a socket is IPv4 only, unless its option IPV6 is set
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return replace(self, host=str(found[0][4][0]))
 
@@ -123,7 +123,7 @@ class Endpoint:
         return self
 
     def as_bound(self, bound_endpoint: str) -> str:
-        """Return the address in the shape in which it was given, port 0 as the port that it took.
+        """Return the address in the form given, with the actual port in place of port 0.
 
         :param bound_endpoint: the socket's `LAST_ENDPOINT`: "tcp://127.0.0.1:40213"
         """
@@ -135,7 +135,7 @@ class Endpoint:
 def parse(text: object, *, where: str) -> Endpoint:
     """Parse one address.
 
-    :param where: its place, for messages: "addresses['connections']['in']['orders']['replyer']"
+    :param where: where it was given: "addresses['connections']['in']['orders']['replyer']"
     :raises AddressError: it is not an address
     """
     if not isinstance(text, str) or not text.isprintable():
@@ -183,7 +183,7 @@ def _parse_host(text: str, host: str, *, where: str) -> str:
 
 
 def _parse_ipc(text: str, path: str, *, where: str) -> Endpoint:
-    # for * ZeroMQ would choose a path itself, which no peer could know
+    # for * ZeroMQ would choose a path itself, which peers could not know
     if path in {"", "*"}:
         raise AddressError(f"{where}: expected ipc://path, got {text!r}")
     size = len(os.fsencode(path))

@@ -1,7 +1,7 @@
-"""Decides if a requester gets the text of a handler's error or its type alone.
+"""Decides whether a requester gets the text of a handler's error or only its type.
 
 The text of an exception may contain anything that the handler knew, and the error of a reply that
-fails its model shows values of it. So a port that anyone can reach sends the type alone.
+fails its model shows some of its values. So a port that anyone can reach sends only the type.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def tells_texts(chosen: ErrorDetails | None, socket: Socket, *, is_secured: bool
 
 
 def _is_local(endpoint: str) -> bool:
-    """Return True if a bound socket is certain to be reachable from this machine alone.
+    """Return True if a bound socket can certainly be reached only from this machine.
 
     :param endpoint: the socket's `LAST_ENDPOINT`, with the host name resolved
     """

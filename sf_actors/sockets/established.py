@@ -1,7 +1,7 @@
-"""The established TCP connections of this machine, asked of the kernel (Linux, sock_diag(7)).
+"""Lists the established TCP connections of this machine, by asking the kernel (sock_diag(7)).
 
-Its table in /proc lists all that have ended of late as well, which on a busy machine is far more:
-to read that takes long, and gives up the interpreter again and again.
+The table in /proc also lists recently closed connections, on a busy machine far more of them:
+reading it takes long, and gives up the interpreter again and again.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 #: NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, and the state to ask for
 _SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301
 _ESTABLISHED = 1 << 1
-#: nlmsghdr and inet_diag_req_v2; the address to look for is left open
+#: nlmsghdr and inet_diag_req_v2; any address matches
 _REQUEST: Final = struct.Struct("=IHHIIBBBBI48x")
 _HEADER: Final = struct.Struct("=IHHII")
 _PORT: Final = struct.Struct("!H")
-#: what ends an answer: NLMSG_ERROR, NLMSG_DONE
+#: the types that end an answer: NLMSG_ERROR, NLMSG_DONE
 _ERROR, _DONE = 2, 3
-#: where a port and an address stand in an answer: behind both headers
+#: the offsets of the local port and address in an answer, behind both headers
 _PORT_AT, _HOST_AT = 20, 24
 _HOST_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 _PIECE: Final = 2**18
-#: The kernel answers at once; how long it may take all the same, in seconds.
+#: How long the kernel may take to answer, in seconds; it answers at once.
 _PATIENCE_S: Final = 1.0
 
 
 def established() -> Iterator[tuple[int, bytes]]:
-    """Yield the own port and the own address, packed, of each connection.
+    """Yield the local port and the packed local address of each connection.
 
-    :raises OSError: the kernel does not tell
+    :raises OSError: the kernel does not answer
     """
     if not hasattr(socket, "AF_NETLINK"):
         raise OSError("no netlink here")
@@ -72,5 +72,5 @@ def _answers(asking: socket.socket, family: int) -> Iterator[tuple[int, bytes]]:
                 raise OSError("the kernel tells nothing of its connections")
             (port,) = _PORT.unpack_from(piece, at + _PORT_AT)
             yield port, piece[at + _HOST_AT : at + _HOST_AT + host_bytes]
-            # each begins at a multiple of four bytes
+            # each answer begins at a multiple of four bytes
             at += (length + 3) & ~3

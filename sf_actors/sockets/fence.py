@@ -1,4 +1,4 @@
-"""A fence: it proves that libzmq's own thread has finished its current work."""
+"""A fence: waits until libzmq's own thread has finished its current work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOWHERE = "ipc:///dev/null/nowhere"
 #: Pause before libzmq repeats a failed attempt, in milliseconds: longer than any fence lasts.
 _REPEAT_MS = 3_600_000
 
-#: How long libzmq's thread may take, in seconds; far longer than it takes.
+#: How long libzmq's thread may take, in seconds; far longer than it needs.
 TIMEOUT_S = 10
 
 _DESCRIPTORS = 8
@@ -22,8 +22,8 @@ class Fence:
     """Makes the calling thread wait for a context's only I/O thread.
 
     The I/O thread works through its commands in order. The fence gives it one that fails, an
-    attempt to connect, so that its failure proves that all earlier commands are done. No descriptor
-    stays open, and no peer is involved.
+    attempt to connect: its failure proves that all earlier commands are done. No descriptor stays
+    open, and no peer is involved.
 
     :param context: one with a single I/O thread
     :raises BindError: no descriptor is left

@@ -1,6 +1,6 @@
-"""Frames: reading them, and who is to get the reply to a request (ZeroMQ RFC 28).
+"""Frames: reads and sends them, and splits addresses from requests (ZeroMQ RFC 28).
 
-The only file that touches pyzmq's inner parts; a test names each of them.
+The only file that touches pyzmq's private parts; a test names each of them.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Socket = zmq.Socket[bytes]
 NOBLOCK: Final = int(zmq.NOBLOCK)
 NOBLOCK_SNDMORE: Final = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 POLLIN: Final = int(zmq.POLLIN)
-#: A socket without what pyzmq puts around libzmq's.
+#: libzmq's socket without pyzmq's Python wrapper.
 BareSocket: Final = zmq.backend.Socket
 #: Sends one frame: of a socket, the bytes, and flags.
 send_frame: Final = BareSocket.send
 #: Reads one frame: of a socket, flags, and whether it is copied at once.
 receive_frame: Final = BareSocket.recv
 
-#: What the frame before the empty one begins with, in requests of ours: their call's id.
+#: In our own requests, the beginning of the frame before the empty one, which is the call's id.
 CALL_ID: Final = b"sfa1"
 
-#: In its place in the notice that a replyer stops, which a REQ socket skips like any reply to what
-#: it has not asked.
+#: In its place, the notice that a replyer stops; a REQ socket skips it like any reply that it did
+#: not ask for.
 STOPPING: Final = CALL_ID + b"stopping"
 
 #: Messages that an actor reads before it checks its inbox again.
@@ -51,11 +51,11 @@ MAX_FRAMES = 2 * MAX_ADDRESS_FRAMES
 
 
 def receive_frames(socket: Socket, addresses: int = 0) -> list[bytes]:
-    """Read one message, of one with far too many frames the first ones; HOT.
+    """Read one message; if it has far too many frames, only the first ones; HOT.
 
-    Frames are read uncopied since they know if more follow; asking the socket costs more.
+    Frames are read uncopied, since they know if more follow; asking the socket costs more.
 
-    :param addresses: how many the socket puts before each message: one if it is a ROUTER
+    :param addresses: frames that the socket puts before each message: one if it is a ROUTER
     :raises zmq.Again: there is none
     """
     frames = [receive_frame(socket, NOBLOCK)] if addresses else []
@@ -70,10 +70,10 @@ def receive_frames(socket: Socket, addresses: int = 0) -> list[bytes]:
 def send_answer(
     socket: Socket, address: Sequence[bytes], answer: bytes, counters: Counters
 ) -> bool:
-    """Send an answer through a ROUTER socket, or count that nobody can take it; HOT.
+    """Send an answer through a ROUTER socket, or count it as dropped; HOT.
 
-    :param address: the frames that lead back to who asked, up to the empty one
-    :returns: whether it was sent
+    :param address: the frames that lead back to the requester, up to the empty one
+    :returns: True if it was sent
     """
     try:
         for part in address:
@@ -93,12 +93,12 @@ def send_answer(
 def split_request(frames: list[bytes]) -> tuple[list[bytes], bytes]:
     """Split the address of a request, including the empty frame, from the one frame after it; HOT.
 
-    :raises Undecodable: it is no request, or a routing id is too long
+    :raises Undecodable: it is not a request, or a routing id is too long
     """
     if len(frames[0]) > MAX_ROUTING_ID:
         require_short_id(frames[0])
     count = len(frames)
-    # of a REQ socket, or of one of ours
+    # from a REQ socket, or from one of our requesters
     if (count == 3 and not frames[1]) or (count == 4 and frames[1] and not frames[2]):
         payload = frames.pop()
         return frames, payload

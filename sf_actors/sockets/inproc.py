@@ -1,7 +1,7 @@
-"""Which inproc addresses are bound in this process, since libzmq tells nobody.
+"""Keeps track of the inproc addresses that are bound in this process, which libzmq does not report.
 
-A connection to an address that nobody has bound would wait there with what is sent through it, and
-one whose other side is closed is never made again.
+A connection to an unbound address would wait there with all messages sent through it, and one whose
+other side is closed is never made again.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ def note_bound(name: str) -> None:
 
 
 def note_unbound(name: str) -> None:
-    """Note that it is bound no more; any thread."""
+    """Note that an address is no longer bound; any thread."""
     _bound.pop(name, None)
 
 
 def bound(name: str) -> int | None:
-    """Return the number of the socket that is bound now, another for each, or None; any thread."""
+    """Return a number that is unique for the socket bound now, or None; any thread."""
     return _bound.get(name)
 
 
 def tell_when_free(name: str, function: Callable[[], object]) -> None:
-    """Have a function called each time an address is free again, in the thread that frees it.
+    """Call a function each time an address is free again, in the thread that frees it.
 
-    Who connects then waits there for the next socket that is bound. Any thread.
+    A socket that connects then waits for the next socket that is bound there. Any thread.
     """
     with _told_lock:
         _told[name] = (*_told.get(name, ()), function)
 
 
 def tell_no_more(name: str, function: Callable[[], object]) -> None:
-    """Have a function called no longer; any thread."""
+    """Stop calling a function; any thread."""
     with _told_lock:
         left = tuple(other for other in _told.get(name, ()) if other is not function)
         if left:

@@ -1,8 +1,8 @@
-"""The addresses of inproc that sockets are connected to.
+"""Connects sockets again to inproc addresses whose bound socket was replaced.
 
-libzmq makes such a connection once: when the socket at its other side has been closed, nothing
-connects to the next one. So whoever owns the connected socket is told, and connects again; libzmq
-lets that wait for whoever binds the address next.
+libzmq makes such a connection once: when the socket at the other side is closed, nothing connects
+to its successor. So the owner of the connected socket is told and connects again; in libzmq that
+connection waits for the next socket that binds the address.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Freed(NamedTuple):
-    """An address of inproc that a socket was connected to is free again.
+    """A message: an inproc address that a socket was connected to is free again.
 
-    :ivar lock: held while the socket is used, where others use it as well
+    :ivar lock: held while the socket is used, if other threads use it too
     """
 
     socket: Socket
@@ -34,9 +34,9 @@ class Freed(NamedTuple):
 
 
 class InprocPeers:
-    """Connects sockets anew to addresses of inproc; for the thread that may use them.
+    """Connects sockets again to inproc addresses; for the thread that may use them.
 
-    :param tell: gets a `Freed` in another thread, and sees that it gets to `take`
+    :param tell: called with a `Freed` in another thread; must bring it to `take`
     """
 
     def __init__(self, transport: Transport, tell: Callable[[Freed], Any]) -> None:
@@ -47,7 +47,7 @@ class InprocPeers:
     def follow(
         self, socket: Socket, endpoint: Endpoint, lock: AbstractContextManager[Any] | None
     ) -> None:
-        """Have a socket connected anew, from now on, where it is connected to inproc."""
+        """Follow the inproc addresses that a socket is connected to."""
         for one in endpoint.all:
             if one.scheme == "inproc":
                 freed = Freed(socket, one, nullcontext() if lock is None else lock)
@@ -56,18 +56,18 @@ class InprocPeers:
                 self._told.append((freed, tell))
 
     def take(self, freed: Freed) -> None:
-        """Connect a socket anew, unless it was closed meanwhile."""
+        """Connect a socket again, unless it was closed meanwhile."""
         with freed.lock:
             if not freed.socket.closed:
                 self._transport.reconnect(freed.socket, freed.endpoint)
 
     def forget(self, socket: Socket) -> None:
-        """Follow the addresses of a socket no longer, before it is closed."""
+        """Stop following the addresses of a socket, before it is closed."""
         for entry in [entry for entry in self._told if entry[0].socket is socket]:
             self._told.remove(entry)
             inproc.tell_no_more(entry[0].endpoint.path, entry[1])
 
     def close(self) -> None:
-        """Follow the addresses of no socket any more."""
+        """Stop following the addresses of all sockets."""
         for freed, _ in list(self._told):
             self.forget(freed.socket)

@@ -10,7 +10,7 @@
     DIR/servers/default.key
 
 Every key is 40 characters of Z85 (ZeroMQ's RFC 32). Folders and files must belong to us or to root
-and be writable for nobody else: write access to a key is the power to let peers in.
+and be writable for nobody else, since write access to a key means the power to admit peers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from sf_actors.wording import reason_of
 
 LOG = package_logger()
 
-#: Kinds of models, one of which may stand before a model's name.
+#: Kinds of models, which may precede a model's name.
 KINDS: Final = ("connections", "states")
 
 #: Largest key file, in bytes; pyzmq's files have some 400.
@@ -75,7 +75,7 @@ def new_pair(name: str, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     target = Path(folder)
     pair = (target / f"{name}.key", target / f"{name}.key_secret")
     try:
-        # from a folder that others may write to no key would be taken
+        # no key would be accepted from a folder that others may write to
         make_folder(target, 0o700)
         # pyzmq writes with the umask's mode; into this folder (0700) nobody else can look.
         with TemporaryDirectory(prefix=".new-", dir=target) as private:
@@ -129,7 +129,7 @@ class Authorized:
         self._told: dict[str, tuple[str, float]] = {}
 
     def keys(self) -> frozenset[bytes]:
-        """Return the public keys that are in the folder now, Z85.
+        """Return the public keys that the folder has now, Z85.
 
         Files that are unreadable, or that others can change, admit nobody. One WARNING is logged
         for each, since strangers can cause any number of calls.
@@ -152,7 +152,7 @@ class Authorized:
         try:
             _require_ours(self._folder, os.fstat(folder))
             before, self._seen = self._seen, {}
-            # by descriptor: the listed folder is the checked one, and look-ups are faster
+            # by descriptor, so that the listed folder is the checked one; look-ups are faster too
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if not entry.name.endswith(".key"):
@@ -238,7 +238,7 @@ class Keys:
     def server_key(self, model_name: str) -> bytes:
         """Return the public key of the server that a model connects to, Z85.
 
-        :param model_name: also with its kind before it: 'connections/orders', 'states/orders'
+        :param model_name: with or without its kind: 'orders', 'connections/orders', 'states/orders'
         :raises KeysError: the folder has no key for it, or one that is unreadable or that others
             can change
         """
@@ -310,7 +310,7 @@ def _require_folder(folder: Path) -> None:
 
 
 def _require_ours(path: Path, status: os.stat_result) -> None:
-    """Raise KeysError if others than we and root can change the file of this status."""
+    """Raise KeysError if anyone but us and root can change the file with this status."""
     mode = status.st_mode
     if status.st_uid not in (0, os.geteuid()):
         raise KeysError(
@@ -337,7 +337,7 @@ def _is_there(path: Path) -> bool:
 def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
     """Return the public key of a file, and its secret key or None.
 
-    :raises KeysError: it is unreadable, is no key file, or others can change it
+    :raises KeysError: it is unreadable, is not a key file, or others can change it
     """
     try:
         # without O_NONBLOCK, opening a named pipe that has no writer would block for ever

@@ -1,4 +1,4 @@
-"""Monitors: the sockets on which libzmq tells what becomes of another socket's connections."""
+"""Monitors: sockets on which libzmq reports events of another socket's connections."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from sf_actors.sockets.frames import Socket
 
-#: The pause of libzmq before it reconnects where a requester does it itself: for ever.
+#: libzmq's pause before it reconnects, for a requester, which reconnects itself: never.
 NEVER_MS = 2**31 - 1
 
-#: How long a host may take to accept a connection that is monitored, in milliseconds.
+#: How long a host may take to accept a monitored connection, in milliseconds.
 CONNECT_TIMEOUT_MS = 3_000
 
-#: What a requester is told of its connection.
+#: The events that a requester gets of its connection.
 CONNECTION_EVENTS = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -30,7 +30,7 @@ CONNECTION_EVENTS = (
     | zmq.EVENT_CLOSED
 )
 
-#: What is told of a connection that libzmq makes anew itself.
+#: The events of a connection that libzmq makes again itself.
 RETRY_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_RETRIED
 
 #: Numbers the monitors. pyzmq names a monitor after its socket's descriptor. In libzmq 4.3.5
@@ -42,16 +42,16 @@ _numbers = itertools.count()
 def opened(monitored: Socket, purpose: str, mask: int) -> Socket:
     """Open the socket on which a socket's events are read; in the thread that owns it.
 
-    It is there before libzmq tells of anything: without a reader its thread would wait for one.
+    It is open before the first event: without a reader libzmq's thread would wait for one.
 
     :param purpose: a word for the address, which no other monitor has
     :raises ZMQError: no descriptor is left
     """
     address = f"inproc://{purpose}-{next(_numbers)}"
-    # a bare one: pyzmq would keep its own with the socket
+    # made by hand: pyzmq would keep its own monitor socket with the monitored one
     events: Socket = zmq.Socket(monitored.context, zmq.PAIR)
-    # without a bound, so that libzmq's thread never waits for it to be read; each connection that
-    # is made tells a handful of events
+    # unbounded, so that libzmq's thread never waits for a reader; each connection causes only a
+    # handful of events
     events.setsockopt(zmq.RCVHWM, 0)
     events.setsockopt(zmq.LINGER, 0)
     try:
@@ -64,27 +64,28 @@ def opened(monitored: Socket, purpose: str, mask: int) -> Socket:
 
 
 def stop(monitored: Socket) -> None:
-    """Tell of a socket no longer; in the thread that owns it, before the events are closed.
+    """Stop monitoring a socket; in the thread that owns it, before the events are closed.
 
-    Without a reader libzmq's thread would wait for one for ever with the next event, and all other
-    connections of the process with it: a peer that leaves just then is enough.
+    Without a reader, libzmq's thread would wait for one for ever at the next event, and with it all
+    other connections of the process: a peer that leaves just then is enough.
     """
     if not monitored.closed:
         monitored.monitor(None, 0)
 
 
 def await_closed(events: Socket, close: Callable[[], object], wait_ms: int) -> None:
-    """Close the socket that events tell of, and wait until libzmq's thread has done so.
+    """Close a monitored socket, and wait until libzmq's thread has done so.
 
-    :param events: as opened for `EVENT_CLOSED`; any will do: it is closed, or the monitor has ended
-    :param wait_ms: how long to wait; the events are closed later where that is not enough
+    :param events: opened for `EVENT_CLOSED`; any event will do: the socket is closed, or the
+        monitor has ended
+    :param wait_ms: how long to wait; if that is not enough, the events are closed later
     """
     events.rcvtimeo = wait_ms
     try:
         close()
         events.recv()
     except BaseException as error:
-        # closed now, it would have libzmq's thread wait for a reader for ever: see `stop`
+        # if it were closed now, libzmq's thread would wait for a reader for ever: see `stop`
         _close_when_told(events)
         if not isinstance(error, zmq.Again):
             raise
@@ -100,5 +101,5 @@ def _close_when_told(events: Socket) -> None:
         events.close()
 
     with suppress(RuntimeError):
-        # without a thread to be had it stays
+        # if no thread can be started, the events stay open
         threading.Thread(target=wait, name="monitor", daemon=True).start()

@@ -1,8 +1,8 @@
-"""The peers of a socket whose hosts are names: looked up, connected to, and followed.
+"""Connects a socket to peers by host name: looks names up, connects, and follows changes.
 
-libzmq makes their connections anew itself, to the numeric address that it was given. Each time that
-it does, the name is looked up again, and the connection moves if the name points elsewhere, or has
-another address that was not tried yet.
+libzmq itself repeats a connection, to the numeric address that it was given. Each time, the name is
+looked up again, and the connection moves if the name points elsewhere or has another address that
+was not tried yet.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
 
 
 class Found:
-    """The answer of a look-up: to be handed to `NamedPeers.take`.
+    """The answer of a look-up, for `NamedPeers.take`.
 
     :param hosts: none if there is a problem
     """
@@ -46,9 +46,9 @@ class Found:
 
 
 class _Peer:
-    """One name, and where it is connected to.
+    """One name, and the address that it is connected to.
 
-    :ivar is_connected: whether the connection was there when it was last told of
+    :ivar is_connected: whether it was connected at the last event
     """
 
     __slots__ = ("at", "endpoint", "is_connected", "look_up", "pause_ms", "turns")
@@ -63,12 +63,12 @@ class _Peer:
 
 
 class NamedPeers:
-    """Connects a socket to names; for the thread that may use the socket.
+    """Connects a socket to host names; for the thread that may use the socket.
 
-    :param endpoints: those of its addresses whose hosts are names
-    :param found: gets a `Found` in another thread, and sees that it gets to `take`
-    :param lock: held while the socket is used, where others use it as well
-    :ivar events: to be read by `read_events` when it is readable
+    :param endpoints: its addresses with a name as host
+    :param found: called with a `Found` in another thread; must bring it to `take`
+    :param lock: held while the socket is used, if other threads use it too
+    :ivar events: the monitor, for `read_events` when it is readable
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class NamedPeers:
         return self.events.recv_multipart(NOBLOCK)
 
     def take_event(self, event: list[bytes]) -> None:
-        """Look a name up again whose connection was lost or could not be made."""
+        """Handle an event: look a name up again if its connection was lost or could not be made."""
         address = event[1].decode(errors="replace")
         for peer in self._peers:
             if peer.at is None or peer.at.zmq_endpoint != address:
@@ -119,7 +119,7 @@ class NamedPeers:
                 self._look_up(peer)
 
     def read_events(self) -> None:
-        """Read all events that are there."""
+        """Read and handle all waiting events."""
         while not self._is_closed:
             try:
                 event = self.read_event()
@@ -128,7 +128,7 @@ class NamedPeers:
             self.take_event(event)
 
     def take(self, found: Found) -> None:
-        """Connect to what a name stands for now, if that is not what it is connected to."""
+        """Connect to the address that a name resolves to now, unless it is connected there."""
         peer = found.peer
         if self._is_closed:
             return
@@ -143,17 +143,17 @@ class NamedPeers:
             return
         before, peer.at = peer.at, peer.endpoint.at(host)
         with self._lock:
-            # in force for this connection alone: it doubles as long as none is made
+            # applies to this connection alone; it doubles until one is made
             self.socket.setsockopt(zmq.RECONNECT_IVL, peer.pause_ms)
             self._transport.reconnect(self.socket, peer.at, before)
         peer.pause_ms = min(2 * peer.pause_ms, RECONNECT_MAX_MS)
 
     def at(self, endpoint: Endpoint) -> Endpoint | None:
-        """Return the numeric address that a name stands for at present; None: it is not known."""
+        """Return the numeric address that a name resolves to now, or None if it is unknown."""
         return next((peer.at for peer in self._peers if peer.endpoint == endpoint), None)
 
     def close(self) -> None:
-        """Wait for no look-up any more, and close the monitor; before the socket is closed."""
+        """Cancel the look-ups and close the monitor; before the socket is closed."""
         if self._is_closed:
             return
         self._is_closed = True

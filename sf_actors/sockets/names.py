@@ -1,8 +1,8 @@
-"""Looks up host names in threads of their own: a silent name server holds up nothing else.
+"""Looks up host names in separate threads, so that a silent name server holds up nothing else.
 
 libzmq would look them up in its I/O thread, which serves all sockets of the process. So a socket
-that connects is given numeric addresses only, and who has a name asks here. A look-up is repeated
-until it succeeds or nobody waits for it any more; those of one name are shared.
+that connects gets only numeric addresses, and names are looked up here. A look-up is repeated until
+it succeeds or nobody waits for it any more; look-ups of one name are shared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sf_actors.log import PackageLogger
 
-#: Most threads of the process that look up names: so many silent ones hold up no further name.
+#: Most threads of the process that look up names; one silent name occupies one of them.
 MAX_THREADS: Final = 16
 
 #: First and longest pause before a name that could not be looked up is tried again, in seconds.
@@ -28,10 +28,10 @@ LONGEST_RETRY_S: Final = 1.0
 
 
 class LookUp:
-    """What one asker waits for.
+    """One pending request for a name.
 
-    :param tell: gets the numeric hosts, or the text of the problem, in a thread of `Names`; after a
-        problem it is called again. It may still be called once when the look-up was cancelled.
+    :param tell: called with the numeric hosts, or with the text of the problem, in a thread of
+        `Names`; after a problem it is called again. After `cancel` it may still be called once.
     """
 
     __slots__ = ("host", "tell")
@@ -55,22 +55,22 @@ def resolved(host: str) -> tuple[str, ...]:
 class Names:
     """The look-ups under way; any thread.
 
-    Its threads are made on need and end when nothing is left to do. They are daemons, since nothing
-    ends a look-up that hangs.
+    Its threads start on demand and end when nothing is left to do. They are daemons, since nothing
+    can end a look-up that hangs.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        #: who waits for each name that is looked up, or will be
+        #: the requests for each name that is being looked up, or will be
         self._asking: dict[str, list[LookUp]] = {}
         self._pauses_s: dict[str, float] = {}
-        #: when the names that no thread has yet are to be looked up
+        #: when to look up the names that no thread has yet
         self._due: list[tuple[float, str]] = []
         self._threads = 0
         self._idle = 0
 
     def look_up(self, host: str, tell: Callable[[tuple[str, ...], str], None]) -> LookUp:
-        """Ask for the numeric hosts of a name; returns at once."""
+        """Request the numeric hosts of a name; returns at once."""
         look_up = LookUp(host, tell)
         with self._changed:
             if host in self._asking:
@@ -83,7 +83,7 @@ class Names:
         return look_up
 
     def cancel(self, look_up: LookUp) -> None:
-        """Wait for an answer no longer; it may have come."""
+        """Cancel a request; its answer may have come already."""
         with self._changed:
             asking = self._asking.get(look_up.host, [])
             if look_up not in asking:
@@ -108,7 +108,7 @@ class Names:
         try:
             thread.start()
         except RuntimeError:
-            # none can be made now: the next who asks tries again
+            # no thread can be started now: the next request tries again
             self._threads -= 1
 
     def _work(self) -> None:
@@ -138,11 +138,11 @@ class Names:
                 wait_s = self._due[0][0] - monotonic()
                 if wait_s <= 0:
                     host = heapq.heappop(self._due)[1]
-                    # this one may hang
+                    # this look-up may hang, so have another thread for the next
                     self._start_thread_if_none_waits()
                     return host
                 if self._idle:
-                    # another thread waits already, perhaps for a later one
+                    # another thread waits already, perhaps for a later name
                     self._changed.notify()
                     break
                 self._idle += 1
@@ -167,7 +167,7 @@ os.register_at_fork(after_in_child=_forget_all)
 
 
 class Unresolved:
-    """The names of one model that cannot be looked up, each told once until it can be.
+    """The names of one model that cannot be looked up; each is logged once until it can be.
 
     :param where: the model, for the log
     """
@@ -179,7 +179,7 @@ class Unresolved:
         self._problems: dict[str, str] = {}
 
     def note(self, host: str, problem: str) -> None:
-        """Note what came of a look-up, an empty text if it succeeded; any thread."""
+        """Note the outcome of a look-up, an empty text if it succeeded; any thread."""
         with self._lock:
             before = self._problems.pop(host, "")
             if problem:
@@ -192,14 +192,14 @@ class Unresolved:
             self._log.info(f"resolved the host {host!r}", model=self._where)
 
     def problem(self, host: str) -> str:
-        """Return why a name cannot be looked up, empty if it can be or is not known yet."""
+        """Return why a name cannot be looked up; empty if it can be, or is not known yet."""
         return self._problems.get(host, "")
 
 
 class HostsInTurn:
-    """Which of a name's addresses to try: each in turn, those that come first preferred.
+    """Chooses which of a name's addresses to try: each in turn, the first ones preferred.
 
-    :ivar current: the one that is tried or connected to
+    :ivar current: the address that is tried or connected to
     """
 
     def __init__(self) -> None:
@@ -208,9 +208,9 @@ class HostsInTurn:
         self._hosts: tuple[str, ...] = ()
 
     def choose(self, hosts: tuple[str, ...]) -> str:
-        """Return the next to try after a look-up.
+        """Return the next address to try after a look-up.
 
-        After a whole round that is the current one, if it is still among them.
+        After a whole round that is the current address, if the name still has it.
         """
         self._hosts = hosts
         untried = [host for host in hosts if host not in self._tried]
@@ -221,10 +221,10 @@ class HostsInTurn:
         return self.current
 
     def succeeded(self) -> None:
-        """Note that the current one answers."""
+        """Note that the current address answers."""
         self._tried.clear()
 
     def failed(self) -> bool:
-        """Note that the current one does not answer; returns whether others are still to try."""
+        """Note that the current address does not answer; return True if there are others to try."""
         self._tried.add(self.current)
         return any(host not in self._tried for host in self._hosts)

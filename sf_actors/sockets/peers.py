@@ -22,21 +22,21 @@ from sf_actors.sockets.established import established
 IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
-#: our own side of an established connection, in a line of the table of TCP
+#: the local side of an established connection, in a line of the TCP table
 _ESTABLISHED = re.compile(r"^ *[0-9]+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F:]+ 01 ", re.MULTILINE)
-#: SS_CONNECTED, in a line of the table of Unix sockets
+#: SS_CONNECTED, in a line of the Unix socket table
 _CONNECTED = "03"
 
 
 class Tables:
-    """The kernel's tables, as they were when they were looked at first."""
+    """The kernel's tables, as they were on first use."""
 
     def __init__(self) -> None:
         self._by_port: dict[int, list[bytes]] | None = None
         self._by_path: dict[str, int] | None = None
 
     def hosts_of(self, port: int) -> list[IPAddress]:
-        """Return our own side of each connection to a port.
+        """Return the local address of each connection to a port.
 
         :raises OSError: the tables cannot be read
         """
@@ -90,7 +90,7 @@ class Listener(NamedTuple):
     def peers(self, tables: Tables | None = None) -> int | None:
         """Return the number of connections now, or None if unknown.
 
-        :param tables: of now, where the peers of several listeners are asked for
+        :param tables: the current tables, to share between several listeners
         """
         tables = tables or Tables()
         try:
@@ -102,14 +102,14 @@ class Listener(NamedTuple):
 
 
 def _connections() -> list[tuple[int, bytes]]:
-    """Return the own port and the own address, packed, of each connection.
+    """Return the local port and the packed local address of each connection.
 
-    :raises OSError: the kernel does not tell
+    :raises OSError: the kernel does not answer
     """
     try:
         return list(established())
     except OSError:
-        # a container may refuse that
+        # a container may forbid netlink
         found = []
         for table in ("tcp", "tcp6"):
             for host, port in _ESTABLISHED.findall(_content(table)):

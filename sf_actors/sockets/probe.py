@@ -1,4 +1,4 @@
-"""A probe: a plain connection that finds out if a live ZeroMQ peer is at an address.
+"""A probe: a plain connection that finds out whether a live ZeroMQ peer is at an address.
 
 Every peer sends the first byte of its greeting as soon as it accepts a connection (RFC 23, ZMTP
 3.0; RFC 15 for older ones). For a frozen process the kernel still accepts connections, but no
@@ -54,9 +54,9 @@ class NoPeer(Exception):
 
 
 def target_of(endpoint: Endpoint) -> Target | None:
-    """Return where to probe, or None for an address within the process, and for a name.
+    """Return where to probe; None for an address within the process and for a host name.
 
-    Looking a name up may block; who has one asks where it is connected to.
+    Looking a name up may block, so callers pass the numeric address that it is connected to.
     """
     if endpoint.scheme == "ipc":
         path = endpoint.path
@@ -71,7 +71,7 @@ def target_of(endpoint: Endpoint) -> Target | None:
 
 
 class Probe:
-    """A connection that waits for a greeting; used by one thread, never blocks it.
+    """A connection that waits for a greeting; for one thread, which it never blocks.
 
     :raises CannotAsk: no descriptor or port is left for it
     :raises NoPeer: it is refused at once
@@ -120,7 +120,7 @@ class Probe:
         :raises CannotAsk: reading failed on our side, for lack of memory
         """
         try:
-            # read all that came: closing with unread bytes would send the peer a reset
+            # read everything: closing with unread bytes would send the peer a reset
             came = self._socket.recv(_SIGNATURE_BYTES)
         except BlockingIOError:
             return False
@@ -133,7 +133,7 @@ class Probe:
         return True
 
     def silence(self) -> str:
-        """Return the reason, as text, why no greeting has come."""
+        """Return why no greeting has come, as text."""
         return _FROZEN if self.is_connected else _UNREACHABLE
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
-"""The socket of a publisher or an out-state: used by its callers one at a time, under its lock.
+"""The XPUB socket of a publisher or an out-state, which its callers use under its lock.
 
-It has XPUB_NODROP set: a full queue fails a send, instead of losing the message without a word.
+It has XPUB_NODROP set: with a full queue a send fails, instead of silently losing the message.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _NODROP: Final = int(zmq.XPUB_NODROP)
 
 
 class PublishingSocket:
-    """An XPUB socket with its lock, its epoch, and what its subscribers ask for.
+    """An XPUB socket with its lock, its epoch and its subscriptions.
 
-    All is for whoever holds the lock.
+    Hold the lock to use it.
 
     :param creation: the creation arguments of the model
-    :param has_keys: only peers with authorized keys are let in
+    :param has_keys: only peers with authorized keys are admitted
     :param where: the model, for messages
-    :param look: looks at what subscribers said, which comes in only where the socket is used, and
-        sets `look_at`; called after a send, with the time
+    :param look: called after a send, with the time: reads subscriptions, which arrive only while
+        the socket is used, and sets `look_at`
     :ivar epoch: the wall clock at the start of its socket in nanoseconds, larger than any before
     :ivar socket: None while there is none
     :ivar look_at: when `look` is due, in seconds of `time.monotonic`
@@ -97,7 +97,7 @@ class PublishingSocket:
         self.look_at = 0.0
 
     def send(self, frame: bytes) -> None:
-        """Send to whoever subscribes, if there is a socket; HOT."""
+        """Send to all subscribers, if there is a socket; HOT."""
         socket = self.socket
         if socket is None:
             return
@@ -118,14 +118,14 @@ _epoch_lock = threading.Lock()
 
 
 def note_epoch(epoch: int) -> None:
-    """Let all epochs of this process be larger than one that is known, whatever the clock says."""
+    """Make all further epochs of this process larger than this one, whatever the clock says."""
     global _last_epoch  # noqa: PLW0603 - as below
     with _epoch_lock:
         _last_epoch = max(_last_epoch, epoch)
 
 
 def _new_epoch() -> int:
-    """Return the wall clock in nanoseconds, so that of two runs the later has the larger epoch."""
+    """Return the wall clock in nanoseconds: the later of two runs has the larger epoch."""
     global _last_epoch  # noqa: PLW0603 - of the whole process: the clock may stand still
     with _epoch_lock:
         _last_epoch = max(time_ns(), _last_epoch + 1)
@@ -133,12 +133,12 @@ def _new_epoch() -> int:
 
 
 def send_to_who_has_room(socket: Socket, frame: bytes, counters: Counters) -> None:
-    """Send what a full queue has refused, and count it if one is still full.
+    """Send again after a full queue has refused a message; drop it for queues that are still full.
 
-    Runs in the thread that may use the socket. libzmq asks no full queue again before it has room,
-    so this counts the first message that one lacks.
+    Runs in the thread that may use the socket. libzmq skips a full queue until it has room again,
+    so only the first message that a subscriber misses is counted.
     """
-    # a queue may have been emptied: libzmq takes such news in once in a while, or when asked
+    # makes libzmq notice a queue that was emptied, which it else does only now and then
     socket.getsockopt(zmq.EVENTS)
     try:
         socket.send(frame, NOBLOCK)

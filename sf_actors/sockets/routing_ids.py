@@ -2,9 +2,9 @@
 
 A ROUTER assigns an id to each peer that has none: a zero byte, and four bytes that count up from a
 random number. If a peer has chosen that id for itself, libzmq aborts the process. In libzmq 4.3.5
-the number comes from C's `rand`, which is never seeded and so the same in every process. Seeded
-from the system's randomness it is unknown, and a peer guesses an id in one of 2**32 cases. (With
-keys, our authenticator assigns the ids instead.)
+the number comes from C's `rand`, which is never seeded and so is the same in every process. Seeded
+from the system's randomness it is unknown, and a peer guesses an id with a chance of one in 2**32.
+(With keys, our authenticator assigns the ids instead.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 libzmq stores every topic of a subscription, at some 60 bytes for each of its bytes, and refuses
 none. Prefixes of the model's own topic are few and always allowed. Other topics are counted on
 arrival; a peer with too many is disconnected, which makes libzmq drop its topics. Subscriptions are
-read where the socket is used anyway. Until then no more than SUBSCRIPTIONS_QUEUED wait per peer.
+read when the socket is used anyway. Until then at most SUBSCRIPTIONS_QUEUED wait per peer.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: Added to the bytes of each topic.
 TOPIC_BYTES = 16
 
-#: How long to wait for the next of several subscriptions, in milliseconds, and how long to read at
-#: most, in seconds: the topics of a bus arrive one after another.
+#: How long to wait for the next subscription, in milliseconds, and how long to read at most, in
+#: seconds: the topics of a bus arrive one after another.
 NEXT_MS = 1
 LONGEST_READ_S = 0.05
 
@@ -51,11 +51,11 @@ class _Peer:
 
 
 class Subscriptions:
-    """The topics subscribed to at one XPUB socket, by the peer that was first.
+    """The topics that are subscribed to at one XPUB socket, by the first peer that did so.
 
     :param topic: the model's own, packed
     :param where: the model, for messages
-    :param limits: how much others may subscribe to
+    :param limits: limits of other topics
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Subscriptions:
         return joined, False
 
     def read_all(self) -> None:
-        """Read what subscribers said and go on to say; in the thread that may use the socket."""
+        """Read subscriptions until no more arrive at once; in the thread that has the socket."""
         if not self.is_readable():
             return
         until = monotonic() + LONGEST_READ_S
@@ -113,7 +113,7 @@ class Subscriptions:
             self.read(BATCH)
 
     def is_readable(self) -> bool:
-        """Return whether subscribers said something; in the thread that may use the socket."""
+        """Return True if subscriptions wait to be read; in the thread that may use the socket."""
         return bool(int(self._socket.getsockopt(_EVENTS)) & POLLIN)
 
     def _take(self, topic: bytes, descriptor: int | None) -> None:

@@ -1,7 +1,7 @@
-"""The system's limit of threads, past which libzmq would abort the process.
+"""Checks that the system can start threads, since libzmq aborts the process if it cannot.
 
-A context starts its threads with its first socket, and libzmq has no error for one that cannot be
-started.
+A context starts its threads with its first socket, and libzmq reports no error for a thread that
+cannot be started.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final
 
 from sf_actors.errors import BindError
 
-#: How long the system may take to let a thread go that has ended, in seconds.
+#: How long the system may take to free a thread that has ended, in seconds.
 LETTING_GO_S: Final = 1.0
 
 _NO_THREAD: Final = "can't start new thread"
 
 
 def is_no_thread_left(error: BaseException) -> bool:
-    """Return whether an error is Python's for a thread that could not be started."""
+    """Return True for Python's error about a thread that could not be started."""
     return isinstance(error, RuntimeError) and error.args == (_NO_THREAD,)
 
 
@@ -35,7 +35,7 @@ def no_thread_left(where: str) -> BindError:
 def require_threads(count: int, *, where: str) -> None:
     """Fail before libzmq can abort the process for lack of threads.
 
-    Another thread of the user may still take what was left, in the moment after this.
+    Another process of the user may still take the last threads right after this.
 
     :raises BindError: fewer than `count` can be started
     """
@@ -59,9 +59,9 @@ def require_threads(count: int, *, where: str) -> None:
 
 
 def _wait_until_let_go(thread: threading.Thread) -> None:
-    """Wait until the system counts a thread no longer: some microseconds after it has ended."""
+    """Wait until the system no longer counts a thread: some microseconds after its end."""
     entry = f"/proc/self/task/{thread.native_id}"
     until = monotonic() + LETTING_GO_S
-    # nothing tells of it
+    # there is no event for it
     while os.path.exists(entry) and monotonic() < until:  # noqa: PTH110 - the cheapest look
         os.sched_yield()

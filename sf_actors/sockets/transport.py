@@ -37,11 +37,11 @@ KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 
 #: First and longest pause before reconnecting, in milliseconds. The longest is well below the
-#: default of `catch_up_s`: who asks right after his start is to be heard within it.
+#: default of `catch_up_s`: a service that calls right after its start should connect within it.
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 500
 
-#: How long a closed socket may go on to send what is queued, in milliseconds.
+#: How long a closed socket may go on sending queued messages, in milliseconds.
 LINGER_MS = 1_000
 
 #: Subscriptions queued for each peer of a publishing socket. libzmq reads them until none waits; if
@@ -63,13 +63,13 @@ class Transport:
     """Opens and closes the sockets of one run.
 
     :param keys: the CURVE keys of the service, or None
-    :param name: of the service, for messages about addresses that it has
+    :param name: the service's name, for messages about addresses that it holds
     """
 
     def __init__(self, keys: Keys | None = None, *, name: str = "") -> None:
         self._name = name
         self._lease = ContextLease(private=keys is not None)
-        #: for the context for published messages, once a socket needs it
+        #: for the context of published messages, once a socket needs it
         self._publishing_lease: ContextLease | None = None
         self._keys = keys
         self._count_lock = threading.Lock()
@@ -107,7 +107,8 @@ class Transport:
         :param creation: the creation arguments of the model
         :param where: the model, for messages
         :param send_queue: messages queued for one peer, if not `high_water_mark`
-        :param listener_fd: what listens there already; the socket closes it, and leaves its file
+        :param listener_fd: a descriptor that listens there already; the socket closes it, but
+            leaves its file
         :returns: the socket, to be used by the calling thread, and its address in the form given
         :raises BindError: the address is taken, is not of this machine, or cannot be used
         """
@@ -125,7 +126,7 @@ class Transport:
                 opened.setsockopt(zmq.USE_FD, listener_fd)
             elif endpoint.scheme == "ipc":
                 # Its mode is left to the umask: anyone who reaches the path can connect, as to a
-                # port, and keys decide. To narrow it would take a change of the umask, which is
+                # port, and keys decide. Narrowing it would take a change of the umask, which is
                 # global to the process, or a chmod, which would come after the first connection.
                 refuse_live_ipc_path(endpoint.path)
             resolved = endpoint.bindable()
@@ -153,9 +154,9 @@ class Transport:
         subscription: bytes | None = None,
         prepare: Callable[[Socket], object] | None = None,
     ) -> Socket:
-        """Open a socket and connect it, to all its addresses; the peers need not exist yet.
+        """Open a socket and connect it to all its addresses; the peers need not exist yet.
 
-        Not to those whose host is a name: see `NamedPeers` and `reconnect`.
+        Addresses whose host is a name are left out: see `NamedPeers` and `reconnect`.
 
         :param server: with keys, the model whose server key the peer must have
         :param subscription: the prefix to subscribe to before connecting
@@ -183,7 +184,7 @@ class Transport:
                 f"{where}: cannot connect to {endpoint}: {reason(error)}; check the address"
             ) from None
         except BaseException:
-            # an interrupt may come when it has connected, and what prepared it watches
+            # an interrupt may come after the monitor was opened
             monitors.stop(opened)
             self.close(opened, linger_ms=0)
             raise
@@ -192,10 +193,10 @@ class Transport:
     def asking(
         self, endpoint: Endpoint, creation: Mapping[str, Any], *, where: str, server: str
     ) -> tuple[Socket, Socket | None]:
-        """Open a DEALER socket that does not reconnect, and what tells of its connection.
+        """Open a DEALER socket that does not reconnect, and a monitor of its connection.
 
-        An unread reply outlives it, until `reconnect`. Of inproc nothing is told (see `inproc`),
-        and it is not connected yet.
+        Unread replies outlive the connection, until `reconnect`. For inproc there is no monitor
+        (see `inproc`), and the socket is not connected yet.
         """
         if endpoint.scheme == "inproc":
             self._refuse_inproc_with_keys(endpoint, where)
@@ -215,14 +216,14 @@ class Transport:
                 zmq.DEALER, endpoint, creation, where=where, server=server, prepare=prepare
             )
         except BaseException:
-            # nothing is told of it any more
+            # the monitor was stopped when the socket was closed
             for one in events:
                 self.close(one)
             raise
         return opened, events[0]
 
     def events_of(self, monitored: Socket, purpose: str, mask: int, *, where: str) -> Socket:
-        """Open the socket that tells of another one's connections; as of `monitors.opened`.
+        """Open the monitor of a socket's connections: see `monitors.opened`.
 
         :raises BindError: no descriptor is left
         """
@@ -234,10 +235,10 @@ class Transport:
         return events
 
     def reconnect(self, socket: Socket, endpoint: Endpoint, before: Endpoint | None = None) -> None:
-        """Connect a socket anew; what it had not sent there or read from there is dropped.
+        """Connect a socket again; unsent and unread messages of the connection are dropped.
 
-        :param endpoint: with a numeric host
-        :param before: what it was connected to, if that was another one
+        :param endpoint: the address, with a numeric host
+        :param before: the address that it was connected to, if another one
         """
         with contextlib.suppress(zmq.ZMQError):
             socket.disconnect((before or endpoint).zmq_endpoint)
@@ -287,7 +288,7 @@ class Transport:
             name = bound_to.removeprefix("inproc://")
             inproc.note_unbound(name)
             try:
-                # nobody tells when it is free after a close; this frees it at once
+                # no event tells when a close has freed it; this frees it at once
                 closing.unbind(bound_to)
             finally:
                 self.close(closing, linger_ms=linger_ms)
@@ -310,7 +311,7 @@ class Transport:
         That may be later, if stuck user code still has a socket: terminating a context waits for
         all its sockets.
 
-        :param when_closed: called then, in the thread that closes the last socket
+        :param when_closed: called at that time, in the thread that closes the last socket
         """
         with self._count_lock:
             self._when_closed = when_closed
@@ -386,7 +387,7 @@ class Transport:
             # message would stay full for ever
             options[zmq.RCVHWM] += 1
         for option, value in options.items():
-            # an attribute of the socket, which pyzmq offers as well, takes longer
+            # setting attributes, which pyzmq offers too, takes longer
             opened.setsockopt(option, value)
         return opened
 

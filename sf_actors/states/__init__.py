@@ -1,1 +1,1 @@
-"""What serves the models of states: publishers of values and their replicas."""
+"""States: publishers of values, and the replicas that follow them."""

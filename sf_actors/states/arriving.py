@@ -1,4 +1,4 @@
-"""What is on its way into a replica: the fields of a delta, or a large snapshot piece by piece."""
+"""Data on its way into a replica: a delta's packed fields, or a large snapshot piece by piece."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class LazyFields(msgspec.Struct, frozen=True, gc=False):
-    """The fields of a delta, decoded when the replica needs them."""
+    """The fields of a delta, decoded only when the replica needs them."""
 
     decode: Callable[[msgspec.Raw], Mapping[str, Any]]
     raw: msgspec.Raw
-    #: bytes of the message that it lies in, which lives as long, and which has its workflow id
+    #: bytes of the whole message, which `raw` keeps alive
     size: int = 0
 
     def __call__(self) -> Mapping[str, Any]:
@@ -41,9 +41,9 @@ class LazyFields(msgspec.Struct, frozen=True, gc=False):
 
 
 class SnapshotInProgress:
-    """A snapshot that is read piece by piece.
+    """A snapshot that is decoded piece by piece.
 
-    :param cuts: where its pieces lie
+    :param cuts: the positions of its pieces
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class SnapshotInProgress:
 
     @property
     def is_all_here(self) -> bool:
-        """Whether all of it has come."""
+        """Whether all of it has arrived."""
         return True
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what has come is read, and more is to come."""
+        """Whether all that has arrived is read, and more is to come."""
         return False
 
     def step(self) -> bool:
-        """Read some more pieces; whether the snapshot is complete, or cannot be read."""
+        """Read some more pieces; return True if the snapshot is complete or cannot be read."""
         count = 0
         try:
             for piece in islice(self._pieces, RUNS_AT_ONCE):
@@ -92,16 +92,16 @@ class SnapshotInProgress:
         return cast("Mapping[str, Any]", self._value)
 
     def let_go(self) -> Map[str, Any]:
-        """Return what was read, which nobody needs any more."""
+        """Give up the part of the value that was read, and return it to be freed."""
         value, self._value = self._value, EMPTY
         return value
 
 
 class SnapshotInParts(SnapshotInProgress):
-    """A snapshot that comes in parts, of which only the last one makes it a value.
+    """A snapshot that arrives in several messages, its parts; only with the last one it is a value.
 
     :param reply: the first part
-    :raises Undecodable: it is none
+    :raises Undecodable: it is not a first part
     """
 
     def __init__(self, reply: SnapshotReply, snapshot: SnapshotArgs, fields: StateFields) -> None:
@@ -114,7 +114,7 @@ class SnapshotInParts(SnapshotInProgress):
         self.add(reply, snapshot)
 
     def add(self, reply: SnapshotReply, snapshot: SnapshotArgs) -> None:
-        """Take a part.
+        """Add the next part.
 
         :raises Undecodable: it is not the next one of the same snapshot
         """
@@ -130,19 +130,19 @@ class SnapshotInParts(SnapshotInProgress):
 
     @property
     def is_all_here(self) -> bool:
-        """Whether all of it has come."""
+        """Whether all of it has arrived."""
         return self._next == self._parts
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what has come is read, and more is to come."""
+        """Whether all that has arrived is read, and more is to come."""
         return not (self._waiting or self.is_all_here)
 
     def step(self) -> bool:
-        """Read some more pieces; whether the snapshot is complete, or cannot be read."""
+        """Read some more pieces; return True if the snapshot is complete or cannot be read."""
         is_over = super().step()
         if self._problem is None and is_over and not self.is_all_here:
-            # the iterator has ended with what was there
+            # the iterator ended with the parts that had arrived
             self._pieces = self._read()
             return False
         return is_over

@@ -1,4 +1,4 @@
-"""The delta update in-state: a replica of a delta update out-state."""
+"""The delta update in-state: an actor that follows a delta update out-state."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 class DeltaIn(InState):
     """Owns the SUB socket of the deltas and the DEALER socket of the snapshot requests.
 
-    What to do is decided by `Replica`; this actor carries its events and actions.
+    `Replica` decides what to do; this actor brings it events and carries out its actions.
     """
 
     def open(self) -> None:
-        """Open the subscription; the other socket is opened with the first request."""
+        """Open the subscription; the first request opens the other socket."""
         creation = self.model.creation
         self.open_subscription(is_binder=False)
         self._has_unknown = self._has_dropped = False
-        #: the run of the publisher whose value has fields that were dropped here
+        #: the epoch of the publisher whose value has fields that were dropped here
         self._dropped_epoch: int | None = None
         self._fields = StateFields(
             self.incoming(self.model.arguments),
@@ -54,7 +54,7 @@ class DeltaIn(InState):
             is_single=self.model.single_state,
             is_numbered_by_caller=self.model.numbered_by_caller,
         )
-        # of a single field `state` what is in it
+        # of a single field `state`, its content
         self.content = self._fields.content
         self.packing = self._fields.packing
         self._delta_at_once = self._fields.delta_at_once
@@ -77,19 +77,19 @@ class DeltaIn(InState):
         self.inbox.deadline = self._replica.next_deadline
 
     def on_taps(self, new: Tap | None) -> None:
-        """Have the replica tell of each update while somebody watches."""
+        """Have the replica report each update while there are taps."""
         self._show_kept()
         self._replica.tells_all = self.handler is not None or bool(self.taps)
         super().on_taps(new)
 
     def read(self) -> None:
-        """Show what was read, also what brought no call, and notify those who wait for it."""
+        """Show what was read, even if it needs no call, and notify those who wait for it."""
         if self._replica.count != self._count_shown:
             self._show_kept()
         super().read()
 
     def on_tick(self) -> None:
-        """Act on a deadline of the replica."""
+        """Handle a deadline of the replica."""
         self._act(self._replica.on_tick(monotonic()))
         self.tell_trouble()
         self.read()
@@ -99,7 +99,7 @@ class DeltaIn(InState):
         """Hand a delta or heartbeat to the replica; HOT."""
         replica = self._replica
         usual = self._delta_at_once(message) if replica.phase is Phase.LIVE else None
-        # one that is not the next may be kept for a while, and then it had better stay packed
+        # a delta that is not the next one may be kept for a while: then it stays packed
         if usual is not None and usual.args.current_num == replica.count + 1:
             id_ = usual.workflow_id
             if self.tracing is not None:
@@ -108,7 +108,7 @@ class DeltaIn(InState):
                 monotonic(), usual.epoch, usual.args.current_num, False, usual.args.state, None, id_
             )
             if len(actions) == 1 and type(only := actions[0]) is Updated:
-                # what most deltas come to
+                # the usual outcome of a delta
                 self.update(only, id_, size=len(message))
             elif actions:
                 self._act(actions)
@@ -116,11 +116,11 @@ class DeltaIn(InState):
             self._take_any(message)
 
     def count_unknown(self) -> None:
-        """Note that a part of an update had unknown fields: a large one has many parts."""
+        """Note that a piece of an update had unknown fields; a large update has many pieces."""
         self._has_unknown = True
 
     def _decoded_patch(self, raw: msgspec.Raw) -> Mapping[str, Any]:
-        """Return the fields of a delta in one piece; `NO_KNOWN` where nothing of it is left."""
+        """Return the fields of a delta in one piece; `NO_KNOWN` if all of them were unknown."""
         fields = self._fields.decoded_patch(raw)
         if self._has_unknown and changes_nothing(fields, self.model.arguments.shape):
             fields = NO_KNOWN
@@ -128,14 +128,14 @@ class DeltaIn(InState):
         return fields
 
     def _count_dropped(self) -> None:
-        """Count an update some of whose fields were dropped."""
+        """Count an update if some of its fields were dropped."""
         if self._has_unknown:
             self._has_unknown = False
             self._has_dropped = True
             self.counters.unknown_fields += 1
 
     def _note_dropped(self, epoch: int | None) -> None:
-        """Note whose value lacks fields here: digests of it say nothing from now on."""
+        """Note the epoch of a value that lacks fields here: its digests are ignored from now on."""
         self._count_dropped()
         if self._has_dropped:
             self._has_dropped = False
@@ -189,8 +189,9 @@ class DeltaIn(InState):
         return LazyFields(decode, args.state, size)
 
     def _act(self, actions: Sequence[Action]) -> None:
-        """Do what the replica wants done."""
-        # while it is in step, an update puts its deadline off: to wake up too early costs little
+        """Carry out the actions of the replica."""
+        # while it is LIVE, an update only puts its deadline off, and waking up too early costs
+        # little
         is_in_step = self._replica.phase is Phase.LIVE
         if actions and not isinstance(actions[0], Updated):
             self._show_kept()
@@ -212,7 +213,7 @@ class DeltaIn(InState):
             self.inbox.deadline = self._replica.next_deadline
 
     def _show_kept(self) -> None:
-        """Show the value with the updates that the replica did not tell of one by one."""
+        """Show the value with the updates that the replica has not reported one by one."""
         replica = self._replica
         if replica.count != self._count_shown:
             self._show(replica.number, (self.content(replica.value), replica.epoch, replica.count))
@@ -222,9 +223,9 @@ class DeltaIn(InState):
     def _ask(self, ask: Ask) -> None:
         """Send a request.
 
-        What an unanswered one had still to send goes with its socket, unless the publisher has
-        been heard since before: one that is slower than the deadline answers on the socket that it
-        was asked on.
+        If the last request is unanswered, its socket is closed along with what it still had to
+        send, unless the publisher is heard: a slow publisher answers on the socket of the first
+        request.
         """
         is_heard = self._is_heard()
         if not self._is_answered and not (self._was_heard and is_heard):
@@ -295,7 +296,7 @@ class DeltaIn(InState):
                 self._take_part(now, token, reply, snapshot)
                 return
             if reply.cuts:
-                # one after the other: to begin anew with each would come to no end
+                # finish this one first: beginning anew with each snapshot would never end
                 if self._arriving is None:
                     self._arriving = SnapshotInProgress(reply, snapshot, reply.cuts, self._fields)
                     self.inbox.has_work = True
@@ -318,11 +319,11 @@ class DeltaIn(InState):
     def _take_part(
         self, now: float, token: int, reply: SnapshotReply, snapshot: SnapshotArgs
     ) -> None:
-        """Take a part of a snapshot.
+        """Add a part of a snapshot.
 
-        Those of one that is no longer asked for, or whose beginning was missed, are dropped.
+        Parts of a snapshot that is no longer wanted, or whose first part was missed, are dropped.
 
-        :raises Undecodable: it is not the next one; the replica asks again
+        :raises Undecodable: it is not the next part; the replica asks again
         """
         arriving, replica = self._arriving, self._replica
         is_next = isinstance(arriving, SnapshotInParts) and arriving.token == token
@@ -346,19 +347,19 @@ class DeltaIn(InState):
         return self._arriving is not None and not self._arriving.is_waiting
 
     def _let_go(self) -> None:
-        """Drop a snapshot that has come in part."""
+        """Drop a snapshot that is not complete."""
         arriving, self._arriving = self._arriving, None
         if arriving is not None:
             free_gradually([arriving.let_go()])
 
     def on_drain(self) -> None:
-        """Stop reading, a snapshot that has come in part as well."""
+        """Stop reading, and drop a snapshot that is not complete."""
         super().on_drain()
         self._let_go()
         self.inbox.has_work = False
 
     def on_step(self) -> None:
-        """Read a piece of a snapshot; what the subscription brings meanwhile is buffered."""
+        """Read a piece of a snapshot; updates that arrive meanwhile are buffered."""
         arriving, now, replica = self._arriving, monotonic(), self._replica
         if arriving is None or not replica.on_progress(now, arriving.token):
             self._let_go()

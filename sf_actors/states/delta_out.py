@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
 
-#: Answers that wait for one peer. A request has a few bytes, its answer the whole value: who asks
-#: again and again and reads nothing gets no more than this into our memory.
+#: Most answers queued for one peer. A request has a few bytes, its answer has the whole value: a
+#: peer that keeps asking without reading must not fill our memory.
 ANSWERS_QUEUED = 1
 
-#: Time between two looks whether there is room for another version of the value.
+#: Time between two checks for room for another version of the value, in seconds.
 ROOM_PAUSE_S = 0.02
 
 
@@ -80,7 +80,7 @@ class DeltaPublication(Publication):
         self.heartbeat_s: float = model.creation["heartbeat_s"]
 
     def take_epoch(self, epoch: int) -> None:
-        """Let updates belong to another run from now on; with the lock held."""
+        """Publish updates under a new epoch from now on; with the lock held."""
         super().take_epoch(epoch)
         self.log.epoch = epoch
 
@@ -102,7 +102,7 @@ class DeltaPublication(Publication):
 
     @property
     def mark(self) -> tuple[int, int]:
-        """The epoch of this run, and the own count of its last update."""
+        """The epoch of this run, and the publisher's own count of its last update."""
         log = self.log
         return log.epoch, log.count
 
@@ -126,11 +126,11 @@ class DeltaPublication(Publication):
         if not update.is_snapshot:
             with self.out.lock:
                 return self._publish_next(content, update.typed, workflow_id, number, cuts)
-        # before the lock is held, since it costs what the value holds
+        # without the lock, since the cost grows with the value
         whole = snapshot(update.typed, self._shape)
         digest = self.log.digest_of(whole)
         with self.out.lock:
-            # a patch shares with the value before it what it does not change, a whole value nothing
+            # a patched value shares most with the one before it, a whole value shares nothing
             replaced = [self.log.value] if cuts else []
             fields = cast("Mapping[str, Any]", whole)
             number = self._publish_next(
@@ -151,10 +151,10 @@ class DeltaPublication(Publication):
         is_snapshot: bool = False,
         digest: int | None = None,
     ) -> int | None:
-        """Give an update its number, apply and send it; with the lock held. HOT.
+        """Give an update its number, apply it and send it; with the lock held. HOT.
 
-        :param content: of `state` on the wire
-        :param fields: as a replica will decode them
+        :param content: the content of `state` on the wire
+        :param fields: the fields as a replica will decode them
         :param given: the caller's own number
         """
         log, out = self.log, self.out
@@ -167,7 +167,7 @@ class DeltaPublication(Publication):
             raise out.too_large("update", frame)
         if out.socket is None:
             self.require_not_stopped()
-        # what is large is not kept to fill gaps: a snapshot does that in pieces
+        # a large update is not kept to fill gaps: a snapshot does that in pieces
         kept = None if cuts else packed
         published = log.publish(fields, is_snapshot, given, kept, digest)
         if published is None:
@@ -183,7 +183,7 @@ class DeltaPublication(Publication):
         return published
 
     def packing_of_value(self) -> Packing:
-        """Return what packs the value of now; with the lock held."""
+        """Return what packs the current value; with the lock held."""
         return self.fields.packing(self.log.value)
 
     def _note_skipped(self, number: int) -> None:
@@ -197,7 +197,7 @@ class DeltaPublication(Publication):
             )
 
     def loaded(self) -> None:
-        """Take the value for the real one though nothing was published, and say so."""
+        """Declare the value complete, even if nothing was published, and tell replicas."""
         with self.out.lock:
             was_loading = self.log.is_loading
             self.log.loaded()
@@ -227,15 +227,15 @@ class DeltaOut(OutState[DeltaPublication]):
     def open(self) -> None:
         """Open both sockets."""
         self._max_asking: int = self.model.creation["high_water_mark"]
-        #: who waits for the snapshot that is being packed, and who asked after that was begun:
-        #: where the reply goes, the workflow id of the request, and the most bytes that it takes
+        #: requests for the snapshot that is being packed, and those that came after it was begun:
+        #: by return path, the workflow id of the request and the most bytes that its peer takes
         self._asking: dict[ReturnPath, tuple[object, int | None]] = {}
         self._asking_next: dict[ReturnPath, tuple[object, int | None]] = {}
         #: the snapshot packed last, or being packed
         self._snapshot: PackedSnapshot | None = None
         self._names = [*self.model.arguments.required, *self.model.arguments.optional]
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
-        # a reply to a peer that is gone is to be seen, not swallowed
+        # a reply to a peer that is gone must fail, not vanish
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
         telling = {"interval_s": self.publication.heartbeat_s, "fields": self._names}
         self._transfers = Transfers(requests, self.counters, self._max_asking, telling)
@@ -245,14 +245,14 @@ class DeltaOut(OutState[DeltaPublication]):
         self._requests = self.watch(requests, receive=receive, take=self._take)
 
     def on_readable(self, source: SocketSource) -> None:
-        """Greet subscribers, read requests for snapshots."""
+        """Greet subscribers, and read requests for snapshots."""
         # the more requests are read at once, the fewer snapshots are packed
         source.is_probably_single = False
         super().on_readable(source)
         self._pack_for_those_who_ask()
 
     def on_tick(self) -> None:
-        """Give a sign of life if it is due; send on what peers had no room for."""
+        """Give a sign of life if it is due; try again to send to peers that had no room."""
         now = monotonic()
         greeting_at = self._greeted_at + GREETING_PAUSE_S
         due = min(self._beat_at, greeting_at) if self._someone_waits else self._beat_at
@@ -265,7 +265,7 @@ class DeltaOut(OutState[DeltaPublication]):
         self._pack_for_those_who_ask()
 
     def on_step(self) -> None:
-        """Pack a piece of a snapshot, give one to who asked for it, or a part of one."""
+        """Pack a piece of a snapshot, answer one request with it, and send one part of another."""
         if self._asking and self._snapshot is not None and self._snapshot.pack_on():
             address, (workflow_id, limit) = self._asking.popitem()
             self._answer(address, workflow_id, limit, self._snapshot)
@@ -283,10 +283,10 @@ class DeltaOut(OutState[DeltaPublication]):
         return len(self._asking) + len(self._asking_next)
 
     def _pack_for_those_who_ask(self) -> None:
-        """Begin a snapshot for all who asked since the last was begun.
+        """Begin a snapshot for all requests since the last one was begun.
 
-        It is of the value of now: so however many ask while updates go on, one encoding serves
-        them, and none gets a snapshot that is older than its request.
+        It holds the current value. So one encoding serves all requests that came meanwhile, and no
+        snapshot is older than its request.
         """
         transfers = self._transfers
         if not self._asking and self._asking_next:
@@ -324,7 +324,7 @@ class DeltaOut(OutState[DeltaPublication]):
         path = tuple(address)
         if filled is not None:
             self._send(address, filled)
-        # who grew impatient gets what it asked for at first
+        # a peer that asks again while it is being answered gets the first answer
         elif path not in self._transfers:
             asking = self._asking if path in self._asking else self._asking_next
             asking.setdefault(path, (request.workflow_id, limit))
@@ -335,12 +335,12 @@ class DeltaOut(OutState[DeltaPublication]):
         send_answer(self._requests.socket, address, reply, self.counters)
 
     def _limit(self, limit: int | None) -> int:
-        """Return the most bytes of an answer to a peer that takes so many, if it says so."""
+        """Return the most bytes of an answer to a peer with this limit; None: it gave none."""
         most = self.publication.out.max_bytes
         return most if limit is None else min(limit, most)
 
     def _filled(self, request: SnapshotRequest, limit: int | None) -> bytes | None:
-        """Return the deltas that a replica lacks, if they are known, do and fit a message."""
+        """Return the deltas that a replica lacks, packed; None if it needs a snapshot instead."""
         with self.publication.out.lock:
             log = self.publication.log
             deltas, count = log.since(request.epoch, request.after), log.own_count
@@ -363,10 +363,10 @@ class DeltaOut(OutState[DeltaPublication]):
         limit: int | None,
         packed: PackedSnapshot,
     ) -> None:
-        """Answer with the whole value: in one message, in parts, or by an error."""
+        """Answer with the whole value: in one message, in parts, or with an error."""
         most, is_loading = self._limit(limit), packed.now[-1]
         size = None if limit is None else size_of_parts(most)
-        # a value that is none yet goes without saying
+        # while it loads, there is no value to send yet
         raw = EMPTY_MAP if is_loading else packed.packing.raw
         reply = b""
         if len(raw) <= most:

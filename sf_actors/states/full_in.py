@@ -1,4 +1,4 @@
-"""The full update in-state: follows the last value of one publisher, or of many."""
+"""The full update in-state: an actor that follows the last value of one publisher, or of many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FullIn(InState):
-    """Owns the SUB socket that whole values come in on."""
+    """Owns the SUB socket on which whole values arrive."""
 
     def open(self) -> None:
         """Open the subscription."""
@@ -32,7 +32,7 @@ class FullIn(InState):
         self.follow_subscription()
 
     def on_tick(self) -> None:
-        """Act on a deadline of the replica."""
+        """Handle a deadline of the replica."""
         self._act(self._replica.on_tick(monotonic()), None)
         self.tell_trouble()
         self.read()
@@ -72,7 +72,7 @@ class FullIn(InState):
                     self._note_run(action.count)
             elif isinstance(action, PhaseChanged):
                 self.tell_status(action.status, action.reason)
-                # within a phase, the deadline is only put off: to wake up too early costs little
+                # within a phase, the deadline is only put off, and waking up too early costs little
                 self.inbox.deadline = self._replica.next_deadline
             elif isinstance(action, Refused):
                 self.refuse(action.problem)

@@ -1,4 +1,4 @@
-"""The full update out-state: publishes whole values, and the last one again to who joins."""
+"""The full update out-state: publishes whole values, the last one again to new subscribers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class FullPublication(Publication):
     """Whole values, numbered; the last one is kept as it was sent."""
 
-    # each send looks: who joins after the last one is to get it at once
+    # each send looks, so that a subscriber that joins after the last value gets it at once
     look_pause_s = 0.0
 
     def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
@@ -33,16 +33,16 @@ class FullPublication(Publication):
         self._number = -1
         #: the last update as it was sent
         self._frame: bytes | None = None
-        #: what `value` has read of it
+        #: the frame that `value` decoded last, and the result
         self._read: tuple[bytes | None, Map[str, Any]] = (None, EMPTY)
-        #: the value of an earlier run, until there is a socket
+        #: the value of an earlier run, until there is an epoch to publish it under
         self._resumed = self.kept.value if self.kept is not None and self.kept.last else None
         if self.kept is not None:
             self._number = self.kept.number
         self.begin_store()
 
     def take_epoch(self, epoch: int) -> None:
-        """Let updates belong to another run from now on; with the lock held."""
+        """Publish updates under a new epoch from now on; with the lock held."""
         super().take_epoch(epoch)
         if self._resumed is not None and self._frame is None:
             packed = self._packed(Raw(encode(thaw(self._resumed))), None, self._number)
@@ -56,7 +56,7 @@ class FullPublication(Publication):
 
     @property
     def value(self) -> Map[str, Any]:
-        """The last value; it is read from the message when somebody looks first."""
+        """The last value; decoded from the message on first use."""
         frame = self._frame
         seen, value = self._read
         if frame is not None and frame is not seen:
@@ -103,7 +103,7 @@ class FullPublication(Publication):
         return number
 
     def packing_of_value(self) -> Packs:
-        """Return what packs the value of now; with the lock held."""
+        """Return what packs the current value; with the lock held."""
         if self._frame is None:
             return Packing(EMPTY, self.model.arguments.shape)
         return FirstFrame(self._frame[len(self.out.topic) :])

@@ -1,4 +1,4 @@
-"""What delta and full update in-states have in common: their value, handler and status."""
+"""The base of delta and full update in-states: their value, handler and status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.user_code.state_slot import Version
 
-#: The fields of a delta that had none but unknown ones: no handler is called for it.
+#: The fields of a delta with only unknown fields, for which no handler is called.
 NO_KNOWN: Final[dict[str, Any]] = {}
 
 
@@ -80,14 +80,14 @@ class InState(Reader):
         self.calls = UpdateCalls(self)
         #: returns what `states` shows of a value
         self.content: Callable[[Map[str, Any]], Map[str, Any]] = _as_it_is
-        #: packs a value as `states` shows it, for who watches
+        #: packs a value as `states` shows it, for taps
         self.packing: Callable[[Map[str, Any]], Packs] = partial(
             Packing, shape=model.arguments.shape
         )
         self._phase_lines = Throttle(burst=20)
-        #: the reasons that were said since the state was LIVE
-        #: updates of the value that `states` shows
+        #: number of updates in the value that `states` shows
         self._count_shown = -1
+        #: the reasons that were logged since the state was last LIVE
         self._told: set[Reason] = set()
         self._told_of_interval = False
 
@@ -118,11 +118,11 @@ class InState(Reader):
     def update(
         self, updated: Updated, workflow_id: object, *, size: int = 0, is_last: bool = True
     ) -> None:
-        """Show another value and have the handler called for what changed; HOT.
+        """Show a new value and have the handler called for the change; HOT.
 
         :param size: bytes of the message that brought it
-        :param is_last: it is the last of those that the replica took at once, so that its phase is
-            that of this value
+        :param is_last: it is the last of a batch, so that the phase of the replica is that of this
+            value
         """
         traceparent = None
         if self.tracing is not None and isinstance(workflow_id, Traced):
@@ -154,12 +154,12 @@ class InState(Reader):
             )
 
     def on_taps(self, new: Tap | None) -> None:
-        """Note the value for a new one, and all updates from then on."""
+        """Copy the value to a new tap; it gets all updates from then on."""
         if new is not None:
             new.add_value(lambda: self.packing(self._followed.value), self._visible[1])
 
     def _note_of(self, updated: Updated, workflow_id: object, size: int) -> Note:
-        """Return an update for who watches, packed before its handler may change the fields."""
+        """Return a copy of an update for taps, packed before the handler may change its fields."""
         if updated.is_whole or updated.is_resync:
             packing = self.packing(updated.value)
             return ValueNote(
@@ -182,29 +182,29 @@ class InState(Reader):
         self.read()
 
     def read(self) -> None:
-        """Tell of what was read: those who wait for the state, and the handler."""
+        """Notify those who wait for the state of what was read, and have the handler called."""
         self.run_context.states.changes.notify()
         self.calls.flush()
 
     def on_begin(self) -> None:
-        """Have the handler called for what came until now, since `init_function` has returned."""
+        """Have the handler called for all updates so far, since `init_function` has returned."""
         self.calls.begin()
 
     def on_drain(self) -> None:
-        """Stop reading, asking and watching for silence."""
+        """Stop reading, asking for snapshots and watching for silence."""
         super().on_drain()
         self.calls.drain()
         self.inbox.deadline = None
 
     def tell_trouble(self) -> None:
-        """Say why the state is not LIVE, each reason once until it is."""
+        """Log why the state is not LIVE, each reason once until it is LIVE again."""
         trouble = self._followed.trouble
         if trouble is None:
             if self._told and self._followed.phase is Phase.LIVE:
                 self._told.clear()
         elif trouble[0] not in self._told:
             self._told.add(trouble[0])
-            # whoever reaches the publisher's bus can bring it about as often as he likes
+            # throttled, since any peer on the publisher's bus can cause it as often as it likes
             left_out = self.throttle.admit("not followed", monotonic())
             if left_out is not None:
                 log = self.run_context.log
@@ -225,9 +225,9 @@ class InState(Reader):
             )
 
     def tell_status(self, status: Status, reason: str) -> None:
-        """Show and log a change of phase and call the function that wants to know."""
+        """Show and log a change of phase, and have `on_status` called."""
         self._visible = (status.epoch, status.number, status.phase)
-        # whoever reaches the publisher's bus can make it change as often as he likes
+        # throttled, since any peer on the publisher's bus can cause it as often as it likes
         left_out = self._phase_lines.admit("phase", monotonic())
         if left_out is not None:
             self.run_context.log.info(

@@ -1,4 +1,4 @@
-"""What delta and full update out-states have in common: a publishing socket, and who joins it."""
+"""The base of delta and full update out-states: a publishing socket that greets subscribers."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class SubscriptionWaits:
 
 
 class Publication(ABC):
-    """An out-state as the callers of `to_send` use it, one at a time, under the socket's lock.
+    """An out-state as the callers of `to_send` use it: one at a time, under the socket's lock.
 
-    Whoever holds the lock numbers an update and sends it, so that numbers leave in their order. The
-    value outlives a restart of the actor; the epoch does not. While an actor that died is being
-    replaced, updates are taken without being sent: with the new epoch everybody fetches the value.
+    An update is numbered and sent under the lock, so that numbers leave in order. The value
+    outlives a restart of the actor; the epoch does not. While an actor that died is being replaced,
+    updates are accepted but not sent: with the new epoch all replicas fetch the value.
     """
 
-    #: How often a caller's send looks for subscriptions that it may have come upon, in seconds.
+    #: Least time between two looks for subscriptions by callers' sends, in seconds.
     look_pause_s: ClassVar[float] = 0.01
 
     def __init__(self, run_context: RunContext, model: Model, counters: Counters) -> None:
@@ -67,9 +67,9 @@ class Publication(ABC):
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
         self.ready_at = 0.0
         self._tracing = run_context.tracing
-        #: who watches the updates; changed with the lock held
+        #: they get a copy of each update; changed with the lock held
         self.taps: tuple[Tap, ...] = ()
-        #: told of subscriptions that a caller comes upon
+        #: the actor that is told of subscriptions which a caller's send came upon
         self.actor: SocketActor | None = None
 
     def _opened_store(self) -> Kept | None:
@@ -80,7 +80,7 @@ class Publication(ABC):
         path = self.model.creation["store"]
         if path is None:
             return None
-        # sqlite3 is of no use to most services
+        # imported here, since most services have no store
         from sf_actors.storage.store import Store  # noqa: PLC0415
 
         path = filled(path, self._run_context.name, where=f"{self.model.where}: 'store'")
@@ -92,7 +92,7 @@ class Publication(ABC):
         return kept
 
     def begin_store(self) -> None:
-        """Let the file be written behind from now on; in the thread that starts the service.
+        """Begin to write the file in the background; in the thread that starts the service.
 
         :raises StoreError: another process has the file
         """
@@ -107,7 +107,7 @@ class Publication(ABC):
             )
 
     def close_store(self, timeout_s: float) -> None:
-        """Write what is not in the file yet, and close it; any thread."""
+        """Write what the file lacks, and close it; any thread."""
         if self.store is not None:
             self.store.close(timeout_s)
 
@@ -115,7 +115,7 @@ class Publication(ABC):
         self.counters.store_failed += 1
 
     def set_taps(self, taps: tuple[Tap, ...], new: Tap | None) -> None:
-        """Note updates for these from now on, for a new one the value first; any thread."""
+        """Copy updates to these taps from now on, to a new one the value first; any thread."""
         with self.out.lock:
             if new is not None:
                 new.add_value(self.packing_of_value, self.number)
@@ -123,7 +123,7 @@ class Publication(ABC):
 
     @abstractmethod
     def packing_of_value(self) -> Packs:
-        """Return what packs the value of now; with the lock held."""
+        """Return what packs the current value; with the lock held."""
 
     @property
     @abstractmethod
@@ -151,15 +151,15 @@ class Publication(ABC):
     @property
     @abstractmethod
     def mark(self) -> tuple[int, int]:
-        """The epoch of this run, and the own count of its last update; any thread."""
+        """The epoch of this run, and the publisher's own count of its last update; any thread."""
 
     def status(self) -> Status:
-        """Return the status of a value that is nobody's replica; any thread."""
+        """Return the status, which is always LIVE: the value is not a replica; any thread."""
         return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0)
 
     @abstractmethod
     def send_sign_of_life(self) -> None:
-        """Publish what tells a replica where the publisher is; runs in the actor's thread."""
+        """Publish a heartbeat, so that replicas know how far it is; in the actor's thread."""
 
     def attach(self, socket: Socket) -> None:
         """Send through a socket from now on, as a new epoch."""
@@ -169,20 +169,20 @@ class Publication(ABC):
             self.ready_at = monotonic() + self.model.creation["wait_after_creation_s"]
 
     def take_epoch(self, epoch: int) -> None:
-        """Let updates belong to another run from now on; with the lock held."""
+        """Publish updates under a new epoch from now on; with the lock held."""
         if self.store is not None:
             self.store.renew(epoch)
 
-    def loaded(self) -> None:  # noqa: B027 - not every one loads
-        """Take the value for the real one though nothing was published: all is loaded."""
+    def loaded(self) -> None:  # noqa: B027 - not every state loads
+        """Declare the value complete, even if nothing was published."""
 
     def detach(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         with self.out.lock:
             self.out.socket = None
 
     def read_subscriptions(self, source: SocketSource) -> int:
-        """Read what subscribers said, a batch at most; runs in the actor's thread.
+        """Read subscriptions, a batch at most; runs in the actor's thread.
 
         :returns: how many subscribed
         """
@@ -198,19 +198,19 @@ class Publication(ABC):
     def require_not_stopped(self) -> None:
         """Refuse an update that no socket will ever send; with the lock held.
 
-        :raises ServiceStopped: there is no socket, and will be none any more
+        :raises ServiceStopped: there is no socket, and there will be none
         """
         if self.out.socket is None and self._run_context.closing.is_set():
             raise ServiceStopped(f"{self.model.where}: {self._run_context.name} has stopped")
 
     def _look(self, now: float) -> None:
-        """Tell the actor to look for subscriptions: a send may eat the signal of one."""
+        """Tell the actor to read subscriptions, since a send may consume the signal of one."""
         out = self.out
         out.look_at = now + self.look_pause_s
         if self.actor is None or out.subscriptions is None or not out.subscriptions.is_readable():
             return
         if self.actor.tell(SubscriptionWaits()):
-            # not again until they are read
+            # don't look again until they are read
             out.look_at = float("inf")
 
 
@@ -218,9 +218,9 @@ P = TypeVar("P", bound=Publication)
 
 
 class OutState(SocketActor, Generic[P]):
-    """Owns the XPUB socket that callers send on, greets who subscribes, and gives signs of life.
+    """Owns the XPUB socket that callers send on, greets new subscribers and gives signs of life.
 
-    :param publication: what the callers of `to_send` use
+    :param publication: the part that the callers of `to_send` use
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class OutState(SocketActor, Generic[P]):
         self._beat_at = self.inbox.deadline = monotonic() + self._heartbeat_s
 
     def close(self) -> None:
-        """Let callers send no more."""
+        """Stop callers from sending."""
         self.publication.detach()
 
     def on_tick(self) -> None:
@@ -260,12 +260,12 @@ class OutState(SocketActor, Generic[P]):
         self._someone_waits = False
         self._greeted_at = monotonic()
         self.publication.send_sign_of_life()
-        # what a caller sent meanwhile may have eaten the signal of a subscription
+        # a caller's send may have consumed the signal of a subscription meanwhile
         self._publisher.touched()
         self._beat_at = self.inbox.deadline = self._greeted_at + self._heartbeat_s
 
     def on_readable(self, source: SocketSource) -> None:
-        """Greet who subscribes, so that it knows that it is heard; read other sockets."""
+        """Greet new subscribers, so that they know they are subscribed; read other sockets."""
         if source is not self._publisher:
             super().on_readable(source)
             return
@@ -280,13 +280,13 @@ class OutState(SocketActor, Generic[P]):
                 self.inbox.deadline = min(self._beat_at, self._greeted_at + GREETING_PAUSE_S)
 
     def on_message(self, message: Any) -> None:
-        """Look for subscriptions."""
+        """Read subscriptions that a caller's send came upon."""
         if isinstance(message, SubscriptionWaits):
             self._publisher.touched()
 
     def on_begin(self) -> None:
-        """Let replicas take the value, since `init_function` has returned."""
+        """Let replicas have the value, since `init_function` has returned."""
         self.publication.loaded()
 
     def on_drain(self) -> None:
-        """Go on: handlers that still run may update the state."""
+        """Do nothing: handlers that still run may update the state."""

@@ -1,4 +1,4 @@
-"""Snapshots on their way out: packed once for all who ask, in one message or in parts."""
+"""Snapshots on their way out: packed once for all requests, sent in one message or in parts."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.pieces import Packing
     from sf_actors.sockets.frames import Socket
 
-    #: The frames that lead back to who asked.
+    #: The frames that lead back to the requester.
     ReturnPath = tuple[bytes, ...]
 
 VERSIONS: Final = 8
-"""Versions of the value that are held packed at most, since parts of them are still to be sent."""
+"""Most packed versions of the value in memory: each is kept until all its parts are sent."""
 
 LEAST_AGE_S: Final = 1.0
-"""How long a version is sent at least before it may give way to a newer one."""
+"""Least time in seconds that a version is sent before it may give way to a newer one."""
 
 GIVEN_UP_AFTER_S: Final = 120.0
-"""How long a peer may have no room for another part."""
+"""Seconds for which a peer may have no room for another part."""
 
-#: The first pause before another try, and the longest; each is twice as long as the one before.
+#: The first and the longest pause before another try, in seconds; each is twice the one before.
 _SHORTEST_PAUSE_S: Final = 0.002
 _LONGEST_PAUSE_S: Final = 0.5
 
 
 class PackedSnapshot:
-    """A packed snapshot and the version that it holds.
+    """A packed snapshot and its version.
 
-    :ivar now: its epoch, number and count, which is None where the numbers are the counts, and
-        whether it is loading
+    :ivar now: its epoch, number and count (None where numbers and counts are the same), and whether
+        the publisher was still loading
     """
 
     def __init__(self, now: tuple[int, int, int | None, bool], packing: Packing) -> None:
@@ -51,19 +51,19 @@ class PackedSnapshot:
         self._divisions: dict[int, Division] = {}
 
     def pack_on(self) -> bool:
-        """Pack some more runs, unless all is packed; whether it was already."""
+        """Pack some more runs; return True if all was packed already."""
         was_packed = self._is_packed
         self._is_packed = was_packed or self.packing.step()
         return was_packed
 
     @property
     def version(self) -> Version:
-        """What its parts have in common."""
+        """The version that all its parts carry."""
         epoch, number, count, _ = self.now
         return Version(epoch, number, count)
 
     def division(self, size: int) -> Division:
-        """Return how it is divided into messages of so many bytes; it may still have to step."""
+        """Return its division into messages of `size` bytes, which may still have to `step`."""
         if size not in self._divisions:
             packing = self.packing
             self._divisions[size] = Division(
@@ -75,8 +75,8 @@ class PackedSnapshot:
 class Transfer:
     """A snapshot that one peer gets in parts.
 
-    :param address: the frames that lead back to who asked
-    :param size: bytes of a part at most
+    :param address: the frames that lead back to the requester
+    :param size: most bytes of a part
     :raises ItemTooLarge: see `Division.step`
     """
 
@@ -95,11 +95,11 @@ class Transfer:
 
     @property
     def rate(self) -> float:
-        """Parts a second."""
+        """Parts sent a second."""
         return self.sent / max(0.001, monotonic() - self.began_at)
 
     def divide(self) -> bool:
-        """Divide some more of the value; whether it was all divided already.
+        """Divide some more of the value; return True if all was divided already.
 
         :raises ItemTooLarge: an item is larger than a part
         """
@@ -113,7 +113,7 @@ class Transfer:
         return self.sent > len(self._division.parts)
 
     def next_part(self, *, interval_s: float, fields: Sequence[str]) -> bytes:
-        """Return the packed part that is to be sent."""
+        """Return the next part to send, packed."""
         parts, version = 1 + len(self._division.parts), self.packed.version
         if not self.sent:
             return encode_first_part(
@@ -124,13 +124,13 @@ class Transfer:
 
 
 class Transfers:
-    """The snapshots that peers are getting in parts, each one part at a time.
+    """The snapshots that are being sent in parts, one part at a time for each peer.
 
-    A part is made when the socket has room for it: a peer that does not read holds no more of our
-    memory than with a snapshot in one message.
+    A part is packed only when the socket has room for it: a peer that does not read takes no more
+    of our memory than with a snapshot in one message.
 
-    :param most: peers at most
-    :param telling: what the first part tells: `interval_s` and `fields`
+    :param most: most peers
+    :param telling: the contents of the first part: `interval_s` and `fields`
     """
 
     def __init__(
@@ -141,7 +141,8 @@ class Transfers:
         self._most = most
         self._telling = telling
         self._ready: deque[Transfer] = deque()
-        #: a heap of those whose peer had no room: when to try again, a number to sort equal times
+        #: a heap of the transfers to peers without room, by the time of the next try; the number
+        #: sorts equal times
         self._blocked: list[tuple[float, int, Transfer]] = []
         self._tries = 0
 
@@ -158,17 +159,17 @@ class Transfers:
 
     @property
     def retry_at(self) -> float | None:
-        """When one that could not be sent on is to be tried again; None if there is none."""
+        """The time of the next try to a peer that had no room; None if there is none."""
         return self._blocked[0][0] if self._blocked else None
 
     def begin(self, transfer: Transfer) -> None:
-        """Send a snapshot in parts from now on; when there are too many, the slowest ends."""
+        """Begin a transfer; if there are too many, the slowest is dropped."""
         if len(self) >= self._most:
             self._drop(min(self._all(), key=lambda one: one.rate))
         self._ready.append(transfer)
 
     def step(self) -> tuple[Transfer, ItemTooLarge] | None:
-        """Send a part, or prepare to; return a transfer that fails, and why."""
+        """Send a part or prepare one; return a transfer that failed and why, else None."""
         transfer = self._ready.popleft()
         try:
             if not transfer.divide():
@@ -177,7 +178,7 @@ class Transfers:
         except ItemTooLarge as problem:
             return transfer, problem
         try:
-            # without room the first frame is refused: nothing is made in vain, or held
+            # without room the first frame is refused, so no part is packed in vain
             for frame in transfer.address:
                 send_frame(self._socket, frame, NOBLOCK_SNDMORE)
         except zmq.Again:
@@ -197,13 +198,13 @@ class Transfers:
         return None
 
     def retry(self) -> None:
-        """Try those again whose time has come."""
+        """Make transfers ready again when their pause is over."""
         now = monotonic()
         while self._blocked and self._blocked[0][0] <= now:
             self._ready.append(heappop(self._blocked)[-1])
 
     def make_room(self) -> bool:
-        """Return True if there is room for another version; the slowest may have to give way."""
+        """Return True if there is room for another version; drop the slowest one if need be."""
         versions: dict[int, list[Transfer]] = {}
         for transfer in self._all():
             versions.setdefault(id(transfer.packed), []).append(transfer)

@@ -1,7 +1,7 @@
-"""The calls that the updates of an in-state bring: they wait apart, so that reading never waits.
+"""The handler calls for the updates of an in-state, queued apart so that reading never waits.
 
-The actor reads and applies whatever its handlers do. When more calls wait than may, one call with
-the whole value takes their place.
+The actor reads and applies updates whatever its handlers do. When too many calls wait, one call
+with the whole value takes their place.
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 MAX_WAITING_BYTES: Final = 64 * 2**20
-"""Bytes that the calls which wait may hold."""
+"""Most bytes that the waiting calls may hold."""
 
 HELD_PER_BYTE: Final = 40
-"""What fields of many values are taken to hold, for each byte of their message: lists of empty
-lists hold eighty, texts one."""
+"""Bytes of memory assumed for each byte of a message with many small values: lists of empty lists
+need eighty, texts one."""
 
 #: How long the actor lets the router run before it reads on, in seconds. Two threads that run at
-#: the same time take the interpreter from each other with each message; short handlers are done
-#: before this is over, and others do not hold up reading.
+#: the same time contend for the interpreter with each message; short handlers are done within this
+#: time, and longer ones do not hold up reading.
 PATIENCE_S: Final = 0.005
 
 
 class UpdateCall(Call):
     """One call that waits: of the handler with an update, or of `on_status` with a status.
 
-    :param fields: what the handler gets: a dict that it may change, or all fields, frozen
+    :param fields: the handler's `args`: a dict that it may change, or all fields, frozen
     :param whole: the value right after the update, all its fields, frozen; None for a status
     :param size: bytes of the message that brought it
-    :ivar takes_update: the handler gets the update besides its other arguments
     """
 
     __slots__ = ("_calls", "_fields", "size", "takes_update", "update", "whole")
@@ -71,28 +70,28 @@ class UpdateCall(Call):
         self.size = size
 
     def become_whole(self) -> None:
-        """Stand for the updates before this one too."""
+        """Let this call replace the earlier ones: its handler gets the whole value."""
         self._fields = self.whole
         self.size = 0
         if self.update is not None:
             self.update = Update(self.update.number, self.update.epoch, is_whole=True)
 
     def prepare(self) -> None:
-        """Make the arguments; in the router's thread, since a whole value takes long."""
+        """Make the arguments; in the router's thread, since a whole value takes a while."""
         fields = self._fields
         self.args = thaw(fields) if self.whole is not None and type(fields) is not dict else fields
         self._fields = self.whole = None
         if self.update is not None:
-            # what it stands for is called with the update as well
+            # the handler takes the update as its last argument
             function, update = self.handler, self.update
             self.handler = lambda *offered: function(*offered, update)
 
     def cancel(self) -> None:
-        """Count what the stop left unhandled."""
+        """Count a call that the stop left out."""
         self.counters.drop("stopped")
 
     def leave_behind(self) -> None:
-        """Count what the stop did not wait for."""
+        """Count a call that the stop did not wait for."""
         self.counters.drop("stopped")
 
 
@@ -106,7 +105,7 @@ class UpdateCalls:
     def __init__(self, actor: SocketActor) -> None:
         self.label = actor.label
         self.counters = actor.counters
-        #: no call yields to those of others any more
+        #: set once calls no longer give way to those of other models
         self.is_draining = False
         self._handler_lock = actor.run_context.handler_lock
         self._router = actor.run_context.router
@@ -126,7 +125,7 @@ class UpdateCalls:
         return len(self._waiting)
 
     def add(self, call: UpdateCall) -> None:
-        """Let a call wait behind the others, or for all of them; HOT."""
+        """Queue a call, or let it replace those that wait; HOT."""
         with self._lock:
             self._bytes += call.size
             self._waiting.append(call)
@@ -135,7 +134,7 @@ class UpdateCalls:
         self._handler_lock.enqueue()
 
     def flush(self) -> None:
-        """Have the router run what waits, and let it run for a moment before reading on; HOT."""
+        """Have the router run the waiting calls, and give it a moment before reading on; HOT."""
         if not self._has_begun or not self._waiting:
             return
         with self._lock:
@@ -147,7 +146,7 @@ class UpdateCalls:
         self._are_done.wait(PATIENCE_S)
 
     def next_call(self) -> UpdateCall | None:
-        """Take the next call, or None if none waits any more; in the router's thread."""
+        """Take the next call; None if no more wait; in the router's thread."""
         with self._lock:
             if not self._waiting:
                 self._is_queued = False
@@ -159,19 +158,19 @@ class UpdateCalls:
         return call
 
     def begin(self) -> None:
-        """Have those calls handled that waited until now."""
+        """Let the router run the calls that have waited so far."""
         self._has_begun = True
         self.flush()
 
     def drain(self) -> None:
-        """Let one call with the whole value stand for all updates that wait."""
+        """Replace all waiting updates by one call with the whole value."""
         with self._lock:
             self.is_draining = True
             self._conflate()
         self.flush()
 
     def cancel(self) -> int:
-        """Drop what waits; returns how many calls that were."""
+        """Drop the waiting calls; return how many there were."""
         with self._lock:
             dropped = list(self._waiting)
             self._waiting.clear()
@@ -184,7 +183,7 @@ class UpdateCalls:
         return len(dropped)
 
     def _conflate(self) -> None:
-        """Let the last update that waits stand for all others; statuses keep their calls."""
+        """Let the last waiting update replace all others; calls for statuses stay."""
         updates = [call for call in self._waiting if call.whole is not None]
         if len(updates) > 1:
             last = updates[-1]
@@ -192,7 +191,7 @@ class UpdateCalls:
             self.counters.conflated += len(updates) - 1
         statuses = [call for call in self._waiting if call.whole is None]
         dropped = len(updates[:-1])
-        # phases may change as often as peers like
+        # bounded too, since peers can make the phase change as often as they like
         while len(statuses) > self._most:
             statuses.pop(0)
             dropped += 1

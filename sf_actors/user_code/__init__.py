@@ -1,1 +1,1 @@
-"""User code and what it is given: its lock, its interrupts, `to_send` and `states`."""
+"""Runs user code: its lock, interrupts and contexts, and the `to_send` and `states` it gets."""

@@ -1,4 +1,4 @@
-"""What an event loop is made of here: its calls, its tasks, and what it polls with."""
+"""The parts of a service's event loop: its calls, its tasks and its selector."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _ABSENT: Final = object()
 
 
 class ForkAwareSelector(selectors.DefaultSelector):
-    """Ends the child of a fork that a coroutine made, before it polls what is the parent's."""
+    """Ends a child that a coroutine forked, before it polls the parent's descriptors."""
 
     def __init__(self) -> None:
         super().__init__()
         self._forks = FORKS.count
 
     def select(self, timeout: float | None = None) -> Any:
-        """Wait for what is ready, in seconds; in the loop's thread."""
+        """Wait for ready descriptors, at most `timeout` seconds; in the loop's thread."""
         if FORKS.count != self._forks:
             end_child(None)
         return super().select(timeout)
 
 
 class ServiceTask(asyncio.Task[Any]):
-    """A task that knows its context: what it raises is told there."""
+    """A task that keeps its context, in which its errors are logged."""
 
     def __init__(self, coroutine: Any, *, context: Context | None = None, **options: Any) -> None:
         self.own_context = context or copy_context()
@@ -42,21 +42,21 @@ class ServiceTask(asyncio.Task[Any]):
 
     @property
     def label(self) -> str:
-        """The function that it runs, for messages."""
+        """The name of the function that it runs, for messages."""
         coroutine = self.get_coro()
         name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
         return f"task {name.rpartition('<locals>.')[2]}"
 
 
 class AsyncCall:
-    """One call of a coroutine function, which a thread waits for."""
+    """One call of a coroutine function, for which a thread waits."""
 
     __slots__ = ("args", "context", "done", "error", "function", "is_cancelled", "result", "task")
 
     def __init__(self, function: CoroutineFunction, args: tuple[Any, ...]) -> None:
         self.function = function
         self.args = args
-        # the thread that waits is in its own: no two threads can be in one
+        # a copy: the waiting thread is inside its context, and two threads cannot share one
         self.context = copy_context()
         self.task: asyncio.Task[None] | None = None
         self.is_cancelled = False
@@ -65,7 +65,7 @@ class AsyncCall:
         self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Run the coroutine, and keep what comes of it: asyncio would end the loop by an exit."""
+        """Run the coroutine and keep its result or error; an exit would end asyncio's loop."""
         forks = FORKS.count
         try:
             self.result = await self.function(*self.args)
@@ -75,7 +75,7 @@ class AsyncCall:
             end_child(self.error)
 
     def end(self, task: asyncio.Task[None]) -> None:
-        """Wake the thread that waits; a task that was cancelled before it began has not run."""
+        """Wake the waiting thread; a task that was cancelled before it began has set no error."""
         if task.cancelled() and self.error is None:
             self.error = asyncio.CancelledError()
         self.done.set()
@@ -86,7 +86,7 @@ class AsyncCall:
             self.task.cancel()
 
     def adopt_context(self) -> None:
-        """Bind here what the coroutine has bound in its copy; in the thread that has waited."""
+        """Bind here the variables that the coroutine bound in its copy; in the waiting thread."""
         for variable, value in self.context.items():
             if variable.get(_ABSENT) is not value:
                 variable.set(value)

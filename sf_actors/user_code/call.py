@@ -1,4 +1,4 @@
-"""Calls of user code: what comes in, and what is to happen with what comes out."""
+"""Calls of user code: a function with its arguments, and the handling of its result."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One call of a handler: what comes in, and what is to happen with what comes out.
+    """One call of a handler: its arguments, and the handling of its result.
 
-    Subclasses override `complete`, which runs under the lock, right after the handler: what the
-    handler returned is read before other user code can change it.
+    Subclasses override `complete`, which runs under the lock right after the handler, so that the
+    result is read before other user code can change it.
     """
 
     __slots__ = ("args", "counters", "handler", "label", "pinned", "workflow_id")
 
-    #: whether it is a message's: what its handler raises is logged and counted as a failed handler,
-    #: and the stop may give it up
+    #: whether it is the call of a message: an exception is logged and counted as a failed handler,
+    #: and the stop may give the call up
     reports: ClassVar[bool] = True
 
     def __init__(
@@ -43,24 +43,24 @@ class Call:
         self.pinned = pinned
 
     def is_worth_it(self) -> bool:
-        """Say whether the handler is still to be called, once the call has waited its turn."""
+        """Return True if the handler should still be called, now that the call may run."""
         return True
 
     def complete(self, result: Any, error: BaseException | None) -> None:
-        """Take what the handler returned or raised; runs under the lock."""
+        """Handle the result or the exception of the handler; runs under the lock."""
 
     def settle(self) -> None:
-        """Say that the call is over, after the lock was given back; runs in the router's thread."""
+        """Finish the call, after the lock was released; runs in the router's thread."""
 
     def cancel(self) -> None:
-        """Take that the call will never run, since the service stops."""
+        """Note that the call will never run, since the service stops."""
 
     def leave_behind(self) -> None:
-        """Take that the call runs and nobody waits for it any more; runs in the stop's thread."""
+        """Note that the call still runs but is given up; runs in the stop's thread."""
 
 
 class OneOffCall(Call):
-    """A call of a function that is no handler, whose error belongs to who asked for it."""
+    """A call of a function that is not a handler; its error is kept for its caller."""
 
     __slots__ = ("done", "error")
     reports: ClassVar[bool] = False
@@ -76,5 +76,5 @@ class OneOffCall(Call):
         self.done.set()
 
     def cancel(self) -> None:
-        """Take that it will never run."""
+        """Note that it will never run."""
         self.done.set()

@@ -1,9 +1,9 @@
-"""The contexts that user code runs in: what one call binds is gone with it.
+"""The contexts in which user code runs: context variables that a call sets are gone afterwards.
 
-`contextvars` has copies that cost the same for any number of variables. Decimal's context is one of
-these variables, but its value can be changed in place: a copy of the variables alone would share
-it. Where a call finds none, decimal makes one of its own, and nothing is to be done; that is so
-unless the service file has changed its settings.
+Copying a context costs the same for any number of variables. Decimal's context is one of these
+variables, but its value can be changed in place, so copies would share it. If the service file has
+not changed decimal's settings, the copies hold no such value and decimal makes a new one for each
+call; else each call gets its own copy of it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _DECIMAL = "decimal_context"
 
 
 class CallContexts:
-    """The context that the service file and `init_function` leave behind, and its copies.
+    """Copies of the context that the service file and `init_function` leave behind.
 
     It begins as a copy of the caller's, without a workflow id.
 
-    :ivar new: returns the context for the next call; any thread. HOT. Until `seal` it is one and
-        the same, for one call at a time
+    :ivar new: returns the context for the next call; any thread. HOT. Until `seal` it is always the
+        same context, for one call at a time
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class CallContexts:
         self.new: Callable[[], Context] = lambda: self._kept
 
     def seal(self) -> None:
-        """Let what calls bind be gone with them from now on; when no user code runs."""
+        """Give each call its own copy from now on; to be called when no user code runs."""
         settings = _decimal_context_of(self._kept)
         if settings is None:
             self.new = self._kept.copy
         elif _settings(settings) == _settings(DefaultContext):
-            # decimal makes the same again where it is asked for
+            # decimal makes an equal one when a call needs it
             self._kept = _without_decimal(self._kept)
             self.new = self._kept.copy
         else:
@@ -57,7 +57,7 @@ class CallContexts:
 def _begin() -> None:
     WORKFLOW_ID.set(None)
     if _decimal_context_of(copy_context()) is not None:
-        # what the service file changes in it is not to change the caller's
+        # changes that the service file makes in it must not reach the caller's
         _own_decimal()
 
 
@@ -66,7 +66,7 @@ def _own_decimal() -> None:
 
 
 def _decimal_context_of(context: Context) -> DecimalContext | None:
-    """Return decimal's context if there is one; to ask decimal itself would make one."""
+    """Return decimal's context if there is one; asking decimal itself would make one."""
     for variable, value in context.items():
         if variable.name == _DECIMAL and isinstance(value, DecimalContext):
             return value

@@ -1,9 +1,9 @@
-"""Which of the calls that wait may run now, where several may run at once.
+"""Decides which waiting calls may run now, if several may run at once.
 
-Calls with equal keys form a line: one of them at a time, in the order in which they came. Of the
-first ones of all lines, and of the calls without a key, any number may run. The one that was ready
-first goes first; the next of a line is ready when the one before is over, and so stands behind
-those that were ready by then: a long line holds up no other.
+Calls with equal keys form a line: they run one at a time, in the order of arrival. Calls of
+different lines, and calls without a key, may run at the same time. The call that was ready first
+runs first. The next call of a line becomes ready when the one before is over, behind the calls that
+are ready by then: so a long line does not hold up others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ NO_KEY: Final[Hashable] = _NoKey()
 
 
 class CallOrder(Generic[C]):
-    """The calls of one model that wait, and how many of them run; for one thread at a time."""
+    """The waiting calls of one model, and the number of running ones; for one thread at a time."""
 
     def __init__(self) -> None:
-        #: those that may run now
+        #: the calls that may run now
         self._ready: deque[tuple[C, Hashable]] = deque()
-        #: behind each key of which a call is ready or runs: the others, in order
+        #: by each key with a ready or running call, the calls behind it, in order
         self._lines: dict[Hashable, deque[C]] = {}
         self._waiting = 0
-        #: how many run
+        #: number of calls that run
         self.running = 0
 
     def __len__(self) -> int:
@@ -45,9 +45,9 @@ class CallOrder(Generic[C]):
             yield from line
 
     def add(self, call: C, key: Hashable = NO_KEY) -> bool:
-        """Let a call wait.
+        """Add a call.
 
-        :returns: whether it may run now
+        :returns: True if it may run now
         """
         self._waiting += 1
         if key is not NO_KEY:
@@ -60,9 +60,9 @@ class CallOrder(Generic[C]):
         return True
 
     def take(self) -> tuple[C, Hashable] | None:
-        """Return the next call that may run, with its key, which `end` gets; it runs from now on.
+        """Return the next call that may run, and its key for `end`; it now counts as running.
 
-        :returns: None if none may
+        :returns: None if none may run
         """
         if not self._ready:
             return None
@@ -71,7 +71,7 @@ class CallOrder(Generic[C]):
         return self._ready.popleft()
 
     def end(self, key: Hashable) -> None:
-        """Take that a call with this key is over: the next of its line may run."""
+        """Note that a call with this key is over; the next of its line may run."""
         self.running -= 1
         if key is NO_KEY:
             return
@@ -82,7 +82,7 @@ class CallOrder(Generic[C]):
             del self._lines[key]
 
     def take_all(self) -> list[C]:
-        """Return all that wait, and forget them; what runs is still to end."""
+        """Remove and return all waiting calls; the running ones still have to end."""
         waiting = list(self)
         for _, key in self._ready:
             self._lines.pop(key, None)

@@ -1,4 +1,4 @@
-"""Runs calls of user code one at a time, in a context of its own each."""
+"""Runs calls of user code one at a time, each in its own context."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class CallRunner:
-    """A place where calls run, one at a time; who calls sees to that.
+    """Runs calls one at a time; its callers ensure that.
 
-    :param offered: gives the arguments of a handler after `args`: to_send, states, config
-    :param on_error: told each exception that user code raised, with its call
-    :param contexts: gives each call its context
-    :param interrupt_guard: that of the `to_send` which the handlers get
-    :ivar constant_arguments: what `offered` gives, where it gives every call the same
+    :param offered: returns the arguments of a handler after `args`: to_send, states, config
+    :param on_error: called with each exception of user code and its call
+    :param contexts: makes the context of each call
+    :param interrupt_guard: the guard of the handlers' `to_send`
+    :ivar constant_arguments: the result of `offered`, if it is the same for every call
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class CallRunner:
         self.contexts.new().run(self._run, call)
 
     def _run(self, call: Call) -> None:
-        """Run a call in a context of its own; what is logged of it shows what it has bound; HOT."""
+        """Run a call, in its own context, so that log lines about it show what it bound; HOT."""
         WORKFLOW_ID.set(call.workflow_id)
         self._running = call
         self.user_code.began = began = perf_counter()
@@ -71,7 +71,7 @@ class CallRunner:
                 self._on_error(call, error)
             call.complete(result, error)
         finally:
-            # its traceback refers to this frame: a cycle, which only a collection would free
+            # its traceback refers to this frame: a cycle that only the garbage collector would free
             del error
 
     def _note(self, call: Call, error: BaseException | None, seconds: float) -> None:
@@ -89,14 +89,14 @@ class CallRunner:
             counters.fail(error)
 
     def leave_behind(self) -> int | None:
-        """Give up the call that runs, if it is a message's; any thread.
+        """Give up the running call, if it is the call of a message; any thread.
 
-        :returns: the thread that may end and do nothing else when the handler ever returns
+        :returns: the id of its thread, which only ends if the handler ever returns
         """
         running: Call | None = None
 
         def is_meant() -> bool:
-            # asked while it cannot end: right afterwards another may run
+            # read here, where the call cannot end; right afterwards another may run
             nonlocal running
             running = self._running
             return running is not None and running.reports
@@ -107,9 +107,9 @@ class CallRunner:
         return thread_id
 
     def beside(self, counting: threading.Lock) -> CallRunner:
-        """Return a runner whose calls run beside those of this one, and get the same arguments.
+        """Return a runner with the same settings, whose calls run beside those of this one.
 
-        :param counting: held while a call is counted: runners that share it may share counters
+        :param counting: held while a call is counted, so that runners may share counters
         """
         return _RunnerBeside(self, counting)
 
@@ -119,7 +119,7 @@ class CallRunner:
 
 
 class _RunnerBeside(CallRunner):
-    """Runs calls beside those of others that have the same counters."""
+    """Runs calls beside other runners that share its counters."""
 
     def __init__(self, main: CallRunner, counting: threading.Lock) -> None:
         super().__init__(
@@ -132,7 +132,7 @@ class _RunnerBeside(CallRunner):
 
     def run(self, call: Call) -> None:
         super().run(call)
-        # there are many of these, and each would keep a message
+        # there are many runners, and each would keep its last message alive
         self._running = None
 
     def _note(self, call: Call, error: BaseException | None, seconds: float) -> None:

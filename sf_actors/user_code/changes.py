@@ -1,4 +1,4 @@
-"""What wakes those who wait for a state."""
+"""Notifies waiting threads of changes of states."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Changes:
-    """Wakes the threads that wait for a state; any thread.
+    """Wakes the threads that wait for states; any thread.
 
-    It has no lock, as `LightEvent` has none: the lists are changed by single steps.
+    Like `LightEvent` it has no lock: each change of a list is one atomic step.
     """
 
     __slots__ = ("_is_over", "_told", "_waiting", "forks")
 
     def __init__(self) -> None:
-        #: to tell the child of a fork by
+        #: the count of forks, by which the child of one is recognised
         self.forks = FORKS.count
         self._is_over = False
         self._waiting: list[LightEvent] = []
         self._told: list[Callable[[], None]] = []
 
     def notify(self) -> None:
-        """Say that a value or status may have changed; HOT, nobody waits mostly."""
+        """Notify that a value or status may have changed; HOT: mostly nobody waits."""
         if self._waiting:
             for event in self._waiting.copy():
                 event.set()
@@ -39,21 +39,21 @@ class Changes:
                 tell()
 
     def end(self) -> None:
-        """Say that the service stops: nobody is to wait any more."""
+        """End all waits, now and later, since the service stops."""
         self._is_over = True
         self.notify()
 
     def tell(self, function: Callable[[], None]) -> None:
-        """Have a function called with each change, in the thread that brings it about."""
+        """Call a function at each change from now on, in the thread that makes the change."""
         self._told.append(function)
 
     def tell_no_more(self, function: Callable[[], None]) -> None:
-        """Have a function called no longer, if it was."""
+        """Stop calling a function; does nothing if it is not called."""
         with suppress(ValueError):
             self._told.remove(function)
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Wait until it is so; return False if that did not come in time.
+        """Wait until `is_so` returns True; return False if it does not in time.
 
         :raises ServiceStopped: the service stops
         """

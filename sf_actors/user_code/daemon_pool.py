@@ -1,7 +1,7 @@
-"""The threads of `asyncio.to_thread`, which keep no process from its end.
+"""The thread pool for `asyncio.to_thread`, with threads that don't keep the process alive.
 
-Those of the standard library are waited for when the interpreter exits, however long what they run
-is stuck: there would be no deadline for the stop of a process.
+At exit, the interpreter waits for the threads of a standard pool however long their jobs are stuck:
+the stop of a process would have no deadline.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     Job = tuple[Future[Any], Callable[[], Any]]
 
-#: Most threads of one service; further jobs wait.
+#: Most threads of one service; more jobs wait.
 MAX_THREADS: Final = 32
 
 
 class DaemonPool(ThreadPoolExecutor):
-    """Runs jobs in daemon threads, which start with need; any thread may call.
+    """Runs jobs in daemon threads, which start on demand; any thread may call.
 
-    A `ThreadPoolExecutor` by name, since asyncio takes no other executor.
+    It is a `ThreadPoolExecutor` only because asyncio takes no other executor.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # one that a signal's handler may come back to, in a thread that has it
+        # reentrant: a signal handler may need it in a thread that holds it
         self._pool_lock = threading.RLock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
@@ -51,10 +51,10 @@ class DaemonPool(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the threads end when they have done what waits.
+        """Let the threads end after the waiting jobs.
 
-        :param wait: return when they have
-        :param cancel_futures: cancel what waits
+        :param wait: return only when they have ended
+        :param cancel_futures: cancel the waiting jobs
         """
         with self._pool_lock:
             self._has_ended = True
@@ -67,7 +67,7 @@ class DaemonPool(ThreadPoolExecutor):
                 thread.join()
 
     def runs_here(self) -> bool:
-        """Return whether the calling thread is one of the pool."""
+        """Return True if the calling thread belongs to the pool."""
         return threading.current_thread() in self._daemons
 
     def _start(self) -> None:
@@ -75,7 +75,7 @@ class DaemonPool(ThreadPoolExecutor):
         try:
             thread.start()
         except RuntimeError:
-            # the system has no thread left: those that are there do it in time
+            # the system has no thread left: the existing ones do the job later
             if not self._daemons:
                 raise
         else:
@@ -87,11 +87,11 @@ class DaemonPool(ThreadPoolExecutor):
             if future.set_running_or_notify_cancel():
                 try:
                     result = function()
-                except BaseException as error:  # noqa: BLE001 - it is for who waits
+                except BaseException as error:  # noqa: BLE001 - raised where the future is awaited
                     future.set_exception(error)
                 else:
                     future.set_result(result)
-            # what waits for the next one keeps nothing of this one
+            # while it waits for the next one, the thread must not keep this one alive
             del job, future, function
             result = None
             self._idle.release()

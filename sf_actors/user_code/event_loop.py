@@ -1,11 +1,11 @@
-"""The event loop of one service: its coroutine functions run there, each for a thread that waits.
+"""The event loop of one service, which runs its coroutine functions while their callers wait.
 
-The thread that calls such a function waits until its coroutine is over, so a coroutine counts as
-user code of that thread: it has the handler lock, its label, and its interrupts. An interrupt of a
-thread that waits here cancels the task, since nothing is to be raised in the thread itself.
+The thread that calls such a function waits until the coroutine is over. So a coroutine counts as
+user code of that thread: it runs under its handler lock, with its label and its interrupts. An
+interrupt of a waiting thread cancels the task instead of raising in the thread.
 
-The loop has a thread of its own, from the first call of `blocking` to `end`. Tasks that a
-coroutine leaves behind go on until then.
+The loop has its own thread, from the first call of `blocking` to `end`. Tasks that a coroutine
+leaves behind go on until then.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 class EventLoop:
     """Runs the coroutine functions of one service.
 
-    :param interrupt_guard: that of the threads which wait here
-    :ivar on_exit: called in the loop's thread with the error of a task that called `sys.exit`, and
-        with that of a loop that died
+    :param interrupt_guard: the guard of the threads that wait here
+    :ivar on_exit: called in the loop's thread with the error of a task that called `sys.exit`, or
+        of a loop that died
     """
 
     def __init__(self, interrupt_guard: InterruptGuard) -> None:
         self.interrupt_guard = interrupt_guard
         self.on_exit: Callable[[str, BaseException], None] | None = None
-        # a signal's handler may stop the service while its thread has it
+        # reentrant: a signal handler may stop the service while its thread holds it
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -52,11 +52,11 @@ class EventLoop:
         self._calls: set[AsyncCall] = set()
         self._main: AsyncCall | None = None
         self._is_main_cancelled = False
-        #: no call is taken any more
+        #: set once no more calls are accepted
         self._is_ending = False
         self._is_over = False
         self._tasks: set[ServiceTask] = set()
-        #: a task that fails now and then is told each time
+        #: limits the log lines of failing tasks; one that fails now and then is logged each time
         self._errors = Throttle(1.0, burst=10)
 
     # calls
@@ -64,16 +64,16 @@ class EventLoop:
     def blocking(self, function: CoroutineFunction, is_main: bool) -> Callable[..., Any]:
         """Return a plain function that runs a coroutine function and waits for its end.
 
-        The loop is there from now on.
+        Starts the loop, if it does not run yet.
 
-        :param is_main: `cancel_main` cancels it
+        :param is_main: it is `main`, which `cancel_main` cancels
         :raises RuntimeError: the system has no thread left
         """
         self._need()
         return partial(self._call, function, is_main)
 
     def cancel_main(self) -> None:
-        """Cancel `main` if it is a coroutine, also one that has yet to begin; any thread."""
+        """Cancel `main` if it is a coroutine, even one that has yet to begin; any thread."""
         with self._lock:
             self._is_main_cancelled = True
             main = self._main
@@ -81,7 +81,7 @@ class EventLoop:
             self._cancel(main)
 
     def runs_here(self) -> bool:
-        """Return whether the calling thread is the loop's, or one of `asyncio.to_thread`."""
+        """Return True if the calling thread is the loop's or one of `asyncio.to_thread`."""
         if self._pool is not None and self._pool.runs_here():
             return True
         return threading.current_thread() is self._thread
@@ -90,7 +90,7 @@ class EventLoop:
         """Run a coroutine function in the loop, in the context of the calling thread.
 
         :raises ServiceStopped: it was cancelled by an interrupt, or the loop has ended
-        :raises BaseException: what the coroutine raised
+        :raises BaseException: the exception of the coroutine
         """
         call = AsyncCall(function, args)
         here = threading.get_ident()
@@ -99,7 +99,7 @@ class EventLoop:
             self._submit(call, is_main=is_main)
             call.done.wait()
         except BaseException:
-            # raised in this thread by a signal's handler: no coroutine is left running
+            # raised in this thread by a signal handler: leave no coroutine running
             self._cancel(call)
             if call in self._calls:
                 call.done.wait()
@@ -117,7 +117,7 @@ class EventLoop:
                 raise ServiceStopped(problem) from error
             raise error
         finally:
-            # the traceback has this frame
+            # the traceback refers to this frame
             del error, call
 
     def _submit(self, call: AsyncCall, *, is_main: bool) -> None:
@@ -131,7 +131,7 @@ class EventLoop:
             self._loop.call_soon_threadsafe(self._begin, call)
 
     def _begin(self, call: AsyncCall) -> None:
-        """Let the coroutine of a call begin; in the loop's thread."""
+        """Start the coroutine of a call; in the loop's thread."""
         call.task = asyncio.get_running_loop().create_task(call.run(), context=call.context)
         call.task.add_done_callback(call.end)
         if call.is_cancelled:
@@ -142,7 +142,7 @@ class EventLoop:
         self._in_loop(call.cancel_task)
 
     def _in_loop(self, function: Callable[[], object]) -> None:
-        """Have a function called in the loop's thread, unless the loop has ended; any thread."""
+        """Call a function in the loop's thread, unless the loop has ended; any thread."""
         with self._lock:
             if self._loop is not None and not self._is_over:
                 self._loop.call_soon_threadsafe(function)
@@ -150,11 +150,11 @@ class EventLoop:
     # the end
 
     def end(self, timeout_s: float) -> bool:
-        """Cancel all tasks and wait until the thread has ended; any other thread.
+        """Cancel all tasks, and wait until the thread has ended; in any other thread.
 
         Calls of coroutine functions are refused from now on. May be called again.
 
-        :param timeout_s: in seconds
+        :param timeout_s: longest wait, in seconds
         :returns: False if tasks, or threads of `asyncio.to_thread`, still run
         """
         with self._lock:
@@ -169,13 +169,13 @@ class EventLoop:
         return not thread.is_alive()
 
     def interrupt(self) -> None:
-        """Cancel once more what has not ended by the cancellation of `end`; any thread."""
+        """Cancel again the tasks that survived the cancellation by `end`; any thread."""
         if self._is_ending:
             self._in_loop(self._cancel_tasks)
 
     @property
     def running(self) -> list[str]:
-        """What keeps the loop from its end: tasks, or the thread itself; any thread."""
+        """What keeps the loop from ending: tasks, or the thread itself; any thread."""
         if self._thread is None or not self._thread.is_alive():
             return []
         own = {call.task for call in tuple(self._calls)}
@@ -191,7 +191,7 @@ class EventLoop:
     async def _end(self) -> None:
         while True:
             self._cancel_tasks()
-            # those that a task leaves as it ends are cancelled in the next round
+            # tasks that a task starts while it ends are cancelled in the next round
             if not self._tasks:
                 break
             await asyncio.wait(tuple(self._tasks))
@@ -233,11 +233,11 @@ class EventLoop:
         try:
             while not self._is_over:
                 try:
-                    # a loop that user code stops goes on
+                    # if user code stops the loop, it runs on
                     loop.run_forever()
                 except (SystemExit, KeyboardInterrupt) as error:
                     self._tell_exit("a task", error)
-        except BaseException as error:  # noqa: BLE001 - those who wait must be told
+        except BaseException as error:  # noqa: BLE001 - the waiting threads must be told
             self._die(error)
         finally:
             asyncio.set_event_loop(None)
@@ -248,7 +248,7 @@ class EventLoop:
                 self._pool.shutdown(cancel_futures=True)
 
     def _die(self, error: BaseException) -> None:
-        """Take that the loop itself has failed: nothing runs in it any more."""
+        """Fail all calls, since the loop itself has died."""
         failed = ServiceFailed(f"the event loop died: {summary(error)}")
         failed.__cause__ = error
         with self._lock:
@@ -266,17 +266,17 @@ class EventLoop:
             log.package_logger().error("task failed", task=label, exc_info=trimmed(error))
 
     def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> ServiceTask:
-        # the loop itself keeps weak references only
+        # the loop itself keeps only weak references
         task = ServiceTask(coroutine, loop=loop, **options)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def _note(self, _loop: object, told: dict[str, Any]) -> None:
-        """Tell of what a task raised that nobody has waited for; in any thread that drops it."""
+        """Log an exception of a task that nobody awaited; in any thread that drops the task."""
         error = told.get("exception")
         if isinstance(error, SystemExit | ServiceStopped):
-            # told of elsewhere; or a task that ends by the stop
+            # handled elsewhere, or a task that the stop ended
             return
         task = told.get("task") or told.get("future")
         label = task.label if isinstance(task, ServiceTask) else "the event loop"
@@ -284,7 +284,7 @@ class EventLoop:
         if left_out is None:
             return
         context = task.own_context if isinstance(task, ServiceTask) else copy_context()
-        # a copy: the context may be in use
+        # a copy, since the context may be in use
         context.copy().run(
             log.package_logger().error,
             "task failed",

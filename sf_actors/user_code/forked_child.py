@@ -1,4 +1,4 @@
-"""The end of a child process whose user code has forked and then returned."""
+"""Ends a child process that user code has forked, once that user code returns."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sf_actors.user_code.tracebacks import trimmed
 
 
 def end_child(error: BaseException | None) -> NoReturn:
-    """End this process as the user's function ended: all else in it is a copy of the parent's.
+    """End this process with the outcome of the user's function; all else is a copy of the parent's.
 
-    :param error: what the function raised
+    :param error: the exception of the function, if it raised one
     """
     status = 0
     with contextlib.suppress(BaseException):
@@ -30,7 +30,7 @@ def end_child(error: BaseException | None) -> NoReturn:
 
 
 def _status_of(error: SystemExit) -> int:
-    """Return the exit status that `sys.exit` asks for; a text is told on standard error."""
+    """Return the exit status that `sys.exit` asks for; print a text on standard error."""
     if error.code is None:
         return 0
     if isinstance(error.code, int):

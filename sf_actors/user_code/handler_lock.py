@@ -1,7 +1,7 @@
-"""The right to run user code: one call at a time, in the order in which calls came.
+"""The right to run user code: one call at a time, in the order of arrival.
 
-Who brings a call may take the lock at once when no other call runs and none waits; else the call
-queues at the router. A counter of what is queued decides, so no call overtakes another.
+The thread that brings a call may take the lock at once if no other call runs and none waits; else
+the call queues at the router. A counter of queued calls decides, so that no call overtakes another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class HandlerLock(CallRunner):
-    """The right to run user code of one service, and the place where it runs.
+    """The right to run the user code of one service, and the runner of its calls.
 
     :param least_pause_s: least time between two calls, in seconds
     :param offered: gives the arguments of a handler after `args`: to_send, states, config
@@ -49,22 +49,23 @@ class HandlerLock(CallRunner):
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
         self._lock = threading.Lock()
-        #: lets others have the lock; in the thread that has it
+        #: releases the lock; for the thread that holds it
         self.release = self._lock.release
         self._count_lock = threading.Lock()
         self._hurry = LightEvent()
-        #: calls that wait for the lock; whoever holds it over several calls gives it back then
+        #: number of calls that wait for the lock; a thread that keeps it over several calls checks
+        #: this
         self.queued = 0
 
     def try_acquire(self) -> bool:
-        """Take the lock, if no call runs and none waits; any thread. HOT.
+        """Take the lock if no call runs and none waits; any thread. HOT.
 
-        :returns: whether it was taken: then `run` calls, and `release` it
+        :returns: True if it was taken; then `run` calls and `release` it
         """
         return not self.queued and self._lock.acquire(blocking=False)
 
     def run(self, call: Call) -> None:
-        """Run a call; in the thread that has the lock. HOT."""
+        """Run a call; in the thread that holds the lock. HOT."""
         if self._least_pause_s:
             self._hurry.wait(max(0.0, self._not_before - monotonic()))
         self.contexts.new().run(self._run, call)
@@ -72,7 +73,7 @@ class HandlerLock(CallRunner):
             self._not_before = monotonic() + self._least_pause_s
 
     def _acquire(self, timeout_s: float) -> bool:
-        """Wait for the lock, and be counted meanwhile, so that nobody keeps it for a next call."""
+        """Wait for the lock, counted as queued, so that no thread keeps it for its next call."""
         self.enqueue()
         try:
             return self._lock.acquire(timeout=timeout_s)
@@ -92,12 +93,12 @@ class HandlerLock(CallRunner):
     def run_queued(self, call: Call, claim: Callable[[], bool]) -> None:
         """Run a call that was queued; waits for the lock, in the router's thread.
 
-        :param claim: asked once the lock is there; False: the call was cancelled meanwhile
+        :param claim: called with the lock held; returns False if the call was cancelled meanwhile
         """
         self._lock.acquire()
         try:
             if claim():
-                # with the lock held: whoever sees zero from now on still comes after this call
+                # with the lock held, so that a thread that sees zero still comes after this call
                 self.dequeue()
                 if call.is_worth_it():
                     self.run(call)
@@ -105,9 +106,9 @@ class HandlerLock(CallRunner):
             self.release()
 
     def run_first(self, call: Call) -> None:
-        """Run a call in this thread before any other can be brought.
+        """Run a call in this thread, before any other call can come.
 
-        The statement takes and gives back the lock whatever a signal handler raises.
+        The `with` statement releases the lock whatever a signal handler raises.
         """
         with self._lock:
             self.run(call)
@@ -126,9 +127,9 @@ class HandlerLock(CallRunner):
         return True
 
     def wait_until_free(self, timeout_s: float) -> bool:
-        """Wait until no user code runs under the lock; any thread that does not have it itself.
+        """Wait until no user code runs under the lock; any thread that does not hold it.
 
-        :returns: False when it still runs after the time
+        :returns: False if some still runs after `timeout_s`
         """
         if not self._acquire(timeout_s):
             return False
@@ -136,5 +137,5 @@ class HandlerLock(CallRunner):
         return True
 
     def hurry(self) -> None:
-        """Let no call wait for its least pause any more, since the service stops."""
+        """End the pauses between calls, since the service stops."""
         self._hurry.set()

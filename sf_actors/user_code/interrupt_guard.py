@@ -1,13 +1,13 @@
-"""Where user code is inside the package, and what is raised in its thread waits until it leaves.
+"""Delays interrupts of user code while its thread is inside the package, as in `to_send`.
 
-Python raises an asynchronous exception between any two instructions. In user code that is as good
-a place as any; inside `to_send` a socket or a descriptor could be lost by it.
+Python raises an asynchronous exception between any two instructions. In user code that is fine;
+inside `to_send` a socket or a descriptor could be lost.
 
-A thread says where it is without a lock, and the interrupting one says that it is at work before
-it looks: whichever comes second sees the other. Only then a thread takes the lock. To take it each
-time would be simpler, and a fifth of what a publisher's `to_send` takes (the rows `a guard` of the
-benchmark `shortcuts`, next to those of `parts`). That one of two comes second, for both threads, is
-what the GIL makes so: without it no service starts.
+A thread marks itself as inside without a lock. An interrupting thread sets `has_pending` before it
+looks for the mark. Whichever comes second sees the other, and only then a thread takes the lock.
+Taking it each time would be simpler, but cost a fifth of a publisher's `to_send` (the rows `a
+guard` of the benchmark `shortcuts`, next to those of `parts`). Only the GIL guarantees that both
+threads agree on which comes second: without it no service starts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def require_plain_threads() -> None:
-    """Refuse an interpreter whose threads run beside each other, or that gevent has changed.
+    """Refuse a free-threaded interpreter, or one that gevent has patched.
 
-    :raises UsageError: it is one
+    :raises UsageError: it is one of these
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and any(map(monkey.is_module_patched, ("threading", "socket", "select"))):
@@ -43,13 +43,14 @@ def require_plain_threads() -> None:
 
 
 class InterruptGuard:
-    """The threads that are inside the package, and those that are to be interrupted afterwards.
+    """The threads that are inside the package, and those to interrupt when they leave.
 
-    HOT: a thread adds its id to `guarded_threads`, and if `has_pending` calls `enter`; it discards
-    it and if `has_pending` calls `leave`. All of that belongs into one `try … finally`.
+    HOT: a thread adds its id to `guarded_threads` and, if `has_pending`, calls `enter`; later it
+    discards the id and, if `has_pending`, calls `leave`. All of that belongs in one `try …
+    finally`.
 
     :ivar guarded_threads: the ids of the threads that are inside
-    :ivar has_pending: a thread is being interrupted, or is to be
+    :ivar has_pending: a thread is being interrupted, or will be
     """
 
     __slots__ = ("_lock", "_redirected", "_waiting", "guarded_threads", "has_pending")
@@ -59,18 +60,18 @@ class InterruptGuard:
         self.has_pending = False
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
-        #: what is called in place of raising something in a thread
+        #: by thread, the function to call instead of raising in it
         self._redirected: dict[int, Callable[[], None]] = {}
 
     def enter(self) -> None:
-        """Let an interrupt that has begun arrive now; in the thread that is inside from now on."""
+        """Let an interrupt that has begun arrive now; in the thread that has just come inside."""
         with self._lock:
             return
 
     def leave(self, thread_id: int) -> None:
-        """Take the interrupt that has waited; in the thread that is inside no longer.
+        """Raise the interrupt that waited, if there is one; in the thread that has just left.
 
-        :raises ServiceStopped: there is one
+        :raises ServiceStopped: there was one
         """
         with self._lock:
             has_waited = thread_id in self._waiting
@@ -80,10 +81,10 @@ class InterruptGuard:
             raise ServiceStopped("the service stops, and its user code is to end")
 
     def call_outside(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        """Call user code that an interrupt may reach at any place; in a thread that is inside.
+        """Call user code that may be interrupted anywhere; in a thread that is inside.
 
-        :raises ServiceStopped: an interrupt has waited, or came meanwhile
-        :raises BaseException: what the function raised
+        :raises ServiceStopped: an interrupt waited, or came meanwhile
+        :raises BaseException: the exception of the function
         """
         here = threading.get_ident()
         try:
@@ -97,9 +98,9 @@ class InterruptGuard:
                 self.enter()
 
     def redirect(self, thread_id: int, interrupt: Callable[[], None] | None) -> None:
-        """Have interrupts of a thread call a function, which waits for nothing; in that thread.
+        """Make interrupts of a thread call a function, which must not block; runs in that thread.
 
-        :param interrupt: None: they are raised in the thread again
+        :param interrupt: the function; None: interrupts raise in the thread again
         """
         with self._lock:
             if interrupt is None:
@@ -108,7 +109,7 @@ class InterruptGuard:
                 self._redirected[thread_id] = interrupt
 
     def interrupt(self, thread_id: int) -> None:
-        """Raise `ServiceStopped` in a thread as soon as it is not inside; any other thread."""
+        """Raise `ServiceStopped` in a thread as soon as it is outside; in any other thread."""
         with self._lock:
             self.has_pending = True
             if thread_id in self._redirected:
@@ -120,7 +121,7 @@ class InterruptGuard:
             self.has_pending = bool(self._waiting)
 
     def take_back(self, thread_id: int) -> None:
-        """Take back what has not arrived yet."""
+        """Take back an interrupt that has not arrived yet."""
         with self._lock:
             _raise_in_thread(thread_id, None)
             self._waiting.discard(thread_id)

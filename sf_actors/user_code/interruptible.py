@@ -1,4 +1,4 @@
-"""Running user code so that another thread can end it by raising `ServiceStopped` in it."""
+"""Runs user code so that another thread can end it by raising `ServiceStopped` in it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class LeftBehind(BaseException):
-    """User code has come back after the stop gave it up: nothing is left to be done with it.
+    """User code has returned after the stop gave it up.
 
-    What the thread owned belongs to the stop, so that all it may do is end.
+    The stop has taken over what its thread owned, so the thread may only end.
     """
 
 
 class UserCode:
     """A place where user code runs, one call at a time, and can be interrupted.
 
-    An exception raised from another thread arrives some time later. `run` returns only when none
-    can arrive any more, so that it never hits the package's own code.
+    An exception raised from another thread arrives some time later. `run` returns only when no more
+    can arrive, so that none hits the package's own code.
 
-    :param interrupt_guard: that of the `to_send` which the user code has
+    :param interrupt_guard: the guard of the user code's `to_send`
     """
 
     __slots__ = (
@@ -42,9 +42,9 @@ class UserCode:
     )
 
     def __init__(self, interrupt_guard: InterruptGuard | None = None) -> None:
-        #: what runs now, for messages; None while nothing runs
+        #: the name of the running code, for messages; None while nothing runs
         self.label: str | None = None
-        #: when that began, in seconds of `perf_counter`; set by who calls `run`
+        #: when it began, in seconds of `perf_counter`; set by the caller of `run`
         self.began = 0.0
         self._interrupt_guard = interrupt_guard or InterruptGuard()
         self._thread_id = 0
@@ -60,7 +60,7 @@ class UserCode:
 
         Does not return in the child of a fork that the function makes: the child ends with it.
 
-        :returns: its result and None, or None and whatever it raised
+        :returns: its result and None, or None and its exception
         :raises LeftBehind: `leave_behind` was called meanwhile
         """
         result: Any = None
@@ -74,7 +74,7 @@ class UserCode:
                 error = raised
             if FORKS.count != self._forks:
                 end_child(error)
-            # from here on nobody interrupts; one that was on its way may hit the very call
+            # from here on nobody interrupts, but an interrupt that is on its way may hit `_end`
             self.label = None
             try:
                 # who interrupts sets the first before it reads the label
@@ -84,7 +84,7 @@ class UserCode:
                 self._end()
             return result, error  # noqa: TRY300 - `else` would not clear the label
         except BaseException:
-            # also what a signal handler has raised between these lines
+            # perhaps raised by a signal handler between these lines
             self.label = None
             raise
         finally:
@@ -92,7 +92,7 @@ class UserCode:
             del error
 
     def _end(self) -> None:
-        """Take that nothing runs any more, once no exception can come from another thread."""
+        """Note that nothing runs any more, once no exception can arrive from another thread."""
         while True:
             try:
                 self.label = None
@@ -107,19 +107,19 @@ class UserCode:
 
     @property
     def thread_id(self) -> int | None:
-        """The thread in which user code runs, or None when nothing runs."""
+        """The id of the thread in which user code runs, or None if nothing runs."""
         return None if self.label is None else self._thread_id
 
     def runs_here(self) -> bool:
-        """Return whether user code runs in the calling thread."""
+        """Return True if user code runs in the calling thread."""
         return self.label is not None and self._thread_id == threading.get_ident()
 
     def interrupt(self) -> str | None:
         """Raise `ServiceStopped` in the user code that runs now; any thread.
 
-        What is stuck in a C call gets it when the call returns.
+        Code that is stuck in a C call gets it when the call returns.
 
-        :returns: the label of what was interrupted, or None when nothing runs
+        :returns: the label of the interrupted code, or None if nothing runs
         """
         with self._lock:
             self._was_interrupted = True
@@ -130,12 +130,13 @@ class UserCode:
     def leave_behind(self, is_meant: Callable[[], bool]) -> int | None:
         """Give up the user code that runs now; any thread.
 
-        :param is_meant: asked about what runs then, which cannot end before it is given up
-        :returns: its thread, whose `run` raises `LeftBehind` when it ever comes back; None when
-            nothing runs, or nothing that is meant
+        :param is_meant: returns True if the code that runs now may be given up; the code cannot end
+            during this
+        :returns: the id of its thread, in which `run` raises `LeftBehind` if the code ever returns;
+            None if nothing was given up
         """
         with self._lock:
-            # as in `run`: either it sees this, or this sees that it has ended
+            # before reading the label: either `run` sees this, or this sees that it has ended
             self._was_interrupted = True
             if self.label is None or not is_meant():
                 return None

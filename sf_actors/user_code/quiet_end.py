@@ -1,4 +1,4 @@
-"""Threads of user code that end by `ServiceStopped` do so without a word."""
+"""Lets threads of user code end by `ServiceStopped` without a traceback."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class QuietEnd:
-    """Stands before the process's hook for what ends a thread, from the first run on."""
+    """Wraps the process's `threading.excepthook`, from the first run on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._next: Callable[[threading.ExceptHookArgs], object] | None = None
 
     def stand_by(self) -> None:
-        """Take the place of the hook, once in a process; any thread."""
+        """Install the wrapper, once per process; any thread."""
         with self._lock:
             if self._next is None:
                 self._next, threading.excepthook = threading.excepthook, self._on_end

@@ -1,4 +1,4 @@
-"""The places of states: what other threads see of a state, and how far it is."""
+"""Slots of states: what other threads see of a state's value, status and progress."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ if TYPE_CHECKING:
     from sf_actors.replication.status import Status
     from sf_actors.replication.values.persistent_map import Map
 
-    #: a value as a persistent map, the epoch of the run that it comes from (None of a peer without
-    #: epochs), and its last update's count in that run, -1 before the first
+    #: a value as a persistent map, the epoch of its run (None for a peer without epochs), and the
+    #: count of its last update in that run, -1 before the first
     Version = tuple[Map[str, Any], int | None, int]
 
 
 class Slot(Protocol):
-    """The place of one state."""
+    """The slot of one state."""
 
     @property
     def value(self) -> Map[str, Any]:
-        """The value now; any thread."""
+        """The current value; any thread."""
 
     @property
     def status(self) -> Callable[[], Status]:
-        """Makes the status of now; any thread."""
+        """A function that returns the current status; any thread."""
 
 
 class OwnSlot(Slot, Protocol):
-    """The place of an out-state."""
+    """The slot of an out-state."""
 
     @property
     def mark(self) -> tuple[int, int]:
-        """The epoch of this run, and its last update's count; any thread."""
+        """The epoch of this run, and the count of its last update; any thread."""
 
 
 class Followed(Protocol):
-    """A replica, as far as it tells other threads which run it follows."""
+    """The part of a replica that tells other threads which run it follows."""
 
     def is_followed(self, epoch: int) -> bool:
-        """Return True if this is the run whose updates are taken now."""
+        """Return True if this is the run whose updates are applied now."""
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if this run was heard, followed or not."""
+        """Return True if this run was heard, whether followed or not."""
 
     @property
     def heard_at(self) -> float | None:
-        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+        """When it last heard its publisher, in seconds of `time.monotonic`; None: never."""
 
     @property
     def has_many(self) -> bool:
@@ -58,15 +58,15 @@ class Followed(Protocol):
 
 
 class StateSlot:
-    """The place where an in-state leaves its value for readers in other threads.
+    """The slot of an in-state, from which other threads read its value.
 
-    The actor replaces the version; it never changes one, so that a reader needs no lock.
+    The actor replaces the version and never changes one in place, so readers need no lock.
 
-    :param version: what is shown
-    :param status: makes the current status
+    :param version: the version that is shown
+    :param status: returns the current status
     :param followed: the replica
-    :param opened_at: when it was opened, in seconds of `time.monotonic`
-    :ivar others: the last counts of other runs, where the state has many publishers
+    :param opened_at: when the state was opened, in seconds of `time.monotonic`
+    :ivar others: the last counts of the other runs, if the state has many publishers
     """
 
     __slots__ = ("followed", "opened_at", "others", "status", "version")
@@ -83,7 +83,7 @@ class StateSlot:
         self.renew(status, followed, opened_at)
 
     def renew(self, status: Callable[[], Status], followed: Followed, opened_at: float) -> None:
-        """Belong to another replica from now on, and keep the value."""
+        """Show another replica from now on, and keep the value."""
         self.status = status
         self.followed = followed
         self.opened_at = opened_at
@@ -94,20 +94,20 @@ class StateSlot:
         return self.version[0]
 
     def count_of(self, epoch: int) -> int:
-        """Return the count of a run's last update in the value, -1 if none is."""
+        """Return the count of a run's last update in the value, -1 if it has none."""
         _, shown, count = self.version
         return count if epoch == shown else self.others.get(epoch, -1)
 
     def is_followed(self, epoch: int) -> bool:
-        """Return True if this is the run whose updates are taken now."""
+        """Return True if this is the run whose updates are applied now."""
         followed = self.followed
         if followed.heard_at is None and not followed.has_many:
-            # of a successor that has heard nothing yet: the run of the value that it has kept
+            # a new replica that has heard nothing yet follows the run of the value that was kept
             return epoch == self.version[1]
         return followed.is_followed(epoch)
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if this is one of the state's runs, followed or not."""
+        """Return True if this is one of the state's runs, whether followed or not."""
         return epoch == self.version[1] or self.followed.is_known(epoch)
 
     @property
@@ -117,7 +117,7 @@ class StateSlot:
 
     @property
     def heard_at(self) -> float | None:
-        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+        """When it last heard its publisher, in seconds of `time.monotonic`; None: never."""
         return self.followed.heard_at
 
     @property

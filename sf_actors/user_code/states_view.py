@@ -1,4 +1,4 @@
-"""What user code sees of the states that a service follows, and of its own."""
+"""`states`: the view that user code has of a service's in-states and out-states."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class States(Mapping[str, Mapping[str, Any]]):
     """The values of in-states and out-states, live: each look shows the current one; any thread.
 
-    Where both sides have a name it is the in-state; `out` has the out-states alone.
-    `states.status(name)` tells how far a replica can be trusted.
+    A name on both sides means the in-state; `out` has the out-states alone.
+    `states.status(name)` tells how far a value can be trusted.
 
-    :ivar has_any: whether there is one at all; requests and replies say nothing of states else
+    :ivar has_any: whether there is any state; without one, requests and replies carry no `seen`
     """
 
     __slots__ = ("_cells", "_changes", "_out", "has_any")
@@ -51,7 +51,7 @@ class States(Mapping[str, Mapping[str, Any]]):
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """Return the current value of a state, `{}` before the first.
 
-        :raises UsageError: in the child of a fork, as by all else here
+        :raises UsageError: in the child of a fork, like all methods here
         """
         return View(self._slot(name).value)
 
@@ -79,11 +79,11 @@ class States(Mapping[str, Mapping[str, Any]]):
 
     @property
     def changes(self) -> Changes:
-        """What wakes those who wait for a state."""
+        """The object that wakes threads which wait for a state."""
         return self._changes
 
     def status(self, name: str) -> Status:
-        """Return how a state stands now.
+        """Return the current status of a state.
 
         :raises InvalidArguments: there is no state of that name
         """
@@ -92,11 +92,11 @@ class States(Mapping[str, Mapping[str, Any]]):
     def wait(self, *names: str, number: int | None = None, timeout_s: float | None = None) -> bool:
         """Wait until states are LIVE; blocks, in any thread but a handler's.
 
-        :param names: of states; none: all in-states
-        :param number: wait until this update, or a later one of the present epoch, is in the value
-            of the one state named
-        :param timeout_s: in seconds; None waits until the service stops
-        :returns: False if that did not come in time
+        :param names: the states; none: all in-states
+        :param number: wait until the value of the one named state has this update, or a later one
+            of the present epoch
+        :param timeout_s: longest wait, in seconds; None waits until the service stops
+        :returns: False if `timeout_s` passed before
         :raises InvalidArguments: there is no state of that name, or `number` without one name
         :raises ServiceStopped: the service stops
         """
@@ -114,26 +114,26 @@ class States(Mapping[str, Mapping[str, Any]]):
         return self._changes.wait_until(is_so, timeout_s)
 
     def add(self, name: str, slot: StateSlot) -> None:
-        """Show an in-state."""
+        """Add an in-state to the view."""
         self._cells[name] = slot
         self.has_any = True
 
     def slot(self, name: str) -> StateSlot | None:
-        """Return the place of an in-state, None before it was opened for the first time."""
+        """Return the slot of an in-state, None before it was first opened."""
         return self._cells.get(name)
 
     def show_own(self, name: str, slot: OwnSlot) -> None:
-        """Show an out-state."""
+        """Add an out-state to the view."""
         self._out[name] = slot
         self.has_any = True
 
     @property
     def followed(self) -> Collection[Following]:
-        """The in-states, as far as they tell which runs they follow."""
+        """The in-states, with the runs that they follow."""
         return self._cells.values()
 
     def seen(self) -> Seen | UnsetType:
-        """Return how far all states are that have a run, as requests and replies say it; HOT."""
+        """Return how far each state with an epoch is, as requests and replies carry it; HOT."""
         if not self._cells and not self._out:
             return UNSET
         seen: Seen = {}
@@ -143,7 +143,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         for slot in self._out.values():
             epoch, count = slot.mark
             if count >= 0:
-                # after those that are followed: of a state that the service follows itself
+                # last, since this is exact for a state that the service also follows itself
                 seen[epoch] = count
         if len(seen) > MAX_SEEN:
             seen = dict(list(seen.items())[:MAX_SEEN])
@@ -153,17 +153,17 @@ class States(Mapping[str, Mapping[str, Any]]):
         return [cell.version for cell in self._cells.values()]
 
     def in_call(self) -> States:
-        """Return the states as the call sees them that runs in this context, else the live ones."""
+        """Return the states as the call in this context sees them, else the live ones."""
         pinned = PINNED.get()
         # the handler of another service may send through this one
         is_ours = pinned is not None and pinned._cells is self._cells  # noqa: SLF001 - of its class
         return pinned if pinned is not None and is_ours else self
 
     def learn(self, seen: Seen) -> None:
-        """Note what a reply's sender had seen and the service has by now; live states show it."""
+        """Note how far the sender of a reply had seen; does nothing, since live states show it."""
 
     def pinned(self, instead: Mapping[str, Version] | None = None) -> States:
-        """Return the values of this moment, which later updates do not change.
+        """Return a view of the current values, which later updates do not change.
 
         :param instead: versions to show for some of the names
         """
@@ -189,7 +189,7 @@ class States(Mapping[str, Mapping[str, Any]]):
 
 
 class PinnedStates(States):
-    """The values of the in-states at one moment; `status`, and out-states, stay live."""
+    """The values of the in-states at one moment; `status` and out-states stay live."""
 
     __slots__ = ("_learnt", "_pinned")
 
@@ -205,18 +205,18 @@ class PinnedStates(States):
         self.has_any = True
         self._pinned = dict(zip(cells, map(_version_of, cells.values()), strict=True))
         self._pinned.update(instead)
-        #: what replies to this call told, beyond what it sees
+        #: how far the senders of replies to this call had seen
         self._learnt: Seen | None = None
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
-        """Return the value that an in-state had at that moment, or of an out-state now."""
+        """Return the pinned value of an in-state, or the current one of an out-state."""
         if self._changes.forks != FORKS.count:
             raise of_parent("states")
         version = self._pinned.get(name)
         return super().__getitem__(name) if version is None else View(version[0])
 
     def seen(self) -> Seen | UnsetType:
-        """Return how far the states are that the call sees, and what replies to it have told."""
+        """Return how far the states are that the call sees, raised by what its replies told."""
         seen = super().seen()
         if self._learnt is None:
             return seen
@@ -226,9 +226,9 @@ class PinnedStates(States):
         return merged
 
     def learn(self, seen: Seen) -> None:
-        """Note what a reply's sender had seen, as far as the service has that by now.
+        """Note how far the sender of a reply had seen, as far as this service is by now.
 
-        What the call asks next is answered by who knows it too.
+        So the next request of the call waits until its replyer knows as much.
         """
         learnt = self._learnt = {} if self._learnt is None else self._learnt
         for epoch, claimed in seen.items():
@@ -246,7 +246,7 @@ class PinnedStates(States):
         number: int | None = None,  # noqa: ARG002
         timeout_s: float | None = None,  # noqa: ARG002
     ) -> bool:
-        """Refuse to wait: what a handler sees does not change while it runs.
+        """Refuse to wait: the states of a handler do not change while it runs.
 
         :raises UsageError: always
         """
@@ -257,7 +257,7 @@ class PinnedStates(States):
 
 
 PINNED: Final[ContextVar[States | None]] = ContextVar("sf_actors_pinned_states", default=None)
-"""The states that a handler sees, while it runs; requests that it sends say how far these are."""
+"""The states that the running handler sees; its requests tell how far these are."""
 
 
 _version_of: Final[Callable[[StateSlot], Version]] = attrgetter("version")

@@ -1,4 +1,4 @@
-"""`to_send`: from a name to the connection or state that it means."""
+"""`to_send`: finds the connection or state of a name and sends through it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Outbound(Protocol):
 
 
 class SendPermit:
-    """Whether one kind of user code may still send; the child of a fork may not."""
+    """Permission to send for one kind of user code; withdrawn in the child of a fork."""
 
     __slots__ = ("__weakref__", "_forks", "is_withdrawn")
 
@@ -47,7 +47,7 @@ class SendPermit:
         _permits.add(self)
 
     def refusal(self, name: str) -> SfActorsError:
-        """Return the error of who sends although it is withdrawn."""
+        """Return the error for a send after it was withdrawn."""
         if FORKS.count != self._forks:
             return of_parent("to_send")
         return ServiceStopped(f"{name} stops: nothing more is sent")
@@ -65,18 +65,18 @@ os.register_at_fork(after_in_child=_withdraw_in_child)
 
 
 class ToSend:
-    """What user code sends with; any thread of the service.
+    """The `to_send` function of user code; any thread of the service.
 
     ``to_send('connection', name, args)`` returns the reply of a requester or external target, else
     None; ``to_send('state', name, args)`` updates an out-state and returns the number of the
-    update, None if it was skipped; ``to_send(name, args)`` works where
-    the name is unique. User code gets the bound `__call__`, which costs less to call.
+    update, None if it was skipped; ``to_send(name, args)`` works if the name is unique. User code
+    gets the bound `__call__`, which costs less to call.
 
     :param name: of the service, for messages
     :param outlets: by ('connection' or 'state', name)
-    :param permit: withdrawn when the user code that has this function is to end
-    :param interrupt_guard: holds interrupts back while a call is in here
-    :param new_workflow_id: gives an id to what begins here
+    :param permit: withdrawn when the user code that has this function must end
+    :param interrupt_guard: delays interrupts while a call is in here
+    :param new_workflow_id: returns an id for a workflow that begins here
     """
 
     __slots__ = (

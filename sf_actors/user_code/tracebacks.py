@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ROOT = Path(__file__).parent.parent
-# with the separator: a folder beside it may have a name that begins like this one's
+# with the separator, since the name of a folder beside it may begin like this one's
 _PACKAGE = f"{_ROOT}{os.sep}"
 #: Service files that ship in the package are user code like any other.
 _DEMO = f"{_ROOT / 'demo'}{os.sep}"
 
 E = TypeVar("E", bound=BaseException)
 
-#: What `TracebackType` takes for it.
+#: The line number that `TracebackType` takes for a frame without a line.
 NO_LINE: Final = -1
 
 
 def trimmed(error: E) -> E:
     """Return the error without the package's frames in its traceback.
 
-    Likewise those of its causes and, in a group, of its parts. An error that never left the
-    package keeps its traceback: it is a bug of ours.
+    The same goes for its causes and, in a group, for its parts. An error that never left the
+    package keeps its traceback: it is our bug.
     """
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -45,7 +45,7 @@ def trimmed(error: E) -> E:
 
 
 def passed_user_code(error: BaseException) -> bool:
-    """Whether the error was raised in a function of the user, or came through one."""
+    """Return True if the error was raised in a function of the user, or passed through one."""
     return any(not _is_ours(frame) for frame in _frames(error))
 
 
@@ -59,7 +59,7 @@ def _frames(error: BaseException) -> Iterator[TracebackType]:
 def _chained(frames: list[TracebackType]) -> TracebackType | None:
     chain: TracebackType | None = None
     for frame in reversed(frames):
-        # an exception of a signal handler may come where the code has no line
+        # a signal handler may raise where the code has no line
         line = NO_LINE if frame.tb_lineno is None else frame.tb_lineno
         chain = TracebackType(chain, frame.tb_frame, frame.tb_lasti, line)
     return chain
@@ -70,7 +70,7 @@ def _is_ours(frame: TracebackType) -> bool:
 
 
 def is_of_package(name: str) -> bool:
-    """Return whether code of this file is the package's, or what imports for it."""
+    """Return True if a file belongs to the package or to the import system."""
     return (name.startswith(_PACKAGE) and not name.startswith(_DEMO)) or name.startswith(
         "<frozen importlib"
     )

@@ -1,4 +1,4 @@
-"""What the handler of an in-state may ask to be told of the update that it is called for."""
+"""The `update` argument, which the handler of an in-state may take."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import msgspec
 
 
 class Update(msgspec.Struct, frozen=True):
-    """An update that a handler is called for.
+    """The facts about the update for which a handler is called.
 
     :ivar number: its number
-    :ivar epoch: the run of the publisher that it comes from; None for a peer without epochs
-    :ivar is_whole: the handler's `args` are the whole value: keys that they lack are gone
+    :ivar epoch: the run of the publisher that sent it; None for a peer without epochs
+    :ivar is_whole: whether the handler's `args` are the whole value: keys that they lack are gone
     """
 
     number: int

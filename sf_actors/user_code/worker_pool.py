@@ -1,7 +1,7 @@
-"""The threads in which several handlers of one model run at once, beside all other user code.
+"""The worker threads of one model, which run several of its handler calls at once.
 
-They start with the run and end with it. A handler's call runs there as anywhere: in a copy of the
-service's context, with states of its own that are pinned, and open to an interrupt of the stop.
+They run beside all other user code, and start and end with the run. Calls run as they do elsewhere:
+in a copy of the service's context, with pinned states, and open to an interrupt by the stop.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
     from sf_actors.user_code.interruptible import UserCode
 
 
-#: The one line of the calls whose key cannot be had: they stay in order, as they must if equal.
+#: The key of all calls whose own key cannot be computed: they stay in order, as their keys may be
+#: equal.
 _KEYLESS: Final = object()
 
 
 class WorkerPool:
-    """Runs the calls of one model, as many at once as it has threads; any thread may call.
+    """Runs the calls of one model, as many at once as there are threads; any thread may call.
 
-    :param name: begins the names of the threads
+    :param name: the prefix of the threads' names
     :param where: file and model, for messages
-    :param size: how many threads
-    :param beside: the runner of all other user code, whose settings hold here as well
-    :param key_of: gives, of a handler's args, what those have in common that stay in order; None:
-        there is no order
-    :param adopt: lets a new thread belong to the service
-    :param on_fault: told what a fault of the package itself raised, which costs one call
+    :param size: the number of threads
+    :param beside: the runner of all other user code, whose settings apply here too
+    :param key_of: returns the key of a handler's args; calls with equal keys stay in order. None:
+        no order
+    :param adopt: assigns a new thread to the service
+    :param on_fault: called with the error when a fault of the package has cost a call
     """
 
     def __init__(
@@ -63,16 +64,16 @@ class WorkerPool:
         self._is_idle = threading.Condition(self.lock)
         self._runners = [beside.beside(self.lock) for _ in range(size)]
         self._threads: list[threading.Thread] = []
-        #: those that never end, since user code does not
+        #: the ids of the threads that are stuck in user code
         self._left_behind: set[int] = set()
-        #: nothing begins any more
+        #: set once no call may begin any more
         self._is_closed = False
         self._has_ended = False
 
     def start(self) -> None:
         """Start the threads.
 
-        :raises ServiceFailed: the system has not as many
+        :raises ServiceFailed: the system has not enough threads
         """
         for number, runner in enumerate(self._runners, 1):
             thread = threading.Thread(
@@ -88,7 +89,7 @@ class WorkerPool:
             self._threads.append(thread)
 
     def enqueue(self, call: Call) -> None:
-        """Have a call run as soon as a thread is free, and those are over that it must follow."""
+        """Run a call as soon as a thread is free and the calls before it in its line are over."""
         key = NO_KEY if self._key_of is None else _key(self._key_of, call.args)
         with self.lock:
             if self._is_closed:
@@ -97,7 +98,7 @@ class WorkerPool:
                 self._may_run.notify()
 
     def runs_here(self) -> bool:
-        """Return whether the calling thread is one of these."""
+        """Return True if the calling thread is one of the workers."""
         return threading.current_thread() in self._threads
 
     # the stop
@@ -105,7 +106,7 @@ class WorkerPool:
     def wait_until_idle(self, timeout_s: float) -> bool:
         """Wait until no call waits or runs.
 
-        :returns: False when one still does after the time
+        :returns: False if one still does after `timeout_s`
         """
         with self.lock:
             return self._is_idle.wait_for(self._has_nothing, timeout_s)
@@ -117,24 +118,24 @@ class WorkerPool:
 
     @property
     def places(self) -> list[UserCode]:
-        """Where its calls run, one at a time in each."""
+        """The places of its user code, one for each thread."""
         return [runner.user_code for runner in self._runners]
 
     @property
     def running(self) -> list[str]:
-        """What runs, for messages."""
+        """The labels of the running calls, for messages."""
         labels = [runner.user_code.label for runner in self._runners]
         return [label for label in labels if label is not None]
 
     def cancel_queued(self) -> None:
-        """Cancel every call that waits or still comes."""
+        """Cancel all waiting calls and all later ones."""
         with self.lock:
             self._is_closed = True
             for call in self._order.take_all():
                 call.cancel()
 
     def leave_behind(self) -> None:
-        """Give up the calls that run: their threads end if their handlers ever return."""
+        """Give up the running calls: their threads end if the handlers ever return."""
         for runner in self._runners:
             with self.lock:
                 thread_id = runner.leave_behind()
@@ -142,10 +143,10 @@ class WorkerPool:
                 self._left_behind.add(thread_id)
 
     def end(self, deadline: float) -> list[str]:
-        """Let the threads end, and wait until they have, but for those left behind.
+        """Let the threads end, and wait for them, except for those left behind.
 
         :param deadline: in seconds of `time.monotonic`
-        :returns: the names of the others that have not ended
+        :returns: the names of those that have still not ended
         """
         with self.lock:
             self._has_ended = True
@@ -171,7 +172,7 @@ class WorkerPool:
             del taken
 
     def _next(self) -> tuple[Call, Hashable] | None:
-        """Wait for the next call; None: the thread is to end."""
+        """Wait for the next call; None: the thread must end."""
         with self.lock:
             while (taken := self._order.take()) is None:
                 if self._has_ended:
@@ -185,7 +186,7 @@ class WorkerPool:
             if call.is_worth_it():
                 runner.run(call)
         except LeftBehind:
-            # the stop has settled it
+            # the stop has settled the call
             is_settled = True
             raise
         finally:
@@ -206,6 +207,6 @@ def _key(key_of: Callable[[Any], Hashable], args: Any) -> Hashable:
     try:
         key = key_of(args)
         hash(key)
-    except Exception:  # noqa: BLE001 - a NaN that signals, or what a user's class does
+    except Exception:  # noqa: BLE001 - a signalling NaN, or a user's class
         return _KEYLESS
     return key
