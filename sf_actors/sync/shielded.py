@@ -8,6 +8,7 @@ are put off until it is over, which spares the threads (the benchmark `lifecycle
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -28,9 +29,10 @@ _SIGNALS: Final = sorted(
     - {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 )
 
-# What these wrap does without enums, to make which takes longer than all else here.
-_handler_of: Final = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
-_set_handler: Final = getattr(signal.signal, "__wrapped__", signal.signal)
+# The functions that `signal` wraps: its conversions to enums take longer than all else here.
+_signal: Final[Any] = sys.modules.get("_signal", signal)
+_handler_of: Final = _signal.getsignal
+_set_handler: Final = _signal.signal
 
 
 class _Outcome(Generic[T]):
