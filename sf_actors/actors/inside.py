@@ -10,6 +10,8 @@ from sf_actors.wire.envelope import encode_failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sf_actors.counters import Counters
+
 
 class FromInside:
     """A request to a replyer, or a message to a subscriber, packed as on the wire.
@@ -68,12 +70,13 @@ class InsideRequests:
         self.by_address[address] = request
         return [address, b"", request.packed]
 
-    def answers(self, address: list[bytes], frame: bytes) -> bool:
-        """Answer a request from inside, if the address is that of one.
+    def answers(self, address: list[bytes], frame: bytes, counters: Counters) -> bool:
+        """Answer a request from inside and count that, if the address is that of one.
 
         :returns: False if the address is a peer's
         """
         request = self.by_address.pop(address[0], None)
         if request is not None:
+            counters.sent += 1
             request.answer(frame)
         return request is not None

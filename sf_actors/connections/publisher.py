@@ -91,8 +91,8 @@ class Publisher:
             frame = out.topic + packed
             if len(frame) > out.max_bytes:
                 raise out.too_large("message", frame)
-            out.send(frame)
             counters.sent += 1
+            out.send(frame)
             for tap in self.taps:
                 tap.note(MessageNote, packed)
 

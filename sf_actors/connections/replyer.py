@@ -352,10 +352,11 @@ class Replyer(SocketActor):
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        if self._inside.by_address and self._inside.answers(request.address, request.frame):
-            counters.sent += 1
+        if self._inside.by_address and self._inside.answers(
+            request.address, request.frame, counters
+        ):
             return
-        counters.sent += send_answer(self._socket, request.address, request.frame, counters)
+        send_answer(self._socket, request.address, request.frame, counters)
 
     def _forget(self, request: RequestCall) -> None:
         """Drop a request that needs no answer."""
@@ -394,7 +395,6 @@ class Replyer(SocketActor):
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
         self._used_at = monotonic()
-        if self._inside.by_address and self._inside.answers(address, frame):
-            self.counters.sent += 1
+        if self._inside.by_address and self._inside.answers(address, frame, self.counters):
             return
-        self.counters.sent += send_answer(self._socket, address, frame, self.counters)
+        send_answer(self._socket, address, frame, self.counters)

@@ -68,16 +68,23 @@ def receive_frames(socket: Socket, addresses: int = 0) -> list[bytes]:
 
 
 def send_answer(
-    socket: Socket, address: Sequence[bytes], answer: bytes, counters: Counters
-) -> bool:
-    """Send an answer through a ROUTER socket, or count it as dropped; HOT.
+    socket: Socket,
+    address: Sequence[bytes],
+    answer: bytes,
+    counters: Counters,
+    *,
+    is_counted: bool = True,
+) -> None:
+    """Send an answer through a ROUTER socket and count it, or count it as dropped; HOT.
 
     :param address: the frames that lead back to the requester, up to the empty one
-    :returns: True if it was sent
+    :param is_counted: an answer that is sent counts as `sent`
     """
     try:
         for part in address:
             send_frame(socket, part, NOBLOCK_SNDMORE)
+        # before it leaves, so that its receiver finds it counted; the last frame is never refused
+        counters.sent += is_counted
         send_frame(socket, answer, NOBLOCK)
     except zmq.Again:
         counters.drop("queue_full")
@@ -85,9 +92,6 @@ def send_answer(
         if error.errno != zmq.EHOSTUNREACH:
             raise
         counters.drop("peer_gone")
-    else:
-        return True
-    return False
 
 
 def split_request(frames: list[bytes]) -> tuple[list[bytes], bytes]:

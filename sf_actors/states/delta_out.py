@@ -175,8 +175,8 @@ class DeltaPublication(Publication):
         elif self.store is not None:
             self.store.append(number, is_snapshot, content, cuts)
         if out.socket is not None:
-            out.send(frame)
             self.counters.sent += 1
+            out.send(frame)
         if published is not None:
             for tap in self.taps:
                 tap.note(DeltaNote, packed)
@@ -332,7 +332,7 @@ class DeltaOut(OutState[DeltaPublication]):
                 self.inbox.pause(self._requests)
 
     def _send(self, address: Sequence[bytes], reply: bytes) -> None:
-        send_answer(self._requests.socket, address, reply, self.counters)
+        send_answer(self._requests.socket, address, reply, self.counters, is_counted=False)
 
     def _limit(self, limit: int | None) -> int:
         """Return the most bytes of an answer to a peer with this limit; None: it gave none."""

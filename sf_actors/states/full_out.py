@@ -96,8 +96,8 @@ class FullPublication(Publication):
             if self.store is not None and content is not None:
                 self.store.append(number, True, content)
             if out.socket is not None:
-                out.send(frame)
                 self.counters.sent += 1
+                out.send(frame)
             for tap in self.taps:
                 tap.note(WholeUpdateNote, frame[len(out.topic) :])
         return number
