@@ -139,7 +139,7 @@ def test_each_snippet_is_run_here() -> None:
         "pricer.py",
         "quotes.py",
     }
-    assert len(blocks("json")) == 1
+    assert len(blocks("json")) == 2
 
 
 def test_the_first_service_is_asked_as_shown(greet: str, folder: Path) -> None:
@@ -253,6 +253,13 @@ def test_the_coroutines_gather_both_replies(folder: Path) -> None:
     assert gathering.out == ["[1, 4, 9]"]
 
 
+def test_the_addresses_of_the_reference_fit_its_services(folder: Path) -> None:
+    (folder / "more.json").write_text(blocks("json")[1])
+    with Process(*arguments_of("check orders.py"), cwd=folder) as checking:
+        assert checking.wait() == 0
+    assert checking.err == ["sf_actors: nothing is wrong"]
+
+
 def test_the_follower_shows_the_value_that_the_deltas_make(folder: Path) -> None:
     free = {"publisher": "127.0.0.1:0", "replyer": "127.0.0.1:0"}
     with running_snippet("prices.py", addresses={"states": {"out": {"book": free}}}) as prices:
@@ -309,9 +316,9 @@ def section(title: str) -> nodes.section:
     return found
 
 
-def rows(title: str, *, table: int = 0) -> list[list[str]]:
-    """Return the rows of one table of a section, its header included."""
-    found = list(section(title).findall(nodes.table))[table]
+def rows(title: str) -> list[list[str]]:
+    """Return the rows of the first table of a section, its header included."""
+    found = next(iter(section(title).findall(nodes.table)))
     return [[cell.astext() for cell in row] for row in found.findall(nodes.row)]
 
 
@@ -351,7 +358,7 @@ def test_the_errors_of_the_table_are_those_of_the_package() -> None:
 
 
 def test_the_table_of_a_status_has_its_fields() -> None:
-    assert [first for first, _ in rows("States", table=1)] == [
+    assert [first for first, _ in rows("The status of a state")] == [
         field.name for field in fields(Status)
     ]
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 __all__ = ["folder", "runtime_folder"]
 
 TITLE = "Many services"
+PRICERS = "Three pricers behind one requester"
 MARKET = "The market as a fleet"
 
 
@@ -69,23 +70,6 @@ def printed(lines: list[str]) -> list[str]:
     return [line["event"] for line in map(json.loads, lines) if line.get("stream") == "stdout"]
 
 
-def test_the_smallest_fleet_has_nothing_wrong_and_a_plan(fleets: Path) -> None:
-    check, plan = commands_below(TITLE)[:2]
-    for command in (check, plan):
-        done = ran(*shlex.split(command), cwd=fleets)
-        assert done.status == 0, done
-    assert "ask/greet" in done.out
-
-
-def test_the_smallest_fleet_runs_to_its_end_as_shown(fleets: Path) -> None:
-    assert commands_below(TITLE)[2] == "up"
-    with up(fleets) as process:
-        assert process.wait() == 0
-
-    assert printed(process.out) == ["Hello world!"]
-    assert set(shown_below(TITLE)[0]) <= set(process.err)
-
-
 def test_three_pricers_answer_in_turn(fleets: Path) -> None:
     with up(fleets, "--fleet", "pricing.toml") as process:
         assert process.wait() == 0
@@ -93,6 +77,7 @@ def test_three_pricers_answer_in_turn(fleets: Path) -> None:
     answers = [line.rpartition(" from ") for line in printed(process.out)]
     assert [price for price, _, _ in answers] == [f"{n} for {2 * n}" for n in range(1, 7)]
     assert sorted(instance for *_, instance in answers) == ["1", "1", "2", "2", "3", "3"]
+    assert set(shown_below(PRICERS)[0]) <= set(process.err)
 
 
 def test_the_fleet_of_three_pricers_has_ten_lines_at_most(fleets: Path) -> None:
@@ -123,7 +108,7 @@ def test_the_exports_are_written_as_shown(fleets: Path) -> None:
 
 
 def test_the_table_of_codes_has_those_of_the_contract() -> None:
-    told = {code for row in rows(TITLE) for code in row[0].split() if code != "code"}
+    told = {code for row in rows("Checking a fleet") for code in row[0].split() if code != "code"}
 
     assert told == {
         *("E101", "E102", "E103", "E104", "E105", "E201", "E202", "E302", "E401", "E402", "E501"),
