@@ -1,1 +1,1 @@
-"""The command line: its arguments and its exit status."""
+"""The command line: running one service, and the verbs of the shell."""

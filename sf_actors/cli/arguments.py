@@ -1,6 +1,6 @@
-"""The command line as data: our own flags, and the extra arguments for the config.
+"""The command line of a service as data: its flags, and the extra arguments for its config.
 
-`parse` reads no file and runs nothing; all it ever prints is help and the version.
+`parse` reads no file and runs nothing; it prints only help and the version.
 """
 
 from __future__ import annotations
@@ -67,24 +67,24 @@ class Arguments:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoArguments:
-    """Run the demonstration for so many seconds: `sf_actors demo`."""
+    """Run the demonstration for a number of seconds: `sf_actors demo`."""
 
     seconds: float = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeysArguments:
-    """Write a pair of CURVE keys: `sf_actors keys new NAME --dir DIR`."""
+    """Write a CURVE key pair: `sf_actors keys new NAME --dir DIR`."""
 
     name: str
     dir: str
 
 
 def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
-    """Read the command line, without the program's name.
+    """Parse a command line that runs a service, the demonstration or `keys new`.
 
     :raises UsageError: it cannot be understood; the message is one line
-    :raises SystemExit: 0, when help or the version was asked for and printed
+    :raises SystemExit: 0, after help or the version was printed
     """
     if argv and argv[0] == "demo":
         return DemoArguments(**vars(_demo_parser().parse_args(argv[1:])))
@@ -95,7 +95,7 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
     if asked:
         parser.parse_args(asked)
     ours, extras = split(argv)
-    # Argparse gets every value by =, so that one which begins with a dash stays a value.
+    # argparse gets every value with =, so that a value may begin with a dash
     given = vars(parser.parse_args(ours))
     if given["service_path"] is None:
         raise UsageError(
@@ -121,7 +121,7 @@ def _service_parser() -> Parser:
     for flag in FLAGS:
         options: dict[str, Any] = {"action": "store_true"}
         if flag.metavar:
-            # What the flag is worth when it is absent stands in Arguments alone.
+            # defaults live in Arguments alone
             default = getattr(Arguments, flag.long_name.removeprefix("--"), None)
             options = {"type": flag.read, "metavar": flag.metavar, "default": default}
             if flag.is_list:

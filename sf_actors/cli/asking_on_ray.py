@@ -1,4 +1,4 @@
-"""What verbs ask of the `up` of a fleet on Ray."""
+"""The requests of verbs to the control actor of a fleet on Ray."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def down(arguments: argparse.Namespace) -> int:
-    """Stop a fleet, and wait until no actor of it is left."""
+    """Stop the fleet, and wait until none of its actors is left."""
     with cluster_of(arguments) as cluster:
         answer = cluster.required_control().ask(tell, verb="down")
         left = cluster.wait_gone()
@@ -34,7 +34,7 @@ def down(arguments: argparse.Namespace) -> int:
 
 
 def scale(arguments: argparse.Namespace, count: int) -> int:
-    """Run so many instances of a service."""
+    """Run `count` instances of a service."""
     with cluster_of(arguments) as cluster:
         control = cluster.required_control()
         answer = control.ask(tell, verb="scale", service=arguments.service, count=count)
@@ -42,7 +42,7 @@ def scale(arguments: argparse.Namespace, count: int) -> int:
 
 
 def restart(arguments: argparse.Namespace) -> int:
-    """Check the fleet here, and run it again as it is here."""
+    """Check the local fleet file, and restart the fleet from it."""
     fleet = fleet_of(arguments)
     require_inside(fleet)
     with cluster_of(arguments, fleet=fleet) as cluster:
@@ -63,7 +63,7 @@ def restart(arguments: argparse.Namespace) -> int:
 
 
 def rows_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the rows of `ps`: all instances of a fleet."""
+    """Return the rows of `ps`, one for each instance of the fleet."""
     with cluster_of(arguments) as cluster:
         answer = cluster.required_control().ask(tell, verb="ps")
     return [
@@ -74,7 +74,7 @@ def rows_of(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 @contextmanager
 def log_folder(arguments: argparse.Namespace) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """Give a folder with the fleet's log files as they are now, and what brings them up to date."""
+    """Yield a folder with copies of the fleet's log files, and a function that updates them."""
     with (
         cluster_of(arguments) as cluster,
         TemporaryDirectory(prefix="sf-logs-") as folder,

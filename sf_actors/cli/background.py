@@ -1,7 +1,7 @@
-"""`up -d`: an `up` that goes on in the background once all of its fleet are READY.
+"""`up -d`: starts an `up` in the background, and returns once its whole fleet is READY.
 
-The one in the background reports over a socket that it inherits; as long as it has not said how it
-went, the end of that socket is its end.
+The two are joined by a socket pair until the background `up` has reported its status. If either
+side closes the socket before that, the fleet is stopped.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PIECE: Final = 65536
 
 
 def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> int:
-    """Start an `up`, and leave it once all are READY.
+    """Start an `up` in the background, and wait until all are READY.
 
-    :param argv: the names of services and the flags that it gets
-    :param wait_s: how long that may take, in seconds; then all is stopped again
-    :returns: 0, or 1 if it did not come about; nothing runs then
+    :param argv: the names of services and the flags to pass on
+    :param wait_s: how long that may take, in seconds; then everything is stopped again
+    :returns: 0, or 1 if that failed and everything has been stopped
     """
     ours, theirs = socket.socketpair()
     with ours:
@@ -62,13 +62,13 @@ def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> 
         if status != 0:
             process.wait()
             return status or FAILED
-    # it is nobody's child to be waited for from now on
+    # it outlives us: keeps Popen from warning that it still runs
     process.returncode = 0
     return 0
 
 
 def _listen(ours: socket.socket, wait_s: float) -> int | None:
-    """Tell what it reports; returns its status, None where the time is over."""
+    """Print its reports until it sends its status; returns that, or None at the timeout."""
     deadline = monotonic() + wait_s
     lines = Lines()
     while True:
@@ -91,7 +91,7 @@ def _listen(ours: socket.socket, wait_s: float) -> int | None:
 
 
 def _give_up(ours: socket.socket) -> None:
-    """Let it stop everything, and tell what it says meanwhile, to its end."""
+    """Have it stop everything, and print its reports until it has ended."""
     ours.shutdown(socket.SHUT_WR)
     ours.settimeout(None)
     lines = Lines()
@@ -103,7 +103,7 @@ def _give_up(ours: socket.socket) -> None:
 
 
 class Report:
-    """What an `up` in the background says to the one that started it.
+    """The reports of a background `up` to the command that started it.
 
     :param descriptor: of the socket
     """
@@ -114,12 +114,12 @@ class Report:
         self._is_over = False
 
     def say(self, words: str) -> None:
-        """Report words; nobody hears them once it is in the background."""
+        """Send a text to be printed; dropped once the status has been sent."""
         if not self._is_over:
             send(self._socket, {"say": words})
 
     def follow(self, supervisor: Supervisor, names: Collection[str]) -> None:
-        """End the fleet where not all can be READY, or nobody waits for that any more."""
+        """Stop the fleet if a service fails, or if the waiting command goes away."""
         supervisor.selector.register(self._socket, EVENT_READ, lambda: self._take_end(supervisor))
         wanted = supervisor.course.with_needed(names)
         supervisor.watch(lambda: self._look(supervisor, wanted))
@@ -130,7 +130,7 @@ class Report:
             supervisor.end(signal.SIGTERM)
 
     def _look(self, supervisor: Supervisor, names: Collection[str]) -> bool:
-        """Report that all are READY, once; True when there is nothing left to look for."""
+        """Report that all are READY, or stop the fleet; True when there is nothing left to do."""
         course = supervisor.course
         standings = [course.standings[name] for name in names]
         if course.is_ending:

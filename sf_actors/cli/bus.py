@@ -1,4 +1,4 @@
-"""A bus: what publishers send to one socket reaches the subscribers of another."""
+"""A bus: forwards messages from the publishers at one socket to the subscribers at another."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
     Socket = zmq.Socket[bytes]
 
-#: Messages that are passed on in one direction before the other has its turn.
+#: How many messages are forwarded in one direction before the other gets its turn.
 BATCH = 200
 
-#: Of its sockets, as a model's creation arguments: a bus takes all topics.
+#: The creation arguments of its sockets, as in a model; a bus takes all topics.
 _CREATION = {
     "high_water_mark": 1_000,
     "max_message_bytes": 64 * 1024 * 1024,
     "topic": None,
-    # as those of a publisher at a bus: subscribers may ask for any topic of any publisher
+    # like a publisher at a bus: subscribers may ask for any topic of any publisher
     "is_x_pub": True,
 }
 
 
 class Bus:
-    """An XSUB and an XPUB socket and what passes between them.
+    """An XSUB and an XPUB socket, and the loop that forwards between them.
 
-    One thread makes, runs and closes it; any thread may call `stats` and the stops.
+    One thread creates, runs and closes it; any thread may call `stats` and the stop methods.
 
-    :param name: what it is looked at by
+    :param name: the name that `ps` and other verbs show
     :param keys: admit only peers whose keys are authorized
-    :raises AddressError: an address is none
+    :raises AddressError: an address is not valid
     :raises BindError: an address is taken
     """
 
@@ -65,7 +65,7 @@ class Bus:
             raise
 
     def run(self) -> None:
-        """Pass on messages and subscriptions until the stop; in the main thread signals end it."""
+        """Forward messages and subscriptions until the stop, or a signal in the main thread."""
         with signalled() as told:
             self._pass_on_until_stop(told)
 
@@ -98,11 +98,11 @@ class Bus:
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """Its addresses, in the shape of a service's."""
+        """Its addresses, in the form of a service's."""
         return {"connections": {"in": dict(self.bound), "out": {}}, "states": {"in": {}, "out": {}}}
 
     def stats(self) -> dict[str, Any]:
-        """Return its numbers, in the shape of a service's."""
+        """Return its counters, in the form of a service's."""
         passed = self._passed
         phase = "STOPPING" if self._is_stopping else "READY"
         return {
@@ -118,12 +118,12 @@ class Bus:
         }
 
     def begin_stop(self) -> None:
-        """Let `run` return."""
+        """Make `run` return; does not wait."""
         self._is_stopping = True
         self._wakeup.set()
 
     def stop_service(self) -> None:
-        """Let `run` return; nothing has to be waited for."""
+        """Make `run` return, like `begin_stop`: a bus has nothing to drain."""
         self.begin_stop()
 
     def _bound(self, kind: int, address: str, name: str) -> Socket:
@@ -138,7 +138,7 @@ class Bus:
 
 
 def _pass_on(source: Socket, target: Socket) -> int:
-    """Pass on what a socket has, up to a batch; returns how many messages."""
+    """Forward up to one batch of waiting messages; returns how many."""
     for count in range(BATCH):
         try:
             frames = source.recv_multipart(zmq.NOBLOCK, copy=False)
@@ -149,7 +149,7 @@ def _pass_on(source: Socket, target: Socket) -> int:
 
 
 def _admit(questions: Socket, keys: Keys) -> None:
-    """Answer libzmq which peer may connect (ZeroMQ's RFC 27)."""
+    """Answer libzmq's questions whether a peer may connect (ZeroMQ RFC 27, ZAP)."""
     from sf_actors.actors.authenticator import judge, metadata, new_routing_id  # noqa: PLC0415 - with keys alone
 
     frames = questions.recv_multipart()
@@ -159,7 +159,7 @@ def _admit(questions: Socket, keys: Keys) -> None:
         request_id = question[1]
         is_admitted, key, _ = judge(question, keys.authorized)
     except (ValueError, IndexError):
-        # without an answer libzmq gives up the connection
+        # without an answer libzmq drops the connection
         return
     answer = [b"400", b"not authorized", b"", b""]
     if is_admitted:

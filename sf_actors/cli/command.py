@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit status out."""
+"""Runs one service from its command line, and turns its end into an exit status."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from sf_actors.definition.config.model import ConfigSource
     from sf_actors.service import Service
 
-#: Where systemd is told how a unit of `Type=notify` is.
+#: The environment variable with systemd's socket for a unit of `Type=notify`.
 SYSTEMD = "NOTIFY_SOCKET"
 
 #: Exit status of a service that failed while it ran, and of one that could not start.
 FAILED, NOT_READY = 1, 2
 
 
-#: How long threads of user code may keep the process before it is said, in seconds.
+#: How long threads of user code may keep the process alive before a warning, in seconds.
 STAYING_S = 1.0
 
-#: How long the main thread may stay in user code after the stop, in seconds.
+#: How long the main thread may remain in user code after the stop, in seconds.
 LEAVING_S = 1.0
 
 
@@ -54,7 +54,7 @@ def run() -> None:
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt:
-        # it came before there was a service to stop
+        # Ctrl-C came before there was a service to stop
         status = 128 + signal.SIGINT
     sys.stdout.flush()
     if _staying():
@@ -63,13 +63,13 @@ def run() -> None:
 
 
 def _staying() -> list[threading.Thread]:
-    """Return the threads of user code that the end of the process waits for."""
+    """Return the non-daemon threads that keep the process from ending."""
     here = threading.main_thread()
     return [one for one in threading.enumerate() if one is not here and not one.daemon]
 
 
 def _tell_who_stays() -> None:
-    """Say what keeps the process, if something does: it looks as if it hung."""
+    """Warn of threads that keep the process alive: it would look hung."""
     threading.Event().wait(STAYING_S)
     if names := [one.name for one in _staying()]:
         event = "the process waits for threads of user code to end"
@@ -77,7 +77,7 @@ def _tell_who_stays() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command line.
+    """Run a command line that is not a verb.
 
     :param argv: without the program's name
     :returns: the exit status: 0, 1 if the service failed, 2 if it could not start
@@ -119,9 +119,9 @@ def _reload(argv: Sequence[str], arguments: Arguments) -> int:
 
 
 def given_to(arguments: Arguments) -> tuple[ConfigSource, dict[str, Any] | None]:
-    """Return the config and the addresses of a service.
+    """Read the config and the addresses that the arguments name.
 
-    :raises UserError: a file cannot be read, or holds something else
+    :raises UserError: a file cannot be read or has wrong content
     """
     from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after --help is answered
     from sf_actors.definition.config.model import ConfigSource, read_config_file  # noqa: PLC0415
@@ -156,9 +156,9 @@ def _service(arguments: Arguments) -> Service:
 
 
 def run_service(service: Service, arguments: Arguments) -> int:
-    """Run a service to its end; in the main thread.
+    """Run a service until it ends; in the main thread.
 
-    :param arguments: for what is not the service's own: its mode, where it is looked at
+    :param arguments: for the mode and the inspection of the service; the rest is in `service`
     :returns: the exit status
     """
     _raise_descriptor_limit()
@@ -182,10 +182,10 @@ def run_service(service: Service, arguments: Arguments) -> int:
 
 
 def _listen(arguments: Arguments, ending: ExitStack) -> None:
-    """Answer HTTP from now on, if that is asked for.
+    """Start the HTTP server if `--http` was given.
 
-    :param ending: gets what ends it
-    :raises UserError: it cannot be opened
+    :param ending: the stack that closes it
+    :raises UserError: it cannot be started
     """
     if arguments.http is None:
         return
@@ -208,13 +208,13 @@ def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
         return
     if service.failure is not None:
         _tell(service.failure)
-    # what keeps the main thread may keep the stream as well
+    # the stuck code may hold the stream's lock too
     _in_background(sys.stdout.flush, wait_s=LEAVING_S)
     os._exit(FAILED)
 
 
 def _in_background(function: Callable[[], None], *, wait_s: float = 0.0) -> None:
-    """Run a function in a thread, or, where the system has none left, here."""
+    """Run a function in a thread, or in this one if no thread can be started."""
     thread = threading.Thread(target=function, name="exit", daemon=True)
     try:
         thread.start()
@@ -237,7 +237,7 @@ def _status(service: Service, error: BaseException) -> int:
 
 
 def tell_failure(error: BaseException) -> None:
-    """Print an error of ours in one line, one of user code with its traceback."""
+    """Print a user error in one line, an error in user code with its traceback."""
     if isinstance(error, ServiceFailed | ServiceStopped) or (
         isinstance(error, UserError) and not passed_user_code(error)
     ):
@@ -254,6 +254,6 @@ def _tell(error: BaseException) -> int:
 
 
 def _print(message: str) -> None:
-    """Print an error; control characters in it, such as from a file's name, are escaped."""
+    """Print an error; control characters, for instance of a file name, are escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
     print(lines, file=sys.stderr)  # noqa: T201 - errors go to standard error

@@ -1,4 +1,4 @@
-"""How many descriptors a process of the command line may have."""
+"""The limit of open file descriptors of this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import resource
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the limit to the hard one: each service, or process that is looked at, needs a few."""
+    """Raise the soft limit to the hard one: each service or inspected process needs a few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

@@ -1,6 +1,6 @@
-"""`--file svc.py --address ADDRESS`: a model without its service's inspector.
+"""`--file svc.py --address ADDRESS`: reaches a model without its service's inspector.
 
-The model stands in the file; the address is asked, or published at, directly.
+The model comes from the file; messages go straight to the address.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Direct:
     place: Place
 
     def fields(self, pairs: Sequence[str]) -> dict[str, Any]:
-        """Return the fields of a message; errors as of `read_fields`."""
+        """Read the fields of a message from `key=value` pairs; errors as of `read_fields`."""
         schema = self.model.shape["arguments"]
         return read_fields(pairs, schema, read_input=read_input)
 
@@ -46,7 +46,7 @@ class Direct:
 def direct_of(
     arguments: argparse.Namespace, is_usable: Callable[[Model], bool], *, what: str
 ) -> Direct | None:
-    """Return what `--file` and `--address` say, None if they are not there.
+    """Return the model that `--file` and `--address` name, None without these flags.
 
     Runs the file and its setup hooks in this thread.
 

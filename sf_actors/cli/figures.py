@@ -1,4 +1,4 @@
-"""The figures of services for `ps` and `top`, made of two readings of their numbers."""
+"""The rows of `ps` and `top`, computed from two readings of a service's numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from sf_actors.inspection.asking import Place
 
-#: The columns of `ps`, and those that `top` has besides.
+#: The columns of `ps`, and those that `top` adds.
 PS_KEYS: Final = (
     "service",
     "pid",
@@ -34,7 +34,7 @@ TOP_KEYS: Final = (
 
 
 def counters_of(stats: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the counters of all models of a service."""
+    """Yield the counters of each model of a service."""
     for kind in ("connections", "states"):
         for side in ("in", "out"):
             yield from stats.get(kind, {}).get(side, {}).values()
@@ -46,7 +46,7 @@ def total(stats: dict[str, Any], key: str) -> int:
 
 
 def dropped(stats: dict[str, Any]) -> int:
-    """Return how many messages were dropped, whyever."""
+    """Return how many messages were dropped, for any reason."""
     return sum(sum((one.get("dropped") or {}).values()) for one in counters_of(stats))
 
 
@@ -60,7 +60,7 @@ def states_of(stats: dict[str, Any]) -> dict[str, int]:
 
 
 def silent_row(place: Place, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return the row of a process that does not answer."""
+    """Return the row for a process that does not answer."""
     return dict.fromkeys(keys) | {"service": place.name, "pid": place.pid}
 
 
@@ -68,7 +68,7 @@ def row_of(pid: int | None, stats: dict[str, Any], before: dict[str, Any] | None
     """Return the row of a service for `ps`.
 
     :param stats: its numbers now
-    :param before: those of the same run a moment ago, None if there are none
+    :param before: those of the previous reading of the same run, None without one
     """
     uptime_s = stats["uptime_s"]
     return {
@@ -95,15 +95,15 @@ def top_row_of(
     process: dict[str, Any],
     cpu: float | None,
 ) -> dict[str, Any]:
-    """Return a row of `ps` with what `top` has besides.
+    """Return a row of `ps` with the further columns of `top`.
 
     :param process: the numbers of its process
-    :param cpu: how many processors the process uses, None if that is not known yet
+    :param cpu: how many processors the process uses, None while unknown
     """
     buckets, highest = _durations(stats)
     recent, _ = _durations(before) if before is not None else ({}, 0.0)
     lately = {bound: number - recent.get(bound, 0) for bound, number in buckets.items()}
-    # where nothing was handled between the two readings, all calls of the run count
+    # if nothing was handled between the two readings, all calls of the run count
     counted = list((lately if any(lately.values()) else buckets).items())
     return row | {
         "sent_per_s": rate("sent", stats, before),
@@ -116,7 +116,7 @@ def top_row_of(
 
 
 def _durations(stats: dict[str, Any]) -> tuple[dict[Any, int], float]:
-    """Return the buckets of all handlers of a service together, and their longest call."""
+    """Return the summed buckets of all handlers of a service, and their longest call."""
     found: dict[Any, int] = {}
     highest = 0.0
     for counters in counters_of(stats):
@@ -128,18 +128,18 @@ def _durations(stats: dict[str, Any]) -> tuple[dict[Any, int], float]:
 
 
 def rate(key: str, stats: dict[str, Any], before: dict[str, Any] | None) -> float | None:
-    """Return how many a second a counter grew by between two readings of one run."""
+    """Return a counter's growth per second between two readings of one run."""
     if before is None:
         return None
     seconds: float = stats["uptime_s"] - before["uptime_s"]
     if seconds <= 0:
-        # another run of the same name
+        # the service was restarted
         return None
     return max(0.0, (total(stats, key) - total(before, key)) / seconds)
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds as people say them: 5s, 3m20s, 2h05m, 3d04h."""
+    """Format seconds for people: 5s, 3m20s, 2h05m, 3d04h."""
     if seconds is None:
         return "-"
     whole = int(seconds)
@@ -153,7 +153,7 @@ def duration(seconds: float | None) -> str:
 
 
 def short(number: float | None) -> str:
-    """Return a number of a few letters: 0, 3.2, 1540, 12.3k, 4.5M."""
+    """Format a number in a few characters: 0, 3.2, 1540, 12.3k, 4.5M."""
     if number is None:
         return "-"
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
@@ -166,7 +166,7 @@ def short(number: float | None) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """Return a latency of a few letters, in the unit that suits it."""
+    """Format a latency in a few characters, with a fitting unit."""
     if seconds is None:
         return "-"
     if seconds < 1e-3:
@@ -177,10 +177,11 @@ def latency(seconds: float | None) -> str:
 
 
 def quantile(buckets: Sequence[Sequence[Any]], share: float, highest: float) -> float | None:
-    """Return the value below which a share of the durations lies, in seconds; None of none.
+    """Return a quantile of durations in seconds, None if there are no durations.
 
-    :param buckets: of `handler_s`: `[upper bound, count]`, the last bound None
-    :param highest: the longest of all, in seconds
+    :param buckets: as in `handler_s`: `[upper bound, count]`, the last bound None
+:param share: which quantile, from 0 to 1
+    :param highest: the longest duration, in seconds
     """
     count = sum(number for _, number in buckets)
     if count <= 0:

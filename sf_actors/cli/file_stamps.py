@@ -1,4 +1,4 @@
-"""What tells a file from itself after a change."""
+"""Stamps of files, by which a change is noticed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def stamps_of(paths: Iterable[Path]) -> dict[str, str]:
-    """Return the stamps of files by their paths; that of a file which is not there is empty."""
+    """Return the stamps of files by path; a missing file has an empty stamp."""
     return {str(path): _stamp(path) for path in paths}
 
 

@@ -1,4 +1,4 @@
-"""The flags of a service's command line, as a table, and how their values are read."""
+"""The flags of a service's command line as a table, and the functions that read their values."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
 
 
 def text_of(text: str) -> str:
-    """Return a text that is not empty; argparse tells the error of this and those below."""
+    """Return a text that is not empty; argparse reports the errors of these functions."""
     if not text:
         raise argparse.ArgumentTypeError("expected a text, got an empty one")
     return text
 
 
 def details_of(text: str) -> str:
-    """Return what callers are told of errors."""
+    """Return how much callers learn of a handler's error: `full` or `type`."""
     if text not in {"full", "type"}:
         raise argparse.ArgumentTypeError(f"expected full or type, got {text!r}")
     return text
 
 
 def count_of(text: str) -> int:
-    """Return a whole number."""
+    """Read a whole number from 0 up."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
     return int(text)
 
 
 def seconds_of(text: str) -> float:
-    """Return a number of seconds."""
+    """Read a number of seconds."""
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    # Python reads 1_0, spaces and digits of all scripts as well: mistakes, rather than numbers.
+    # float() also takes 1_0, spaces and digits of any script: more likely mistakes than numbers
     is_plain = text.isascii() and text.strip() == text and "_" not in text
     if not (is_plain and is_seconds(number)):
         raise argparse.ArgumentTypeError(f"expected {EXPECTED}, got {text!r}")
@@ -51,10 +51,10 @@ def seconds_of(text: str) -> float:
 class Flag:
     """One flag.
 
-    :ivar spelled: its names, the long one last, with underscores
+    :ivar spelled: its names, with underscores, the long one last
     :ivar metavar: what its value is called; empty for a flag without a value
     :ivar read: reads its value
-    :ivar is_list: it may be there several times
+    :ivar is_list: it may be given several times
     """
 
     spelled: str
@@ -71,7 +71,7 @@ class Flag:
 
     @property
     def long_name(self) -> str:
-        """The name that says what it is."""
+        """The long name."""
         return self.names[-1]
 
 

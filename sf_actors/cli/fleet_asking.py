@@ -1,4 +1,4 @@
-"""What verbs ask of the `up` of a fleet, in its folder."""
+"""The requests of verbs to the `up` of a fleet on this machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def with_fleet(
     rows: list[dict[str, Any]], place: Place, arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """Return the rows of `ps`: first those of a fleet, those too that do not run.
+    """Put the rows of a fleet first, with rows for its instances that do not run.
 
-    :param rows: of all that runs here
+    :param rows: the rows of `ps` for all services on this machine
     """
     own = _standings(place, arguments)
     found = []
@@ -33,7 +33,7 @@ def with_fleet(
             for row in rows
             if standing["pid"] is not None
             and row["pid"] == standing["pid"]
-            # a process that is silent is known by its first service's name as a file can hold it
+            # a silent process is listed under its socket's name, which may differ
             and (row["service"] == standing["service"] or row["phase"] is None)
         ]
         if of_it:
@@ -45,7 +45,7 @@ def with_fleet(
 
 
 def stop_in_fleet(place: Place, arguments: argparse.Namespace) -> int | None:
-    """Stop a service of the fleet that runs; None where it has none of this name, or does not run.
+    """Stop a service of a running fleet; None if the fleet does not run or lacks the service.
 
     :returns: the exit status
     """
@@ -70,7 +70,7 @@ def stop_in_fleet(place: Place, arguments: argparse.Namespace) -> int | None:
 
 
 def running_pids(place: Place) -> set[int] | None:
-    """Return the processes of a fleet's instances; None if no `up` of it runs."""
+    """Return the pids of a fleet's instances; None if no `up` of it runs."""
     connection = place.connect()
     if connection is None:
         return None
@@ -81,7 +81,7 @@ def running_pids(place: Place) -> set[int] | None:
 
 
 def _standings(place: Place, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return where the instances of a fleet stand."""
+    """Return the status of each instance of a fleet, as `ps` shows it."""
     connection = place.connect()
     if connection is not None:
         answer = ask(connection, tell, verb="ps")

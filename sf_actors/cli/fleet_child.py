@@ -1,7 +1,7 @@
 """A child of `up`: one instance of a fleet, in a process of its own.
 
-It is told what to run over the channel that it inherits. When the other side of that is gone, `up`
-is: then the instance stops at once and leaves.
+It inherits a channel over which `up` says what to run. When the other side of the channel closes,
+`up` has died: the instance stops and exits.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from sf_actors.fleet.task import Task
     from sf_actors.service import Service
 
-#: How long a stop may take when `up` is gone, in seconds, and the process after it.
+#: How long the stop may take when `up` is gone, and the process's exit after it, in seconds.
 ORPHANED_S: Final = 4.0
 LEAVING_S: Final = 0.5
 
 
 def main(channel_fd: int, held_fd: int) -> int:
-    """Run what the channel says, to its end.
+    """Run the task that comes over the channel until it ends.
 
     :param channel_fd: the socket to `up`
-    :param held_fd: what shows, as long as it is open, that something of the fleet is left
+    :param held_fd: held open to show that a process of the fleet is still there
     :returns: the exit status, as of `sf_actors -s`
     """
     open_missing_streams()
     for descriptor in (channel_fd, held_fd):
-        # what the service starts is not to have them
+        # processes that the service starts must not inherit them
         os.set_inheritable(descriptor, False)
     channel = socket.socket(fileno=channel_fd)
     try:
@@ -62,14 +62,14 @@ def main(channel_fd: int, held_fd: int) -> int:
 
 
 def _take_signals() -> None:
-    """Take the signals that end a fleet, which its engine may block or ignore for itself."""
+    """Restore the signals that end a fleet: the engine may have blocked or ignored them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class _Running:
-    """What runs, and what listens to `up` beside it."""
+    """The running instance, and the thread that listens to `up`."""
 
     def __init__(self, task: Task, channel: socket.socket) -> None:
         self._task = task
@@ -79,7 +79,7 @@ class _Running:
         self.is_orphaned = False
 
     def run(self) -> int:
-        """Run it; in the main thread."""
+        """Run the instance; in the main thread."""
         from sf_actors.cli.command import tell_failure  # noqa: PLC0415 - the channel is listened to
 
         try:
@@ -93,7 +93,7 @@ class _Running:
             self._has_ended.set()
 
     def listen(self) -> None:
-        """Do what `up` says, until it is gone; in a thread of its own."""
+        """Obey `up`, and stop the instance when `up` is gone; in a thread of its own."""
         for message in messages(self._channel):
             if "connect" in message:
                 answer = {"connected": message["id"], "error": self._connect(message["connect"])}
@@ -139,7 +139,7 @@ class _Running:
         send(self._channel, {"ready": True, "files": files_of(self._task)})
 
     def _connect(self, given: list[Any]) -> str | None:
-        """Connect a model elsewhere; returns what was wrong."""
+        """Connect a model to other addresses; returns the error, if any."""
         if self._service is None:
             return None
         try:
@@ -166,7 +166,7 @@ class _Running:
 def service_of(task: Task, *, console_level: str | None = None) -> Service:
     """Return the service of a task.
 
-    :param console_level: what of its lines goes to the console; None: what `up` shows or keeps
+    :param console_level: of the console; None: the lower of the levels that `up` shows and keeps
     """
     from sf_actors.service import Service  # noqa: PLC0415 - not needed by a bus
 
@@ -184,9 +184,9 @@ def service_of(task: Task, *, console_level: str | None = None) -> Service:
 
 
 def files_of(task: Task) -> dict[str, str]:
-    """Return what an instance is made of, by path with its stamp.
+    """Return the stamps of the files that an instance was loaded from, by path.
 
-    That is its file, its config, and what it imported of its folder.
+    These are its service file, its config, and what it imported from its folder.
     """
     service = task.service
     if service.file is None:
@@ -202,14 +202,14 @@ def files_of(task: Task) -> dict[str, str]:
 
 
 def least_level(*levels: str | None) -> int:
-    """Return the lowest of some levels, as a flag takes them; None is INFO."""
+    """Return the lowest of some levels, given as for a flag; None counts as INFO."""
     from sf_actors.log.level import parse_level  # noqa: PLC0415
 
     return min(parse_level(one or "INFO", where="loglevel") for one in levels)
 
 
 def run() -> None:
-    """Run this process and exit; its arguments are the two descriptors of `main`."""
+    """Run this process and exit; its arguments are the two descriptors for `main`."""
     try:
         status = main(int(sys.argv[1]), int(sys.argv[2]))
     except KeyboardInterrupt:

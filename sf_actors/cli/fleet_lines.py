@@ -1,4 +1,4 @@
-"""The log lines of all instances of a fleet, on standard output."""
+"""Prints the log lines of all instances of a fleet to standard output."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from sf_actors.wording import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    #: takes the name of an instance and a line of it
+    #: takes the name of an instance and one of its lines
     Show = Callable[[str, dict[str, Any]], None]
 
-#: Colours of instances, in turn: those that are no warning's and no error's.
+#: Colours of instances, in turn; those of warnings and errors are not among them.
 _COLOURS: Final = ("36", "32", "35", "34", "96", "92", "95", "94")
 
 
 def nowhere(_name: str, _line: dict[str, Any]) -> None:
-    """Show a line of an instance to nobody."""
+    """Discard a line, in place of `FleetLines.show`."""
 
 
 class FleetLines:
-    """Prints lines: text with a colour for each instance on a terminal, else JSON; one thread.
+    """Prints lines: on a terminal as text, one colour an instance, else as JSON; one thread.
 
-    A terminal or pipe that nobody reads holds up nobody for long: lines are dropped, and a line
-    tells how many.
+    When nobody reads the terminal or pipe, lines are dropped rather than block the fleet, and a
+    later line says how many.
 
     :param names: of the instances, for the width of their column
     :param as_json: JSON on a terminal too
@@ -46,14 +46,14 @@ class FleetLines:
     def show(self, name: str, line: dict[str, Any]) -> None:
         """Print a line of an instance.
 
-        :raises OSError: nobody can read it any more
+        :raises OSError: the reader of standard output is gone
         """
         self._outlet.write(self.line(name, line).encode("utf-8", "backslashreplace") + b"\n")
 
     def guarded(self, when_gone: Callable[[], None]) -> Show:
-        """Return `show` without its errors.
+        """Return a `show` that drops lines instead of raising.
 
-        :param when_gone: called once, when nobody can read the lines any more
+        :param when_gone: called once, when the reader is gone
         """
         is_gone = False
 
@@ -70,7 +70,7 @@ class FleetLines:
         return show
 
     def line(self, name: str, line: dict[str, Any]) -> str:
-        """Return a line as it is printed, without its end."""
+        """Return a line as it is printed, without the newline."""
         if not self._is_text:
             return to_json({**line, "instance": name})
         text = to_text(

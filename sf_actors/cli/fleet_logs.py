@@ -1,4 +1,4 @@
-"""The log files of a fleet's instances: their lines merged by time, and those that come."""
+"""Reads the log files of a fleet's instances: past lines merged by time, then new ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A line of a log file; ordered by its time.
+    """A line of a log file; lines sort by time.
 
     :ivar raw: as it stands in the file
     """
@@ -37,7 +37,7 @@ def names_in(folder: Path) -> list[str]:
 class FleetLogs:
     """Reads the log files of a folder; one thread.
 
-    :param is_wanted: whether an instance's lines are wanted
+    :param is_wanted: takes an instance's name, and says if its lines are wanted
     """
 
     def __init__(self, folder: Path, is_wanted: Callable[[str], bool]) -> None:
@@ -46,14 +46,14 @@ class FleetLogs:
         self._tails: dict[str, _Tail] = {}
 
     def written(self) -> Iterator[Found]:
-        """Give the lines that are there, of rotated files too, merged by time."""
+        """Yield the lines written so far, of rotated files too, merged by time."""
         names = [name for name in names_in(self._folder) if self._is_wanted(name)]
         for name in names:
             self._tails[name] = _Tail(self._folder, name)
         return heapq.merge(*(self._all_of(name) for name in names), key=lambda one: one.timestamp)
 
     def new(self) -> list[Found]:
-        """Return the lines that came since the last call, by time; of new instances all."""
+        """Return the lines since the last call, by time; all lines of a new instance."""
         for name in names_in(self._folder):
             if name not in self._tails and self._is_wanted(name):
                 self._tails[name] = _Tail(self._folder, name)
@@ -77,7 +77,7 @@ class FleetLogs:
 
 
 class _Tail:
-    """The end of one log file, which may be put aside for a new one."""
+    """Follows one log file, across its rotations."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.log"
@@ -86,7 +86,7 @@ class _Tail:
         self._file: BinaryIO | None = None
 
     def new(self) -> Iterator[Found]:
-        """Give the whole lines that were written since the last call."""
+        """Yield the complete lines that were written since the last call."""
         if self._file is None:
             with suppress(OSError):
                 self._file = self._path.open("rb")

@@ -1,6 +1,6 @@
-"""The place of the fleet that a verb is about, and how `up` and `down` take it.
+"""Finds the place of the fleet that a verb is about, and takes it for `up` and `down`.
 
-What is left of an earlier `up` that was killed may still have it, for a few seconds.
+After an `up` was killed, its children may still hold the place for a few seconds.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.place import Place
 
-#: How long what an `up` that was killed has left behind may take to be gone, in seconds: it stops
-#: within four, and those that start or stop just now answer sooner.
+#: How long to wait for the children of a killed `up` to exit, in seconds. They stop within four;
+#: an `up` that is starting or stopping answers sooner.
 LEAVING_S: Final = 15.0
-#: Between two looks, and how long the first one may take before it is told of, in seconds.
+#: Between two attempts, and how long to try before saying so, in seconds.
 BETWEEN_S: Final = 0.02
 TELLING_S: Final = 0.3
 
-#: The fleet file where none is named.
+#: The fleet file if none is named.
 _DEFAULT: Final = "fleet.toml"
 
 
 def place_here(arguments: argparse.Namespace) -> Place | None:
-    """Return the place of the fleet that is named, or of that of the folder; None of neither.
+    """Return the place of the fleet that is named, else of the one in this folder, if there is one.
 
-    The file of a named one need not be there any more.
+    The file of a named fleet need not exist any more.
     """
     if arguments.fleet is None and not Path(_DEFAULT).is_file():
         return None
@@ -44,7 +44,7 @@ def place_here(arguments: argparse.Namespace) -> Place | None:
 
 
 def required_place(arguments: argparse.Namespace) -> Place:
-    """Return the place of the fleet; errors where none is named.
+    """Return the place of the fleet, as `place_here`, or raise.
 
     :raises UsageError: there is no fleet here
     """

@@ -1,4 +1,4 @@
-"""Which of the inspectors of this machine are those of a fleet."""
+"""Finds the inspectors on this machine that belong to a fleet."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class FleetReach:
-    """A fleet, of which the processes are asked for each time: they change.
+    """The processes of a fleet; asked for anew each time, since they change.
 
-    :param is_alone: whether nothing but the fleet is meant; else it is meant first
+    :param is_alone: look in the fleet only; else in the fleet first, then anywhere
     """
 
     def __init__(self, fleet: place.Place, shown: str, *, is_alone: bool) -> None:
@@ -27,7 +27,7 @@ class FleetReach:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> FleetReach | None:
-        """Return the fleet that `--fleet` names, or that of the folder; None of neither."""
+        """Return the fleet that `--fleet` names, else the one of this folder, if there is one."""
         fleet = place_here(arguments)
         if fleet is None:
             return None
@@ -35,7 +35,7 @@ class FleetReach:
         return cls(fleet, shown, is_alone=arguments.fleet is not None)
 
     def pids(self) -> frozenset[int]:
-        """Return its processes that run now."""
+        """Return the pids of its processes that run now."""
         from sf_actors.fleet.control import ask  # noqa: PLC0415 - in a fleet's folder alone
 
         connection = self._fleet.connect()
@@ -45,12 +45,12 @@ class FleetReach:
         return frozenset(row["pid"] for row in rows if row["pid"] is not None)
 
     def of_it(self, places: list[Place]) -> list[Place]:
-        """Return those of some inspectors that are the fleet's."""
+        """Return the inspectors among some that belong to the fleet."""
         pids = self.pids()
         return [one for one in places if one.pid in pids]
 
     def absence(self) -> str:
-        """Return that no `up` of it runs, as the end of a message; empty if one does."""
+        """Return the end of a message: that no `up` of it runs, or nothing if one does."""
         connection = self._fleet.connect()
         if connection is None:
             return f"; no up of {self._shown} runs"

@@ -1,4 +1,4 @@
-"""`up --reload`: services are run again when their files change."""
+"""`up --reload`: restarts services when their files change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Reload:
     """Watches the files of each instance that is READY; in the supervisor's thread.
 
-    :param say: takes words
+    :param say: shows a text to the user
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Reload:
             self._watching.end()
 
     def _look(self) -> bool:
-        """Watch the files that there are now."""
+        """Watch the files of the instances that are READY now."""
         stamps: dict[str, str] = {}
         for some in self._supervisor.files.values():
             for path, stamp in some.items():
-                # where two have loaded different texts, it has changed for one of them
+                # if two instances loaded different versions, the file has changed for one
                 stamps[path] = stamp if stamps.get(path, stamp) == stamp else ""
         files = set(map(Path, stamps))
         if files and (self._watching is None or self._watching.files != files):
@@ -52,7 +52,7 @@ class Reload:
         return False
 
     def _take(self, paths: set[str]) -> None:
-        """Take that files have changed."""
+        """Note changed files; in the supervisor's thread."""
         self._changed |= paths
         self._restart()
 

@@ -1,4 +1,4 @@
-"""The fleet that a verb is about, as its arguments name it."""
+"""Reads the fleet that the arguments of a verb name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from sf_actors.fleet.findings import Finding
     from sf_actors.fleet.fleet import Fleet
 
-#: As `sf_actors.fleet.fleet_file` has it, which is imported after -h.
+#: The same as in `sf_actors.fleet.fleet_file`, which is imported only after -h.
 DEFAULT = "fleet.toml"
 
 
 def add_fleet(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that `fleet_of` takes."""
+    """Add the flag that `fleet_of` reads."""
     parser.add_argument(
         "--fleet",
         metavar="FILE",
@@ -31,7 +31,7 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
 
 
 def fleet_of(arguments: argparse.Namespace) -> Fleet:
-    """Return the fleet.
+    """Read the fleet that `--fleet` names, or the default one.
 
     :raises FleetError: its file cannot be read
     """
@@ -41,25 +41,25 @@ def fleet_of(arguments: argparse.Namespace) -> Fleet:
 
 
 def logs_of_fleet(arguments: argparse.Namespace) -> Path:
-    """Return the folder of a fleet's log files; what the file says is not read.
+    """Return the folder of a fleet's log files, without reading the fleet's file.
 
     :raises FleetError: there is no such file
     """
     path = Path(arguments.fleet or DEFAULT)
     if not path.is_file():
-        # it says what is wrong
+        # raises, and says what is wrong
         fleet_of(arguments)
     return path.resolve().parent / "logs"
 
 
 def tell_findings(findings: Iterable[Finding]) -> None:
-    """Print findings to standard error, a line each."""
+    """Print findings to standard error, one a line."""
     for finding in findings:
         tell(str(finding))
 
 
 def emit_findings(out: Output, findings: Iterable[Finding]) -> None:
-    """Print findings as data, a line each."""
+    """Print findings as data, one a line."""
     from sf_actors.wording import escaped  # noqa: PLC0415 - with findings alone
 
     for finding in findings:

@@ -1,4 +1,4 @@
-"""`up --in-process`: the instances of a fleet as services of this process."""
+"""`up --in-process`: runs the instances of a fleet as services of this process."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """One run of an instance in this process; the thread of the selector makes and uses it.
+    """One run of an instance in this process; created and used by the selector's thread.
 
-    :param post: lets the thread of the selector call something
-    :param on_message: takes what it says, as of a child
-    :param on_end: takes its status as an exit status; -SIGKILL where user code was left behind
+    :param post: has the selector's thread call a function
+    :param on_message: takes its messages, like those of a child process
+    :param on_end: takes its exit status; -SIGKILL if user code was left behind
     :raises OSError: no thread can be started
     """
 
@@ -60,17 +60,17 @@ class InProcess:
         self._start(self._run, "run")
 
     def signal(self, number: int) -> None:
-        """Stop it as a signal would: its hook runs first."""
+        """Stop it like a signal: the service's hook runs first."""
         if self._asked is None:
             self._asked = number
             self._start(self._stop_as_asked, "stop")
 
     def kill(self) -> None:
-        """Stop it; a thread cannot be killed, and what is stuck is left behind at the deadline."""
+        """Stop it gracefully: a thread cannot be killed. A stuck one is left at the deadline."""
         self.signal(signal.SIGTERM)
 
     def tell(self, message: dict[str, Any]) -> bool:
-        """Do what a message says, and answer by another one."""
+        """Carry out a `connect` message, and answer it; False while there is no service."""
         if self._service is None:
             return False
         error = None
@@ -83,7 +83,7 @@ class InProcess:
         return True
 
     def abandon(self) -> int:
-        """Leave it to the end of the process."""
+        """Let it end with the process; returns the status of a killed one."""
         return -signal.SIGKILL
 
     def _start(self, function: Callable[[], None], what: str) -> None:
@@ -137,12 +137,12 @@ class InProcess:
         return 0
 
     def _stop_as_asked(self) -> None:
-        """Stop it if that was asked for; before it is READY there may be nothing to stop yet."""
+        """Stop the service as asked; before it is READY there may be none yet."""
         INSTANCE.set(self.task.name)
         if self._bus is not None:
             self._bus.begin_stop()
         elif self._service is not None and self._asked is not None:
-            # what the hook raises is the service's failure
+            # an error of the hook is recorded as the service's failure
             with suppress(Exception):
                 self._service.stop_by_signal(self._asked, None)
 
@@ -163,7 +163,7 @@ class InProcess:
 
 
 def require_one_environment(fleet: Fleet) -> None:
-    """Refuse services that want different environments: they share that of the process.
+    """Refuse services with contradictory `env`: they share the environment of the process.
 
     :raises UsageError: two want different values of one variable
     """
@@ -179,7 +179,7 @@ def require_one_environment(fleet: Fleet) -> None:
 
 
 def read_again(path: Path) -> tuple[Fleet, Checked]:
-    """Read and check the file of a fleet that runs here once more.
+    """Read and check again the file of a fleet that runs in this process.
 
     :raises UserError: it cannot be read, or its services cannot share a process
     """
@@ -189,9 +189,9 @@ def read_again(path: Path) -> tuple[Fleet, Checked]:
 
 
 def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None]) -> int:
-    """Run a fleet in this process, as it would run in its folder; in the main thread.
+    """Run a fleet in this process, with its folder as working directory; in the main thread.
 
-    :param leave: called before the process ends at once, since user code is left behind
+    :param leave: called before the process exits hard, because user code was left behind
     """
     from sf_actors.inspection.http.server import http  # noqa: PLC0415 - seldom used
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415
@@ -203,7 +203,7 @@ def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None])
     with ExitStack() as stack:
         for number, address in enumerate(addresses):
             if number:
-                # a process has one listener, which answers for all its services
+                # a process has one HTTP listener, which answers for all its services
                 supervisor.tell(f"http of {address} is left out: {next(iter(addresses))} has it")
             else:
                 stack.enter_context(closing(http(address)))
@@ -213,6 +213,6 @@ def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None])
     if supervisor.has_left_behind:
         leave()
         sys.stdout.flush()
-        # threads of user code would keep the process
+        # threads of user code would keep the process alive
         os._exit(status)
     return status

@@ -1,4 +1,4 @@
-"""The live table of `top`: renewed each second, sorted by a key, on a screen of its own."""
+"""The live table of `top`: refreshed each second, sorted at a key press, full screen."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _STYLES: Final = {"good": "green", "bad": "bold red", "odd": "yellow", "": ""}
 
 
 def show(reached: Callable[[], Reach], *, timeout_s: float) -> None:
-    """Show the table until `q`; the terminal is as before afterwards, whatever ends it.
+    """Show the table until `q`, and restore the terminal whatever ends it.
 
-    :param reached: opens the connections, in the thread that reads
+    :param reached: opens the connections; called in the reading thread
     :param timeout_s: how long to wait for the answers of one reading, in seconds
-    :raises SfActorsError: the folder of the sockets is not safe, say
+    :raises SfActorsError: for example, the folder of the sockets is not safe
     """
     reading = _Reading(reached, timeout_s)
     sort = "n"
@@ -57,10 +57,10 @@ def show(reached: Callable[[], Reach], *, timeout_s: float) -> None:
 
 
 class _Reading:
-    """Reads all numbers each second, in a thread of its own: who is silent holds up no key.
+    """Reads all numbers each second, in its own thread: a silent process must not block the keys.
 
     :ivar rows: those of the last reading
-    :ivar error: what keeps more from being made
+    :ivar error: what ended the reading, if anything did
     :ivar renewed: a descriptor that is readable after each reading
     """
 
@@ -74,7 +74,7 @@ class _Reading:
         self._thread = threading.Thread(target=self._run, name="top", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def end(self) -> None:
@@ -100,7 +100,7 @@ class _Reading:
 
 @contextmanager
 def _keys() -> Iterator[Callable[[int], str]]:
-    """Give what waits for keys, or for another descriptor; keys are not shown."""
+    """Yield a function that waits for keys or for another descriptor; keys are not echoed."""
     stdin = sys.stdin.fileno()
     before = termios.tcgetattr(stdin)
 
@@ -110,7 +110,7 @@ def _keys() -> Iterator[Callable[[int], str]]:
             os.read(other, 1024)
         if stdin not in readable:
             return ""
-        # an end of the input is as q: nobody could end it any more
+        # the end of the input counts as q: nobody could press it any more
         return os.read(stdin, 1024).decode(errors="replace") or "q"
 
     try:

@@ -1,4 +1,4 @@
-"""`call -n N -c C`: many calls, some at once, and a table of how long they took."""
+"""`call -n N -c C`: makes many calls, C at a time, and prints how long they took."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sf_actors.cli.output import Output
     from sf_actors.inspection.asking import Asking, Question
 
-#: So many kinds of errors are told of.
+#: How many kinds of errors are printed.
 _TOLD = 5
 
 
 class Load:
-    """Asks one question many times.
+    """Makes the same call many times.
 
     :param timeout_s: how long to wait for each answer, in seconds
     """
@@ -34,7 +34,7 @@ class Load:
         self._timeout_s = timeout_s
 
     def run(self, out: Output, calls: int, at_once: int) -> int:
-        """Ask, and print the table.
+        """Make the calls, and print the table.
 
         :returns: the exit status: 1 if some failed
         """
@@ -62,7 +62,12 @@ class Load:
 
 
 def figures_of(took: Sequence[float], failed: int, seconds: float) -> dict[str, Any]:
-    """Return what is printed of calls that took so many seconds each, and of those that failed."""
+    """Return the figures of the calls.
+
+    :param took: the seconds of each call that succeeded
+    :param failed: how many calls failed
+    :param seconds: how long all of them took
+    """
     calls = len(took) + failed
     ordered = sorted(took)
     return {
@@ -78,7 +83,7 @@ def figures_of(took: Sequence[float], failed: int, seconds: float) -> dict[str, 
 
 
 def share_of(ordered: Sequence[float], share: float) -> float | None:
-    """Return the value that a share of ordered numbers does not exceed, None of none."""
+    """Return a quantile of sorted numbers, None if there are none; `share` is from 0 to 1."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
 
 

@@ -1,4 +1,4 @@
-"""Tells systemd how a unit of `Type=notify` is, where `NOTIFY_SOCKET` says so (sd_notify(3))."""
+"""Reports to systemd as a unit of `Type=notify`, over `NOTIFY_SOCKET` (see sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE_S: Final = 1.0
 
 
 def notify(message: str) -> None:
-    """Send a message, if there is somebody to be told; any thread, never raises."""
+    """Send a message if `NOTIFY_SOCKET` is set; any thread, never raises."""
     address = os.environ.get(VARIABLE, "")
     if not address.startswith(("/", "@")):
         return
@@ -29,7 +29,7 @@ def notify(message: str) -> None:
 
 
 def tell_systemd() -> None:
-    """Tell of the service of this process when it is READY, and when its stop begins."""
+    """Have systemd told when the service of this process is READY, and when its stop begins."""
     before = RESIDENTS.on_ready
 
     def on_ready(name: str) -> None:

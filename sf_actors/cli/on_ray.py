@@ -1,4 +1,4 @@
-"""The flags by which a verb is about a fleet on Ray, and the cluster that they name."""
+"""The flags that direct a verb to a fleet on Ray, and the cluster that they name."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.ray.cluster import Cluster
 
-#: Where a verb's fleet runs, if the flag does not say it.
+#: The environment variable that replaces `--on`.
 VARIABLE: Final = "SF_ACTORS_ON"
 _RAY: Final = "ray"
 
 
 def add_on(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that `is_on_ray` and `cluster_of` take."""
+    """Add the flags that `is_on_ray` and `cluster_of` read."""
     parser.add_argument(
         "--on", metavar="ray", help=f"the fleet is on a cluster of Ray (default ${VARIABLE})"
     )
@@ -36,9 +36,9 @@ def add_on(parser: argparse.ArgumentParser) -> None:
 
 
 def is_on_ray(arguments: argparse.Namespace) -> bool:
-    """Return whether a verb is about a fleet on Ray.
+    """Return True if a verb is about a fleet on Ray.
 
-    :raises UsageError: it is on something else, or Ray is not installed
+    :raises UsageError: another engine is named, or Ray is not installed
     """
     flag, given = "--on", arguments.on
     if given is None:
@@ -60,11 +60,11 @@ def is_on_ray(arguments: argparse.Namespace) -> bool:
 def cluster_of(
     arguments: argparse.Namespace, *, fleet: Fleet | None = None, package: Path | None = None
 ) -> Iterator[Cluster]:
-    """Give the cluster of a verb's fleet.
+    """Yield the cluster of a verb's fleet.
 
-    :param package: a zip file that travels
+    :param package: a zip file to send to the cluster
     :raises FleetError: the fleet's file cannot be read
-    :raises TargetError: no cluster is there
+    :raises TargetError: there is no cluster
     """
     from sf_actors.fleet.ray.cluster import Cluster  # noqa: PLC0415 - needs the extra
 

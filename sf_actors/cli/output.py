@@ -1,6 +1,6 @@
-"""What a verb prints: data to standard output, words to standard error, both line by line.
+"""The output of a verb: data on standard output, messages on standard error, line by line.
 
-Texts from outside are harmless on a terminal: control characters are shown escaped.
+Control characters in texts from outside are escaped, so that a terminal does not act on them.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Output:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         self._is_ascii = encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # what the terminal's encoding lacks is shown escaped, and ends nothing
+            # characters that the terminal's encoding lacks are escaped instead of raising
             sys.stdout.reconfigure(errors="backslashreplace")
         self.is_terminal = sys.stdout.isatty()
         self.has_colour = self.is_terminal and "NO_COLOR" not in os.environ
 
     def emit(self, record: object, *, indent: int | None = None) -> None:
-        """Print an object as JSON, on one line without `indent`."""
+        """Print an object as JSON, on one line unless `indent` is given."""
         self.write(to_json(record, indent=indent, is_ascii=self._is_ascii) + "\n")
 
     def line(self, text: str = "") -> None:
-        """Print a line of text; what it holds of texts from outside is escaped already."""
+        """Print a line of text; the caller has escaped texts from outside."""
         self.write(text + "\n")
 
     def write(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Output:
         sys.stdout.flush()
 
     def coloured(self, text: str, colour: str) -> str:
-        """Return a text in a colour (`good`, `bad`, `odd`, `faint`, `strong`), if there are any."""
+        """Return a text in a colour (`good`, `bad`, `odd`, `faint`, `strong`) if colours are on."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.has_colour and colour else text
 
     def table(
@@ -64,10 +64,10 @@ class Output:
         right: Sequence[int] = (),
         colours: Mapping[tuple[int, int], str] | None = None,
     ) -> str:
-        """Return a table as lines; the texts of the cells are escaped here.
+        """Return a table as text; the cells are escaped here.
 
-        :param right: the numbers of the columns that stand to the right
-        :param colours: by row and column
+        :param right: the indices of the columns that are aligned right
+        :param colours: colours by row and column
         """
         cells = [[escaped(cell) for cell in row] for row in (head, *rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -90,27 +90,27 @@ class Output:
 
 
 def tell(words: str) -> None:
-    """Print words to standard error; control characters in them are escaped."""
+    """Print a message to standard error, control characters escaped."""
     lines = "\n".join(map(escaped, words.split("\n")))
     print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
 def to_json(value: object, *, indent: int | None = None, is_ascii: bool = False) -> str:
-    """Return a value as JSON in the text forms of the wire, every unsafe character escaped.
+    """Return a value as JSON in the text forms of the wire, with unsafe characters escaped.
 
-    :param indent: spaces of each step, on several lines; None: on one line
-    :param is_ascii: escape all that ASCII lacks
+    :param indent: spaces per level, on several lines; None: on one line
+    :param is_ascii: escape all characters outside ASCII
     """
     text = json.dumps(plain(value), ensure_ascii=is_ascii, allow_nan=False, indent=indent)
-    # Between the texts of JSON only line ends of `indent` are unsafe, so those are put aside.
+    # outside of JSON strings only the newlines of `indent` would be escaped: keep them apart
     lines = text.split("\n")
     return "\n".join(line if line.isprintable() else UNSAFE.sub(_escape, line) for line in lines)
 
 
 def plain(value: object) -> Any:
-    """Return a value of a message as what JSON has.
+    """Convert a value of a message to the types of JSON.
 
-    Bytes are base64, NaN and infinities texts, keys of mappings texts, as everywhere in the shell.
+    As everywhere in the shell, bytes become base64; NaN, infinities and mapping keys become texts.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -143,9 +143,9 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def read_input() -> str:
-    """Return standard input to its end.
+    """Read standard input to its end.
 
-    :raises UsageError: it is no UTF-8
+    :raises UsageError: it is not UTF-8
     """
     try:
         return sys.stdin.buffer.read().decode()

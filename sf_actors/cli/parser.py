@@ -1,4 +1,4 @@
-"""Argument parsers that raise what argparse would print with its usage."""
+"""Argument parsers that raise UsageError where argparse would print its usage and exit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 5.0
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UsageError, and never exits but for help."""
+    """An ArgumentParser that raises UsageError, and exits only after help."""
 
     def __init__(self, *, prog: str, description: str, epilog: str | None = None) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        """Raise what cannot be understood."""
+        """Raise the error as a UsageError."""
         raise UsageError(message)
 
 
@@ -41,9 +41,9 @@ def verb_parser(
     has_json: bool = True,
     has_timeout: bool = True,
 ) -> Parser:
-    """Return the parser of a verb, with the flags that verbs share.
+    """Return the parser of a verb, with the common flags.
 
-    :param example: one command line, shown at the end of the help
+    :param example: a command line for the end of the help
     :param timeout_s: how long it waits for one answer, in seconds; None: for ever
     """
     parser = Parser(prog=f"sf_actors {verb}", description=description, epilog=f"example: {example}")
@@ -62,9 +62,9 @@ def verb_parser(
 
 
 def parsed(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments, whatever the order of flags and others.
+    """Parse arguments, with flags and positional ones in any order.
 
     :raises UsageError: they cannot be understood
-    :raises SystemExit: 0, when help was asked for and printed
+    :raises SystemExit: 0, after help was printed
     """
     return parser.parse_intermixed_args(argv)

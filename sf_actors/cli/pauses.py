@@ -1,4 +1,7 @@
-"""Waiting between two looks at what nobody tells of; whoever reads our output may go meanwhile."""
+"""Waiting for what sends no event, such as a starting process.
+
+Each wait ends early if the reader of standard output goes away.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,17 @@ if TYPE_CHECKING:
 
 _Found = TypeVar("_Found")
 
-#: Between two looks at something that is awaited, in seconds.
+#: The usual time between two looks, in seconds.
 LOOK_S = 0.1
 
 
 def pause(seconds: float) -> None:
     """Wait.
 
-    :raises BrokenPipeError: who read our standard output has gone
+    :raises BrokenPipeError: the reader of standard output has gone
     """
     poller = select.poll()
-    # errors and hang-ups are told of whatever is asked for
+    # poll() reports errors and hang-ups even if no event is asked for
     poller.register(sys.stdout.fileno(), 0)
     deadline = monotonic() + seconds
     while (left := deadline - monotonic()) > 0:
@@ -33,10 +36,11 @@ def pause(seconds: float) -> None:
 def looked_for(
     look: Callable[[], _Found | None], *, deadline: float | None, between_s: float = LOOK_S
 ) -> _Found | None:
-    """Look until something is found, or the time is over; a process that starts tells nobody.
+    """Call `look` until it returns something, or until the deadline.
 
     :param deadline: of the monotonic clock; None: no end
-    :raises BrokenPipeError: who read our standard output has gone
+    :returns: what `look` returned, None at the deadline
+    :raises BrokenPipeError: the reader of standard output has gone
     """
     while (found := look()) is None:
         left = between_s if deadline is None else deadline - monotonic()

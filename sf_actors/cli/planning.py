@@ -1,4 +1,4 @@
-"""What comes before a fleet runs: it is checked and arranged."""
+"""Checks a fleet before it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def checked(fleet: Fleet, say: Callable[[str], None], *, in_process: bool) -> Checked | None:
-    """Check a fleet before it runs; None where it has errors, which are told of.
+    """Check a fleet before it runs; None if it has errors, which are passed to `say`.
 
     :param say: takes the errors, or one line about the warnings
     """

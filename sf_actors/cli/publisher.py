@@ -1,4 +1,4 @@
-"""A publisher of one message, which takes the place of a service's own at an address."""
+"""A publisher of one message, standing in for a service's own at an address."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SUBSCRIBED = 1
 
 
 class BarePublisher:
-    """A socket at an address; closed by `with`.
+    """A publishing socket at an address; closed by `with`.
 
     :param address: `host:port` or `tcp://…`, `ipc://…`
-    :param topic: of the messages
-    :param binds: whether subscribers connect to the address; else one is bound there
-    :raises AddressError: it is no address
-    :raises BindError: somebody else has it
+    :param topic: of its messages
+    :param binds: True to bind the address, False to connect to a subscriber that binds it
+    :raises AddressError: it is not an address
+    :raises BindError: the address is taken
     """
 
     def __init__(self, address: str, topic: str | None, *, binds: bool = True) -> None:
@@ -56,7 +56,7 @@ class BarePublisher:
     def _connect(self, endpoint: Endpoint) -> None:
         """Connect to a subscriber that is bound there, now or soon.
 
-        :raises AddressError: that cannot be
+        :raises AddressError: libzmq refuses the address
         """
         try:
             self._socket.setsockopt(zmq.IPV6, 1)
@@ -77,15 +77,15 @@ class BarePublisher:
         self.close()
 
     def close(self) -> None:
-        """Close the socket, once what was sent has left."""
+        """Close the socket after sending what is queued."""
         self._socket.close()
         self._context.term()
 
     def publish(self, fields: dict[str, Any], *, wait_s: float) -> None:
-        """Send a message once somebody has subscribed to it.
+        """Wait for a subscriber, then send a message.
 
         :param wait_s: how long to wait for that, in seconds
-        :raises TargetError: nobody has
+        :raises TargetError: nobody has subscribed in time
         :raises UsageError: MessagePack cannot hold a field
         """
         message = self._topic + packed_or_refused({"args": fields, "workflow_id": None})

@@ -1,4 +1,4 @@
-"""The inspectors that a verb reaches, and what runs there."""
+"""Asks inspectors on behalf of a verb: finds services and models by name, and asks about them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _Found = TypeVar("_Found")
 
 
 def add_reach(parser: Parser) -> None:
-    """Add the flags of a verb that asks inspectors: elsewhere, or those of a fleet alone."""
+    """Add the flags that choose which inspectors a verb asks."""
     add_fleet(parser)
     parser.add_argument(
         "--at",
@@ -51,12 +51,12 @@ def add_reach(parser: Parser) -> None:
 
 
 class Reach:
-    """Asks what runs on this machine, or at one address elsewhere; closed by `with`.
+    """Asks the inspectors of this machine, or one elsewhere; closed by `with`.
 
-    :param at: the address of an inspector elsewhere
+    :param at: the address of an inspector, in place of those here
     :param keys: folder of CURVE keys, for `at`
     :param timeout_s: how long to wait for one answer, in seconds
-    :param fleet: the fleet that is meant alone, or first
+    :param fleet: the fleet to look in, only or first
     :raises FolderError: the folder of the sockets is not safe
     :raises TargetError: nobody listens at `at`
     :raises KeysError: the keys cannot be used
@@ -86,7 +86,7 @@ class Reach:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Self:
-        """Return what the flags of `add_reach` and `--timeout` say."""
+        """Create one from the flags of `add_reach` and `--timeout`."""
         fleet = None
         if arguments.at is None:
             fleet = FleetReach.of(arguments)
@@ -106,14 +106,14 @@ class Reach:
         self.asking.close()
 
     def places(self) -> list[Place]:
-        """Return where inspectors are now."""
+        """Return the places of the inspectors that run now."""
         if self._at is not None:
             return [self._at]
         places = places_here()
         return self._fleet.of_it(places) if self._fleet and self._fleet.is_alone else places
 
     def is_gone(self, place: Place) -> bool:
-        """Return whether nobody listens at a place any more; one that is silent is there."""
+        """Return True if nobody listens at a place any more; a silent process still listens."""
         if self._at is None:
             return place not in places_here()
         try:
@@ -127,7 +127,7 @@ class Reach:
 
         :raises UsageError: there are several
         :raises TargetError: there is none
-        :raises RequestTimeout: the process that it may run in is silent
+        :raises RequestTimeout: a process that may run it does not answer
         """
         residents, silent = self._residents(target)
         try:
@@ -145,7 +145,7 @@ class Reach:
     ) -> Model:
         """Return the model that was named; errors as of `service`.
 
-        :param what: what the verb can use, for messages
+        :param what: names the usable kind of model in error messages
         """
         residents, silent = self._residents(target)
         if target.model:
@@ -173,10 +173,10 @@ class Reach:
     def ask(
         self, resident: Resident, verb: str, *, timeout_s: float | None = None, **args: Any
     ) -> dict[str, Any]:
-        """Ask about one service.
+        """Ask the inspector of a service.
 
-        :raises RequestTimeout: nothing came in time
-        :raises SfActorsError: the inspector refuses it, and says why
+        :raises RequestTimeout: no answer came in time
+        :raises SfActorsError: the inspector refused, for the reason in the message
         """
         longest = self.timeout_s if timeout_s is None else timeout_s
         args["service"] = resident.service
@@ -188,7 +188,7 @@ class Reach:
     def _chosen(
         self, residents: Sequence[Resident], choose: Callable[[Sequence[Resident]], _Found]
     ) -> _Found:
-        """Return what is chosen of the fleet that is meant first, else of all."""
+        """Choose among the services of the fleet first, then among all."""
         if self._fleet is not None and not self._fleet.is_alone:
             pids = self._fleet.pids()
             if ours := [one for one in residents if one.place.pid in pids]:
@@ -197,11 +197,11 @@ class Reach:
         return choose(residents)
 
     def _residents(self, target: Target) -> tuple[list[Resident], list[Answer]]:
-        """Return what runs and who is silent; silence that does not concern us is not sat out."""
+        """Return the services and the silent inspectors; waits only for those that may matter."""
 
         def is_enough(answers: Sequence[Answer]) -> bool:
             if not target.model:
-                # a model of this name may be anywhere
+                # a bare name may be a model of any service
                 return any(one.value is not None for one in answers) and not any(
                     one.is_silent and _may_be_in(target, one.place) for one in answers
                 )
@@ -223,7 +223,7 @@ class Reach:
     def _told_of(
         self, silent: Sequence[Answer], target: Target, error: TargetError
     ) -> TargetError | RequestTimeout:
-        """Return what to say where something was not found: who is silent may have it."""
+        """Return the error for what was not found, with the silent processes that may have it."""
         for answer in silent:
             if _may_be_in(target, answer.place):
                 return RequestTimeout(f"{answer.place}: no answer within {self.timeout_s:g} s")
@@ -239,21 +239,21 @@ class Reach:
 
 
 def service_named(reach: Reach, text: str) -> Resident:
-    """Return the service of a text; errors as of `Reach.service` and `parse_service`."""
+    """Return the service named by a text; errors as of `Reach.service` and `parse_service`."""
     return reach.service(parse_service(text))
 
 
 def _may_be_in(target: Target, place: Place) -> bool:
-    """Return whether a silent process may be the one that was named."""
+    """Return True if a silent process may be the one that was named."""
     if target.pid is not None:
         return target.pid == place.pid
     return place.pid is None or plain_name(target.service.partition("#")[0]) == place.name
 
 
 def place_at(address: str, timeout_s: float, *, flag: str) -> Place:
-    """Return the place of what is asked at an address, if somebody listens there.
+    """Return an address as a place to ask, if somebody listens there.
 
-    :raises UsageError: it is no address
+    :raises UsageError: it is not an address
     :raises TargetError: nobody listens there
     """
     scheme, separator, rest = address.partition("://")

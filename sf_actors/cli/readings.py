@@ -1,4 +1,4 @@
-"""Readings of the numbers of all services: rows for `ps` and `top` of one after the other."""
+"""Reads the numbers of all services repeatedly, and makes rows for `ps` and `top` of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Readings:
-    """Reads the numbers of all services again and again; for one thread.
+    """Reads the numbers of all services repeatedly, for rates; one thread.
 
-    :param has_more: with what `top` has besides
+    :param has_more: with the further columns of `top`
     """
 
     def __init__(self, reach: Reach, *, has_more: bool) -> None:
@@ -27,7 +27,7 @@ class Readings:
         self._pids: dict[Place, int | None] = {}
 
     def read(self, *, timeout_s: float) -> list[dict[str, Any]]:
-        """Return a row a service; rates are those since the last reading.
+        """Return one row a service, with the rates since the last reading.
 
         A process that does not answer has one row without figures.
 
@@ -65,7 +65,7 @@ class Readings:
         pid = self._pids.get(answer.place, answer.place.pid)
         for name, stats in _by_name(answer.value).items():
             row = row_of(pid, stats, before.get(name))
-            # the process knows it exactly; counted back from here it wanders by milliseconds
+            # the process knows it exactly; computed here it would jitter by milliseconds
             row["started_at"] = started_at.get(name, row["started_at"])
             if self._has_more:
                 row = top_row_of(row, stats, before.get(name), process, cpu)

@@ -1,7 +1,7 @@
-"""Loads a service as its start would, and nothing more; a process of its own, for `--reload`.
+"""Loads a service without starting it, in its own process, for `--reload`.
 
-It prints the stamps of the files of the service's folder that were imported, as one JSON object.
-What the user's code prints goes to standard error.
+It prints the stamps of the files that were imported from the service's folder, as one JSON object.
+The output of user code goes to standard error.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from sf_actors.lifecycle.loading import Loading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How long tasks of `async` hooks may take to end, in seconds.
+#: How long the tasks of `async` hooks may take to end, in seconds.
 _ENDING_S = 1.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Load a service by its command line.
+    """Load the service of a command line.
 
-    :returns: 0, or 2 if it cannot be loaded, which is told on standard error
+    :returns: 0, or 2 if it cannot be loaded, with the error on standard error
     """
     try:
         arguments = parse(argv)
@@ -72,7 +72,7 @@ def _file_of(module: object) -> Path:
 
 
 def run() -> None:
-    """Run this process: it ends whatever threads the file has started."""
+    """Run this process and exit, even if the file has started threads."""
     status = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

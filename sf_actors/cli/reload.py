@@ -1,4 +1,4 @@
-"""`--reload`: runs a service in a process of its own, anew when one of its files changes."""
+"""`--reload`: runs a service in its own process, and restarts it when one of its files changes."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
 
 FLAG: Final = "--reload"
 
-#: Exit status where no file could be loaded.
+#: Exit status if the service could never be loaded.
 NOT_LOADED: Final = 2
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def supervise(argv: Sequence[str], arguments: Arguments) -> int:
-    """Run a service until a signal; for the main thread.
+    """Run a service until a signal; in the main thread.
 
-    :param argv: its command line, with the flag
-    :returns: the exit status of the process that ran last, 2 if none could be loaded
+    :param argv: its command line, with `--reload`
+    :returns: the exit status of the last process, 2 if the service could never be loaded
     """
     return _Supervisor([one for one in argv if one != FLAG], arguments).run()
 
 
 class _Changed(NamedTuple):
-    """A file that is watched has changed."""
+    """Watched files have changed."""
 
     name: str
 
 
 class _Ended(NamedTuple):
-    """A process of ours has ended; `out` is what a rehearsal printed."""
+    """A child process has ended; `out` is what a rehearsal printed."""
 
     process: subprocess.Popen[bytes]
     out: bytes
 
 
-#: What comes to the supervisor: a signal's number, a change, an end.
+#: An event for the supervisor: a signal's number, a change, or an end.
 _News = int | _Changed | _Ended
 
 
 class _Supervisor:
-    """The process that watches; the service runs in another one.
+    """Watches the files, and runs the service in a child process.
 
-    All that happens comes by one queue, which the main thread reads.
+    All events come through one queue, which the main thread reads.
 
     :param argv: the command line of the service
     """
@@ -65,18 +65,18 @@ class _Supervisor:
         self._argv = argv
         self._file = Path(arguments.service_path).absolute()
         given = (arguments.addresses_path, arguments.config_path)
-        #: what is watched whatever the service imports
+        #: files that are watched whatever the service imports
         self._given = {self._file, *(Path(path).absolute() for path in given if path)}
         self._stamps: dict[str, str] = {}
         self._news: SimpleQueue[_News] = SimpleQueue()
         self._watching: WatchedFiles | None = None
-        #: what loads the service to see whether it can be, and what it was begun for
+        #: the process that checks that the service loads, and the file that changed
         self._rehearsal: subprocess.Popen[bytes] | None = None
         self._changed = ""
         self._process: subprocess.Popen[bytes] | None = None
-        #: the one that runs was told to stop, and another one is to follow it
+        #: the running process was told to stop, and a new one will follow
         self._is_replaced = False
-        #: a signal came: once it has ended, so do we
+        #: a signal came: exit when the process has ended
         self._is_stopping = False
         self._is_over = False
         self._status = 0
@@ -130,11 +130,11 @@ class _Supervisor:
             tell(f"{self._file.name} has ended with {status}; waiting for a change")
 
     def _rehearse(self, changed: str) -> None:
-        """Load the service in a process of its own; a later change counts from its end on."""
+        """Start loading the service in another process, in place of an earlier rehearsal."""
         if self._is_stopping:
             return
         if self._rehearsal is not None:
-            # it may have read what has changed since
+            # it may have read files that have changed since
             self._rehearsal.kill()
         self._changed = changed
         self._stamps = stamps_of(self._given)
@@ -142,7 +142,7 @@ class _Supervisor:
         self._rehearsal = self._begun(module, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
 
     def _take_rehearsal(self, ended: _Ended) -> None:
-        """Run the service in place of the old one, if it could be loaded."""
+        """Replace the running service if the rehearsal could load it."""
         is_good = not ended.process.returncode
         if is_good:
             self._watch({**json.loads(ended.out.splitlines()[-1]), **self._stamps})
@@ -168,13 +168,13 @@ class _Supervisor:
     def _begun(
         self, module: str, *, stdin: int | None = None, stdout: int | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a process whose end is told."""
+        """Start a process whose end becomes an event."""
         process = subprocess.Popen(  # noqa: S603 - what we were started with
-            # no bytecode: it could be of a text that was changed meanwhile
+            # -B: bytecode could be of a text that changed meanwhile
             [sys.executable, "-B", "-m", module, *self._argv],
             stdin=stdin,
             stdout=stdout,
-            # a signal from the terminal comes once, through us
+            # so that a signal from the terminal reaches it once, through us
             process_group=0,
         )
 

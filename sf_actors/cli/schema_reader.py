@@ -1,7 +1,7 @@
-"""Values read from texts, or taken from JSON, as the JSON Schema of a model's fields says.
+"""Converts texts and JSON values to what the JSON Schema of a model's fields declares.
 
-What comes of it is what travels: bytes as such, a Decimal as its text, the keys of a mapping with
-the type that they are declared to have (`sf_actors.schema.json_schema` makes the schemas).
+The result is in the form that is sent: bytes as bytes, a Decimal as its text, the keys of a mapping
+in their declared type. The schemas come from `sf_actors.schema.json_schema`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
 )
-#: What a text has to be by its format; a text without one may be anything.
+#: The type that a text of some format must convert to.
 _FORMATS: Final = {
     "uuid": UUID,
     "date": date,
@@ -41,14 +41,14 @@ _BOOLEANS: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromke
 
 
 class Unfit(Exception):
-    """A value has not the declared type; the text says what was expected."""
+    """A value does not fit its schema; the text, if any, says what was expected."""
 
 
 class SchemaReader:
-    """Reads values by JSON Schemas as `sf_actors.schema.json_schema` makes them."""
+    """Converts values by JSON Schemas as `sf_actors.schema.json_schema` makes them."""
 
     def alternatives(self, schema: Schema) -> list[Schema]:
-        """Return what a value may be, most often the schema itself alone."""
+        """Return the schemas that a value may fit: those of `anyOf`, else the schema itself."""
         return list(schema["anyOf"]) if "anyOf" in schema else [schema]
 
     def properties(self, schema: Schema) -> dict[str, Schema]:
@@ -64,7 +64,7 @@ class SchemaReader:
 
         :param step: the key as a text
         :returns: None if there is no such field
-        :raises Unfit: it is no key of the mapping
+        :raises Unfit: it cannot be a key of the mapping
         """
         for one in self.alternatives(schema):
             found = (one.get("properties") or {}).get(step)
@@ -75,24 +75,24 @@ class SchemaReader:
                 keys = one.get("x-sf-keys")
                 return (self.read(step, keys) if keys else step), items
             if "type" not in one and "enum" not in one:
-                # it is not declared, so anything may be in it
+                # undeclared, so it may hold anything
                 return step, {}
         return None
 
     def read(self, text: str, schema: Schema) -> Any:
-        """Read a text as what a schema says.
+        """Convert a text to the type of a schema.
 
-        :raises Unfit: it is none of that
+        :raises Unfit: it does not fit
         """
         options = self.alternatives(schema)
-        # what is no text comes first, as in a config: anything is a text
+        # try strings last, as in a config: any text is a string
         options = sorted(options, key=lambda one: one.get("type") == "string")
         return _first(lambda one: _within(self._read_one(text, one), one), options, f"{text!r}")
 
     def fit(self, value: Any, schema: Schema) -> Any:
-        """Return a value of JSON as what a schema says.
+        """Convert a JSON value to the type of a schema.
 
-        :raises Unfit: it is none of that
+        :raises Unfit: it does not fit
         """
         options = self.alternatives(schema)
         return _first(
@@ -177,14 +177,14 @@ class SchemaReader:
 
 
 def type_of(schema: Schema) -> str:
-    """Return how a type is named for people: exactly, where the service says so."""
+    """Return the name of a type for people, as the service declares it if it says so."""
     return str(schema.get("x-sf-type") or schema.get("type") or "anything")
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text holds, numbers with a point as Decimals.
+    """Parse a JSON text, with Decimals for numbers with a point.
 
-    :raises Unfit: it is no JSON, or a key is there twice
+    :raises Unfit: it is not JSON, or has a key twice
     """
     try:
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
@@ -193,12 +193,12 @@ def parse_json(text: str) -> Any:
 
 
 def shown_json(value: Any) -> str:
-    """Return a value of JSON, cut for a message."""
+    """Return a JSON value as text, cut for a message."""
     return cut(json.dumps(_plain(value)))
 
 
 def _first(read: Callable[[Schema], Any], options: Sequence[Schema], given: str) -> Any:
-    """Return what the first of several alternatives gives that can be read."""
+    """Return the result of the first alternative that fits."""
     told = ""
     for one in options:
         try:
@@ -221,7 +221,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _within(value: Any, schema: Schema) -> Any:
-    """Return a value that is within the bounds of its schema and has its format."""
+    """Return a value if it keeps to the bounds and the format of its schema, else raise."""
     bounds = schema.get("x-sf-bounds")
     kind = _FORMATS.get(str(schema.get("format")))
     try:
@@ -267,7 +267,7 @@ def _text(text: str, schema: Schema) -> str | bytes:
 
 
 def _listed(text: str, schema: Schema) -> Any:
-    """Return the one of the listed values that a text stands for."""
+    """Return the value of the enum that a text stands for."""
     for value in schema["enum"]:
         written = value if isinstance(value, str) else json.dumps(value)
         if text == written:
@@ -276,7 +276,7 @@ def _listed(text: str, schema: Schema) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with its numbers as JSON's own."""
+    """Return a value with its Decimals as floats."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, dict):

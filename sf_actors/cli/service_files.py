@@ -1,4 +1,4 @@
-"""Service files as arguments of a verb, with the addresses and configs that belong to them."""
+"""Reads the service files of a verb's arguments, with their addresses and configs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def add_service_files(parser: argparse.ArgumentParser, *, nargs: str) -> None:
-    """Add the arguments that `read_outlines` takes.
+    """Add the arguments that `read_outlines` reads.
 
-    :param nargs: as argparse has it: `+`, or `*` where none is an answer too
+    :param nargs: for argparse: `+`, or `*` if there may be none
     """
     parser.add_argument(
         "files", nargs=nargs, metavar="svc.py", type=text_of, help="a service file, or several"
@@ -42,10 +42,10 @@ def add_service_files(parser: argparse.ArgumentParser, *, nargs: str) -> None:
 
 
 def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
-    """Return the outlines of the service files, by their setup hooks; in the main thread.
+    """Read the outlines of the service files, running their setup hooks; in the main thread.
 
     :raises UsageError: there are more or fewer addresses or configs than services
-    :raises DefinitionError: user code raised; its traceback is on standard error
+    :raises DefinitionError: user code raised; its traceback was printed to standard error
     :raises SfActorsError: a file, a model, a config or an address is wrong
     """
     from sf_actors.definition.addresses import read_addresses_file  # noqa: PLC0415 - after -h
@@ -68,9 +68,9 @@ def read_outlines(arguments: argparse.Namespace) -> list[Outline]:
 
 
 def read_fleet_outlines(fleet: Fleet) -> list[Outline]:
-    """Return the outlines of a fleet's services, as they run in its folder; in the main thread.
+    """Read the outlines of a fleet's services, with its folder as working directory; main thread.
 
-    :raises DefinitionError: a file of it cannot be read
+    :raises DefinitionError: a service file cannot be read
     """
     from sf_actors.fleet.reading import read_services  # noqa: PLC0415 - with a fleet alone
 
@@ -91,9 +91,9 @@ def read_fleet_outlines(fleet: Fleet) -> list[Outline]:
 
 
 def for_each(files: list[str], given: list[str], what: str) -> list[str | None]:
-    """Return what is given for each service file: one for all, one for each, or None.
+    """Return the addresses or config file for each service file; None if there are none.
 
-    :raises UsageError: there are more or fewer than services
+    :raises UsageError: there is neither one file nor one for each
     """
     if len(given) <= 1:
         return [*given, None][:1] * len(files)

@@ -1,6 +1,6 @@
-"""The entry point: a verb as the first argument, or a service to run.
+"""The entry point: runs a verb, the first argument, or leaves a service to `command`.
 
-What a verb does not need is not imported: it starts within 0.4 s.
+A verb imports only what it needs, so that it starts within 0.4 s.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-#: Exit statuses: it failed or found something, it was asked in a wrong way, what is named is not
-#: there, no answer came in time, Ctrl-C, SIGTERM.
+#: Exit statuses: failed or found something, wrong usage, target not there, no answer in time,
+#: Ctrl-C, SIGTERM.
 FAILED, USAGE, ABSENT, NO_ANSWER = 1, 2, 3, 124
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
-#: The status of an error, the first kind that it is of.
+#: Exit statuses by type of error; the first match counts.
 _STATUSES = (
     (TargetError, ABSENT),
     (FolderError, FAILED),
@@ -45,7 +45,7 @@ _STATUSES = (
 
 
 class Terminated(BaseException):
-    """SIGTERM came; a verb that runs until it is stopped takes it as its end."""
+    """SIGTERM came; a verb that runs until it is stopped catches this and ends."""
 
 
 def run() -> None:
@@ -64,14 +64,14 @@ def run() -> None:
     except BrokenPipeError:
         status = _without_reader()
     except OSError as error:
-        # a full disk, no descriptor left
+        # such as a full disk, or no descriptor left
         _tell(reason_of(error))
         status = FAILED
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Terminated:
         status = TERMINATED
-    # the interpreter's own end is short, and would show where it was interrupted
+    # a Ctrl-C during the interpreter's short shutdown would print a traceback
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
 
@@ -104,13 +104,13 @@ def _run_verb(name: str, argv: Sequence[str]) -> int:
 
 
 def _tell(message: str) -> None:
-    """Print words to standard error; control characters in them are escaped."""
+    """Print a message to standard error, control characters escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
     print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
 def _without_reader() -> int:
-    """End silently: who read our output has gone, and the interpreter would flush it once more."""
+    """Redirect standard output, whose reader is gone, so that the flush at exit cannot fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -118,5 +118,5 @@ def _without_reader() -> int:
 
 
 def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Handle SIGTERM: raise what a verb that runs until it is stopped takes as its end."""
+    """Handle SIGTERM by raising Terminated."""
     raise Terminated

@@ -1,4 +1,4 @@
-"""A descriptor that tells of signals, for who waits for other things as well."""
+"""A descriptor that signals make readable, for loops that also wait for other descriptors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def signalled() -> Iterator[int]:
-    """Give a descriptor that is readable once a signal came; in the main thread.
+    """Yield a descriptor that becomes readable with a signal; in the main thread.
 
-    One that comes right before a wait begins would not end it: Python's handlers run between
-    instructions alone. In another thread it never is.
+    Python runs signal handlers between instructions, so a signal right before a blocking wait would
+    not end that wait. In other threads the descriptor never becomes readable.
     """
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     is_main = threading.current_thread() is threading.main_thread()

@@ -1,4 +1,4 @@
-"""Standard output and error of a process that runs a whole fleet: each line to its instance."""
+"""Splits standard output and error of a process by the instance whose code prints each line."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-#: The instance that a thread of ours works for, outside the code of its service.
+#: The instance that one of our threads works for, outside the code of its service.
 INSTANCE: ContextVar[str | None] = ContextVar("sf_actors_instance", default=None)
 
-#: A line that never ends is given in parts of so many characters.
+#: A line without end is passed on in parts of this many characters.
 _LONGEST: Final = 1024 * 1024
 
 
 @contextmanager
 def split_streams(take: Callable[[str, str, str, bool], None]) -> Iterator[None]:
-    """Give each line that is printed to the instance whose code prints it.
+    """Pass each printed line to `take`, with the instance whose code prints it.
 
-    On a terminal what is printed to standard output is there at once as well, a debugger's prompt
-    say. What no instance prints goes where it went.
+    On a terminal, standard output is also shown at once, for instance a debugger's prompt. Output
+    that belongs to no instance goes to the real stream as before.
 
-    :param take: takes instance, stream, line, and whether it was shown already; one call at a time
+    :param take: takes instance, stream, line, and if it was already shown; one call at a time
     """
     old = sys.stdout, sys.stderr
     lock = threading.RLock()
@@ -46,7 +46,7 @@ def split_streams(take: Callable[[str, str, str, bool], None]) -> Iterator[None]
 
 
 class _Split(io.TextIOBase):
-    """A stream that is split; any thread."""
+    """A text stream that is split; any thread."""
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -70,18 +70,18 @@ class _Split(io.TextIOBase):
         self._begun: dict[tuple[int, str], str] = {}
 
     def writable(self) -> bool:
-        """Say that it is written to."""
+        """Return True."""
         return True
 
     def reconfigure(self, **_how: object) -> None:
-        """Let it be as it is: each line is taken at once, as UTF-8."""
+        """Do nothing: it stays UTF-8 and line-buffered."""
 
     def fileno(self) -> int:
-        """Return the descriptor of what it stands for."""
+        """Return the descriptor of the real stream."""
         return self._real.fileno()
 
     def write(self, text: str) -> int:
-        """Write what the code of some instance prints, or of none."""
+        """Write text for the instance whose code this thread runs, if it runs any."""
         scope = current_scope()
         instance = INSTANCE.get() if scope is None else scope.name
         if instance is None:
@@ -103,11 +103,11 @@ class _Split(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Flush what it stands for."""
+        """Flush the real stream."""
         self._real.flush()
 
     def end(self) -> None:
-        """Give the lines that have no end."""
+        """Pass on the lines that have no newline yet."""
         with self._lock:
             for (_, instance), rest in self._begun.items():
                 self._take(instance, self._stream, rest, self._is_shown)
@@ -115,25 +115,25 @@ class _Split(io.TextIOBase):
 
 
 class _Bytes(io.BufferedIOBase):
-    """What takes bytes for a stream that is split; any thread."""
+    """The `buffer` of a split stream, which takes bytes; any thread."""
 
     def __init__(self, split: _Split) -> None:
         self._split = split
 
     def writable(self) -> bool:
-        """Say that it is written to."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor of what the stream stands for."""
+        """Return the descriptor of the real stream."""
         return self._split.fileno()
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write bytes that are text."""
+        """Write bytes as text."""
         packed = bytes(data)
         self._split.write(packed.decode("utf-8", "backslashreplace"))
         return len(packed)
 
     def flush(self) -> None:
-        """Flush what the stream stands for."""
+        """Flush the real stream."""
         self._split.flush()

@@ -1,4 +1,4 @@
-"""The standard streams of a process that was started without them."""
+"""Replaces standard streams that a process was started without."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def open_missing_streams() -> None:
-    """Give a process that was started without standard streams ones that lead nowhere.
+    """Open the null device for each missing standard stream.
 
-    A socket or file of ours would get their numbers, and what is printed.
+    Otherwise one of our sockets or files would get its descriptor, and receive what is printed.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

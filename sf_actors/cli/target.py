@@ -1,4 +1,4 @@
-"""What a verb is about: SERVICE[#N][@PID][/[in/|out/]MODEL], or MODEL alone."""
+"""The target of a verb: SERVICE[#N][@PID][/[in/|out/]MODEL], or MODEL alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _TARGET = re.compile(r"([^/#@]+)(#[1-9]\d{0,8})?(@\d{1,9})?(?:/(?:(in|out)/)?([^/#@]+))?")
 _FORM = "SERVICE[#N][@PID][/[in/|out/]MODEL]"
 
-#: The types of models whose sockets usually bind: their side has all that passes.
+#: The types of models whose sockets usually bind: all messages pass there.
 BINDING: Final = (
     "replyer",
     "publisher",
@@ -32,13 +32,13 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was named.
+    """A parsed target.
 
     :ivar service: the name within its process, `svc` or `svc#2`
     :ivar pid: the process, None for any
     :ivar side: `in`, `out`, or empty for either
-    :ivar model: empty where the whole text may be either a service or a model
-    :ivar is_first: whether `svc#1` was named: `svc`, or the first instance of a fleet's service
+    :ivar model: empty if the whole text may be either a service or a model
+    :ivar is_first: `svc#1` was named: `svc`, or the first instance of a fleet's service
     """
 
     text: str
@@ -49,14 +49,14 @@ class Target:
     is_first: bool = False
 
     def is_service(self, pid: int | None, service: str) -> bool:
-        """Return whether a service is the one that was named."""
+        """Return True if a service is the one that was named."""
         is_it = service == self.service or (self.is_first and service == f"{self.service}#1")
         return is_it and self.pid in (None, pid)
 
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A service that runs at a place.
+    """A running service, and the place of its inspector.
 
     :ivar service: its name within the process
     :ivar pid: the process
@@ -72,11 +72,11 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of a service that runs.
+    """A model of a running service.
 
     :ivar kind: `connections` or `states`
-    :ivar shape: what `info` says of it: type, topic, arguments; its `addresses` by socket, and
-        whether it is `secured` by keys
+    :ivar shape: its part of `info`: type, topic, arguments, `addresses` by socket, and if it is
+        `secured` by keys
     """
 
     resident: Resident
@@ -92,7 +92,7 @@ class Model:
 
     @property
     def address(self) -> str:
-        """How `tap`, `ask` and `publish` name it."""
+        """The name that `tap`, `ask` and `publish` use for it."""
         return f"{self.side}/{self.name}"
 
     def __str__(self) -> str:
@@ -100,9 +100,9 @@ class Model:
 
 
 def parse_target(text: str) -> Target:
-    """Read a target.
+    """Parse a target.
 
-    :raises UsageError: it is none
+    :raises UsageError: it is not valid
     """
     found = _TARGET.fullmatch(text)
     if found is None:
@@ -116,9 +116,9 @@ def parse_target(text: str) -> Target:
 
 
 def parse_service(text: str) -> Target:
-    """Read a target that is a service.
+    """Parse a target that must be a service.
 
-    :raises UsageError: it is none
+    :raises UsageError: it is not valid, or names a model
     """
     target = parse_target(text)
     if target.model:
@@ -144,7 +144,7 @@ def chosen_service(target: Target, residents: Sequence[Resident]) -> Resident:
 
 
 def models_of(resident: Resident, info: dict[str, Any]) -> Iterator[Model]:
-    """Give the models of a service, as its `info` has them, each with its addresses."""
+    """Yield the models in the `info` of a service, each with its addresses."""
     for kind, sides in info.get("models", {}).items():
         for side, models in sides.items():
             addresses = info.get("addresses", {}).get(kind, {}).get(side, {})
@@ -163,10 +163,10 @@ def chosen_model(
 ) -> Model:
     """Return the model that was named.
 
-    :param models: those of the services that may be meant
-    :param is_usable: whether the verb can use a model
-    :param what: what the verb can use, for messages
-    :param prefers_binder: of several, take the one whose side binds
+    :param models: the models of the services that may be meant
+    :param is_usable: returns True for a model that the verb can use
+    :param what: names the usable kind of model in error messages
+    :param prefers_binder: if several fit, take the one that binds
     :raises UsageError: there are several
     :raises TargetError: there is none
     """

@@ -1,8 +1,8 @@
-"""One pass over the tokens of a command line: our own flags, and the extra arguments.
+"""Splits the tokens of a command line into our own flags and the extra arguments.
 
-A flag of ours that wants a value takes the next token, unless that is a flag of ours or begins with
-``--``. Any other token that begins with ``--`` is an extra argument; the token after it is its
-value by the same rule. What is left over is an error.
+One of our flags that needs a value takes the next token, unless that is one of our flags or begins
+with ``--``. Any other token that begins with ``--`` is an extra argument, which takes its value by
+the same rule. Any other token is an error.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
-    """Return our own flags as argparse takes them, `--long=value` each, and the extras.
+    """Return our own flags as `--long=value` for argparse, and the extra arguments by key.
 
-    :raises UsageError: a token has no place, a flag or a key is there twice, or lacks its value
+    :raises UsageError: a token is out of place, or a flag or key is repeated or lacks its value
     """
     ours: dict[str, list[str]] = {}
     extras: dict[str, str | bool] = {}
@@ -65,7 +65,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
 
 
 def shown_command(argv: Sequence[str]) -> str:
-    """Return a command line as it may be shown: only flags of ours with their values."""
+    """Return a command line that is safe to show: the values of extra arguments are left out."""
     shown = ["sf_actors"]
     is_ours = False
     for token in argv:
@@ -79,7 +79,7 @@ def shown_command(argv: Sequence[str]) -> str:
             shown.append(key if value is None else f"{key}={LEFT_OUT}")
             is_ours = False
         else:
-            # a verb comes first
+            # the first token may be a verb
             is_shown = is_ours or token is argv[0]
             shown.append(shlex.quote(token) if is_shown else LEFT_OUT)
             is_ours = False
@@ -104,7 +104,7 @@ def _take_ours(
 
 
 def _read_name(token: str) -> tuple[str, str | None]:
-    """Return a token's flag, dashes as underscores, and its value if that is joined to it."""
+    """Split a token into its flag, with underscores for dashes, and the value after `=`, if any."""
     if not token.startswith("--"):
         return token, None
     name, equals, value = token.removeprefix("--").partition("=")

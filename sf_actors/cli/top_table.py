@@ -27,7 +27,7 @@ HEAD: Final = (
 )
 RIGHT: Final = range(3, 13)
 
-#: By which column a key sorts; all but the name from the highest on.
+#: The column that each key sorts by; all but the name in descending order.
 SORTS: Final[dict[str, str]] = {
     "n": "service",
     "r": "received_per_s",
@@ -38,7 +38,7 @@ SORTS: Final[dict[str, str]] = {
 
 
 def ordered(rows: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """Return rows in the order of a column; those of equal figures by name.
+    """Return rows sorted by a column, then by name.
 
     :param key: one of `SORTS`
     """
@@ -52,7 +52,7 @@ def ordered(rows: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def cells_of(row: dict[str, Any]) -> tuple[str, ...]:
-    """Return a row as texts."""
+    """Return the texts of a row."""
     cpu = row["cpu"]
     return (
         row["service"],
@@ -72,7 +72,7 @@ def cells_of(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def colours_of(row: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """Give the columns of a row that have a colour, and which."""
+    """Yield the coloured columns of a row, each with its colour."""
     yield 2, phase_colour(row["phase"])
     if row["failed"]:
         yield 7, "bad"

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) -> int:
-    """Start a fleet, or what it lacks, on a cluster.
+    """Start a fleet, or its missing services, on a cluster.
 
     :param wait_s: with `-d`: how long all may take to be READY, in seconds
     :returns: the exit status
-    :raises UserError: it cannot travel, or be there
+    :raises UserError: it cannot be sent to the cluster, or cannot run there
     """
     require_inside(fleet)
     found = checked(fleet, tell, in_process=False)
@@ -75,7 +75,7 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
 
 
 def design_of(fleet: Fleet, found: Checked, cluster: Cluster) -> Design:
-    """Return what the actors of a fleet are made of."""
+    """Return what the control actor needs in order to run a fleet."""
     return Design(
         fleet=fleet,
         checked=found,
@@ -86,7 +86,7 @@ def design_of(fleet: Fleet, found: Checked, cluster: Cluster) -> Design:
 
 @contextmanager
 def travelling(fleet: Fleet, arguments: argparse.Namespace) -> Iterator[Cluster]:
-    """Give the cluster of a fleet, with the fleet's folder there."""
+    """Yield the cluster of a fleet, with a package of the fleet's folder to send there."""
     with TemporaryDirectory(prefix="sf-fleet-") as folder:
         package = Path(folder) / "fleet.zip"
         write_package(fleet, package)
@@ -95,7 +95,7 @@ def travelling(fleet: Fleet, arguments: argparse.Namespace) -> Iterator[Cluster]
 
 
 class _Shown:
-    """What `up` shows here; in the main thread, which signals interrupt."""
+    """Shows the events of a fleet's control actor; in the main thread, which signals interrupt."""
 
     def __init__(
         self,
@@ -117,13 +117,13 @@ class _Shown:
         threading.Thread(target=self._hear, name="up", daemon=True).start()
 
     def to_end(self) -> int:
-        """Show everything to the fleet's end; returns its exit status."""
+        """Show all events until the fleet ends; returns its exit status."""
         while self._status is None:
             self._take(self._events.get())
         return self._status
 
     def until_ready(self, wait_s: float) -> int:
-        """Return 0 once all are READY; else why not is told."""
+        """Return 0 once all are READY; else print the reason, and return the exit status."""
         deadline = monotonic() + wait_s
         while self._status is None:
             try:

@@ -1,8 +1,7 @@
-"""The `key=value` of a command line, as the fields of a message in the text forms of JSON.
+"""Converts the `key=value` of a command line to the fields of a message.
 
-They are read by the JSON Schema that a running service tells of its model, by the rules of the
-command line: a number or a word is text that is read as the declared type, lists and mappings are
-JSON, bytes base64, and `null` is None where it may be.
+The JSON Schema of the model, from the running service, says how: a number or a word is read as the
+declared type, lists and mappings are JSON, bytes are base64, and `null` is None where allowed.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 def read_fields(
     pairs: Sequence[str], schema: Schema, *, read_input: Callable[[], str]
 ) -> dict[str, Any]:
-    """Return the fields of a message.
+    """Read the fields of a message.
 
     :param pairs: `key=value`, `key.sub=value`, or one `-` for a JSON object from standard input
     :param schema: the JSON Schema of the whole message
     :param read_input: reads standard input
-    :raises UsageError: a key is unknown, missing or there twice, or a value is wrong
+    :raises UsageError: a key is unknown, missing or repeated, or a value is wrong
     """
     reader = SchemaReader()
     fields: dict[str, Any] = {}
@@ -61,7 +60,7 @@ def read_fields(
 
 
 class _Record(NamedTuple):
-    """A record that is made of `key=value`: where it stands, and what it is to hold."""
+    """A record built from `key=value`: the prefix of its keys, its fields so far, its schema."""
 
     key: str
     fields: dict[Any, Any]
@@ -69,7 +68,7 @@ class _Record(NamedTuple):
 
 
 def _path_of(key: str, fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the steps of a key; a field's own name may hold dots."""
+    """Split a key at its dots, unless a field has the whole key as its name."""
     if key in fields:
         return (key,)
     steps = tuple(key.split("."))
@@ -86,9 +85,9 @@ def _require_apart(path: tuple[str, ...], others: Mapping[tuple[str, ...], str])
 
 
 def _put(records: list[_Record], path: tuple[str, ...], text: str, reader: SchemaReader) -> None:
-    """Put a value where its key says, through records that are made on the way.
+    """Put a value at the place of its key, creating the records on the way.
 
-    :param records: those made so far, the whole message first
+    :param records: the records so far, the whole message first
     """
     key = ".".join(path)
     _, place, part = records[0]
@@ -122,7 +121,7 @@ def _object(text: str, reader: SchemaReader, schema: Schema) -> dict[str, Any]:
         raise UsageError(f"standard input: expected one JSON object, got {shown_json(value)}")
     fields: dict[str, Any] = {}
     for name, item in value.items():
-        # what it lacks may be given by a key
+        # field by field: fields that the object lacks may come from other arguments
         try:
             found = reader.below(schema, name)
             if found is None:

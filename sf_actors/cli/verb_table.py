@@ -1,7 +1,7 @@
-"""The verbs of the shell as a table: what each one does, and the module that does it.
+"""The verbs of the shell as a table: what each one does, and the module that implements it.
 
-A module has one function ``run(argv) -> int``: it gets what follows the verb on the command line
-and returns the exit status. It is imported when its verb is asked for and not before.
+A module has a function ``run(argv) -> int``: it gets the arguments after the verb and returns the
+exit status. It is imported only when its verb is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Verb:
     """One verb.
 
     :ivar name: what is typed
-    :ivar module: the module whose `run` does it; empty for those of `sf_actors.cli.command`
+    :ivar module: the module with its `run`; empty for the verbs of `sf_actors.cli.command`
     :ivar usage: what follows the name
     :ivar explain: what it does, in a few words
     """
@@ -67,7 +67,7 @@ BY_NAME: Final = {verb.name: verb for verb in VERBS}
 
 
 def listed() -> str:
-    """Return the verbs as a text of one line each."""
+    """Return a text with one line for each verb."""
     heads = {verb: f"{verb.name} {verb.usage}".rstrip() for verb in VERBS}
     width = max(map(len, heads.values()))
     return "".join(f"  {head.ljust(width)}  {verb.explain}\n" for verb, head in heads.items())

@@ -1,4 +1,4 @@
-"""Files that are watched for changes, so that what was loaded from them is loaded again."""
+"""Watches files for changes, so that their content can be loaded again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class WatchedFiles:
-    """Tells of changes of files, in a thread of its own.
+    """Reports changes of files, in a thread of its own.
 
-    The bytecode of a changed file is removed before its change is told: the import system takes
-    it for that of the new text where both have the same size and were written in one second.
+    The bytecode of a changed file is removed before the change is reported: the import system would
+    take it for valid if both texts have the same size and were written in the same second.
 
-    :param stamps: the files, with their stamps when they were loaded: what has changed between
-        then and now is told as well
+    :param stamps: the files, with their stamps when they were loaded; changes since then are
+        reported as well
     :param then: takes the paths that have changed, in that thread
     """
 
@@ -43,14 +43,14 @@ class WatchedFiles:
         self._thread.join()
 
     def is_set(self) -> bool:
-        """Return whether to stop; asked by the watcher, first when it sees each change."""
+        """Return True to stop; first called once the watcher sees all changes, so look then."""
         if not self._has_looked:
             self._has_looked = True
             self._look()
         return self._is_over.is_set()
 
     def _run(self) -> None:
-        # folders: an editor puts a new file in the place of the old one
+        # watch folders: an editor may replace a file by a new one
         folders = {path.parent for path in self.files if path.parent.is_dir()}
         for _ in watch(
             *folders,
@@ -79,5 +79,5 @@ def _forget_bytecode(path: str) -> None:
         try:
             Path(cache_from_source(path)).unlink(missing_ok=True)
         except OSError:
-            # a folder that is not ours: nobody but its owner writes bytecode there
+            # not our folder, so the bytecode there is its owner's concern
             return

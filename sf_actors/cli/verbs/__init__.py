@@ -1,1 +1,1 @@
-"""One module a verb; each has `run(argv)`, which returns the exit status (`cli/verb_table.py`)."""
+"""One module for each verb, with `run(argv)`, which returns the exit status (see verb_table.py)."""

@@ -1,4 +1,4 @@
-"""`bus`: joins publishers and subscribers that know only its addresses."""
+"""`bus`: connects publishers with subscribers that know only the bus's addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Pass messages on until a signal."""
+    """Forward messages until a signal."""
     parser = verb_parser(
         "bus",
         "Join publishers and subscribers: publishers (is_x_pub) connect to the first address, "
@@ -56,11 +56,11 @@ def pass_on(
     name: str = "bus",
     on_bound: Callable[[Bus], None],
 ) -> int:
-    """Pass messages on until a signal; in the main thread.
+    """Run a bus until a signal; in the main thread.
 
     :param keys: the folder of its CURVE keys
-    :param name: what it is looked at by
-    :param on_bound: called when messages pass
+    :param name: the name that `ps` and other verbs show
+    :param on_bound: called when the sockets are bound
     :returns: the exit status
     """
     from sf_actors.cli.bus import Bus  # noqa: PLC0415 - after -h
@@ -71,7 +71,7 @@ def pass_on(
 
         loaded = load(keys)
     bus = Bus(xsub, xpub, loaded, name=name)
-    # messages pass before all that the inspector needs is imported
+    # in a thread: importing the inspector must not delay the first messages
     seen = threading.Thread(target=_be_seen, args=(bus, name), name="bus/seen", daemon=True)
     try:
         seen.start()
@@ -89,7 +89,7 @@ def pass_on(
 
 
 def _be_seen(bus: Bus, name: str) -> None:
-    """Let the bus be looked at as the services are, to the end of the process."""
+    """Make the bus visible to `ps` and other verbs, like a service, until the process ends."""
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - see above
     from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
     from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`call`: asks a replyer that runs, once or many times."""
+"""`call`: calls a running replyer, once or many times."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-#: Calls that are under way at once through an inspector, which keeps so many answers for one asker.
+#: How many calls at once go through an inspector, which keeps that many answers for one client.
 MOST_THROUGH_INSPECTOR = 256
 
 
 def run(argv: Sequence[str]) -> int:
-    """Ask, and print the reply."""
+    """Make the call, and print the reply."""
     parser = verb_parser(
         "call",
         "Ask a replyer and print its reply. Values are read as the model declares them: "
@@ -71,9 +71,9 @@ def _is_usable(model: Model) -> bool:
 
 
 def _own_place(model: Model, timeout_s: float) -> Place | None:
-    """Return where a replyer listens itself, None where only its process reaches it.
+    """Return a replyer's own address, None if only its process can reach it.
 
-    Many calls measure it, and not the inspector.
+    Many calls go there directly, so that they measure the replyer and not the inspector.
     """
     address = str((model.shape["addresses"] or {}).get("replyer"))
     if model.shape["secured"] is not False or model.resident.place.pid is None:
@@ -101,7 +101,7 @@ def _through_inspector(
 
 
 def _ask(out: Output, asking: Asking, question: Question, arguments: argparse.Namespace) -> int:
-    # the inspector keeps the deadline itself, and says so
+    # the inspector keeps the deadline, and reports that it passed
     longest_s = arguments.timeout + GRACE_S
     if arguments.n is not None:
         return Load(asking, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)

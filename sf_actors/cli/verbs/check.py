@@ -1,4 +1,4 @@
-"""`check`: what is wrong with a fleet, or with service files and addresses, before it runs."""
+"""`check`: finds errors in a fleet, or in service files and addresses, before it runs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print the findings of a fleet; nothing of it is started.
+    """Check a fleet without starting it, and print the findings.
 
-    :returns: 0 if there are none, or warnings alone; 1 if there are errors, with `--strict` any
+    :returns: 0 without errors; 1 with errors, or with `--strict` any findings
     """
     parser = verb_parser(
         "check",

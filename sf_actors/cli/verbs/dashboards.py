@@ -1,4 +1,4 @@
-"""`dashboards`: a dashboard for Grafana, and alerts for Prometheus."""
+"""`dashboards`: writes a dashboard for Grafana, and alerts for Prometheus."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Stop it; 0 too if it does not run."""
+    """Stop the fleet; returns 0 also if it does not run."""
     parser = verb_parser(
         "down",
         "Stop the fleet that runs, level by level, and wait until nothing of it is left but its "
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
         tell("nothing of it runs")
         return 0
     answer = ask(connection, tell, verb="down")
-    # it has answered just before its end
+    # it answers just before its process ends: wait for that
     follower = take_place(place)
     if follower is None:
         place.leave()

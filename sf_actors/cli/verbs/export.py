@@ -1,4 +1,4 @@
-"""`export`: a fleet as files for an engine that exists, Kubernetes or systemd."""
+"""`export`: writes a fleet as files for another engine, Kubernetes or systemd."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ENGINES = ("kubernetes", "systemd")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Write a fleet as files; what was exported before is replaced.
+    """Write a fleet as files, replacing those of an earlier export.
 
-    :returns: 0; 1 if `check` finds errors or a file is not one of an export: nothing is written
+    :returns: 0; 1 if nothing was written: `check` found errors, or a file is not from an export
     """
     engine = argv[0] if argv else ""
     if engine in ("-h", "--help"):

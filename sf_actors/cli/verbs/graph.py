@@ -1,4 +1,4 @@
-"""`graph`: services and what joins them, as text or as a picture."""
+"""`graph`: shows services and the connections between them, as text or as a picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-#: Form -> the endings of files that have it.
+#: Output format -> the file suffixes that select it.
 _ENDINGS: Final = {
     "text": (".txt",),
     "mermaid": (".mmd", ".mermaid"),
@@ -33,13 +33,13 @@ _ENDINGS: Final = {
     "json": (".json",),
     "svg": (".svg",),
 }
-#: What the name of a fleet's file ends with.
+#: The suffix of a fleet's file.
 _FLEET: Final = ".toml"
 _BY_ENDING: Final = {ending: form for form, endings in _ENDINGS.items() for ending in endings}
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print the graph of service files, or of what runs here."""
+    """Print the graph of a fleet, of service files, or of the services that run here."""
     parser = verb_parser(
         "graph",
         "Show services and what joins them: of a fleet's file, of service files, or, without any,\n"
@@ -101,7 +101,7 @@ def _of_files(arguments: argparse.Namespace) -> Graph:
 
 
 def _of_fleet(arguments: argparse.Namespace) -> Graph:
-    """Return the graph of a fleet, joined by its links.
+    """Return the graph of a fleet, with its links as edges.
 
     :raises DefinitionError: a service of it cannot be read
     """

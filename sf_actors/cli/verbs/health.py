@@ -1,4 +1,4 @@
-"""`health`: whether a service is ready and no handler of it is stuck, for probes."""
+"""`health`: checks that a service is ready and that none of its handlers is stuck, for probes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sf_actors.cli.shell import FAILED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How long a handler may run, in seconds, where its process does not say.
+#: How long a handler may run, in seconds, if its process does not say.
 STUCK_AFTER_S = 60.0
 
 
 def run(argv: Sequence[str]) -> int:
-    """Return 0 if a service is healthy, else 1, with the reason."""
+    """Return 0 if a service is healthy; else print the reason, and return 1."""
     parser = verb_parser(
         "health",
         "End with 0 if a service is READY and no handler of it (main apart) is stuck, else with 1 "
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def reason_against(answer: dict[str, Any], stuck_after_s: float) -> str:
-    """Return why a service is not healthy, empty if it is.
+    """Return why a service is not healthy, an empty text if it is.
 
     :param answer: its `stats`
     :param stuck_after_s: how long a handler may run, in seconds; 0: for ever

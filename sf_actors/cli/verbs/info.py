@@ -1,4 +1,4 @@
-"""`info`: what a service is, or one of its models, with an example of a call."""
+"""`info`: describes a service, or one of its models with an example of a call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sf_actors.wording import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: The verbs that use a model of a type.
+#: The verb that sends messages to a model, by the model's type.
 _VERBS: Final = {"replyer": "call", "subscriber": "publish"}
 _EXAMPLES: Final = {
     "integer": "1",
@@ -36,7 +36,7 @@ _TEXTS: Final = {
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print what a service is, or one model of it."""
+    """Print the description of a service or of one of its models."""
     parser = verb_parser(
         "info",
         "Show what a service is: its file, command, versions, addresses and models; of a model "
@@ -127,7 +127,7 @@ def _model_text(out: Output, model: Model) -> Iterator[str]:
 
 
 def example_of(schema: dict[str, Any]) -> str:
-    """Return the required fields of a message as they can be typed."""
+    """Return the required fields of a message as arguments that can be typed."""
     reader = SchemaReader()
     fields = reader.properties(schema)
     return " ".join(

@@ -1,4 +1,4 @@
-"""`keys fleet`: makes the CURVE keys that a fleet lacks; `keys new` stands with `-s` and `demo`."""
+"""`keys fleet`: creates the CURVE keys that a fleet lacks; `keys new` is in `cli/command.py`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Make keys.
+    """Create and remove keys.
 
-    :returns: 0; 1 if a service cannot be read or joined, which is told on standard error
+    :returns: 0; 1 if a service cannot be read or linked, with the reason on standard error
     """
     if list(argv[:1]) != ["fleet"]:
-        from sf_actors.cli.command import main  # noqa: PLC0415 - the other one
+        from sf_actors.cli.command import main  # noqa: PLC0415 - for `keys new`
 
         return main(["keys", *argv])
     parser = verb_parser(

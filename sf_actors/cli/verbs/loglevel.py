@@ -17,7 +17,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NONE")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Set what is given, and print the levels that were before."""
+    """Set the given levels, and print the previous ones."""
     parser = verb_parser(
         "loglevel",
         f"Show the log levels of a service, or set them: {', '.join(_LEVELS)}. It prints those "

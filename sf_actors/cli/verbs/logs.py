@@ -1,4 +1,4 @@
-"""`logs`: the log lines of a fleet, merged by time."""
+"""`logs`: prints the log lines of a fleet, merged by time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _print(
 ) -> int:
     """Print the lines of the files in a folder.
 
-    :param update: called before each look at those that come
+    :param update: called before each look for new lines
     """
     is_of = _named(arguments, folder)
     out = Output(as_json=arguments.json)
@@ -86,9 +86,9 @@ def _print(
 
 
 def _named(arguments: argparse.Namespace, folder: Path) -> Callable[[str], bool]:
-    """Return whether an instance is one of those named.
+    """Return a predicate for the instances that the arguments name.
 
-    :raises TargetError: there is none of a name
+    :raises TargetError: the fleet has no service of some name
     """
     names: list[str] = arguments.names
     if names:
@@ -103,9 +103,9 @@ def _named(arguments: argparse.Namespace, folder: Path) -> Callable[[str], bool]
 
 
 def _filter(arguments: argparse.Namespace) -> Callable[[Found], bool]:
-    """Return whether a line is one of those asked for.
+    """Return a predicate for the lines that the flags ask for.
 
-    :raises UsageError: a flag cannot be understood
+    :raises UsageError: a flag has a wrong value
     """
     tests: list[Callable[[Found], Any]] = []
     if arguments.since is not None:

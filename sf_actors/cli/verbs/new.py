@@ -68,7 +68,7 @@ def test_who_asks_is_greeted():
 
 
 def run(argv: Sequence[str]) -> int:
-    """Write NAME.py, test_NAME.py and the address; 1 if one of them is there."""
+    """Write NAME.py, test_NAME.py and the address; 1 if one of them exists."""
     parser = verb_parser(
         "new",
         "Write a service, NAME.py, its test, test_NAME.py, and its address into addresses.json. "
@@ -110,7 +110,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _checked(name: str) -> str:
-    # as an import statement finds it
+    # an import statement normalizes names like this
     name = unicodedata.normalize("NFKC", name)
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"expected a name of Python such as greeter, got {name!r}")
@@ -120,9 +120,9 @@ def _checked(name: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the addresses, with the parts that are needed.
+    """Read the addresses, and add the sections that the new address needs.
 
-    :raises UsageError: the file is there and holds no addresses
+    :raises UsageError: the file exists and does not hold addresses
     """
     addresses: Any = {}
     try:
@@ -142,7 +142,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _add(addresses: dict[str, Any], name: str) -> None:
-    """Give the service an address that stands nowhere in the file."""
+    """Give the service an address that the file does not use yet."""
     taken = json.dumps(addresses)
     port = next(port for port in range(FIRST_PORT, LAST_PORT) if f":{port}" not in taken)
     for side in ("in", "out"):
@@ -150,7 +150,7 @@ def _add(addresses: dict[str, Any], name: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file at once."""
+    """Replace the content of a file atomically."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

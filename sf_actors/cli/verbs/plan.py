@@ -1,4 +1,4 @@
-"""`plan`: what a fleet is when it runs: services, instances, links and addresses."""
+"""`plan`: shows the services, instances, links and addresses of a fleet, without starting it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str]) -> int:
     """Print the plan of a fleet; nothing is started.
 
-    :returns: 0; 1 if a service cannot be read or joined, which is told on standard error
+    :returns: 0; 1 if a service cannot be read or linked, with the reason on standard error
     """
     parser = verb_parser(
         "plan",

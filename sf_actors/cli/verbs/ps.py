@@ -1,4 +1,4 @@
-"""`ps`: the services that run on this machine."""
+"""`ps`: lists the services that run on this machine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-#: Between the two readings that a rate is made of, and how long the second may take, in seconds.
+#: The time between the two readings for a rate, and the longest wait for the second, in seconds.
 BETWEEN_S, ANSWER_S = 0.5, 1.0
 
 _HEAD = ("SERVICE", "PID", "PHASE", "UPTIME", "RECV/S", "FAILED", "DROPPED", "STATES")
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print a line for each service; what does not answer is listed as well."""
+    """Print a line for each service, and for each process that does not answer."""
     parser = verb_parser(
         "ps",
         "List the services that run on this machine.",
@@ -101,13 +101,13 @@ def as_text(out: Output, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _is_of(row: dict[str, Any], name: str) -> bool:
-    # of what does not answer the name is that of its socket
+    # a process that does not answer is listed under its socket's name
     known = plain_name(name) if row["phase"] is None else name
     return known in (row["service"], row["service"].partition("#")[0])
 
 
 def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:
-    """Return a row a service, by two readings, or by one where no rate is shown."""
+    """Return one row a service, from two readings, or from one if no rate is needed."""
     readings = Readings(reach, has_more=False)
     began = time.monotonic()
     if not is_quiet:

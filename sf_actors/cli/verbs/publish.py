@@ -1,4 +1,4 @@
-"""`publish`: sends a message to a subscriber, through its inspector or in place of a publisher."""
+"""`publish`: sends a message to a subscriber, through its inspector or as a publisher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`restart`: runs services of a fleet again, as its file says now."""
+"""`restart`: restarts services of a fleet by the present content of its file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Stop services and start them again; nothing is stopped where the file has errors."""
+    """Restart services; none is stopped if the file has errors."""
     parser = verb_parser(
         "restart",
         "Read the fleet file again and check it, say what has changed, and stop and start the "

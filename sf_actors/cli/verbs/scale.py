@@ -1,4 +1,4 @@
-"""`scale`: runs so many instances of a service of a fleet."""
+"""`scale`: changes the number of instances of a service of a fleet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Start instances, or stop those with the highest numbers; who asks them loses no call."""
+    """Start instances, or stop those with the highest numbers; their callers lose no call."""
     parser = verb_parser(
         "scale",
         "Run so many instances of a service until the fleet's end. New ones are READY before "

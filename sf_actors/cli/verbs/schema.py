@@ -1,4 +1,4 @@
-"""`schema`: services as AsyncAPI, and what breaks the peers of an older schema."""
+"""`schema`: prints services as AsyncAPI, or the changes that break peers of an older schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print the schema of service files, or with `--diff` what breaks who has an older one.
+    """Print the schema of service files, or with `--diff` the changes that break older peers.
 
     :returns: 0; 1 if something breaks
     """
@@ -57,9 +57,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _outlines(arguments: argparse.Namespace) -> list[Outline]:
-    """Return the services of the files, or of the fleet where there are none.
+    """Return the services of the files, or of the fleet if no files are named.
 
-    :raises UsageError: there are both, or neither
+    :raises UsageError: both are given, or neither
     """
     if arguments.files:
         if arguments.fleet is not None:

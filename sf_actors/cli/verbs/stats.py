@@ -1,4 +1,4 @@
-"""`stats`: the numbers of a service."""
+"""`stats`: prints the numbers of a service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HEAD = (
     "P99",
     "MORE",
 )
-#: Counters that are shown only where they are not 0.
+#: Counters that are shown only if they are not 0.
 _SELDOM = (
     "missed",
     "timeouts",
@@ -84,7 +84,7 @@ def _show(out: Output, answer: dict[str, Any], *, is_again: bool = False) -> Non
 
 
 def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
-    """Give the lines of what `stats` answers of one service."""
+    """Yield the lines of text for the `stats` of a service."""
     stats, process = answer["service"], answer.get("process") or {}
     phase = out.coloured(escaped(stats["phase"]), phase_colour(stats["phase"]))
     router = _figures(stats["router"])
@@ -92,7 +92,7 @@ def as_text(out: Output, answer: dict[str, Any]) -> Iterator[str]:
     yield f"process: {_figures(process)}"
     for call in answer.get("running") or ():
         where = f"{call['model']} for {duration(call['since_s'])} at {call['at']}"
-        # main is there to run long
+        # main is meant to run long
         colour = "" if call["model"] == "main" else "bad"
         yield out.coloured(f"runs long: {escaped(where)}", colour)
     rows = [

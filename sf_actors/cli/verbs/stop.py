@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from sf_actors.cli.target import Resident
 
-#: After how long it is said what is waited for, and between two looks, in seconds.
+#: How long to wait before saying so, and between two looks, in seconds.
 TELLING_S, BETWEEN_S = 1.0, 0.05
 
 
 def run(argv: Sequence[str]) -> int:
-    """Ask a service to stop, and wait for its end."""
+    """Ask a service to stop, and wait until it has ended."""
     parser = verb_parser(
         "stop",
         "Stop a service gracefully, within its own --stop_timeout_s, and wait until it is gone. "
@@ -64,14 +64,14 @@ def run(argv: Sequence[str]) -> int:
 def _gone(reach: Reach, resident: Resident) -> bool | None:
     """Return True if a service does not run any more, else None.
 
-    :raises RequestTimeout: its process is silent
+    :raises RequestTimeout: its process does not answer
     """
     if reach.is_gone(resident.place):
         return True
     try:
         ping = reach.asking.ask(resident.place, "ping", timeout_s=reach.timeout_s)
     except RequestTimeout:
-        # it may have ended between the two
+        # it may have ended between the two requests
         if reach.is_gone(resident.place):
             return True
         raise

@@ -1,4 +1,4 @@
-"""`top`: the services of this machine, live."""
+"""`top`: shows the services of this machine, live."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWER_S: Final = 0.9
 
 
 def run(argv: Sequence[str]) -> int:
-    """Show a table that is renewed each second, or one table."""
+    """Show a table that is refreshed each second, or print it once."""
     parser = verb_parser(
         "top",
         "Show the services of this machine, live. Keys: n r f d p sort by name, received, failed, "

@@ -1,4 +1,4 @@
-"""`trace`: the log lines of one workflow id, of all services of this machine, in order of time."""
+"""`trace`: prints the log lines of one workflow id, from all services here, ordered by time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     paths = arguments.logs
     if paths is None:
         paths = _logs_of_fleet(arguments)
-        # with --fleet these alone are meant
+        # with --fleet, only the fleet's logs are meant
         paths += [] if arguments.fleet is not None else _logs_of(arguments)
     out = Output(as_json=arguments.json)
     lines = sorted(
@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _logs_of_fleet(arguments: Any) -> list[str]:
-    """Return the log files of a fleet's instances, whether it runs or not."""
+    """Return the log files of a fleet's instances, running or not."""
     if arguments.at is not None:
         if arguments.fleet is not None:
             raise UsageError("--fleet: expected no --at beside it, got one")
@@ -89,7 +89,7 @@ def _logs_of(arguments: Any) -> list[str]:
 
 
 def _with_rotated(paths: Iterable[str]) -> Iterator[Path]:
-    """Give log files, and those that were put aside of each."""
+    """Yield log files, each with its rotated files."""
     seen = set()
     for name in paths:
         path = Path(name)
@@ -105,7 +105,7 @@ def _literal(name: str) -> str:
 
 
 def _lines(paths: Iterable[Path], workflow_id: str) -> Iterator[dict[str, Any]]:
-    """Give the lines of a workflow id; a file that cannot be read is told of."""
+    """Yield the lines of a workflow id; a file that cannot be read is reported and skipped."""
     wanted = json.dumps(workflow_id, ensure_ascii=False)[1:-1]
     candidates = {wanted, json.dumps(workflow_id)[1:-1]}
     for path in paths:

@@ -28,7 +28,7 @@ WAIT_S = 60.0
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run a fleet to its end."""
+    """Run a fleet until it ends."""
     parser = verb_parser(
         "up",
         "Check a fleet, start it, show its lines, start again what fails, and stop it in order "
@@ -74,7 +74,7 @@ def run(argv: Sequence[str]) -> int:
     if arguments.reload:
         require_extra("--reload", "watchfiles")
         if arguments.in_process:
-            # a process imports a module once
+            # a process imports a module only once
             raise UsageError("--reload: expected a fleet in processes, got --in-process")
     if arguments.detach:
         from sf_actors.cli.background import put_into_background  # noqa: PLC0415 - seldom used
@@ -116,9 +116,9 @@ def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, report: Report | 
 
 
 def require_extra(flag: str, module: str) -> None:
-    """Refuse a flag that needs what is not installed.
+    """Refuse a flag whose dependency is not installed.
 
-    :raises UsageError: it is not there
+    :raises UsageError: the module is missing
     """
     from importlib.util import find_spec  # noqa: PLC0415 - seldom used
 
@@ -127,9 +127,9 @@ def require_extra(flag: str, module: str) -> None:
 
 
 def require_services(fleet: Fleet, names: Sequence[str]) -> None:
-    """Refuse names of services that a fleet lacks; instances may be named too.
+    """Refuse names that are neither a service nor an instance of a fleet.
 
-    :raises TargetError: it lacks one
+    :raises TargetError: there is one
     """
     from sf_actors.wording import nearest  # noqa: PLC0415 - after -h
 
@@ -153,7 +153,7 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Repo
     from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
 
     say = tell if report is None else report.say
-    # who asks meanwhile is answered afterwards
+    # listen early: connections wait in the backlog until the supervisor answers
     listener = place.listen()
     is_here = arguments.in_process
     choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)

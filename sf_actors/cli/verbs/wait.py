@@ -17,12 +17,12 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: After how long it is said what is waited for, in seconds.
+#: How long to wait before saying so, in seconds.
 TELLING_S = 1.0
 
 
 def run(argv: Sequence[str]) -> int:
-    """Wait until something holds of a service, or the time is over."""
+    """Wait until the condition holds for a service, or until the timeout."""
     parser = verb_parser(
         "wait",
         "Wait until a service runs and is READY, or until its in-states are LIVE. It ends with 1 "
@@ -68,9 +68,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 class _Waiting:
-    """Looks whether it is so.
+    """Checks the condition of `--for`.
 
-    :ivar reason: why it was not so at the last look: a text, or an error of the shell
+    :ivar reason: why it did not hold at the last look: a text, or an error
     """
 
     def __init__(self, reach: Reach, target: Target, wanted: str) -> None:
@@ -81,14 +81,14 @@ class _Waiting:
 
     @property
     def words(self) -> str:
-        """The reason in words."""
+        """The reason as text."""
         absent = isinstance(self.reason, TargetError)
         return "it does not run yet" if absent else str(self.reason)
 
     def look(self) -> bool | None:
-        """Return True if it is so, None if not.
+        """Return True if the condition holds, else None.
 
-        :raises UsageError: several services have the name, or the state is none of its in-states
+        :raises UsageError: several services have the name, or the in-state does not exist
         """
         try:
             resident = self._reach.service(self._target)
@@ -101,7 +101,7 @@ class _Waiting:
 
 
 def reason_against(stats: dict[str, Any], wanted: str) -> str:
-    """Return why something does not hold, empty if it does.
+    """Return why the condition does not hold, an empty text if it does.
 
     :param wanted: `ready`, `live` or `live:STATE`
     :raises UsageError: there is no such in-state

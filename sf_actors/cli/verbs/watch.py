@@ -1,4 +1,4 @@
-"""`watch`: what passes a model, as it comes."""
+"""`watch`: prints the messages of a model as they pass."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 #: How long an answer of an inspector may take, and between two lines of `--rate`, in seconds.
 ANSWER_S, EVERY_S = 5.0, 1.0
 
-#: Between two looks for a model that is not there yet, in seconds.
+#: Between two looks for a model that does not exist yet, in seconds.
 LOOK_S = 0.25
 
-#: The types that nothing passes.
+#: The types of models that have no messages.
 _SILENT = ("timer",)
 
 
 def run(argv: Sequence[str]) -> int:
-    """Print a line for each thing that passes, until it is stopped."""
+    """Print a line for each message, until stopped."""
     parser = verb_parser(
         "watch",
         "Print what passes a model, a JSON object a line: requests with their replies, messages, "
@@ -64,9 +64,9 @@ def run(argv: Sequence[str]) -> int:
 
 
 class _Watch:
-    """What is watched, across restarts.
+    """Watches one model, across restarts of its service.
 
-    :ivar printed: how many lines
+    :ivar printed: how many lines were printed
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class _Watch:
         self._told = ""
 
     def join(self, reach: Reach) -> bool:
-        """Watch the model as long as its service runs.
+        """Watch the model until its service ends, or until the limit of lines or time.
 
-        :returns: True if it is over: so many lines were printed, or the time is over
+        :returns: True if a limit is reached
         """
         address = looked_for(
             lambda: self._address(reach), deadline=self._deadline, between_s=LOOK_S
@@ -100,9 +100,9 @@ class _Watch:
                 return False
 
     def _address(self, reach: Reach) -> str | None:
-        """Return where the stream is, None if there is none yet, which is told once.
+        """Return the address of the stream; if there is none yet, say so once and return None.
 
-        :raises UsageError: several models may be meant, or it cannot be watched so
+        :raises UsageError: several models may be meant, or this one cannot be watched
         """
         try:
             model = reach.model(
@@ -118,9 +118,9 @@ class _Watch:
             if isinstance(error, UserError) and not is_absent:
                 raise
             if "no verb" in str(error):
-                # an older version, which will not learn it
+                # an older version without this verb: waiting would not help
                 raise
-            # it may be there, or be as it has to be, later
+            # the model may appear, or become usable, later
             self._wait_for(str(error))
             return None
 
@@ -172,9 +172,9 @@ class _Watch:
 
 
 class _Rates:
-    """What passed since the last line.
+    """Counts what has passed since the last line.
 
-    :ivar began: when that was, of the monotonic clock
+    :ivar began: when the last line was, of the monotonic clock
     """
 
     def __init__(self) -> None:
@@ -184,12 +184,12 @@ class _Rates:
         self._last_at: float | None = None
 
     def take(self, fields: dict[str, Any], size: int) -> None:
-        """Count a record, and those that were left out before it."""
+        """Count a record, and the records that were dropped before it."""
         if fields["kind"] == "tap":
             return
         left_out = fields.get("dropped") or 0
         if fields["kind"] != "value":
-            # the first value of a state is nothing that passed
+            # the initial value of a state is not a message
             self._records += 1 + left_out
             self._bytes += size
         self._last_at = monotonic()
@@ -200,7 +200,7 @@ class _Rates:
             self._number = number
 
     def line(self) -> dict[str, Any]:
-        """Return the rates since the last line, and begin anew."""
+        """Return the rates since the last line, and reset them."""
         now = monotonic()
         seconds = now - self.began
         line = {

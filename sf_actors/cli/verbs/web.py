@@ -1,4 +1,4 @@
-"""`web`: a page with the live graph of what runs here."""
+"""`web`: serves a page with the live graph of the services that run here."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
     places: Callable[[], list[Place]] = places_here
     if arguments.fleet is not None and (fleet := FleetReach.of(arguments)) is not None:
         places = partial(_places_of, fleet)
-    # what would fail with the first request fails now
+    # fail now, not at the first request, if the extra is missing
     drawing_of(Graph((), (), ()))
     places_here()
     try:
@@ -76,12 +76,12 @@ def _places_of(fleet: FleetReach) -> list[Place]:
 
 
 def _serve(address: str, hosts: Sequence[str], places: Callable[[], list[Place]]) -> None:
-    """Serve the page, until a signal raises something here."""
+    """Serve the page until a signal handler raises in this thread."""
     with closing(Watch(places)) as watch:
         listener = Listener(address, Pages(watch).answer, hosts=hosts, where="--http")
         with closing(listener), signalled() as told:
             tell(f"web: http://{listener.address}/")
             while True:
                 select.select([told], [], [])
-                # the handler of the signal has run by now, unless it ends nothing
+                # still here: the signal's handler did not raise, so go on
                 os.read(told, 1_024)

@@ -1,4 +1,4 @@
-"""The texts beside the boxes and lines of a picture, made of two readings of the numbers."""
+"""The texts of the boxes and lines of a picture, computed from two readings of the numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Stats = dict[str, Any]
 
-#: How many texts stand below a box's name and a line's label.
+#: How many lines of text a box has below its name, and a line below its label.
 BOX_LINES, EDGE_LINES = 2, 1
 
 
@@ -23,8 +23,8 @@ BOX_LINES, EDGE_LINES = 2, 1
 class Reading:
     """The numbers of a service, now and a moment ago.
 
-    :ivar now: None where its process does not answer
-    :ivar before: of the same run; None if there is no reading of it
+    :ivar now: None if its process does not answer
+    :ivar before: of the same run; None if there was none
     """
 
     now: Stats | None
@@ -34,7 +34,7 @@ class Reading:
 def figures_of(drawing: Drawing, readings: Mapping[str, Reading]) -> dict[str, list[str]]:
     """Return the texts by the ids of boxes and lines.
 
-    :param readings: by the names of services in the graph
+    :param readings: by the services' names in the graph
     """
     found = {}
     for number, names in enumerate(drawing.members, 1):
@@ -87,7 +87,7 @@ def _edge(
 ) -> tuple[float | None, int, dict[str, Any] | None]:
     """Return how many messages a second pass, how many were lost, and the status of a replica."""
     if edge.kind == "call":
-        # who asks knows what it sent; who answers hears all who ask
+        # count at the requester: a replyer counts the requests of all its requesters together
         asking = readings.get(edge.source, Reading(None))
         numbers = _numbers(asking.now, "out", edge.source_model)
         return _rate("sent", asking, "out", edge.source_model), numbers.get("timeouts", 0), None
@@ -107,7 +107,7 @@ def _rate(key: str, reading: Reading, side: str, model: str, kind: str = "call")
 
 
 def _numbers(stats: Stats | None, side: str, model: str, kind: str = "call") -> dict[str, Any]:
-    """Return the numbers of a model; a bus has those of updates among its connections."""
+    """Return the numbers of a model; a bus counts updates among its connections."""
     if stats is None:
         return {}
     states = stats["states"][side] if kind.endswith("update") else {}

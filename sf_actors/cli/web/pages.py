@@ -1,4 +1,4 @@
-"""What the page's server answers under each path."""
+"""The answer of the page's server for each path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: How often an open page gets new figures, in seconds.
 EVERY_S: Final = 1.0
 
-#: Nothing is loaded from elsewhere, and no other page may show this one within itself.
+#: The page loads nothing from elsewhere, and no other page may embed it.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'",
     "X-Frame-Options": "DENY",
@@ -37,13 +37,13 @@ _ASSETS: Final = {
 
 
 class Pages:
-    """Answers requests about what runs here; any thread."""
+    """Answers the page's requests; any thread."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def answer(self, request: Request) -> Answer:
-        """Return what is answered to a request."""
+        """Return the answer to a request."""
         return self._with_headers(self._answer(request))
 
     def _answer(self, request: Request) -> Answer:
@@ -74,7 +74,7 @@ class Pages:
         return Answer.json(plain(found))
 
     def _events(self, write: Write) -> None:
-        """Send the figures once in a while, and the picture when it is another one."""
+        """Send the figures every second, and the picture whenever it has changed."""
         version = None
         while True:
             picture = self._watch.picture(EVERY_S / 2)
@@ -90,7 +90,7 @@ class Pages:
 
 
 def svg_of(picture: Picture) -> str:
-    """Return a picture with its texts, in which each service leads to what it is."""
+    """Return a picture with its texts; each service links to its `info`."""
     figures = {
         id_: [*lines, *[""] * ((BOX_LINES if id_.startswith("s") else EDGE_LINES) - len(lines))]
         for id_, lines in picture.figures.items()

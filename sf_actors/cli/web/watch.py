@@ -1,4 +1,4 @@
-"""What runs on this machine, as of a moment ago."""
+"""Reads the services that run on this machine, and keeps the last reading."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from sf_actors.inspection.places import places_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-#: How long one reading may take, in seconds; who is silent so long is shown as `NO ANSWER`.
+#: How long one reading may take, in seconds; a process silent that long is shown as `NO ANSWER`.
 ANSWER_S: Final = 0.8
-#: A reading of longer ago makes no rate, in seconds.
+#: A reading older than this is not used for rates, in seconds.
 _OLD_S: Final = 10.0
 
-#: How long it may take to tell what services are, once they are others, in seconds.
+#: How long reading the `info` of the services may take after a change, in seconds.
 _INFOS_S: Final = 5.0
 
-#: A service of a process, when it started, and whether it still does: it has no models then.
+#: A process, a service's name, its start time, and if it is still starting (no models then).
 _Run = tuple[Place, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown: a drawing and its texts.
+    """The picture that is shown: a drawing and its texts.
 
-    :ivar version: another one is another drawing
+    :ivar version: changes with the drawing
     """
 
     version: int
@@ -45,7 +45,7 @@ class Picture:
 
 @dataclass(slots=True)
 class _Sample:
-    """One reading of all processes; silent ones have what they answered last."""
+    """One reading of all processes; a silent one keeps its last answer."""
 
     taken_at: float
     stats: dict[tuple[Place, str], dict[str, Any]] = field(default_factory=dict)
@@ -54,9 +54,9 @@ class _Sample:
 
 
 class Watch:
-    """Reads what runs when somebody wants to see it; any thread, one reading at a time.
+    """Reads what runs, on demand; any thread, one reading at a time.
 
-    :param places: returns where inspectors are now
+    :param places: returns the places of the inspectors that run now
     """
 
     def __init__(self, places: Callable[[], list[Place]] = places_here) -> None:
@@ -77,8 +77,9 @@ class Watch:
             self._asking.close()
 
     def picture(self, max_age_s: float) -> Picture:
-        """Return what runs, read anew if the last reading is older.
+        """Return the picture of what runs, read again if the last reading is older.
 
+        :param max_age_s: the greatest age of a reading, in seconds
         :raises FolderError: the folder of the inspectors is not safe
         """
         with self._lock:
@@ -87,10 +88,10 @@ class Watch:
             return self._picture
 
     def info(self, name: str) -> Info | None:
-        """Return what a service is, by its name in the graph; None if there is none."""
+        """Return the `info` of a service by its name in the graph; None if there is none."""
         with self._lock:
             if name not in self._names:
-                # it may have come since
+                # it may have started since
                 self._picture = self._read()
             found = self._names.get(name)
             if found is None:
@@ -128,7 +129,7 @@ class Watch:
 
     def _stats(self, places: list[Place]) -> _Sample:
         if set(places) != self._places:
-            # connections to processes that have ended would stay
+            # else connections to ended processes would pile up
             self._asking.close()
             self._asking = Asking()
             self._places = set(places)
@@ -149,7 +150,7 @@ class Watch:
         return sample
 
     def _drawing(self) -> tuple[Drawing, int]:
-        """Return the drawing, a new one if other services run than before."""
+        """Return the drawing and its version; both change if the set of services has changed."""
         sample = self._sample
         runs = {
             (*run, sample.started_at[run], stats["phase"] in {"STARTING", "NOT_STARTED"})
@@ -165,7 +166,7 @@ class Watch:
         kept = {place: self._infos.get(place, []) for place in sample.silent}
         self._infos = {**kept, **infos}
         told = {(place, info["service"]) for place, info in _placed(self._infos)}
-        # what has not been told now is asked for again with the next reading
+        # if an `info` is missing, ask again at the next reading
         self._runs = runs if sample.stats.keys() <= told else set()
         return self._drawn(), 1 if picture is None else picture.version + 1
 
