@@ -180,7 +180,7 @@ def quantile(buckets: Sequence[Sequence[Any]], share: float, highest: float) -> 
     """Return a quantile of durations in seconds, None if there are no durations.
 
     :param buckets: as in `handler_s`: `[upper bound, count]`, the last bound None
-:param share: which quantile, from 0 to 1
+    :param share: which quantile, from 0 to 1
     :param highest: the longest duration, in seconds
     """
     count = sum(number for _, number in buckets)

@@ -1,4 +1,4 @@
-"""What the course of a fleet wants to be done, as data; and ends of processes in words."""
+"""The actions that a fleet's course asks for, as data; and how process ends are shown."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Signal:
 
 @dataclass(frozen=True)
 class Kill:
-    """End an instance and all that it has started, at once."""
+    """Kill an instance and all processes that it has started."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Say:
-    """Tell of an instance.
+    """Show a text about an instance.
 
-    :ivar is_bad: whether it is a warning
+    :ivar is_bad: it is a warning
     """
 
     name: str
@@ -42,10 +42,10 @@ class Say:
 
 @dataclass(frozen=True)
 class Finish:
-    """Leave; nothing runs any more, or all was told to be killed.
+    """End the run of the fleet: nothing runs any more, or a second signal came.
 
     :ivar status: the fleet's exit status
-    :ivar is_at_once: whether what still runs is not waited for
+    :ivar is_at_once: do not wait for what still runs
     """
 
     status: int
@@ -56,12 +56,12 @@ Action = Start | Signal | Kill | Say | Finish
 
 
 def exit_status(status: int) -> int:
-    """Return the exit status that stands for an end; `status` is negative for a signal."""
+    """Return the exit status of a shell for a process end; `status` is negative for a signal."""
     return 128 - status if status < 0 else status
 
 
 def shown_end(status: int) -> str:
-    """Return how a process has ended in words."""
+    """Return a text for the end of a process."""
     if status >= 0:
         return f"ended with {status}" if status else "ended 0"
     try:

@@ -1,6 +1,6 @@
-"""The addresses of a fleet's instances: a binder's own, and those that a connector is joined to.
+"""Computes the addresses of a fleet's instances: those they bind, and those they connect to.
 
-Only data goes in and comes out: what chooses a new address for a binder is given.
+Pure functions of data; the caller passes a function that chooses addresses to bind.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     #: kind, side, model and socket
     Place = tuple[str, str, str, str]
-    #: what an instance binds
+    #: the addresses that an instance binds
     Bound = dict[Place, str]
-    #: chooses the address of a socket that an instance binds, a new one each time
+    #: chooses an address for a socket of an instance to bind
     Choose = Callable[[str, Place], str]
-    #: by which address an instance is reached that binds one
+    #: takes an instance and the address that it binds; returns the address to connect to
     Reach = Callable[[str, str], str]
 
 _ALL_HOSTS: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared
@@ -35,7 +35,7 @@ _ALL_HOSTS: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  #
 
 @dataclass(frozen=True)
 class Numbered:
-    """Chooses addresses that are numbered in order, in one folder or under one name.
+    """Chooses consecutively numbered addresses, in one folder or under one name.
 
     :ivar prefix: `ipc://DIR/<8 hex>/` or `inproc://<8 hex>/`
     """
@@ -49,15 +49,15 @@ class Numbered:
 
 
 def ipc_addresses(fleet: Fleet, folder: Path, numbers: Iterator[int] | None = None) -> Numbered:
-    """Return what chooses ipc addresses for a fleet.
+    """Return a function that chooses ipc addresses for a fleet.
 
-    :param folder: of the sockets of this user (`sf_actors.inspection.folder`)
+    :param folder: the folder for the user's sockets (`sf_actors.inspection.folder`)
     """
     return Numbered(f"ipc://{folder}/{fleet.mark}/", numbers or itertools.count())
 
 
 def inproc_addresses(fleet: Fleet, numbers: Iterator[int] | None = None) -> Numbered:
-    """Return what chooses addresses for a fleet that runs in one process."""
+    """Return a function that chooses addresses for a fleet that runs in one process."""
     return Numbered(f"inproc://{fleet.mark}/", numbers or itertools.count())
 
 
@@ -67,7 +67,7 @@ def bound_by(
     instance: str,
     choose: Choose,
 ) -> Bound:
-    """Return the addresses that one instance of a service binds, new ones but for its `bind`."""
+    """Return the addresses that one instance binds: those of `bind`, the others from `choose`."""
     found: Bound = {}
     for key, given in _binders(service, outline):
         found[key] = given if given is not None else choose(instance, key)
@@ -83,13 +83,13 @@ def addresses_of(
     *,
     reach: Reach | None = None,
 ) -> dict[str, Any]:
-    """Return the addresses of one instance, in the shape of an addresses file.
+    """Return the addresses of one instance, in the form of an addresses file.
 
-    A connector that is joined to nobody, or to a service that has no instance now, is left out.
+    A model that connects is left out if it has no link, or if its partner has no instance now.
 
-    :param links: of the fleet
-    :param bound: by service and instance: what each one that there is now binds
-    :param reach: as of `connected_to`
+    :param links: the links of the fleet
+    :param bound: the addresses that each present instance binds, by service and instance
+    :param reach: as in `connected_to`
     """
     found = _empty()
     if service.is_bus:
@@ -122,9 +122,9 @@ def connected_to(
     *,
     reach: Reach | None = None,
 ) -> list[str]:
-    """Return the addresses that a socket of a model connects to, of all instances, in order.
+    """Return the addresses that a socket of a model connects to, in the order of the instances.
 
-    :param reach: by which address an instance is reached that binds one; None: on this machine
+    :param reach: turns a bound address into one to connect to; None: all are on this machine
     """
     mine = (model.service, *model.key, socket)
     found: list[str] = []
@@ -142,7 +142,7 @@ def connected_to(
 
 
 def connectable(address: str) -> str:
-    """Return an address to connect to for one that is bound: this machine's for all hosts."""
+    """Return the address to connect to for a bound one; all hosts become this machine's."""
     endpoint = parse(address, where="bind")
     if endpoint.scheme == "tcp" and endpoint.host in _ALL_HOSTS:
         return f"{_ALL_HOSTS[endpoint.host]}:{endpoint.port}"
@@ -155,9 +155,9 @@ def bound_in_order(
     choose: Choose,
     names: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, dict[str, Bound]]:
-    """Return what all instances bind, by service and instance, in the order of the file.
+    """Return the addresses that all instances bind, by service and instance, in the file's order.
 
-    :param names: the instances by service; None: those of the file
+    :param names: the instances by service; None: as in the file
     """
     return {
         service.name: {
@@ -170,7 +170,7 @@ def bound_in_order(
 
 
 def _binders(service: FleetService, outline: ServiceOutline) -> Iterator[tuple[Place, str | None]]:
-    """Give the sockets that bind, and the addresses that the file has for them."""
+    """Yield the sockets that bind, each with its address in the file, if any."""
     if service.is_bus:
         for name in (XSUB, XPUB):
             yield ("connections", "in", name, name), service.bind.get(name)

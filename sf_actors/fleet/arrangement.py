@@ -1,6 +1,6 @@
-"""How a fleet runs now: which instances there are, and at which addresses.
+"""The present arrangement of a fleet: its instances and their addresses.
 
-Only data: it is asked for what is to be run, and for what those that run on are to be told.
+Only data. It yields the tasks to run, and the new connections of the instances that keep running.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Addresses:
-    """Chooses an address for each socket that binds, and keeps to it.
+    """Chooses an address for each socket that binds, and remembers it.
 
-    :param choose: a new one each time
+    :param choose: chooses a new address at each call
     """
 
     def __init__(self, choose: Choose) -> None:
@@ -39,17 +39,17 @@ class Addresses:
         return self._chosen[key]
 
     def renew(self, instance: str) -> None:
-        """Let an instance have new ones, beside those of the one that runs."""
+        """Forget the addresses of an instance, so that its successor gets new ones."""
         self._old = dict(self._chosen)
         for key in [key for key in self._chosen if key[0] == instance]:
             del self._chosen[key]
 
     def is_outdated(self, instance: str) -> bool:  # noqa: ARG002 - on one machine none is
-        """Return whether an instance cannot run anew where it is."""
+        """Return True if an instance cannot be restarted in its present place."""
         return False
 
     def undo(self) -> None:
-        """Take back the last `renew`."""
+        """Undo the last `renew`."""
         self._chosen = self._old
 
 
@@ -57,7 +57,7 @@ class Addresses:
 class Arrangement:
     """The instances of a fleet.
 
-    :ivar counts: by service: how many instances a verb has asked for, in place of the file's
+    :ivar counts: by service: the number of instances that a verb asked for, overriding the file
     """
 
     fleet: Fleet
@@ -66,7 +66,7 @@ class Arrangement:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def scaled(self, service: str, count: int) -> Arrangement:
-        """Return it with so many instances of a service."""
+        """Return a copy with `count` instances of a service."""
         return replace(self, counts={**self.counts, service: count})
 
     def names(self) -> dict[str, tuple[str, ...]]:
@@ -77,7 +77,7 @@ class Arrangement:
         }
 
     def instances(self) -> Iterator[tuple[Member, Task]]:
-        """Give the instances, in the order of the file."""
+        """Yield the rules and the task of each instance, in the order of the file."""
         names, outlines = self.names(), self.checked.outlines
         bound = bound_in_order(self.fleet, outlines, self.choose, names)
         for service in self.fleet.services:
@@ -101,7 +101,7 @@ class Arrangement:
                 )
 
     def connections(self, was: Task, now: Task) -> list[tuple[str, str, str, Any]]:
-        """Return what one that runs on is to be told: kind, side, model, and where to connect."""
+        """Return the changed connections of a running instance: kind, side, model, addresses."""
         outline = self.checked.outlines.get(now.service.name)
         found = []
         for model in () if outline is None else outline.models:
@@ -114,7 +114,7 @@ class Arrangement:
         return found
 
     def must_be_one(self, service: FleetService) -> str | None:
-        """Return why there cannot be several instances of a service, or None."""
+        """Return why a service must have one instance, or None."""
         if service.is_bus:
             return "a bus is one"
         if service.bind:
@@ -128,7 +128,7 @@ class Arrangement:
 
 
 def changes_between(old: Fleet, new: Fleet) -> list[str]:
-    """Return in words what a file says now and did not before."""
+    """Return the changes between two versions of a fleet, as texts."""
     found = [f"{name} is new" for name in new.by_name if name not in old.by_name]
     found += [f"{name} is gone" for name in old.by_name if name not in new.by_name]
     for name, service in new.by_name.items():
@@ -140,7 +140,7 @@ def changes_between(old: Fleet, new: Fleet) -> list[str]:
 
 
 def member_of(service: FleetService, name: str) -> Member:
-    """Return the rules of an instance."""
+    """Return the rules of an instance, from its service."""
     return Member(
         name=name,
         service=service.name,

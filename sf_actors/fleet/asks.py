@@ -1,7 +1,7 @@
-"""What a handler asks, found in the source of its file: calls of `to_send` by literal names.
+"""Finds the replyers that a handler calls, from the literal names in its calls of `to_send`.
 
-Functions of the file that it calls are followed, where they get `to_send`. What it only starts, as
-a thread or a task, does not hold it up and does not count.
+The search follows functions of the same file that get `to_send`. Threads and tasks that the handler
+starts do not block it, so their calls do not count.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 _TO_SEND: Final = "to_send"
-#: The place of `to_send` among what a handler gets by position.
+#: The index of `to_send` among the positional arguments of a handler.
 _POSITION: Final = 1
 
 
 def names_asked(tree: ast.Module, handler: Callable[..., Any], file: str) -> tuple[str, ...]:
-    """Return the literal names that a handler, and what it calls, hands to `to_send`.
+    """Return the literal names that a handler, and functions that it calls, pass to `to_send`.
 
     :param tree: the source of the file
-    :param file: its absolute path; a handler that is defined elsewhere is not looked into
+    :param file: its absolute path; for a handler from another file the result is empty
     """
     code = _code_of(handler)
     if code is None or code.co_filename != file:
@@ -48,7 +48,7 @@ def _code_of(handler: Any) -> CodeType | None:
 
 
 def _is(node: Function, code: CodeType) -> bool:
-    """Return whether a node is the source of some code."""
+    """Return True if a node is the source of a code object."""
     if isinstance(node, ast.Lambda):
         return code.co_name == "<lambda>" and node.lineno == code.co_firstlineno
     first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
@@ -56,7 +56,7 @@ def _is(node: Function, code: CodeType) -> bool:
 
 
 def _names_in(node: Function) -> frozenset[str]:
-    """Return the parameter of a handler that is `to_send`, by name or else by position."""
+    """Return the parameter that is `to_send`, by its name or else by its position."""
     arguments = node.args
     names = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
     if names[:1] in (["self"], ["cls"]):
@@ -68,7 +68,7 @@ def _names_in(node: Function) -> frozenset[str]:
 
 
 class _Search:
-    """Looks for what is asked, from one function to those that it calls."""
+    """Searches a function, and the functions that it calls, for calls of `to_send`."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.found: list[str] = []
@@ -79,7 +79,7 @@ class _Search:
                 self._functions.setdefault(node.name, []).append(node)
 
     def look_into(self, function: Function, names: frozenset[str]) -> None:
-        """Look into a function in which `to_send` goes by these names."""
+        """Search a function in which `to_send` has these names."""
         if (id(function), names) in self._seen:
             return
         self._seen.add((id(function), names))
@@ -111,7 +111,7 @@ class _Search:
             self._look_at_handed_on(call, positions, keywords)
 
     def _look_at_handed_on(self, call: ast.Call, positions: list[int], keywords: list[str]) -> None:
-        """Look at what another function is to call: `await asyncio.to_thread(to_send, 'x', …)`."""
+        """Look at functions passed to another one: `await asyncio.to_thread(to_send, 'x', …)`."""
         for number, given in enumerate(call.args):
             if number in positions:
                 self.found += _named_by(call.args[number + 1 :])
@@ -125,9 +125,9 @@ class _Search:
 
 
 def _calls_of(function: Function) -> Iterator[tuple[ast.Call, bool]]:
-    """Give the calls that a function makes itself, and whether it waits for what they start.
+    """Yield the calls in a function, each with True if the function waits for its result.
 
-    Functions within it are left out: those that it calls are followed by their names.
+    Nested functions are left out: those that are called are found by name.
     """
     waiting: list[tuple[ast.AST, bool]] = [(node, False) for node in _body_of(function)]
     while waiting:
@@ -143,7 +143,7 @@ def _calls_of(function: Function) -> Iterator[tuple[ast.Call, bool]]:
 
 
 def _other_names(function: Function, names: frozenset[str]) -> Iterator[str]:
-    """Give what else `to_send` is called: `ask = to_send`."""
+    """Yield other names for `to_send`, as in `ask = to_send`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
             for target in node.targets if node.value.id in names else ():
@@ -156,7 +156,7 @@ def _body_of(function: Function) -> list[ast.AST]:
 
 
 def _is_result(node: ast.AST) -> bool:
-    """Return whether a node is `….result()`, which waits for what a call has started."""
+    """Return True if a node is `….result()`, which waits for a future."""
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -185,6 +185,6 @@ def _parameters(
         if position + shift < len(names):
             yield names[position + shift]
     yield from keywords
-    # a function within a function sees its names
+    # a nested function sees the names of the outer one
     if _TO_SEND not in names:
         yield _TO_SEND

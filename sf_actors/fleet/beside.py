@@ -1,6 +1,6 @@
-"""Runs of instances beside those that count: successors that start, and predecessors that end.
+"""Additional runs of instances during a rolling restart: starting successors, ending predecessors.
 
-Without a clock: it is told the time, in seconds. One thread.
+It has no clock: callers pass the time, in seconds. One thread.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Beside:
-    """What runs beside.
+    """The runs beside the current ones.
 
-    :param tell: takes words
-    :ivar had_to_kill: whether one ran over its deadline
+    :param tell: shows a text to the user
+    :ivar had_to_kill: True once one has exceeded its deadline
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.had_to_kill = False
         self._tell = tell
-        #: each one, and when it is killed: None as long as it is not to end
+        #: each run, and when it will be killed; None until it is asked to stop
         self._due: dict[Runner, float | None] = {}
         self._ready: set[Runner] = set()
 
@@ -37,19 +37,19 @@ class Beside:
         return bool(self._due)
 
     def add(self, runner: Runner) -> None:
-        """Take in one that runs."""
+        """Add a run."""
         self._due[runner] = None
 
     def note_ready(self, runner: Runner) -> None:
-        """Take that one is READY."""
+        """Note that a run is READY."""
         self._ready.add(runner)
 
     def is_ready(self, runner: Runner) -> bool:
-        """Return whether one has said that it is READY."""
+        """Return True if a run has reported READY."""
         return runner in self._ready
 
     def remove(self, runner: Runner) -> None:
-        """Take that one has ended, or counts from now on."""
+        """Remove a run that has ended or has become the current one."""
         self._due.pop(runner, None)
         self._ready.discard(runner)
 
@@ -60,22 +60,22 @@ class Beside:
         return left
 
     def stop(self, runner: Runner, now: float) -> None:
-        """Let one end gracefully, within its deadline; a second time it changes nothing."""
+        """Ask a run to stop, and set its deadline; no effect the second time."""
         if self._due.get(runner, 0.0) is None:
             self._due[runner] = now + runner.task.service.stop_timeout_s + GRACE_S
             runner.signal(signal.SIGTERM)
 
     def stop_all(self, now: float) -> None:
-        """Let all end."""
+        """Ask all runs to stop."""
         for runner in list(self._due):
             self.stop(runner, now)
 
     def next_due(self) -> float | None:
-        """Return when `pass_time` is to be called at the latest."""
+        """Return the time at which `pass_time` must be called, None if there is none."""
         return min((due for due in self._due.values() if due is not None), default=None)
 
     def pass_time(self, now: float) -> None:
-        """Kill what has not ended in time."""
+        """Kill the runs that have exceeded their deadline."""
         for runner, due in self._due.items():
             if due is not None and due <= now:
                 self._due[runner] = float("inf")

@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from sf_actors.fleet.supervisor import Supervisor
     from sf_actors.fleet.task import Task
 
-#: How long a service may take to say that it connects elsewhere, in seconds.
+#: How long a service may take to confirm its new connections, in seconds.
 TELLING_S: Final = 5.0
 
 
 class Asked(Protocol):
-    """A request of another verb, or our own.
+    """A request of a verb, or one of our own.
 
-    :ivar args: what it asks for
+    :ivar args: its arguments
     """
 
     args: dict[str, Any]
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody still waits for the answer."""
+        """True while somebody waits for the answer."""
 
     def say(self, words: str, /) -> None:
-        """Tell who asked how it goes."""
+        """Report progress to the requester."""
 
     def end(self, status: int, /) -> None:
-        """Answer it."""
+        """Send the answer."""
 
 
 class Changes:
-    """Changes what runs; in the supervisor's thread, but for what reads files.
+    """Changes the running fleet; in the supervisor's thread, except for reading files.
 
-    :param arrangement: what the supervisor runs now
-    :param in_process: all runs in this process
-    :param read_again: reads and checks the fleet once more, for a request; in a thread of its own
+    :param arrangement: the arrangement that the supervisor runs now
+    :param in_process: the whole fleet runs in this process
+    :param read_again: reads and checks the fleet again for a request; called in another thread
     """
 
     def __init__(
@@ -83,24 +83,24 @@ class Changes:
 
     @property
     def arrangement(self) -> Arrangement:
-        """What runs now."""
+        """The arrangement that runs now."""
         return self._arrangement
 
     def take(self, request: Asked) -> None:
-        """Restart as a request says, which is answered when that is over."""
+        """Restart what a request names, and answer it when that is done."""
         self._restart(request)
 
     # start
 
     def _start(self, request: Request) -> None:
-        """Start what does not run, what the file has by now and did not have then included."""
+        """Start what does not run, including services that are new in the file."""
         there = self._supervisor.course.standings
         instances = self._arrangement.names()
         names = {name.partition("#")[0] for name in request.args.get("names", ())}
         new = [
             name
             for name in request.args.get("services", ())
-            # one that a verb has given no instance lacks none
+            # a service that was scaled to 0 lacks no instance
             if not set(instances.get(name, (name,))) <= set(there) and (not names or name in names)
         ]
         if not new:
@@ -131,7 +131,7 @@ class Changes:
     def _read(self, request: Asked, pids: Collection[int]) -> None:
         """Read and check the file; in a thread of its own, since it takes seconds.
 
-        :param pids: of what runs of the fleet
+        :param pids: the fleet's running processes
         """
         old = self._arrangement
         try:
@@ -159,7 +159,7 @@ class Changes:
         return fleet, check(fleet, in_process=self._in_process)
 
     def _renew(self, request: Asked, new: Arrangement) -> None:
-        """Put what the file says in the place of what runs."""
+        """Replace what runs by what the file says."""
         course = self._supervisor.course
         now = {member.name: (member, task) for member, task in new.instances()}
         given = request.args.get("names", ())
@@ -187,7 +187,7 @@ class Changes:
         ]
         waiting = [name for name in course.standings if name in now and is_meant(name)]
         try:
-            # those that are replaced one by one are what they were until then
+            # in a rolling restart, the others get their new task when their turn comes
             for name in fresh if request.args.get("rolling") else {*fresh, *waiting}:
                 self._supervisor.add(*now[name])
         except UserError as error:
@@ -208,7 +208,7 @@ class Changes:
         self._end(request, status)
 
     def _roll(self, request: Asked, names: list[str], fresh: list[str]) -> None:
-        """Replace instances one by one, once those that are new are there."""
+        """Replace instances one by one, after the new ones have become READY."""
         arrangement = self._arrangement
 
         def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
@@ -218,7 +218,7 @@ class Changes:
 
         def why_stopped(name: str) -> str | None:
             if self._in_process:
-                # within a process a name is one service's
+                # in one process a service's name must be unique
                 return "all runs in one process"
             service = arrangement.fleet.by_name[name.partition("#")[0]]
             return why_not_beside(service, arrangement.checked.outlines[service.name])
@@ -250,7 +250,7 @@ class Changes:
         return {member.name: (member, task) for member, task in self._arrangement.instances()}
 
     def _forget(self, names: Collection[str]) -> bool:
-        """Forget instances once they do not run any more; True when that is so."""
+        """Remove instances that should be gone once none of them runs; True when done."""
         standings = self._supervisor.course.standings
         if any(standings[name].phase in RUNNING for name in names if name in standings):
             return False
@@ -293,7 +293,7 @@ class Changes:
         self._supervisor.start(fresh)
 
         def are_ready(status: int) -> None:
-            # those that come are there before they are asked, and those that go are asked no more
+            # new instances are READY before peers connect; peers leave old ones before these stop
             self._tell_connectors(now, but={*fresh, *gone}, then=partial(are_told, status))
 
         def are_told(status: int) -> None:
@@ -332,9 +332,9 @@ class Changes:
         but: Collection[str],
         then: Callable[[], object] = lambda: None,
     ) -> None:
-        """Tell those that run on where to connect to from now on.
+        """Send the instances that keep running their new connections.
 
-        :param then: called when all have done so, have ended, or the time is over
+        :param then: called when all have confirmed or ended, or after `TELLING_S`
         """
         supervisor = self._supervisor
         pending: dict[int, tuple[str, Runner]] = {}
@@ -366,7 +366,7 @@ class Changes:
 
 
 class Step:
-    """A restart that no verb has asked for, or that is a part of something else."""
+    """A restart that no verb asked for, or that is part of another request."""
 
     is_open = True
 
@@ -378,7 +378,7 @@ class Step:
         self._then = then
 
     def end(self, status: int, **_more: Any) -> None:
-        """Take the answer."""
+        """Pass the answer to `then`."""
         self._then(status)
 
 

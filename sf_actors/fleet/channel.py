@@ -15,9 +15,9 @@ _PIECE: Final = 65536
 
 
 class Lines:
-    """Puts together the lines of a stream that comes in pieces; one thread.
+    """Splits a stream that arrives in pieces into lines; one thread.
 
-    :param longest: bytes of a line; a longer one is given in parts
+    :param longest: the greatest length of a line, in bytes; a longer one is split
     """
 
     def __init__(self, longest: int = 1024 * 1024) -> None:
@@ -25,7 +25,7 @@ class Lines:
         self._rest = b""
 
     def add(self, piece: bytes) -> list[bytes]:
-        """Return the lines that a piece completes, without their ends."""
+        """Return the lines that a piece completes, without newlines."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
         if len(self._rest) >= self._longest:
             lines.append(self._rest)
@@ -33,18 +33,18 @@ class Lines:
         return lines
 
     def end(self) -> list[bytes]:
-        """Return what has no end, as a line."""
+        """Return the rest without a newline, as a line."""
         rest, self._rest = self._rest, b""
         return [rest] if rest else []
 
 
 def packed(message: dict[str, Any]) -> bytes:
-    """Return a message as it is sent."""
+    """Return the encoded form of a message."""
     return json.dumps(message).encode() + b"\n"
 
 
 def send(to: socket.socket, message: dict[str, Any]) -> bool:
-    """Send a message; returns False if the other side is gone, or takes nothing."""
+    """Send a message; returns False if the other side is gone or does not read."""
     try:
         to.sendall(packed(message))
     except OSError:
@@ -53,7 +53,7 @@ def send(to: socket.socket, message: dict[str, Any]) -> bool:
 
 
 def send_block(to: socket.socket, block: bytes) -> bool:
-    """Send bytes of any length, before all messages; returns False if the other side is gone."""
+    """Send bytes of any length before all messages; returns False if the other side is gone."""
     try:
         to.sendall(_LENGTH.pack(len(block)) + block)
     except OSError:
@@ -62,7 +62,7 @@ def send_block(to: socket.socket, block: bytes) -> bool:
 
 
 def receive_block(of: socket.socket) -> bytes:
-    """Return what `send_block` has sent.
+    """Receive the bytes that `send_block` sent.
 
     :raises EOFError: the other side is gone
     """
@@ -71,7 +71,7 @@ def receive_block(of: socket.socket) -> bytes:
 
 
 def messages(of: socket.socket) -> Iterator[dict[str, Any]]:
-    """Give the messages of a blocking socket until the other side is gone."""
+    """Yield the messages from a blocking socket until the other side is gone."""
     lines = Lines()
     while True:
         try:

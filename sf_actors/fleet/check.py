@@ -1,4 +1,4 @@
-"""Checks a fleet before it is started: reads its services, joins them, and looks for findings."""
+"""Checks a fleet before it starts: reads its services, links them, and collects findings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What came of a check.
+    """The result of a check.
 
-    :ivar outlines: of the services that can be read; all of them unless there is an E401
-    :ivar findings: without those that the fleet ignores
+    :ivar outlines: of the services that could be read; all of them unless there is an E401
+    :ivar findings: those that the fleet does not ignore
     """
 
     outlines: Mapping[str, ServiceOutline]
@@ -40,15 +40,15 @@ class Checked:
 
     @property
     def has_errors(self) -> bool:
-        """Whether the fleet would not work."""
+        """True if there are errors, so that the fleet would not work."""
         return any(finding.is_error for finding in self.findings)
 
 
 def check(fleet: Fleet, *, in_process: bool = False, with_ports: bool = False) -> Checked:
-    """Check a fleet; nothing of it is started.
+    """Check a fleet without starting it.
 
-    :param in_process: it is to run in one process
-    :param with_ports: look whether its ports are free on this machine now
+    :param in_process: check it as a fleet that runs in one process
+    :param with_ports: also check that its ports are free on this machine now
     """
     read: Read = read_services(fleet)
     outlines = read.outlines
@@ -76,7 +76,7 @@ def check(fleet: Fleet, *, in_process: bool = False, with_ports: bool = False) -
 def between(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked: Linked
 ) -> Iterator[Finding]:
-    """Give what does not go together of those that are joined, however they are."""
+    """Yield the findings about linked models that do not fit each other."""
     waits = Waits(fleet, outlines, linked)
     yield from mismatches(linked.pairs)
     yield from waits.deadlocks()
@@ -85,7 +85,7 @@ def between(
 
 
 def placed_of(fleet: Fleet) -> list[Placed]:
-    """Return the addresses that the file of a fleet has."""
+    """Return the addresses that are written in a fleet's file."""
     found = []
     for service in fleet.services:
         tables = (("bind", service.bind, True), ("connect", service.connect, False))
@@ -101,7 +101,7 @@ def placed_of(fleet: Fleet) -> list[Placed]:
             at = fleet.place_of("services", service.name, "http")
             found += [
                 Placed(instance, "http", service.http, True, at, service.host)
-                # where two meet, all do
+                # if two instances collide, all do
                 for instance in service.names_of(service.instances and min(service.instances, 2))
             ]
     return found
@@ -120,7 +120,7 @@ def _texts(given: object) -> Iterator[str]:
 def _unreachable(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked: Linked
 ) -> Iterator[Finding]:
-    """Give E104 of what is joined to a binder whose port nobody knows before it runs."""
+    """Yield E104 for models linked to a binder whose port is unknown before it runs."""
     models: dict[tuple[str, str, str, str], ModelOutline] = {
         (model.service, *model.key): model
         for outline in outlines.values()
@@ -149,14 +149,14 @@ def _unreachable(
 def _of_the_folder(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], *, in_process: bool
 ) -> Iterator[Finding]:
-    """Give what is wrong with the addresses that are chosen."""
+    """Yield what is wrong with the addresses that `up` would choose."""
     if in_process:
         if fleet.keys is not None:
             message = "expected no keys in one process, since inproc has none, got keys"
             yield Finding("E104", "", "", message, fleet.place_of("fleet", "keys"))
         return
     if any(outline.models or outline.is_bus for outline in outlines.values()):
-        # room for the numbers of many generations
+        # as long as after many restarts
         long = too_long(f"{ipc_addresses(fleet, folder()).prefix}99999")
         if long:
             yield Finding(
@@ -165,7 +165,7 @@ def _of_the_folder(
 
 
 def _kept(fleet: Fleet, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Give the findings that the fleet does not ignore, and what it ignores in vain."""
+    """Yield the findings that the fleet does not ignore, and a finding for each unused `ignore`."""
     hiding: set[str] = set()
     is_whole = True
     for finding in findings:
@@ -176,7 +176,7 @@ def _kept(fleet: Fleet, findings: Iterable[Finding]) -> Iterator[Finding]:
         else:
             yield finding
     for entry in fleet.ignore:
-        # of what cannot be read it is not known what would be found
+        # a service that could not be read may have the finding
         if is_whole and entry not in hiding:
             why = "; an error of its kind cannot be ignored" if entry[:2] in _KEPT else ""
             message = f"expected a finding that is ignored by {entry!r}, got none{why}"

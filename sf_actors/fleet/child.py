@@ -1,4 +1,4 @@
-"""A child of `up`: one process, its group, its channel, what it prints, its end."""
+"""A child of `up`: one process, its group, its channel, its output, its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.task import Task
 
-#: What a child runs. It finds this package where it was found here, behind all else.
+#: The code that a child runs. The path of this package comes last in its sys.path.
 _START: Final = (
     "import sys\n"
     "root = sys.argv.pop()\n"
@@ -32,20 +32,20 @@ _START: Final = (
 _PACKAGE: Final = Path(__file__).parent.parent
 
 _PIECE: Final = 65536
-#: Bytes that may wait for a child which does not read them; what is above is not sent.
+#: The most bytes that may be queued for a child; further messages are refused.
 _MOST_UNSENT: Final = 1024 * 1024
-#: Pieces that are read of what an ended child has left in a pipe.
+#: The most reads of the output that an ended child has left in a pipe.
 _MOST_LEFT: Final = 64
 
 
 class Child:
-    """One process of an instance; for the thread of the selector.
+    """One process of an instance; in the selector's thread.
 
-    :param selector: tells of it; what it registers is called without arguments
-    :param held: a descriptor that stays open in the child as long as that lives
-    :param on_message: takes what it sends over its channel
-    :param on_line: takes the name of the stream and a line that it printed
-    :param on_end: takes its status, negative for a signal, when nothing of it is left
+    :param selector: where it registers its descriptors, with callables without arguments
+    :param held: a descriptor that stays open in the child as long as it lives
+    :param on_message: takes a message from the channel
+    :param on_line: takes the name of the stream and a printed line
+    :param on_end: takes its status, negative for a signal, after its whole group has ended
     :raises OSError: it cannot be started
     """
 
@@ -91,9 +91,9 @@ class Child:
         self._begin()
 
     def _begin(self) -> None:
-        # it is not reaped before `_end`, so its number is its own until then
+        # it is not reaped before `_end`, so its pid cannot be reused until then
         self._pidfd = os.pidfd_open(self.pid)
-        # a few kilobytes: they fit into the socket, whether the child reads them or not
+        # a few kilobytes fit into the socket's buffer, so this cannot block
         send_block(self._channel, self.task.packed())
         self._channel.setblocking(False)
         for name, pipe in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
@@ -111,12 +111,12 @@ class Child:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it and all that is of its group."""
+        """Kill it and its process group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def tell(self, message: dict[str, Any]) -> bool:
-        """Send it a message, as soon as it reads; returns False if it is never sent."""
+        """Send it a message, or queue it until it reads; returns False if that is not possible."""
         if self._channel.fileno() < 0 or len(self._unsent) > _MOST_UNSENT:
             return False
         self._unsent += packed(message)
@@ -124,13 +124,13 @@ class Child:
         return True
 
     def _send(self) -> None:
-        """Send what the channel takes now; the rest when it takes more."""
+        """Send as much as the channel takes now, and the rest when it is writable."""
         try:
             del self._unsent[: self._channel.send(self._unsent)]
         except BlockingIOError:
             pass
         except OSError:
-            # it has gone, and its end comes next
+            # it is gone: its end will be noticed next
             self._unsent.clear()
         events = EVENT_READ | EVENT_WRITE if self._unsent else EVENT_READ
         self._selector.modify(self._channel.fileno(), events, self._use_channel)
@@ -141,13 +141,13 @@ class Child:
             self._send()
 
     def hang_up(self) -> None:
-        """Close the channel: it stops, as if we were gone."""
+        """Close the channel, so that the child stops as if `up` were gone."""
         if self._channel.fileno() >= 0:
             self._selector.unregister(self._channel.fileno())
             self._channel.close()
 
     def abandon(self) -> int:
-        """Kill it and wait for its end, without telling of it."""
+        """Kill it and wait for its end, without calling `on_end`."""
         self.kill()
         self._end(is_told=False)
         return self._process.returncode
@@ -159,7 +159,7 @@ class Child:
         return lambda: self._read(descriptor)
 
     def _read(self, descriptor: int) -> bool:
-        """Take what it has printed; returns False if there is no more now."""
+        """Read its output; returns False if there is no more for now."""
         name, lines = self._pipes[descriptor]
         try:
             piece = os.read(descriptor, _PIECE)
@@ -186,7 +186,7 @@ class Child:
             self._on_message(self, json.loads(line))
 
     def _end(self, *, is_told: bool = True) -> None:
-        # not reaped yet: its group's number cannot be another's
+        # not reaped yet, so the id of its group cannot be reused
         os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         self.kill()
         self._process.wait()
@@ -200,7 +200,7 @@ class Child:
                 if not self._read(descriptor):
                     break
             if descriptor in self._pipes:
-                # somebody who has left its group still has the other end
+                # a process that has left the group still holds the other end
                 self._selector.unregister(descriptor)
                 name, lines = self._pipes.pop(descriptor)
                 for line in lines.end():

@@ -1,7 +1,7 @@
-"""How other verbs reach the `up` that runs: a socket in its folder, one request a connection.
+"""The requests of other verbs to a running `up`: a socket in its folder, one request a connection.
 
-A request is one JSON line: ``{"verb": "stop", …}``. The answer is lines of ``{"say": words}`` and a
-last one, ``{"status": exit status, …}``.
+A request is one JSON line: ``{"verb": "stop", …}``. The answer is any number of lines
+``{"say": words}`` and a last line ``{"status": exit status, …}``.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from selectors import DefaultSelector
 
 _PIECE: Final = 65536
-#: Requests that may be open at once; more are refused.
+#: How many requests may be open at once; more are refused.
 _MOST: Final = 64
 
 
 class Request:
-    """One request, until it is answered; for the thread of the selector.
+    """One request, until it is answered; in the selector's thread.
 
-    :ivar args: what is asked, and the verb as `verb`
-    :ivar is_open: whether somebody still waits for the answer
+    :ivar args: its arguments, with the verb as `verb`
+    :ivar is_open: True while somebody waits for the answer
     """
 
     def __init__(self, connection: socket.socket, selector: DefaultSelector) -> None:
@@ -37,12 +37,12 @@ class Request:
         self._selector = selector
 
     def say(self, words: str) -> None:
-        """Tell who asked how it goes."""
+        """Report progress to the requester."""
         if self.is_open:
             send(self._connection, {"say": words})
 
     def end(self, status: int, **more: Any) -> None:
-        """Answer it."""
+        """Send the answer."""
         if self.is_open:
             send(self._connection, {"status": status, **more})
             self.close()
@@ -56,9 +56,9 @@ class Request:
 
 
 class Control:
-    """Takes the requests of other verbs.
+    """Accepts the requests of other verbs.
 
-    :param take: is given each request
+    :param take: called with each request
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Control:
         selector.register(listener, EVENT_READ, self._accept)
 
     def refuse(self) -> None:
-        """Take no request any more: who asks now is not answered by an end that is under way."""
+        """Accept no more requests: the fleet is ending and would not answer them."""
         self._selector.unregister(self._listener)
         self._listener.close()
 
@@ -105,7 +105,7 @@ class Control:
         except OSError:
             piece = b""
         if not piece:
-            # who has asked has gone: what it asked for goes on
+            # the requester is gone; its request is still carried out
             request.close()
             return
         for line in lines.add(piece):
@@ -122,10 +122,10 @@ class Control:
 
 
 def ask(connection: socket.socket, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
-    """Ask the `up` that runs, and wait for its answer; closes the connection.
+    """Send a request to the running `up`, and wait for its answer; closes the connection.
 
-    :param say: takes what it says meanwhile
-    :returns: the answer; without `status` if it has gone before it answered, which is said
+    :param say: takes its progress reports
+    :returns: the answer; without `status`, after a word to `say`, if `up` ended before answering
     """
     with connection:
         send(connection, args)

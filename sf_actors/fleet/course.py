@@ -1,7 +1,7 @@
-"""The course of a fleet: who starts, stops and starts again when.
+"""The course of a fleet: decides which instance starts, stops and restarts, and when.
 
-A machine without processes and without a clock: it is told what happened and when, and answers with
-what is to be done. One thread.
+A state machine without processes or a clock: it takes events with their times, and returns the
+actions to perform. One thread.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ class Course:
         for member in members:
             self.add(member)
 
-    # what is asked of it
+    # queries
 
     @property
     def is_ending(self) -> bool:
-        """Whether the end of the fleet has begun."""
+        """True once the fleet has begun to end."""
         return self._ending is not None
 
     @property
     def had_to_kill(self) -> bool:
-        """Whether something ran over its deadline in the end of the fleet."""
+        """True if an instance exceeded its deadline while the fleet ended."""
         return self._had_to_kill
 
     def next_due(self) -> float | None:
-        """Return when `pass_time` is to be called at the latest, in seconds."""
+        """Return the time at which `pass_time` must be called, in seconds, or None."""
         return min(
             (one.due for one in self.standings.values() if one.due is not None), default=None
         )
 
     def phase_of(self, name: str) -> Phase:
-        """Return how far an instance is; one that is forgotten is STOPPED."""
+        """Return the phase of an instance; STOPPED if it is unknown."""
         standing = self.standings.get(name)
         return Phase.STOPPED if standing is None else standing.phase
 
@@ -78,7 +78,7 @@ class Course:
         return standing.reason
 
     def waits_in_vain(self, name: str) -> bool:
-        """Return whether an instance waits for one that does not run, and will not by itself."""
+        """Return True if an instance waits for one that has failed or was stopped."""
         standing = self.standings[name]
         if standing.phase is not Phase.WAITS:
             return False
@@ -89,10 +89,10 @@ class Course:
             if one.member.service in lacking
         )
 
-    # what happens
+    # events
 
     def add(self, member: Member) -> None:
-        """Take in an instance, which is not started yet, or what an instance is to be from now."""
+        """Add an instance that is not started yet, or replace the rules of a known one."""
         old = self.standings.get(member.name)
         if old is None:
             self.standings[member.name] = Standing(member, Restarts(member.restart))
@@ -100,16 +100,16 @@ class Course:
             old.member, old.restarts = member, old.restarts.renewed(member.restart)
 
     def remove(self, name: str) -> None:
-        """Forget an instance that does not run."""
+        """Remove an instance that does not run."""
         del self.standings[name]
 
     def start(self, names: Collection[str], now: float) -> list[Action]:
-        """Start instances that do not run, and what they are after."""
+        """Start instances that do not run, and the services that they come `after`."""
         if self._ending is None:
             for name in self.with_needed(names):
                 standing = self.standings[name]
                 if name not in names and standing.phase is Phase.ENDED:
-                    # it has done what it is there for
+                    # it has done its work
                     continue
                 if standing.phase in {Phase.STOPPED, Phase.FAILED, Phase.ENDED}:
                     standing.phase, standing.reason, standing.due = Phase.WAITS, "", None
@@ -120,7 +120,7 @@ class Course:
         return self._taken()
 
     def ready(self, name: str, now: float) -> list[Action]:
-        """Take that an instance is READY."""
+        """Note that an instance is READY."""
         standing = self.standings[name]
         if standing.phase is Phase.STARTS:
             standing.phase = Phase.READY
@@ -130,14 +130,14 @@ class Course:
         return self._taken()
 
     def take_over(self, name: str, now: float) -> None:
-        """Take that a successor of an instance, which was started beside it, is READY."""
+        """Note that the successor of an instance, started beside it, is READY."""
         standing = self.standings[name]
         if self._ending is None:
             standing.phase, standing.reason, standing.due = Phase.READY, "", None
             standing.restarts.note_ready(now)
 
     def ended(self, name: str, status: int, now: float) -> list[Action]:
-        """Take that the process of an instance has ended.
+        """Note that the process of an instance has ended.
 
         :param status: its exit status, negative for a signal
         """
@@ -147,7 +147,7 @@ class Course:
         standing.status, standing.due = status, None
         if status == -signal.SIGKILL and standing.phase is Phase.STOPS:
             standing.was_killed = True
-            # what a verb has stopped before is not the end's
+            # only what is killed while the fleet ends counts, not an earlier stop by a verb
             self._had_to_kill = self._had_to_kill or self._ending is not None
         by_verb = standing.phase is Phase.STOPS
         if by_verb:
@@ -163,7 +163,7 @@ class Course:
         return self._taken()
 
     def pass_time(self, now: float) -> list[Action]:
-        """Do what is due."""
+        """Restart and kill what is due."""
         for name, standing in self.standings.items():
             if standing.due is None or standing.due > now:
                 continue
@@ -178,7 +178,7 @@ class Course:
         return self._taken()
 
     def stop(self, names: Iterable[str], now: float, *, runs_again: bool = False) -> list[Action]:
-        """Stop instances as a verb asks: they are not run again, unless that is asked for."""
+        """Stop instances for a verb; they stay stopped unless `runs_again`."""
         for name in names if self._ending is None else ():
             standing = self.standings[name]
             if standing.phase in {Phase.STARTS, Phase.READY}:
@@ -193,10 +193,10 @@ class Course:
         return self._taken()
 
     def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
-        """End the fleet level by level, unless its end has begun.
+        """End the fleet level by level, unless it is already ending.
 
-        :param number: the signal that is passed on
-        :param status: the fleet's, if all ends well
+        :param number: the signal to pass on
+        :param status: the fleet's exit status if all ends well
         """
         if self._ending is None:
             self._status = status
@@ -204,9 +204,9 @@ class Course:
         return self._taken()
 
     def take_signal(self, number: int, now: float) -> list[Action]:
-        """End the fleet as `end` does; the second time, end it at once.
+        """End the fleet as `end` does; at the second signal, kill everything.
 
-        In an end that no signal has begun the first one is but to go on.
+        If the fleet is already ending for another reason, the first signal changes nothing.
         """
         was_asked, self._was_asked = self._was_asked, True
         if not was_asked or self._ending is None:
@@ -218,7 +218,7 @@ class Course:
             self._actions.append(Finish(128 + number, is_at_once=True))
         return self._taken()
 
-    # within
+    # internal
 
     def _take_stopped(self, standing: Standing) -> None:
         runs_again, standing.runs_again = standing.runs_again, False
@@ -260,7 +260,7 @@ class Course:
                 standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
             elif standing.phase in RUNNING:
                 member = standing.member
-                # those in main mode first
+                # services in main mode stop first
                 stage = len(levels) if member.is_main else levels[member.service]
                 stages.setdefault(stage, []).append(name)
         self._ending = [stages[stage] for stage in sorted(stages)]
@@ -268,7 +268,7 @@ class Course:
         self._end_on(now)
 
     def _end_on(self, now: float) -> None:
-        """Go on to the next level when all of this one have ended."""
+        """Stop the next level once all instances of this one have ended."""
         while self._ending:
             if any(self.standings[name].phase in RUNNING for name in self._ending[-1]):
                 return
@@ -316,12 +316,12 @@ class Course:
         phases = {one.phase for one in self.standings.values()}
         if self._is_over or phases & {*RUNNING, Phase.RESTARTS}:
             return
-        # who still waits does so for something that does not run
+        # whatever still waits, waits for something that does not run
         self._ending, self._is_over = [], True
         self._actions.append(Finish(1 if phases & {Phase.FAILED, Phase.WAITS} else 0))
 
     def with_needed(self, names: Collection[str]) -> list[str]:
-        """Return instances and those of the services that they are after, however far."""
+        """Return instances, and those of all services that they come `after`, even indirectly."""
         services = {self.standings[name].member.service for name in names}
         waiting = list(services)
         after = {one.member.service: one.member.after for one in self.standings.values()}

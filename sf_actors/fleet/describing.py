@@ -1,8 +1,8 @@
-"""Reads one service file and tells what its models are: for `reading`, in a process of its own.
+"""Reads one service file and describes its models, in a process of its own for `reading`.
 
-That gets a pickled `FleetService` on standard input, with addresses or None, and answers with one
-JSON object on standard output. What user code prints goes nowhere, and threads that it leaves are
-not waited for.
+The process gets a pickled `FleetService` on standard input, with addresses or None, and answers
+with one JSON object on standard output. The output of user code is discarded, and threads that it
+leaves behind are not waited for.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Described, ServiceFile
 
-#: How long tasks of `async` hooks may take to end, in seconds.
+#: How long the tasks of `async` hooks may take to end, in seconds.
 _ENDING_S = 1.0
 
 
 def main() -> None:
-    """Answer what standard input asks, and end the process."""
+    """Answer the request on standard input, and end the process."""
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     service, addresses = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
@@ -53,13 +53,13 @@ def main() -> None:
 
 
 def described(service: FleetService, addresses: dict[str, Any] | None) -> dict[str, Any]:
-    """Execute a service file and its setup hooks, and return what they say, in plain values.
+    """Execute a service file and its setup hooks, and return its models as plain values.
 
     Runs user code in the caller's thread.
 
-    :param addresses: as of `read_services`
+    :param addresses: as in `read_services`
     :raises SfActorsError: the file, a model, a hook's answer or the config is wrong
-    :raises BaseException: what user code raised
+    :raises BaseException: user code raised it
     """
     loading = Loading(stop_timeout_s=_ENDING_S, nudge=lambda: None)
     path = Path(str(service.file))
@@ -129,7 +129,7 @@ def _tree_of(path: Path) -> ast.Module | None:
 
 
 def _failure(error: BaseException, file: str) -> dict[str, str]:
-    """Return why a service cannot be read, and the line of user code that says so."""
+    """Return why a service cannot be read, and the line of user code that caused it."""
     text = " ".join(escaped(bounded(text_of(error))).split())
     if isinstance(error, SfActorsError) and not passed_user_code(error):
         return {"failure": text, "at": file}

@@ -1,4 +1,4 @@
-"""What is wrong with a fleet: findings, each with a code."""
+"""Findings: errors and warnings about a fleet, each with a code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or probably is.
+    """One error or warning.
 
-    :ivar code: 'E101'; those that begin with W are warnings
-    :ivar model: '' where it is about the whole service
-    :ivar message: what is expected, what came, and what to do
-    :ivar at: the place, 'exchange.py:12'
+    :ivar code: such as 'E101'; codes that begin with W are warnings
+    :ivar model: '' if it is about the whole service
+    :ivar message: what was expected, what was found, and what to do
+    :ivar at: the place in a file, such as 'exchange.py:12'
     :ivar other_at: the place on the other side, if there is one
     """
 
@@ -34,26 +34,26 @@ class Finding:
 
     @property
     def subject(self) -> str:
-        """What it is about: 'exchange/orders', 'exchange', or '' for the fleet."""
+        """The subject: 'exchange/orders', 'exchange', or '' for the fleet."""
         return f"{self.service}/{self.model}" if self.model else self.service
 
     @property
     def is_error(self) -> bool:
-        """Whether the fleet would not work; else it is a warning."""
+        """True for an error, with which the fleet would not work; False for a warning."""
         return self.code.startswith("E")
 
     @property
     def may_be_ignored(self) -> bool:
-        """Whether an entry of `ignore` can hide it."""
+        """True if an entry of `ignore` can hide it."""
         return not self.code.startswith(("E1", "E4", "E5"))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the shape that `check --json` prints."""
+        """Return the form that `check --json` prints."""
         return asdict(self)
 
 
 def shown_place(place: str) -> str:
-    """Return a place relative to the working directory, where it is below it."""
+    """Return a place relative to the working directory if it is below it."""
     with suppress(OSError):
         return place.removeprefix(f"{Path.cwd()}/")
     return place

@@ -1,4 +1,4 @@
-"""What a fleet file says, as data."""
+"""The content of a fleet file, as data."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 Restart = Literal["on-failure", "always", "never"]
 
-#: The key of the config that tells an instance its number.
+#: The key of the config that holds the number of an instance.
 INSTANCE = "instance"
 
 
 @dataclass(frozen=True)
 class Partner:
-    """Where a link leads to.
+    """The other end of an entry in `links`.
 
-    :ivar model: None where the service alone is named: a bus, or the model of the same name
-    :ivar kind: 'connections' or 'states', where the link says so
+    :ivar model: None if only the service is named: a bus, or a model of the same name
+    :ivar kind: 'connections' or 'states', if the entry says so
     """
 
     service: str
@@ -42,13 +42,13 @@ class Partner:
 class FleetService:
     """One service of a fleet; keys as in the file, with their defaults.
 
-    :ivar file: the service file, absolute; None of a bus
-    :ivar config: as it is written, variables of the environment included, or the path of a file
-    :ivar instances: None: one, which is named as the service
+    :ivar file: the service file, absolute; None for a bus
+    :ivar config: as written, with variables of the environment, or the path of a file
+    :ivar instances: None: one, with the name of the service
     :ivar links: by the name of a model, or 'connections/NAME', 'states/NAME'
-    :ivar bind: by name as `links`: an address, or addresses by socket; so is `connect`, whose
-        addresses may be lists
-    :ivar loglevel: as a flag takes it, like `file_loglevel`; None: the default
+    :ivar bind: by name as in `links`: an address, or addresses by socket; likewise `connect`,
+        which may have lists of addresses
+    :ivar loglevel: as for a flag, like `file_loglevel`; None: the default
     :ivar stop_timeout_s: in seconds
     """
 
@@ -75,24 +75,24 @@ class FleetService:
 
     @property
     def has_http_port(self) -> bool:
-        """Whether it answers HTTP at a port that only one process can have."""
+        """True if it answers HTTP at a fixed port, which only one process can have."""
         return self.http is not None and not self.http.endswith(":0")
 
     @property
     def instance_names(self) -> tuple[str, ...]:
-        """The names of its instances, as the file has them."""
+        """The names of its instances, as in the file."""
         return self.names_of(self.instances)
 
     def names_of(self, count: int | None) -> tuple[str, ...]:
-        """Return the names of so many instances; None: of the only one."""
+        """Return the names of `count` instances; None: the name of the only one."""
         if count is None:
             return (self.name,)
         return tuple(f"{self.name}#{number}" for number in range(1, count + 1))
 
     def config_source(self, *, number: int | None) -> ConfigSource:
-        """Return the config of an instance; reads its file, if it has one.
+        """Return the config of an instance; reads its file if it has one.
 
-        :param number: of the instance, 1 of the only one; None where the `config_model` of the
+        :param number: of the instance, 1 for the only one; None if the `config_model` of the
             service does not declare `instance` (`ServiceOutline.takes_instance`)
         :raises ConfigError: the file cannot be read
         """
@@ -110,13 +110,13 @@ class FleetService:
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """Services that belong together.
+    """The services of one fleet file.
 
-    :ivar path: the real path of the file, which is what tells one fleet from others
-    :ivar folder: where it stands: the working directory of all its services
-    :ivar keys: the folder with a folder of CURVE keys for each service
-    :ivar ignore: findings that `check` does not report: 'CODE SERVICE/MODEL'
-    :ivar lines: the line of the file at which a key stands: ('services', 'exchange', 'bind')
+    :ivar path: the real path of the file, which identifies the fleet
+    :ivar folder: the folder of the file, the working directory of all its services
+    :ivar keys: the folder that has a folder of CURVE keys for each service
+    :ivar ignore: findings that `check` does not report, as 'CODE SERVICE/MODEL'
+    :ivar lines: line numbers in the file by key: ('services', 'exchange', 'bind')
     """
 
     name: str
@@ -129,23 +129,23 @@ class Fleet:
 
     @cached_property
     def by_name(self) -> dict[str, FleetService]:
-        """The services by their names, in the order of the file."""
+        """The services by name, in the order of the file."""
         return {service.name: service for service in self.services}
 
     @property
     def mark(self) -> str:
-        """Eight hexadecimal digits that tell this fleet from others of this machine."""
+        """Eight hexadecimal digits that identify this fleet on this machine."""
         return sha256(fsencode(self.path)).hexdigest()[:8]
 
     def keys_of(self, service: str) -> Path | None:
-        """Return the folder of a service's keys; None of a fleet without keys."""
+        """Return the folder of a service's keys; None for a fleet without keys."""
         return None if self.keys is None else self.keys / service
 
     def place_of(self, *steps: str) -> str:
-        """Return where the file says something, as 'fleet.toml:7'; without a line if unknown.
+        """Return the place of a key in the file, as 'fleet.toml:7', or without a line if unknown.
 
-        :param steps: the tables and the key: 'services', 'exchange', 'bind'; the innermost one
-            whose line is known counts
+        :param steps: the tables and the key: 'services', 'exchange', 'bind'; if its line is not
+            known, the line of the innermost known table counts
         """
         for count in range(len(steps), 0, -1):
             line = self.lines.get(steps[:count])

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from os import PathLike
 
-#: What a fleet is read from where no file is named.
+#: The default name of a fleet file.
 DEFAULT: Final = "fleet.toml"
 
 _TABLES: Final = ("fleet", "defaults", "check", "services")
 _FLEET: Final = ("name", "keys")
-#: A table's head, and a key: enough to find the line of what a finding is about.
+#: The head of a table, and a key: enough to find the line for a finding.
 _HEAD: Final = re.compile(r"\s*\[\s*([A-Za-z0-9_.\s\"'-]+?)\s*\]\s*(?:#.*)?$")
 _KEY: Final = re.compile(r"\s*([A-Za-z0-9_.\"'-]+(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)\s*=")
 
@@ -39,10 +39,10 @@ _KEY: Final = re.compile(r"\s*([A-Za-z0-9_.\"'-]+(?:\s*\.\s*[A-Za-z0-9_\"'-]+)*)
 def read_fleet(path: str | PathLike[str]) -> Fleet:
     """Read a fleet file.
 
-    Neither service files nor JSON configs are looked at.
+    Service files and JSON configs are not read.
 
     :param path: relative to the working directory, or absolute
-    :raises FleetError: it cannot be read, is no TOML, or says what no fleet can be; one line
+    :raises FleetError: it cannot be read, is not TOML, or is not valid; the message is one line
     """
     given = Path(path)
     text = _text_of(given)
@@ -116,7 +116,7 @@ def _services(tables: Mapping[str, Any], place: Place) -> tuple[FleetService, ..
 
 
 def _given(name: str, given: Any, services: Place, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a service that the file gives, its defaults among them."""
+    """Return the fields of a service that the file gives, including its `[defaults]`."""
     place = services.at(name)
     read_name(name, services)
     table = read_table(given, place)
@@ -154,7 +154,7 @@ def _require_known(
 
 
 def _lines_of(text: str) -> dict[tuple[str, ...], int]:
-    """Return the lines of heads and keys, as far as a look at each line shows them."""
+    """Return the line numbers of tables and keys, as far as a line-by-line scan finds them."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):

@@ -1,4 +1,4 @@
-"""The graph of a fleet: its services, what links them, and who is linked to nobody."""
+"""The graph of a fleet: its services, their links, and models without a link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def graph_of_fleet(fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked: Linked) -> Graph:
-    """Return the graph of a fleet; the same for the same file.
+    """Return the graph of a fleet, reproducibly.
 
     :param outlines: of all its services
     """
@@ -51,7 +51,7 @@ def graph_of_fleet(fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked:
 
 
 def _outside(given: object) -> str:
-    """Return the address that a fleet file has of a model, as a text; '' if it has none."""
+    """Return the address that a fleet file gives a model, as a text; '' if it gives none."""
     if isinstance(given, dict):
         given = next(iter(given.values()), None)
     if isinstance(given, list):

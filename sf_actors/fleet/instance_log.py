@@ -1,4 +1,4 @@
-"""What an instance prints: lines of its log file, and lines that `up` shows."""
+"""Sorts the output of an instance into its log file and the lines that `up` shows."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.fleet import FleetService
 
-#: Lines that are kept to be shown when it has failed.
+#: How many of the last lines are kept, to be shown if the instance fails.
 LAST: Final = 10
 
 
 def log_path(folder: Path, name: str) -> Path:
-    """Return the log file of an instance of the fleet in a folder."""
+    """Return the path of an instance's log file, for a fleet's folder."""
     return folder / "logs" / f"{name}.log"
 
 
 class InstanceLog:
-    """The lines of one instance; for one thread.
+    """The lines of one instance; one thread.
 
     :param name: of the instance
     :param folder: of the fleet
-    :param show: takes the name and each line that is to be shown
+    :param show: takes the name and each line to be shown
     :raises UsageError: the file cannot be written
     """
 
@@ -54,7 +54,7 @@ class InstanceLog:
         self._take_levels(service)
 
     def follow(self, service: FleetService) -> None:
-        """Do from now on as the fleet file says now.
+        """Use the levels and the file settings of a service from now on.
 
         :raises UsageError: the file cannot be written
         """
@@ -67,14 +67,14 @@ class InstanceLog:
     def _take_levels(self, service: FleetService) -> None:
         self._shown_level = _level(service.loglevel)
         self._file_level = _level(service.file_loglevel)
-        #: an instance whose two levels are the same is filtered by itself alone, so that a verb can
-        #: change its level while it runs
+        #: with equal levels the instance itself does the filtering, so that `loglevel` can change
+        #: its level while it runs
         self._filters = self._shown_level != self._file_level
 
     def take(self, stream: str, raw: bytes, *, is_shown: bool = False) -> None:
         """Take a line that the instance has printed to `stdout` or `stderr`.
 
-        :param is_shown: whether it was shown already
+        :param is_shown: it was already shown
         """
         line = _parsed(raw)
         if line is None:
@@ -111,7 +111,7 @@ class InstanceLog:
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
-    """Return a line that a logger of ours has written, None for any other."""
+    """Parse a line of one of our loggers; None for any other line."""
     if not raw.startswith(b'{"timestamp": '):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What joins the services of a fleet, as data."""
+"""The links between the services of a fleet, as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class End:
-    """One socket of one service; of a bus, `model` and `socket` are 'xsub' or 'xpub'."""
+    """One socket of one service; for a bus, `model` and `socket` are 'xsub' or 'xpub'."""
 
     service: str
     kind: str
@@ -18,7 +18,7 @@ class End:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Joint:
-    """A socket that connects, and one that binds."""
+    """A socket that connects, and the one that it connects to."""
 
     connector: End
     binder: End
@@ -26,7 +26,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Link:
-    """Two models that are joined, or a model and a bus; `source` sends.
+    """Two linked models, or a model and a bus; `source` sends.
 
     :ivar model: the name of the model that binds
     :ivar kind: `call`, `message`, `delta_update` or `full_update`
@@ -43,7 +43,7 @@ class Link:
     joints: tuple[Joint, ...]
 
     def as_dict(self) -> dict[str, str | None]:
-        """Return the shape that `plan --json` prints."""
+        """Return the form that `plan --json` prints."""
         return {
             "from": f"{self.source}/{self.source_model}",
             "to": f"{self.target}/{self.target_model}",

@@ -1,10 +1,10 @@
-"""The CURVE keys of a fleet: a folder a service, with who may connect and whom it connects to.
+"""The CURVE keys of a fleet: for each service a folder with its own pair and its peers' keys.
 
 ::
 
-    KEYS/exchange/own.key_secret            its pair, never replaced
-    KEYS/exchange/authorized/trader.key     who is joined to it may connect
-    KEYS/trader/servers/orders.key          whom a model of it connects to
+    KEYS/exchange/own.key_secret            its own pair, never replaced
+    KEYS/exchange/authorized/trader.key     a linked service that may connect
+    KEYS/trader/servers/orders.key          the server that its model connects to
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from sf_actors.fleet.joints import End, Link
     from sf_actors.fleet.outlines import ServiceOutline
 
-#: The file below `servers` that counts for all models; it is never ours.
+#: The file below `servers` that holds for all models; only users write it.
 DEFAULT = "default"
-#: What makes keys that are missing; for messages.
+#: The command that creates missing keys, for messages.
 COMMAND = "sf_actors keys fleet"
 
 
 @dataclass(frozen=True)
 class Ring:
-    """Whom one service needs the keys of.
+    """The services whose keys one service needs.
 
     :ivar admits: the services that connect to it
-    :ivar servers: name of a file below `servers`, without its ending -> the services that the
+    :ivar servers: by the name of a file below `servers`, without suffix: the services that the
         model connects to
     """
 
@@ -51,7 +51,7 @@ class Ring:
 def rings_of(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
 ) -> dict[str, Ring]:
-    """Return whom each service needs the keys of, by its links."""
+    """Return the services whose keys each service needs, by its links."""
     rings = {name: Ring() for name in fleet.by_name}
     for link in links:
         for joint in link.joints:
@@ -63,7 +63,7 @@ def rings_of(
 
 
 def server_file(outline: ServiceOutline, end: End) -> str:
-    """Return the name of the file with the key that a model's socket connects with."""
+    """Return the name of the file with the server key for a model's socket."""
     kinds = Counter(
         model.kind
         for model in outline.models
@@ -75,12 +75,12 @@ def server_file(outline: ServiceOutline, end: End) -> str:
 def write_keys(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
 ) -> Iterator[Path]:
-    """Make what is missing of a fleet's keys; give the path of each file that was written.
+    """Create the missing keys of a fleet; yields the path of each file that was written.
 
-    A pair is never replaced; files that are called otherwise than its services stay as they are.
+    A pair is never replaced. Files that are not named after a service or model are left alone.
 
-    :raises KeysError: the fleet names no folder for keys, or one cannot be read or written; or,
-        when all else is written, a model connects to services with pairs of their own
+    :raises KeysError: the fleet names no folder for keys, or a key cannot be read or written; or,
+        after all else is written, a model connects to services with different pairs
     """
     if fleet.keys is None:
         raise KeysError(
@@ -111,9 +111,9 @@ def write_keys(
 def remove_keys(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], links: Sequence[Link]
 ) -> Iterator[Path]:
-    """Remove what `write_keys` has written for links that are gone; give the path of each file.
+    """Remove the files that `write_keys` wrote for links that are gone; yields their paths.
 
-    What somebody else has put there stays: another name, another key, or another form of a file.
+    Files that somebody else put there stay: those with another name, key or content.
 
     :raises KeysError: a key cannot be read or removed
     """
@@ -126,7 +126,7 @@ def remove_keys(
             for path in sorted((fleet.keys / name / folder).glob("*.key")):
                 if path.stem in wanted or path.stem == DEFAULT:
                     continue
-                # who may connect is named by the service, whom we connect to by a model
+                # files in authorized/ are named after services, those in servers/ after models
                 known = [ours.get(path.stem)] if folder == "authorized" else ours.values()
                 try:
                     if path.read_bytes() in known:
@@ -139,9 +139,9 @@ def remove_keys(
 
 
 def problem_of(keys: Path, file: str, servers: set[str]) -> str:
-    """Return what to say of a model that connects to services with pairs of their own.
+    """Return an error text for a model that connects to services with different key pairs.
 
-    :param keys: the folder with a folder for each service
+    :param keys: the folder that has a folder for each service
     """
     first, *others = sorted(servers)
     place = Path(shown_place(str(keys)))

@@ -1,4 +1,4 @@
-"""The levels of `after`: a service stands above those that it comes after."""
+"""The levels of `after`: a service is one level above those that it comes after."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def levels_of(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the level of each service, from 0 on.
+    """Return the level of each service, from 0 up.
 
-    :param after: what each service comes after; without circles
+    :param after: the services that each service comes after; without cycles
     """
     levels: dict[str, int] = {}
 

@@ -1,6 +1,6 @@
-"""Joins the models of a fleet's services: each one that connects to one that binds, by name.
+"""Links the models of a fleet by name: each model that connects with one that binds.
 
-Only data goes in and comes out. Instances of one service are one here.
+Pure functions of data. The instances of a service count as one.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """What comes of joining.
+    """The result of linking.
 
-    :ivar outside: the models that connect to an address outside
+    :ivar outside: the models that connect to an address outside the fleet
     """
 
     links: tuple[Link, ...]
@@ -45,10 +45,10 @@ class Linked:
 
 
 def link(fleet: Fleet, outlines: Mapping[str, ServiceOutline]) -> Linked:
-    """Join the services of a fleet.
+    """Link the services of a fleet.
 
-    :param outlines: by service; where one is missing, since it cannot be read, nothing is said of
-        what it may have had
+    :param outlines: by service; if one is missing since it cannot be read, there are no findings
+        about models that it may have
     """
     joining = _Joining(fleet, outlines)
     for service in fleet.services:
@@ -67,11 +67,11 @@ class _Joining:
         self._pairs: list[Pair] = []
         self._outside: list[ModelOutline] = []
         self._findings: list[Finding] = []
-        #: by bus: the models that are joined to it
+        #: the models that are linked to each bus
         self._at_bus: dict[str, list[ModelOutline]] = {}
 
     def linked(self) -> Linked:
-        """Return what came of it."""
+        """Return the result."""
         for models in self._at_bus.values():
             self._pairs += pairs_at_bus(models)
         return Linked(
@@ -82,7 +82,7 @@ class _Joining:
         )
 
     def join(self, service: FleetService, outline: ServiceOutline) -> None:
-        """Join the models of a service that connect."""
+        """Link the connecting models of a service."""
         partners = {
             model.key: known
             for model in outline.models
@@ -100,7 +100,7 @@ class _Joining:
                 self._join_to_binders(model, named)
 
     def _known(self, model: ModelOutline, given: object) -> tuple[Partner, ...] | None:
-        """Return the partners that `links` names; None if one of them is not there."""
+        """Return the partners that `links` names; None if one of them is missing."""
         partners: tuple[Partner, ...] = given or ()  # type: ignore[assignment]
         for partner in partners:
             if partner.service not in self._fleet.by_name:
@@ -130,7 +130,7 @@ class _Joining:
             self._note(model, binder)
 
     def _named_binder(self, model: ModelOutline, partner: Partner) -> ModelOutline | None:
-        """Return the model that an entry of `links` names, if the two can be joined."""
+        """Return the model that an entry of `links` names, if the two can be linked."""
         service, name = partner.service, partner.model or model.name
         if self._fleet.by_name[service].is_bus:
             self._contradiction(
@@ -167,7 +167,7 @@ class _Joining:
         ]
 
     def _chosen(self, model: ModelOutline, namesakes: list[ModelOutline]) -> ModelOutline | None:
-        """Return the one of several of the model's name that it is joined to."""
+        """Choose the partner of a model among models of the same name."""
         if not namesakes:
             self._tell_nobody(model)
             return None
@@ -191,7 +191,7 @@ class _Joining:
     def _require_meeting(
         self, model: ModelOutline, others: list[ModelOutline]
     ) -> list[ModelOutline]:
-        """Return those whose kind and topic meet the model's; tell if there are none."""
+        """Return those whose kind and topic match the model's; a finding if none does."""
         fit = [other for other in others if meets(model, other)]
         if not fit:
             other = others[0]
@@ -230,7 +230,7 @@ class _Joining:
         buses = [one.service for one in named if by_name[one.service].is_bus]
         is_replica = model.type == "delta_update_in"
         if not buses and model.sends and (models or self._namesakes(model)):
-            # a subscriber that binds takes the place of a bus
+            # a subscriber that binds can replace a bus
             self._join_to_binders(model, models)
             return
         if models and not is_replica:
@@ -252,7 +252,7 @@ class _Joining:
             self._links.append(_link_of(publisher, model, publisher, (joint,)))
 
     def _snapshots_of(self, model: ModelOutline, named: Sequence[Partner]) -> ModelOutline | None:
-        """Return the out-state that gives an in-state at a bus its snapshots."""
+        """Return the out-state that serves snapshots to an in-state at a bus."""
         if named:
             chosen = self._named_binder(model, named[0])
         else:

@@ -1,7 +1,7 @@
-"""Holds the files of a fleet against what runs of it: what breaks for those that stay up.
+"""Compares the files of a fleet with its running services, and finds what a restart would break.
 
-Each service that runs is thought to be replaced by its file, one at a time; the others are what
-their inspectors say.
+For each running service in turn, the check takes that service from its file and all others as their
+inspectors describe them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def check_live(
 ) -> tuple[Finding, ...]:
     """Return what would break.
 
-    :param infos: `info` of what runs on this machine
-    :param pids: the processes of the `up` of the fleet; None: it does not run
+    :param infos: the `info` of all services on this machine
+    :param pids: the processes of the fleet's `up`; None if it does not run
     :raises TargetError: nothing of the fleet runs
     """
     running = running_outlines(fleet, infos, pids=pids)
@@ -54,11 +54,10 @@ def check_live(
 
 
 def what_breaks(fleet: Fleet, pids: Collection[int], *, timeout_s: float) -> list[Finding]:
-    """Ask what runs in processes of this machine, and return what would break of it; any thread.
+    """Ask the inspectors of a fleet's processes, and return the errors of `check_live`; any thread.
 
-    :param pids: of the fleet: another one may have services of the same names
+    :param pids: of the fleet: another fleet may have services of the same names
     :param timeout_s: how long an inspector may take to answer, in seconds
-    :returns: errors alone
     """
     with Asking() as asking:
         ours = [place for place in places_here() if place.pid in pids]
@@ -66,7 +65,7 @@ def what_breaks(fleet: Fleet, pids: Collection[int], *, timeout_s: float) -> lis
     try:
         found = check_live(fleet, [info for some in infos.values() for info in some], pids=pids)
     except TargetError:
-        # nothing runs that could break
+        # nothing runs, so nothing can break
         return []
     return [one for one in found if one.is_error]
 
@@ -74,9 +73,9 @@ def what_breaks(fleet: Fleet, pids: Collection[int], *, timeout_s: float) -> lis
 def running_outlines(
     fleet: Fleet, infos: Sequence[Info], *, pids: Collection[int] | None
 ) -> dict[str, ServiceOutline]:
-    """Return the services of a fleet that run, as their inspectors describe them.
+    """Return the running services of a fleet, as their inspectors describe them.
 
-    Of instances that differ, while some are replaced, the first one by name counts.
+    If instances differ during a rolling restart, the first one by name counts.
     """
     found: dict[str, ServiceOutline] = {}
     for info in sorted(infos, key=lambda one: (one["service"], one["pid"])):
@@ -93,7 +92,7 @@ def _by_process(fleet: Fleet, info: Info, pids: Collection[int]) -> FleetService
 
 
 def _by_file(fleet: Fleet, info: Info) -> FleetService | None:
-    """Return the service that runs by its file; of several with one file that of its name."""
+    """Return the service with the file of a running one; of several, the one with its name."""
     file = None if info["file"] is None else os.path.realpath(info["file"])
     fit = {
         service.name: service
@@ -108,7 +107,7 @@ def _models_of(service: str, info: Info) -> Iterator[ModelOutline]:
     for kind, sides in info["models"].items():
         for side, models in sides.items():
             for name, model in models.items():
-                # one that runs an older version tells less
+                # an older version of the package reports less
                 if model["type"] not in FAMILIES or "sockets" not in model:
                     continue
                 is_at_bus = model["at_bus"]
@@ -133,7 +132,7 @@ def _models_of(service: str, info: Info) -> Iterator[ModelOutline]:
 def _breaks(
     name: str, was: Linked, now: Linked, outlines: Mapping[str, ServiceOutline]
 ) -> Iterator[Finding]:
-    """Give what breaks for others when one service is replaced."""
+    """Yield what breaks for the others if one service is replaced."""
     met = {(str(pair.sender), str(pair.receiver)) for pair in now.pairs}
     for pair in was.pairs:
         ends = (str(pair.sender), str(pair.receiver))

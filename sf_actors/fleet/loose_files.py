@@ -1,4 +1,4 @@
-"""Checks service files with their addresses, which join them in place of a fleet's links."""
+"""Checks service files that are linked by their addresses, without a fleet file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Addressed:
-    """A model as `resolve` takes it, and what came of it."""
+    """A model in the form that `resolve` takes, and its resolved endpoints."""
 
     outline: ModelOutline
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
@@ -49,10 +49,10 @@ def check_files(
     *,
     with_ports: bool,
 ) -> tuple[Finding, ...]:
-    """Check service files that are joined by addresses.
+    """Check service files that are linked by addresses.
 
-    :param addresses: of each file the path of its addresses; so are `configs`
-    :param with_ports: look whether their ports are free on this machine now
+    :param addresses: the path of the addresses for each file; likewise `configs`
+    :param with_ports: also check that their ports are free on this machine now
     :raises AddressError: a file of addresses cannot be read
     """
     fleet = _fleet_of(files, configs)
@@ -97,7 +97,7 @@ def _fleet_of(files: Sequence[str], configs: Sequence[str | None]) -> Fleet:
                 name=name if counts[name] == 1 else f"{name}#{counts[name]}",
                 file=Path(file).absolute(),
                 config=None if config is None else Path(config).absolute(),
-                # whether it is run by main is not known here
+                # it is not known here if the service runs in main mode
                 allow_inbound=True,
             )
         )
@@ -105,7 +105,7 @@ def _fleet_of(files: Sequence[str], configs: Sequence[str | None]) -> Fleet:
 
 
 def _placed(model: ModelOutline, given: Any) -> Iterator[Placed]:
-    """Give the addresses of a model as they are written, as far as they are addresses."""
+    """Yield the addresses of a model as written, if they are valid."""
     entry = given
     for step in model.key:
         entry = entry.get(step) if isinstance(entry, dict) else None
@@ -126,7 +126,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_unusable(one: Placed) -> bool:
-    """Return whether an address is one that is told of, and would be refused."""
+    """Return True for an address that has its own finding, and that `resolve` would refuse."""
     if too_long(one.text) is not None:
         return True
     if one.binds:
@@ -163,7 +163,7 @@ def _linked(known: Sequence[_Addressed]) -> Linked:
                             Finding("E202", model.service, model.name, text, model.at, binder.at)
                         )
                     elif socket == model.main_socket or model.is_at_bus:
-                        # past a bus, which is not here, the snapshots show who is followed
+                        # the bus is not among the files: the snapshot address shows the state
                         sender, receiver = (model, binder) if model.sends else (binder, model)
                         pairs.append(Pair(sender, receiver))
     return Linked((), tuple(pairs), (), tuple(findings))
@@ -172,7 +172,7 @@ def _linked(known: Sequence[_Addressed]) -> Linked:
 def _misjoined(
     model: ModelOutline, socket: str, binder: ModelOutline, bound: str
 ) -> tuple[str, str] | None:
-    """Return what a socket expects, and what it gets; None where the two go together."""
+    """Return what a socket expects, and what it gets; None if the two match."""
     if not is_opposite(model, binder) or not meets(model, binder):
         return f"what meets {way(model)}", f"{binder}, {way(binder)}"
     wanted = SOCKET_AT[socket]
@@ -184,7 +184,7 @@ def _misjoined(
 def _nobody(
     model: ModelOutline, socket: str, endpoint: Endpoint, known: Sequence[_Addressed]
 ) -> Iterator[Finding]:
-    """Give E101 where one of the model's name binds elsewhere; else what it joins is not here."""
+    """Yield E101 if a model of the same name binds elsewhere; else its peer is not checked here."""
     for other in known:
         binder = other.outline
         is_meant = binder.name == model.name and binder.service != model.service

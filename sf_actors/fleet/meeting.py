@@ -1,4 +1,4 @@
-"""Which models may be joined, and which of these meet: by type, kind and topic."""
+"""Tells which models may be linked, and which of these match in kind and topic."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models of which one gets what the other sends, a bus between them or not."""
+    """A sender and its receiver, with or without a bus between them."""
 
     sender: ModelOutline
     receiver: ModelOutline
 
 
 def entry_of(table: Mapping[str, object], model: ModelOutline) -> object:
-    """Return what a table of the fleet file says of a model, by its name or kind and name."""
+    """Return the entry for a model in a table of the fleet file, by name or by kind and name."""
     return table.get(f"{model.kind}/{model.name}", table.get(model.name))
 
 
-#: Socket that connects -> the one that it is joined to.
+#: The socket that each connecting socket connects to.
 SOCKET_AT: Final = {
     "requester": "replyer",
     "subscriber": "publisher",
@@ -33,28 +33,28 @@ SOCKET_AT: Final = {
 
 
 def is_opposite(model: ModelOutline, other: ModelOutline) -> bool:
-    """Return whether one of two models sends what the other could take."""
+    """Return True if one of two models could receive what the other sends."""
     return model.family == other.family and model.sends != other.sends
 
 
 def may_join(model: ModelOutline, other: ModelOutline) -> bool:
-    """Return whether a model that connects could be joined to another, whatever their names.
+    """Return True if a model that connects could be linked to another, apart from their names.
 
-    An out-state at a bus binds for snapshots, and only a replica at the bus asks it for these.
+    An out-state at a bus binds for snapshots, which only a replica at the bus requests.
     """
     binds = other.is_binder or (model.is_at_bus and other.binds.get("replyer", False))
     return is_opposite(model, other) and binds
 
 
 def meets(model: ModelOutline, other: ModelOutline) -> bool:
-    """Return whether two that may be joined have one kind, and the receiver hears the topic."""
+    """Return True if two models that may be linked match in kind, and the receiver in topic."""
     sender, receiver = (model, other) if model.sends else (other, model)
     hears = receiver.topic is None or receiver.topic == sender.topic
     return model.passes == other.passes and (hears or model.family == "call")
 
 
 def pairs_at_bus(models: Sequence[ModelOutline]) -> Iterator[Pair]:
-    """Give who hears whom at one bus: of one name, or of one topic."""
+    """Yield the pairs of senders and receivers at one bus, by equal names or by topic."""
     for sender in models:
         for receiver in models:
             if (
@@ -68,13 +68,13 @@ def pairs_at_bus(models: Sequence[ModelOutline]) -> Iterator[Pair]:
 
 
 def way(model: ModelOutline) -> str:
-    """Return what must be alike on both sides, as a text."""
+    """Return a text with what both sides must have in common: type and topic."""
     topic = f" of the topic {model.topic!r}" if model.topic is not None else ""
     return f"a {model.type}{topic}" if topic else f"a {model.type} of no topic"
 
 
 def opposite(model: ModelOutline) -> str:
-    """Return the type of what a model that connects is joined to."""
+    """Return the type of model that a connecting model can be linked to."""
     return {
         "requester": "replyer",
         "subscriber": "publisher",

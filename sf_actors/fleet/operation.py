@@ -1,4 +1,4 @@
-"""A fleet that runs here: what other verbs ask of its `up`."""
+"""Answers the requests of other verbs to a running `up`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from sf_actors.fleet.control import Request
     from sf_actors.fleet.supervisor import Supervisor
 
-#: What a start is waited for: it is over then, well or not.
+#: The phases in which a start is over, successfully or not.
 _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
-#: The exit statuses of verbs: it failed, and nothing of that name.
+#: Exit statuses of verbs: failed, and name not found.
 FAILED, ABSENT = 1, 3
-#: From this exit status on a fleet was ended by a second signal.
+#: A fleet with this exit status or a higher one was ended by a second signal.
 _AT_ONCE = 128
 
 
@@ -29,15 +29,15 @@ class Operation:
     """Answers requests; in the supervisor's thread.
 
     :param supervisor: of the fleet
-    :ivar verbs: what takes the requests of each
+    :ivar verbs: the function for the requests of each verb
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._course = supervisor.course
-        #: those who wait for the end of all
+        #: the requests that wait for the end of the fleet
         self._downs: list[Request] = []
-        #: gives the services of the fleet, those without an instance included
+        #: returns the names of all services, including those without an instance
         self.services: Callable[[], Collection[str]] = tuple
         self.verbs: dict[str, Callable[[Request], None]] = {
             "ps": self._ps,
@@ -47,7 +47,7 @@ class Operation:
         }
 
     def take(self, request: Request) -> None:
-        """Take a request of another verb."""
+        """Handle a request of another verb."""
         verb = request.args.get("verb")
         do = self.verbs.get(str(verb))
         if do is None:
@@ -57,18 +57,18 @@ class Operation:
         do(request)
 
     def finish(self, status: int) -> None:
-        """Answer those who wait for the end, which has come.
+        """Answer the requests that waited for the end of the fleet.
 
-        :param status: the fleet's
+        :param status: the fleet's exit status
         """
         had_to_kill = self._supervisor.had_to_kill or status >= _AT_ONCE
         for request in self._downs:
             request.end(FAILED if had_to_kill else 0)
 
     def named(self, names: Iterable[str]) -> list[str]:
-        """Return the instances of services and instances that were named; of none all.
+        """Return the instances with these names or of services with these names; no names: all.
 
-        :raises LookupError: there is none of a name
+        :raises LookupError: a name is unknown
         """
         standings = self._course.standings
         wanted = list(names)
@@ -84,7 +84,7 @@ class Operation:
         ]
 
     def start(self, request: Request) -> None:
-        """Start what is lacking of what a request names, or of all."""
+        """Start the instances that a request names, or all, as far as they do not run."""
         names = self._names(request)
         if names is None:
             return
@@ -103,11 +103,11 @@ class Operation:
         self.when_settled(lacking, request.say, request.end)
 
     def lacking(self, given: Collection[str]) -> list[str]:
-        """Return what does not run of what is named, and of what that is after; of none of all.
+        """Return those of the named instances, and of those they come `after`, that do not run.
 
-        What has ended well lacks only where it is named.
+        No names mean all. An instance that has ended with 0 counts only if it is named.
 
-        :raises LookupError: there is none of a name
+        :raises LookupError: a name is unknown
         """
         names = self.named(given)
         return [
@@ -124,7 +124,7 @@ class Operation:
         for one in self._course.standings.values():
             places.setdefault(one.member.service, len(places))
         rows = self._supervisor.rows()
-        # instances that a verb has added stand with the others of their service
+        # keep instances that `scale` added next to the others of their service
         rows.sort(key=lambda row: (places[row["service"].partition("#")[0]], _number(row)))
         request.end(0, pid=os.getpid(), services=rows, known=sorted(self.services()))
 
@@ -143,10 +143,10 @@ class Operation:
         self._downs.append(request)
         self._supervisor.end()
 
-    # within
+    # internal
 
     def _names(self, request: Request) -> list[str] | None:
-        """Return the instances that a request names; None where it is answered."""
+        """Return the instances that a request names; if one is unknown, answer, and return None."""
         try:
             return self.named(request.args.get("names", ()))
         except LookupError as error:
@@ -160,9 +160,9 @@ class Operation:
         say: Callable[[str], None],
         then: Callable[[int], object],
     ) -> None:
-        """Tell as instances become READY, or will not.
+        """Report each instance that becomes READY or fails to.
 
-        :param then: called with the exit status of who has asked for them
+        :param then: called after the last one, with the exit status for the requester
         """
         left = list(names)
         restarting: set[str] = set()
@@ -180,7 +180,7 @@ class Operation:
                 elif phase is not Phase.RESTARTS:
                     restarting.discard(name)
                 elif name not in restarting:
-                    # it may yet come about
+                    # it may still become READY
                     restarting.add(name)
                     say(f"{name}: {self._course.standings[name].reason}; {reason}")
             if left:

@@ -1,4 +1,4 @@
-"""What the models of a service are, as data: so that one process can read a service for another."""
+"""The models of a service as data, so that one process can read a service for another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Type of model -> its family, and what passes it. Models of one family may be joined.
+#: The family and the kind of messages of each model type. Models of one family may be linked.
 FAMILIES: Final = {
     "replyer": ("call", "call"),
     "requester": ("call", "call"),
@@ -20,7 +20,7 @@ FAMILIES: Final = {
     "full_update_out": ("state", "full_update"),
     "full_update_in": ("state", "full_update"),
 }
-#: Types that stand where a link begins: who asks, publishes or tells.
+#: The types at the sending end of a link.
 SENDING: Final = ("requester", "publisher", "delta_update_out", "full_update_out")
 
 #: The sockets of a bus, by their names in its addresses.
@@ -34,12 +34,12 @@ Key = tuple[str, str, str]
 class ModelOutline:
     """One model with sockets.
 
-    :ivar binds: by socket: whether it binds
-    :ivar creation: its creation arguments, those that are plain values
-    :ivar messages: as `sf_actors.inspection.messages.messages_of` gives them
-    :ivar asks: the names of outbound connections that its handler asks, by literal names
-    :ivar at: where the source shows it, 'exchange.py:12'; else the file
-    :ivar has_handler: whether user code is called with what comes in, or with a state's phases
+    :ivar binds: by socket: True if it binds
+    :ivar creation: its creation arguments that are plain values
+    :ivar messages: as returned by `sf_actors.inspection.messages.messages_of`
+    :ivar asks: the outbound connections that its handler calls by literal names
+    :ivar at: its place in the source, such as 'exchange.py:12', or the file
+    :ivar has_handler: user code is called with messages, or with a state's phases
     """
 
     service: str
@@ -64,49 +64,49 @@ class ModelOutline:
 
     @property
     def family(self) -> str:
-        """What it may be joined to: 'call', 'message' or 'state'."""
+        """The family, 'call', 'message' or 'state'; only models of one family can be linked."""
         return FAMILIES[self.type][0]
 
     @property
     def passes(self) -> str:
-        """What passes it: 'call', 'message', 'delta_update' or 'full_update'."""
+        """The kind of its messages: 'call', 'message', 'delta_update' or 'full_update'."""
         return FAMILIES[self.type][1]
 
     @property
     def sends(self) -> bool:
-        """Whether a link begins here."""
+        """True if it is at the sending end of a link."""
         return self.type in SENDING
 
     @property
     def topic(self) -> str | None:
-        """The only topic that it publishes or hears; None: all, or none at all."""
+        """The only topic that it publishes or subscribes to; None: all, or no topic."""
         topic: str | None = self.creation.get("topic")
         return topic
 
     @property
     def is_at_bus(self) -> bool:
-        """Whether it connects to a bus for what passes it."""
+        """True if its messages pass through a bus that it connects to."""
         return bool(self.creation.get("is_x_pub") or self.creation.get("is_x_sub"))
 
     @property
     def main_socket(self) -> str:
-        """The socket that what passes it goes through; of delta states not that of snapshots."""
+        """The socket for its messages; for delta states not that of snapshots."""
         return next(iter(self.binds))
 
     @property
     def is_binder(self) -> bool:
-        """Whether others connect to it for what passes it."""
+        """True if others connect to it for its messages."""
         return self.binds[self.main_socket]
 
 
 @dataclass(frozen=True)
 class ServiceOutline:
-    """What a service file says once its setup hooks have run; a bus has no models.
+    """The models of a service after its setup hooks have run; a bus has none.
 
-    :ivar models: those with sockets
-    :ivar timers: those without, whose handlers may ask others
-    :ivar addresses: as `setup_addresses` changes those that were given; None: as they were
-    :ivar takes_instance: whether its `config_model` declares `instance`
+    :ivar models: the models with sockets
+    :ivar timers: the timers, whose handlers may call others
+    :ivar addresses: the addresses after `setup_addresses`; None: as they were given
+    :ivar takes_instance: its `config_model` declares `instance`
     """
 
     name: str

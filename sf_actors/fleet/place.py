@@ -1,7 +1,7 @@
-"""The place of a running fleet on this machine: a folder below DIR, held by whoever belongs to it.
+"""The place of a running fleet on this machine: a folder below DIR, locked by its processes.
 
-The folder is locked by the descriptor that `up` opens and its children inherit, so that the lock
-lasts until the last of them has left, however `up` has ended.
+`up` opens the locked descriptor and its children inherit it, so that the lock lasts until the last
+of them has ended, however `up` itself ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BACKLOG: Final = 16
 class Place:
     """The folder of one fleet.
 
-    :param mark: what tells the fleet from others of this machine
+    :param mark: identifies the fleet on this machine
     """
 
     def __init__(self, mark: str) -> None:
@@ -38,7 +38,7 @@ class Place:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Return the place of the fleet of a file, which need not be there any more."""
+        """Return the place of the fleet of a file, which need not exist any more."""
         return cls(sha256(os.fsencode(path.resolve())).hexdigest()[:8])
 
     @property
@@ -47,20 +47,20 @@ class Place:
         return self._held
 
     def take(self) -> bool:
-        """Take the place, as empty as it was made; returns False if somebody has it.
+        """Take the place, with an empty folder; returns False if another fleet process has it.
 
         :raises FolderError: the folder cannot be made, or is not ours alone
         """
         try:
             prepared()
             while True:
-                # not by `exist_ok`, which fails where it is removed meanwhile
+                # not `exist_ok`, which fails if the folder is removed meanwhile
                 with suppress(FileExistsError):
                     self.folder.mkdir(mode=0o700)
                 try:
                     descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 except FileNotFoundError:
-                    # whoever had it has removed it just now
+                    # its last owner has removed it just now
                     continue
                 if not try_lock(descriptor):
                     os.close(descriptor)
@@ -68,7 +68,7 @@ class Place:
                 with suppress(FileNotFoundError):
                     if os.path.samestat(self.folder.stat(), os.fstat(descriptor)):
                         break
-                # whoever had it has removed it meanwhile
+                # its last owner has removed it meanwhile
                 os.close(descriptor)
         except UsageError as error:
             raise FolderError(str(error)) from None
@@ -80,9 +80,9 @@ class Place:
         return True
 
     def listen(self) -> socket.socket:
-        """Return the socket by which other verbs reach us; with the place taken.
+        """Return the socket on which other verbs connect to us; the place must be taken.
 
-        :raises FolderError: it cannot be there
+        :raises FolderError: the socket cannot be created
         """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -95,7 +95,7 @@ class Place:
         return listener
 
     def connect(self) -> socket.socket | None:
-        """Return a connection to the `up` that runs; None if none does."""
+        """Return a connection to the running `up`; None if there is none."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(str(self.folder / SOCKET))
@@ -105,7 +105,7 @@ class Place:
         return connection
 
     def leave(self) -> None:
-        """Remove the folder and give up the place; nothing is left of it."""
+        """Remove the folder, and give up the place."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None

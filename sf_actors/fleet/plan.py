@@ -1,4 +1,4 @@
-"""What a fleet is when it runs: services, instances, links and addresses."""
+"""The plan of a fleet: its services, instances, links and addresses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Plan:
     """A fleet, ready to be started.
 
-    :ivar bound: by service and instance: what each one binds
-    :ivar addresses: by instance, in the shape of an addresses file
+    :ivar bound: by service and instance: the addresses that it binds
+    :ivar addresses: by instance, in the form of an addresses file
     """
 
     fleet: Fleet
@@ -32,7 +32,7 @@ class Plan:
     addresses: Mapping[str, dict[str, Any]] = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the shape that `plan --json` prints."""
+        """Return the form that `plan --json` prints."""
         return {
             "services": [
                 {
@@ -58,7 +58,7 @@ def plan_of(
     """Return the plan of a fleet.
 
     :param outlines: of all its services
-    :param choose: the address of a socket that binds, where the file has none
+    :param choose: chooses the address of a socket that binds, if the file has none
     """
     bound = bound_in_order(fleet, outlines, choose)
     addresses = {

@@ -1,4 +1,4 @@
-"""Reads the service files of a fleet, each in a process of its own, side by side."""
+"""Reads the service files of a fleet in parallel, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.fleet import Fleet, FleetService
 
-#: How long a service file may take to be read, in seconds.
+#: How long reading one service file may take, in seconds.
 DEADLINE_S: Final = 10.0
 
 _PACKAGE: Final = Path(__file__).parent.parent
-#: Finds this package where it was found here, behind all else.
+#: The code of the process. The path of this package comes last in its sys.path.
 _START: Final = (
     "import sys\n"
     "root = sys.argv.pop()\n"
@@ -39,9 +39,9 @@ _START: Final = (
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """What came of it.
+    """The result of reading.
 
-    :ivar outlines: by service, of those that can be read, in the order of the file
+    :ivar outlines: by service, of those that could be read, in the order of the file
     :ivar findings: E401 for each of the others
     """
 
@@ -55,10 +55,10 @@ def read_services(
     addresses: Mapping[str, Any] | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Read:
-    """Read the service files of a fleet, by their setup hooks; any thread.
+    """Read the service files of a fleet, running their setup hooks; any thread.
 
-    :param addresses: by service: what `setup_addresses` gets; it does not run without
-    :param deadline_s: how long each one may take, in seconds
+    :param addresses: by service: the argument of `setup_addresses`, which does not run without
+    :param deadline_s: how long each file may take, in seconds
     """
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -68,7 +68,7 @@ def read_services(
         given = None if addresses is None else addresses[service.name]
         return _read(fleet, pickle.dumps((service, given)), service, deadline_s, processes)
 
-    # more at once would make each of them slower, and so late
+    # more in parallel would slow each one down until it misses its deadline
     at_once = max(2, 2 * len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(at_once, thread_name_prefix="fleet/read") as pool:
         try:
@@ -85,7 +85,7 @@ def read_services(
 
 
 def read_here(fleet: Fleet) -> dict[str, ServiceOutline]:
-    """Read the service files of a fleet in this process, where none of them is in doubt.
+    """Read the service files of a fleet in this process; only for files that are known to load.
 
     Runs user code in the caller's thread; errors as of `describing.described`.
     """
@@ -137,7 +137,7 @@ def _read(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and what it has started."""
+    """Kill a process and all that it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""When an instance that has ended is run again: the rule alone, without a process or a clock."""
+"""Decides if and when an instance that has ended is restarted, without processes or a clock."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Final, Literal
 
 Restart = Literal["on-failure", "always", "never"]
 
-#: The first pause before a restart and the longest, in seconds; each is twice the one before.
+#: The first and the longest pause before a restart, in seconds; each is twice the last.
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 30.0
 
-#: After so long READY, in seconds, the pauses begin anew.
+#: After this time READY, in seconds, the pauses start again from the first.
 CALM_S: Final = 60.0
 
-#: So many restarts there may be within so many seconds.
+#: The most restarts within a window, and the length of the window in seconds.
 MOST: Final = 5
 WITHIN_S: Final = 60.0
 
-#: The status of a service that could not become READY: its file or its config is wrong.
+#: The exit status of a service that could not start because its file or config is wrong.
 NOT_READY: Final = 2
 
 
 class Restarts:
     """The restarts of one instance.
 
-    :param rule: as the fleet file says
+    :param rule: `restart` of the fleet file
     """
 
     def __init__(self, rule: Restart) -> None:
@@ -34,24 +34,24 @@ class Restarts:
         self._times: deque[float] = deque()
         self._ready_at: float | None = None
         self._was_ready = False
-        #: why there is none, after `pause_after` gave None
+        #: why there is no restart, after `pause_after` returned None
         self.refusal = ""
 
     def renewed(self, rule: Restart) -> Restarts:
-        """Return those of an instance that a verb has run again; that it was READY still counts."""
+        """Return fresh ones for an instance that a verb restarts, remembering that it was READY."""
         new = Restarts(rule)
         new._was_ready = self._was_ready
         return new
 
     def note_ready(self, now: float) -> None:
-        """Take that it is READY since `now`, in seconds."""
+        """Note that it became READY at `now`, in seconds."""
         self._ready_at = now
         self._was_ready = True
 
     def pause_after(self, status: int, now: float) -> float | None:
-        """Return after how many seconds it is to be run again; None: not at all.
+        """Return the pause before its restart, in seconds; None: no restart.
 
-        :param status: of its end at `now`; negative for a signal
+        :param status: its exit status at `now`; negative for a signal
         """
         ready_at, self._ready_at = self._ready_at, None
         self.refusal = ""

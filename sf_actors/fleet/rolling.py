@@ -1,4 +1,4 @@
-"""A rolling restart: instance by instance, the new one beside the old one where that can be."""
+"""A rolling restart: replaces one instance after the other, if possible without a gap."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def why_not_beside(service: FleetService, outline: ServiceOutline) -> str | None
 class Rolling:
     """Replaces instances one after the other; in the supervisor's thread.
 
-    :param renewed: returns the rules and the task of an instance at new addresses
-    :param tell_connectors: tells all others where to connect to, but for an instance, and calls
-        what it is given when they have
-    :param why_stopped: why an instance cannot run beside its successor, or None
-    :param undo: takes back the new addresses of the last one
-    :param say: takes words
-    :param is_wanted: whether who has asked still waits: no further one is replaced if not
-    :param then: called with the exit status: 1 when one was not READY, and the rest was left alone
+    :param renewed: returns the rules and the task of an instance; if True is passed, with new
+        addresses
+    :param tell_connectors: has all other instances connect to the new addresses, then calls back
+    :param why_stopped: returns why an instance cannot run beside its successor, or None
+    :param undo: undoes the last new addresses
+    :param say: shows a text to the requester
+    :param is_wanted: returns False if the requester is gone; no further instance is replaced then
+    :param then: called with the exit status: 1 if one failed and the rest was left alone
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Rolling:
         self._undo = undo
         self._say, self._is_wanted, self._then = say, is_wanted, then
         standings = supervisor.course.standings
-        #: what no verb had stopped when this began
+        #: the instances that no verb had stopped when this began
         self._running = {name for name, one in standings.items() if one.phase is not Phase.STOPPED}
 
     def run(self, names: Sequence[str]) -> None:
-        """Replace these instances; returns at once."""
+        """Replace these instances, in the background."""
         course = self._supervisor.course
         if course.is_ending:
             self._end("the fleet is ending")
@@ -130,7 +130,7 @@ class Rolling:
             if runner not in supervisor.beside:
                 self._fail(name, "the new one has ended before it was READY; the old one runs on")
             elif supervisor.course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
-                # by a verb, or with the fleet: there is nothing to be the successor of
+                # stopped by a verb or with the fleet, so it needs no successor
                 supervisor.beside.stop(runner, monotonic())
                 self._fail(name, "it has been stopped")
             elif not (self._is_wanted() or supervisor.beside.is_ready(runner)):
@@ -149,7 +149,7 @@ class Rolling:
         supervisor.watch(look)
 
     def _drain(self, old: Runner | None, then: Callable[[], None]) -> None:
-        """Stop the old one, which nobody asks any more; go on when it has ended."""
+        """Stop the old one, which has no callers any more; continue when it has ended."""
         beside = self._supervisor.beside
         if old is not None:
             beside.stop(old, monotonic())

@@ -1,4 +1,4 @@
-"""One run of an instance, as the supervisor sees it wherever it runs."""
+"""The supervisor's interface to one run of an instance, wherever it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Runner(Protocol):
-    """One run of an instance, in a process of its own or in this one."""
+    """One run of an instance: in a child process, in this process, or on Ray."""
 
     pid: int
     task: Task
@@ -18,10 +18,10 @@ class Runner(Protocol):
         """Send it a signal."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
 
     def tell(self, message: dict[str, Any]) -> bool:
         """Send it a message."""
 
     def abandon(self) -> int:
-        """End it at once and wait for that, without telling of it."""
+        """Kill it and wait for its end, without reporting it."""

@@ -1,4 +1,4 @@
-"""The keys of a service in a fleet file, and how the value of each is read."""
+"""The keys of a service in a fleet file, with the functions that read their values."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-#: What services, and so fleets, are called.
+#: The form of the names of services and fleets.
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 KINDS: Final = ("connections", "states")
 
-#: So many instances of one service there may be; more are a slip of the pen.
+#: The most instances of one service; more are probably a typing error.
 MOST_INSTANCES: Final = 1000
 
 _RESTARTS: Final = ("on-failure", "always", "never")
@@ -33,9 +33,9 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands.
+    """The place of a value in the file.
 
-    :ivar folder: what paths are relative to
+    :ivar folder: the folder that paths are relative to
     :ivar text: for messages: "fleet.toml: services.exchange.bind"
     """
 
@@ -47,12 +47,12 @@ class Place:
         return Place(self.folder, f"{self.text}.{step}")
 
     def wrong(self, expected: str, value: object, hint: str = "") -> FleetError:
-        """Return the error that something else was expected here."""
+        """Return an error: `expected`, but `value` was found here."""
         return FleetError(f"{self.text}: expected {expected}, got {shown(plain(value))}{hint}")
 
 
 def read_text(value: Any, place: Place) -> str:
-    """Return a text, with variables of the environment replaced."""
+    """Read a text, with variables of the environment replaced."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise place.wrong("a text", value)
     text = expanded(value)
@@ -62,12 +62,12 @@ def read_text(value: Any, place: Place) -> str:
 
 
 def read_path(value: Any, place: Place) -> Path:
-    """Return an absolute path."""
+    """Read a path; returns an absolute one."""
     return place.folder / read_text(value, place)
 
 
 def read_name(value: Any, place: Place) -> str:
-    """Return a name that a service could have."""
+    """Read a name in the form of a service's name."""
     text = read_text(value, place)
     if not NAME.fullmatch(text):
         raise place.wrong("a name of letters, digits, _ and -, that begins with a letter", text)
@@ -75,21 +75,21 @@ def read_name(value: Any, place: Place) -> str:
 
 
 def read_list(value: Any, place: Place) -> tuple[str, ...]:
-    """Return a list of texts."""
+    """Read a list of texts."""
     if not isinstance(value, list):
         raise place.wrong("a list of texts", value)
     return tuple(read_text(item, place) for item in value)
 
 
 def read_flag(value: Any, place: Place) -> bool:
-    """Return true or false."""
+    """Read a boolean."""
     if not isinstance(value, bool):
         raise place.wrong("true or false", value)
     return value
 
 
 def read_table(value: Any, place: Place) -> dict[str, Any]:
-    """Return a table."""
+    """Read a table."""
     if not isinstance(value, dict):
         raise place.wrong("a table", value)
     return value
@@ -175,7 +175,7 @@ def _partner(value: Any, place: Place) -> Partner:
 
 
 def _model_key(name: str, place: Place) -> str:
-    """Return the name of a model as a key: its own, or with its kind before it."""
+    """Read a key that names a model: NAME, 'connections/NAME' or 'states/NAME'."""
     kind, separator, model = name.partition("/")
     if separator and (kind not in KINDS or not model or "/" in model):
         raise place.wrong("a model's name, 'connections/NAME' or 'states/NAME'", name)
@@ -207,7 +207,7 @@ def _address(value: Any, place: Place) -> str:
     text = read_text(value, place)
     scheme, _, path = text.partition("://")
     if scheme == "ipc" and path not in ("", "*"):
-        # whether a socket can have it is for `check`
+        # `check` finds out if a socket can bind it
         return text
     try:
         parse(text, where=place.text)
@@ -245,7 +245,7 @@ def _record(_value: Any, place: Place) -> None:
     )
 
 
-#: Key -> the field of `FleetService`, and what reads its value.
+#: Key -> the field of `FleetService`, and the function that reads its value.
 KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Place], Any]]]] = {
     "file": ("file", read_path),
     "bus": ("is_bus", read_flag),
@@ -269,8 +269,8 @@ KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Place], Any]]]] = {
     "env": ("env", _env),
 }
 
-#: What `[defaults]` may not hold: it is of one service.
+#: Keys that `[defaults]` may not have, since they are about one service.
 OF_ONE_SERVICE: Final = ("file", "links", "bind", "connect")
 
-#: What a bus has no use for.
+#: Keys that a bus may not have.
 NOT_OF_A_BUS: Final = ("file", "config", "main", "links", "connect", "allow_inbound", "record")

@@ -1,4 +1,4 @@
-"""The signals that end a fleet, as long as it runs."""
+"""Handles the signals that end a fleet while it runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def taken(waking: int, note: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Take the signals for as long as the block lasts, but for those that are ignored.
+    """Handle the signals within the block, except those that are ignored; in the main thread.
 
-    In the main thread.
-
-    :param waking: a descriptor that is written to when one comes; -1: none
-    :param note: handles each
+    :param waking: a descriptor that is written to at each signal; -1: none
+    :param note: the signal handler
     """
     old = {number: signal.getsignal(number) for number in SIGNALS}
     old_waking = signal.set_wakeup_fd(waking, warn_on_full_buffer=False)

@@ -1,4 +1,4 @@
-"""Where a service file shows its models: their lines, found in its source without running it."""
+"""Finds the lines of models in the source of a service file, without running it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def lines_of_models(tree: ast.Module) -> dict[Key, int]:
-    """Return the lines of the keys of models in `connection_models` and `state_models`.
+    """Return the lines of the models' names in `connection_models` and `state_models`.
 
-    A model that is made otherwise than by dict literals has none.
+    A model that is not written as dict literals has none.
 
     :returns: by kind ('connections', 'states'), side and name
     """
@@ -32,7 +32,7 @@ def lines_of_models(tree: ast.Module) -> dict[Key, int]:
 
 
 def line_of_name(tree: ast.Module, name: str) -> int | None:
-    """Return the line at which a name stands as the key of a dict, if that is once."""
+    """Return the line where a name is the key of a dict, if there is exactly one."""
     lines = {
         line
         for node in ast.walk(tree)
@@ -53,7 +53,7 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _items(node: ast.expr) -> Iterator[tuple[str, ast.expr, int]]:
-    """Give the items of a dict literal whose keys are literal texts, and their lines."""
+    """Yield the items of a dict literal with literal text keys, and their lines."""
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -65,7 +65,7 @@ def _items(node: ast.expr) -> Iterator[tuple[str, ast.expr, int]]:
 
 
 def place(file: str, lines: Mapping[Key, int], tree: ast.Module | None, key: Key) -> str:
-    """Return the place of a model as 'file:line', or the file where no line is known."""
+    """Return the place of a model as 'file:line', or just the file if the line is not known."""
     line = lines.get(key)
     if line is None and tree is not None:
         line = line_of_name(tree, key[2])

@@ -1,4 +1,4 @@
-"""An instance as its course sees it: its rules, and where it stands."""
+"""The rules and the state of an instance in the course of its fleet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """How far an instance is."""
+    """The phase of an instance."""
 
     WAITS = "WAITS"
     STARTS = "STARTING"
@@ -23,16 +23,16 @@ class Phase(StrEnum):
     STOPPED = "STOPPED"
 
 
-#: What has a process.
+#: The phases with a process.
 RUNNING: Final = frozenset({Phase.STARTS, Phase.READY, Phase.STOPS})
 
 
 @dataclass(frozen=True)
 class Member:
-    """An instance, as far as its course depends on it.
+    """The rules of an instance for the course.
 
-    :ivar name: unique: `pricer#2`
-    :ivar after: the services that must be READY, or have ended with 0, before it starts first
+    :ivar name: unique, such as `pricer#2`
+    :ivar after: the services that must be READY, or have ended with 0, before its first start
     :ivar stop_timeout_s: how long its stop may take, in seconds
     """
 
@@ -47,14 +47,14 @@ class Member:
 
 @dataclass
 class Standing:
-    """Where an instance stands.
+    """The state of an instance.
 
     :ivar reason: why it does not run, as `ps` shows it
-    :ivar due: when it is run again, or killed, in seconds
-    :ivar runs_again: whether it is run again after its stop
-    :ivar status: of its last end
-    :ivar was_killed: whether its last stop ran over its deadline
-    :ivar began: when it was started last, in seconds
+    :ivar due: when it will be restarted or killed, in seconds
+    :ivar runs_again: restart it after its stop
+    :ivar status: the status of its last end
+    :ivar was_killed: its last stop exceeded the deadline
+    :ivar began: when it was last started, in seconds
     """
 
     member: Member

@@ -1,6 +1,6 @@
-"""The one process that runs a fleet: it starts its children, hears their ends, starts them again.
+"""The supervisor of a fleet: starts its instances, notices their ends, and restarts them.
 
-One thread, which waits for signals, ends of processes, messages, lines and requests all at once.
+One thread waits for signals, ends of processes, messages, output and requests at the same time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
 
-#: After how long it is told what instances wait for that are not READY yet, in seconds.
+#: How long after a start it is shown what instances still wait for, in seconds.
 TELLING_S: Final = 2.0
 
 #: The status of an instance whose process could not be started.
@@ -41,11 +41,11 @@ _NOT_STARTED: Final = 127
 class Supervisor:
     """Runs the instances of one fleet.
 
-    :param instances: what is run, and the rules of each
-    :param folder: of the fleet, where they run and have their log files
-    :param show: takes the name of an instance and a line of it
-    :param tell: takes words of our own
-    :param runner: starts an instance: `Child`, or what has its arguments
+    :param instances: the rules and the task of each instance
+    :param folder: the fleet's folder, which gets the log files
+    :param show: takes the name of an instance and one of its lines
+    :param tell: shows a text of our own
+    :param runner: starts an instance: `Child`, or a callable with the same arguments
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Supervisor:
         self._actions: deque[Action] = deque()
         self._signals: list[int] = []
         self._status: int | None = None
-        #: by instance: what it was made of when it was READY last, by path with its stamp
+        #: by instance: the stamps of its files, by path, when it last became READY
         self.files: dict[str, dict[str, str]] = {}
         self.beside = Beside(tell)
         self._finish: Finish | None = None
@@ -77,17 +77,17 @@ class Supervisor:
         self._wakes: list[float] = []
         self._connecting: dict[int, Callable[[int], None]] = {}
         self._numbers = count()
-        #: called with the fleet's status when nothing runs any more, before the selector is closed
+        #: called with the fleet's exit status when nothing runs any more, before the selector ends
         self.on_over: list[Callable[[int], None]] = []
         #: called after each change, until they return True
         self._watchers: list[Callable[[], bool]] = []
         for member, task in instances:
             self.add(member, task)
 
-    # what others do
+    # called by others
 
     def add(self, member: Member, task: Task) -> None:
-        """Take in an instance, or what it is to be from its next run on.
+        """Add an instance, or replace the rules and the task of one from its next run on.
 
         :raises UsageError: its log file cannot be written
         """
@@ -101,17 +101,17 @@ class Supervisor:
         self.course.add(member)
 
     def remove(self, name: str) -> None:
-        """Forget an instance that does not run."""
+        """Remove an instance that does not run."""
         self.course.remove(name)
         del self.tasks[name]
         self.files.pop(name, None)
         self._logs.pop(name).close()
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have something called in the supervisor's thread; any thread."""
+        """Have the supervisor's thread call a function; any thread."""
         self._posted.append(call)
         with suppress(OSError):
-            # full, or closed at the end: it is awake
+            # full, so it is awake anyway, or closed at the end
             self._waking.send(b"\0")
 
     def watch(self, watcher: Callable[[], bool]) -> None:
@@ -119,16 +119,16 @@ class Supervisor:
         self._watchers.append(watcher)
 
     def wake_at(self, when: float) -> None:
-        """Have the watchers called at a time of the monotonic clock, if nothing happens before."""
+        """Have the watchers called at a time of the monotonic clock at the latest."""
         self._wakes.append(when)
 
     def connect(
         self, runner: Runner, given: tuple[object, ...], done: Callable[[int], None]
     ) -> int:
-        """Have a model of an instance connect elsewhere.
+        """Have a model of an instance connect to other addresses.
 
-        :param given: as `Service.connect` takes it
-        :param done: called with the number that this returns, when it has
+        :param given: the arguments of `Service.connect`
+        :param done: called with the returned number when it has done so
         """
         number = next(self._numbers)
         self._connecting[number] = done
@@ -136,28 +136,28 @@ class Supervisor:
         return number
 
     def start(self, names: Collection[str]) -> None:
-        """Start instances, and what they are after."""
+        """Start instances, and the services that they come `after`."""
         now = monotonic()
         self._tell_at = now + TELLING_S
         self.do(self.course.start(names, now))
 
     def stop(self, names: Collection[str], *, runs_again: bool = False) -> None:
-        """Stop instances, which are not run again unless that is asked for."""
+        """Stop instances; they stay stopped unless `runs_again`."""
         self.do(self.course.stop(names, monotonic(), runs_again=runs_again))
 
     def end(self, number: int = signal.SIGTERM, *, status: int = 0) -> None:
-        """End the fleet, unless its end has begun.
+        """End the fleet, unless it is already ending.
 
-        :param status: the fleet's, if all ends well
+        :param status: the fleet's exit status if all ends well
         """
         self.do(self.course.end(number, monotonic(), status=status))
 
     def do(self, actions: Iterable[Action]) -> None:
-        """Do what the course says; nothing of it has happened when this returns."""
+        """Queue actions of the course; they are performed after this returns."""
         self._actions.extend(actions)
 
     def start_beside(self, task: Task) -> Runner:
-        """Start a successor of an instance that runs, which does not count until `take_over`.
+        """Start a successor beside a running instance; it replaces that one at `take_over`.
 
         :raises OSError: it cannot be started
         """
@@ -166,7 +166,7 @@ class Supervisor:
         return runner
 
     def take_over(self, runner: Runner) -> Runner | None:
-        """Let a successor that is READY be the instance; returns the old one, now beside it."""
+        """Make a READY successor the current run; returns the old one, which is now beside it."""
         name = runner.task.name
         old = self.runners.get(name)
         self.beside.remove(runner)
@@ -177,7 +177,7 @@ class Supervisor:
         return old
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return where each instance stands, for `ps`."""
+        """Return the status of each instance, for `ps`."""
         now = monotonic()
         rows = []
         for name, standing in self.course.standings.items():
@@ -196,16 +196,16 @@ class Supervisor:
 
     @property
     def has_left_behind(self) -> bool:
-        """Whether something still ran when the fleet had ended."""
+        """True if something still ran when the fleet had ended."""
         return bool(self.runners) or bool(self.beside) or self.had_to_kill
 
     @property
     def had_to_kill(self) -> bool:
-        """Whether something ran over its deadline in the end of the fleet."""
+        """True if something exceeded its deadline while the fleet ended."""
         return self.course.had_to_kill or self.beside.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
-        """Take a line that an instance in this process has printed; one call at a time."""
+        """Log a line that an instance in this process has printed; one call at a time."""
         if name in self._logs:
             self._logs[name].take(
                 stream, text.encode("utf-8", "backslashreplace"), is_shown=is_shown
@@ -214,9 +214,9 @@ class Supervisor:
     # the loop
 
     def run(self, *, takes_signals: bool = True) -> int:
-        """Run until the end of the fleet; in the main thread, unless it takes no signals.
+        """Run until the fleet has ended; in the main thread, unless `takes_signals` is False.
 
-        :returns: its exit status
+        :returns: the fleet's exit status
         """
         theirs, ours = self._waking, self._woken
         theirs.setblocking(False)
@@ -245,11 +245,11 @@ class Supervisor:
             log.close()
 
     def take_signal(self, number: int) -> None:
-        """End the fleet as a signal does: the second time at once."""
+        """End the fleet because of a signal; at the second one, at once."""
         if self._finish is None:
             self.do(self.course.take_signal(number, monotonic()))
         else:
-            # only what runs beside the others is left
+            # only runs beside the current ones are left
             self._finish = Finish(128 + number, is_at_once=True)
             self._finish_when_alone()
 
@@ -292,7 +292,7 @@ class Supervisor:
                 self.tell(f"{name}: not READY yet: it is starting")
 
     def _act(self) -> None:
-        """Do all that is to be done; a signal that comes meanwhile is next."""
+        """Perform all queued work; signals come before other work."""
         while True:
             while self._signals:
                 self.take_signal(self._signals.pop(0))
@@ -310,13 +310,13 @@ class Supervisor:
                 continue
             self._do(self._actions.popleft())
             if self._status is not None:
-                # those that wait for what has come about with the end
+                # for watchers whose condition the end has fulfilled
                 for watcher in self._watchers:
                     watcher()
                 return
 
     def _finish_when_alone(self) -> None:
-        """Leave if the course is over and nothing runs beside it any more, or at once."""
+        """End the loop if the course is over and nothing runs beside it, or at a second signal."""
         finish = self._finish
         if finish is not None and (finish.is_at_once or not self.beside):
             self._status = finish.status or int(self.had_to_kill)
@@ -326,7 +326,7 @@ class Supervisor:
         if isinstance(action, Say):
             self.tell(f"{action.name}: {action.text}")
             if action.is_bad:
-                # of a fleet in the background nobody hears the words
+                # a fleet in the background shows its texts to nobody
                 self._logs[action.name].note(action.text)
         elif isinstance(action, Start):
             self._start(action.name)
@@ -357,7 +357,7 @@ class Supervisor:
         )
 
     def take_message(self, runner: Runner, message: dict[str, Any]) -> None:
-        """Take what a child says."""
+        """Handle a message of a child."""
         name = runner.task.name
         if "ready" in message:
             self.files[name] = message.get("files", {})
@@ -382,7 +382,7 @@ class Supervisor:
             self.do(self.course.ended(name, status, monotonic()))
 
     def _tell_failures(self) -> None:
-        """Show the last lines of what has failed, and the reason."""
+        """Show why instances have failed, and their last lines."""
         for name, standing in self.course.standings.items():
             if standing.phase is not Phase.FAILED:
                 continue

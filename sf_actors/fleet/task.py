@@ -1,4 +1,4 @@
-"""What a child of `up` is told to run."""
+"""The task of a child of `up`: which instance to run, and how."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class Task:
     """One instance, ready to be run.
 
-    :ivar name: of the instance: `pricer#2`
-    :ivar number: what its config is told; None where that declares no `instance`
-    :ivar addresses: as in an addresses file; of a bus those of its two sockets, by name
+    :ivar name: of the instance, such as `pricer#2`
+    :ivar number: the value of `instance` in its config; None if that is not declared
+    :ivar addresses: as in an addresses file; for a bus those of its two sockets, by name
     :ivar keys: the folder of its CURVE keys, or None
-    :ivar takes_signals: whether it takes SIGINT and SIGHUP also where who started it does not
+    :ivar takes_signals: it handles SIGINT and SIGHUP even if its parent ignores them
     """
 
     name: str
@@ -32,11 +32,11 @@ class Task:
     takes_signals: bool = False
 
     def packed(self) -> bytes:
-        """Return it as bytes, for a child of the same package."""
+        """Return it as bytes, for a child with the same version of the package."""
         return pickle.dumps(self)
 
 
 def unpacked(packed: bytes) -> Task:
-    """Return the task of bytes that came from the process which started this one."""
+    """Return the task from bytes that the parent process sent."""
     task: Task = pickle.loads(packed)  # noqa: S301 - our own parent's, over a channel of ours
     return task

@@ -1,1 +1,1 @@
-"""What `check` looks for: a module for each kind of finding."""
+"""The checks of `check`, one module for each kind of finding."""

@@ -1,4 +1,4 @@
-"""E103 and E104: addresses that two want, or that nobody can use."""
+"""E103 and E104: addresses that collide or cannot be used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: sockaddr_un.sun_path holds 108 bytes, the last of them NUL (unix(7)).
 MAX_IPC_BYTES: Final = 107
 
-#: Those that take all hosts of IPv4; "::" takes all there are (ipv6(7), IPV6_V6ONLY off).
+#: Wildcard hosts of IPv4; "::" covers IPv4 as well (ipv6(7), IPV6_V6ONLY off).
 _ALL_IPV4: Final = frozenset({"*", "0.0.0.0"})  # noqa: S104 - compared, not bound
 _ALL_HOSTS: Final = "::"
 
@@ -32,7 +32,7 @@ _ALL_HOSTS: Final = "::"
 class Placed:
     """An address of one socket.
 
-    :ivar machine: the label of its machine; those of different ones do not meet
+    :ivar machine: the label of its machine; addresses on different machines do not collide
     """
 
     service: str
@@ -44,20 +44,20 @@ class Placed:
 
     @property
     def where(self) -> str:
-        """What it is of, for messages."""
+        """The model or service that it belongs to, for messages."""
         return f"{self.service}/{self.model}"
 
     def finding(self, code: str, message: str, other_at: str | None = None) -> Finding:
-        """Return a finding about it."""
+        """Return a finding about this address."""
         return Finding(code, self.service, self.model, message, self.at, other_at)
 
 
 def misplaced(
     placed: Sequence[Placed], *, has_processes: bool, has_keys: bool
 ) -> Iterator[Finding]:
-    """Give E103 and E104 of addresses as they are written.
+    """Yield E103 and E104 for addresses as written.
 
-    :param has_processes: the services are in processes of their own
+    :param has_processes: each service runs in a process of its own
     """
     endpoints: list[tuple[Placed, Endpoint]] = []
     for one in placed:
@@ -89,7 +89,7 @@ def misplaced(
 
 
 def too_long(text: str) -> str | None:
-    """Return what to say of an ipc path that no socket can have; None of others."""
+    """Return an error text for an ipc path that is too long for a socket, else None."""
     if not text.startswith("ipc://"):
         return None
     size = len(os.fsencode(text.removeprefix("ipc://")))
@@ -99,7 +99,7 @@ def too_long(text: str) -> str | None:
 
 
 def taken_now(placed: Iterable[Placed]) -> Iterator[Finding]:
-    """Give E103 for each tcp address that another socket of this machine has now."""
+    """Yield E103 for each tcp address that another socket on this machine has now."""
     for one in placed:
         if not one.binds or too_long(one.text):
             continue
@@ -125,7 +125,7 @@ def _meet(one: Endpoint, other: Endpoint) -> bool:
 
 
 def _plain_host(host: str) -> str:
-    """Return a host as its socket has it: localhost is bound by IPv4, as `Endpoint.bindable`."""
+    """Return a host as it is bound: localhost means IPv4, as in `Endpoint.bindable`."""
     if host == "localhost":
         return "127.0.0.1"
     if ":" not in host:
@@ -142,11 +142,11 @@ def _is_taken(endpoint: Endpoint) -> bool:
     host = "" if bound.host == "*" else bound.host
     family = socket.AF_INET6 if bound.is_ipv6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trying:
-        # as libzmq binds: one that is only waiting for its end does not count
+        # like libzmq: an old socket in TIME_WAIT does not count
         trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trying.bind((host, bound.port))
-            # of sockets that have the option too, only one may listen
+            # if both have SO_REUSEADDR, bind succeeds, but only one may listen
             trying.listen(1)
         except OSError as error:
             return error.errno == errno.EADDRINUSE

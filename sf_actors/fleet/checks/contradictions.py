@@ -1,4 +1,4 @@
-"""E105: a fleet that contradicts itself."""
+"""E105: contradictions in a fleet file, or between it and the services."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def contradictions(fleet: Fleet, outlines: Mapping[str, ServiceOutline]) -> Iterator[Finding]:
-    """Give what the file says that cannot all be so; what `links` names is for `links`."""
+    """Yield the contradictions of a fleet; `links.py` checks the partners in `links`."""
     for service in fleet.services:
         yield from _unknown_after(fleet, service)
     yield from _circles(fleet)
@@ -38,7 +38,7 @@ def _unknown_after(fleet: Fleet, service: FleetService) -> Iterator[Finding]:
 
 
 def _circles(fleet: Fleet) -> Iterator[Finding]:
-    """Give each circle of `after` once."""
+    """Yield each cycle of `after` once."""
     done: set[str] = set()
     for first in fleet.by_name:
         path: list[str] = []
@@ -101,7 +101,7 @@ def _of_instances(
 
 
 def _of_names(fleet: Fleet, service: FleetService, outline: ServiceOutline) -> Iterator[Finding]:
-    """Give what `links`, `bind` and `connect` say of models that are not there, or not so."""
+    """Yield entries of `links`, `bind` and `connect` for missing or unfit models."""
     tables: tuple[tuple[str, Mapping[str, Any], bool], ...] = (
         ("links", service.links, False),
         ("bind", service.bind, True),

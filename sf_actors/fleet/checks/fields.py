@@ -1,4 +1,4 @@
-"""E201 and W201: what one side sends, and the other does not take."""
+"""E201 and W201: fields that one side sends and the other does not accept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def mismatches(pairs: Iterable[Pair]) -> Iterator[Finding]:
-    """Give each place of a message, an update or a reply that its receiver may not take."""
+    """Yield each part of a message, update or reply that its receiver may not accept."""
     for pair in pairs:
         yield from _untaken(pair.sender, pair.receiver, "")
         if pair.sender.family == "call":

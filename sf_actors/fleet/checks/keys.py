@@ -1,4 +1,4 @@
-"""E501: keys that would refuse a link, or that are missing."""
+"""E501: CURVE keys that are missing, or that would refuse a link."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def refusing(
     links: Sequence[Link],
     outside: Iterable[ModelOutline] = (),
 ) -> Iterator[Finding]:
-    """Give what the keys of a fleet would refuse; a fleet without keys has none.
+    """Yield the links that a fleet's keys would refuse; none for a fleet without keys.
 
-    :param outside: the models that connect to an address outside
+    :param outside: the models that connect to an address outside the fleet
     """
     if fleet.keys is None:
         return
@@ -69,14 +69,14 @@ def _mended(folder: Path, error: str) -> str:
         not error.startswith(str(secret)) or {"chmod", "chown"} & set(error.split())
     ):
         return error
-    # a pair is never replaced, nor is half of one
+    # `keys fleet` never replaces a pair or half of one
     halves = [path for path in (folder / "own.key", secret) if os.path.lexists(path)]
     remove = shlex.join(["rm", *(shown_place(str(path)) for path in halves)])
     return f"{what}; type: {f'{remove} && ' if halves else ''}{COMMAND}"
 
 
 def _unknown_outside(fleet: Fleet, folder: Path, model: ModelOutline) -> Finding:
-    """Return that who connects outside does not know the key of the server there."""
+    """Return the finding that a model lacks the key of the server outside that it connects to."""
     known = shown_place(str(folder / model.service / "servers" / f"{model.name}.key"))
     message = (
         "expected the key of the server outside that it connects to; type: "
@@ -94,7 +94,7 @@ def _knows(keys: Keys, model: ModelOutline) -> bool:
 
 
 def _refusing(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
-    """Give that a binder would refuse who connects to it."""
+    """Yield a finding if a binder would refuse the service that connects."""
     mine, theirs = joint.connector, joint.binder
     if loaded[mine.service].own_public not in loaded[theirs.service].authorized():
         place = shown_place(str(folder / theirs.service / "authorized"))
@@ -103,7 +103,7 @@ def _refusing(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterato
 
 
 def _unknown(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
-    """Give that who connects does not know the key of the binder."""
+    """Yield a finding if the service that connects lacks the key of the binder."""
     mine, theirs = joint.connector, joint.binder
     own, other = loaded[mine.service], loaded[theirs.service]
     try:

@@ -1,4 +1,4 @@
-"""E402: services that cannot share one process, since a process has one module of a name."""
+"""E402: services that cannot share a process, since their modules have the same names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def shared_modules(fleet: Fleet) -> Iterator[Finding]:
-    """Give the services that would get a module of another's folder; nothing is executed."""
+    """Yield the services that would import a module from another's folder; executes nothing."""
     undo: list[Callable[[], None]] = []
     try:
         for service in fleet.services:

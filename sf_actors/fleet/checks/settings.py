@@ -1,4 +1,4 @@
-"""W301, W304 and W305: creation arguments that do not go together."""
+"""W301, W304 and W305: publishers without listeners, and creation arguments that do not fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def unheard(
     fleet: Fleet, outlines: Mapping[str, ServiceOutline], linked: Linked
 ) -> Iterator[Finding]:
-    """Give W301: a publisher or out-state that nobody joins, `bind` apart."""
+    """Yield W301 for publishers and out-states without a link, unless they have `bind`."""
     if any(service.name not in outlines for service in fleet.services):
         return
     heard = {(link.source, link.source_model) for link in linked.links}
@@ -42,7 +42,7 @@ def unheard(
 
 
 def unsafe(pairs: Iterable[Pair]) -> Iterator[Finding]:
-    """Give W304 and W305: retries without `deduplicate`, a replica that is stale too soon."""
+    """Yield W304 for retries without `deduplicate`, W305 for replicas that turn stale too soon."""
     for pair in pairs:
         sender, receiver = pair.sender, pair.receiver
         if sender.type == "requester":

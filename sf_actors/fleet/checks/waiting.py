@@ -1,4 +1,4 @@
-"""E302 and W303: handlers that wait for each other, or for longer than their callers do."""
+"""E302 and W303: handlers that wait for each other, or longer than their callers wait."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Ask:
-    """A handler asks a replyer by a requester of its service."""
+    """A call that a handler makes: from its service's requester to a replyer."""
 
     requester: ModelOutline
     replyer: ModelOutline
 
 
 class Waits:
-    """Who asks whom while it handles something.
+    """The calls that handlers make while they run.
 
-    :param outlines: by service; a requester that is joined to several services is left out, since
+    :param outlines: by service; a requester that is linked to several services is left out, since
         any of them may answer
     """
 
@@ -55,7 +55,7 @@ class Waits:
         self._callees = callees
 
     def deadlocks(self) -> Iterator[Finding]:
-        """Give E302, once for each ring: the first handler of it that is found."""
+        """Yield E302 once for each cycle, at the first of its handlers."""
         told: set[frozenset[tuple[str, str]]] = set()
         for first in self._handlers:
             if first.creation.get("workers"):
@@ -77,7 +77,7 @@ class Waits:
     def _rings(
         self, handler: ModelOutline, home: str, path: tuple[_Ask, ...]
     ) -> Iterator[tuple[_Ask, ...]]:
-        """Give the ways on which a handler asks, through others, the service where all began."""
+        """Yield the paths of calls that lead from a handler back to the service `home`."""
         for ask in self._asks(handler):
             replyer = ask.replyer
             if replyer.service == home:
@@ -87,7 +87,7 @@ class Waits:
                 yield from self._rings(replyer, home, (*path, ask))
 
     def _is_one(self, service: str) -> bool:
-        """Return whether a call back comes to the very instance that waits."""
+        """Return True if a service has one instance, so that a call back reaches that very one."""
         return (self._fleet.by_name[service].instances or 1) == 1
 
     def _asks(self, handler: ModelOutline) -> Iterator[_Ask]:
@@ -97,7 +97,7 @@ class Waits:
                 yield _Ask(self._requesters[place], self._callee[place])
 
     def impatient(self) -> Iterator[Finding]:
-        """Give W303: a caller that waits for less than the handler that it calls waits itself."""
+        """Yield W303 for callers that wait a shorter time than the handler they call may wait."""
         for place, callees in self._callees.items():
             caller = self._requesters[place]
             timeout_s = caller.creation.get("timeout_s", 5.0)
@@ -119,7 +119,7 @@ class Waits:
 
 
 def _patience_s(requester: ModelOutline) -> float:
-    """Return how long a call may take in all, in seconds."""
+    """Return how long a call may take with its retries, in seconds."""
     timeout_s: float = requester.creation.get("timeout_s", 5.0)
     retries: int = requester.creation.get("retries", 0)
     return timeout_s * (1 + retries)

@@ -1,1 +1,1 @@
-"""Writes a fleet as files for an engine that exists: systemd's units, Kubernetes' manifests."""
+"""Writes a fleet as files for another engine: units for systemd, manifests for Kubernetes."""

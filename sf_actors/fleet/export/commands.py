@@ -1,4 +1,4 @@
-"""The command lines of a fleet's services where another engine runs them."""
+"""The command lines of a fleet's services under another engine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Whereabouts:
-    """Where a service finds what it needs, as texts for its command line.
+    """The paths and addresses of a service, as texts for its command line.
 
     :ivar name: of the instance
-    :ivar number: of the instance; None where its config is to have none
+    :ivar number: of the instance; None if its config takes none
     :ivar addresses: the path of its addresses
     :ivar config: the path of its config; None without one
     :ivar keys: the folder of its keys; None without keys
-    :ivar http: where it answers probes; None: nowhere
+    :ivar http: the address where it answers probes; None without one
     :ivar bus: a bus's own addresses, by socket
     """
 
@@ -39,7 +39,7 @@ class Whereabouts:
 
 
 def command_of(service: FleetService, at: Whereabouts) -> list[str]:
-    """Return what follows the interpreter: a service, or a bus."""
+    """Return the arguments for the interpreter that run a service or a bus."""
     keys = [] if at.keys is None else ["--keys", at.keys]
     if service.is_bus:
         bus = ["bus", "--xsub", at.bus[XSUB], "--xpub", at.bus[XPUB]]
@@ -63,9 +63,9 @@ def command_of(service: FleetService, at: Whereabouts) -> list[str]:
 
 
 def path_in_folder(fleet: Fleet, path: Path, what: str) -> Path:
-    """Return a path relative to the fleet's folder, which is what travels.
+    """Return a path relative to the fleet's folder, the only one that is sent elsewhere.
 
-    :raises FleetError: it is not below that
+    :raises FleetError: it is not below the folder
     """
     try:
         return Path(path).resolve().relative_to(fleet.folder)
@@ -77,9 +77,9 @@ def path_in_folder(fleet: Fleet, path: Path, what: str) -> Path:
 
 
 def written_config(service: FleetService, *, has_number: bool) -> dict[str, Any] | None:
-    """Return the config that the fleet file itself has; None where it names a file, or has none.
+    """Return the config that the fleet file holds; None if it names a file or has no config.
 
-    :param has_number: the instance's number comes with the command line, over this
+    :param has_number: leave out the instance's number, which the command line gives
     """
     if isinstance(service.config, Path) or service.config is None:
         return None

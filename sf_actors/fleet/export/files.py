@@ -1,4 +1,4 @@
-"""A folder of exported files: those that were written before are replaced, and no others."""
+"""Writes exported files into a folder, replacing those of the last export and no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-#: Lists the files of the last export, so that the next one knows its own.
+#: The file that lists the last export, by which the next one knows its own files.
 LIST: Final = ".sf_actors-export"
 
 
@@ -31,11 +31,11 @@ class ExportedFile:
 
 
 def write_all(folder: Path, files: Sequence[ExportedFile]) -> list[Path]:
-    """Write the files of an export, and remove those of the last one that are no more.
+    """Write the files of an export, and remove those of the last one that are not in it.
 
     :returns: the paths that were written
-    :raises SfActorsError: one is there that is not of an export, and nothing was written; or one
-        cannot be written
+    :raises SfActorsError: a file exists that is not from an export, and nothing was written; or a
+        file cannot be written
     """
     try:
         before = _listed(folder)
@@ -47,7 +47,7 @@ def write_all(folder: Path, files: Sequence[ExportedFile]) -> list[Path]:
                     "written: choose another folder, or remove it"
                 )
         make_folder(folder, 0o755)
-        # the list first, so that what an interrupted export leaves is known as its own
+        # the list first, so that files of an interrupted export are known as its own
         _write(folder / LIST, "".join(f"{name}\n" for name in sorted({*before, *names})), 0o644)
         for file in files:
             make_folder((folder / file.name).parent, 0o755)
@@ -65,12 +65,12 @@ def _listed(folder: Path) -> set[str]:
         names = (folder / LIST).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return set()
-    # a list that somebody else wrote leads nowhere outside
+    # a forged list must not lead outside the folder
     return {name for name in names if name and not name.startswith("/") and ".." not in name}
 
 
 def _write(path: Path, content: str, mode: int) -> None:
-    """Write a file whole, with its mode from the beginning."""
+    """Write a file atomically, with its mode from the beginning."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,7 +1,7 @@
-"""A fleet as manifests of Kubernetes: a StatefulSet or Job, a Service, a ConfigMap, a Secret each.
+"""A fleet as Kubernetes manifests: a StatefulSet or Job, Service, ConfigMap and Secret each.
 
-The image has the fleet's folder as its working directory. Each service that binds is reached by
-the names of its pods, from before they are ready: states and requests are there to be joined.
+The image has the fleet's folder as its working directory. Peers reach a service that binds by the
+names of its pods, even before these are ready: a service may need its peers to become ready.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _HEAD: Final = "# Written by `sf_actors export kubernetes`, which replaces it.\n
 _FIRST_PORT: Final = 27000
 _PROBED: Final = "0.0.0.0:8600"
 _FILES: Final = "/etc/sf_actors"
-#: The folder of a volume itself may be writable for all; one within it is not.
+#: The root of a volume may be writable for all, which keys must not be; a folder in it is not.
 _KEYS: Final = "/etc/sf_actors-keys/keys"
 _GRACE_S: Final = 5
-#: A StatefulSet labels its pods with its name and ten characters more.
+#: A StatefulSet labels its pods with its name and ten more characters; a label has at most 63.
 _LONGEST: Final = 52
 _NUMBER: Final = "$(SF_ACTORS_INSTANCE)"
 
@@ -50,7 +50,7 @@ _NUMBER: Final = "$(SF_ACTORS_INSTANCE)"
 class Manifests:
     """Makes the manifests of a fleet.
 
-    :param image: what the pods run
+    :param image: the container image of the pods
     """
 
     fleet: Fleet
@@ -59,9 +59,9 @@ class Manifests:
     image: str
 
     def files(self) -> Iterator[ExportedFile]:
-        """Give the files.
+        """Yield the files.
 
-        :raises FleetError: a name is none for Kubernetes, or a file is not what travels
+        :raises FleetError: a name is not valid for Kubernetes, or a file is outside the folder
         """
         names = {service.name: self._name(service) for service in self.fleet.services}
         if len(set(names.values())) < len(names):
@@ -118,7 +118,7 @@ class Manifests:
         }
 
     def _choose(self) -> Any:
-        """Return what gives each socket of a service a port, the same one in all its pods."""
+        """Return a function that gives each socket of a service a port, the same in all pods."""
         ports: dict[str, dict[Place, int]] = {}
         taken = {
             service.name: {
@@ -143,7 +143,7 @@ class Manifests:
         return sorted({endpoint.port for endpoint in endpoints if endpoint.scheme == "tcp"})
 
     def _reach(self, instance: str, address: str) -> str:
-        """Return the name by which a pod is reached, from all of its namespace."""
+        """Return the address by which others in the namespace reach a pod."""
         name, _, number = instance.partition("#")
         service = self.fleet.by_name[name]
         host = self._name(service)
@@ -165,7 +165,7 @@ class Manifests:
     def _texts(
         self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]
     ) -> dict[str, str]:
-        """Return the files that a service finds beside its image: addresses and config."""
+        """Return the content of the ConfigMap of a service: its addresses and config files."""
         if service.is_bus:
             return {}
         given = addresses_of(
@@ -189,7 +189,7 @@ class Manifests:
         return service.instances is not None or "instance" not in given
 
     def _secrets(self, service: FleetService) -> dict[str, Path]:
-        """Return the key files of a service, by their names in its secret."""
+        """Return the key files of a service, by their names in its Secret."""
         folder = self.fleet.keys_of(service.name)
         if folder is None:
             return {}
@@ -219,7 +219,7 @@ class Manifests:
     def _workloads(
         self, service: FleetService, bound: Mapping[str, Mapping[str, Bound]]
     ) -> list[dict[str, Any]]:
-        """Return the StatefulSet of a service, or a Job for each instance of one that ends."""
+        """Return the StatefulSet of a service, or, if its main ends, a Job for each instance."""
         if not _is_job(service):
             return [self._stateful_set(service, bound)]
         limit = 0 if service.restart == "never" else 6
@@ -238,7 +238,7 @@ class Manifests:
     ) -> dict[str, Any]:
         """Return the template of pods.
 
-        :param instance: the only one that they are; None: each pod has a number of its own
+        :param instance: the instance that the pod runs; None: the pod's number tells
         """
         return {
             "metadata": {"labels": self._labels(service)},
@@ -362,7 +362,7 @@ class Manifests:
 
 
 def _literal(text: str) -> str:
-    """Return a text of which nothing is replaced: `$(NAME)` would be."""
+    """Escape a text so that Kubernetes does not expand `$(NAME)` in it."""
     return text.replace("$(", "$$(")
 
 
@@ -371,7 +371,7 @@ def _http_port(service: FleetService) -> int:
 
 
 def _is_job(service: FleetService) -> bool:
-    """Return whether a service is one that ends."""
+    """Return True if a service runs as a Job, since its main may end."""
     return service.main and service.restart != "always"
 
 

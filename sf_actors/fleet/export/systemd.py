@@ -1,6 +1,6 @@
-"""A fleet as units of systemd: one for each service, a template where it has instances, a target.
+"""A fleet as units of systemd: a unit or a template of instances for each service, and a target.
 
-Sockets lie in the units' runtime folder; between machines, which `host` names, addresses are tcp.
+Sockets are in the units' runtime folder. Between machines, which `host` names, addresses are tcp.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _HEAD: Final = "# Written by `sf_actors export systemd`, which replaces it.\n"
 _RESTARTS: Final = {"on-failure": "on-failure", "always": "always", "never": "no"}
 #: The first port of addresses between machines.
 _FIRST_PORT: Final = 27100
-#: Stands for the % of a specifier, which no text of a fleet file can hold.
+#: Placeholder for the % of a specifier; no text of a fleet file can contain it.
 _PERCENT: Final = "\0"
 _INSTANCE: Final = f"@{_PERCENT}i"
-#: How much longer than a service systemd waits for its end, in seconds.
+#: How much longer systemd waits than the service's own stop timeout, in seconds.
 _GRACE_S: Final = 5
 
 
@@ -43,9 +43,9 @@ class Units:
     """Makes the units of a fleet.
 
     :param root: the fleet's folder on the machine that runs it
-    :param python: the interpreter there
-    :param out: the folder that the files are written to: they are found there, or, where it is
-        below the fleet's folder, at the same place below `root`
+    :param python: the interpreter on that machine
+    :param out: the folder that the files are written to; if it is below the fleet's folder, the
+        units expect it at the same place below `root`
     """
 
     fleet: Fleet
@@ -56,9 +56,9 @@ class Units:
     out: Path
 
     def files(self) -> Iterator[ExportedFile]:
-        """Give the files.
+        """Yield the files.
 
-        :raises FleetError: services have hosts, and others have none
+        :raises FleetError: some services have a host and others have none
         """
         hosts = list(dict.fromkeys(service.host for service in self.fleet.services))
         if len(hosts) > 1 and None in hosts:
@@ -90,7 +90,7 @@ class Units:
         return f"{_escaped(self.fleet.name)}.target"
 
     def _unit_name(self, service: FleetService, instance: str | None = None) -> str:
-        """Return the name of a unit; without an instance that of the file."""
+        """Return the name of a unit, or without an instance the name of its file."""
         name = f"{_escaped(self.fleet.name)}-{_escaped(service.name)}"
         if service.instances is None:
             return f"{name}.service"
@@ -131,7 +131,7 @@ class Units:
         }
 
     def _reached_from_elsewhere(self) -> set[tuple[str, ...]]:
-        """Return the sockets that bind for those on other machines."""
+        """Return the binding sockets that services on other machines connect to."""
         by_name = self.fleet.by_name
         return {
             (binder.service, binder.kind, binder.side, binder.model, binder.socket)
@@ -162,14 +162,14 @@ class Units:
         return reach
 
     def _found_at(self, name: str) -> str:
-        """Return where a file of this export lies on the machine that runs it."""
+        """Return the path of a file of this export on the machine that runs it."""
         out = self.out.resolve()
         if out.is_relative_to(self.fleet.folder):
             return str(self.root / out.relative_to(self.fleet.folder) / name)
         return str(out / name)
 
     def _there(self, path: Path) -> str:
-        """Return where a file of the fleet lies on the machine that runs it."""
+        """Return the path of a file of the fleet on the machine that runs it."""
         real = path.resolve()
         if real.is_relative_to(self.fleet.folder):
             return str(self.root / real.relative_to(self.fleet.folder))
@@ -237,7 +237,7 @@ class Units:
     def _bus(
         self, service: FleetService, addresses: Mapping[str, dict[str, Any]]
     ) -> Mapping[str, str]:
-        """Return the addresses of a bus, as its command line has them."""
+        """Return the addresses of a bus, in the form of its command line."""
         if not service.is_bus:
             return {}
         given = addresses[service.name]["connections"]["in"]
@@ -266,14 +266,14 @@ def _folder_of(service: FleetService, hosts: list[str | None]) -> str:
 
 
 def _escaped(name: str) -> str:
-    """Return a name as the name of a unit or folder can hold it."""
+    """Escape a name for use in the name of a unit or folder."""
     return "".join(
         one if one.isascii() and (one.isalnum() or one in "_.-") else "_" for one in name
     )
 
 
 def _quoted(word: str, *, is_command: bool = True) -> str:
-    """Return a word of a unit, as systemd reads it."""
+    """Quote a word for a unit file."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     if is_command:
         text = text.replace("$", "$$")

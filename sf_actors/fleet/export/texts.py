@@ -1,4 +1,4 @@
-"""Data as the texts of exported files: JSON and YAML, the same for the same data."""
+"""Formats data as JSON and YAML for exported files, reproducibly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def json_text(value: Any) -> str:
-    """Return data of a fleet file as JSON on one line: numbers as written, dates as texts."""
+    """Return data of a fleet file as one line of JSON: numbers as written, dates as texts."""
     return f"{_json(value)}\n"
 
 
@@ -23,7 +23,7 @@ def _json(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_json, value))}]"
     if isinstance(value, WrittenFloat):
-        # what TOML has beside JSON
+        # forms of numbers that TOML has and JSON lacks
         text = value.text.replace("_", "").removeprefix("+")
         return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}.get(text, text)
     if value is None or isinstance(value, bool | int | float | str):
@@ -32,14 +32,14 @@ def _json(value: Any) -> str:
 
 
 def yaml_text(documents: list[dict[str, Any]]) -> str:
-    """Return documents as YAML: texts as JSON has them, which YAML reads as well."""
+    """Return documents as YAML, with strings in the form of JSON, which YAML accepts."""
     return "".join(
         "---\n" + "".join(f"{line}\n" for line in _yaml(document)) for document in documents
     )
 
 
 def _yaml(value: Any) -> Iterator[str]:
-    """Give the lines of a mapping or list that is not empty."""
+    """Yield the lines of a non-empty mapping or list."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _entry(f"{key}:", item, indent="  ")

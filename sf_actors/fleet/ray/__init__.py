@@ -1,23 +1,23 @@
-"""A fleet on a cluster of Ray: the same course, whose children are actors.
+"""Runs a fleet on a cluster of Ray, with the same course and an actor for each instance.
 
-An actor supervises the fleet, as `up` does on one machine. Each instance has an actor too, which
-keeps its ports and has a child of its own there, as `up` would have: user code runs in the main
-thread of a process, and what Ray does to an actor it notices as the end of its channel.
+A control actor supervises the fleet, as `up` does on one machine. The actor of an instance reserves
+its ports on a node and runs it as a child process, like `up`: so user code runs in the main thread
+of a process, and notices the end of its actor as the end of its channel.
 
 ================  ================================================================================
 module            what it holds
 ================  ================================================================================
-names.py          what the actors are called
-package.py        what of the fleet's folder travels
-directory.py      who is bound where, as one instance knows it: data alone
-events.py         what has happened, for those elsewhere that ask
-loop.py           one thread that waits for descriptors
+names.py          the names of the actors
+package.py        the package of the fleet's folder that is sent to the nodes
+directory.py      where its peers are bound, as one instance knows it; data only
+events.py         a log of events that other processes read
+loop.py           a thread that waits for descriptors
 slot.py           one instance on a node: its ports, its process; without Ray
-instance_actor.py … as an actor, which meets its peers when Ray has started it again
+instance_actor.py … as an actor, which finds its peers when Ray has restarted it
 crew.py           the actors of all instances
-runner.py         one run of an instance, as the supervisor has it
-log_files.py      log files on another machine
-control_actor.py  the actor that supervises
-cluster.py        how a verb reaches it
+runner.py         one run of an instance, for the supervisor
+log_files.py      copies log files from another machine
+control_actor.py  the actor that supervises the fleet
+cluster.py        the connection of a verb to it
 ================  ================================================================================
 """

@@ -1,4 +1,4 @@
-"""The connection of a verb to a cluster of Ray that runs, and to the fleet that it is about."""
+"""The connection of a verb to a running cluster of Ray, and to its fleet there."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from sf_actors.fleet.ray.events import News
     from sf_actors.fleet.ray.log_files import Piece
 
-#: How long a cluster has to take a connection, in seconds, and a fleet's actors to be gone.
+#: How long a cluster may take to accept a connection, and a fleet's actors to end, in seconds.
 CONNECTING_S: Final = 5.0
 GOING_S: Final = 15.0
 
 _BETWEEN_S: Final = 0.05
 _CONCURRENCY: Final = 64
 
-#: The resource that the head of a cluster has alone.
+#: A resource that only the head of a cluster has.
 _HEAD: Final = "node:__internal_head__"
 _LITTLE: Final = 0.0001
 
 _SETTINGS: Final = {
-    # lines of a fleet come through its own `up`, whole and in order
+    # the log lines of a fleet come through its own `up`, complete and in order
     "RAY_DEDUP_LOGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # what travels is chosen by the fleet
+    # the fleet itself chooses which files are sent
     "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -51,9 +51,9 @@ _SETTINGS: Final = {
 class Cluster:
     """A cluster, for one verb; closed by `with`.
 
-    :param address: HOST:PORT; None: the one that runs here, or `RAY_ADDRESS`
-    :param package: a zip file that travels
-    :raises TargetError: no cluster is there
+    :param address: HOST:PORT; None: the cluster that runs here, or `RAY_ADDRESS`
+    :param package: a zip file to send to the cluster
+    :raises TargetError: there is no cluster
     """
 
     def __init__(self, fleet: Fleet, address: str | None, package: Path | None = None) -> None:
@@ -80,7 +80,7 @@ class Cluster:
             raise TargetError(f"no cluster of Ray {where}: {why}") from None
 
     def __enter__(self) -> Self:
-        # Ray prints what it thinks of its nodes, in a thread of its own
+        # Ray prints messages about its nodes, from a thread of its own
         self._stdout = sys.stdout
         sys.stdout = _OfOneThread(sys.stdout)
         return self
@@ -96,11 +96,11 @@ class Cluster:
 
     @property
     def package(self) -> str:
-        """The URI of what travels."""
+        """The URI of the package that was sent."""
         return str(ray.get_runtime_context().runtime_env["working_dir"])
 
     def require_hosts(self) -> None:
-        """Refuse a fleet that wants a machine which the cluster lacks.
+        """Refuse a fleet that names a machine which the cluster lacks.
 
         :raises ServiceFailed: no node has the label
         """
@@ -114,14 +114,14 @@ class Cluster:
                 )
 
     def control(self) -> Control | None:
-        """Return the `up` of the fleet; None where it does not run."""
+        """Return the `up` of the fleet; None if it does not run."""
         try:
             return Control(ray.get_actor(CONTROL))
         except ValueError:
             return None
 
     def required_control(self) -> Control:
-        """Return the `up` of the fleet.
+        """Return the `up` of the fleet, or raise.
 
         :raises TargetError: it does not run
         """
@@ -133,13 +133,13 @@ class Cluster:
         return found
 
     def start(self, design: Design, names: list[str]) -> Control:
-        """Start a fleet.
+        """Start the fleet.
 
-        :raises TargetError: it has just been started by somebody else
+        :raises TargetError: somebody else has just started it
         """
         from sf_actors.fleet.ray.control_actor import ControlActor  # noqa: PLC0415 - by `up` alone
 
-        # without the head there is no cluster, so that nothing else can take it along
+        # on the head: without it there is no cluster, so no other node's end can end the fleet
         has_head = any(_HEAD in node["Resources"] for node in nodes() if node["Alive"])
         try:
             actor = (
@@ -159,7 +159,7 @@ class Cluster:
         return Control(actor)
 
     def wait_gone(self) -> list[str]:
-        """Wait until no actor of the fleet is left; returns the names of those that are."""
+        """Wait until no actor of the fleet is left; returns those that are left at the timeout."""
         deadline = monotonic() + GOING_S
         while (left := ray.util.list_named_actors()) and monotonic() < deadline:
             _pause(_BETWEEN_S)
@@ -167,24 +167,24 @@ class Cluster:
 
 
 class Control:
-    """The `up` of a fleet on Ray, as a verb reaches it; any thread."""
+    """A verb's handle to the `up` of a fleet on Ray; any thread."""
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
     def end(self, number: int) -> None:
-        """End the fleet; the second time at once."""
+        """End the fleet; at the second call, at once."""
         self._actor.end.remote(number)
 
     def shown(self) -> Iterator[Any]:
-        """Give what `up` shows, to the end of the fleet."""
+        """Yield the events that `up` shows, until the fleet ends."""
         yield from self._heard(self._actor.news.remote)
 
     def ask(self, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
-        """Ask for something, and wait for the answer.
+        """Send a request, and wait for the answer.
 
-        :param say: takes what is said meanwhile
-        :returns: the answer; without `status` if it has gone before it answered
+        :param say: takes progress reports
+        :returns: the answer; without `status` if `up` ended before it answered
         """
         try:
             number = ray.get(self._actor.ask.remote(**args))
@@ -192,7 +192,7 @@ class Control:
                 if "say" in message:
                     say(message["say"])
                 else:
-                    # it may leave once its answer has arrived
+                    # confirm the answer, so that the actor may end
                     self._actor.hear.remote(number, message.pop("last"))
                     return dict(message)
         except RayActorError:
@@ -200,7 +200,7 @@ class Control:
         return {}
 
     def log_pieces(self, known: dict[int, int]) -> list[Piece]:
-        """Return what is new of the fleet's log files; nothing once it has ended."""
+        """Return the new pieces of the fleet's log files; none once it has ended."""
         try:
             found: list[Piece] = ray.get(self._actor.log_pieces.remote(known))
         except RayError:
@@ -216,7 +216,7 @@ class Control:
                 _pause(_BETWEEN_S)
                 continue
             if since and news.since != since:
-                # it was started again
+                # the actor was restarted
                 last, since = 0, news.since
                 continue
             since = news.since
@@ -228,14 +228,14 @@ class Control:
 
 
 class _OfOneThread:
-    """A stream that takes only what the thread prints that made it."""
+    """A stream that accepts output only from the thread that created it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._thread = threading.get_ident()
 
     def write(self, text: str) -> int:
-        """Print a text of this thread, and drop those of others."""
+        """Print the text if this is the creating thread, else drop it."""
         return self._stream.write(text) if threading.get_ident() == self._thread else len(text)
 
     def __getattr__(self, name: str) -> Any:
@@ -245,7 +245,7 @@ class _OfOneThread:
 def _require_listener(address: str) -> None:
     """Refuse an address where nobody listens, for which Ray would wait long.
 
-    :raises UsageError: it is no address
+    :raises UsageError: it is not an address
     :raises TargetError: nobody listens there
     """
     host, _, port = address.rpartition(":")

@@ -1,4 +1,4 @@
-"""The actor that supervises a fleet: what `up` is on one machine. It outlives who started it."""
+"""The actor that supervises a fleet, like `up` on one machine; it outlives the command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.task import Task
 
-#: How long who asks for news waits for some, in seconds, and how long the end waits for who asks.
+#: How long a call for news waits for events, and how long the end waits for readers, in seconds.
 NEWS_S: Final = 20.0
 LEAVING_S: Final = 3.0
 
@@ -43,14 +43,14 @@ _FAILED: Final = 1
 
 
 class ControlActor:
-    """Runs a fleet to its end; its methods are called in threads of Ray's.
+    """Runs a fleet until it ends; its methods run in Ray's threads.
 
-    :param names: the services that are started; none: all
+    :param names: the services to start; empty: all
     """
 
     def __init__(self, design: Design, names: Sequence[str] = ()) -> None:
         self._names = names
-        #: what `up` shows: words, lines, that all are there, the end
+        #: the events that `up` shows: texts, log lines, that the start is over, the end
         self._shown = Events()
         self._requests = RemoteRequests()
         self._crew = Crew(design)
@@ -58,7 +58,7 @@ class ControlActor:
         self._operation: Operation | None = None
         self._changes: Changes | None = None
         self._runs: list[ActorRun] = []
-        #: what somebody has read last
+        #: the design that a requester has sent last
         self._offered = design
         self._began = threading.Event()
         threading.Thread(target=self._run, name="up", daemon=True).start()
@@ -66,25 +66,25 @@ class ControlActor:
     def __repr__(self) -> str:
         return f"up of {self._crew.design.fleet.name}"
 
-    # what others ask
+    # called by others
 
     def is_there(self) -> bool:
-        """Return that it is."""
+        """Return True, which shows that the actor answers."""
         return True
 
     def news(self, last: int) -> News:
-        """Return what `up` shows, as soon as there is something."""
+        """Return the next events for `up` to show, waiting for the first."""
         return self._shown.after(last, NEWS_S)
 
     def end(self, number: int) -> None:
-        """End the fleet; the second time at once."""
+        """End the fleet; at the second call, at once."""
         self._began.wait()
         if self._supervisor is not None:
             supervisor = self._supervisor
             supervisor.post(lambda: supervisor.take_signal(number))
 
     def ask(self, **args: Any) -> int:
-        """Take a request of a verb; returns what its answer is heard by."""
+        """Accept a request of a verb; returns the number for `hear`."""
         number, request = self._requests.add(args)
         self._began.wait()
         supervisor, operation = self._supervisor, self._operation
@@ -94,20 +94,20 @@ class ControlActor:
             return number
         self._offered = args.pop("design", self._offered)
         if args.get("verb") == "scale":
-            # their actors come into being side by side, and hold up nobody
+            # here, so that creating actors does not block the supervisor
             self._prepare(args["service"], args["count"])
         supervisor.post(lambda: operation.take(request))  # type: ignore[arg-type]
         return number
 
     def hear(self, number: int, last: int) -> News:
-        """Return what is said about a request, as soon as there is something."""
+        """Return the next answers to a request, waiting for the first."""
         return self._requests.hear(number, last, NEWS_S)
 
     def log_pieces(self, known: dict[int, int]) -> list[Piece]:
-        """Return what is new of the log files; as of `pieces`."""
+        """Return the new pieces of the log files; as for `pieces`."""
         return pieces(Path.cwd() / "logs", known)
 
-    # its thread
+    # in its own thread
 
     def _run(self) -> None:
         status = _FAILED
@@ -173,7 +173,7 @@ class ControlActor:
         self._shown.add(("line", name, line), sum(map(len, texts)))
 
     def _still_runs(self, supervisor: Supervisor, name: str) -> bool:
-        """Return whether an instance that was found is to be run; else it has ended."""
+        """Return True if a found instance should run; False, noting it, if it has ended."""
         hired = self._crew.hired(name)
         if answered(hired.actor.has_ended.remote(), _ANSWER_S):
             standing = supervisor.course.standings[name]
@@ -192,7 +192,7 @@ class ControlActor:
             self._shown.add(("say", str(error)))
 
     def _read_again(self, request: Asked) -> tuple[Fleet, Checked]:
-        """Take what the one who asks has read and checked, and what is made of it."""
+        """Use the fleet that the requester has read and checked, and prepare its actors."""
         crew, design, changes = self._crew, self._offered, self._changes
         crew.design = design
         fleet = moved_fleet(design.fleet, Path.cwd())
@@ -209,7 +209,7 @@ class ControlActor:
         return fleet, design.checked
 
     def _sweep(self) -> bool:
-        """End the actors that are not needed any more, after each change."""
+        """After each change, end the actors that are not needed any more."""
         supervisor = self._supervisor
         if supervisor is not None and not any(one.is_open for one in self._requests.all):
             used = [one.hired for one in self._runs if not one.is_over]
@@ -217,7 +217,7 @@ class ControlActor:
         return False
 
     def _leave(self) -> None:
-        """End this actor, when those who ask have heard of the end."""
+        """End this actor, once all requesters have received the end."""
         for request in self._requests.all:
             if request.is_open:
                 request.say("the fleet has ended")
@@ -229,7 +229,7 @@ class ControlActor:
 
 
 def _counts(fleet: Fleet, names: Sequence[str]) -> dict[str, int]:
-    """Return how many instances of each service there are, by the actors that were found."""
+    """Return the number of instances of each service, from the actors that were found."""
     return {
         service.name: sum(name.partition("#")[0] == service.name for name in names)
         for service in fleet.services

@@ -1,4 +1,4 @@
-"""The actors of a fleet's instances, as those that supervise it know them."""
+"""The actors of a fleet's instances, for the control actor."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.ray.directory import Spot
 
-#: How long an actor may take to be there, in seconds: a node may have to come into being.
+#: How long an actor may take to start, in seconds: a node may have to be launched.
 COMING_S: Final = 120.0
 
-#: How long actors have to remove what is on their nodes, in seconds.
+#: How long actors may take to clean up their nodes, in seconds.
 LEAVING_S: Final = 2.0
 
-#: How many methods of an actor may run at once: one waits for news, peers call others.
+#: How many methods of an actor may run at once: one waits for news while peers call others.
 _CONCURRENCY: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
-    """What actors are made of from now on.
+    """What new actors are created from.
 
-    :ivar old_folder: the fleet's where its file was read; `fleet` has its paths there
-    :ivar package: the URI of what travels of it
+    :ivar fleet: with paths of the machine where its file was read
+    :ivar package: the URI of the package of its folder
     :ivar keys: by service: its own keys
     """
 
@@ -50,7 +50,7 @@ class Design:
     keys: Mapping[str, dict[str, bytes] | None]
 
     def part(self, name: str) -> Part:
-        """Return what the actor of an instance is given."""
+        """Return the part of it that the actor of an instance gets."""
         service = self.fleet.by_name[name.partition("#")[0]]
         outline = self.checked.outlines[service.name]
         number = name.partition("#")[2]
@@ -69,8 +69,8 @@ class Design:
 class Hired:
     """An actor of an instance.
 
-    :ivar design: what it is made of; None of one that was found
-    :ivar spot: where it is, once that is known
+    :ivar design: what it was created from
+    :ivar spot: where it is, once known
     """
 
     name: str
@@ -82,7 +82,7 @@ class Hired:
 
 
 class Crew:
-    """Makes actors and knows them; any thread."""
+    """Creates actors and keeps track of them; any thread."""
 
     def __init__(self, design: Design) -> None:
         self.design = design
@@ -93,7 +93,7 @@ class Crew:
         self._generations: dict[str, int] = {}
 
     def adopt(self) -> list[str]:
-        """Take those that are there already; returns the names of their instances."""
+        """Adopt the actors that exist already; returns the names of their instances."""
         for name, generation in latest(ray.util.list_named_actors()).items():
             with suppress(ValueError):
                 actor = ray.get_actor(actor_name(name, generation))
@@ -102,9 +102,9 @@ class Crew:
         return list(self._current)
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Make those that are missing, side by side, and wait until they are there.
+        """Create the missing actors in parallel, and wait until they have started.
 
-        :raises FleetError: one is not there in time
+        :raises FleetError: one has not started in time
         """
         with self._lock:
             hired = [self._of(name) for name in names]
@@ -121,12 +121,12 @@ class Crew:
                 raise FleetError(f"{one.name}: its actor cannot run: {why}") from None
 
     def hired(self, name: str) -> Hired:
-        """Return the actor of an instance; a new one where the last one is dead."""
+        """Return the actor of an instance; a new one if the last one is dead."""
         with self._lock:
             return self._of(name)
 
     def spot(self, name: str) -> Spot:
-        """Return where an instance is; its actor is made if it is not there."""
+        """Return where an instance is; creates its actor if there is none."""
         hired = self.hired(name)
         if hired.spot is None:
             self.prepare([name])
@@ -135,12 +135,12 @@ class Crew:
         return hired.spot
 
     def spots(self) -> dict[str, Spot]:
-        """Return where all are."""
+        """Return where all instances are, as far as known."""
         with self._lock:
             return {name: one.spot for name, one in self._current.items() if one.spot is not None}
 
     def renew(self, name: str) -> None:
-        """Let the next actor of an instance be a new one, beside the one that it has."""
+        """Have the next actor of an instance be a new one, beside the present one."""
         with self._lock:
             old = self._current.pop(name, None)
             self._renewed = old
@@ -148,7 +148,7 @@ class Crew:
                 self._old.append(old)
 
     def undo(self) -> None:
-        """Take back the last `renew`."""
+        """Undo the last `renew`."""
         with self._lock:
             old, self._renewed = self._renewed, None
             if old is not None and old in self._old:
@@ -159,7 +159,7 @@ class Crew:
                 self._current[old.name] = old
 
     def is_outdated(self, name: str) -> bool:
-        """Return whether the actor of an instance is made of something else than one now."""
+        """Return True if the actor of an instance differs from one that would be created now."""
         with self._lock:
             hired = self._current.get(name)
             if hired is None or hired.design is None:
@@ -169,10 +169,10 @@ class Crew:
             return old.package != new.package or old.keys.get(service) != new.keys.get(service)
 
     def sweep(self, wanted: Collection[str], used: Collection[Hired]) -> None:
-        """End the actors that nobody needs any more.
+        """End the actors that are not needed any more.
 
-        :param wanted: the instances that there are
-        :param used: those with a process that is supervised
+        :param wanted: the instances of the fleet
+        :param used: the actors with a supervised process
         """
         with self._lock:
             gone = [one for one in self._old if one not in used]
@@ -225,9 +225,9 @@ class Crew:
 
 
 class NodeAddresses(Addresses):
-    """The addresses of instances, each at its own node.
+    """The addresses of instances, each on its own node.
 
-    :param crew: has the actors, which get their ports from the kernel
+    :param crew: the actors, which get their ports from the kernel
     """
 
     def __init__(self, crew: Crew) -> None:
@@ -235,21 +235,21 @@ class NodeAddresses(Addresses):
         self._crew = crew
 
     def renew(self, instance: str) -> None:
-        """Let an instance have a new actor, and so new addresses."""
+        """Give an instance a new actor, and so new addresses."""
         super().renew(instance)
         self._crew.renew(instance)
 
     def undo(self) -> None:
-        """Take back the last `renew`."""
+        """Undo the last `renew`."""
         super().undo()
         self._crew.undo()
 
     def is_outdated(self, instance: str) -> bool:
-        """Return whether an instance's actor is made of something else than one now."""
+        """Return True if an instance's actor differs from one that would be created now."""
         return self._crew.is_outdated(instance)
 
     def forget(self, instance: str) -> None:
-        """Look up the addresses of an instance anew, whose actor was started again."""
+        """Look up the addresses of an instance again, after its actor was restarted."""
         super().renew(instance)
 
 
@@ -258,7 +258,7 @@ def _address(crew: Crew, instance: str, socket: Place) -> str:
 
 
 def _dismiss(gone: Collection[Hired]) -> None:
-    """End actors, which leave nothing on their nodes where these answer."""
+    """End actors, after those that answer have cleaned up their nodes."""
     refs = [one.actor.leave.remote() for one in gone]
     if refs:
         ray.wait(refs, num_returns=len(refs), timeout=LEAVING_S)
@@ -267,13 +267,13 @@ def _dismiss(gone: Collection[Hired]) -> None:
 
 
 def end(actor: Any) -> None:
-    """End an actor; what it runs is gone, or notices."""
+    """End an actor; its process, if still running, notices that."""
     with suppress(RayError, ValueError):
         ray.kill(actor, no_restart=True)
 
 
 def answered(ref: Any, wait_s: float) -> Any:
-    """Return what an actor answers, None if it does not in time."""
+    """Return the answer of an actor, None if it does not come in time."""
     try:
         return ray.get(ref, timeout=wait_s)
     except (RayError, GetTimeoutError):

@@ -1,6 +1,6 @@
-"""Who is bound where, as one instance knows it, and where it connects to by that.
+"""Where peers are bound, as one instance knows it, and the addresses that follow from that.
 
-Only data. Of two that call themselves the same instance the one that began later counts.
+Only data. If two actors claim to be the same instance, the one that started later counts.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _ALL_HOSTS: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - compared
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What the actor of an instance is given.
+    """What the actor of an instance gets.
 
     :ivar name: of the instance
-    :ivar folder: the fleet's, where `service` has its paths below
-    :ivar number: what the config is told, as of `Task`
-    :ivar links: of the fleet, those of this service
-    :ivar keys: the service's own, by their paths; None of a fleet without
+    :ivar folder: the fleet's folder, which the paths in `service` are below
+    :ivar number: the instance's number for its config, as in `Task`
+    :ivar links: the links of this service
+    :ivar keys: the service's own keys by path; None for a fleet without keys
     """
 
     name: str
@@ -48,8 +48,8 @@ class Spot:
     """Where an instance is.
 
     :ivar host: the address of its node
-    :ivar bound: what it binds there
-    :ivar since: the wall clock of its actor's start, in nanoseconds
+    :ivar bound: the addresses that it binds there
+    :ivar since: the wall clock at its actor's start, in nanoseconds
     """
 
     service: str
@@ -59,7 +59,7 @@ class Spot:
 
 
 class Directory:
-    """The spots that one instance knows of, its own included; one thread."""
+    """The spots that one instance knows, including its own; one thread."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
@@ -73,11 +73,11 @@ class Directory:
 
     @property
     def spots(self) -> dict[str, Spot]:
-        """All that are known, by instance."""
+        """All known spots, by instance."""
         return dict(self._spots)
 
     def learn(self, name: str, spot: Spot) -> bool:
-        """Take where an instance is; returns False if a later one is known already."""
+        """Note where an instance is; returns False if a later spot is known."""
         known = self._spots.get(name)
         if known is not None and known.since > spot.since:
             return False
@@ -85,7 +85,7 @@ class Directory:
         return True
 
     def replace(self, spots: Mapping[str, Spot]) -> None:
-        """Take which instances there are; what is known of a later start of one stays."""
+        """Replace the known instances; a later spot of one of them is kept."""
         old, self._spots = self._spots, {}
         for name in {*spots, self._part.name}:
             for known in (old.get(name), spots.get(name)):
@@ -93,7 +93,7 @@ class Directory:
                     self.learn(name, known)
 
     def addresses(self) -> dict[str, Any]:
-        """Return the addresses of the instance, in the shape of an addresses file."""
+        """Return the addresses of the instance, in the form of an addresses file."""
         bound: dict[str, dict[str, Bound]] = {}
         for name in sorted(self._spots, key=_order):
             spot = self._spots[name]
@@ -104,7 +104,7 @@ class Directory:
         )
 
     def lacking(self) -> list[str]:
-        """Return the services that it connects to and of which no instance is known."""
+        """Return the services that it connects to, and of which no instance is known."""
         wanted = {
             joint.binder.service
             for link in self._part.links
@@ -118,7 +118,7 @@ class Directory:
 
 
 def reachable(address: str, host: str) -> str:
-    """Return the address by which others reach what is bound at one, on a node."""
+    """Return the address to connect to for one that is bound on a node."""
     endpoint = parse(address, where="bind")
     if endpoint.scheme == "tcp" and endpoint.host in _ALL_HOSTS:
         return f"tcp://{host}:{endpoint.port}"
@@ -126,9 +126,9 @@ def reachable(address: str, host: str) -> str:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str, Any]]:
-    """Return what `Service.connect` is to be told: kind, side, model, and where to connect.
+    """Return the arguments of `Service.connect` for each change: kind, side, model, addresses.
 
-    Where there is nobody left to connect to it stays as it is.
+    A model without any address left keeps its connections.
     """
     return [
         (kind, side, model, address)
@@ -140,7 +140,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, s
 
 
 def links_of(service: str, links: Iterable[Link]) -> tuple[Link, ...]:
-    """Return the links that a service has a part in."""
+    """Return the links in which a service takes part."""
     return tuple(
         link
         for link in links

@@ -1,4 +1,4 @@
-"""What happens in one process, for those in others that ask what is new; any thread."""
+"""A log of the events in one process, which other processes read; any thread."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from math import inf
 from time import monotonic, time_ns
 from typing import Any, Final, NamedTuple
 
-#: Events that are kept for who has not asked yet, and their bytes.
+#: How many events, and how many bytes of them, are kept for readers.
 MOST: Final = 20_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 
-#: How many are given at once.
+#: How many events one answer holds at most.
 _PIECE: Final = 1000
 
 
 class News(NamedTuple):
-    """What is new.
+    """New events.
 
-    :ivar last: what to ask with the next time
-    :ivar dropped: how many were dropped before they were asked for
-    :ivar since: what tells these events from those of an earlier process
+    :ivar last: the argument for the next call
+    :ivar dropped: how many events were dropped unread
+    :ivar since: identifies the process, whose numbering starts at 0
     """
 
     last: int
@@ -32,7 +32,7 @@ class News(NamedTuple):
 
 
 class Events:
-    """A numbered, bounded list of events; who asks waits until there are some."""
+    """A numbered, bounded list of events; readers wait for new ones."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._kept: deque[tuple[Any, int]] = deque()
@@ -40,7 +40,7 @@ class Events:
         self._bytes = 0
         self._count = 0
         self._since = time_ns()
-        #: how many were asked for, and have arrived
+        #: how many events the readers have confirmed
         self.seen = 0
         self._readers = 0
         self._read_at = -inf
@@ -48,11 +48,11 @@ class Events:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """How many events there have been."""
         return self._count
 
     def add(self, event: Any, size: int = 0) -> None:
-        """Add one, of so many bytes; the oldest go where there are too many."""
+        """Add an event of `size` bytes; drops the oldest if there are too many."""
         with self._changed:
             self._kept.append((event, size))
             self._bytes += size
@@ -62,9 +62,10 @@ class Events:
             self._changed.notify_all()
 
     def after(self, last: int, wait_s: float) -> News:
-        """Return what came after the first `last` ones, as soon as there is something.
+        """Return the events after the first `last`, waiting for one if there is none.
 
-        :param wait_s: how long to wait for it, in seconds
+        :param last: confirms the events up to this number
+        :param wait_s: how long to wait, in seconds
         """
         with self._changed:
             if self.seen < last <= self._count:
@@ -76,7 +77,7 @@ class Events:
             self._read_at = monotonic()
             first = self._count - len(self._kept)
             if last > self._count:
-                # they were another process's
+                # the reader counts the events of an earlier process: start again
                 return News(0, [], 0, self._since)
             begin = max(last, first)
             kept = islice(self._kept, begin - first, begin - first + _PIECE)
@@ -84,7 +85,7 @@ class Events:
             return News(begin + len(events), events, begin - last, self._since)
 
     def wait_seen(self, wait_s: float) -> bool:
-        """Wait until all that there is has arrived at who asks, if somebody does."""
+        """Wait until a reader, if there is one, has confirmed all events; True if it has."""
         with self._changed:
             is_read = self._readers or monotonic() - self._read_at < wait_s
             return bool(is_read) and self._changed.wait_for(

@@ -1,7 +1,7 @@
-"""The actor of one instance: its process lives as long as the actor, on the node where that is.
+"""The actor of one instance: runs its process, on the actor's node and as long as the actor lives.
 
-An actor that Ray has started again, here or on another node, has new addresses: it looks up its
-peers by name, tells them, and takes theirs.
+An actor that Ray has restarted, here or on another node, has new addresses: it looks up its peers
+by name, and exchanges addresses with them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from sf_actors.fleet.ray.directory import Part, Spot
     from sf_actors.fleet.ray.events import News
 
-#: How long one that asks for news waits for some, in seconds.
+#: How long a call for news waits for events, in seconds.
 NEWS_S: Final = 20.0
 
-#: How long a peer has to answer, and when one that did not is asked again, in seconds.
+#: How long a peer may take to answer, and the pause before a silent one is asked again, in seconds.
 ANSWER_S: Final = 3.0
 AGAIN_S: Final = 5.0
 
 
 class InstanceActor:
-    """One instance of a fleet; its methods are called in threads of Ray's.
+    """One instance of a fleet; its methods run in Ray's threads.
 
-    :param is_new: False: it takes the place of another, whose peers are to be told
+    :param is_new: False if it replaces a dead actor, so that its peers must learn its addresses
     """
 
     def __init__(self, part: Part, *, is_new: bool = True) -> None:
@@ -51,15 +51,15 @@ class InstanceActor:
         return self._slot.spot
 
     def run(self, spots: dict[str, Spot]) -> dict[str, Any] | None:
-        """Run its process; as of `Slot.run`."""
+        """Run its process; see `Slot.run`."""
         return self._slot.run(spots)
 
     def has_ended(self) -> bool:
-        """Return whether its process has run and does not now."""
+        """Return True if its process has run and has ended."""
         return self._slot.has_run.is_set() and not self._slot.is_running()
 
     def news(self, last: int) -> News:
-        """Return what has happened, as soon as there is something."""
+        """Return the next events, waiting for the first."""
         return self._slot.events.after(last, NEWS_S)
 
     def signal(self, number: int) -> None:
@@ -67,25 +67,25 @@ class InstanceActor:
         self._slot.signal(number)
 
     def kill(self) -> None:
-        """End its process at once."""
+        """Kill its process."""
         self._slot.kill()
 
     def leave(self) -> None:
-        """Remove what is on the node but for log files, before the actor ends."""
+        """Clean up the node before the actor ends; log files stay."""
         self._slot.leave()
 
     def know(self, spots: dict[str, Spot], number: int) -> None:
-        """Let it connect to these; as of `Slot.know`."""
+        """Connect it to these peers; see `Slot.know`."""
         self._slot.know(spots, number)
 
     def meet(self, name: str, spot: Spot) -> Spot:
-        """Take where a peer is; returns where this one is."""
+        """Note where a peer is; returns where this instance is."""
         return self._slot.meet(name, spot)
 
-    # what Ray has started again
+    # after a restart by Ray
 
     def _come_back(self) -> None:
-        """Meet all peers, and run; those that do not answer are asked again."""
+        """Meet all peers, repeatedly asking silent ones, and run."""
         silent = self._meet(None)
         while True:
             if not self._slot.has_run.is_set() and not self._slot.lacking():
@@ -98,7 +98,7 @@ class InstanceActor:
     def _meet(self, names: set[str] | None) -> set[str]:
         """Meet peers; returns those that do not answer.
 
-        :param names: of the instances; None: all that there are
+        :param names: of their instances; None: all
         """
         there = latest(ray.util.list_named_actors())
         partners = self._slot.directory.partners
@@ -122,7 +122,7 @@ class InstanceActor:
         return silent
 
     def _run_alone(self) -> None:
-        """Run, unless whoever supervises the fleet is there to say so."""
+        """Run, unless the control actor is there, which will call `run`."""
         try:
             control = ray.get_actor(CONTROL)
             ray.get(control.is_there.remote(), timeout=ANSWER_S)
@@ -137,6 +137,6 @@ def host_here() -> str:
 
 
 def nodes() -> list[dict[str, Any]]:
-    """Return what Ray knows of the nodes of the cluster."""
+    """Return Ray's description of the nodes of the cluster."""
     found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return found

@@ -1,4 +1,4 @@
-"""The log files of a fleet on another machine, and a copy of them here that grows with them."""
+"""Copies the log files of a fleet from another machine, piece by piece as they grow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-#: Bytes of one file that are read at once.
+#: How many bytes of one file are read at once.
 _PIECE: Final = 1024 * 1024
 
 
 class Piece(NamedTuple):
-    """What is new of a file.
+    """A new piece of a file.
 
-    :ivar number: what it is known by, however it is called
+    :ivar number: identifies the file, even after it is renamed
     """
 
     number: int
@@ -25,9 +25,9 @@ class Piece(NamedTuple):
 
 
 def pieces(folder: Path, known: Mapping[int, int]) -> list[Piece]:
-    """Return what is new of the log files in a folder; those put aside for new ones first.
+    """Return the new pieces of the log files in a folder, rotated files first.
 
-    :param known: how many bytes of each are known, by its number
+    :param known: how many bytes of each file are known, by its number
     """
     found = []
     for path in sorted(folder.glob("*.log*"), key=lambda path: (-len(path.name), path.name)):
@@ -41,8 +41,8 @@ def pieces(folder: Path, known: Mapping[int, int]) -> list[Piece]:
 class Mirror:
     """A copy of log files.
 
-    :param folder: where it is
-    :param ask: returns the pieces that are new, as of `pieces`
+    :param folder: the folder of the copy
+    :param ask: returns the new pieces, like `pieces`
     """
 
     def __init__(self, folder: Path, ask: Callable[[dict[int, int]], list[Piece]]) -> None:
@@ -52,7 +52,7 @@ class Mirror:
         self._names: dict[int, str] = {}
 
     def update(self) -> None:
-        """Copy what is new."""
+        """Copy the new pieces."""
         while True:
             new = self._ask(dict(self._known))
             for piece in new:

@@ -1,4 +1,4 @@
-"""One thread that waits for descriptors, and for what other threads have it do."""
+"""A thread that waits for descriptors and for calls from other threads."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 class Loop:
-    """Calls what is registered in its selector, without arguments, and what is posted.
+    """Calls the callables registered in its selector, without arguments, and those that are posted.
 
-    :param name: of its thread, which ends with the process
+    :param name: of its thread, a daemon
     """
 
     def __init__(self, name: str) -> None:
@@ -33,16 +33,16 @@ class Loop:
         self._thread.start()
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have something called; any thread."""
+        """Have the loop's thread call a function; any thread."""
         self._posted.append(call)
         with suppress(BlockingIOError):
-            # it has much to do, and is awake
+            # if the socket is full, the loop is awake anyway
             self._waking.send(b"\0")
 
     def call(self, function: Callable[[], T], wait_s: float = 10.0) -> T:
-        """Have something called, and return what it gives; any thread but its own.
+        """Have the loop's thread call a function, and return the result; any other thread.
 
-        :raises TimeoutError: it does not come to that in time
+        :raises TimeoutError: it did not return in time
         """
         future: Future[T] = Future()
 
@@ -56,7 +56,7 @@ class Loop:
         return future.result(wait_s)
 
     def end(self) -> None:
-        """End its thread; the selector stays."""
+        """End its thread; the selector stays open."""
         self.post(self._end)
         self._thread.join()
         self.selector.unregister(self._woken)

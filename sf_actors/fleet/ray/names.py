@@ -1,4 +1,4 @@
-"""What the actors of a fleet are called, in the namespace that is its own."""
+"""The names of a fleet's actors, in a namespace of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: The actor that supervises a fleet; the name of no service begins like this.
+#: The name of the control actor; no name of a service begins with a dot.
 CONTROL: Final = ".up"
 
 _GENERATION: Final = "~"
@@ -21,7 +21,7 @@ def namespace_of(fleet: str) -> str:
 def actor_name(instance: str, generation: int) -> str:
     """Return the name of an actor of an instance.
 
-    :param generation: from 0 on; a successor has the next one, so that both can be there
+    :param generation: from 0 up; a successor has the next one, so that both can exist
     """
     return f"{instance}{_GENERATION}{generation}" if generation else instance
 

@@ -1,4 +1,4 @@
-"""What of a fleet's folder travels to other machines: one package for all, to each its own keys."""
+"""Packages a fleet's folder for other machines: one package for all, and for each its own keys."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.fleet import Fleet, FleetService
 
-#: What a name ends with that is a database, or a secret.
+#: The suffixes of databases and secrets, which stay here.
 _STAYING: Final = (".db", ".sqlite", ".sqlite3", "-journal", "-wal", "-shm", ".key_secret")
 _LOGS: Final = "logs"
 _CACHE: Final = "__pycache__"
 
-#: The same files make the same package, whenever they were written.
+#: A fixed time, so that the same files make the same package.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def files_of(folder: Path, keys: Path | None = None) -> Iterator[Path]:
-    """Give the files below a fleet's folder that travel, in order, relative to it.
+    """Yield the files of a fleet's folder that are sent, in order, relative to it.
 
     :param keys: the folder of its keys, which are left out
     """
@@ -47,7 +47,7 @@ def files_of(folder: Path, keys: Path | None = None) -> Iterator[Path]:
 
 
 def write_package(fleet: Fleet, to: Path) -> None:
-    """Write what travels of a fleet's folder as a zip file.
+    """Write the package of a fleet's folder as a zip file.
 
     :raises FleetError: a file cannot be read
     """
@@ -64,7 +64,7 @@ def write_package(fleet: Fleet, to: Path) -> None:
 
 
 def keys_of(fleet: Fleet, service: str) -> dict[str, bytes] | None:
-    """Return the files of a service's own keys, by their paths below its folder.
+    """Return the files of a service's own keys, by path below its folder.
 
     :raises KeysError: one cannot be read
     """
@@ -91,9 +91,9 @@ def write_keys(keys: dict[str, bytes], to: Path) -> None:
 
 
 def require_inside(fleet: Fleet) -> None:
-    """Refuse files of services that would not travel.
+    """Refuse services with files that would not be sent.
 
-    :raises FleetError: one is not below the fleet's folder, or stays there
+    :raises FleetError: one is not below the fleet's folder, or is excluded from the package
     """
     travelling = set(files_of(fleet.folder, fleet.keys))
     for service in fleet.services:

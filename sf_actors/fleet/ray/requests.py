@@ -1,4 +1,4 @@
-"""What verbs elsewhere ask of a fleet's supervisor, until its answers are heard; any thread."""
+"""Keeps the requests of remote verbs until their answers are received; any thread."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from sf_actors.fleet.ray.events import Events, News
 
-#: Answered requests that are kept for who has not heard yet.
+#: How many answered requests are kept until their answers are received.
 MOST_ANSWERED: Final = 256
 
 _FAILED: Final = 1
 
 
 class RemoteRequest:
-    """A request of a verb elsewhere.
+    """A request of a remote verb.
 
-    :ivar answers: what is said, and the status at last
+    :ivar answers: progress reports, and the status at the end
     """
 
     def __init__(self, args: dict[str, Any]) -> None:
@@ -27,22 +27,22 @@ class RemoteRequest:
         self.answers = Events()
 
     def say(self, words: str) -> None:
-        """Tell who asked how it goes."""
+        """Report progress to the requester."""
         self.answers.add({"say": words})
 
     def end(self, status: int, **more: Any) -> None:
-        """Answer it."""
+        """Send the answer."""
         if self.is_open:
             self.is_open = False
             self.answers.add({"status": status, **more})
 
 
 class RemoteRequests:
-    """The requests that are open, and those whose answers were not heard yet."""
+    """The open requests, and those whose answers have not been received yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        #: those of one process are no other's, which has taken its place
+        #: from the wall clock, so that a restarted process does not reuse numbers
         self._numbers = count(time_ns())
         self._kept: dict[int, RemoteRequest] = {}
         self._unknown = Events()
@@ -51,12 +51,12 @@ class RemoteRequests:
 
     @property
     def all(self) -> list[RemoteRequest]:
-        """Those that are kept."""
+        """The requests that are kept."""
         with self._lock:
             return list(self._kept.values())
 
     def add(self, args: dict[str, Any]) -> tuple[int, RemoteRequest]:
-        """Take one; returns the number by which its answer is heard, and the request."""
+        """Add a request; returns its number for `hear`, and the request."""
         request = RemoteRequest(args)
         with self._lock:
             number = next(self._numbers)
@@ -67,12 +67,12 @@ class RemoteRequests:
         return number, request
 
     def hear(self, number: int, last: int, wait_s: float) -> News:
-        """Return what is said about a request after the first `last` events.
+        """Return the answers to a request after the first `last`, waiting for one if there is none.
 
-        Who says so that all has arrived is answered at once, and the request forgotten. A number
-        that is not known is that of an earlier process.
+        A call that confirms the last answer returns at once, and the request is forgotten. An
+        unknown number belongs to an earlier process.
 
-        :param wait_s: how long to wait for something, in seconds
+        :param wait_s: how long to wait, in seconds
         """
         with self._lock:
             request = self._kept.get(number)

@@ -1,4 +1,4 @@
-"""One run of an instance in its actor, as the supervisor has it."""
+"""One run of an instance in its actor, for the supervisor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sf_actors.fleet.ray.crew import Crew
     from sf_actors.fleet.task import Task
 
-#: Between two tries to reach an actor that Ray starts again, in seconds.
+#: Between two attempts to reach an actor that Ray restarts, in seconds.
 AGAIN_S: Final = 0.3
 
 #: How long an actor may take to kill its process, in seconds.
@@ -26,10 +26,10 @@ _KILLING_S: Final = 3.0
 
 
 class ActorRun:
-    """Runs an instance in its actor, and hears what happens there.
+    """Runs an instance in its actor, and passes on the events from there.
 
-    :param post: lets the supervisor's thread call something
-    :param moved: called in that thread when an actor is elsewhere than before
+    :param post: has the supervisor's thread call a function
+    :param moved: called in that thread when the actor has a new place
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class ActorRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, as far as can be known."""
+        """True once it has ended, or its actor cannot be reached."""
         return self._is_over.is_set()
 
     def signal(self, number: int) -> None:
-        """Send it a signal; what has not begun yet is over."""
+        """Send it a signal; a run that has not begun ends at once."""
         if self._has_begun:
             self.hired.actor.signal.remote(number)
         else:
@@ -71,16 +71,16 @@ class ActorRun:
             self.hired.actor.kill.remote()
 
     def kill(self) -> None:
-        """End it at once; who cannot be reached is ended with its actor."""
+        """Kill it, and its actor too if that does not answer."""
         threading.Thread(target=self._kill, name=f"{self.task.name}/kill", daemon=True).start()
 
     def tell(self, message: dict[str, Any]) -> bool:
-        """Let it connect elsewhere: to all that are there, whatever the message says."""
+        """Have it connect to all present instances; of the message only the `id` is used."""
         self.hired.actor.know.remote(self._crew.spots(), message["id"])
         return True
 
     def abandon(self) -> int:
-        """End it and its actor."""
+        """Kill it and its actor."""
         self._is_over.set()
         self.hired.is_dead = True
         answered(self.hired.actor.kill.remote(), _KILLING_S)
@@ -115,7 +115,7 @@ class ActorRun:
             self._end(-signal.SIGKILL)
 
     def _end(self, status: int) -> None:
-        """Tell of the end, once; any thread."""
+        """Report the end, once; any thread."""
         if not self._is_over.is_set():
             self._is_over.set()
             self._post(lambda: self._on_end(self, status))
@@ -131,7 +131,7 @@ class ActorRun:
             if found is None:
                 self._is_over.wait(AGAIN_S)
         if self._is_over.is_set():
-            # somebody wants it to be over by now
+            # it was stopped before it began
             self.hired.actor.kill.remote()
         self._post(partial(self._take_begin, found))
         return found

@@ -1,6 +1,6 @@
-"""The place of one instance on a node: its ports, its process, and where that connects to.
+"""One instance on a node: its ports, its process, and the peers that it connects to.
 
-It knows nothing of Ray: it is told who is where, and by whom it has to be left.
+It does not depend on Ray: the caller passes the spots of the peers and the pid of the node's agent.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from sf_actors.fleet.addresses import Place
     from sf_actors.fleet.ray.directory import Part
 
-#: How the names of folders with keys begin, in the node's folder for temporary files.
+#: The prefix of the folders with keys, in the node's folder for temporary files.
 KEYS_PREFIX: Final = "sf-keys-"
 
-#: How long its process may live on where the node's agent is gone, in seconds.
+#: How long its process may go on after the node's agent is gone, in seconds.
 _ORPHANED_S: Final = 4.7
 
 
 class Slot:
-    """One instance here; any thread.
+    """One instance on this node; any thread.
 
     :param host: the address of this node
-    :param folder: the fleet's, as it has travelled
-    :param agent: the process without which we end too
+    :param folder: the fleet's folder on this node
+    :param agent: the pid of the node's agent, with which the slot ends
     """
 
     def __init__(self, part: Part, *, host: str, folder: Path, agent: int | None = None) -> None:
@@ -56,7 +56,7 @@ class Slot:
         self.spot = Spot(part.service.name, host, bound, time_ns())
         self.directory = Directory(part)
         self.directory.learn(part.name, self.spot)
-        #: what its process says and prints, and its end
+        #: the messages and output of its process, and its end
         self.events = Events()
         self._keys = None if part.keys is None else Path(tempfile.mkdtemp(prefix=KEYS_PREFIX))
         if part.keys is not None and self._keys is not None:
@@ -78,14 +78,14 @@ class Slot:
                 )
             )
 
-    # what it is asked
+    # called by others
 
     def run(self, spots: Mapping[str, Spot] | None = None) -> dict[str, Any] | None:
-        """Run its process, or go on with the one that runs.
+        """Run its process, or continue with the running one.
 
-        :param spots: of all instances; None: those that are known
-        :returns: `pid`, `ready`: what it said when it was, or None; `last`: the events before;
-            None where the node's agent is gone
+        :param spots: of all instances; None: the known ones
+        :returns: `pid`; `ready`: its READY message, or None; `last`: the number of earlier events;
+            `spot`. None if the node's agent is gone
         :raises OSError: it cannot be started
         """
         return self._loop.call(lambda: self._run(spots))
@@ -95,24 +95,24 @@ class Slot:
         self._loop.post(lambda: None if self._child is None else self._child.signal(number))
 
     def kill(self) -> None:
-        """End its process and all that it has started, at once; returns when that is over."""
+        """Kill its process and all that it has started."""
         self._loop.call(lambda: None if self._child is None else self._child.kill())
 
     def know(self, spots: Mapping[str, Spot], number: int) -> None:
-        """Let it connect to these alone; an event says by the number that it has."""
+        """Connect it to exactly these peers; an event with the number confirms that."""
         self._loop.post(lambda: self._know(spots, number))
 
     def meet(self, name: str, spot: Spot) -> Spot:
-        """Take where another instance is; returns where this one is."""
+        """Note where another instance is; returns where this one is."""
         self._loop.post(lambda: self._learn(name, spot))
         return self.spot
 
     def is_running(self) -> bool:
-        """Return whether it has a process."""
+        """Return True if it has a process."""
         return self._child is not None
 
     def close(self) -> None:
-        """End its process at once, and give back what it holds."""
+        """Kill its process, and free all resources."""
         self.kill()
         self._loop.end()
         if self._child is not None:
@@ -129,15 +129,16 @@ class Slot:
             shutil.rmtree(self._keys, ignore_errors=True)
 
     def lacking(self) -> list[str]:
-        """Return the services that it connects to and that are not known yet."""
+        """Return the services that it connects to, and of which no instance is known."""
         return self._loop.call(self.directory.lacking)
 
     # in the loop
 
     def _reserve(self, _instance: str, _socket: Place) -> str:
-        """Return an address of this node, whose port is ours as long as we live.
+        """Return an address on this node with a port that is reserved while the slot exists.
 
-        The socket does not listen: its process binds the very same one, as libzmq does.
+        The reserving socket has SO_REUSEADDR and does not listen, so that libzmq in the process can
+        bind the same port.
         """
         holding = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -187,7 +188,7 @@ class Slot:
             self._tell(None)
 
     def _tell(self, number: int | None) -> None:
-        """Tell its process where to connect to now; before it is READY, once it is."""
+        """Send its process the new connections; if it is not READY yet, that happens when it is."""
         telling = Telling(number)
         if self._child is not None and self._is_ready is not None:
             new = self.directory.addresses()
@@ -225,12 +226,12 @@ class Slot:
         self.events.add(("end", status))
 
     def _leave(self, agent_fd: int) -> None:
-        """End: the agent of this node is gone, and others will run what runs here."""
+        """End: the node's agent is gone, and Ray will run the instance elsewhere."""
         self._loop.selector.unregister(agent_fd)
         self._is_leaving = True
         if self._child is None:
             os._exit(1)
-        # it notices that nobody is there any more, stops and leaves
+        # the process notices the closed channel, stops and exits
         self._child.hang_up()
         timer = threading.Timer(_ORPHANED_S, self._exit)
         timer.daemon = True
@@ -243,9 +244,9 @@ class Slot:
 
 
 class Telling:
-    """What a process has to say it has done.
+    """Changes that a process has to confirm.
 
-    :ivar number: by which others wait for it, or None
+    :ivar number: the number that the confirmation carries, or None
     """
 
     def __init__(self, number: int | None) -> None:
