@@ -1,4 +1,4 @@
-"""What is answered to each verb; in the inspector's thread, which never waits."""
+"""Answers each verb; in the inspector's thread, which must never wait."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class Answers:
-    """Answers questions; for the inspector's thread.
+    """Answers questions; in the inspector's thread.
 
-    :param tell: brings a message to the inspector, which gives it to `go_on`; any thread
-    :param deadlines: of the inspector
-    :param door: where streams are opened
-    :ivar dropped: what came and was no request
+    :param tell: sends a message to the inspector, which passes it to `go_on`; any thread
+    :param deadlines: the inspector's timed actions
+    :param door: opens the sockets of streams
+    :ivar dropped: how many messages arrived that were not requests
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Answers:
         self._stopping: WeakSet[Resident] = WeakSet()
 
     def take(self, question: Question) -> None:
-        """Answer a question, now or, where that takes time, later."""
+        """Answer a question, or start what will answer it later."""
         try:
             arguments = question.arguments()
             answer = VERBS.get(arguments.verb)
@@ -62,7 +62,7 @@ class Answers:
             question.answer(fields)
 
     def go_on(self, message: object) -> None:
-        """Act on what another thread has told the inspector."""
+        """Handle a message that another thread has sent to the inspector."""
         if isinstance(message, Answered):
             self._asks.take(message)
         elif isinstance(message, Woken):
@@ -71,24 +71,24 @@ class Answers:
             message.stream.end()
 
     def close(self) -> None:
-        """End what goes on."""
+        """End all streams."""
         self._streams.close()
 
     # the verbs
 
     def ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
-        """Say that it is there, and for which services."""
+        """Return the process id, the version and the names of the services."""
         names = [resident.name for resident in RESIDENTS.all]
         return {"pid": os.getpid(), "version": VERSION, "services": names}
 
     def info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
-        """Return what a service is."""
+        """Return the description of a service."""
         from sf_actors.inspection.info import info_of  # noqa: PLC0415 - it describes all types
 
         return info_of(resident_of(arguments))
 
     def stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
-        """Return the numbers of a service or of all, and of the process."""
+        """Return the numbers of one service or of all, and of the process."""
         process = process_numbers() | {"inspector_dropped": self.dropped}
         if arguments.service is not None:
             return all_numbers_of(resident_of(arguments)) | {"process": process}
@@ -97,7 +97,7 @@ class Answers:
         return {"services": services, "process": process}
 
     def ask(self, asked: Arguments, question: Question) -> None:
-        """Hand a request to a replyer; what it answers is sent later."""
+        """Hand a request to a replyer, whose reply is sent later."""
         self._asks.begin(resident_of(asked), "replyer", asked, question)
 
     def publish(self, asked: Arguments, question: Question) -> None:
@@ -105,11 +105,11 @@ class Answers:
         self._asks.begin(resident_of(asked), "subscriber", asked, question)
 
     def tap(self, asked: Arguments, _question: Question) -> dict[str, Any]:
-        """Open a stream of what passes a model, and say where it is."""
+        """Open a stream of the messages of a model, and return its address."""
         return {"address": self._streams.open(resident_of(asked), asked.model)}
 
     def loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
-        """Set levels that are given, and return those before."""
+        """Set the given levels, and return the previous ones."""
         resident = resident_of(asked)
         if resident.state is None:
             raise InvalidArguments(f"{resident.name} is still being loaded")
@@ -122,7 +122,7 @@ class Answers:
         return {"console": console, "file": file}
 
     def stop(self, asked: Arguments, _question: Question) -> dict[str, Any]:
-        """Have a service stopped gracefully, and say so at once."""
+        """Start a graceful stop of a service, and return at once."""
         resident = resident_of(asked)
         if resident in self._stopping:
             return {"stopping": True}
@@ -130,10 +130,10 @@ class Answers:
         stop = resident.service.stop_service
         thread = threading.Thread(target=stop, name=f"{resident.name}/stop", daemon=True)
         try:
-            # in a context of its own: it belongs to no service
+            # in an empty context: the thread belongs to no service
             contextvars.Context().run(thread.start)
         except RuntimeError:
-            # the system has no thread left
+            # no thread can be started
             RESERVE.run(stop)
         return {"stopping": True}
 

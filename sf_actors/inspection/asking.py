@@ -1,4 +1,4 @@
-"""Asks inspectors, all at once, each with its own connection; used by one thread."""
+"""Asks many inspectors at once, over a connection to each; one thread."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from sf_actors.sockets.keys import Keys
 
-#: Largest request that an inspector takes, in bytes.
+#: The largest request that an inspector accepts, in bytes.
 MAX_REQUEST_BYTES = 1024 * 1024
 
-#: Questions to one inspector that are open at once: it keeps few answers for one asker.
+#: The most open questions to one inspector, which queues few answers for one client.
 MOST_AT_ONCE = 8
 
 #: How long an inspector's own deadline may be exceeded before it counts as silent, in seconds.
@@ -37,11 +37,11 @@ GRACE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an inspector is.
+    """The place of an inspector.
 
-    :ivar address: for ZeroMQ
+    :ivar address: the address to connect to
     :ivar pid: its process, None for an inspector elsewhere
-    :ivar name: the first service of its process as the socket's name has it
+    :ivar name: the first service of its process, in the form of its socket's name
     """
 
     address: str
@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request to the inspector at a place: `args` has the verb and what it takes."""
+    """A request to the inspector at a place; `args` has the verb and its arguments."""
 
     place: Place
     args: dict[str, Any]
@@ -62,10 +62,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a question.
+    """The answer to a question, if there is one.
 
-    :ivar value: what was answered; None if nothing was, or an error
-    :ivar error: what the inspector answered as an error
+    :ivar value: the answer; None if there was none, or an error
+    :ivar error: the error that the inspector answered with
     """
 
     place: Place
@@ -74,14 +74,14 @@ class Answer:
 
     @property
     def is_silent(self) -> bool:
-        """True if nothing came in time."""
+        """True if no answer came in time."""
         return self.value is None and self.error is None
 
     def result(self, timeout_s: float) -> dict[str, Any]:
-        """Return what was answered.
+        """Return the answer, or raise.
 
         :raises SfActorsError: the error that was answered
-        :raises RequestTimeout: nothing came in time
+        :raises RequestTimeout: no answer came in time
         """
         if self.error is not None:
             raise self.error
@@ -93,7 +93,7 @@ class Answer:
 class Asking:
     """The connections to inspectors; closed by `with`.
 
-    :param keys: of the asker, for inspectors beyond this machine
+    :param keys: our own keys, for inspectors beyond this machine
     """
 
     def __init__(self, keys: Keys | None = None) -> None:
@@ -101,7 +101,7 @@ class Asking:
         self._context = zmq.Context()
         self._sockets: dict[Place, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
-        # as ids of workflows they find the lines of a call in logs
+        # used as workflow ids, so that the log lines of a call can be found
         self._ids = (f"shell-{secrets.token_hex(4)}-{number}" for number in count(1))
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class Asking:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; what was not sent yet is dropped."""
+        """Close all connections; unsent requests are dropped."""
         for socket in self._sockets.values():
             socket.close(0)
         self._sockets.clear()
@@ -126,8 +126,8 @@ class Asking:
         """Ask one inspector.
 
         :param timeout_s: how long to wait for the answer, in seconds
-        :raises SfActorsError: what it answered as an error
-        :raises RequestTimeout: nothing came in time
+        :raises SfActorsError: the error that it answered with
+        :raises RequestTimeout: no answer came in time
         """
         question = Question(place, {"verb": verb, **args})
         return self.ask_all([question], timeout_s=timeout_s)[0].result(timeout_s)
@@ -140,10 +140,11 @@ class Asking:
         is_enough: Callable[[Sequence[Answer]], bool] | None = None,
         enough_s: float = GRACE_S,
     ) -> list[Answer]:
-        """Ask several questions at once; the answers have the same order.
+        """Ask several questions at once; the answers are in the same order.
 
         :param timeout_s: how long to wait for all of them, in seconds
-        :param is_enough: whether the answers so far will do, once they had `enough_s`
+        :param is_enough: returns True if the answers so far are enough; asked after `enough_s`
+        :param enough_s: how long to wait for all of them in any case, in seconds
         """
         began = monotonic()
         answers = [Answer(question.place) for question in questions]
@@ -175,7 +176,7 @@ class Asking:
             for socket, _ in readable:
                 for number, reply in _replies(socket):
                     index = open_.pop(number, -1)
-                    # a reply to an earlier question whose time was over is nobody's
+                    # ignore a late reply to an earlier question
                     if index >= 0:
                         answers[index] = _answer(questions[index].place, reply)
                         send_next(questions[index].place)
@@ -186,9 +187,9 @@ class Asking:
     def ask_again(
         self, question: Question, times: int, *, at_once: int, timeout_s: float
     ) -> Iterator[tuple[Answer, float]]:
-        """Ask one question many times, and give the answers as they come.
+        """Ask one question many times, and yield the answers as they come.
 
-        :param at_once: so many are under way
+        :param at_once: how many may be open at the same time
         :param timeout_s: how long to wait for each, in seconds
         :returns: each answer, and how long it took, in seconds
         """
@@ -203,7 +204,7 @@ class Asking:
             oldest = next(iter(began.values()))
             wait_s = oldest + timeout_s - monotonic()
             if wait_s <= 0:
-                # in order of the numbers, so that the first is the oldest
+                # the dict keeps the order of sending, so the first is the oldest
                 number = next(iter(began))
                 yield Answer(question.place), monotonic() - began.pop(number)
                 continue
@@ -238,7 +239,7 @@ class Asking:
 
 
 def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the replies that a socket has now, each with the number of its question."""
+    """Yield the replies that a socket has now, each with the number of its question."""
     while True:
         try:
             frames = socket.recv_multipart(zmq.NOBLOCK)
@@ -247,16 +248,16 @@ def _replies(socket: zmq.Socket[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             reply = msgspec.msgpack.decode(frames[-1])
         except (msgspec.DecodeError, RecursionError):
-            # it is of nobody that was asked: what is asked stays without an answer
+            # not from an inspector: the question stays unanswered
             continue
         if isinstance(reply, dict) and isinstance(number := reply.get("workflow_id"), str):
             yield number, reply
 
 
 def packed_or_refused(message: dict[str, Any]) -> bytes:
-    """Return a message as MessagePack.
+    """Encode a message as MessagePack.
 
-    :raises UsageError: it holds an integer of more than 64 bits, or bytes that are no text
+    :raises UsageError: it has an integer of more than 64 bits, or a text that is not valid Unicode
     """
     try:
         return msgspec.msgpack.encode(message)
@@ -277,7 +278,7 @@ def _answer(place: Place, reply: dict[str, Any]) -> Answer:
 
 
 def error_of(error: dict[str, Any], where: str) -> SfActorsError:
-    """Return an error that was answered as the exception that it is here."""
+    """Return the exception for an error that was answered."""
     kind, message = str(error.get("type")), str(error.get("message"))
     if kind == RequestTimeout.__name__:
         return RequestTimeout(message)

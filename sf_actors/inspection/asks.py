@@ -1,4 +1,4 @@
-"""The verbs `ask` and `publish`: what is handed to models from inside, and waits for its answer."""
+"""The verbs `ask` and `publish`: hand messages to models from inside, and wait for the answers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from sf_actors.inspection.question import Arguments, Question
     from sf_actors.lifecycle.residents import Resident
 
-#: How long an answer is waited for where the asker does not say, in seconds.
+#: How long to wait for an answer by default, in seconds.
 TIMEOUT_S: Final = 5.0
 
-#: Most that wait for answers at the same time.
+#: The most messages that may wait for answers at the same time.
 MAX_UNDER_WAY: Final = 1_000
 
 
 class Answered:
-    """What a model has answered.
+    """The answer of a model.
 
-    :param number: of the ask
+    :param number: of the message
     :param frame: the packed reply
     """
 
@@ -44,9 +44,9 @@ class Answered:
 
 
 class Asks:
-    """Those under way; for the inspector's thread.
+    """The messages that wait for answers; in the inspector's thread.
 
-    :param tell: brings `Answered` to the inspector; any thread
+    :param tell: sends `Answered` to the inspector; any thread
     """
 
     def __init__(self, tell: Callable[[Answered], None], deadlines: Deadlines) -> None:
@@ -59,8 +59,8 @@ class Asks:
         """Hand a request to a replyer, or a message to a subscriber.
 
         :param type_: of the model
-        :raises InvalidArguments: there is no such model, or the question is wrong
-        :raises ServiceStopped: it takes nothing now
+        :raises InvalidArguments: there is no such model, or an argument is wrong
+        :raises ServiceStopped: the service is starting or stopping
         """
         model = model_of(resident, type_, asked.model)
         timeout_s = TIMEOUT_S if asked.timeout_s is None else asked.timeout_s
@@ -84,7 +84,7 @@ class Asks:
         self._under_way[number] = question, deadline
 
     def take(self, answered: Answered) -> None:
-        """Pass on an answer, unless it comes too late."""
+        """Pass on an answer, unless it is too late."""
         question, deadline = self._under_way.pop(answered.number, (None, None))
         if question is not None and deadline is not None:
             deadline.cancel()
@@ -97,7 +97,7 @@ class Asks:
 
 
 def model_of(resident: Resident, type_: str, name: str | None) -> Model:
-    """Return the inbound connection of a type.
+    """Return the inbound connection with this type and name.
 
     :raises InvalidArguments: there is none
     """

@@ -1,7 +1,7 @@
 """Services as an AsyncAPI 3.0.0 document: each model with sockets is a channel and an operation.
 
-The payloads are the maps that travel (README, "On the wire"), described in JSON's types; the exact
-type of each field stands beside it as `x-sf-type`.
+The payloads are the maps on the wire (README, "On the wire"), described with JSON types; the exact
+type of each field is in its `x-sf-type`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.inspection.outline import Outline
     from sf_actors.sockets.endpoint import Endpoint
 
-#: The key of what a channel is to us.
+#: The key of our own description of a channel.
 MODEL: Final = "x-sf-model"
 
 _CONTENT_TYPE: Final = "application/msgpack"
@@ -38,7 +38,7 @@ _DESCRIPTIONS: Final = {
 
 
 def document_of(outlines: Sequence[Outline]) -> dict[str, Any]:
-    """Return the document of services; the same for the same input.
+    """Return the document of services, reproducibly.
 
     :param outlines: with unique names
     """
@@ -65,7 +65,7 @@ def document_of(outlines: Sequence[Outline]) -> dict[str, Any]:
 
 
 def _identified(outline: Outline) -> Iterator[tuple[str, Model]]:
-    """Give the models with sockets and an id each: where a name is there twice, with its place."""
+    """Yield the models with sockets, each with an id: its name, or its full place if not unique."""
     models = [model for model in outline.models if model.sockets]
     names = Counter(model.name for model in models)
     for model in models:
@@ -78,7 +78,7 @@ def _identified(outline: Outline) -> Iterator[tuple[str, Model]]:
 def _channel(outline: Outline, model: Model, servers: _Servers) -> dict[str, Any]:
     topic = model.creation.get("topic")
     channel: dict[str, Any] = {
-        # braces would be the parameters of an address
+        # AsyncAPI reads braces in an address as parameters
         "address": None if topic is None or set(topic) & set("{}") else topic,
         "title": f"{outline.name}/{model.name}",
         "description": f"A {model.type} of {outline.name}: it {_DESCRIPTIONS[model.type]}.",
@@ -118,16 +118,16 @@ def _operation(id_: str, model: Model) -> dict[str, Any]:
 
 
 class _Servers:
-    """The servers of a document: one for each address."""
+    """The servers of a document, one for each address."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, str] = {}
 
     def reference(self, wanted: str, endpoint: Endpoint) -> dict[str, str]:
-        """Return the reference to the server of an address, which may be a new one.
+        """Return a reference to the server of an address, adding the server if it is new.
 
-        :param wanted: its id if it is new, of any characters
+        :param wanted: the id for a new one; any characters
         """
         address = endpoint.zmq_endpoint
         if address not in self._ids:

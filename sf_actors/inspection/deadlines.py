@@ -1,4 +1,4 @@
-"""What is to be done at a time; for one thread."""
+"""Timed actions; one thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """Something that is to be done at a time, unless it is cancelled before.
+    """An action at a time, unless it is cancelled before.
 
-    :ivar at: in seconds of `time.monotonic`
+    :ivar at: the time, in seconds of `time.monotonic`
     """
 
     __slots__ = ("action", "at", "number")
@@ -27,32 +27,35 @@ class Deadline:
         return (self.at, self.number) < (other.at, other.number)
 
     def cancel(self) -> None:
-        """Have nothing done."""
+        """Cancel the action."""
         self.action = None
 
 
 class Deadlines:
-    """What is to be done, in the order of time."""
+    """The pending actions, in the order of their times."""
 
     def __init__(self) -> None:
         self._waiting: list[Deadline] = []
         self._numbers = count()
 
     def set(self, at: float, action: Callable[[], None]) -> Deadline:
-        """Have something done at a time, in seconds of `time.monotonic`."""
+        """Schedule an action.
+
+        :param at: in seconds of `time.monotonic`
+        """
         deadline = Deadline(at, next(self._numbers), action)
         heapq.heappush(self._waiting, deadline)
         return deadline
 
     @property
     def next_at(self) -> float | None:
-        """When something is to be done next."""
+        """The time of the next action, None if there is none."""
         while self._waiting and self._waiting[0].action is None:
             heapq.heappop(self._waiting)
         return self._waiting[0].at if self._waiting else None
 
     def act(self, now: float) -> None:
-        """Do what is due."""
+        """Perform the actions that are due."""
         while (at := self.next_at) is not None and at <= now:
             action = heapq.heappop(self._waiting).action
             if action is not None:

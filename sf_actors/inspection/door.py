@@ -1,4 +1,4 @@
-"""The files of the sockets that an inspector listens at."""
+"""The sockets that an inspector listens at, and their files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Door:
-    """The file of a socket that listens, and its descriptor until ZeroMQ has it.
+    """A listening socket's file, and its descriptor until ZeroMQ owns it.
 
-    In the child of a fork the descriptor is closed: else a socket of a parent that was killed would
-    go on taking connections that nobody answers.
+    The child of a fork closes its copy of the descriptor. Otherwise the socket of a killed parent
+    would go on accepting connections that nobody answers.
 
     :param path: where it listens
-    :raises UsageError: it cannot
+    :raises UsageError: it cannot listen there
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.fd = listening(path).detach()
-        #: set once a socket of ZeroMQ closes the descriptor
+        #: set when a ZeroMQ socket has taken over the descriptor
         self.is_taken = False
         self._inode = os.fstat(self.fd).st_ino
         self._forks = FORKS.count
@@ -42,7 +42,7 @@ class Door:
                 os.close(fd)
 
     def close(self) -> None:
-        """Take the file away, unless it is a parent's, and the descriptor, unless it is taken."""
+        """Remove the file unless it is a parent's; close the descriptor unless ZeroMQ owns it."""
         fd, self.fd = self.fd, -1
         if FORKS.count == self._forks:
             self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The inspector's entrance for other machines: a TCP socket, for who has an authorized key."""
+"""The inspector's entrance for other machines: a TCP socket for clients with authorized keys."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ WHERE: Final = "the inspector"
 #: How long the authenticator may take to open its socket, in seconds.
 OPENING_S: Final = 10.0
 
-#: How often the authenticator may die of faults of its own and be replaced.
+#: How often the authenticator is restarted after faults of its own.
 MAX_RESTARTS: Final = 3
 
 
 class Entrance:
-    """The socket, and the actor that admits peers; made and closed in the inspector's thread.
+    """The socket, and the actor that admits peers; created and closed in the inspector's thread.
 
     :param address: `tcp://HOST:PORT`, port 0 for a free one
     :param keys: the folder with our pair and `authorized/`
-    :param creation: of the socket, as of a model
-    :ivar address: where it is bound
+    :param creation: the creation arguments of the socket, as in a model
+    :ivar address: the address that it is bound to
     :raises UserError: it cannot be opened
     """
 
@@ -72,7 +72,7 @@ class Entrance:
         self.socket: Socket
         try:
             Authenticator.start(run_context, loaded)
-            # it must be there before the socket is bound
+            # the authenticator must run before the socket is bound
             if not self._has_opened.wait(OPENING_S) or self._error is not None:
                 raise BindError(f"{WHERE}: nobody can be admitted: {self._error}")
             self.socket, self.address = self._transport.bound(
@@ -94,33 +94,33 @@ class Entrance:
                 thread.join(OPENING_S)
         self._transport.shut(lambda: None)
 
-    # what the authenticator tells its supervisor
+    # reports of the authenticator to its supervisor
 
     def created(self, actor: Any) -> None:
         """Note the authenticator."""
         self._guard = actor
 
     def opened(self, actor: Any, error: BaseException | None) -> None:
-        """Note that it is open, or why it cannot be."""
+        """Note that it is open, or why it could not open."""
         del actor
         self._error = error
         self._has_opened.set()
 
     def died(self, actor: Any, error: BaseException) -> None:
-        """Start another one; without any, nobody is admitted."""
+        """Start another one: without an authenticator nobody is admitted."""
         package_logger().error("the inspector's authenticator died", error=summary(error))
         self._restarts += 1
         if self._restarts <= MAX_RESTARTS and not self._is_closed:
             Authenticator.start(*actor.restart_arguments)
 
     def bound(self, model: Any, socket: str, address: str) -> None:
-        """Note nothing: it binds no socket of a model."""
+        """Do nothing: it binds no socket of a model."""
 
     def moved(self, actor: Any, arguments: tuple[Any, ...]) -> None:
-        """Note nothing: it connects nowhere."""
+        """Do nothing: it does not connect."""
 
     def router_faulted(self, error: BaseException) -> None:
-        """Note nothing: there is no router."""
+        """Do nothing: there is no router."""
 
     def worker_faulted(self, name: str, error: BaseException) -> None:
-        """Note nothing: there are no workers."""
+        """Do nothing: there are no workers."""

@@ -1,7 +1,7 @@
-"""The folder in which the inspectors of a user's processes have their sockets.
+"""The folder of the inspectors' sockets, for the processes of one user.
 
-The folder is the access: who may enter it may ask and stop everything that has a socket there, so
-one that others may enter, or that is not ours, is refused by who answers as by who asks.
+The folder's permissions control the access: whoever can enter it can query and stop everything with
+a socket there. So inspectors and clients both refuse a folder that is not ours, or open to others.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sf_actors.wording import shown
 
 VARIABLE: Final = "SF_ACTORS_RUNTIME_DIR"
 
-#: What the names of the inspectors' sockets end with, and those of streams.
+#: The suffixes of the sockets of inspectors and of streams.
 SUFFIX: Final = ".sock"
 STREAM_SUFFIX: Final = ".tap"
 
-#: How long a socket may refuse connections before it counts as left over, in seconds: between its
-#: two steps of coming into being it refuses them as well.
+#: The age from which a socket that refuses connections counts as stale, in seconds: a new one
+#: refuses them as well, between bind and listen.
 STALE_AFTER_S: Final = 2.0
 
 _OTHERS: Final = 0o077
@@ -41,8 +41,8 @@ _BACKLOG: Final = 128
 class Spot(NamedTuple):
     """A socket of an inspector.
 
-    :ivar pid: the process, as its name says
-    :ivar name: its first service, as far as a file's name can hold it
+    :ivar pid: the process, from the file's name
+    :ivar name: its first service, in the form that a file name can hold
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Spot(NamedTuple):
 
 
 def folder() -> Path:
-    """Return where the folder is or is to be."""
+    """Return the path of the folder, which may not exist yet."""
     given = os.environ.get(VARIABLE)
     return Path(given).absolute() if given else Path(f"/tmp/sf_actors-{os.getuid()}")  # noqa: S108
 
@@ -64,8 +64,8 @@ def folder() -> Path:
 def require_ours(path: Path) -> None:
     """Refuse a folder that is not ours alone.
 
-    :raises UsageError: what is wrong with it, and what to do
-    :raises FileNotFoundError: it is not there
+    :raises UsageError: it is not; the message says what to do
+    :raises FileNotFoundError: it does not exist
     """
     try:
         found = path.lstat()
@@ -95,9 +95,9 @@ def require_ours(path: Path) -> None:
 
 
 def prepared() -> Path:
-    """Return the folder, which is made if it is not there.
+    """Return the folder, after creating it if necessary.
 
-    :raises UsageError: it cannot be made, or is not ours alone
+    :raises UsageError: it cannot be created, or is not ours alone
     """
     path = folder()
     with suppress(FileExistsError):
@@ -115,15 +115,15 @@ def prepared() -> Path:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a service as the name of a socket holds it."""
+    """Return the name of a service in the form that a socket's name has."""
     return _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
 
 
 def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
-    """Return a path for a socket of this process.
+    """Return a new path for a socket of this process.
 
-    :param name: what the socket is called after
-    :raises UsageError: it is too long for a socket
+    :param name: the name to include, of a service
+    :raises UsageError: the path is too long for a socket
     """
     plain = plain_name(name)
     path = where / f"{os.getpid()}-{secrets.token_hex(2)}-{plain}{suffix}"
@@ -139,7 +139,7 @@ def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
 def listening(path: Path) -> socket.socket:
     """Return a socket that listens at a path.
 
-    :raises UsageError: it cannot be there
+    :raises UsageError: it cannot be created there
     """
     listener = None
     try:
@@ -160,7 +160,7 @@ def listening(path: Path) -> socket.socket:
 
 
 def spots(where: Path) -> list[Spot]:
-    """Return the sockets of inspectors in a folder, by process; dead ones too.
+    """Return the inspectors' sockets in a folder, sorted by process, including stale ones.
 
     :raises OSError: the folder cannot be read
     """
@@ -174,7 +174,7 @@ def spots(where: Path) -> list[Spot]:
 
 
 def is_refused(path: Path) -> bool:
-    """Return whether nobody listens at a socket any more; one that is silent is there."""
+    """Return True if nobody listens at a socket any more; a silent process still listens."""
     trying = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with trying:
         code = trying.connect_ex(str(path))
@@ -182,9 +182,9 @@ def is_refused(path: Path) -> bool:
 
 
 def remove_if_stale(path: Path) -> bool:
-    """Remove a socket at which nobody listens any more, and those of its process's streams.
+    """Remove a socket at which nobody listens any more, and the sockets of its process's streams.
 
-    :returns: whether nobody listens: False if it listens, or may be just coming into being
+    :returns: True if it is gone; False if somebody listens, or if it may just have been created
     """
     try:
         age_s = time() - path.lstat().st_mtime

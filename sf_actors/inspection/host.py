@@ -1,4 +1,4 @@
-"""The one inspector of this process, as long as somebody wants it."""
+"""Runs the one inspector of this process, as long as somebody wants it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDING_S: Final = 5.0
 
 
 class Host:
-    """The inspector of this process and who wants it; any thread."""
+    """The inspector of this process, and the objects that want it; any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,19 +35,19 @@ class Host:
 
     @property
     def remote_address(self) -> str | None:
-        """Where it listens for other machines, if it does."""
+        """The address for other machines, if there is one."""
         return None if self._remote is None else self._remote.bound_to
 
     @property
     def address(self) -> str | None:
-        """Where it listens; None while it is not there."""
+        """The address of the inspector; None while there is none."""
         return None if self._door is None else f"ipc://{self._door.path}"
 
     def want(self, who: object, name: str) -> None:
-        """Have the inspector there until `leave` of the same.
+        """Start the inspector if there is none, and keep it until `leave(who)`.
 
-        :param name: what its socket is called after, if it is not there yet
-        :raises UserError: it cannot be here
+        :param name: the service's name for a new socket
+        :raises UserError: it cannot be started
         """
         shielded(partial(self._want, who, name))
 
@@ -58,11 +58,11 @@ class Host:
             self._wanted_by.add(who)
 
     def listen_too(self, address: str, keys: str | os.PathLike[str] | None) -> None:
-        """Have it listen for other machines as well; while it is wanted.
+        """Have the running inspector listen for other machines as well.
 
         :param address: `tcp://HOST:PORT`
         :param keys: the folder with our pair and `authorized/`
-        :raises UserError: it cannot, or does at another address
+        :raises UserError: it cannot, or already listens at another address
         """
         with self._lock:
             if self._actor is None:
@@ -83,7 +83,7 @@ class Host:
             self._remote = asked
 
     def leave(self, who: object) -> None:
-        """Want it no longer; returns when it is gone, if nobody else does."""
+        """Drop one want; if it was the last one, end the inspector and wait for that."""
         shielded(partial(self._leave, who))
 
     def _leave(self, who: object) -> None:
@@ -99,13 +99,13 @@ class Host:
                 thread.join(ENDING_S)
 
     def end(self) -> None:
-        """Let it be gone, whoever wants it: the process ends."""
+        """End the inspector even if it is wanted, since the process ends."""
         self._wanted_by.clear()
         self._leave(None)
 
     def forget(self) -> None:
-        """Be as new, in the child of a fork: thread, sockets and file are the parent's."""
-        # what the parent's objects hold must not be freed here
+        """Reset, in the child of a fork: thread, sockets and file belong to the parent."""
+        # keep the parent's objects: their resources must not be freed here
         self._kept = (self._actor, self._life)
         self.__init__()  # type: ignore[misc]
 
@@ -123,5 +123,5 @@ class Host:
 
 HOST: Final = Host()
 os.register_at_fork(after_in_child=HOST.forget)
-# after the threads of user code have ended, which a process waits for
+# atexit runs after the threads of user code have ended
 atexit.register(HOST.end)

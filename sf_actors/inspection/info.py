@@ -1,4 +1,4 @@
-"""The verb `info`: what a service is, apart from its numbers."""
+"""The verb `info`: describes a service, apart from its numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ASKING = ("replyer", "requester", "external_target")
 
 
 def info_of(resident: Resident) -> dict[str, Any]:
-    """Return what a service is; any thread."""
+    """Return the description of a service; any thread."""
     state = resident.state
     models = () if state is None else state.definition.models
     known = resident.service.addresses
@@ -56,7 +56,7 @@ def info_of(resident: Resident) -> dict[str, Any]:
 
 
 def model_info(model: Model) -> dict[str, Any]:
-    """Return what a model is: `arguments` and `return_arguments` as JSON Schemas."""
+    """Return the description of a model, with its fields as JSON Schemas."""
     return {
         "type": model.type,
         "topic": model.creation.get("topic"),
@@ -77,7 +77,7 @@ def file_of(source: Source) -> str | None:
 
 
 def _addresses_of(models: Sequence[Model], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the addresses of the models of a service alone, by socket."""
+    """Return the addresses of a service's own models, by socket."""
     found: dict[tuple[str, str, str], Any] = {}
     for model in models:
         given = known.get(model.kind, {}).get(model.side, {}).get(model.name)
@@ -96,7 +96,7 @@ def _by_place(found: Mapping[tuple[str, str, str], Any]) -> dict[str, Any]:
 
 
 def _command_of_program() -> str:
-    """Return the command of a program, without the values of its arguments."""
+    """Return the command line of this program, without the values of its arguments."""
     script, *arguments = sys.argv or [""]
     named = [one.partition("=")[0] if one.startswith("--") else LEFT_OUT for one in arguments]
     return " ".join([os.path.basename(sys.executable), script, *named])  # noqa: PTH119

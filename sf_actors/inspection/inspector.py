@@ -1,7 +1,7 @@
-"""The inspector: the actor that answers for all services of its process.
+"""The inspector: the actor that answers questions about all services of its process.
 
-Its thread waits at its socket and does nothing else; what it is asked it reads from the objects of
-the services, without any lock that is held while user code runs.
+Its thread only waits at its sockets. It reads the answers from the objects of the services, without
+taking any lock that is held while user code runs.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     from sf_actors.sockets.frames import Socket
     from sf_actors.wire.messages import Request
 
-#: Frames above this are not taken, in bytes.
+#: The size of the largest accepted frame, in bytes.
 MAX_FRAME_BYTES = 2**20
 
-#: Answers that may wait for one asker; further ones are dropped.
+#: How many answers may be queued for one client; further ones are dropped.
 ANSWERS_QUEUED = 1_000
 
-#: Records of a stream that may wait in its socket for who reads slowly.
+#: How many records of a stream may be queued in its socket for a slow reader.
 RECORDS_QUEUED = 100
 
-#: Faults of its own that it goes on after.
+#: How many faults of its own it survives.
 MAX_FAULTS = 10
 
-#: How long another thread may keep the interpreter while an answer is made, in seconds.
+#: The interpreter's switch interval while an answer is computed, in seconds.
 TURN_S = 0.0002
 
-#: As of a model: the transport takes twice `max_message_bytes`.
+#: Creation arguments, as in a model; the transport accepts twice `max_message_bytes`.
 _CREATION = {
     "high_water_mark": ANSWERS_QUEUED,
     "max_message_bytes": MAX_FRAME_BYTES // 2,
@@ -64,11 +64,11 @@ _CREATION = {
 
 
 class ListenToo:
-    """Listen for other machines as well; a message whose sender waits until it is done.
+    """A message: listen for other machines as well; the sender waits for `is_done`.
 
     :param address: `tcp://HOST:PORT`
     :param keys: the folder with our pair and `authorized/`
-    :ivar bound_to: the address; None: `error` says why there is none
+    :ivar bound_to: the actual address, or None, and then `error` says why
     """
 
     def __init__(self, address: str, keys: str | os.PathLike[str] | None) -> None:
@@ -80,10 +80,10 @@ class ListenToo:
 
 
 class Life:
-    """How an inspector fares, for who has started it; any thread.
+    """The start of an inspector, seen by the one who started it; any thread.
 
     :ivar has_opened: set when its socket is open, or `error` says why not
-    :ivar thread: where it runs
+    :ivar thread: the inspector's thread
     """
 
     def __init__(self) -> None:
@@ -95,8 +95,8 @@ class Life:
 class Inspector(Actor):
     """Reads questions and answers them; its hooks run in its own thread.
 
-    :param door: where it listens
-    :param life: is told how it fares
+    :param door: the socket where it listens
+    :param life: reports its start
     """
 
     inbox_type = SocketInbox
@@ -106,7 +106,7 @@ class Inspector(Actor):
         self._life = life
         self._door = door
         self._socket: Socket | None = None
-        #: for other machines
+        #: the sockets for other machines
         self._entrances: list[Entrance] = []
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._transport: Transport | None = None
@@ -115,29 +115,29 @@ class Inspector(Actor):
         self._dropped = 0
         self._faults = 0
         self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
-        #: there when somebody asks first: it takes more than all the rest to import
+        #: created at the first question: its imports take longer than all others
         self._answers: Answers | None = None
 
     def not_started(self, error: RuntimeError) -> None:
-        """Tell that the system has no thread left."""
+        """Report that no thread could be started."""
         self._life.error = no_thread_left("the inspector") if is_no_thread_left(error) else error
         self._life.has_opened.set()
 
     def on_start(self) -> None:
-        """Open the socket, and read from now on."""
+        """Open the socket, and start reading."""
         thread = self._life.thread = threading.current_thread()
         thread.name = "sf_actors/inspector"
         try:
             self._transport = Transport(name="the inspector")
             self._open(self._transport)
-        except BaseException as error:  # noqa: BLE001 - told to who waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
             self._life.error = error
             self.stop()
         finally:
             self._life.has_opened.set()
 
     def on_receive(self, message: Any) -> None:
-        """Read what is there."""
+        """Handle a message of the inbox."""
         with _short_turns():
             self._take(message)
         self._inbox.deadline = self._deadlines.next_at
@@ -161,16 +161,16 @@ class Inspector(Actor):
             package_logger().exception("the inspector failed", error=summary(error))
             self._faults += 1
             if self._faults > MAX_FAULTS:
-                # whatever it is comes again and again
+                # the fault keeps coming back
                 self.stop()
 
     def _tell(self, message: object) -> None:
-        """Bring a message here; any thread."""
+        """Send a message to this actor; any thread."""
         with suppress(pykka.ActorDeadError):
             self.actor_ref.tell(message)
 
     def on_stop(self) -> None:
-        """Close the sockets and take the files away."""
+        """Close the sockets and remove the files."""
         if self._answers is not None:
             self._answers.close()
         for source in self._sources:
@@ -209,7 +209,7 @@ class Inspector(Actor):
             self._entrances.append(entrance)
             self._watch(entrance.socket)
             message.bound_to = entrance.address
-        except BaseException as error:  # noqa: BLE001 - told to who waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
             message.error = error
         finally:
             message.is_done.set()
@@ -217,9 +217,9 @@ class Inspector(Actor):
     def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
         """Return a publishing socket and its address.
 
-        :param name: what it is called after
-        :param read: called when it may be read
-        :raises UserError: no socket is left
+        :param name: the name of the service, for the file
+        :param read: called when the socket may be readable
+        :raises UserError: the socket cannot be opened
         """
         if self._transport is None:
             raise ServiceStopped("the inspector ends")
@@ -236,7 +236,7 @@ class Inspector(Actor):
             door.close()
             raise
         door.is_taken = True
-        # what finds no room is to be counted
+        # raise when the queue is full, so that drops can be counted
         socket.setsockopt(zmq.XPUB_NODROP, 1)
 
         def take(source: SocketSource) -> None:
@@ -249,7 +249,7 @@ class Inspector(Actor):
         return socket, address
 
     def close_stream(self, socket: Socket) -> None:
-        """Close one, and take its file away."""
+        """Close a stream's socket, and remove its file."""
         source, door = self._streams.pop(socket)
         self._inbox.forget(source)
         if self._transport is not None:
@@ -284,10 +284,10 @@ class Inspector(Actor):
 
 @contextmanager
 def _short_turns() -> Iterator[None]:
-    """Get the interpreter back soon in this block, each time that the system is asked something.
+    """Shorten the switch interval in the block, to get the GIL back soon after each system call.
 
-    A handler that is stuck in a loop keeps it for the whole interval, and an answer asks the system
-    for many things.
+    A handler that is stuck in a loop holds the GIL for the whole interval each time, and an answer
+    makes many system calls.
     """
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(min(interval_s, TURN_S))
@@ -298,14 +298,14 @@ def _short_turns() -> Iterator[None]:
 
 
 class _Way:
-    """Leads back to who asked, however late; for the inspector's thread."""
+    """The route back to a client, however late; in the inspector's thread."""
 
     def __init__(self, socket: Socket, address: list[bytes]) -> None:
         self._socket = socket
         self._address = address
 
     def send(self, answer: bytes) -> None:
-        """Send an answer; who is gone, or reads none of those before, does not get it."""
+        """Send an answer; dropped if the client is gone or its queue is full."""
         if not self._socket.closed:
             try:
                 self._socket.send_multipart([*self._address, answer], zmq.NOBLOCK)

@@ -7,7 +7,7 @@ from time import time
 
 
 def iso_time(seconds: float | None = None) -> str:
-    """Return a time as in log lines: ISO 8601, UTC.
+    """Format a time as in log lines: ISO 8601, UTC.
 
     :param seconds: since 1970; None: now
     """

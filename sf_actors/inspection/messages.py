@@ -1,4 +1,4 @@
-"""The messages of a model, as JSON Schemas of what travels."""
+"""The messages of a model on the wire, as JSON Schemas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fields_of(schema: Schema) -> Node:
 
 
 def messages_of(model: Model) -> dict[str, Any]:
-    """Return the messages of a model with sockets by their names, as AsyncAPI has them."""
+    """Return the messages of a model with sockets, by name, in the form of AsyncAPI."""
     return messages_of_fields(
         model.type,
         fields_of(model.arguments),
@@ -45,11 +45,12 @@ def messages_of(model: Model) -> dict[str, Any]:
 def messages_of_fields(
     type_: str, arguments: Node, returned: Node | None, *, refuses: bool, is_single: bool
 ) -> dict[str, Any]:
-    """Return the messages of a model of which no more is known than its fields.
+    """Return the messages of a model from the schemas of its fields.
 
-    :param arguments: changed here; so is `returned`, which None stands for where there is none
+    :param arguments: modified here
+    :param returned: modified here; None if the model has no reply
     :param refuses: messages with unknown fields are invalid
-    :param is_single: a state's one field is `state`, whose content is the value
+    :param is_single: the state's one field is `state`, whose content is the value
     """
     if refuses and type_ in _RECEIVING:
         arguments["additionalProperties"] = False
@@ -68,7 +69,7 @@ def messages_of_fields(
 
 
 def incoming_of(type_: str, messages: Mapping[str, Any]) -> Node | None:
-    """Return the fields of what comes in, of the messages of a model; None where nothing does."""
+    """Return the fields of a model's incoming messages; None if it has none."""
     if type_ == "requester":
         return _fields_in(messages, "reply", "return_args")
     if type_ == "replyer":
@@ -79,7 +80,7 @@ def incoming_of(type_: str, messages: Mapping[str, Any]) -> Node | None:
 
 
 def outgoing_of(type_: str, messages: Mapping[str, Any]) -> Node | None:
-    """Return the fields of what goes out; None where nothing does."""
+    """Return the fields of a model's outgoing messages; None if it has none."""
     if type_ == "requester":
         return _fields_in(messages, "request", "args")
     if type_ == "replyer":

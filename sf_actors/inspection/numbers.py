@@ -24,9 +24,9 @@ _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
 def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
-    """Return `Service.stats()` under the name that is unique in the process; any thread.
+    """Return `Service.stats()`, with a name that is unique in the process; any thread.
 
-    :param tables: of the kernel, where the numbers of several services are asked for
+    :param tables: the kernel's socket tables, if shared by several services
     """
     state = resident.state
     found = resident.service.stats() if state is None else stats_of(state, tables)
@@ -40,18 +40,18 @@ def numbers_of_all() -> list[dict[str, Any]]:
 
 
 def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
-    """Return the numbers of a service, and which of its calls run long; any thread."""
+    """Return the numbers of a service, and its long-running calls; any thread."""
     return {
         "service": numbers_of(resident, tables),
         "running": running_in(resident),
-        # tells runs of one name apart
+        # tells runs with the same name apart
         "started_at": iso_time(resident.started_at),
         "stuck_after_s": RESIDENTS.stuck_after_s,
     }
 
 
 def process_numbers() -> dict[str, Any]:
-    """Return the numbers of this process; None where the system does not tell. Any thread."""
+    """Return the numbers of this process, None for those that are unavailable; any thread."""
     return {
         "cpu_s": process_time(),
         "rss_bytes": _resident_bytes(),
@@ -64,7 +64,7 @@ def _resident_bytes() -> int:
     try:
         return int((_SELF / "statm").read_text().split()[1]) * _PAGE
     except OSError:
-        # the most that it ever was: in kilobytes, or, on macOS, bytes
+        # the peak, in kilobytes, or on macOS in bytes
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 

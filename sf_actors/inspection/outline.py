@@ -1,4 +1,4 @@
-"""The outline of services that do not run: what their files say once their setup hooks have run."""
+"""Outlines of services that do not run: the models from their files and setup hooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.definition.service_file import Described, Key
     from sf_actors.sockets.endpoint import Endpoint
 
-#: How long tasks of `async` hooks may take to end, in seconds.
+#: How long the tasks of `async` hooks may take to end, in seconds.
 _ENDING_S = 1.0
 
 
@@ -30,9 +30,9 @@ _ENDING_S = 1.0
 class Outline:
     """One service as its file describes it.
 
-    :ivar name: unique among those that were read together: the second `svc` is `svc#2`
-    :ivar file: the path as it was given
-    :ivar endpoints: socket name -> address, of the models that have some
+    :ivar name: unique among those read together: the second `svc` is `svc#2`
+    :ivar file: the path as given
+    :ivar endpoints: socket name -> address, for the models that have addresses
     """
 
     name: str
@@ -50,11 +50,11 @@ def read_outline(
 ) -> Outline:
     """Execute a service file and its setup hooks, but neither `init_function` nor `main`.
 
-    What it prints goes to standard error. Runs user code in the caller's thread.
+    Its output goes to standard error. Runs user code in the caller's thread.
 
-    :param addresses: None: none are given, and `setup_addresses` does not run
+    :param addresses: None: there are none, and `setup_addresses` does not run
     :raises SfActorsError: the file, a model, a hook's answer, the config or an address is wrong
-    :raises BaseException: what user code raised
+    :raises BaseException: user code raised it
     """
     loading = Loading(stop_timeout_s=_ENDING_S, nudge=lambda: None)
 
@@ -77,7 +77,7 @@ def read_outline(
 
 
 def with_unique_names(outlines: Sequence[Outline]) -> list[Outline]:
-    """Return the outlines with names as services of one process would get them, in order."""
+    """Return the outlines with unique names, like those of services in one process."""
     counts: dict[str, int] = {}
     named = []
     for one in outlines:
@@ -90,9 +90,9 @@ def with_unique_names(outlines: Sequence[Outline]) -> list[Outline]:
 def _endpoints(
     models: Sequence[Model], addresses: Mapping[str, Any] | None
 ) -> dict[Key, dict[str, Endpoint]]:
-    """Return the addresses of the models that have some; a service may lack those of others.
+    """Return the addresses of the models that have addresses; others may lack them.
 
-    :raises AddressError: one is wrong
+    :raises AddressError: an address is wrong
     """
     found: dict[Key, dict[str, Endpoint]] = {}
     for model in models:

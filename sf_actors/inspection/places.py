@@ -1,4 +1,4 @@
-"""The inspectors of this machine, as their sockets' folder has them."""
+"""Finds the inspectors of this machine, by the sockets in their folder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from sf_actors.inspection.folder import (
 
 
 def places_here() -> list[Place]:
-    """Return where inspectors listen; what dead processes have left is removed.
+    """Return the places of the inspectors; removes the sockets of dead processes.
 
     :raises FolderError: the folder is not ours alone, or cannot be read
     """
     where = folder()
     try:
-        # where no socket can be, nobody was refused in silence
+        # raise if the path is too long for a socket, rather than find nothing
         new_path(where, "a")
         require_ours(where)
         found = spots(where)

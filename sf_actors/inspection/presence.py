@@ -1,7 +1,7 @@
-"""From when to when this process has an inspector, and who asks for it.
+"""Starts and ends the inspector of this process, if something asks for one.
 
-The command line does, `SF_ACTORS_INSPECT=1` in the environment, or `sf_actors.inspect()`. Imported
-with the package, so it imports nothing that is not needed unless somebody asks.
+The command line asks for one, or `SF_ACTORS_INSPECT=1` in the environment, or `inspect()`. This
+module is imported with the package, so it imports the rest only when needed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _ON, _OFF = "1", "0"
 
 
 class Inspection:
-    """The inspector of this process, as `inspect()` gives it; any thread.
+    """The inspector of this process, as returned by `inspect()`; any thread.
 
     :ivar address: where it answers; None if `SF_ACTORS_INSPECT=0` has turned it off
-    :ivar remote_address: where else, for other machines; None: nowhere
+    :ivar remote_address: where it answers other machines; None: nowhere
     """
 
     def __init__(self, address: str | None, remote_address: str | None = None) -> None:
@@ -37,7 +37,7 @@ class Inspection:
         return f"<Inspection {self.address}>"
 
     def close(self) -> None:
-        """End it, unless the command line or the environment asks for it too."""
+        """End the inspector, unless the command line or the environment asks for it too."""
         if self.address is not None:
             from sf_actors.inspection.host import HOST  # noqa: PLC0415 - see the top of the file
 
@@ -45,18 +45,18 @@ class Inspection:
 
 
 class Presence:
-    """Who asks for an inspector before a run of the process begins; any thread.
+    """Keeps an inspector during the runs of this process, if one is asked for; any thread.
 
-    :ivar is_wanted: the process is the command line's
+    :ivar is_wanted: the command line asks for one
     """
 
     def __init__(self) -> None:
         self.is_wanted = False
 
     def begin(self, resident: Resident) -> None:
-        """Have the inspector there before the first run, if somebody asks for it.
+        """Start the inspector before the first run, if it is asked for.
 
-        Where it cannot be, one WARNING says so, and the service runs.
+        If it cannot start, one WARNING says so, and the service runs without it.
         """
         given = os.environ.get(VARIABLE, "")
         if given not in {"", _ON, _OFF}:
@@ -69,18 +69,18 @@ class Presence:
 
         try:
             HOST.want(self, resident.name)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the service is worth more
+        except Exception as error:  # noqa: BLE001 - the service must run in any case
             package_logger().warning("nobody can look at this process", reason=text_of(error))
         if HOST.remote_address is not None:
             package_logger().info("inspector bound", address=HOST.remote_address)
 
     def listen_too(self, name: str, address: str, keys: str | os.PathLike[str] | None) -> None:
-        """Have the inspector there, and listen for other machines as well, unless it is turned off.
+        """Start the inspector and listen for other machines as well, unless it is turned off.
 
         :param name: of the first service
         :param address: `tcp://HOST:PORT`
         :param keys: the folder of CURVE keys
-        :raises UserError: it cannot be here, or not at this address
+        :raises UserError: it cannot start, or not at this address
         """
         if os.environ.get(VARIABLE) == _OFF:
             return
@@ -90,7 +90,7 @@ class Presence:
         HOST.listen_too(address, keys)
 
     def end(self) -> None:
-        """Let it be gone after the last run; that of the command line stays to the end."""
+        """End the inspector after the last run; that of the command line stays until exit."""
         if not self.is_wanted and "sf_actors.inspection.host" in sys.modules:
             from sf_actors.inspection.host import HOST  # noqa: PLC0415 - see the top of the file
 
@@ -104,13 +104,13 @@ RESIDENTS.on_first, RESIDENTS.on_last = PRESENCE.begin, PRESENCE.end
 def inspect(
     address: str | None = None, *, keys: str | os.PathLike[str] | None = None
 ) -> Inspection:
-    """Let this process be looked at from the shell, until `close` of what it returns.
+    """Let the shell inspect this process, until `close` of the returned object.
 
-    Any thread; called again, it gives the same inspector.
+    Any thread; another call returns the same inspector.
 
-    :param address: `tcp://HOST:PORT`: where it answers besides, for other machines
-    :param keys: the folder of CURVE keys for that; who is in its `authorized/` may ask
-    :raises UserError: it cannot be here: its folder is not ours alone, say
+    :param address: `tcp://HOST:PORT`: also answer other machines there
+    :param keys: the folder of CURVE keys for that; clients with keys in `authorized/` may ask
+    :raises UserError: it cannot start, for example since its folder is not ours alone
     """
     if os.environ.get(VARIABLE) == _OFF:
         return Inspection(None)

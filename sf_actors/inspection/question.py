@@ -1,4 +1,4 @@
-"""One question to the inspector: what it may hold, and the way of its answer."""
+"""One question to the inspector: its arguments, and where its answer goes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    #: leads to who asked
+    #: sends a packed answer to the client
     Send = Callable[[bytes], None]
 
 
 class Arguments(Struct, gc=False, forbid_unknown_fields=True):
-    """What a question may hold besides its verb; the args of a model stay packed."""
+    """The verb of a question and its arguments; the args for a model stay packed."""
 
     verb: str
     service: str | None = None
@@ -34,11 +34,10 @@ _decoder: Final = msgspec.msgpack.Decoder(Arguments)
 
 
 class Question:
-    """One question, and where its answer goes; for the inspector's thread.
+    """One question, and where its answer goes; in the inspector's thread.
 
     :param args: packed
     :param send: sends a packed answer
-    :raises InvalidArguments: see `refused`
     """
 
     def __init__(self, args: Raw, workflow_id: object, send: Send) -> None:
@@ -47,9 +46,9 @@ class Question:
         self._args = args
 
     def arguments(self) -> Arguments:
-        """Return what was asked.
+        """Decode and return the arguments.
 
-        :raises InvalidArguments: it is no question
+        :raises InvalidArguments: they are not those of a question
         """
         try:
             return _decoder.decode(self._args)
@@ -63,7 +62,7 @@ class Question:
         self.send(encode_reply(fields, self.workflow_id))
 
     def fail(self, error: BaseException) -> None:
-        """Send an error of the inspector; what may have been handled is not marked as unhandled."""
+        """Send an error, marked as unhandled unless it is a timeout: then a handler may have run."""
         name = type(error).__name__ if isinstance(error, SfActorsError) else "ServiceFailed"
         text = str(error) or type(error).__name__
         unhandled = not isinstance(error, RequestTimeout)
@@ -71,6 +70,6 @@ class Question:
 
 
 def one_of(what: str, name: str, known: list[str]) -> InvalidArguments:
-    """Return the error that a name is none of those known."""
+    """Return the error for an unknown name."""
     listed = ", ".join(known[:20]) or "none"
     return InvalidArguments(f"no {what} {name!r}{nearest(name, known)}; there are: {listed}")

@@ -1,4 +1,4 @@
-"""The calls of user code that run long, and the line where each of them is."""
+"""Finds long-running calls of user code, with the line where each of them is."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from sf_actors.lifecycle.residents import Resident
 
-#: What calls user code: who called that is not user code of this service.
+#: The function that calls user code: frames above it are not the user's.
 _BEGIN: Final = UserCode.run.__code__
 
 LONG_S: Final = 1.0
-"""How long a call may run before it is told of, in seconds."""
+"""How long a call may run before it is listed, in seconds."""
 
-#: Where Python's own code is: the line of who called it says more.
+#: The folder of the standard library, whose callers are more informative.
 _PYTHON: Final = f"{os.path.dirname(os.__file__)}{os.sep}"  # noqa: PTH120
-#: Folders of installed packages, of which the same holds.
+#: The folders of installed packages, likewise.
 _PACKAGES: Final = ("site-packages", "dist-packages")
 
 
 def running_in(resident: Resident, longer_than_s: float = LONG_S) -> list[dict[str, Any]]:
-    """Return the calls of a service that have run for longer than so many seconds; any thread.
+    """Return the calls of a service that have run longer than a time in seconds; any thread.
 
-    :returns: of each the `model`, `since_s` in seconds, and the line `at` which it is
+    :returns: for each the `model`, `since_s` in seconds, and `at`, its line
     """
     found = []
     for code in _places(resident):
@@ -42,19 +42,19 @@ def running_in(resident: Resident, longer_than_s: float = LONG_S) -> list[dict[s
         frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - the only way to see it
         at = _line_of(frame)
         if code.began == began and code.label is not None:
-            # it is still the same call
+            # still the same call, so the frame belongs to it
             found.append({"model": _model_of(resident, label), "since_s": since_s, "at": at})
     return found
 
 
 def _model_of(resident: Resident, label: str) -> str:
-    """Return the name of the model whose handler has a label; else that: `main`, say."""
+    """Return the model whose handler has a label, else the label itself, such as `main`."""
     models = () if resident.state is None else resident.state.definition.models
     return next((model.name for model in models if model.where == label), label)
 
 
 def _places(resident: Resident) -> Iterator[UserCode]:
-    """Give the places where user code of a service runs."""
+    """Yield the places where user code of a service runs."""
     yield resident.loading
     state = resident.state
     if state is not None:
@@ -65,7 +65,7 @@ def _places(resident: Resident) -> Iterator[UserCode]:
 
 
 def _line_of(frame: FrameType | None) -> str | None:
-    """Return the innermost line of the user's own, else of a library; None if there is none."""
+    """Return the innermost line in the user's own code, else in a library, or None."""
     library = None
     for one in _frames(frame):
         name = one.f_code.co_filename
@@ -83,10 +83,10 @@ def _is_library(name: str) -> bool:
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
-    """Give the frames of a call, the innermost first, and of a coroutine that it waits for."""
+    """Yield the frames of a call and of a coroutine that it waits for, innermost first."""
     while frame is not None and frame.f_code is not _BEGIN:
         if is_of_package(frame.f_code.co_filename):
-            # an `AsyncCall`, in the thread that waits for its end
+            # the thread waits for the end of an `AsyncCall`
             task = getattr(frame.f_locals.get("call"), "task", None)
             yield from reversed(list(_coroutine_frames(task)))
         yield frame
@@ -94,7 +94,7 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _coroutine_frames(task: Any) -> Iterator[FrameType]:
-    """Give the frames of a task's coroutine, the outermost first."""
+    """Yield the frames of a task's coroutine, outermost first."""
     one = None if task is None else task.get_coro()
     while one is not None:
         frame = getattr(one, "cr_frame", None) or getattr(one, "gi_frame", None)

@@ -1,4 +1,4 @@
-"""What breaks a peer that was made for an older schema of the same services."""
+"""Finds the changes of a schema that break peers made for an older one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Place = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """One thing that breaks a peer; `message` says what."""
+    """One change that breaks a peer, described by `message`."""
 
     service: str
     model: str
@@ -30,10 +30,10 @@ class Break:
 
 
 def breaks(old: Mapping[str, Any], new: Mapping[str, Any], *, where: str) -> list[Break]:
-    """Return what of a new document breaks a peer that has the old one, in the old one's order.
+    """Return the changes that break a peer with the old document, in that document's order.
 
-    :param where: the name of the old one, for messages
-    :raises UsageError: the old one was not written by `schema`
+    :param where: the name of the old document, for messages
+    :raises UsageError: the old document was not written by `schema`
     """
     if not isinstance(old.get("asyncapi"), str) or not old["asyncapi"].startswith("3."):
         raise UsageError(f"{where}: expected a schema of AsyncAPI 3, got {shown(dict(old))}")

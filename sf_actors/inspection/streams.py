@@ -1,7 +1,7 @@
-"""The verb `tap`: streams of what passes a model, one for each who watches.
+"""The verb `tap`: streams of the messages of a model, one for each watcher.
 
-A stream ends when nobody has listened for a while, or the run is over. It takes a small share of
-the inspector's time and so of the process: what comes faster is left out, and counted.
+A stream ends when nobody has listened for a while, or when the run is over. It takes a limited
+share of the process's time: messages that come faster are dropped and counted.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
     from sf_actors.sockets.frames import Socket
 
-#: Streams of one process.
+#: The most streams of one process.
 MAX_STREAMS: Final = 32
 
 #: How long a stream stays while nobody listens, in seconds.
 ALONE_S: Final = 3.0
 
-#: How long records are sent at once, in seconds, and the share of time that this may take.
+#: How long records are sent without a pause, in seconds, and the share of time that this may take.
 SLICE_S: Final = 0.002
 SHARE: Final = 0.1
 
-#: The same while a state's value is packed, which somebody waits for.
+#: The share while a state's value is packed, for which the watcher waits.
 PACKING_SHARE: Final = 0.3
 
-#: The first pause before another try where who reads is slow, and the longest, in seconds.
+#: The first and the longest pause before another attempt with a slow reader, in seconds.
 SHORTEST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.5
 
-#: The types of models that no message passes.
+#: The types of models without messages.
 _SILENT: Final = ("timer",)
 
 
 class StreamDoor(Protocol):
-    """Opens and closes the sockets of streams; for the inspector's thread."""
+    """Opens and closes the sockets of streams; in the inspector's thread."""
 
     def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
         """Return a publishing socket and its address.
 
-        :param name: what it is called after
-        :param read: called when it may be read
+        :param name: the name of the service, for the file
+        :param read: called when the socket may be readable
         """
 
     def close_stream(self, socket: Socket) -> None:
-        """Close one."""
+        """Close the socket of a stream."""
 
 
 class Woken:
-    """There is something to send."""
+    """A message: a stream has something to send."""
 
     __slots__ = ("stream",)
 
@@ -73,9 +73,9 @@ class Woken:
 
 
 class Stream:
-    """What passes one model, for one who watches; for the inspector's thread.
+    """The stream of one model for one watcher; in the inspector's thread.
 
-    :param tell: brings `Woken` to the inspector; any thread
+    :param tell: sends `Woken` to the inspector; any thread
     """
 
     def __init__(
@@ -101,14 +101,14 @@ class Stream:
         self._note: Note | None = None
         #: a record for which the socket had no room
         self._packed: bytes | None = None
-        #: records that were left out since the last one that was sent
+        #: how many records were dropped since the last one that was sent
         self._left_out = 0
         self._retry_s = SHORTEST_PAUSE_S
         self._alone: Deadline | None = None
         self._pause: Deadline | None = None
 
     def begin(self, socket: Socket) -> None:
-        """Wait for who listens."""
+        """Wait for a listener."""
         self.socket = socket
         self._wait_alone()
         self.resident.when_left.append(self._left)
@@ -116,7 +116,7 @@ class Stream:
             self.end()
 
     def read(self) -> None:
-        """See who has come or gone."""
+        """Note listeners that have come or gone."""
         while self.socket is not None:
             try:
                 came = self.socket.recv(zmq.NOBLOCK)
@@ -128,13 +128,13 @@ class Stream:
                 self._wait_alone()
 
     def go_on(self) -> None:
-        """Send what waits, for a moment, unless it is too soon."""
+        """Send waiting records for at most `SLICE_S`, unless a pause is on."""
         if self.socket is None or self._pause is not None:
             return
         began = now = monotonic()
         while now < began + SLICE_S:
             if not self._publish():
-                # who reads it is slow: what comes meanwhile waits in the tap
+                # the reader is slow: records wait in the tap meanwhile
                 self._pause = self._deadlines.set(now + self._retry_s, self._resume)
                 self._retry_s = min(2 * self._retry_s, LONGEST_PAUSE_S)
                 return
@@ -152,7 +152,7 @@ class Stream:
             self._pause = self._deadlines.set(now + pause_s, self._resume)
 
     def end(self) -> None:
-        """Watch no longer, and close the socket."""
+        """Stop watching, and close the socket."""
         for deadline in (self._alone, self._pause):
             if deadline is not None:
                 deadline.cancel()
@@ -187,17 +187,17 @@ class Stream:
     def _is_ready(self, note: Note) -> bool:
         try:
             return note.prepare()
-        except Exception:  # noqa: BLE001 - what the model took and we cannot pack
+        except Exception:  # noqa: BLE001 - a value that the model accepted but we cannot pack
             self._left_out += 1
             self._note = None
             return False
 
     def _pack(self, note: Note) -> None:
-        """Make the record that is to be sent next, unless it is to be left out."""
+        """Pack the next record; one that cannot be packed is dropped."""
         self._left_out += note.dropped
         try:
             self._packed = self._record(note.record(), note.passed_at)
-        except Exception:  # noqa: BLE001 - what the model took and we cannot read
+        except Exception:  # noqa: BLE001 - a value that the model accepted but we cannot read
             self._left_out += 1
         else:
             self._left_out = 0
@@ -215,7 +215,7 @@ class Stream:
         )
 
     def _publish(self) -> bool:
-        """Send the record that waits, if there is one and the socket has room."""
+        """Send the waiting record, if any; returns False if the socket has no room."""
         if self._packed is not None and self.socket is not None:
             try:
                 self.socket.send(self._packed, zmq.NOBLOCK)
@@ -227,7 +227,7 @@ class Stream:
 
 
 class Streams:
-    """The streams of a process; for the inspector's thread."""
+    """The streams of a process; in the inspector's thread."""
 
     def __init__(
         self, tell: Callable[[object], None], deadlines: Deadlines, door: StreamDoor
@@ -273,7 +273,7 @@ class Streams:
 
 
 class Left:
-    """The run of a stream's service is over."""
+    """A message: the run of a stream's service is over."""
 
     __slots__ = ("stream",)
 
@@ -284,7 +284,7 @@ class Left:
 def set_taps(
     state: RunState, model: Model, *, with_: Tap | None = None, without: Tap | None = None
 ) -> None:
-    """Begin or end a tap of a model; for the inspector's thread."""
+    """Add or remove a tap of a model; in the inspector's thread."""
     taps = state.run_context.taps
     now = tuple(tap for tap in taps.get(model.key, ()) if tap is not without)
     taps[model.key] = now = now if with_ is None else (*now, with_)
@@ -300,9 +300,9 @@ def set_taps(
 
 
 def _model_of(service: str, state: RunState, name: str | None) -> Model:
-    """Return the model of a name, `in/…` or `out/…`, or the name alone; the one that binds first.
+    """Return the model named NAME, `in/NAME` or `out/NAME`; if there are several, one that binds.
 
-    :raises InvalidArguments: there is none, or no message passes it
+    :raises InvalidArguments: there is none, or its type has no messages
     """
     if name is None:
         raise InvalidArguments("expected a model")

@@ -1,4 +1,4 @@
-"""One stream of what passes a model, as an inspector's `tap` gives it; for one thread."""
+"""Reads one stream that an inspector's `tap` has opened; one thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StreamLost(Exception):
 
 
 class Record(NamedTuple):
-    """What has passed, and how many bytes it took in the stream."""
+    """A record of the stream, and its size in bytes."""
 
     fields: dict[str, Any]
     size: int
@@ -26,14 +26,14 @@ class Record(NamedTuple):
 class Watching:
     """The connection to a stream; closed by `with`.
 
-    :param address: as `tap` answered it
+    :param address: from the answer to `tap`
     """
 
     def __init__(self, address: str) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.linger = 0
-        # a stream that has ended has no successor at its address
+        # after its end, no other stream appears at its address
         self._socket.reconnect_ivl = -1
         self._socket.subscribe(b"")
         ended = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
@@ -43,7 +43,7 @@ class Watching:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._events, zmq.POLLIN)
         self._output: int | None = None
-        #: something has come
+        #: True once a record has come
         self.has_begun = False
 
     def __enter__(self) -> Self:
@@ -65,15 +65,15 @@ class Watching:
         self._context.term()
 
     def end_with(self, output: int) -> None:
-        """Let `next` raise BrokenPipeError once nobody reads a descriptor of ours any more."""
+        """Have `next` raise BrokenPipeError once the reader of a descriptor of ours is gone."""
         self._output = output
         self._poller.register(output, zmq.POLLERR)
 
     def next(self, until: float | None) -> Record | None:
-        """Return the next record, None if the time is over.
+        """Return the next record, None at the timeout.
 
-        :param until: of the monotonic clock; None: no end
-        :raises StreamLost: it has ended, and all that came was given
+        :param until: of the monotonic clock; None: no timeout
+        :raises StreamLost: the stream has ended, and all records were returned
         :raises BrokenPipeError: see `end_with`
         """
         while True:

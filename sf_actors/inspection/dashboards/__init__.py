@@ -1,1 +1,1 @@
-"""A dashboard for Grafana and alerts for Prometheus, of the metrics that `--http` tells."""
+"""A dashboard for Grafana and alerts for Prometheus, for the metrics of `--http`."""

@@ -16,7 +16,7 @@ _QUANTILE: Final = (
 class _Alert:
     """One alert.
 
-    :ivar lasts: how long it must hold before it is told
+    :ivar lasts: how long the condition must hold before the alert fires
     """
 
     name: str
@@ -87,7 +87,7 @@ _ALERTS: Final = (
 
 
 def rules() -> str:
-    """Return the file, which Prometheus reads by `rule_files`."""
+    """Return the content of a file for Prometheus' `rule_files`."""
     lines = ["groups:", "  - name: sf_actors", "    rules:"]
     for alert in _ALERTS:
         lines += [
@@ -103,5 +103,5 @@ def rules() -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text in YAML's double quotes, which take what JSON's take."""
+    """Return a text in double quotes for YAML, which accepts JSON's strings."""
     return json.dumps(text)

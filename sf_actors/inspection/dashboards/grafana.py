@@ -77,7 +77,7 @@ _PANELS: Final = (
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard; its data source and the services are chosen in Grafana."""
+    """Return the dashboard; its data source and services are chosen in Grafana."""
     return {
         "uid": "sf-actors",
         "title": "sf_actors",

@@ -1,4 +1,4 @@
-"""A graph as an SVG, without styles and scripts, so that any policy of a page lets it be."""
+"""A graph as an SVG without styles and scripts, so that any content security policy allows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _FONT: Final = "ui-monospace, Menlo, Consolas, monospace"
-#: Of a character of the font, and of a line of text.
+#: The width of a character, the height of a line, and the size of the font.
 _CHARACTER, _LINE, _SIZE = 7.3, 16.0, 12
 #: A box has room for its name and two lines of figures.
 _BOX_HEIGHT: Final = 3.5 * _LINE
@@ -32,9 +32,9 @@ _STROKES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A graph that has been laid out; figures change its texts, and move nothing.
+    """A graph with its layout; figures change its texts without moving anything.
 
-    :ivar graph: as it is drawn: what belongs together may be one box
+    :ivar graph: the graph as drawn, where services of one process may share a box
     :ivar members: the names of the services in each box, in the order of `graph.services`
     :ivar bundles: the edges in each line, in the order of `graph.edges`
     """
@@ -54,7 +54,7 @@ class Drawing:
 
         :param figures: lines of text by the id of a box (`s1`) or a line (`e1`); the texts have
             the ids `s1.1`, `s1.2`
-        :param link: returns where the name of a box leads to
+        :param link: returns the target of the link on a box, from its name
         """
         given = figures or {}
         width, height = self.layout.width, self.layout.height
@@ -129,7 +129,7 @@ class Drawing:
 
 
 def drawing_of(graph: Graph) -> Drawing:
-    """Return the layout of a graph; the services of a process are one box where there are many.
+    """Return a graph with its layout; with many services, those of a process share a box.
 
     :raises UsageError: the extra `graph` is not installed
     """
@@ -153,7 +153,7 @@ def drawing_of(graph: Graph) -> Drawing:
 def by_process(
     graph: Graph,
 ) -> tuple[Graph, tuple[tuple[str, ...], ...], tuple[tuple[Edge, ...], ...]]:
-    """Return a graph in which the services of each process are one; those of files stay apart.
+    """Return a graph in which the services of each process are merged, unlike those of files.
 
     :returns: the graph, the names within each of its services, and the edges within each edge
     """
@@ -168,7 +168,7 @@ def by_process(
         if source != target:
             bundles.setdefault((source, target, edge.kind), []).append(edge)
     edges = {_bundled(*key, bundle): tuple(bundle) for key, bundle in bundles.items()}
-    # an open end of one of many would be drawn many times
+    # open ends of merged services would be drawn many times
     left = tuple(end for end in graph.open if box_of[end.service] == end.service)
     sorted_edges = tuple(sorted(edges))
     return (
@@ -218,9 +218,9 @@ def _texts(
     id_: str = "",
     background: bool = False,
 ) -> Iterator[str]:
-    """Give lines of text around a centre.
+    """Yield lines of text around a centre.
 
-    :param id_: of what they belong to
+    :param id_: the id of the box or line that they belong to
     """
     x, y = centre
     top = y - (len(lines) - 1) * _LINE / 2 + _SIZE / 3
@@ -244,5 +244,5 @@ def _attribute(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text with what XML cannot hold, or what moves other texts, escaped."""
+    """Escape characters that XML cannot hold, or that would move other texts."""
     return escaped(text).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

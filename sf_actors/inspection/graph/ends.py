@@ -1,4 +1,4 @@
-"""The ends of services: models with sockets, each of which somebody else may be joined to."""
+"""The ends of services: models with sockets, which can be connected to other models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sf_actors.inspection.outline import Outline
 
-#: Type of model -> what passes it, and the socket by whose address two are joined.
+#: Type of model -> the kind of its messages, and the socket whose address joins it to others.
 _KINDS: Final = {
     "replyer": ("call", "replyer"),
     "requester": ("call", "requester"),
@@ -24,11 +24,11 @@ _KINDS: Final = {
     "full_update_out": ("full_update", "publisher"),
     "full_update_in": ("full_update", "subscriber"),
 }
-#: Type of model -> its other socket, by which snapshots are asked for.
+#: Type of model -> its other socket, for snapshots.
 _SNAPSHOTS: Final = {"delta_update_out": "replyer", "delta_update_in": "requester"}
-#: Types that stand where an edge begins: who asks, publishes or tells.
+#: The types at the sending end of an edge.
 _SENDING: Final = ("requester", "publisher", "delta_update_out", "full_update_out")
-#: Types that bind unless they are told otherwise.
+#: The types that bind by default.
 _BINDING: Final = ("replyer", "publisher", "delta_update_out", "full_update_out")
 
 
@@ -37,12 +37,12 @@ class End:
     """One model of one service.
 
     :ivar service: its unique name in the graph
-    :ivar kind: what passes it: `call`, `message`, `delta_update`, `full_update`
-    :ivar sends: whether an edge begins here
-    :ivar endpoints: where it binds, or connects to; empty if that is not known
-    :ivar snapshots: the same of the socket for snapshots, of a delta state
+    :ivar kind: of its messages: `call`, `message`, `delta_update`, `full_update`
+    :ivar sends: it is at the sending end of an edge
+    :ivar endpoints: the addresses that it binds or connects to; empty if unknown
+    :ivar snapshots: the same for the snapshot socket of a delta state
     :ivar pid: its process, if it runs
-    :ivar is_bus: it passes on what comes, of all topics
+    :ivar is_bus: it forwards messages of all topics
     """
 
     service: str
@@ -66,7 +66,7 @@ class End:
 
 
 def ends_of_outline(outline: Outline) -> Iterator[End]:
-    """Give the ends of a service file."""
+    """Yield the ends of a service file."""
     for model in outline.models:
         if model.type not in _KINDS:
             continue
@@ -88,9 +88,9 @@ def ends_of_outline(outline: Outline) -> Iterator[End]:
 
 
 def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
-    """Give the ends of a service that runs.
+    """Yield the ends of a running service.
 
-    :param info: as its inspector answers
+    :param info: the `info` from its inspector
     :param service: its name in the graph
     """
     inbound = info["addresses"].get("connections", {}).get("in", {})
@@ -118,7 +118,7 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
 
 
 def _ends_of_bus(bound: Mapping[str, Any], service: str, pid: int) -> Iterator[End]:
-    """Give the ends of a bus, which passes on messages and updates alike."""
+    """Yield the ends of a bus, which forwards messages and updates alike."""
     for kind in ("message", "delta_update", "full_update"):
         for name, side, sends in (("xsub", "in", False), ("xpub", "out", True)):
             yield End(
@@ -136,7 +136,7 @@ def _ends_of_bus(bound: Mapping[str, Any], service: str, pid: int) -> Iterator[E
 
 
 def _parsed(given: Any) -> Iterator[Endpoint]:
-    """Give the addresses of a text or list; what is none, of a later version say, is left out."""
+    """Yield the addresses in a text or list; unknown forms, as of a later version, are left out."""
     for text in given if isinstance(given, list) else [given]:
         try:
             yield parse(text, where="info")

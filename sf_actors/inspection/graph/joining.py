@@ -1,7 +1,7 @@
-"""Joins ends to edges: by their addresses where both are known, else by name, family and topic.
+"""Joins ends to edges: by their addresses if both are known, else by name, kind and topic.
 
-Two that have addresses and do not meet there are not joined, whatever they are called: that is what
-a picture is looked at for.
+Two ends with addresses that do not match are not joined, even if their names match: the graph is
+meant to show such mistakes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _THIS_HOST: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def joined(services: Iterable[Node], ends: Sequence[End]) -> Graph:
-    """Return the graph of services with these ends; the same for the same ones."""
+    """Return the graph of services with these ends, reproducibly."""
     pairs = list(_pairs(ends))
     met = {id(end) for pair in pairs for end in pair}
     edges = {
@@ -60,7 +60,7 @@ def _pairs(ends: Sequence[End]) -> Iterator[tuple[End, End]]:
             if sender.is_bus or receiver.is_bus:
                 at_bus |= {id(sender), id(receiver)}
             yield sender, receiver
-    # these meet at a bus; where that is known, it stands between them
+    # these two meet at a bus; if the bus is in the graph, they are joined to it instead
     for sender, receiver in unbound:
         if (
             id(sender) not in at_bus
@@ -71,12 +71,12 @@ def _pairs(ends: Sequence[End]) -> Iterator[tuple[End, End]]:
 
 
 def _hears(sender: End, receiver: End) -> bool:
-    """Return whether the receiver hears the sender's topic."""
+    """Return True if the receiver gets messages of the sender's topic."""
     return sender.is_bus or receiver.topic is None or receiver.topic == sender.topic
 
 
 def _meet(sender: End, receiver: End) -> bool:
-    """Return whether two are joined, of which one binds at least."""
+    """Return True if two ends are joined; at least one must bind."""
     binder, connector = (sender, receiver) if sender.binds else (receiver, sender)
     if connector.binds:
         return False
@@ -84,7 +84,7 @@ def _meet(sender: End, receiver: End) -> bool:
     updates = _lead_to(connector.endpoints, binder.endpoints, is_here=is_here)
     if updates is None:
         return _are_namesakes(sender, receiver)
-    # a replica that gets updates and no snapshot is never live
+    # a replica that gets updates but no snapshot never becomes live
     snapshots = _lead_to(receiver.snapshots, sender.snapshots, is_here=is_here)
     return updates and snapshots is not False
 
@@ -96,19 +96,19 @@ def _are_namesakes(sender: End, receiver: End) -> bool:
 def _lead_to(
     connected: Sequence[Endpoint], bound: Sequence[Endpoint], *, is_here: bool
 ) -> bool | None:
-    """Return whether one of the addresses leads to what is bound; None if that is not known."""
+    """Return True if an address leads to one of the bound ones; None if that is not known."""
     if not connected or not bound or not all(map(_is_known, bound)):
         return None
     return any(leads_to(one, other, is_here=is_here) for one, other in product(connected, bound))
 
 
 def _is_known(endpoint: Endpoint) -> bool:
-    """Return whether an address that is bound is one that can be connected to."""
+    """Return True if a bound address has a known port."""
     return endpoint.scheme != "tcp" or endpoint.port != 0
 
 
 def leads_to(connected: Endpoint, bound: Endpoint, *, is_here: bool) -> bool:
-    """Return whether who connects to one address reaches who is bound to another."""
+    """Return True if connecting to one address reaches a socket that is bound to the other."""
     if connected.scheme != bound.scheme:
         return False
     if connected.scheme != "tcp":

@@ -1,4 +1,4 @@
-"""Where boxes stand and lines run: the one place that knows the library that decides it."""
+"""The positions of boxes and lines; the only module that uses the layout library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sf_actors.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: From so many boxes on, less time is spent on a beautiful layout.
+#: From this number of boxes on, less time is spent on the layout.
 MANY: Final = 60
 
 #: Room around the drawing, and between its parts.
@@ -22,7 +22,7 @@ _NODE_GAP: Final = 28.0
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box, by its size."""
+    """The size of a box."""
 
     width: float
     height: float
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line between two boxes, by their numbers, with the size of its label."""
+    """A line between two boxes, given by their indices, and the size of its label."""
 
     source: int
     target: int
@@ -43,7 +43,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything is, from the upper left corner on.
+    """The positions, relative to the upper left corner.
 
     :ivar boxes: the centre of each box
     :ivar lines: the corners of each line
@@ -58,7 +58,7 @@ class Layout:
 
 
 def layout_of(boxes: Sequence[Box], lines: Sequence[Line]) -> Layout:
-    """Return a layered layout, from left to right; the same for the same input.
+    """Return a layered layout from left to right, reproducibly.
 
     :raises UsageError: the library is not installed
     """
@@ -75,7 +75,7 @@ def layout_of(boxes: Sequence[Box], lines: Sequence[Line]) -> Layout:
     for number, box in enumerate(boxes):
         graph.node(number, width=box.width, height=box.height)
     for number, line in enumerate(lines, len(boxes)):
-        # a label is a box that its line goes through, so nothing else stands there
+        # a label is a node on its line, so that nothing else is put there
         graph.node(number, width=line.label_width, height=line.label_height)
     ranks = _ranks(len(boxes), lines)
     is_backward = [ranks[line.source] > ranks[line.target] for line in lines]
@@ -84,7 +84,7 @@ def layout_of(boxes: Sequence[Box], lines: Sequence[Line]) -> Layout:
         if is_backward[number]:
             left, right = right, left
         graph.edge(left, len(boxes) + number)
-        # of a line that leads back to its box both parts are on one side
+        # for a line from a box to itself, both halves leave on one side
         ends = (right, len(boxes) + number)
         graph.edge(*(ends if left == right else ends[::-1]))
     options = {
@@ -95,9 +95,10 @@ def layout_of(boxes: Sequence[Box], lines: Sequence[Line]) -> Layout:
 
 
 def _ranks(boxes: int, lines: Sequence[Line]) -> list[int]:
-    """Return a rank for each box so that few lines lead to a lower one.
+    """Return a rank for each box, such that few lines lead to a lower rank.
 
-    One box after the other is taken that nothing leads to, or else whose lines lead away most.
+    Takes boxes one by one: a box without incoming lines, else the one with the most outgoing lines
+    relative to incoming ones.
     """
     ranks = [0] * boxes
     left = set(range(boxes))
@@ -113,9 +114,9 @@ def _ranks(boxes: int, lines: Sequence[Line]) -> list[int]:
 
 
 def _shifted(raw: dict[str, Any], lines: Sequence[Line], is_backward: Sequence[bool]) -> Layout:
-    """Return what the library found, with the origin at the upper left corner.
+    """Convert the library's result, with the origin at the upper left corner.
 
-    :param is_backward: of each line, whether it was laid out from its target to its source
+    :param is_backward: for each line, True if it was laid out from its target to its source
     """
     low, high = raw["bounds"]["min"], raw["bounds"]["max"]
 

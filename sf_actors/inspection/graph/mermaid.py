@@ -1,4 +1,4 @@
-"""A graph as a Mermaid flowchart, as Markdown of code hosts shows it."""
+"""A graph as a Mermaid flowchart, which code hosts show in Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sf_actors.wording import escaped
 if TYPE_CHECKING:
     from sf_actors.inspection.graph.model import Graph
 
-#: What Mermaid may not take as it stands within quotation marks.
+#: The characters that Mermaid may misread within quotation marks.
 _SPECIAL: Final = re.compile(r"[^A-Za-z0-9 _.,:/+-]")
 _ARROWS: Final = {"call": "-->", "message": "-.->", "delta_update": "==>", "full_update": "==>"}
 

@@ -22,7 +22,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edge:
-    """Two models that are joined; `source` sends, `target` answers or receives.
+    """A connection of two models; `source` sends, `target` answers or receives.
 
     :ivar model: the name of the model that binds
     :ivar kind: `call`, `message`, `delta_update` or `full_update`
@@ -40,7 +40,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, order=True)
 class OpenEnd:
-    """A model that nobody is joined to.
+    """A model without a peer.
 
     :ivar address: '' if it is not known
     """
@@ -54,14 +54,14 @@ class OpenEnd:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Services, what joins them, and ends that are joined to nothing."""
+    """Services, the edges between them, and models without a peer."""
 
     services: tuple[Node, ...]
     edges: tuple[Edge, ...]
     open: tuple[OpenEnd, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the shape that `graph --json` prints."""
+        """Return the form that `graph --json` prints."""
         return {
             "services": [
                 {key: value for key, value in asdict(node).items() if key != "pid" or value}

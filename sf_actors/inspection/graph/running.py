@@ -1,4 +1,4 @@
-"""The graph of what runs on this machine, by the inspectors' `info`."""
+"""The graph of the services that run on this machine, from the inspectors' `info`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Info = dict[str, Any]
 def read_infos(
     asking: Asking, places: Sequence[Place], timeout_s: float
 ) -> dict[Place, list[Info]]:
-    """Return the `info` of all services of the processes that answer; used by one thread.
+    """Return the `info` of all services of the processes that answer; one thread.
 
     :param timeout_s: how long to wait for all of them, in seconds
     """
@@ -38,13 +38,13 @@ def read_infos(
         answer.place: [] for answer in pinged if answer.value is not None
     }
     for answer in asking.ask_all(questions, timeout_s=timeout_s):
-        if answer.value is not None:  # else it has ended meanwhile
+        if answer.value is not None:  # None: it has ended meanwhile
             infos[answer.place].append(answer.value)
     return infos
 
 
 def graph_of_infos(infos: Iterable[Info]) -> Graph:
-    """Return the graph of services that run; where two processes have a name, with their pids."""
+    """Return the graph of running services; a name in two processes gets the pids added."""
     known = sorted(infos, key=lambda info: (info["service"], info["pid"]))
     names = unique_names(known)
     services = [
@@ -57,7 +57,7 @@ def graph_of_infos(infos: Iterable[Info]) -> Graph:
 
 
 def unique_names(infos: Sequence[Info]) -> list[str]:
-    """Return a name for each service: its own, or `NAME@PID` where several have it."""
+    """Return a name for each service: its own, or `NAME@PID` if several have it."""
     counts = Counter(info["service"] for info in infos)
     return [
         info["service"] if counts[info["service"]] == 1 else f"{info['service']}@{info['pid']}"

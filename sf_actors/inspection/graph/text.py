@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def text_of(graph: Graph) -> str:
-    """Return the services, edges and open ends, a line each."""
+    """Return the services, edges and open ends, one a line."""
     parts: list[tuple[str, Iterable[Sequence[str]]]] = [
         ("services", ((node.name, node.file or "") for node in graph.services)),
         (

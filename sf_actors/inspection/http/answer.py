@@ -1,4 +1,4 @@
-"""What is answered: a body of bytes, or a stream that goes on until its reader is gone."""
+"""Answers: a body of bytes, or a stream that goes on until its reader is gone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stream(Protocol):
     """Writes the body of an answer in pieces, in the thread of its connection."""
 
     def __call__(self, write: Write) -> None:
-        """Write until `write` says that nobody reads any more, or all is written."""
+        """Write until `write` returns False, or until all is written."""
 
 
 class Write(Protocol):
@@ -33,7 +33,7 @@ class Write(Protocol):
 class Answer:
     """One answer.
 
-    :ivar stream: in place of a body: the connection stays open as long as it writes
+    :ivar stream: writes in place of a body; the connection stays open until it returns
     """
 
     body: bytes = b""
@@ -46,12 +46,12 @@ class Answer:
     def text(
         cls, text: str, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Return one of plain text."""
+        """Return an answer of plain text."""
         return cls(text.encode() + b"\n", status=status, headers=headers or {})
 
     @classmethod
     def json(cls, value: Any, *, status: int = 200) -> Answer:
-        """Return one of JSON, whatever floats it has."""
+        """Return an answer of JSON; any floats are allowed."""
         text = json.dumps(value, ensure_ascii=False, default=str)
         return cls(text.encode("utf-8", "replace") + b"\n", "application/json", status)
 

@@ -1,4 +1,4 @@
-"""One connection: a request is read, answered, and the connection closed."""
+"""One connection: reads a request, answers it, and closes the connection."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from sf_actors.inspection.http.request import Request
 
-#: How long the request, and then the reading of the answer, may take, in seconds.
+#: How long sending the request, and then reading the answer, may take, in seconds.
 REQUEST_S: Final = 5.0
 ANSWER_S: Final = 5.0
 
-#: Most bytes that are thrown away of what a client sends beside its request.
+#: The most bytes after the request that are read and discarded.
 MAX_REST: Final = 1024 * 1024
 
 
 class Exchange:
     """One connection, in a thread of its own.
 
-    :param answer: returns what is answered to a request
-    :param hosts: names by which we may be called
+    :param answer: returns the answer to a request
+    :param hosts: the host names that we accept
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class Exchange:
         self._until = monotonic() + REQUEST_S
 
     def run(self) -> None:
-        """Serve it; what the client does wrong ends it."""
+        """Serve the connection; errors of the client end it."""
         try:
             self._serve()
         except OSError:
-            # the client is gone or too slow, or the listener has closed it
+            # the client is gone or too slow, or the listener has closed the connection
             return
 
     def abort(self) -> None:
-        """Let it end at once; any thread, but not after `close`."""
+        """Shut the connection down; any thread, but not after `close`."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            # the client was first
+            # the client has closed it already
             return
 
     def close(self) -> None:
@@ -86,18 +86,18 @@ class Exchange:
     def _answered(self, request: Request) -> Answer:
         try:
             return self._answer(request)
-        except Exception as error:  # noqa: BLE001 - the client is told, whatever it is
-            # a page is served without the half of the package that logs
+        except Exception as error:  # noqa: BLE001 - any error becomes an answer
+            # imported here: the web page's server otherwise needs no logging
             from sf_actors.log import package_logger  # noqa: PLC0415
 
             package_logger().error("a request failed", path=request.path, exc_info=error)
             return Answer.text(f"it failed: {type(error).__name__}", status=500)
 
     def _read_head(self) -> bytes:
-        """Return what comes before the first empty line.
+        """Return the bytes before the first empty line.
 
-        :raises Rejection: it is too long
-        :raises TimeoutError: it takes too long
+        :raises Rejection: they are too many
+        :raises TimeoutError: reading them takes too long
         :raises OSError: the client is gone
         """
         head = b""
@@ -110,7 +110,7 @@ class Exchange:
             piece = self._receive()
             if not piece:
                 raise ConnectionError("it ended within the request")
-            # an empty line before the request is let pass
+            # skip an empty line before the request
             head = (head + piece).removeprefix(b"\r\n") if len(head) < 4 else head + piece
 
     def _receive(self) -> bytes:
@@ -124,9 +124,9 @@ class Exchange:
             rest = rest[self._socket.send(rest) :]
 
     def _see_off(self) -> None:
-        """End our side, and wait until the client has read all and ends its own.
+        """Close our side, and wait until the client has read everything and closes its side.
 
-        Closing at once what a client still sends would take the answer from it.
+        Closing while the client still sends would reset the connection and lose the answer.
         """
         self._socket.shutdown(socket.SHUT_WR)
         thrown_away = 0
@@ -143,7 +143,7 @@ class _Writer:
         self._poll.register(connection, select.POLLIN)
 
     def __call__(self, piece: bytes) -> bool:
-        """Send a piece; return False once the reader is gone or too slow."""
+        """Send a piece; returns False once the reader is gone or too slow."""
         until = monotonic() + ANSWER_S
         rest = memoryview(piece)
         try:
@@ -155,7 +155,7 @@ class _Writer:
         return True
 
     def wait(self, seconds: float) -> bool:
-        """Wait; return False as soon as the reader is gone, or the listener closed."""
+        """Wait; returns False as soon as the reader is gone or the listener is closed."""
         until = monotonic() + seconds
         while (left := until - monotonic()) > 0:
             if self._poll.poll(left * 1000):
@@ -170,7 +170,7 @@ class _Writer:
 def _left(until: float) -> float:
     """Return how many seconds are left.
 
-    :raises TimeoutError: none
+    :raises TimeoutError: no time is left
     """
     left = until - monotonic()
     if left <= 0:

@@ -1,4 +1,4 @@
-"""What the two probes ask: whether to kill the process, and whether to send it work."""
+"""The conditions of the two probes: must the process be restarted, and can it take work."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from sf_actors.lifecycle.residents import Resident
 
-#: User code that may run for as long as it likes.
+#: User code that may run for any time.
 _NO_HANDLERS: Final = ("main", "init_function", Loading.label)
 
 
 def reason_not_live(stuck_after_s: float) -> str | None:
-    """Return why the process should be started anew, None if it should not; any thread.
+    """Return why the process should be restarted, None if it should not; any thread.
 
     :param stuck_after_s: how long a handler may run, in seconds; 0: for ever
     """
@@ -41,11 +41,11 @@ def reason_not_live(stuck_after_s: float) -> str | None:
 
 
 def readiness(needs: Iterable[str]) -> dict[str, Any]:
-    """Return whether work may be sent to the services of this process; any thread.
+    """Return the answer of `/readyz`: can the services of this process take work; any thread.
 
-    What other services do counts only where it is named: else one that is slow would take down all.
+    Other services matter only through `needs`; otherwise one slow service would make all not ready.
 
-    :param needs: in-states that are to be LIVE, as `STATE` or `SERVICE/STATE`
+    :param needs: in-states that must be LIVE, as `STATE` or `SERVICE/STATE`
     """
     services: dict[str, str] = {}
     states: dict[str, dict[str, Any]] = {}
@@ -72,9 +72,9 @@ def readiness(needs: Iterable[str]) -> dict[str, Any]:
 
 
 def require_states(resident: Resident, needs: Iterable[str]) -> None:
-    """Refuse a need that a service, whose file is loaded, has no in-state for.
+    """Refuse `needs` that name an in-state which a loaded service lacks.
 
-    :raises UsageError: it has none
+    :raises UsageError: it lacks one
     """
     if resident.state is None:
         return
@@ -92,7 +92,7 @@ def require_states(resident: Resident, needs: Iterable[str]) -> None:
 
 
 def _absent(resident: Resident, stats: dict[str, Any]) -> Iterator[str]:
-    """Give the models that connect to somebody who is known not to answer."""
+    """Yield the models whose peer is known not to answer."""
     if resident.state is None:
         return
     for model in resident.state.definition.models:

@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from sf_actors.inspection.http.answer import Answer
     from sf_actors.inspection.http.request import Request
 
-#: Most connections at once; one more closes the oldest of those that are unfinished.
+#: The most connections at once; a further one closes the oldest unfinished one.
 MOST: Final = 64
 
-#: How long to wait when the system has no descriptor or thread left, in seconds.
+#: How long to wait when no descriptor or thread is available, in seconds.
 _SHORTAGE_S: Final = 0.1
-#: How long connections may take to end once they were closed, in seconds.
+#: How long connections may take to end after they were shut down, in seconds.
 _ENDING_S: Final = 5.0
 
 
 class Listener:
-    """Answers HTTP at one address, from now on until `close`; any thread.
+    """Answers HTTP at one address until `close`; any thread.
 
     :param address: `HOST:PORT`; port 0 takes a free one
-    :param answer: returns what is answered to a request; runs in several threads at once
-    :param hosts: names by which we may be called, besides localhost and IP addresses
+    :param answer: returns the answer to a request; called in several threads at once
+    :param hosts: the host names that we accept, besides localhost and IP addresses
     :param where: the place of the address, for messages
-    :raises AddressError: it is no address
+    :raises AddressError: the address is not valid
     :raises BindError: it cannot be bound
-    :ivar address: with the port that it took
+    :ivar address: the address with the actual port
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Listener:
         return f"<Listener {self.address}>"
 
     def close(self) -> None:
-        """Take no more connections, and end those that are there; may be called twice."""
+        """Accept no more connections, and end the open ones; may be called twice."""
         with self._lock:
             if self._is_closed:
                 return
@@ -83,7 +83,7 @@ class Listener:
                 thread.join(max(0.0, until - monotonic()))
 
     def forget(self) -> None:
-        """Give back what a fork has copied; in its child, which has none of the threads."""
+        """Free the copied descriptors, in the child of a fork, which has none of the threads."""
         self._lock = threading.Lock()
         for exchange in self._exchanges:
             exchange.close()
@@ -126,7 +126,7 @@ class Listener:
         try:
             thread.start()
         except RuntimeError:
-            # the system has no thread left
+            # no thread can be started
             self._end(exchange)
 
     def _serve(self, exchange: Exchange) -> None:
@@ -141,7 +141,7 @@ class Listener:
             exchange.close()
 
     def _wait_for_room(self) -> None:
-        """Let the oldest connection go, since the system has no descriptor for another."""
+        """Close the oldest connection, since no descriptor is left for another one."""
         with self._lock:
             for exchange in list(self._exchanges)[:1]:
                 exchange.abort()

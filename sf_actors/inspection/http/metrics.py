@@ -1,4 +1,4 @@
-"""The counters of services as Prometheus' text format 0.0.4, made anew for each scrape."""
+"""The counters of services in Prometheus' text format 0.0.4, computed at each scrape."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FAMILIES: Final = {
     "sf_actors_state_number": ("gauge", "Number of the last update in the value."),
     "sf_actors_handler_seconds": ("histogram", "Durations of handlers."),
 }
-#: Key of `Service.stats()` -> family, where the value is the sample.
+#: Key of `Service.stats()` -> family, for values that are samples as they are.
 _PLAIN: Final = {
     "received": "sf_actors_received_total",
     "sent": "sf_actors_sent_total",
@@ -47,14 +47,14 @@ _PLAIN: Final = {
 }
 _OUTCOMES: Final = {"handled": "ok", "failed": "failed", "refused": "refused"}
 
-#: A series of a family: what is appended to its name, labels and value.
+#: A series of a family: the suffix of its name, its labels and its value.
 Sample = tuple[str, dict[str, str], float | None]
 
 
 def text_of(all_stats: Iterable[Mapping[str, Any]]) -> str:
     """Return the metrics of services.
 
-    :param all_stats: `Service.stats()` of each, under names that are unique
+    :param all_stats: `Service.stats()` of each, with unique names
     """
     found: dict[str, list[Sample]] = {family: [] for family in _FAMILIES}
     for stats in all_stats:
@@ -71,7 +71,7 @@ def _of_service(stats: Mapping[str, Any]) -> Iterator[tuple[str, Sample]]:
     for kind, other in (("connections", "states"), ("states", "connections")):
         for side, models in stats[kind].items():
             for name, numbers in models.items():
-                # a connection and a state of one name would be one series
+                # a connection and a state with the same name must not become one series
                 model = f"{kind}/{name}" if name in stats[other][side] else name
                 yield from _of_model(numbers, {**service, "side": side, "model": model})
 
@@ -107,7 +107,7 @@ def _histogram(durations: Mapping[str, Any], labels: dict[str, str]) -> Iterator
         below += count
         yield "_bucket", {**labels, "le": "+Inf" if bound is None else str(bound)}, below
     yield "_sum", labels, durations["sum"]
-    # the sum of the buckets, which may have grown since the count was taken
+    # not `count`: the buckets may have grown since it was read
     yield "_count", labels, below
 
 
@@ -115,10 +115,10 @@ def _written(family: str, samples: Iterable[Sample]) -> str:
     kind, help_ = _FAMILIES[family]
     lines = [f"# HELP {family} {help_}", f"# TYPE {family} {kind}"]
     for suffix, labels, value in samples:
-        if value is not None:  # not known
+        if value is not None:  # None: unknown
             inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
             lines.append(f"{family}{suffix}{{{inside}}} {value!r}")
-    # also without a series: who looks for the family finds it before the first loss
+    # the family exists even without series, so that queries find it before the first loss
     return "\n".join([*lines, ""])
 
 

@@ -1,4 +1,4 @@
-"""Requests as they are read from a connection, and who may send one."""
+"""Parses requests, and refuses those that we must not answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-#: Most bytes of the request line and the headers.
+#: The most bytes of the request line and the headers.
 MAX_HEAD: Final = 16 * 1024
 
 END: Final = b"\r\n\r\n"
@@ -26,7 +26,7 @@ _METHODS: Final = ("GET", "HEAD")
 class Rejection(Exception):
     """A request that is refused with a status.
 
-    :ivar status: of HTTP
+    :ivar status: the HTTP status
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -38,9 +38,9 @@ class Rejection(Exception):
 class Request:
     """One request.
 
-    :ivar path: without the query, its escapes undone
+    :ivar path: without the query, unescaped
     :ivar query: the values of each name
-    :ivar is_head: the answer is to have no body
+    :ivar is_head: the answer must have no body
     """
 
     path: str
@@ -49,10 +49,10 @@ class Request:
 
 
 def parse(head: bytes, hosts: Collection[str]) -> Request:
-    """Return the request of a head, which ends before the empty line.
+    """Parse the head of a request, without the empty line.
 
-    :param hosts: names by which we may be called, besides localhost, in lower case
-    :raises Rejection: it is none, or one that we do not take
+    :param hosts: the host names that we accept, besides localhost, in lower case
+    :raises Rejection: it is malformed, or not acceptable
     """
     line, *lines = head.decode("latin-1").split("\r\n")
     found = _REQUEST_LINE.fullmatch(line)
@@ -75,7 +75,7 @@ def parse(head: bytes, hosts: Collection[str]) -> Request:
 def _host_of(lines: list[str]) -> str | None:
     """Return the Host header, None without one.
 
-    :raises Rejection: a header is none, or Host is there twice
+    :raises Rejection: a header is malformed, or there are two Host headers
     """
     hosts = []
     for line in lines:
@@ -90,9 +90,9 @@ def _host_of(lines: list[str]) -> str | None:
 
 
 def _absolute(target: str) -> tuple[str, str]:
-    """Return host and path of a whole URL, as proxies send it.
+    """Split a complete URL, as proxies send it, into host and path.
 
-    :raises Rejection: it is none
+    :raises Rejection: it is not a URL
     """
     if not target.lower().startswith("http://"):
         raise Rejection(400, "expected a path")
@@ -101,9 +101,9 @@ def _absolute(target: str) -> tuple[str, str]:
 
 
 def _require_ours(host: str, hosts: Collection[str]) -> None:
-    """Refuse a name that is none of ours: a page elsewhere may have made it lead here.
+    """Refuse a host name that is not ours, against DNS rebinding by web pages elsewhere.
 
-    :raises Rejection: it is one
+    :raises Rejection: it is not ours
     """
     found = _HOST.fullmatch(host)
     name = found[1].lower() if found is not None else None

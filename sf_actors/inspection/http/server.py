@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class HttpServer:
-    """The open listener, as `http()` gives it; any thread.
+    """The open listener that `http()` returns; any thread.
 
-    :ivar address: `host:port`, with the port that it took
+    :ivar address: `host:port`, with the actual port
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -31,17 +31,17 @@ class HttpServer:
         return f"<HttpServer {self.address}>"
 
     def close(self) -> None:
-        """Close it; may be called twice."""
+        """Close the listener; may be called twice."""
         _OPEN.leave(self)
         self._listener.close()
 
     def forget(self) -> None:
-        """Give back what a fork has copied; in its child."""
+        """Free the copied descriptors, in the child of a fork."""
         self._listener.forget()
 
 
 class _Open:
-    """The server that is open in this process, if one is."""
+    """The open server of this process, if there is one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,14 +84,14 @@ def http(
 ) -> HttpServer:
     """Answer `/livez`, `/readyz`, `/metrics` and `/stats` for all services of this process.
 
-    Until `close` of what it returns; any thread.
+    It answers until `close` of the returned server; any thread.
 
     :param address: `host:port`; port 0 takes a free one
-    :param hosts: names by which it may be called, besides localhost and IP addresses
+    :param hosts: the host names to accept, besides localhost and IP addresses
     :param stuck_after_s: how long a handler may run before `/livez` fails, in seconds; 0: for ever
     :param ready_needs: in-states without which `/readyz` fails, as `STATE` or `SERVICE/STATE`
     :raises UsageError: an argument is wrong, or this process has a listener already
-    :raises AddressError: it is no address
+    :raises AddressError: the address is not valid
     :raises BindError: it cannot be bound
     """
     if not is_seconds(stuck_after_s):

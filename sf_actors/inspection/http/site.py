@@ -1,4 +1,4 @@
-"""The paths under which a process answers about its own services."""
+"""The paths at which a process answers about its own services."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Site:
     """Answers `/livez`, `/readyz`, `/metrics` and `/stats`; any thread.
 
-    Everything is read at the moment of asking, so it costs nothing while nobody asks.
+    Everything is read when a request comes, so it costs nothing while nobody asks.
 
     :param stuck_after_s: how long a handler may run before `/livez` fails, in seconds; 0: for ever
     :param ready_needs: in-states without which `/readyz` fails: `STATE` or `SERVICE/STATE`
@@ -35,7 +35,7 @@ class Site:
         }
 
     def answer(self, request: Request) -> Answer:
-        """Return what is answered to a request."""
+        """Return the answer to a request."""
         page = self._pages.get(request.path)
         if page is None:
             return Answer.text(f"there are {', '.join(self._pages)}", status=404)
