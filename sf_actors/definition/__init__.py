@@ -1,6 +1,6 @@
-"""Turns a service file into what a run needs: config, addresses, models and functions.
+"""Turns a service file into the config, addresses, models and functions of a run.
 
-`service_file` puts it together: it executes the file (`source`), binds the functions to the
-arguments that they can take (`hooks`, `signature`), and reads the models (`models`, with
-`model_types`, `creation`, `fields`, `target`).
+`service_file` does the whole: it executes the file (`source`), binds the functions to the arguments
+that they take (`hooks`, `signature`), and reads the models (`models`, with `model_types`,
+`creation`, `fields`, `target`).
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Addressed(Protocol):
-    """A model as `resolve` needs it."""
+    """The attributes of a model that `resolve` needs."""
 
     @property
     def kind(self) -> str:
@@ -93,7 +93,7 @@ def copied(addresses: Any) -> Any:
 
 
 def note_bound(addresses: dict[str, Any], model: Addressed, socket: str, address: str) -> None:
-    """Put the address that a socket is bound to in the place of the given one."""
+    """Replace a socket's given address with the one that it is bound to."""
     side = addresses.setdefault(model.kind, {}).setdefault(model.side, {})
     entry = side.get(model.name)
     if isinstance(entry, str):
@@ -134,7 +134,7 @@ def _endpoint(model: Addressed, socket_name: str, given: object, *, where: str) 
 
 
 def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) -> tuple[object, str]:
-    """Return the model's entry in the addresses, and its place."""
+    """Return the model's entry in the addresses, and the entry's place for messages."""
     entry: object = whole
     place = where
     for step in (model.kind, model.side, model.name):

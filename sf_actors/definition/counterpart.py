@@ -17,7 +17,7 @@ _PAIRS: Final = (
     ("delta_update_out", "delta_update_in"),
     ("full_update_out", "full_update_in"),
 )
-#: These take their side from where the model stands.
+#: The types that have the same name on both sides.
 _OF_EITHER_SIDE: Final = (
     "delta_update",
     "full_update",
@@ -37,12 +37,11 @@ _CREATION: Final = ("required_creation_arguments", "optional_creation_arguments"
 def counterpart(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the other side's model of a connection or state, to which its user adds a handler.
 
-    It has the same fields, and of the creation arguments the topic alone, which stands among the
-    optional ones.
+    It has the same fields, and of the creation arguments only the topic, as an optional one.
 
-    :param model: as a service file has it
+    :param model: as written in a service file
     :returns: a new dict, which may be changed; any thread
-    :raises ModelError: it is no model, or a timer or external target, which has no other side
+    :raises ModelError: it is not a model, or a timer or external target, which has no other side
     """
     if not isinstance(model, Mapping):
         raise ModelError(f"counterpart: expected a model, got {shown(model)}")

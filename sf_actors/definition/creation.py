@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _REQUIRED: Final = object()
 _MIB: Final = 1024 * 1024
-#: Most handlers of one model that run at once: each has a thread.
+#: The most handlers of one model that run at once, each in a thread.
 MAX_WORKERS: Final = 256
 
 _IN_STATES = ("delta_update_in", "full_update_in")
@@ -103,7 +103,7 @@ _MUST_HAVE_HANDLER = ("replyer", "subscriber", "timer")
 
 
 def takes(type_: ModelType, name: object, value: object) -> bool:
-    """Return True if models of this type take the argument, from the table or as a handler."""
+    """Return True if models of this type have the argument, from the table or as a handler."""
     if not isinstance(name, str):
         return False
     known = _SPELLINGS.get(name, name)

@@ -1,7 +1,7 @@
-"""Texts of addresses and config that hold variables of the environment: ``${HOST:127.0.0.1}``.
+"""Replaces environment variables in the texts of addresses and config: ``${HOST:127.0.0.1}``.
 
-Only what a service uses must be set, and one file may serve several services: so a text whose
-variable is missing stays as it is, marked, and is refused where it is used.
+A service needs only the variables that it uses, and one file may serve several services. So a text
+whose variable is missing is left as it is, but marked, and is refused only when it is used.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ class Expanded(str):
 
 
 class Unset(str):
-    """A text as it was given, one of whose variables is neither set nor has a default."""
+    """A text as given, with a variable that is not set and has no default."""
 
     __slots__ = ("variable",)
 
     variable: str
 
     def __new__(cls, text: str, variable: str) -> Self:
-        """Make one of a text and the name of the variable."""
+        """Create one from a text and the name of the missing variable."""
         made = super().__new__(cls, text)
         made.variable = variable
         return made
 
     @property
     def problem(self) -> str:
-        """What to say where the text is used."""
+        """The error message for using the text."""
         return (
             f"the environment variable {self.variable!r} is not set, and {shown(str(self))} has no "
             "default for it"
@@ -47,10 +47,10 @@ class Unset(str):
 
 
 def expanded(value: Any) -> Any:
-    """Return a value whose texts, at any depth of dicts and lists, have variables replaced.
+    """Return a copy of a value with variables replaced in its texts, at any depth.
 
-    ``${NAME}`` and ``${NAME:default}`` up to the first ``}``, ``$$`` for a ``$``; a ``$`` before
-    anything else is itself. Keys stay as they are. Containers are fresh.
+    ``${NAME}`` and ``${NAME:default}`` extend up to the first ``}``; ``$$`` is a ``$``; a ``$``
+    before anything else stays. Keys are not changed.
     """
     if type(value) is str:
         return _expanded_text(value) if "$" in value else value

@@ -101,7 +101,7 @@ def _fields(model: Mapping[str, object], key: str, where: str) -> dict[str, obje
 def _declared(
     model: Mapping[str, object], parts: tuple[str, ...], where: str
 ) -> tuple[dict[str, dict[str, dict[str, object]]], RecordClass | None]:
-    """Return the fields that the keys of some parts declare, and the class that stands for them."""
+    """Return the fields that some parts of a model declare, and the record class, if any."""
     whole_key = f"required_{parts[-1]}"
     whole = model.get(whole_key)
     keys = [(necessity, part) for necessity in _NECESSITIES for part in parts]

@@ -1,4 +1,4 @@
-"""The functions of a service file that are called by name, and the results of setup hooks."""
+"""The functions of a service file that have fixed names, and the results of its setup hooks."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Hooks:
 
     :param names: the names defined in the file
     :param where: the file, for messages
-    :param stopping: what functions get that ask for it
+    :param stopping: the value of a parameter `stopping`
     :param blocking: makes coroutine functions plain ones
-    :ivar take_stopping: whether one asks for it
+    :ivar take_stopping: True if a function has a parameter `stopping`
     :raises DefinitionError: a hook is not a function or has a wrong signature, or both spellings of
-        one hook are there
+        one hook are used
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Hooks:
             )
 
     def get(self, name: str) -> Callable[..., Any] | None:
-        """Return a function that takes all arguments of its role by position, or None."""
+        """Return a function by name, taking all arguments of its role by position, or None."""
         return self._bound.get(name)
 
     def place(self, name: str) -> str:

@@ -1,7 +1,7 @@
-"""The modules beside service files: each service gets its own, or its load is an error.
+"""The modules in the folders of service files: a service gets its own ones, or fails to load.
 
-A process has one module of a name. So two services whose folders both have a `common.py` would
-silently share the one that was imported first.
+A process can have only one module with a name. Two services whose folders both have a `common.py`
+would silently share the one that was imported first.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sf_actors.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    #: how many dots begin the name in a relative import, 0 in an absolute one; the dotted name
+    #: the number of leading dots, 0 for an absolute import, and the dotted name
     Import = tuple[int, str]
 
-#: The package that a service file means in any case: it runs the file.
+#: Our own package, which a service file always means, since it is already imported.
 OUR_OWN: Final = __name__.partition(".")[0]
 
-#: Files whose imports are remembered.
+#: How many files' imports are cached.
 MAX_READ: Final = 256
 
 _lock: Final = threading.Lock()
-#: the services that are loaded now, by the folders that they import from
+#: the loaded services, by the folders that they import from
 _loaded: Final[dict[tuple[Path, ...], dict[LocalModules, None]]] = {}
 
 
@@ -39,8 +39,8 @@ class LocalModules:
     """The modules that one service file finds in its own folders.
 
     :param file: the service file
-    :param folders: where it imports from before all others, the first one first
-    :ivar names: those that modules there may have
+    :param folders: the folders that it imports from first, in this order
+    :ivar names: the possible names of modules there
     """
 
     def __init__(self, file: Path, folders: Sequence[Path]) -> None:
@@ -50,10 +50,10 @@ class LocalModules:
         self._imported: set[str] | None = None
 
     def hold(self) -> Callable[[], None]:
-        """Keep other services from modules in the place of these; call the result to end that.
+        """Claim the names of these modules against other services; call the result to release them.
 
-        :raises DefinitionError: the process has a module in the place of one of these, or another
-            service that is loaded has one
+        :raises DefinitionError: a module that the process has imported conflicts, or one of another
+            loaded service
         """
         with _lock:
             self._require_own()
@@ -64,15 +64,15 @@ class LocalModules:
         return self._let_go
 
     def check(self) -> None:
-        """Look whether the service has got the modules of its folders; any thread.
+        """Check that the service got its own modules; any thread.
 
-        :raises DefinitionError: it has not: another has imported one of that name meanwhile
+        :raises DefinitionError: another service has meanwhile imported one with the same name
         """
         with _lock:
             self._require_own()
 
     def imports(self, name: str) -> bool:
-        """Return whether the file, or a module of its folders that it imports, imports a name."""
+        """Return True if the file, or a module of its folders that it imports, imports a name."""
         if self._imported is None:
             self._imported = set()
             waiting = [self.file]
@@ -99,7 +99,7 @@ class LocalModules:
                 raise self._refusal(name, Path(file), "the process has imported")
 
     def _require_apart(self, others: Iterable[LocalModules]) -> None:
-        """Require that no two import a module of one name, if the others share their folders."""
+        """Refuse modules that conflict with those of other services, which share their folders."""
         first = next(iter(others))
         for name in self.names & first.names:
             theirs = first.place_of(name)
@@ -109,7 +109,7 @@ class LocalModules:
                         raise self._refusal(name, theirs, f"the service {other.file} imports")
 
     def _lacks(self, name: str, other: Path) -> bool:
-        """Return whether the service imports a module of its own that another file stands for."""
+        """Return True if the service imports its own module of a name, but would get another."""
         own = self.place_of(name)
         return (
             own is not None
@@ -126,7 +126,7 @@ class LocalModules:
         )
 
     def _files_of(self, importing: Path, level: int, dotted: str) -> Iterator[Path]:
-        """Give the local files that an import executes."""
+        """Yield the local files that an import executes."""
         first, *rest = dotted.split(".")
         if level > len(importing.parents):
             return
@@ -146,7 +146,7 @@ class LocalModules:
 
 
 def _names_in(folder: Path) -> Iterator[str]:
-    """Give the names that modules and packages in a folder may have."""
+    """Yield the possible names of modules and packages in a folder."""
     with suppress(OSError):
         for entry in os.listdir(folder):  # noqa: PTH208 - a folder may have thousands
             name = entry.removesuffix(".py")
@@ -170,7 +170,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _comes_first(name: str) -> bool:
-    """Return whether the interpreter's own module of a name is found before any in a folder."""
+    """Return True if the interpreter has a built-in or frozen module of a name, which wins."""
     return name in sys.builtin_module_names or FrozenImporter.find_spec(name) is not None
 
 
@@ -178,13 +178,13 @@ def _imports_of(file: Path) -> frozenset[Import]:
     try:
         return _imports_in(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        # told where it is executed
+        # the error is reported when the file is executed
         return frozenset()
 
 
 @lru_cache(MAX_READ)
 def _imports_in(source: bytes) -> frozenset[Import]:
-    """Return what a text imports, wherever in it that stands."""
+    """Return all imports in a source text, at any level."""
     found: set[Import] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

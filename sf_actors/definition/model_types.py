@@ -69,10 +69,10 @@ def names_of_types(kind: Kind, side: Side) -> list[str]:
 
 
 def model_type(written: object, kind: Kind, side: Side, *, where: str) -> ModelType:
-    """Return the type that a model names.
+    """Return the model type with a name.
 
     :param written: the value of ``connection_type`` or ``state_type``
-    :raises ModelError: it is no type, or one of the other side or kind
+    :raises ModelError: it is not a type, or one of the other side or kind
     """
     names = [
         known.name for known in MODEL_TYPES.values() if (known.kind, known.side) == (kind, side)

@@ -1,4 +1,4 @@
-"""The names of a service file, those probably meant to be one of them, and those of models."""
+"""Checks names: of services and models, and misspelled ones in a service file."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
 
 
-#: What names of services and models may not hold: addresses of them are made with it.
+#: Characters that names of services and models may not contain: targets are written with them.
 RESERVED: Final = "/#@"
 
-#: What the name of an instance of a fleet ends with.
+#: The end of the name of a fleet's instance.
 _NUMBER: Final = re.compile(r"#[1-9][0-9]*\Z")
 
 
 def require_plain(name: str, *, where: str) -> None:
-    """Refuse a name of a service or model that could not stand in an address of it.
+    """Refuse a name that could not be used in a target such as `SERVICE/MODEL`.
 
     :raises DefinitionError: it could not
     """
@@ -37,18 +37,18 @@ def require_plain(name: str, *, where: str) -> None:
 
 
 def require_service_name(name: str, *, where: str) -> None:
-    """Refuse a name of a service as `require_plain` does, but for an instance's: `pricer#2`.
+    """Refuse a name as `require_plain` does, but allow the name of an instance: `pricer#2`.
 
-    :raises DefinitionError: it could not stand in an address
+    :raises DefinitionError: it could not be used in a target
     """
     require_plain(_NUMBER.sub("", name) or name, where=where)
 
 
 def require_names(module: ModuleType, *, where: str) -> None:
-    """Refuse a module that has none of our names, or one that misses one of ours.
+    """Refuse a module that has no name of a service file, or a misspelled one.
 
     :param where: the file, for messages
-    :raises DefinitionError: it names what was meant
+    :raises DefinitionError: the message has the name that was meant
     """
     names = vars(module)
     own = [
@@ -71,8 +71,8 @@ def require_names(module: ModuleType, *, where: str) -> None:
 
 
 def _is_own(value: object, module: ModuleType) -> bool:
-    """Return whether a value is a dict, or a function that the file defines itself."""
+    """Return True for a dict, or a function that the file defines itself."""
     if isinstance(value, FunctionType):
-        # a module without a file was made by hand of what stands elsewhere
+        # a module without a file was built from functions defined elsewhere
         return value.__module__ == module.__name__ or not hasattr(module, "__file__")
     return isinstance(value, dict)

@@ -1,4 +1,4 @@
-"""Paths of files that a service writes: what may stand in their texts."""
+"""Placeholders in the paths of files that a service writes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from sf_actors.errors import UsageError
 
 
 def filled(path: str | os.PathLike[str], name: str, *, where: str) -> str:
-    """Return a path with the service's name, the process and the environment put in.
-
-    ``{name}``, ``{pid}`` and ``${VARIABLE:default}`` stand for them.
+    """Return a path with ``{name}``, ``{pid}`` and ``${VARIABLE:default}`` replaced.
 
     :param name: of the service
     :param where: what the path is for, for messages

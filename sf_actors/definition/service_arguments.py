@@ -1,4 +1,4 @@
-"""The arguments of a service that are checked before anything is loaded."""
+"""Checks the types of a service's arguments before anything is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sf_actors.wording import shown
 
 _PATH: Final = (str, os.PathLike), "a path, as text or os.PathLike"
 
-#: the types of each, and how they are called
+#: the types of each argument, and their names for messages
 _EXPECTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "addresses": ((Mapping,), "a dict"),
     "name": ((str,), "a text"),
@@ -21,9 +21,9 @@ _EXPECTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
 
 
 def require_arguments(**arguments: Any) -> None:
-    """Refuse an argument of another type than its own; each may be None.
+    """Refuse arguments of wrong types; each may be None.
 
-    :raises UsageError: it names the argument
+    :raises UsageError: an argument has a wrong type; the message names it
     """
     for name, value in arguments.items():
         types, expected = _EXPECTED[name]

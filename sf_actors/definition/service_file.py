@@ -1,4 +1,4 @@
-"""Loads a service file: checks its definitions and makes its functions ready to be called.
+"""Loads a service file: checks its definitions, and prepares its functions for calls.
 
 `load` executes the file, `ServiceFile.prepare` runs its setup hooks. The order of a start::
 
@@ -60,8 +60,8 @@ class Definition:
     :param status_handlers: by model key; they take (status, to_send, states, config)
     :param init: takes (to_send, states, config), as does `main`, which is None in service mode
     :param sigint: takes (signum, frame, to_send, states, config), as does `sigterm`
-    :param stop_begun: to be set when the stop begins; what functions get as `stopping` tells it
-    :param takes_stopping: one of the functions has `stopping`, so that `main` may send for longer
+    :param stop_begun: set when the stop begins; functions see it through `stopping`
+    :param takes_stopping: a function has `stopping`, so `main` may send for longer
     """
 
     name: str
@@ -81,9 +81,9 @@ class Definition:
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """What a service file says of itself once its setup hooks have run; nothing is opened.
+    """The content of a service file after its setup hooks, for a description; nothing is opened.
 
-    :param addresses: as given, or as `setup_addresses` returns them; None: it was not asked
+    :param addresses: as given, or as returned by `setup_addresses`; None: it did not run
     """
 
     name: str
@@ -101,8 +101,8 @@ def load(
 
     :param blocking: makes coroutine functions plain ones; None: they are refused
     :raises DefinitionError: the file is missing or not valid Python, or one of its hooks or its
-        `config_model` is invalid, or it has no name of a service file; other exceptions of the file
-        are raised as they are
+        `config_model` is invalid, or it defines no name of a service file; other exceptions of the
+        file are raised as they are
     """
     if isinstance(source, ModuleType):
         return ServiceFile(
@@ -139,7 +139,7 @@ class ServiceFile:
 
     :param name: the default name of the service
     :param where: the file, for messages
-    :param blocking: as of `load`
+    :param blocking: see `load`
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class ServiceFile:
     def describe(
         self, source: ConfigSource, addresses: Mapping[str, Any] | None = None
     ) -> Described:
-        """Run the setup hooks and return the models, without a handler, `main` or an address bound.
+        """Run the setup hooks and return the models, without binding handlers, `main` or addresses.
 
         Runs user code in the caller's thread; its exceptions are raised as they are.
 
@@ -243,16 +243,16 @@ class ServiceFile:
         return Described(self.name, config, self._all_models(config), addresses)
 
     def declares(self, key: str) -> bool:
-        """Return whether the file's `config_model` has a key."""
+        """Return True if the file's `config_model` declares a key."""
         return self._config_model.declares(key)
 
     def require_runnable(
         self, models: tuple[Model, ...], *, main_mode: bool, allow_inbound: bool
     ) -> None:
-        """Refuse what a start would refuse of main mode and of handlers' signatures.
+        """Check main mode and the signatures of handlers, as a start would.
 
-        :param models: as `describe` gives them
-        :raises DefinitionError: it would not start
+        :param models: from `describe`
+        :raises DefinitionError: a start would fail
         """
         self._require_main(main_mode=main_mode)
         self._functions(models, main_mode=main_mode, allow_inbound=allow_inbound)

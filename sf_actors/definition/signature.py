@@ -1,16 +1,16 @@
-"""How a user's function is called: by the names of its parameters, or by their positions.
+"""Decides how a user's function is called: by the names of its parameters, or by position.
 
 The rules, in the order in which they are tried:
 
-1. A function that uses names that are offered gets these by name and may leave out the others;
-   a parameter of another name must have a default, and keeps it.
+1. A function whose parameters have offered names gets these by name, and may leave out the others;
+   a parameter with another name must have a default, and keeps it.
 2. A function without parameters is called without any.
 3. A function that uses none of the names gets all of them by position, if it takes all of them.
 
-``*args`` takes by position what no parameter took by name, ``**kwargs`` takes it by name.
+``*args`` takes the remaining values by position, ``**kwargs`` takes them by name.
 
-`stopping` is offered besides, by that very name alone, to whatever gets `to_send`; `update` to the
-handlers of in-states.
+Two more are offered only by name: `stopping`, to every function that gets `to_send`, and `update`,
+to the handlers of in-states.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sf_actors.sync.stopping import Stopping
 
-    #: Makes a coroutine function one that returns when its coroutine is over; told if it is `main`.
+    #: Makes a coroutine function a blocking one; the second argument is True for `main`.
     Blocking = Callable[[Callable[..., Any], bool], Callable[..., Any]]
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -38,11 +38,11 @@ _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True)
 class Role:
-    """What one kind of user function can be called with.
+    """The arguments that one kind of user function can be called with.
 
     :param offered: the names, in the order of the positions
-    :param shorter: further sequences of these names that may be taken by position
-    :param spellings: other names that a parameter may have: spelling -> offered name
+    :param shorter: shorter sequences of these names that can be taken by position
+    :param spellings: alternative names of parameters: spelling -> offered name
     """
 
     offered: tuple[str, ...]
@@ -51,9 +51,9 @@ class Role:
 
 
 HANDLER = Role(("args", "to_send", "states", "config"))
-#: What the handler of an in-state may have besides, by its name alone.
+#: A further parameter for handlers of in-states, by name only.
 UPDATE = "update"
-#: What every function that gets `to_send` may have besides, by its name alone.
+#: A further parameter for every function that gets `to_send`, by name only.
 STOPPING = "stopping"
 STATUS = Role(("status", "to_send", "states", "config"), shorter=(("status",),))
 INIT = Role(("to_send", "states", "config"))
@@ -68,7 +68,7 @@ SETUP_MODELS = Role(("models", "config"))
 
 
 class WithUpdate:
-    """A handler that takes the update as its last argument, behind what every handler gets."""
+    """A handler that takes the update as a last argument, after those of every handler."""
 
     __slots__ = ("function",)
 
@@ -76,7 +76,7 @@ class WithUpdate:
         self.function = function
 
     def __call__(self, *values: Any) -> Any:
-        """Call it with all of them."""
+        """Call the handler."""
         return self.function(*values)
 
 
@@ -87,9 +87,9 @@ def bind_in_state(
     stopping: Stopping | None = None,
     blocking: Blocking | None = None,
 ) -> Callable[..., Any]:
-    """Return what `bind` does of a handler; a `WithUpdate` if it has a parameter of that name.
+    """Bind the handler of an in-state; the result is a `WithUpdate` if it has a parameter `update`.
 
-    :raises DefinitionError: as `bind`
+    :raises DefinitionError: see `bind`
     """
     if not takes(function, UPDATE):
         return bind(function, HANDLER, where=where, stopping=stopping, blocking=blocking)
@@ -99,7 +99,7 @@ def bind_in_state(
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Return whether a function has a parameter of that very name, which no partial has bound."""
+    """Return True if a function has a parameter with this name that no partial has bound."""
     try:
         parameter = inspect.signature(function, follow_wrapped=False).parameters.get(name)
     except (ValueError, TypeError):
@@ -114,7 +114,7 @@ def takes(function: Callable[..., Any], name: str) -> bool:
 
 
 def takes_stopping(function: Callable[..., Any], role: Role) -> bool:
-    """Return whether a function asks for `stopping` in a role that offers it."""
+    """Return True if a function has a parameter `stopping`, in a role that offers it."""
     return "to_send" in role.offered and takes(function, STOPPING)
 
 
@@ -126,14 +126,14 @@ def bind(
     stopping: Stopping | None = None,
     blocking: Blocking | None = None,
 ) -> Callable[..., Any]:
-    """Return a callable that takes all that the role offers, by position and in its order.
+    """Return a callable that takes all arguments of the role, by position and in its order.
 
-    The function itself is returned where it is that already.
+    That is the function itself if its parameters fit exactly.
 
     :param function: a function, bound method, partial, class or other callable of the user; one
-        that does not tell its signature, such as some builtins, gets everything by position
+        without a known signature, such as some builtins, gets everything by position
     :param where: what the function is for, such as ``"svc.py: main"``
-    :param stopping: what a parameter of that name gets, in a role that offers `to_send`
+    :param stopping: the value of a parameter `stopping`, in a role that offers `to_send`
     :param blocking: makes a coroutine function a plain one; None: it is refused
     :raises DefinitionError: the function cannot be called with what the role offers, or is a
         generator function
@@ -187,7 +187,7 @@ def refuse_suspending(function: Callable[..., Any], *, where: str) -> None:
 
 
 def _is(is_kind: Callable[[object], bool], function: Callable[..., Any]) -> bool:
-    """Return whether a callable is a function of a kind, or has one that is called."""
+    """Return True if a callable, or its `__call__`, is a function of some kind."""
     inner: Any = function
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -204,25 +204,25 @@ def name_of(function: object) -> str:
 
 @dataclass(frozen=True)
 class _Call:
-    """Which of the offered values a function gets, and how: indexes, or defaults to fill a gap."""
+    """The indices of the offered values that a function gets, by position and by keyword."""
 
     positions: tuple[int, ...] = ()
     keywords: tuple[tuple[str, int], ...] = ()
 
 
 def _signature_of(function: Callable[..., Any], own: inspect.Signature) -> inspect.Signature:
-    """Return the signature of what is called; a wrapper's ``*args`` stands for what it wraps."""
+    """Return the signature of a function, or of the wrapped one if a wrapper has ``*args``."""
     if any(p.kind is Parameter.VAR_POSITIONAL for p in own.parameters.values()):
         return inspect.signature(function)
     return own
 
 
 def _names(function: Callable[..., Any], role: Role) -> dict[str, int]:
-    """Return the names that a parameter may have, with the index of the value each stands for."""
+    """Return the possible names of parameters, each with the index of its value."""
     names = {name: index for index, name in enumerate(role.offered)}
     names |= {spelling: names[name] for spelling, name in role.spellings}
     while isinstance(function, functools.partial):
-        # What a partial has bound by keyword is a default of the user's own choice.
+        # a keyword that a partial has bound is a default that the user chose
         names = {name: at for name, at in names.items() if name not in function.keywords}
         function = function.func
     return names
@@ -261,7 +261,7 @@ def _call_by_name(
 
 
 def _by_name(names: Mapping[str, int], role: Role) -> list[tuple[str, int]]:
-    """Return what ``**kwargs`` gets: a value once, under the name that is offered."""
+    """Return the keywords for ``**kwargs``: each value once, under its offered name."""
     return [(name, at) for name, at in names.items() if name in role.offered]
 
 
@@ -289,7 +289,7 @@ def _call_by_position(
 
 
 def _is_possible(own: inspect.Signature, call: _Call) -> bool:
-    """Return whether Python can make the call: a wrapper may take less than what it wraps."""
+    """Return True if Python can make the call: a wrapper may accept less than what it wraps."""
     try:
         own.bind(*call.positions, **dict(call.keywords))
     except TypeError:

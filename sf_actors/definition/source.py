@@ -1,4 +1,4 @@
-"""Executes a service file, each time afresh and in a new module."""
+"""Executes a service file in a new module each time."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-#: The package that the modules belong to: it is imported in child processes alone.
+#: The package that the modules belong to; only child processes import it.
 PACKAGE: Final = "sf_actors.service_files"
 
 _numbers: Final = itertools.count(1)
 
-#: Compiled files kept for later services.
+#: How many compiled files are cached.
 MAX_COMPILED = 64
 
 
 class ImportPath:
-    """Folders at the head of ``sys.path``, each while it has holders; thread-safe.
+    """Folders at the head of ``sys.path``, as long as services need them; thread-safe.
 
-    Services share ``sys.path``, so a folder is removed with its last holder. One that was there
-    before is left alone.
+    Services share ``sys.path``, so a folder is removed when its last user releases it. A folder
+    that was there before is left alone.
     """
 
     def __init__(self) -> None:
@@ -76,8 +76,8 @@ class ExecutedFile:
 
     :param path: the file, relative to the working directory or absolute, with any suffix
     :raises DefinitionError: the file is missing or unreadable, it or a module that it imports is
-        not valid Python, or the process has another module in the place of one in these folders;
-        other exceptions of the file are raised as they are
+        not valid Python, or a module of the process conflicts with one in these folders; other
+        exceptions of the file are raised as they are
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class ExecutedFile:
         try:
             local = self._prepare(full)
             _execute(code, self.module)
-            # another service may have imported one of that name meanwhile
+            # another service may meanwhile have imported a module with the same name
             local.check()
         except BaseException:
             self.unload()
@@ -118,7 +118,7 @@ class ExecutedFile:
 
 
 def execute(path: Path, module: ModuleType) -> None:
-    """Execute a service file of a parent process in a module of that name.
+    """Execute a parent process's service file in a module, in a child process.
 
     :raises DefinitionError: it is not valid Python any more
     """
@@ -126,12 +126,12 @@ def execute(path: Path, module: ModuleType) -> None:
 
 
 def _new_name(path: Path) -> str:
-    """Return a name that no other module has: a number, and what tells its path from others."""
+    """Return a unique name for a module, from a number and a hash of its path."""
     return f"{PACKAGE}.{_stem(path)}_{next(_numbers)}_{_mark(path)}"
 
 
 def is_name_of(name: str, path: Path) -> bool:
-    """Return whether a module of this name was made of the file with this absolute path."""
+    """Return True if a module with this name was made from the file with this absolute path."""
     head, _, mark = name.removeprefix(f"{PACKAGE}.").rpartition("_")
     return head.rpartition("_")[0] == _stem(path) and mark == _mark(path)
 
@@ -183,16 +183,16 @@ def _compiled(path: Path) -> CodeType:
 
 @lru_cache(MAX_COMPILED)
 def _code_of(source: bytes, path: str) -> CodeType:
-    """Compile a text; the same text gives the cached code, which is immutable."""
+    """Compile a text, or return the cached code, which is immutable."""
     code: CodeType = compile(source, path, "exec", dont_inherit=True)
     return code
 
 
 def _new_module(name: str, path: str) -> ModuleType:
     module = module_from_spec(ModuleSpec(name, SourceFileLoader(name, path), origin=path))
-    # a spec with a location would also set that of bytecode, which is never written
+    # no spec with a location: it would name a bytecode file, which is never written
     module.__file__ = path
-    # it stands alone: its name has dots for others alone
+    # not in a package, although its name has dots: relative imports must fail
     module.__package__ = ""
     return module
 
@@ -214,9 +214,9 @@ def _told(error: SyntaxError) -> str:
 def source_of(
     path: str | os.PathLike[str] | ModuleType | None, module: ModuleType | None
 ) -> str | os.PathLike[str] | ModuleType:
-    """Return the one of the arguments `service_path` and `service_module` that is given.
+    """Return whichever of `service_path` and `service_module` is given.
 
-    :raises UsageError: none is, or both, or it is neither a path nor a module
+    :raises UsageError: none or both are given, or the value is neither a path nor a module
     """
     source = module if path is None else path
     if source is None or (path is not None and module is not None):

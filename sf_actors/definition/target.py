@@ -19,7 +19,7 @@ _ABSENT: Final = object()
 def resolve_target(
     target: object, names: Mapping[str, object], *, where: str
 ) -> Callable[..., Any]:
-    """Return the callable that a target is or names.
+    """Return the callable that a target is, or that its text names.
 
     A text is looked up first among the names of the service file, then as a module. Exceptions of
     an imported module are raised as they are.

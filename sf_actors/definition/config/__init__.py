@@ -1,5 +1,5 @@
-"""From a file, the command line and the setup hook to one flat config, checked against its model.
+"""Builds one flat config from file, command line and setup hook, and checks it against its model.
 
-`model` holds what was given and what is expected, `conversion` reads a value as its declared type,
-`scalar_texts` reads the types that JSON lacks from text.
+`model` has the given values and the declared types, `conversion` converts a value to its declared
+type, `scalar_texts` reads the types that JSON lacks from text.
 """

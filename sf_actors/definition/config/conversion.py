@@ -1,16 +1,16 @@
-"""A value of the config, read as the type that its model declares.
+"""Converts a value of the config to the type that the `config_model` declares.
 
-Three ways in, by where the value comes from:
+There are three functions, depending on where the value comes from:
 
-- `from_text`, the command line: a text becomes the type, containers are JSON;
-- `from_json`, a file or an object: what JSON has is taken as it is, what JSON lacks is read from
-  text or list, a text that held a variable of the environment as if it came `from_text`;
-- `confirm`, a hook, and everything at the end: the value has the type already, save that an int
-  may stand for a float.
+- `from_text`, for the command line: the text is converted to the type, containers are JSON;
+- `from_json`, for a file or an object: types of JSON are taken as they are, other types are read
+  from a text or list, and a text that contained an environment variable is read as by `from_text`;
+- `confirm`, for a hook, and for the whole config at the end: the value must have the type already,
+  except that an int may replace a float.
 
-Types are canonical ones (`sf_actors.schema.types`). `msgspec.convert` has other rules: a text is
-bytes in base64, a field that a nested record does not declare is dropped, and a number in a text
-may have spaces and underscores.
+Types are canonical ones (`sf_actors.schema.types`). `msgspec.convert` has different rules: it
+decodes bytes from base64, drops undeclared fields of a nested record, and accepts spaces and
+underscores in numbers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SOURCES: dict[Any, tuple[type, ...]] = {
 
 
 def from_text(text: str | bool, type_: Any) -> Any:
-    """Read what stands on the command line; True is a flag without a value.
+    """Convert a value from the command line; True is a flag without a value.
 
     :raises Mismatch: it cannot be read as the type
     """
@@ -55,7 +55,7 @@ def from_text(text: str | bool, type_: Any) -> Any:
             return text
         raise Mismatch(f"expected {_expected(type_)}, got a flag without a value")
     if len(members) > 1:
-        # Every text is a str: what says more about the text goes first.
+        # any text is a str, so try more specific types first
         last = {str: 1, NOTHING: 2}
         members = tuple(sorted(members, key=lambda member: last.get(member, 0)))
         return _first(lambda member: from_text(text, member), members, text, type_)
@@ -74,17 +74,17 @@ def from_text(text: str | bool, type_: Any) -> Any:
 
 
 def from_json(value: Any, type_: Any) -> Any:
-    """Read what a file or an object has; Python values that have the type are taken too.
+    """Convert a value from a file or an object; values that have the type already are accepted too.
 
-    Containers are fresh.
+    Containers are copied.
 
-    :raises Mismatch: it is not of the type and cannot be read as it
+    :raises Mismatch: the value cannot be converted to the type
     """
     return _walk(value, type_, exact=False)
 
 
 def confirm(value: Any, type_: Any) -> Any:
-    """Return the value, which has exactly the type; an int where a float is declared becomes one.
+    """Return a value that has exactly the type; an int is converted if a float is declared.
 
     :raises Mismatch: it has another type
     """
@@ -185,7 +185,7 @@ def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:
 
 
 def _read_key(key: Any, key_type: Any, *, exact: bool) -> Any:
-    # JSON has text keys alone: what else is declared is read from the text.
+    # JSON has only text keys: read the declared type from the text
     is_written = type(key) is str and not exact
     try:
         return from_text(key, key_type) if is_written else _walk(key, key_type, exact=exact)
@@ -214,7 +214,7 @@ def _walk_items(value: Any, type_: Any, container: Any, *, exact: bool) -> Any:
         if container in (set, frozenset):
             _require_spread(items)
         return container(items)
-    except TypeError as exc:  # an item of a set of anything
+    except TypeError as exc:  # unhashable, in a set of any type
         raise Mismatch(f"expected {describe(type_)}, got {exc}") from exc
 
 
@@ -227,7 +227,7 @@ def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
 
 
 def _read_lacking(value: Any, type_: Any) -> Any:
-    """Read a scalar that JSON lacks from one that it has."""
+    """Convert a JSON scalar to a type that JSON lacks."""
     if is_enum(type_):
         values = [member.value for member in type_]
         return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
@@ -246,7 +246,7 @@ def _read(value: Any, type_: Any) -> Any:
 
 
 def _match(read: Callable[[Any], Any], values: Iterable[Any], given: Any, type_: Any) -> Any:
-    """Return the one of the values that `read(its type)` gives."""
+    """Return the one of some values that equals `read(its type)`."""
     for value in values:
         try:
             if read(type(value)) == value:
@@ -257,7 +257,7 @@ def _match(read: Callable[[Any], Any], values: Iterable[Any], given: Any, type_:
 
 
 def _first(read: Callable[[Any], Any], members: Iterable[Any], given: Any, type_: Any) -> Any:
-    """Return what the first member of a union gives that can be read."""
+    """Return the result of the first member of a union that can be read."""
     for member in members:
         try:
             return read(member)

@@ -1,6 +1,6 @@
-"""JSON as the user wrote it: numbers keep their text, a key stands once.
+"""Reads JSON strictly: numbers keep their text, and duplicate keys are errors.
 
-RFC 8259; besides, `NaN` and `Infinity` are read as Python writes them.
+It follows RFC 8259, but also accepts `NaN` and `Infinity` as Python writes them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from sf_actors.errors import UserError
 
 
-#: How many objects and lists may be nested in each other: far more than anybody writes, and so few
-#: that what goes through them level by level reaches the end.
+#: How deep objects and lists may be nested: far deeper than anybody writes, yet shallow enough for
+#: recursive functions.
 MAX_DEPTH = 100
 
-#: How many digits an integer may have, whatever the interpreter allows: the time to read them grows
-#: with their square.
+#: How many digits an integer may have, whatever the interpreter allows: the time to parse it is
+#: quadratic.
 MAX_DIGITS = 4_300
 
 
@@ -32,9 +32,9 @@ _TOO_DEEP = f"nested too deep; expected at most {MAX_DEPTH} levels"
 
 
 class WrittenFloat(float):
-    """A JSON number with a fraction or an exponent, which remembers how it was written.
+    """A JSON number with a fraction or an exponent that keeps its text.
 
-    `float` keeps 17 digits and no trailing zeros; a Decimal wants all of them.
+    A `float` keeps 17 digits and no trailing zeros, but a Decimal needs all digits.
     """
 
     __slots__ = ("text",)
@@ -42,7 +42,7 @@ class WrittenFloat(float):
     text: str
 
     def __new__(cls, text: str) -> Self:
-        """Make one from the text of a JSON number."""
+        """Create one from the text of a JSON number."""
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -51,8 +51,8 @@ class WrittenFloat(float):
 def parse(text: str | bytes) -> Any:
     """Parse one JSON text; numbers with a fraction or an exponent become `WrittenFloat`.
 
-    :raises ValueError: it is not JSON, holds a key twice, is nested too deep or has an integer that
-        is too long; the message is one line, with line and column where they are known
+    :raises ValueError: it is not JSON, has a duplicate key, is nested too deep or has an integer
+        that is too long; the message is one line, with line and column if known
     """
     try:
         content = json.loads(
@@ -71,11 +71,11 @@ def parse(text: str | bytes) -> Any:
 
 
 def read_object(path: str | PathLike[str], *, what: str, error: type[UserError]) -> dict[str, Any]:
-    """Read a file that holds one JSON object.
+    """Read a file that contains one JSON object.
 
-    :param what: what the file is, for messages: "config file"
-    :param error: the error to raise, in one line, when the file cannot be read, is not JSON or
-        holds something else
+    :param what: the kind of file, for messages: "config file"
+    :param error: the type of the error, in one line, if the file cannot be read or does not contain
+        a JSON object
     """
     try:
         raw = Path(path).read_bytes()
@@ -92,7 +92,7 @@ def read_object(path: str | PathLike[str], *, what: str, error: type[UserError])
 
 
 def plain(value: Any) -> Any:
-    """Return the value with plain floats, in containers of its own."""
+    """Return a copy of the value with plain floats."""
     kind = type(value)
     if kind is WrittenFloat:
         return float(value)

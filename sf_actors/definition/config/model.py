@@ -1,9 +1,9 @@
-"""The config: file or object, command line and setup hook, against the service's `config_model`.
+"""Builds the config from file or object, command line and setup hook, by the `config_model`.
 
-The order of a start::
+The steps at a start::
 
     source = ConfigSource(read_config_file("config.json"), {"offset": "-5"}, where="config.json")
-    config = model.convert(source)                        # what setup_config sees
+    config = model.convert(source)                        # the argument of setup_config
     config |= flatten(answer, where="svc.py: setup_config")
     config = model.check(config, source)
 """
@@ -29,11 +29,11 @@ _SIDES = ("required", "optional")
 
 @dataclass(frozen=True)
 class ConfigSource:
-    """What the user gave: `given` from a file or an object, `texts` from the command line.
+    """The values from the user: `given` from a file or an object, `texts` from the command line.
 
-    `texts` are added over `given`; True is a flag without a value. `where` names `given` in
-    messages: the path of the file, or "config". `flags` are those of the command line that are
-    none of the config, without dashes.
+    `texts` override `given`; True is a flag without a value. `where` names `given` in messages: the
+    path of the file, or "config". `flags` are the names of the command line's own flags, without
+    dashes.
     """
 
     given: Mapping[str, object] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class ConfigSource:
 
 
 def read_config_file(path: str | PathLike[str]) -> dict[str, object]:
-    """Read the config file, its numbers exactly as they are written.
+    """Read the config file, keeping numbers exactly as written.
 
     :raises ConfigError: it cannot be read, is not JSON, or is not an object
     """
@@ -51,9 +51,9 @@ def read_config_file(path: str | PathLike[str]) -> dict[str, object]:
 
 
 def flatten(config: Mapping[str, object], *, where: str) -> dict[str, object]:
-    """Return a dict of its own: `{'required': {…}, 'optional': {…}}` as the one dict it means.
+    """Return the config as a new flat dict, merging `{'required': {…}, 'optional': {…}}`.
 
-    :raises ConfigError: it is no mapping, a key is no text or stands on both sides
+    :raises ConfigError: it is not a mapping, or a key is not a text or is on both sides
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"{where}: expected a dict, got {shown(config)}")
@@ -73,12 +73,12 @@ def flatten(config: Mapping[str, object], *, where: str) -> dict[str, object]:
 
 
 class ConfigModel:
-    """The service's `config_model`: which keys the config has, and their types.
+    """The service's `config_model`: the keys of the config and their types.
 
-    :param declared: `{'required': {key: type}, 'optional': {key: type}}`, each may be missing or
-        None; None for the whole is no model: every config will do
+    :param declared: `{'required': {key: type}, 'optional': {key: type}}`; each may be missing or
+        None; None for the whole means no model: any config is valid
     :param where: for messages: "svc.py: config_model"
-    :raises DefinitionError: it is none
+    :raises DefinitionError: it is not valid
     """
 
     def __init__(self, declared: object, *, where: str = "config_model") -> None:
@@ -103,13 +103,13 @@ class ConfigModel:
             raise DefinitionError(f"{where}: {key!r} is required and optional; it can be only one")
 
     def declares(self, key: str) -> bool:
-        """Return whether it has a key."""
+        """Return True if it declares a key."""
         return key in self._types
 
     def require_no_flag(self, source: ConfigSource) -> None:
         """Refuse a key of the command line that was probably meant as a flag.
 
-        :raises UsageError: no model declares it, and it misses a flag by a letter or two
+        :raises UsageError: the model does not declare it, and it resembles a flag
         """
         for key in _texts(source):
             near = [] if key in self._types else near_misses(key, source.flags)
@@ -120,15 +120,15 @@ class ConfigModel:
                 )
 
     def expanded(self, source: ConfigSource) -> ConfigSource:
-        """Return what the user gave with the variables of the environment in its texts."""
+        """Return the source with the environment variables in its texts replaced."""
         return replace(source, given=expanded(flatten(source.given, where=source.where)))
 
     def convert(self, source: ConfigSource) -> dict[str, Any]:
-        """Return what `setup_config` sees: values of their types, as they came where they cannot.
+        """Return the config for `setup_config`: values that cannot be converted are left as given.
 
-        Containers are fresh, floats plain; without a model, texts stay texts.
+        Containers are copied, floats are plain; without a model, texts stay texts.
 
-        :raises ConfigError: what was given is no config at all
+        :raises ConfigError: the source is not a config at all
         """
         config: dict[str, Any] = {}
         for key, (value, reads) in _entries(source).items():
@@ -147,14 +147,14 @@ class ConfigModel:
         *,
         hook: str = "setup_config",
     ) -> dict[str, Any]:
-        """Return the config, which has every required key, no other, and the declared types.
+        """Return the config if it has all required keys, no unknown ones, and the declared types.
 
-        :param config: what `convert` gave, the answer of `setup_config` merged over it
+        :param config: the result of `convert`, with the result of `setup_config` merged over it
         :param source: where it came from, for messages
-        :param hook: what the setup hook is called in messages
+        :param hook: the name of the setup hook, for messages
         :raises ConfigError: it does not fit the model
         """
-        # A config of unknown origin is a source of its own.
+        # a config of unknown origin is its own source
         origin = _Origin(self, source or ConfigSource(config), hook)
         for key, value in config.items():
             if key not in self._types and not self.is_open:
@@ -184,7 +184,7 @@ class ConfigModel:
 
 
 class _Origin:
-    """Who gave a value of the finished config, for messages."""
+    """Tells where a value of the finished config came from, for messages."""
 
     def __init__(self, model: ConfigModel, source: ConfigSource, hook: str) -> None:
         self.source = source
@@ -192,7 +192,7 @@ class _Origin:
         self._model = model
 
     def place(self, key: str, value: object) -> str:
-        """Return the flag, the file or the hook that the value of the key comes from."""
+        """Return the flag, the file or the hook that a key's value came from."""
         if self._is_untouched(key, value):
             return f"--{named(key)}" if key in _texts(self.source) else self.source.where
         return self._hook
@@ -200,8 +200,8 @@ class _Origin:
     def blame(self, key: str, value: object, type_: Any, found: Mismatch) -> str:
         """Return the message for a value that does not have its type.
 
-        A value that came from outside is read once more: how it failed then says more than that
-        it has the wrong type now.
+        A value from the user is converted once more, since that error says more than the wrong
+        type that it has now.
         """
         if self._is_untouched(key, value):
             given, reads = _entries(self.source)[key]
@@ -213,7 +213,7 @@ class _Origin:
 
     def _is_untouched(self, key: str, value: object) -> bool:
         came = self._model.convert(self.source)
-        # By how they look: values of foreign types may compare as they like.
+        # compare the texts, since values of foreign types may define any equality
         return key in came and shown(came[key]) == shown(value)
 
 
@@ -221,7 +221,7 @@ _Read = Callable[[Any, Any], Any]
 
 
 def _entries(source: ConfigSource) -> dict[str, tuple[Any, _Read]]:
-    """Return each key's value and how it is read, the command line over the file."""
+    """Return the value of each key and the function that converts it; the command line wins."""
     given = flatten(source.given, where=source.where)
     entries: dict[str, tuple[Any, _Read]] = {
         key: (value, conversion.from_json) for key, value in given.items()

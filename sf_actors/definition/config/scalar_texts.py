@@ -1,4 +1,4 @@
-"""A scalar read from its text, strictly: no spaces, no underscores, no digits of other scripts."""
+"""Reads scalars from text strictly: no spaces, underscores or digits of other scripts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMS = {
     time: "time (such as 12:00:00)",
     timedelta: "timedelta (such as PT1.5S)",
 }
-"""How messages name a type whose text has a form of its own."""
+"""The names in messages of types whose text has a special form."""
 
 
 def read(text: str, type_: Any) -> Any:
@@ -81,7 +81,7 @@ def _read_with_msgspec(type_: Any) -> Callable[[str], Any]:
 
 
 _LACKING_READERS: dict[Any, Callable[[str], Any]] = {
-    # What the command line could not decode comes back as the bytes it was (os.fsdecode).
+    # restores the bytes of an argument that the command line could not decode (os.fsdecode)
     bytes: lambda text: text.encode("utf-8", "surrogateescape"),
     Decimal: lambda text: Decimal(_number(text)),
 } | {type_: _read_with_msgspec(type_) for type_ in (UUID, datetime, date, time, timedelta)}
@@ -94,4 +94,4 @@ _READERS: dict[Any, Callable[[str], Any]] = _LACKING_READERS | {
 }
 
 LACKING = frozenset(_LACKING_READERS)
-"""The scalar types that JSON has no values of."""
+"""The scalar types without values in JSON."""
