@@ -1,37 +1,37 @@
-"""Logs: structlog's loggers and processors, and the service that each line belongs to.
+"""Logging: structlog's loggers and processors, and the service that each line belongs to.
 
 =============  ==================================================================
 module         what it holds
 =============  ==================================================================
-logger.py      `Logger`, of users: checks the level, then runs structlog's pipeline
+logger.py      `Logger`, for users: checks the level, then runs structlog's pipeline
 pipeline.py    the processors of that pipeline, structlog's and our own
-own_lines.py   `PackageLogger`, of the package's own lines: the same without structlog
-writing.py     what both are made of: the scope that they look up, a method for each level
-line.py        what each line has, and the bounds of its values
+own_lines.py   `PackageLogger`, for the package's own lines, without structlog
+writing.py     the common parts of both: the lookup of the scope, the method of a level
+line.py        the fields of every line, and the bounds of its values
 scope.py       `LogScope`: the levels and the file of one run of a service
 open_scopes.py the scopes that are open
 current.py     the scope of a context or thread, and its workflow id
 rendering.py   a line as JSON, and as text for a terminal
 tracebacks.py  an exception as text
 standard_library.py
-               what libraries say through `logging`, as lines
+               turns records of the standard library's `logging` into lines
 throttle.py    limits how often the same thing is logged
 console.py     standard error
-file.py        a file, which services of one process share
+file.py        a log file, which services of one process can share
 hourly_file.py the same, locked and rotated hourly
-trusted.py     paths that other users of the machine have no influence on
+trusted.py     paths that other users of the machine cannot influence
 level.py       levels and their names
 =============  ==================================================================
 
-A logger belongs to no service; at each call it looks for the scope:
+A logger does not belong to a service; at each call it looks up the scope:
 
 1. the one entered in the current context, else
 2. that of the thread, which belongs to the service that started it, else
 3. the one in which `get_logger` was called, as in the globals of a service file, else
-4. none: the line goes to the console alone, from INFO on, with `service` None.
+4. none: the line goes only to the console, from INFO up, with `service` None.
 
-Nothing is configured globally: neither `structlog.configure` nor the root logger is touched, unless
-`log_standard_library` is called.
+Nothing is configured globally: `structlog.configure` is not used, and the root logger changes only
+if `log_standard_library` is called.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ __all__ = [
     "parse_level",
 ]
 
-#: The modules of names that are imported when they are used: structlog takes longer than all that a
-#: service needs whose file has no logger.
+#: The modules of names that are imported on first use: structlog takes longer to import than all
+#: that a service without a logger needs.
 _HOMES = {
     "LogScope": "scope",
     "Logger": "logger",

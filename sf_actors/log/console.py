@@ -1,4 +1,4 @@
-"""The console: standard error as it is at the moment of the write."""
+"""The console: writes to whatever `sys.stderr` is at the moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sf_actors.log.rendering import to_json, to_text
 class Console:
     """Writes lines to standard error; any thread.
 
-    A pipe or terminal that nobody reads holds up nobody for long (`Outlet`).
+    A pipe or terminal that nobody reads does not block writers for long (see `Outlet`).
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Console:
         self._outlet: tuple[tuple[int, int, int], Outlet] | None = None
 
     def renew(self) -> None:
-        """Begin anew, in the child of a fork: another thread may have held the lock."""
+        """Reset, in the child of a fork: another thread may have held the lock."""
         self._lock = threading.RLock()
         self._outlet = None
 
@@ -53,7 +53,7 @@ class Console:
                     stream.flush()
                 else:
                     if outlet.is_ready:
-                        # what others have printed comes first
+                        # first the output that others have buffered
                         stream.flush()
                     outlet.write(packed)
         except ServiceStopped:
@@ -62,7 +62,7 @@ class Console:
             return
 
     def _outlet_of(self, stream: object) -> Outlet | None:
-        """Return what writes to a stream that may take nothing, None for any other stream."""
+        """Return the outlet for a stream that may block, None for any other stream."""
         if not isinstance(stream, io.TextIOWrapper):
             return None
         try:

@@ -1,13 +1,12 @@
-"""Which service a line belongs to: the scope of the context, else that of the thread.
+"""Finds the service that a line belongs to: the scope of the context, else that of the thread.
 
-A scope is entered in a context (an actor's thread, a handler, `main`). A thread that user code
-starts belongs to the service that started it. The interpreter passes no context on to a thread (an
-option from 3.14 on) and a thread does not know who started it; the audit event of a start is raised
-from 3.12 on only, and an audit hook stays for ever and slows down every `open` and import. So
-`threading.Thread.start` is wrapped, from the first scope that is opened to the last one that is
-closed, to leave a note on the thread; not where the interpreter was told to pass contexts on. The
-levels and files of the scopes do not matter, since each line names its service. Pools and timers
-start such threads too; for one of the bare `_thread` module the home of its logger decides.
+A scope is entered in a context: an actor's thread, a handler, `main`. A thread that user code
+starts belongs to the service that started it, but a thread does not inherit the context (this is an
+option since 3.14) and does not know who started it. The audit event of a start exists only since
+3.12, and an audit hook is permanent and slows down every `open` and import. So
+`threading.Thread.start` is wrapped while any scope is open, to leave a note on the thread, unless
+the interpreter passes contexts on. Pools and timers start such threads too. A thread of the bare
+`_thread` module gets no note: its lines belong to the scope in which their logger was made.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ if TYPE_CHECKING:
 
 
 class Scope(Protocol):
-    """What a line belongs to, as a logger needs to know it: `LogScope`."""
+    """The part of `LogScope` that a logger uses."""
 
     name: str | None
-    #: the lowest level of a line that goes anywhere
+    #: the lowest level that is written anywhere
     threshold: int
 
     def write(self, level: int, line: dict[str, Any]) -> None:
-        """Write a line of that level to where it is wanted."""
+        """Write a line with a level to the outputs that want it."""
 
 
 WORKFLOW_ID: ContextVar[object] = ContextVar("sf_actors_workflow_id", default=None)
-"""The workflow id of what is being handled; it stands in each line."""
+"""The workflow id of the message that is being handled; each line has it."""
 
 SCOPE: ContextVar[Scope | None] = ContextVar("sf_actors_log_scope", default=None)
 """The scope entered in the current context; `current_scope` also asks the thread."""
 
 _NOTE = "_sf_actors_log_scope"
 
-#: Whether a thread begins in the context of who starts it (``-X thread_inherit_context``, 3.14).
+#: True if threads inherit the context of their starter (``-X thread_inherit_context``, 3.14).
 _CONTEXTS_ARE_INHERITED = bool(getattr(sys.flags, "thread_inherit_context", False))
 
 
@@ -56,7 +55,7 @@ def current_scope() -> Scope | None:
 
 
 class ThreadStartHook:
-    """The wrapper of `Thread.start` that is there while scopes are open."""
+    """The wrapper of `Thread.start`, installed while scopes are open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +64,7 @@ class ThreadStartHook:
         self._wrapped = threading.Thread.start
 
     def watch(self) -> None:
-        """Leave notes on threads from now on; pair it with `unwatch`."""
+        """Note the scope on threads from now on; pair with `unwatch`."""
         with self._lock:
             self._scopes += 1
             if self._wrapper is None and not _CONTEXTS_ARE_INHERITED:
@@ -74,10 +73,10 @@ class ThreadStartHook:
                 threading.Thread.start = self._wrapper  # type: ignore[method-assign]
 
     def unwatch(self) -> None:
-        """Give up one `watch`; the last one takes the wrapper away."""
+        """End one `watch`; the last one removes the wrapper."""
         with self._lock:
             self._scopes -= 1
-            # If somebody else has wrapped it meanwhile, ours stays beneath, and serves again.
+            # if somebody else has wrapped it meanwhile, ours stays below and is reused
             if self._scopes == 0 and threading.Thread.start is self._wrapper:
                 threading.Thread.start = self._wrapped  # type: ignore[method-assign]
                 self._wrapper = None
@@ -88,7 +87,7 @@ def _noting(start: Callable[..., None]) -> Callable[..., None]:
     def noting(thread: threading.Thread, *args: object, **options: object) -> None:
         scope = current_scope()
         if scope is not None:
-            # A weak reference: a thread that outlives its service keeps nothing of it.
+            # a weak reference: a thread that outlives its service must not keep it alive
             thread.__dict__[_NOTE] = weakref.ref(scope)
         start(thread, *args, **options)
 

@@ -1,6 +1,6 @@
 """A log file, rotated hourly; services of the process that name the same path share it.
 
-Other users of the machine have no influence on it, nor have other processes of ours (`HourlyFile`).
+Neither other users of the machine nor our other processes can interfere with it (see `HourlyFile`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class LogFile:
     """One open log file, shared by all that opened it; any thread may write."""
 
     def __init__(self, path: str, backup_count: int) -> None:
-        #: where it is, links followed
+        #: its path, with links resolved
         self.path = path
         self._handler = HourlyFile(path, backup_count)
         self._users = 0
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], backup_count: int) -> LogFile:
-        """Open the file at `path` to append to it and make its folder; pair with `close`.
+        """Open the file at `path` for appending, and create its folder; pair with `close`.
 
-        :param backup_count: rotated files to keep; 0 keeps all, as in `logging`. The largest
-            number of all services that share the file counts.
+        :param backup_count: rotated files to keep; 0 keeps all, as in `logging`. If several
+            services share the file, the largest number counts.
         :raises UsageError: it cannot be opened, is neither a file nor a character device, or its
             path has a symlink of another user, or another process writes to it
         """
@@ -63,7 +63,7 @@ class LogFile:
         return self._handler.append(line)
 
     def leave_to_parent(self) -> None:
-        """Write nothing any more, in the child of a fork."""
+        """Stop writing, in the child of a fork."""
         self._handler.leave_to_parent()
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class LogFile:
             self._users -= 1
             if self._users == 0:
                 _open_files.pop(self.path, None)
-                # Every line was flushed, and errors were reported at that time.
+                # each line was flushed when written, and errors were reported then
                 with suppress(OSError):
                     self._handler.finish()
 

@@ -1,8 +1,8 @@
-"""The file of a log: opened with care, locked, and put aside each hour.
+"""A log file that is opened safely, locked, and rotated each hour.
 
-No other process has it: it is locked, and its successor is locked before it takes the file's name,
+The lock keeps other processes out. At a rotation, the new file is locked before it gets the name,
 so that the name is ours at every moment. Symlinks of other users are not followed, and files we
-create are writable for nobody else and readable only for our group.
+create are writable only for us and readable only for us and our group.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ FILE_MODE = 0o640
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}", re.ASCII)
 _NO_RECORD = logging.makeLogRecord({})
 
-#: The time in a line of ours, which comes first.
+#: The timestamp at the beginning of our lines.
 _TIMESTAMP = re.compile(rb'"timestamp": "([^"]{1,40})"')
 FIRST_BYTES = 4096
 
-#: How often it is looked whether the file still has its name, in seconds.
+#: How often to check that the file still has its name, in seconds.
 LOOKING_S = 1.0
 
-#: What says that a file system has no locks, or that it has no links.
+#: The errors of file systems without locks, and of those without links.
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
 class HourlyFile(TimedRotatingFileHandler):
-    """The standard library's rotating file handler, written to directly, without a logger.
+    """The standard library's rotating file handler, used directly, without a logger.
 
-    :param path: its folder is there
+    :param path: in a folder that exists
     :raises OSError: it cannot be opened, or another process writes to it
     """
 
     def __init__(self, path: str, backup_count: int) -> None:
-        #: a descriptor of the file that is locked; there is none for a device
+        #: the descriptor that holds the lock; -1 for a device
         self._locked = -1
         super().__init__(path, when="h", utc=True, backupCount=backup_count, encoding="utf-8")
         self._finished = False
         self._look_at = monotonic() + LOOKING_S
         began = _began(path)
         if began is not None:
-            # not when it was last written: a service that starts anew each half hour would go on
-            # with one file for ever
+            # by its first line, not its last: a service that restarts each half hour would never
+            # rotate it
             self.rolloverAt = min(self.rolloverAt, int(began) + self.interval)
 
     def _open(self) -> TextIOWrapper:
@@ -74,11 +74,11 @@ class HourlyFile(TimedRotatingFileHandler):
             except BaseException:
                 stream.close()
                 raise
-            # the process that had it has put it aside meanwhile
+            # its previous owner has meanwhile rotated it away
             stream.close()
 
     def _has_locked(self, descriptor: int) -> bool:
-        """Lock an opened file, unless it is; return False if it has lost its name meanwhile.
+        """Lock an opened file, unless we have; returns False if it has lost its name meanwhile.
 
         :raises OSError: another process writes to it
         """
@@ -100,7 +100,7 @@ class HourlyFile(TimedRotatingFileHandler):
         with suppress(FileNotFoundError):
             if os.path.samestat(Path(self.baseFilename).stat(), status):
                 self._let_go()
-                # the lock lasts longer than the stream, which a rotation closes first
+                # the lock must outlast the stream, which a rotation closes first
                 self._locked = os.dup(descriptor)
                 return True
         return False
@@ -114,13 +114,13 @@ class HourlyFile(TimedRotatingFileHandler):
             os.close(locked)
 
     def rotate(self, source: str, dest: str) -> None:
-        """Put the file aside, and a successor that is locked already in its place at once."""
+        """Rename the file, and atomically put a locked successor in its place."""
         path = Path(source)
         if self._locked < 0:
             super().rotate(source, dest)
             return
         if not path.exists() or not self._is_locked(path.stat()):
-            # somebody has moved it: what has the name now, if anything, is opened
+            # somebody has moved it: the file that has the name now, if any, will be opened
             return
         new = path.with_name(f".{path.name}.{os.getpid()}.new")
         new.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class HourlyFile(TimedRotatingFileHandler):
         """Close the file for good; any thread."""
         self.acquire()
         try:
-            # A late line must not reopen the file.
+            # a late line must not reopen the file
             self._finished = True
             self.close()
         finally:
@@ -154,18 +154,18 @@ class HourlyFile(TimedRotatingFileHandler):
             self.release()
 
     def leave_to_parent(self) -> None:
-        """Write nothing any more, and give up the descriptors but not the lock, after a fork."""
+        """Stop writing, and release the descriptors but not the lock, in the child of a fork."""
         self._finished = True
         self._let_go()
         if self.stream is not None:
-            # what it may still hold of a line is the parent's to write
+            # the parent writes what is left in the buffer
             nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
             os.dup2(nowhere, self.stream.fileno(), inheritable=False)
             os.close(nowhere)
 
     def append(self, line: str) -> OSError | None:
         """Append one line; return the error, or None. Any thread."""
-        # One lock for the check, the rotation and the write; `logging` renews it after a fork.
+        # one lock for the check, the rotation and the write; `logging` renews it after a fork
         self.acquire()
         try:
             if self._finished:
@@ -173,7 +173,7 @@ class HourlyFile(TimedRotatingFileHandler):
             self._follow_its_name()
             trouble = self._rotate_when_due()
             if self.stream is None:
-                # Closed by a failed rotation, or by logging.config, which closes all handlers.
+                # closed by a failed rotation, or by logging.config, which closes all handlers
                 self.stream = self._open()
             self.stream.write(line + "\n")
             self.stream.flush()
@@ -184,7 +184,7 @@ class HourlyFile(TimedRotatingFileHandler):
         return trouble
 
     def _follow_its_name(self) -> None:
-        """Write to what has the file's name from now on: a tool may have moved the file away."""
+        """Close the file, to be reopened, if it has lost its name: a tool may have moved it."""
         now = monotonic()
         if now < self._look_at:
             return
@@ -206,15 +206,15 @@ class HourlyFile(TimedRotatingFileHandler):
         try:
             self.doRollover()
         except OSError as fault:
-            # Stay with the same file for another hour rather than retry at each line.
+            # stay with the same file for another hour rather than retry at each line
             self.rolloverAt = self.computeRollover(int(time.time()))
             return fault
         return None
 
     def getFilesToDelete(self) -> list[str]:  # noqa: N802 - the name is the standard library's
-        """Return the files put aside that are too many.
+        """Return the rotated files to delete.
 
-        The standard library's own would also match those of a neighbour: of `svc.err` for `svc`.
+        The standard library's method would also match those of `svc.err` for `svc`.
         """
         own = Path(self.baseFilename)
         prefix = f"{own.name}."
@@ -227,7 +227,7 @@ class HourlyFile(TimedRotatingFileHandler):
 
 
 def _began(path: str) -> float | None:
-    """Return when the first line of a log file was written; None if it has none of ours."""
+    """Return when the first line of a log file was written; None if that is not one of ours."""
     try:
         with Path(path).open("rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -241,10 +241,11 @@ def _began(path: str) -> float | None:
 def _opened(path: str, flags: int) -> int:
     """Open a log file and return its descriptor, without blocking or following foreign symlinks.
 
-    :raises OSError: it is no regular file or character device, or another user's in a public folder
+    :raises OSError: it is not a regular file or character device, or another user's in a public
+        folder
     """
     real = resolved(path)
-    # Without O_NONBLOCK, opening a named pipe that has no reader would block for ever.
+    # without O_NONBLOCK, opening a named pipe that has no reader would block forever
     flags |= os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
     with suppress(FileNotFoundError):
         _require_file(real.stat())
@@ -257,7 +258,7 @@ def _opened(path: str, flags: int) -> int:
                 errno.EPERM,
                 f"another user (uid {status.st_uid}) put a file there, where all may write",
             )
-        # for a terminal: blocking writes lose no line
+        # blocking writes lose no line on a terminal
         os.set_blocking(descriptor, True)
     except BaseException:
         os.close(descriptor)

@@ -15,9 +15,9 @@ _ALIASES = {**_LEVELS, "NONE": OFF, "NOTSET": 0, "WARN": WARNING, "FATAL": CRITI
 
 
 def parse_level(level: str | int | None, *, where: str) -> int:
-    """Return a level as a number; lines of at least this level are written.
+    """Parse a level to a number; lines of at least this level are written.
 
-    :param level: a name in any case, a number as in `logging`, None or ``'NONE'`` for no line
+    :param level: a name in any case, a number as in `logging`, None or ``'NONE'`` for no lines
     :param where: the argument or flag it comes from, for the message
     :raises UsageError: it is not a level
     """
@@ -37,7 +37,7 @@ def parse_level(level: str | int | None, *, where: str) -> int:
 
 
 def shown_level(level: int) -> str | int | None:
-    """Return a level as `parse_level` takes it: its name, None for no line, else its number."""
+    """Return a level in the form for `parse_level`: a name, None for no lines, else the number."""
     if level == OFF:
         return None
     name = _NAMES.get(level)

@@ -1,6 +1,6 @@
-"""What each line has, and how its values are kept within bounds; without structlog.
+"""The fields of every line, and the bounds of their values; without structlog.
 
-Structlog takes longer to import than all else that a service needs. Its processors are in
+Structlog takes longer to import than everything else that a service needs. Its processors are in
 `pipeline`, for the loggers of users.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OURS = ("timestamp", "level", "event", "service")
-"""The fields that each line has, in front."""
+"""The fields that every line has, at its beginning."""
 
 
 def head_of(level: str, event: str, service: str | None) -> dict[str, Any]:
-    """Return the first fields of a line: when, how bad, what, whose, and the workflow id."""
+    """Return the first fields of a line: timestamp, level, event, service and workflow id."""
     return {
-        # as structlog's TimeStamper
+        # in the format of structlog's TimeStamper
         "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat() + "Z",
         "level": level,
         "event": event,
@@ -35,13 +35,13 @@ def head_of(level: str, event: str, service: str | None) -> dict[str, Any]:
 
 
 def bound_by_user() -> Mapping[str, Any]:
-    """Return what user code has bound to all its lines, by structlog's context variables."""
+    """Return the fields that user code has bound with structlog's context variables."""
     module = sys.modules.get("structlog.contextvars")
     return {} if module is None else module.get_contextvars()
 
 
 def with_names_of_ours_kept(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields, those that are named like one of ours with an underscore behind."""
+    """Return fields, with an underscore appended to names that are ours."""
     return {
         f"{name}_" if name in OURS and name != "event" else name: value
         for name, value in fields.items()
@@ -63,7 +63,7 @@ def workflow() -> dict[str, object]:
 
 
 def bounded_id(value: object) -> object:
-    """Return a workflow id, cut to its beginning as text if it is large: peers choose it."""
+    """Return a workflow id, or a cut text of it if it is large, since peers choose it."""
     if value is None or (type(value) is str and len(value) <= LONGEST_TEXT):
         return value
     if isinstance(value, str):
@@ -75,7 +75,7 @@ def bounded_id(value: object) -> object:
 
 
 def _room_beside(value: object, room: int) -> int:
-    """Return the room left after a value, below 0 if it does not fit or is no JSON type."""
+    """Return the room left after a value, below 0 if it does not fit or is not a JSON type."""
     if value is None or isinstance(value, bool | float):
         return room - 8
     if isinstance(value, str):
@@ -84,7 +84,7 @@ def _room_beside(value: object, room: int) -> int:
         return room - value.bit_length()
     if not isinstance(value, dict | list | tuple):
         return -1
-    # a level costs more than an item, so that deep nesting ends before the stack does
+    # a level costs more than an item, so that deep nesting ends before the stack overflows
     room -= 32
     if room < 0:
         return room
@@ -97,5 +97,5 @@ def _room_beside(value: object, room: int) -> int:
 
 
 def bare_line(level: str, service: str | None, event: object, **fields: object) -> dict[str, Any]:
-    """Return a line made without the pipeline, which failed or must not be used."""
+    """Return a line that did not go through the pipeline, which failed or must not be used."""
     return {**head_of(level, guarded(str, event), service), **fields}

@@ -1,4 +1,4 @@
-"""The scopes that are open in this process, for who follows their levels."""
+"""The open scopes of this process, for code that depends on their levels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OpenScopes:
-    """The scopes of the services that run, the newest last; any thread."""
+    """The scopes of the running services, the newest last; any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -20,19 +20,19 @@ class OpenScopes:
         self._follow: Callable[[Sequence[Scope]], None] | None = None
 
     def add(self, scope: Scope) -> None:
-        """Note one that is opened."""
+        """Add a scope that was opened."""
         with self._lock:
             self._scopes.append(scope)
             self._tell()
 
     def remove(self, scope: Scope) -> None:
-        """Note one that is closed."""
+        """Remove a scope that was closed."""
         with self._lock:
             self._scopes.remove(scope)
             self._tell()
 
     def follow(self, follow: Callable[[Sequence[Scope]], None] | None) -> None:
-        """Call this with all of them, now and whenever one is opened or closed; None: nobody."""
+        """Call a function with all scopes now, and at each change; None ends that."""
         with self._lock:
             self._follow = follow
             self._tell()

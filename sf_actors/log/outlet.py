@@ -1,4 +1,4 @@
-"""A descriptor that lines are written to and that may take none: a pipe, a terminal, a socket."""
+"""Writes lines to a descriptor that may block, such as a pipe, a terminal or a socket."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_S: Final = 0.1
-"""How long a line may wait until its reader takes it; those after it do not wait at all."""
+"""How long a line may wait for the reader, in seconds; after a timeout, lines do not wait."""
 
 PIECE: Final = select.PIPE_BUF
-"""Bytes that a pipe takes at once if it takes any (POSIX, write)."""
+"""How many bytes a writable pipe takes without blocking (POSIX, write)."""
 
 MOST_LATE: Final = 100
-"""Lines that a signal handler may write while another is being written."""
+"""How many lines signal handlers may write while another line is being written."""
 
 
 class Outlet:
-    """Writes lines without ever waiting for long; for one thread at a time.
+    """Writes lines without ever blocking for long; one thread at a time.
 
-    A line that nobody takes in time is dropped and counted; of one that was begun the rest is
-    written first. When the reader comes back, a line tells how many were dropped.
+    A line that is not read in time is dropped and counted; a line that was partly written is
+    completed first. When the reader comes back, a line says how many were dropped.
 
-    :param tell: makes the line that tells so, without a newline
+    :param tell: returns that line for a number, without a newline
     """
 
     def __init__(self, fd: int, tell: Callable[[int], str]) -> None:
@@ -42,16 +42,16 @@ class Outlet:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes something now."""
+        """True if a write would not block now."""
         return self._can_take(0.0)
 
     def write(self, line: bytes) -> None:
         """Write a line with its newline, or drop it.
 
-        :raises OSError: the descriptor is closed or its reader gone
+        :raises OSError: the descriptor is closed, or its reader is gone
         """
         if self._is_writing:
-            # a signal handler has come in between
+            # called from a signal handler that interrupted a write
             if len(self._late) < MOST_LATE:
                 self._late.append(line)
             else:
@@ -83,7 +83,7 @@ class Outlet:
             self._rest = left
 
     def _put(self, data: bytes, until: float) -> bytes:
-        """Write as much as is taken until then; return the rest."""
+        """Write as much as possible until a time; returns the rest."""
         while data:
             if not self._can_take(until - monotonic()):
                 self._is_stuck = True
@@ -94,5 +94,5 @@ class Outlet:
 
     def _can_take(self, seconds: float) -> bool:
         found = self._ready.poll(max(0, int(seconds * 1000)))
-        # an error is for the write to raise
+        # also True for errors, which the write will raise
         return bool(found)

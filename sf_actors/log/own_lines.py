@@ -1,4 +1,4 @@
-"""The logger of the package's own lines, which does without structlog."""
+"""The logger for the package's own lines, without structlog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sf_actors.log.writing import ScopeLookup, writing
 
 
 class PackageLogger:
-    """Writes lines as a user's logger does, with texts and tracebacks cut; any thread.
+    """Writes lines like a user's logger, but cuts texts and tracebacks; any thread.
 
     Its events are texts without arguments.
     """
@@ -69,7 +69,7 @@ def package_logger() -> PackageLogger:
 
 
 def _raised(given: Any) -> Any:
-    """Return type, exception and traceback of what `exc_info` stands for; None if there is none."""
+    """Return the type, exception and traceback that `exc_info` means; None if there is none."""
     if isinstance(given, BaseException):
         return type(given), given, given.__traceback__
     if given is True:

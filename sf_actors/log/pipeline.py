@@ -1,4 +1,4 @@
-"""From a call to the fields of a line: structlog's processors, and our own where it has none.
+"""The processors from a call to the fields of a line: structlog's, and our own.
 
 A processor takes the wrapped logger, the name of the level and the fields so far, and returns the
 fields.
@@ -25,7 +25,7 @@ _format_positional_args = PositionalArgumentsFormatter()
 
 
 def take_standard_arguments(_home: Any, _level: str, fields: EventDict) -> EventDict:
-    """Accept `extra` and `stacklevel` of the standard library; keys of the call override extras."""
+    """Accept the standard library's `extra` and `stacklevel`; keys of the call override `extra`."""
     fields.pop("stacklevel", None)
     extra = fields.pop("extra", None)
     if isinstance(extra, Mapping):
@@ -54,7 +54,7 @@ def interpolate(home: Any, level: str, fields: EventDict) -> EventDict:
 
 
 def tell_whose(home: Any, level: str, fields: EventDict) -> EventDict:
-    """Put in front what each line has."""
+    """Put the fields of every line in front."""
     return {**head_of(level, fields.pop("event"), home.scope.name), **fields}
 
 

@@ -1,8 +1,8 @@
-"""A line as JSON and as text for a terminal.
+"""Renders a line as JSON, or as text for a terminal.
 
-No logged value makes this raise: a value that JSON lacks is written as its repr, one whose repr
-fails as a note. The result is always one line, apart from a traceback. Control characters are
-escaped, in JSON files too, since a file may be shown on a terminal.
+Rendering never raises: a value that JSON lacks is written as its repr, and one whose repr fails as
+a note. The result is always one line, apart from a traceback. Control characters are escaped, in
+JSON files too, since a file may be shown on a terminal.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from structlog.dev import ConsoleRenderer
 
 MAX_DEPTH = 32
-"""Values nested deeper are replaced by a note."""
+"""How deep values may be nested; deeper ones are replaced by a note."""
 
 MAX_LINE_BYTES = 2**20
-"""The values of a longer line are cut, with notes."""
+"""The size of a line above which its values are cut, with notes."""
 
 MAX_FIELDS = 100
-"""Most fields that such a line keeps."""
+"""The most fields that such a line keeps."""
 
 
 def to_json(line: dict[str, Any], *, ascii_only: bool = False) -> str:
@@ -138,7 +138,7 @@ def _name(key: object) -> str:
 
 
 def _visible(key: str, value: Any) -> Any:
-    """Return a value that structlog shows without control characters."""
+    """Return a value in a form that structlog shows without control characters."""
     if key in _BLOCKS:
         return _block(value)
     if key in _BARE:
@@ -152,11 +152,11 @@ _BARE = ("event", "logger", "logger_name")
 """Fields that structlog shows without quotes."""
 
 _BLOCKS = ("exception", "stack")
-"""Fields that structlog shows below the line, with lines of their own."""
+"""Fields that structlog shows below the line, over several lines."""
 
 
 class _Shown:
-    """A value that structlog shows as this very text."""
+    """A value that structlog shows as exactly this text."""
 
     __slots__ = ("_text",)
 
@@ -168,7 +168,7 @@ class _Shown:
 
 
 def _block(value: Any) -> str | None:
-    """Return a block none of whose lines looks like a log line."""
+    """Return a block of text in which no line looks like a log line."""
     if value is None:
         return None
     text = value if isinstance(value, str) else guarded(str, value)
@@ -202,7 +202,7 @@ def _plain(value: object, depth: int) -> Any:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
-        # The interpreter refuses to write integers of thousands of digits.
+        # the interpreter refuses to write integers of thousands of digits
         return value if value.bit_length() < 4096 else guarded(hex, value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
@@ -211,7 +211,7 @@ def _plain(value: object, depth: int) -> Any:
     if depth == 0:
         return f"<{type(value).__name__}: nested more than {MAX_DEPTH} deep>"
     if isinstance(value, dict):
-        # list() copies in one step: another thread may change the mapping meanwhile.
+        # list() copies in one step: another thread may change the mapping meanwhile
         return {
             key if isinstance(key, str) else guarded(repr, key): _plain(item, depth - 1)
             for key, item in list(value.items())

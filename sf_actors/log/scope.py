@@ -1,4 +1,4 @@
-"""Where the lines of one service go: its levels and its file."""
+"""The outputs of one service's lines: its levels and its file."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from sf_actors.log.file import LogFile
 
 
-#: What is given each line that is written, with its level; for tests.
+#: Functions that are called with the level and the fields of each written line; for tests.
 LISTENERS: list[Callable[[int, dict[str, Any]], None]] = []
 
 
 class LogScope:
-    """Where the lines of one run of a service go; made at its start, closed at its end.
+    """The outputs for the lines of one run of a service; opened at its start, closed at its end.
 
     :param name: the service's name in each line; None for lines outside any service
-    :param console_level: lowest level that goes to standard error
-    :param log_path: the file to write to; its folder is made
-    :param file_level: lowest level that goes to the file
+    :param console_level: the lowest level that goes to standard error
+    :param log_path: the file to write to; its folder is created
+    :param file_level: the lowest level that goes to the file
     :param backup_count: hourly files to keep; 0 keeps all
     :raises UsageError: an unknown level, or a file that cannot be opened
     """
@@ -73,7 +73,7 @@ class LogScope:
         return min(self._console_level, OFF if self._file is None else self._file_level)
 
     def close(self) -> None:
-        """Close the file, from any thread; later lines of the service go to the console alone."""
+        """Close the file; later lines of the service go only to the console; any thread."""
         with self._closing:
             file, self._file = self._file, None
             self.threshold = self._lowest()
@@ -86,7 +86,7 @@ class LogScope:
 
     @property
     def log_file(self) -> str | None:
-        """The path of the log file that lines go to now."""
+        """The path of the present log file, if there is one."""
         file = self._file
         return None if file is None else file.path
 
@@ -99,7 +99,7 @@ class LogScope:
     def set_levels(
         self, console: str | int | UnsetType | None, file: str | int | UnsetType | None
     ) -> None:
-        """Write from other levels on, where they are given; any thread.
+        """Change the given levels; any thread.
 
         :raises UsageError: an unknown level, or there is no file
         """
@@ -124,7 +124,7 @@ class LogScope:
             self.leave(token)
 
     def enter(self) -> Token[Scope | None]:
-        """Do the same as `entered` without a block; pass the token to `leave`."""
+        """Do the same as `entered`, without a block; returns the token for `leave`."""
         return SCOPE.set(self)
 
     def leave(self, token: Token[Scope | None]) -> None:
@@ -136,7 +136,7 @@ class LogScope:
         SCOPE.set(self)
 
     def write(self, level: int, line: dict[str, Any]) -> None:
-        """Write a line to the console and the file as their levels say; any thread."""
+        """Write a line to the console and the file, by their levels; any thread."""
         encoded = None
         file = self._file
         if file is not None and level >= self._file_level:

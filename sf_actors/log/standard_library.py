@@ -1,9 +1,9 @@
-"""What libraries say through the standard library's `logging` goes where services' lines go.
+"""Writes records of the standard library's `logging` as lines of services.
 
-Only where it is asked for: `log_standard_library` in a program, the command line by itself. Then a
-handler of the root logger writes each record as a line of the service that it belongs to, with that
-service's levels, and the root logger lets through what the lowest of these levels wants. A thread
-that ends by an exception becomes a line as well.
+A program asks for this with `log_standard_library`; the command line does it by itself. A handler
+of the root logger writes each record as a line of the service that it belongs to, by that service's
+levels. The level of the root logger is set to the lowest of all these levels. An exception that
+ends a thread becomes a line as well.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from sf_actors.log.current import Scope
     from sf_actors.log.logger import Logger
 
-#: What every record has; all else came as `extra`.
+#: The attributes of every record; all others come from `extra`.
 _OF_EVERY_RECORD: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 class LineRecord(logging.LogRecord):
-    """A record that was made of a line, and is not to become one again."""
+    """A record that was made from a line, and must not become a line again."""
 
     line: dict[str, Any]
 
 
 class _Fixed:
-    """What a logger wraps whose scope is known."""
+    """The object that a logger wraps if its scope is known."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
 
 class ServiceHandler(logging.Handler):
-    """Writes records as lines of the service in whose context or thread they are made.
+    """Writes records as lines of the service in whose context or thread they were made.
 
-    :ivar owner: the scope of records from elsewhere
+    :ivar owner: the scope of all other records
     """
 
     def __init__(self) -> None:
@@ -54,18 +54,18 @@ class ServiceHandler(logging.Handler):
         self._here = threading.local()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write a record, without the lock of other handlers: a stuck console holds up nobody."""
+        """Write a record without the usual lock: a stuck console must not block all threads."""
         kept = self.filter(record)
         if kept:
-            # from Python 3.12 on a filter may give another one
+            # since Python 3.12 a filter may return another record
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)
         return bool(kept)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, unless it is pykka's or its service wants no lines of its level."""
+        """Write a record, unless it is pykka's or below the levels of its service."""
         scope = current_scope() or self.owner
         is_ours = isinstance(record, LineRecord) or record.name.partition(".")[0] == "pykka"
-        # standard error may be one that logs what is written to it
+        # `is_writing`: standard error may be an object that logs what is written to it
         if is_ours or record.levelno < scope.threshold or hasattr(self._here, "is_writing"):
             return
         self._here.is_writing = True
@@ -76,7 +76,7 @@ class ServiceHandler(logging.Handler):
 
 
 def _write(scope: Scope, record: logging.LogRecord) -> None:
-    # what begins with an underscore a library keeps for itself, as Ray does
+    # attributes with a leading underscore are private to a library, such as Ray
     extra = {
         name: value
         for name, value in vars(record).items()
@@ -89,7 +89,7 @@ def _write(scope: Scope, record: logging.LogRecord) -> None:
         fields["stack"] = record.stack_info
     args = record.args or ()
     logger = _logger_of(scope, logger=record.name)
-    # a single mapping stands in a record without its tuple
+    # a record keeps a single mapping argument without its tuple
     args = (args,) if isinstance(args, Mapping) else args
     logger.log(max(0, record.levelno), record.msg, *args, **fields)
 
@@ -102,7 +102,7 @@ def _logger_of(scope: Scope, **fields: object) -> Logger:
 
 
 class StandardLibrary:
-    """The handler and the hook, while somebody wants them; any thread."""
+    """Installs and removes the handler and the thread hook; any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -114,8 +114,8 @@ class StandardLibrary:
     def begin(self, *, owns_process: bool = False) -> bool:
         """Write records as lines from now on.
 
-        :param owns_process: what comes from outside any service belongs to the newest one
-        :returns: False if that is so already
+        :param owns_process: records from outside any service belong to the newest service
+        :returns: False if it was already on
         """
         with self._lock:
             if self._handler is not None:
@@ -130,7 +130,7 @@ class StandardLibrary:
             return True
 
     def end(self) -> None:
-        """Leave records and threads alone again."""
+        """Stop writing records and exceptions of threads as lines."""
         with self._lock:
             handler, self._handler = self._handler, None
             if handler is None:
@@ -139,13 +139,13 @@ class StandardLibrary:
             root = logging.getLogger()
             root.removeHandler(handler)
             root.setLevel(self._level)
-            # a wrapper of somebody else's stays, and finds nothing here any more
+            # a hook that wraps ours stays, and ours then only calls the previous one
             if threading.excepthook == self._thread_failed:
                 threading.excepthook = self._hook
 
     @contextmanager
     def owning_process(self) -> Iterator[None]:
-        """Write records as lines while the block runs, in a process that is a service's."""
+        """Write records as lines while the block runs, in a process that runs one service."""
         is_ours = self.begin(owns_process=True)
         try:
             yield
@@ -180,10 +180,10 @@ STANDARD_LIBRARY: Final = StandardLibrary()
 
 
 def log_standard_library() -> None:
-    """Write what libraries log, and tracebacks of threads, as lines of services; any thread.
+    """Write records of `logging`, and tracebacks of threads, as lines of services; any thread.
 
-    Records of `logging` go to the console and file of the service in which they are made, with its
-    levels; from outside any service to the console. It lasts as long as the process. The command
-    line does so by itself.
+    A record goes to the console and file of the service in which it was made, by its levels; a
+    record from outside any service goes to the console. This lasts as long as the process. The
+    command line does it by itself.
     """
     STANDARD_LIBRARY.begin()

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-#: Least time between two warnings for the same reason, in seconds.
+#: The shortest time between two warnings for the same reason, in seconds.
 WARNING_INTERVAL_S = 5.0
 
-#: Most reasons that are kept apart; all others share one window.
+#: How many reasons are kept apart; all others share one window.
 MAX_REASONS = 64
 
 
@@ -29,10 +29,10 @@ class Throttle:
     """Admits a few lines of each reason in every interval, and counts the others.
 
     The caller passes the time. There is no lock: if two threads ask at once for the same reason,
-    both may be admitted, or one not counted.
+    both may be admitted, or one may not be counted.
 
     :param interval_s: an interval begins with the first line after the previous one has ended
-    :param burst: most lines of one reason in one interval
+    :param burst: the most lines of one reason in one interval
     """
 
     def __init__(self, interval_s: float = WARNING_INTERVAL_S, *, burst: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Tracebacks as text, in which the text of an exception cannot look like a log line.
+"""Renders tracebacks as text in which an exception cannot imitate a log line.
 
 The first line of an exception's text is at the margin, as Python shows it; its further lines and
 notes are indented. A log line begins at the margin, so an exception cannot forge one.
@@ -16,7 +16,7 @@ from sf_actors.wording import LONGEST_TEXT, bounded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: Longest traceback in a line of the package, in characters.
+#: The longest traceback in a line of the package, in characters.
 LONGEST_TRACEBACK = 2**14
 
 _HEADER = "Traceback (most recent call last):"
@@ -24,7 +24,7 @@ _INDENT = "    "
 
 
 class Traceback(str):
-    """A text made here: its lines at the margin are safe."""
+    """A text made by this module, so its lines at the margin are safe."""
 
     __slots__ = ()
 
@@ -38,9 +38,9 @@ def whole_traceback(exc_info: Any) -> Traceback:
 
 
 def bounded_traceback(exc_info: Any) -> Traceback:
-    """Return the traceback of an exception whose texts may come from outside, cut.
+    """Return a cut traceback of an exception whose texts may come from outside.
 
-    Each text keeps its beginning, the traceback its first and last frames.
+    Each text keeps its beginning, and the traceback its first and last frames.
 
     :param exc_info: type, exception and traceback
     """
@@ -82,6 +82,6 @@ def _ends(pieces: list[str]) -> list[str]:
 
 
 def _fitting(pieces: Iterable[str]) -> int:
-    """Return how many pieces fit into half of the room."""
+    """Return how many pieces fit into half of the maximum length."""
     sizes = accumulate(map(len, pieces))
     return sum(1 for _ in takewhile(lambda size: size <= LONGEST_TRACEBACK // 2, sizes))

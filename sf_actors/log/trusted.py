@@ -1,4 +1,4 @@
-"""Paths of files that we write: other users of the machine decide nothing about where they lead."""
+"""Resolves paths of files that we write, so that other users cannot redirect them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 #: Mode of new folders, further restricted by the umask.
 FOLDER_MODE = 0o750
 
-#: Most symlinks that one path may lead through, as in Linux.
+#: The most symlinks in one path, as in Linux.
 MAX_LINKS = 40
 
 
@@ -49,5 +49,5 @@ def resolved(path: str | os.PathLike[str]) -> Path:
 
 
 def is_foreign(status: os.stat_result) -> bool:
-    """Return True for what belongs to another user than us and root."""
+    """Return True for a file of another user than us and root."""
     return status.st_uid not in (0, os.geteuid())

@@ -1,4 +1,4 @@
-"""What makes a class a logger: its scope, and a method for each level."""
+"""The common parts of loggers: the lookup of the scope, and the method of a level."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class ScopeLookup:
 
     @property
     def scope(self) -> Scope:
-        """The scope of the context, else of the thread, else where the logger was made, or none."""
+        """The scope of the context, the thread, or where the logger was made, in this order."""
         made_in = self._made_in
         return current_scope() or (made_in and made_in()) or NOT_A_SERVICE
 
 
 def writing(level: int) -> Callable[..., None]:
-    """Return a method that writes a line of a level, by the logger's `_logger` and `_write`."""
+    """Return a method that writes a line of a level, using the logger's `_logger` and `_write`."""
 
     def write(self: Any, /, event: object = None, *args: object, **fields: object) -> None:
         if (SCOPE.get() or self._logger.scope).threshold <= level:
