@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 LOG = get_logger()
 
-#: The last books, each as it was right after one update. A state's value is a read-only view that
-#: never changes, so keeping a thousand of them is cheap.
+#: The last books, each as it was after one update. A state's value is a read-only view that never
+#: changes, so keeping a thousand of them is cheap.
 PAST: deque[Mapping[str, Any]] = deque(maxlen=1000)
 COUNTS = {"questions": 0}
 
@@ -32,12 +32,12 @@ def on_update(states: Mapping[str, Any]) -> None:
 
 
 def on_phase(status: Status) -> None:
-    """Log how far the replica can be trusted, when that changes."""
+    """Log the phase of the replica when it changes."""
     LOG.info("order book is now", phase=status.phase, number=status.number)
 
 
 def on_best(states: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the best prices, if there are any, and the quantity that waits on each side."""
+    """Return the best prices, if there are any, and the open quantity on each side."""
     COUNTS["questions"] += 1
     book = states["order_book"]
     bids, asks = book.get("bids", {}), book.get("asks", {})
@@ -54,7 +54,7 @@ def on_best(states: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def on_replica(args: dict[str, Any]) -> dict[str, Any]:
-    """Return the book as it was right after an update, if it is among the last ones kept."""
+    """Return the book as it was after an update, if that is among the last ones kept."""
     for book in reversed(PAST):
         if book["update"] == args["update"]:
             return {"is_known": True, "bids": book["bids"], "asks": book["asks"]}

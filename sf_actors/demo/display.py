@@ -22,7 +22,7 @@ _VERDICTS = {True: "equal", False: "DIFFERS", None: "not yet there"}
 class Figures:
     """The market at one moment.
 
-    :param depth: the quantity that waits on the bid side, and on the ask side
+    :param depth: the open quantity on the bid side, and on the ask side
     :param updates: number of updates that the exchange has published
     :param requests_per_s: requests answered by exchange and book keeper since the last figures
     :param phase: the replica's: SYNCING, LIVE or STALE
@@ -56,7 +56,7 @@ def open_display() -> Iterator[Callable[[Figures], None]]:
 
 
 def restore_terminal() -> None:
-    """Make the cursor visible again before the process is ended at once."""
+    """Make the cursor visible again, before a hard exit of the process."""
     if sys.stdout.isatty():
         os.write(sys.stdout.fileno(), f"{SHOW_CURSOR}\r\n".encode())
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-#: Price levels kept on each side; the worst ones beyond are cancelled.
+#: How many price levels are kept on each side; worse ones are cancelled.
 MAX_LEVELS = 20
 
-# A service file is executed afresh for each run, so its globals are the run's own. Handlers never
-# run two at a time, so they need no lock.
+# A service file is executed anew for each run, so its globals belong to one run. Handlers never run
+# at the same time, so they need no lock.
 BOOK: dict[str, dict[Decimal, int]] = {"bids": {}, "asks": {}}
 COUNTS = {"orders": 0}
 

@@ -67,9 +67,9 @@ def show(seconds: float) -> int:
 
 
 def tasks() -> list[Task]:
-    """Return the services of the fleet, those that others come after first; they meet by inproc.
+    """Return the services of the fleet in the order of `after`, with inproc addresses.
 
-    Executes their files, in the caller's thread.
+    Executes their files in the caller's thread.
     """
     from sf_actors.fleet.addresses import inproc_addresses  # noqa: PLC0415 - a Ctrl-C counts already
     from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415

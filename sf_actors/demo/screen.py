@@ -14,8 +14,8 @@ from typing import Any
 
 from sf_actors.demo.display import Figures, open_display
 
-#: Pause between two figures, and how long the replica may take to reach the exchange's update, in
-#: seconds.
+#: The pause between two figures, and how long the replica may take to reach the exchange's update,
+#: in seconds.
 INTERVAL_S = 0.25
 PATIENCE_S = 1.0
 
