@@ -62,7 +62,7 @@ class Question:
         self.send(encode_reply(fields, self.workflow_id))
 
     def fail(self, error: BaseException) -> None:
-        """Send an error, marked as unhandled unless it is a timeout: then a handler may have run."""
+        """Send an error, marked as unhandled, except a timeout: then a handler may have run."""
         name = type(error).__name__ if isinstance(error, SfActorsError) else "ServiceFailed"
         text = str(error) or type(error).__name__
         unhandled = not isinstance(error, RequestTimeout)
