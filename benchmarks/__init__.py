@@ -1,16 +1,16 @@
-"""How fast the package is, next to bare sockets and to other ways to run Python services.
+"""Measures the speed of the package, next to bare sockets and to other ways to run Python services.
 
 ``python -m benchmarks`` asks every question; ``python -m benchmarks rpc startup`` asks two of them.
-Each question is one file that says what is measured, how, and what is to be reached: `rpc`,
-`pipelined`, `pubsub`, `delta`, `state_read`, `state_size`, `lifecycle`, `startup`, `hops`.
+Each question has a module that says what is measured, how, and which targets there are
+(`arguments.QUESTIONS` lists them).
 
-How a figure comes about, so that it can be trusted on a machine that also does other things:
+How figures are measured, so that they can be trusted on a machine that is also busy otherwise:
 
-- Every side of every contender is a process of its own (`child`, `contender`). Services of ours are
+- Each side of each contender is a process of its own (`child`, `contender`). Our own services are
   the plain service files in `services`, run by `Service` or the command line with default settings.
 - A contender that is not being measured is stopped by SIGSTOP: one that spins while it waits would
   change the figures of the others.
-- Contenders take turns, in short bursts, for several rounds (`rounds`). What is compared are two
-  bursts of one round; what is shown is the median of these ratios and the quartiles around it.
+- Contenders take turns, in short bursts, for several rounds (`rounds`). Ratios compare two bursts
+  of the same round; tables show the median of these ratios and the quartiles.
 - Rows that lose are shown like rows that win, and peers that are not installed are named.
 """

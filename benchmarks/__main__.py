@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do what the command line asks for; missed targets are shown and are no error.
+    """Run the command line; missed targets are shown, but are not errors.
 
     :param argv: without the program's name
-    :returns: the exit status: 1 when what is no peer failed, the package above all
+    :returns: the exit status: 1 if a contender other than a peer failed, such as the package
     """
     arguments = parse(argv)
     if arguments.list:

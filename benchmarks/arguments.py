@@ -11,7 +11,7 @@ from benchmarks.figures import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The questions in the order in which they are asked, and the module that answers each.
+#: The questions in the order in which they are asked, each with its module.
 QUESTIONS = {
     "rpc": "rpc",
     "rpc-pipelined": "pipelined",
@@ -33,12 +33,12 @@ QUESTIONS = {
 
 QUICK = Settings(rounds=5, burst_s=0.1, is_quick=True)
 
-#: Below the working directory, where git ignores it.
+#: The folder for results, below the working directory; git ignores it.
 FOLDER = Path("build") / "benchmarks"
 
 
 class Arguments(argparse.Namespace):
-    """What was asked for."""
+    """The parsed command line."""
 
     questions: list[str]
     json: Path
@@ -48,7 +48,7 @@ class Arguments(argparse.Namespace):
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Return what was asked for.
+    """Parse the command line.
 
     :param argv: without the program's name
     """

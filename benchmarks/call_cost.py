@@ -1,8 +1,8 @@
-"""call-cost: what a call takes after a pause of 3 ms, and the processor time of both its sides.
+"""call-cost: how long a call takes after a pause of 3 ms, and the processor time of both sides.
 
-The echo of `rpc`, beside a bare REQ and REP socket. After a pause both sides have to be woken: the
-processors sleep, and what was in their caches is gone. Processor time is that of all threads of
-both processes over 4,000 calls, one after the other (400 in a quick run), by the call.
+The echo of `rpc`, next to a bare REQ and REP socket. After a pause both sides must be woken: the
+processors sleep, and their caches are cold. Processor time is the average per call of all threads
+of both processes, over 4,000 calls one after the other (400 in a quick run).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The answers as one SVG: a panel for each question, a bar for each contender.
+"""Draws the answers as one SVG: a panel for each question, a bar for each contender.
 
-Written by hand: bars and text are a hundred lines, while matplotlib would bring numpy, pillow and a
-dozen more to everyone who asks one question, and the small SVG libraries are no longer kept up. The
-colours follow the reader's light or dark page.
+It is written by hand: bars and text need a hundred lines, while matplotlib would require numpy,
+pillow and a dozen more packages, and the small SVG libraries are no longer maintained. The colours
+follow the light or dark mode of the page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH, NAMES, BARS, LINE = 760, 250, 400, 20
 
-#: Questions that are for those who work on the package.
+#: Questions that interest only developers of the package.
 UNDRAWN = ("hops", "inspected", "parts", "shortcuts")
 
 STYLE = """
@@ -43,7 +43,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 
 
 def chart(answers: Sequence[Answer], machine: str) -> str:
-    """Return the text of the SVG: bars, and below them how the figures stand to their targets.
+    """Return the text of the SVG: bars, and below them the comparisons with targets.
 
     :param machine: one line about where the figures come from
     """

@@ -1,4 +1,4 @@
-"""One side of one contender in a process of its own: ``python -m benchmarks.child TARGET JSON``."""
+"""Runs one side of a contender in its own process: ``python -m benchmarks.child TARGET JSON``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(target: str, arguments: str) -> None:
-    """Run a function that plays one side.
+    """Run the function of one side.
 
     :param target: ``package.module:function``; it is called with the link first
     :param arguments: its keyword arguments as JSON
@@ -26,7 +26,7 @@ def main(target: str, arguments: str) -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to end this process when the harness is killed; elsewhere nothing happens."""
+    """Ask Linux to end this process when the harness is killed; does nothing elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Contenders: the processes that are measured, started, stopped between bursts, and ended."""
+"""Contenders: starts the measured processes, stops them between bursts, and ends them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 #: The folder that holds the package and the benchmarks.
 ROOT = Path(__file__).resolve().parent.parent
 
-#: How long a side may take to start, and to answer beyond the time it was told to measure.
+#: How long a side may take to start, and to answer after the time of a measurement, in seconds.
 PATIENCE_S = 60.0
 
 
 class ContenderFailed(Exception):
-    """A contender did not start, ended, or gave no answer."""
+    """A contender did not start, has ended, or did not answer."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Side:
 
 
 def side(function: Callable[..., None], **arguments: Any) -> Side:
-    """Return the side that a function plays; the module may have been run by ``-m``."""
+    """Return the side for a function, whose module may be running as ``__main__``."""
     return Side(f"{function.__module__}:{function.__qualname__}", arguments)
 
 
@@ -49,8 +49,8 @@ def side(function: Callable[..., None], **arguments: Any) -> Side:
 class Contender:
     """Something that is measured.
 
-    :param name: as the table shows it
-    :param sides: its processes; what one says when it is ready is an argument of those after it
+    :param name: the name in the table
+    :param sides: its processes; the facts that one reports when ready are arguments of later ones
     :param needs: the peer that must be installed, by its name in `benchmarks.peers.PEERS`
     """
 
@@ -60,7 +60,7 @@ class Contender:
 
 
 class Child:
-    """A process that plays one side, in a session of its own so that its own children are reached.
+    """A process for one side, in a session of its own so that signals reach its children too.
 
     :param folder: its working directory
     """
@@ -80,7 +80,7 @@ class Child:
         )
 
     def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a command and wait for the answer.
+        """Send a command and wait for the answer.
 
         :raises ContenderFailed: the process ended or was silent for too long
         """
@@ -111,7 +111,7 @@ class Child:
     @property
     def processor_s(self) -> float:
         """The processor time that the process has taken so far, in seconds."""
-        # the clock of another process, as clock_getcpuclockid(3) makes it on Linux
+        # the CPU clock of another process, computed as by clock_getcpuclockid(3) on Linux
         return time.clock_gettime((~self._popen.pid << 3) | 2)
 
     def signal(self, number: signal.Signals) -> None:
@@ -119,7 +119,7 @@ class Child:
         try:
             os.killpg(self._popen.pid, number)
         except ProcessLookupError:
-            return  # it has ended; the next command will tell
+            return  # it has ended; the next command will fail
 
     def end(self) -> None:
         """Kill the process and those that it started."""
@@ -130,7 +130,7 @@ class Child:
                 try:
                     stream.close()
                 except BrokenPipeError:
-                    continue  # a command that was never read
+                    continue  # closing flushes a command that was never read
 
     def _failure(self, what: str) -> ContenderFailed:
         self._errors.seek(0)
@@ -140,7 +140,7 @@ class Child:
 
 
 class Running:
-    """A contender whose processes run; ended by `with`.
+    """A contender with running processes; ended by `with`.
 
     :raises ContenderFailed: a side did not start
     """
@@ -148,9 +148,9 @@ class Running:
     def __init__(self, contender: Contender) -> None:
         self.name = contender.name
         self.children: list[Child] = []
-        #: what a question keeps about this contender from burst to burst
+        #: values that a question keeps for this contender between bursts
         self.notes: dict[str, Any] = {}
-        #: what the sides said when they were ready
+        #: the facts that the sides reported when they were ready
         self.facts: dict[str, Any] = {}
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
@@ -168,7 +168,7 @@ class Running:
         self.end()
 
     def ask(self, which: int = -1, /, **command: Any) -> dict[str, Any]:
-        """Give one side a command and wait for the answer.
+        """Send one side a command and wait for the answer.
 
         :param which: the side; by default the one that started last
         """
@@ -180,12 +180,12 @@ class Running:
         return sum(child.processor_s for child in self.children)
 
     def pause(self) -> None:
-        """Stop all its processes where they stand."""
+        """Stop all its processes by SIGSTOP."""
         for child in reversed(self.children):
             child.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let its processes go on."""
+        """Continue its processes."""
         for child in self.children:
             child.signal(signal.SIGCONT)
 

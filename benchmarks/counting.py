@@ -1,4 +1,4 @@
-"""How many messages came, and how fast: counted by the handler, told to the harness."""
+"""Counts messages and their rate in the handler, and reports them to the harness."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.link import Link
 
-#: How long nothing must come before a burst of messages counts as over, in seconds.
+#: How long no message must come before a burst counts as over, in seconds.
 SILENCE_S = 0.05
 
 
 class Tally:
-    """Counts the messages that came, in the thread that gets them, and when the last one did."""
+    """Counts messages and notes the time of the last one, in the receiving thread."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,12 +28,12 @@ class Tally:
         self.count += 1
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Start again from zero."""
         self.count = 0
         self.first = self.last = 0.0
 
     def settled(self, expected: int, patience_s: float = 20.0) -> dict[str, float]:
-        """Wait until all have come, or until nothing comes any more.
+        """Wait until all messages have come, or until no more come.
 
         :param expected: how many were sent
         :returns: count, and messages per second from the first to the last
@@ -51,14 +51,14 @@ class Tally:
         return {"count": self.count, "per_s": per_s}
 
 
-#: The messages that this process got.
+#: The messages that this process has received.
 TALLY = Tally()
 
 
 def count_messages(link: Link) -> None:
-    """Tell what came, as the harness asks; runs beside what receives.
+    """Answer the harness with the counts; runs in a thread beside the receiver.
 
-    A command gives the number of messages that are `expected`, or starts to count anew.
+    A command gives the number of `expected` messages, or resets the count.
     """
     for command in link.commands():
         if "expected" in command:

@@ -1,9 +1,9 @@
-"""delta: how many changes of one key a second a replica of 10,000 keys follows.
+"""delta: how many changes of one key per second a replica of 10,000 keys can follow.
 
-The publisher first sends the whole value, then changes one key after the other as fast as it can;
-shown is the rate from its first change until the replica has the last one. High-water marks are
-raised on both sides, so that nothing is dropped. The limit is a PUB and a SUB socket with msgspec,
-typed decoding and `dict.update`: no numbers, no snapshots, no check that nothing was lost.
+The publisher first sends the whole value, then changes one key after the other as fast as it can.
+The figure is the rate from its first change until the replica has the last one. High-water marks
+are raised on both sides, so that nothing is dropped. The limit is a PUB and a SUB socket with
+msgspec, typed decoding and `dict.update`: no numbers, no snapshots, no detection of losses.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RAW, OURS, ORIGINAL = "raw PUB/SUB + dict", "sf_actors", "service_framework"
 KEYS = 10_000
 HIGH_WATER_MARK = 1_000_000
 
-#: Changes of the first burst, and of the longest.
+#: The number of changes in the first burst, and the greatest number.
 FEWEST, MOST = 500, 200_000
 
 
 class Change(msgspec.Struct):
-    """What is published."""
+    """The published message."""
 
     levels: dict[str, float]
     number: int
@@ -83,9 +83,9 @@ def follow(link: Link, publisher: int) -> None:
 
 
 def fill(running: Running, keys: int) -> None:
-    """Publish the whole value until the replica has it: a bare SUB may join too late for it.
+    """Publish the whole value until the replica has it, since a bare SUB may join too late.
 
-    :raises ContenderFailed: it never gets it
+    :raises ContenderFailed: the replica never gets it
     """
     for _ in range(20):
         number = running.ask(0, keys=keys)["number"]
@@ -95,7 +95,7 @@ def fill(running: Running, keys: int) -> None:
 
 
 def followed(running: Running, burst_s: float) -> dict[str, float]:
-    """Measure one burst of as many changes as take about `burst_s` seconds."""
+    """Measure one burst with a number of changes that takes about `burst_s` seconds."""
     if "count" not in running.notes:
         fill(running, KEYS)
         running.notes["count"] = FEWEST
@@ -118,7 +118,7 @@ def _burst(running: Running) -> dict[str, float]:
 
 
 def contenders() -> list[Contender]:
-    """Return who is measured."""
+    """Return the contenders."""
     original = (side(service_framework.publish_deltas), side(service_framework.follow))
     return [
         Contender(RAW, (side(publish), side(follow))),

@@ -1,4 +1,4 @@
-"""What a question is answered with: rows of figures, and comparisons that have a target."""
+"""The answer to a question: rows of figures, and comparisons with targets."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 #: The unit of a ratio.
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-#: How the reason begins for which a contender that failed is left out.
+#: The beginning of the reason for leaving out a contender that failed.
 FAILED = "failed: "
 
-#: How a comparison stands to its target.
+#: The verdicts of a comparison with its target.
 MET, AIM, MISSED = "met", "aim met", "MISSED"
 
 
@@ -25,9 +25,9 @@ MET, AIM, MISSED = "met", "aim met", "MISSED"
 class Settings:
     """How thoroughly to measure.
 
-    :param rounds: how often each contender has its turn
+    :param rounds: how many turns each contender has
     :param burst_s: how long one turn measures, in seconds
-    :param is_quick: whether parts that cannot be made shorter are left out
+    :param is_quick: leave out parts that cannot be made shorter
     """
 
     rounds: int = 15
@@ -37,10 +37,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be reached at least, and what is aimed at.
+    """The figure to reach at least, and the one to aim at.
 
-    :param at_least: the worst figure that will do
-    :param aim: the figure that is wanted; not above `at_least` where less is better
+    :param at_least: the worst acceptable figure
+    :param aim: the desired figure; not above `at_least` if less is better
     """
 
     at_least: float
@@ -48,7 +48,7 @@ class Target:
 
     @property
     def less_is_better(self) -> bool:
-        """Whether a smaller figure is the better one."""
+        """True if a smaller figure is better."""
         return self.aim <= self.at_least
 
     def judge(self, figure: float) -> str:
@@ -63,10 +63,10 @@ class Target:
 class Row:
     """The figures of one contender.
 
-    :param samples: one for each round; None where the round failed
+    :param samples: one for each round; None if the round failed
     :param unit: of the samples
-    :param less_is_better: whether a smaller figure is the better one
-    :param is_ours: whether it is the package that is measured
+    :param less_is_better: a smaller figure is better
+    :param is_ours: the contender is this package
     """
 
     name: str
@@ -88,9 +88,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Figures that are judged: ratios of two rows, or absolute ones.
+    """Figures to be judged: ratios of two rows, or absolute ones.
 
-    :param text: what is compared with what
+    :param text: describes what is compared
     :param unit: `TIMES` for a ratio
     """
 
@@ -101,21 +101,21 @@ class Comparison:
 
     @property
     def spread(self) -> Spread:
-        """The middle of the samples."""
+        """The median and quartiles of the samples."""
         return spread(self.samples)
 
     @property
     def verdict(self) -> str:
-        """How it stands to its target; empty without one."""
+        """`AIM`, `MET` or `MISSED`; empty without a target."""
         return "" if self.target is None else self.target.judge(self.spread.median)
 
 
 @dataclass
 class Answer:
-    """What came out of one question.
+    """The answer to one question.
 
-    :param left_out: name of a contender and why it was not measured
-    :param notes: what a reader must know to understand the figures
+    :param left_out: by contender: why it was not measured
+    :param notes: remarks that a reader needs to understand the figures
     """
 
     question: str
@@ -133,7 +133,7 @@ class Answer:
         return [name for name, why in reasons if why.startswith(FAILED) and name not in PEERS]
 
     def row(self, name: str) -> Row | None:
-        """Return the row of a contender, or None when it was not measured."""
+        """Return the row of a contender, or None if it was not measured."""
         return next((row for row in self.rows if row.name == name), None)
 
     def add(
@@ -154,7 +154,7 @@ class Answer:
     def compare(
         self, ours: str, other: str, target: Target | None = None, text: str | None = None
     ) -> None:
-        """Add the ratio of two rows, round by round; nothing where one of them is missing."""
+        """Add the ratio of two rows, round by round; nothing if one of them is missing."""
         above, below = self.row(ours), self.row(other)
         if above is None or below is None:
             return
@@ -163,7 +163,7 @@ class Answer:
             self.comparisons.append(Comparison(text or f"{ours} / {other}", tuple(found), target))
 
     def judge(self, text: str, samples: Sequence[float], target: Target | None, unit: str) -> None:
-        """Add figures that are judged as they are."""
+        """Add absolute figures to be judged."""
         if samples:
             self.comparisons.append(Comparison(text, tuple(samples), target, unit))
 

@@ -1,8 +1,8 @@
-"""handlers: what an echo costs by the kind of its handler.
+"""handlers: how long an echo takes for each kind of handler.
 
-One client makes one call after the other, over TCP; the service at the other side has a plain
-handler, one that takes and returns a dataclass, a coroutine, or workers. Shown is the median of the
-calls of each burst. There are no peers: what theirs take is in `rpc`.
+One client makes one call after the other, over TCP. The service at the other side has a plain
+handler, one that takes and returns a dataclass, a coroutine, or workers. The figure is the median
+of the calls of each burst. There are no peers here; see `rpc` for them.
 """
 
 from __future__ import annotations

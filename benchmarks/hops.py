@@ -1,13 +1,12 @@
-"""hops: where the time of an echo goes.
+"""hops: where the time of an echo is spent.
 
-First a ladder of bare sockets, each a step nearer to what the package does: a REP server, a ROUTER
-server, both ends waiting in poll before they read. What remains to the row of the package is what
-the package itself costs.
+First come bare sockets that approach the package step by step: a REP server, a ROUTER server, both
+ends waiting in poll before they read. The rest up to the row of the package is its own cost.
 
-Then stamps: both services run with functions of the package wrapped, from outside, to note the time
-when they are entered and left; shown are the medians of the steps between. A stamp costs about a
-third of a microsecond, so that the steps add up to a little more than an unstamped echo. A function
-that is no longer there is named, and the steps on both sides of it become one.
+Then come stamps: both services run with some functions of the package wrapped to note when they are
+entered and left, and the figures are the medians of the steps between. A stamp costs about a third
+of a microsecond, so the steps add up to a little more than an unstamped echo. If a function does
+not exist any more, it is named, and the two steps around it become one.
 """
 
 from __future__ import annotations
@@ -130,14 +129,14 @@ class Recorder:
         setattr(owner, function_name, stamped)
 
     def taken(self) -> list[tuple[str, int]]:
-        """Return what was noted since the last time."""
+        """Return the stamps since the last call."""
         noted = list(self.events)
         self.events.clear()
         return noted
 
 
 def serve_stamped(link: Link) -> None:
-    """Serve with stamps, and give them away when asked."""
+    """Serve with stamps, and send them when asked."""
     recorder = Recorder("serve")
     with ours.echo_service() as service:
         link.ready(port=ours.bound_port(service))
@@ -146,7 +145,7 @@ def serve_stamped(link: Link) -> None:
 
 
 def ask_stamped(link: Link, port: int) -> None:
-    """Ask with stamps; the service is told by the harness, the stamps go with its answers."""
+    """Call with stamps, which are sent along with the service's answers to the harness."""
     recorder = Recorder("ask")
     tell = link.answer
     link.answer = lambda **figures: tell(  # type: ignore[method-assign]
@@ -160,8 +159,8 @@ def steps(
 ) -> dict[str, float]:
     """Return the median of each step in microseconds.
 
-    :param asked, served: what both sides noted, each in order
-    :param missing: functions that are not stamped
+    :param asked, served: the stamps of both sides, in order
+    :param missing: functions without stamps
     """
     known = [stamp for stamp in STAMPS if stamp[2] not in missing]
     calls, echoes = _rounds_of("ask", asked, known), _rounds_of("serve", served, known)
@@ -169,15 +168,15 @@ def steps(
     taken: dict[str, list[int]] = {}
     names = [(f"{name} {edge}", step) for _, _, name, edge, step in known]
     for echo in echoes:
-        # by a moment well within it: its first stamp may come before the call, its last one after
+        # match by a moment well within it: its ends may lie just outside of the call
         within = sorted(echo.values())[len(echo) // 2]
         index = bisect_right(begins, within) - 1
         if index < 0:
             continue
         call = calls[index] | echo
         found = [call.get(event) for event, _ in names]
-        # The side that sends may be held up before it notes that it has, while the other side is
-        # at work already: then the steps between them have no length.
+        # the sender may be delayed before its stamp while the other side is already working:
+        # then the steps between them have no meaningful length
         if None in found or found != sorted(found):
             continue
         for (before, _), (event, step) in pairwise(names):
@@ -188,10 +187,10 @@ def steps(
 def _rounds_of(
     which: str, noted: Sequence[tuple[str, int]], known: Sequence[tuple[str, ...]]
 ) -> list[dict[str, int]]:
-    """Return what one side noted for each echo: one ends where a stamp does not come after it.
+    """Return the stamps of one side for each echo; a stamp out of order begins the next echo.
 
-    The server looks at its socket once more after its last message: that is a round of its own, in
-    which nothing else was noted.
+    The server looks at its socket once more after its last message, which makes a round without
+    other stamps.
     """
     order = [f"{name} {edge}" for side_, _, name, edge, _ in known if side_ == which]
     rounds: list[dict[str, int]] = []

@@ -1,8 +1,8 @@
-"""inspected: what an echo costs while its process can be looked at, and while somebody looks.
+"""inspected: how long an echo takes with an inspector in its process, idle or in use.
 
 One client makes one call after the other, over TCP. The service at the other side has no inspector,
-one that nobody asks, one that is asked for its numbers ten times a second, or one through which
-somebody watches each call.
+an idle one, one that is asked for its numbers ten times a second, or one through which each call
+is watched.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ ASKING_PAUSE_S = 0.1
 def serve(link: Link, way: str) -> None:
     """Answer echoes.
 
-    :param way: how the process is looked at
+    :param way: how the process is inspected
     """
-    # here, so that the processes of the other contenders do without the package
+    # imported here, so that the processes of other contenders do not load the package
     import sf_actors  # noqa: PLC0415
 
     with ours.echo_service() as running:
@@ -51,7 +51,7 @@ def serve(link: Link, way: str) -> None:
 
 
 def _look(address: str, way: str) -> None:
-    """Ask an inspector again and again, or watch what passes the model."""
+    """Ask an inspector repeatedly, or watch the messages of the model."""
     context = zmq.Context()
     asking = context.socket(zmq.REQ)
     asking.connect(address)

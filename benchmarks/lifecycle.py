@@ -1,11 +1,11 @@
-"""lifecycle: what each of 1,000 services with one replyer costs, in one process.
+"""lifecycle: the cost of each of 1,000 services with one replyer, in one process.
 
-A fresh process starts them one after the other, each until it is ready, counts memory and threads,
-and stops them one after the other. The limit is a bare REP socket with a thread that waits for
-requests. A server of RPyC runs in a thread of its own as well, and so does a daemon of Pyro5, which
-brings its pool of threads; service_framework runs each service in a process, whose memory is what
-is not shared with the others. Growth is what a service costs among 2,000, by what it costs among
-200; a quick run, which is not judged by that, has 400 instead of 1,000 and 2,000.
+A fresh process starts them one after the other, waiting until each is ready, measures memory and
+threads, and stops them one after the other. The limit is a bare REP socket with a thread that waits
+for requests. A server of RPyC runs in a thread of its own as well, and so does a daemon of Pyro5,
+which has a pool of threads besides. service_framework runs each service in a process; only memory
+that is not shared counts. Growth is the ratio of the cost of a service among 2,000 to that among
+200. A quick run has 400 instead of 1,000 and 2,000, and is not judged by growth.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COUNT, FEW, MANY, QUICKLY = 1_000, 200, 2_000, 400
 
 
 class Server(Protocol):
-    """Something that runs."""
+    """A server that can be started and stopped."""
 
     def start(self) -> None:
         """Start, and return when it is ready."""
@@ -49,7 +49,7 @@ class Server(Protocol):
 
 
 class RawServer:
-    """A bare REP socket and its thread, ended by a descriptor."""
+    """A bare REP socket and its thread, stopped through a descriptor."""
 
     def __init__(self) -> None:
         self._wakeup = os.eventfd(0)
@@ -95,7 +95,7 @@ class OurServer:
 class ThreadedServer:
     """A server whose loop runs in a thread that we start.
 
-    :param run, close: its loop, and what ends it
+    :param run, close: its loop, and the function that ends it
     """
 
     def __init__(self, run: Callable[[], None], close: Callable[[], None]) -> None:
@@ -139,7 +139,7 @@ def cycle(link: Link, *, name: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     zmq.Context.instance().set(zmq.MAX_SOCKETS, 2 * MANY)
     make = MAKERS[name]
-    first = make()  # modules are loaded by the first, which does not count
+    first = make()  # the first one loads modules, and does not count
     first.start()
     first.stop()
     for command in link.commands():
@@ -156,7 +156,7 @@ def _cycled(make: Callable[[], Server], count: int) -> dict[str, float]:
         server.start()
         servers.append(server)
     started = perf_counter()
-    sleep(0.1)  # memory and threads are counted when all has come to rest
+    sleep(0.1)  # measure memory and threads when everything has come to rest
     gc.collect()
     used_kb, used_threads = _memory_kb() - memory, _threads() - threads
     stopping = perf_counter()
@@ -172,14 +172,14 @@ def _cycled(make: Callable[[], Server], count: int) -> dict[str, float]:
 
 
 def _family() -> list[str]:
-    """Return the ids of this process and of those that it started."""
+    """Return the ids of this process and of its children."""
     me = str(os.getpid())
     children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
     return [me, *children]
 
 
 def _memory_kb() -> float:
-    """Return the memory that only this process and its children hold."""
+    """Return the unshared memory of this process and its children, in kilobytes."""
     total = 0
     for pid in _family():
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""The child's end of the line to the harness: commands come in, answers go out, as JSON lines."""
+"""The child's end of the connection to the harness: commands and answers as JSON lines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Link:
-    """What a measured process says to the harness and hears from it.
+    """The connection of a measured process to the harness.
 
-    Standard output is for the link alone: whatever else the process prints goes to standard error,
-    as some peers greet on standard output.
+    It uses standard output exclusively: everything else that the process prints is sent to standard
+    error, since some peers print a greeting.
     """
 
     def __init__(self) -> None:
@@ -25,9 +25,9 @@ class Link:
         self._is_ready = False
 
     def ready(self, **facts: object) -> None:
-        """Say that this side runs.
+        """Report that this side runs.
 
-        :param facts: what the sides that start later need to know, such as a port
+        :param facts: arguments for the sides that start later, such as a port
         """
         self._is_ready = True
         self.answer(**facts)
@@ -37,7 +37,7 @@ class Link:
         self._answers.write(json.dumps(figures) + "\n")
 
     def commands(self) -> Iterator[dict[str, Any]]:
-        """Say that this side runs, if it has not, and yield commands until the line is closed."""
+        """Report that this side runs, if not done yet, and yield commands until the end."""
         if not self._is_ready:
             self.ready()
         for line in sys.stdin:
@@ -46,5 +46,5 @@ class Link:
 
 @cache
 def link() -> Link:
-    """Return the link of this process; the first call takes standard output away."""
+    """Return the link of this process; the first call takes over standard output."""
     return Link()

@@ -1,4 +1,4 @@
-"""The machine that the figures come from, and the versions that gave them."""
+"""Describes the machine and the versions behind the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sides that the package plays: plain service files, run by `Service` with default settings."""
+"""The sides of this package: plain service files, run by `Service` with default settings."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def ask_many(_link: Link, port: int, in_flight: int) -> None:
 def work(link: Link, *, name: str, **_others: int) -> None:
     """Answer after a millisecond.
 
-    :param name: what the one who asks calls the port
-    :param _others: the ports of those that were started before
+    :param name: the name of the port in the arguments of the calling side
+    :param _others: the ports of the sides that started before
     """
     with service("work", {"connections": {"in": {"work": {"replyer": "127.0.0.1:0"}}}}) as running:
         address = running.addresses["connections"]["in"]["work"]["replyer"]
@@ -72,7 +72,7 @@ def ask_workers(_link: Link, in_flight: int, **ports: int) -> None:
 
 
 def ask_counted(_link: Link, port: int) -> None:
-    """Call so many times from some threads of a service."""
+    """Make a given number of calls from some threads of a service."""
     addresses = {"connections": {"out": {"echo": {"requester": f"127.0.0.1:{port}"}}}}
     service("ask_counted", addresses).run_service_as_main_blocking()
 
@@ -109,7 +109,7 @@ def publish_deltas(link: Link, *, digest: bool = False, store: str | None = None
 
 
 def follow(_link: Link, publisher: str, replyer: str) -> None:
-    """Follow the deltas, with a main beside the replica that looks at it."""
+    """Follow the deltas, with a main that reads the replica."""
     addresses = {"states": {"in": {"book": {"subscriber": publisher, "requester": replyer}}}}
     service("book_in", addresses, allow_inbound=True).run_service_as_main_blocking()
 
@@ -125,7 +125,7 @@ def service(
 
     :param file: its name without `.py`
     """
-    # here, so that the processes of the other contenders do without the package
+    # imported here, so that the processes of other contenders do not load the package
     from sf_actors import Service  # noqa: PLC0415
 
     return Service(

@@ -1,10 +1,9 @@
-"""parts: where the time of a to_send goes, publisher and delta.
+"""parts: where the time of a to_send is spent, for a publisher and a delta.
 
-In one process, with no subscriber, so that it is the sender's own time: the whole, and each part of
-it called alone, in the time that its thread has the processor, best of many groups. Called alone a
-part finds all it needs in the caches, so that the whole takes more than their sum; with a
-subscriber, libzmq has to wake its own thread for each message besides, unless the next one comes
-before that has fallen asleep again.
+It runs in one process without a subscriber, to measure the sender alone: the whole call, and each
+part of it alone, in thread CPU time, best of many groups. A part that runs alone finds its data in
+the caches, so the whole takes more than the sum of the parts. With a subscriber, libzmq must also
+wake its own thread for each message, unless the next one comes before that is asleep again.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 RAW, SEND, DELTA = "encode + raw send", "to_send of a publisher", "to_send of a delta"
 
-#: Calls between two looks at the clock.
+#: How many calls are timed together.
 GROUP = 500
 
 TRADE = {"symbol": "BTC-EUR", "price": 30_000.5, "size": 5}
@@ -40,7 +39,7 @@ TRADE = {"symbol": "BTC-EUR", "price": 30_000.5, "size": 5}
 
 def measure(link: Link) -> None:
     """Measure every part as often as the harness asks."""
-    # here, so that the processes of the other contenders do without the package
+    # imported here, so that the processes of other contenders do not load the package
     from sf_actors import Service  # noqa: PLC0415
 
     given: dict[str, Any] = {}
@@ -81,7 +80,7 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
 
     levels = {str(key): float(key) for key in range(KEYS)}
     to_send("state", "book", {"is_snapshot": True, "levels": levels})
-    # what a user cannot reach: the outlets behind the bound `__call__`
+    # private: the outlets behind the bound `__call__`
     outlets = to_send.__self__._outlets  # noqa: SLF001
     trades, book = outlets["connection", "trades"], outlets["state", "book"]
     trade_fields = trades.model.arguments

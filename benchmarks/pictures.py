@@ -1,7 +1,7 @@
-"""`python -m benchmarks.pictures`: the README's pictures, made of the demonstration as it runs.
+"""`python -m benchmarks.pictures`: makes the README's pictures from the running demonstration.
 
-`page.svg` is what `web` shows without JavaScript, `terminal.svg` what a terminal shows. Both stand
-beside this file.
+`page.svg` shows the page of `web` without JavaScript, `terminal.svg` a terminal. Both are written
+next to this file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
-#: How long the market runs before it is looked at: rates are of the last seconds.
+#: How long the market runs before the pictures, in seconds, so that rates are steady.
 WARM_S = 5.0
 
-#: How long anything may take to be there, in seconds.
+#: How long to wait for anything, in seconds.
 PATIENCE_S = 30.0
 
 COMMANDS = (
@@ -59,7 +59,7 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def _said(*arguments: str) -> str:
-    """Return what a verb prints, errors included."""
+    """Return the output of a verb, including errors."""
     ended = subprocess.run(
         [sys.executable, "-m", "sf_actors", *arguments],
         stdout=subprocess.PIPE,
@@ -72,7 +72,7 @@ def _said(*arguments: str) -> str:
 
 
 def _page() -> bytes:
-    """Return the picture of the page, once it has figures."""
+    """Return the picture from the page, once it has figures."""
     with _running("web", "--http", "127.0.0.1:0") as web:
         found = re.search(r"http://[0-9.:]+/", web.stderr.readline() if web.stderr else "")
         if found is None:
@@ -82,13 +82,13 @@ def _page() -> bytes:
             with urlopen(found[0] + "graph.svg") as answer:
                 picture: bytes = answer.read()
             if b"/s" in picture or monotonic() > until:
-                # where the files are on this machine is nobody's matter
+                # leave out the path of this machine
                 return picture.replace(f"{HERE.parent}/".encode(), b"")
             sleep(1.0)
 
 
 def _terminal() -> str:
-    """Return a terminal with some verbs and what they print."""
+    """Return the picture of a terminal with some verbs and their output."""
     from rich.console import Console  # noqa: PLC0415 - for whoever makes the pictures
     from rich.text import Text  # noqa: PLC0415
 
@@ -98,14 +98,14 @@ def _terminal() -> str:
             console.print(Text("$ sf_actors " + " ".join(command), style="bold"))
             console.print(Text(_said(*command).rstrip("\n")))
         picture = console.export_svg(title="a second terminal", unique_id="terminal")
-    # rich names fonts on a server of others; what has none takes its own
+    # rich refers to fonts on a foreign server; without them, viewers use their own
     return re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
 
 
 def make() -> None:
     """Write both pictures."""
     with tempfile.TemporaryDirectory(prefix="sfa") as folder:
-        # of nothing else that runs here
+        # show nothing else that runs on this machine
         os.environ["SF_ACTORS_RUNTIME_DIR"] = str(Path(folder) / "run")
         with _running("demo", "--seconds", "120"):
             sleep(WARM_S)

@@ -1,10 +1,10 @@
-"""rpc-pipelined: how many echoes a second there are, with 64 calls in flight.
+"""rpc-pipelined: how many echoes per second, with 64 calls in flight.
 
 Two rows are ours. In one, both ends are services, and 64 threads of one service call `to_send`. In
-the other, the server alone is ours, and the client is the same bare DEALER socket that floods the
-raw ROUTER loop: what the client costs is then the same on both sides of the ratio. Peers keep 64
-calls in flight by the means that each of them has: asynchronous results (RPyC), threads (Pyro5),
-tasks (zero), greenlets (zerorpc). service_framework has none, so the bare socket floods it too.
+the other, only the server is ours, and the client is the same bare DEALER socket that floods the
+raw ROUTER loop, so that the client costs the same on both sides of the ratio. Peers keep 64 calls
+in flight by their own means: asynchronous results (RPyC), threads (Pyro5), tasks (zero), greenlets
+(zerorpc). service_framework has no such means, so the bare socket floods it too.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Args(msgspec.Struct):
 
 
 class Request(msgspec.Struct):
-    """A request as every ZeroMQ server here understands it."""
+    """A request in the form that every ZeroMQ server here understands."""
 
     args: Args
     workflow_id: str = "flood"
 
 
 class Reply(msgspec.Struct):
-    """Its reply."""
+    """The reply."""
 
     return_args: Args
     workflow_id: str
@@ -90,7 +90,7 @@ def flood(link: Link, port: int) -> None:
 
 
 def contenders() -> list[Contender]:
-    """Return who is measured."""
+    """Return the contenders."""
     peers = {
         "RPyC": rpyc,
         "Pyro5": pyro5,

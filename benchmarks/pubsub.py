@@ -1,12 +1,11 @@
-"""pubsub: how many messages of three fields a second get from `to_send` to the handler.
+"""pubsub: how many messages of three fields per second get from `to_send` to the handler.
 
-A publisher sends as fast as it can to one subscriber; shown is the rate at which the handler is
-called, from the first to the last message of a burst. Settings are the defaults, so that a
-subscriber that cannot follow may miss messages. The limit is a PUB and a SUB socket with msgspec
-and typed decoding.
+A publisher sends as fast as it can to one subscriber. The figure is the rate of the handler's
+calls, from the first to the last message of a burst. All settings are defaults, so a slow
+subscriber may miss messages. The limit is a PUB and a SUB socket with msgspec and typed decoding.
 
-The other rows show what one `to_send` of a publisher costs: groups of messages small enough that
-none is dropped, to a subscriber that throws away what it gets, only the sends being timed.
+The other rows show the cost of one `to_send` of a publisher: only the sends are timed, to a
+subscriber that discards everything, in groups of messages small enough that none is dropped.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ PEERS: dict[str, ModuleType] = {
     "zenoh": zenoh,
 }
 
-#: Messages of the first burst, and of the longest.
+#: The number of messages in the first burst, and the greatest number.
 FEWEST, MOST = 500, 300_000
 
-#: Messages of one group when sends are timed, below the high-water mark; pause after it in seconds.
+#: The messages in a group of timed sends, below the high-water mark, and the pause after it (s).
 GROUP, PAUSE_S = 500, 0.005
 
 
 class Trade(msgspec.Struct):
-    """What is published."""
+    """The published message."""
 
     symbol: str
     price: float
@@ -74,7 +73,7 @@ def publish(link: Link) -> None:
 
 
 def subscribe(link: Link, port: int) -> None:
-    """Decode what comes by a bare SUB socket."""
+    """Decode messages from a bare SUB socket."""
     decode = msgspec.msgpack.Decoder(Trade).decode
 
     def take(frame: bytes) -> None:
@@ -85,7 +84,7 @@ def subscribe(link: Link, port: int) -> None:
 
 
 def throw_away(link: Link, port: int) -> None:
-    """Take what comes by a bare SUB socket, and do nothing with it."""
+    """Discard messages from a bare SUB socket."""
     _receive(link, port, lambda _frame: None)
 
 
@@ -99,7 +98,7 @@ def _receive(link: Link, port: int, take: Callable[[bytes], object]) -> None:
 
 
 def received(running: Running, burst_s: float) -> dict[str, float]:
-    """Measure one burst of as many messages as take about `burst_s` seconds."""
+    """Measure one burst with a number of messages that takes about `burst_s` seconds."""
     if "count" not in running.notes:
         running.notes["count"] = _right_count(running, burst_s)
     return _burst(running, running.notes["count"])

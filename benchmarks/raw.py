@@ -1,4 +1,4 @@
-"""Bare sockets, which are the limit."""
+"""Bare sockets, for the contenders that are the limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zmq
 
 
 def raw_socket(kind: int) -> zmq.Socket[bytes]:
-    """Return a socket of the context of this process, with libzmq's defaults.
+    """Return a socket in this process's context, with libzmq's defaults.
 
     :param kind: `zmq.REQ`, …
     """

@@ -1,4 +1,4 @@
-"""How long a look at a value takes, in the process that holds it."""
+"""Measures how long reading a value takes, in the process that holds it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Looks between two looks at the clock.
+#: How many reads are timed together.
 GROUP = 200
 
 
 def reads(take: Callable[[], Any], key: str, seconds: float) -> dict[str, float]:
-    """Take the value of a state, and look up one key in it, again and again.
+    """Time taking the value of a state, and looking up one key in it.
 
     :param take: returns the state's value; its field `levels` is a mapping
-    :returns: take_ns and look_up_ns of one time, the best of many groups
+    :returns: take_ns and look_up_ns of a single read, best of many groups
     """
     return {
         "take_ns": _best(take, seconds / 2),

@@ -1,8 +1,8 @@
-"""replyers: three replyers balanced by one requester, and 1,000 calls through a restart of one.
+"""replyers: three replyers balanced by one requester, and 1,000 calls during a restart of one.
 
-The handlers take a millisecond, and 64 threads call. The ideal is three times what one replyer does
-in the same round. The restart is that of a process, by SIGTERM, while eight threads call it; a call
-that begins with it waits until the successor is READY. Lost is a call that ends in an error.
+The handlers take a millisecond, and 64 threads call. The ideal is three times the rate of one
+replyer in the same round. A process is restarted by SIGTERM while eight threads call it; a call
+that begins then waits until the successor is READY. A call that ends in an error counts as lost.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RESTARTED = "through a restart"
 
 
 class Served:
-    """The echo in a process of its own, run by the command line."""
+    """The echo in a process of its own, started by the command line."""
 
     def __init__(self, port: int) -> None:
         places = {"connections": {"in": {"echo": f"127.0.0.1:{port}"}}}
@@ -52,7 +52,7 @@ class Served:
         raise RuntimeError("the echo has not become ready")
 
     def restart(self) -> None:
-        """Stop it by SIGTERM, and start another at the same address."""
+        """Stop it by SIGTERM, and start another one at the same address."""
         self._process.send_signal(signal.SIGTERM)
         self._process.communicate()
         self._process = self._started()

@@ -1,4 +1,4 @@
-"""Rounds: each contender has its turn while the others are stopped."""
+"""Rounds of measurements: each contender has its turn while the others are stopped."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Rounds:
         self._figures: dict[str, list[Figures | None]] = {}
 
     def turns(self, name: str) -> list[Figures | None]:
-        """Return all figures of a contender for each round; None where the round failed."""
+        """Return all figures of a contender for each round; None if the round failed."""
         return self._figures.get(name, [])
 
     def samples(self, name: str, figure: str) -> list[float | None]:
-        """Return one figure of a contender for each round; empty when it was never measured."""
+        """Return one figure of a contender for each round; empty if it was never measured."""
         return [None if figures is None else figures.get(figure) for figures in self.turns(name)]
 
     def note(self, name: str, figures: Figures | None) -> None:
-        """Add what one turn gave."""
+        """Add the figures of one turn."""
         self._figures.setdefault(name, []).append(figures)
 
     def measured(self, contenders: Sequence[Contender]) -> Iterator[Contender]:
@@ -58,7 +58,7 @@ def interleaved(
 ) -> Rounds:
     """Start all contenders, stop them, and let each run for one burst in every round.
 
-    A first burst of each is thrown away. The order turns by one from round to round, so that no
+    The first burst of each is discarded. The order rotates by one from round to round, so that no
     contender always follows the same other one.
 
     :param burst: measures a running contender once
@@ -89,7 +89,7 @@ def one_by_one(
     *,
     rounds: int,
 ) -> Rounds:
-    """Let each contender run alone in every round, each time from its start.
+    """Run each contender alone in every round, starting it anew each time.
 
     :param burst: measures a running contender once
     """
@@ -111,7 +111,7 @@ def one_by_one(
 def _turn(
     one: Running, burst: Callable[[Running], Mapping[str, float]], result: Rounds
 ) -> Figures | None:
-    """Measure one contender once; one that fails is not asked again."""
+    """Measure one contender once; one that fails is not measured again."""
     if one.name in result.left_out:
         return None
     one.resume()
@@ -125,6 +125,6 @@ def _turn(
 
 
 def _told(name: str, error: ContenderFailed) -> str:
-    """Show at once what failed, and return what the table says."""
+    """Print a failure at once, and return the text for the table."""
     print(f"  {name} failed: {error}", file=sys.stderr)
     return f"{FAILED}{error}"

@@ -1,8 +1,8 @@
-"""rpc: how long one echo of one int takes, one client making one call after the other.
+"""rpc: how long one echo of one int takes, with one client making one call after the other.
 
-Both sides are processes of their own, over TCP on the loopback interface; shown is the median of
-the calls of each burst. The limit is a REQ and a REP socket with msgspec and nothing else. `inproc`
-runs both services in one process.
+Both sides are processes of their own, over TCP on the loopback interface. The figure is the median
+of the calls of each burst. The limit is a REQ and a REP socket with msgspec and nothing else.
+`inproc` runs both services in one process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ TARGETS = {
 
 
 class Echo(msgspec.Struct):
-    """What goes over the wire."""
+    """The message in both directions."""
 
     n: int
 
@@ -78,7 +78,7 @@ def ask(link: Link, port: int) -> None:
 
 
 def contenders() -> list[Contender]:
-    """Return who is measured."""
+    """Return the contenders."""
     return [
         Contender(RAW, (side(serve), side(ask))),
         Contender(OURS, (side(ours.serve), side(ours.ask))),

@@ -1,8 +1,8 @@
-"""shortcuts: what each shortcut of the package saves, next to the plain way that it stands for.
+"""shortcuts: what each shortcut of the package saves, next to the plain way that it replaces.
 
-In one process, each way called alone, in the time that its thread has the processor, best of many
-groups. A shortcut whose ratio is near 1 is one to be removed; what a comment of the package says of
-a price is a row here.
+Each way is called alone in one process, in thread CPU time, best of many groups. A shortcut whose
+ratio is near 1 should be removed. Whenever a comment in the package states a cost, there is a row
+here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Ways = dict[str, Callable[[], object]]
 
-#: Each shortcut and what it stands for.
+#: Each shortcut and the plain way that it replaces.
 PAIRS = {
     "check: a generated function": "check: field by field",
     "reply: decoded in one pass": "reply: in two passes",
@@ -81,7 +81,7 @@ def _decoders() -> Ways:
     read_reply: Any = envelope.decode_reply
 
     def take_delta(frame: bytes) -> object:
-        """Do what a replica does, which may keep the fields packed."""
+        """Do the same as a replica, which may keep the fields packed."""
         args = envelope.decode_delta(frame).args
         return LazyFields(patch.decoded, args.state)()
 
@@ -126,7 +126,7 @@ def _things() -> Ways:
     guard, lock, inside = InterruptGuard(), threading.Lock(), set[int]()
 
     def with_flags() -> None:
-        """Do what a `to_send` does."""
+        """Do the same as a `to_send`."""
         here = threading.get_ident()
         try:
             guard.guarded_threads.add(here)

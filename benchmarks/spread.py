@@ -1,4 +1,4 @@
-"""The middle of many figures, and how far they lie from it."""
+"""The median and the spread of samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Spread:
 
 
 def spread(samples: Sequence[float]) -> Spread:
-    """Return the median and the quartiles; of one sample they are the same.
+    """Return the median and the quartiles; for one sample they are equal.
 
     :raises ValueError: there is no sample
     """
@@ -51,6 +51,6 @@ def percentile(samples: Sequence[float], share: float) -> float:
 def ratios(above: Sequence[float | None], below: Sequence[float | None]) -> list[float]:
     """Return the ratio of each round in which both were measured.
 
-    :param above, below: one sample for each round, None where there is none
+    :param above, below: one sample for each round, or None
     """
     return [a / b for a, b in zip(above, below, strict=True) if a is not None and b]

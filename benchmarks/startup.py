@@ -1,10 +1,9 @@
-"""startup: how long it takes from the command to a service that is ready.
+"""startup: how long it takes from the command to a ready service.
 
-Every round runs each command once, in a process of its own, from its start until it says that it is
-ready. Ours is the command line, which is ready when it logs so; service_framework's command line
-says nothing, so it counts as ready when its port takes a connection. The others are the shortest
-script that opens a server and then prints a line. The limit is an interpreter that imports what the
-package stands on, from its start to its end.
+Every round runs each command once, in a process of its own, until it reports that it is ready. Ours
+is the command line, which logs that. The command line of service_framework reports nothing, so it
+counts as ready when its port accepts a connection. The others are the shortest script that opens a
+server and then prints a line. The limit is an interpreter that imports our dependencies and ends.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ print("ready", flush=True)
 
 
 def until_end(folder: Path) -> float:
-    """Return how long the imports take, in seconds."""
+    """Return how long an interpreter with the imports takes to end, in seconds."""
     return _run([sys.executable, "-c", SCRIPTS[IMPORTS]], folder, _ended)
 
 
@@ -79,13 +78,13 @@ def until_ready(script: str, folder: Path) -> float:
 
 
 def ours_until_ready(folder: Path) -> float:
-    """Return how long the command line of ours takes until it logs that it is ready, in seconds."""
+    """Return how long our command line takes until it logs that it is ready, in seconds."""
     command = _command("sf_actors", folder, 0)
     return _run(command, folder, lambda popen: _line(popen, b'"ready"'))
 
 
 def original_until_ready(folder: Path) -> float:
-    """Return how long the original's takes until its port takes a connection, in seconds."""
+    """Return how long the original's takes until its port accepts a connection, in seconds."""
     port = free_port()
 
     def connected(popen: subprocess.Popen[bytes]) -> None:
@@ -99,7 +98,7 @@ def original_until_ready(folder: Path) -> float:
                 return
         raise ContenderFailed("its port took no connection")
 
-    # it takes the paths of service files below its working directory alone
+    # it accepts only service files below its working directory
     return _run(_command("service_framework", folder, port), folder, connected, inside=ROOT)
 
 
@@ -120,7 +119,7 @@ def _run(
     *,
     inside: Path | None = None,
 ) -> float:
-    # all of them compiled once, as installed packages are; the source tree is left as it is
+    # bytecode is cached, as for installed packages, but outside the source tree
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -163,7 +162,7 @@ def _line(popen: subprocess.Popen[bytes], wanted: bytes) -> None:
 
 
 def runners() -> dict[str, Callable[[Path], float]]:
-    """Return what is run, by the name of the contender."""
+    """Return the functions that run each contender, by name."""
 
     def script(name: str) -> Callable[[Path], float]:
         return lambda folder: until_ready(SCRIPTS[name], folder)
@@ -195,7 +194,7 @@ def answer(settings: Settings) -> Answer:
                 except (ContenderFailed, subprocess.TimeoutExpired) as error:
                     found.left_out[name] = f"{FAILED}{error}"
                     taken = None
-                if number:  # the first of each fills the caches
+                if number:  # the first run of each fills the caches
                     samples[name].append(taken)
     for name in (IMPORTS, "raw REP", OURS, *PEERS):
         if name in samples:

@@ -1,10 +1,10 @@
-"""state-life: what a replicated state does when handlers are slow, it is kept, or many join.
+"""state-life: a replicated state with slow handlers, with a store, and with many joiners.
 
-The age of the value beside a handler of 25 ms and 200 updates a second: what a look in `main`
-finds, made in another process. Changes of one key a second with a `store` and without. The start of
-a service that has its value in a store, and the longest time for which another thread of it does
-not run meanwhile. And how long ten replicas take to join a value that large, all at once. There are
-no peers: the others replicate no state, or keep none.
+It measures the age of the value that `main` reads, with a handler of 25 ms and 200 updates per
+second from another process; the changes of one key per second, with and without a `store`; the
+start of a service with a filled store, and the longest pause of another thread during it; and how
+long ten replicas take to join such a large value at once. There are no peers: the others replicate
+no state, or do not store it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SLOW, STORED, BARE = "slow handler", "with a store", "without"
 START, JOINERS = "start from a store", "ten joiners"
 KEYS, QUICKLY_KEYS = 1_000_000, 30_000
 REPLICAS = 10
-#: How long all may take to join, and how often they say that they have not, in seconds.
+#: How long all may take to join, and how often they report that they have not, in seconds.
 PATIENCE_S = 240.0
 LOOK_S = 20.0
 
 
 def tick(link: Link) -> None:
-    """Publish the time, again and again."""
+    """Publish the time repeatedly."""
     publisher, replyer = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     link.ready(publisher=publisher, replyer=replyer)
     addresses = {"states": {"out": {"book": {"publisher": publisher, "replyer": replyer}}}}
@@ -48,7 +48,7 @@ def look(_link: Link, publisher: str, replyer: str) -> None:
 
 
 def start_from_store(link: Link, keys: int) -> None:
-    """Start a service from a store of so many keys, which one before it has filled."""
+    """Start a service from a store of `keys` keys, which an earlier service has filled."""
     with holding(keys, store="book.db"):
         pass
     for _ in link.commands():
@@ -82,14 +82,14 @@ def join(link: Link, publisher: str, replyer: str) -> None:
     began = perf_counter()
     with ours_of(module_of("joiners", state_models=models), addresses) as service:
         while not service.states.wait(timeout_s=LOOK_S):
-            # the harness hears of us while it takes long
+            # a sign of life for the harness while it takes long
             link.answer(join_s=None)
             next(commands)
         link.answer(join_s=perf_counter() - began)
 
 
 def holding(keys: int, **creation: Any) -> Any:
-    """Return a service that publishes a value of so many keys, if any; to be run by `with`."""
+    """Return a service that publishes a value of `keys` keys, if not 0; run by `with`."""
     from sf_actors.testing import module_of  # noqa: PLC0415 - as in `ours`
 
     def fill(to_send: Any) -> None:
@@ -115,7 +115,7 @@ def ours_of(module: Any, addresses: dict[str, Any]) -> Any:
 
 
 class Pauses:
-    """Measures the longest time for which a thread does not get to run, in a `with` block."""
+    """Measures the longest time that a thread does not run, in a `with` block."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
@@ -140,7 +140,7 @@ class Pauses:
 
 
 def measured(running: Running) -> dict[str, float]:
-    """Measure one turn of what takes long.
+    """Measure one turn of the parts that take long.
 
     :raises ContenderFailed: not all have joined
     """

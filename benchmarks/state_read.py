@@ -1,9 +1,9 @@
-"""state-read: how long a look at a replicated state takes, however large it is.
+"""state-read: how long reading a replicated state takes, by its size.
 
-A replica of 100, 10,000 and 100,000 keys is looked at in the main of its service: the whole value
-is taken, and one key of it is looked up. The limit is a dict that nobody else changes; to copy it
-first is what a reader pays elsewhere who wants a value that stays as it is. Best of many groups, in
-one process, without a socket.
+The main of a service reads a replica of 100, 10,000 and 100,000 keys: it takes the whole value, and
+looks up one key. The limit is a dict that nobody else changes. Elsewhere, a reader who needs a
+value that does not change must copy it first. Best of many groups, in one process, without a
+socket.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZES = (100, 10_000, 100_000)
 
 
 def read_dict(link: Link, *, copies: bool) -> None:
-    """Look at a dict, or at a copy of it each time."""
+    """Read a dict, or a new copy of it each time."""
     book: dict[str, dict[str, float]] = {}
     take: Callable[[], Any] = (lambda: {"levels": dict(book["levels"])}) if copies else lambda: book
     for command in link.commands():

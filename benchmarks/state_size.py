@@ -1,9 +1,9 @@
-"""state-size: what a replicated state costs when it has a million keys instead of a thousand.
+"""state-size: what a replicated state costs with a million keys instead of a thousand.
 
-Each turn changes one key after the other and waits until the replica has the last change, then
-looks up one key in the replica. A third pair does the same with a digest in each heartbeat, which
-both sides keep with each change. There is no limit to compare with: a dict costs the same at every
-size, and that is the aim.
+Each turn changes one key after the other, waits until the replica has the last change, then looks
+up one key in the replica. A third pair does the same with a digest in each heartbeat, which both
+sides update with each change. There is no limit to compare with: the aim is the behaviour of a
+dict, which costs the same at every size.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 FEW, MANY = 1_000, 1_000_000
 
-#: In a quick run, since a million keys take some seconds to be there.
+#: The large size in a quick run, since building a million keys takes some seconds.
 QUICKLY_MANY = 100_000
 
-#: Changes of the first burst, and how long a replica may take for a whole value, in seconds.
+#: The changes in the first burst, and how long a replica may take for a whole value, in seconds.
 FIRST, PATIENCE_S = 500, 120.0
 
 
 def changed(running: Running, keys: int, burst_s: float) -> dict[str, float]:
-    """Measure one burst of changes, and a look at one key."""
+    """Measure one burst of changes, and looking up one key."""
     if "count" not in running.notes:
         filled = running.ask(0, keys=keys)
         if running.ask(number=filled["number"], patience_s=PATIENCE_S)["at"] is None:

@@ -1,4 +1,4 @@
-"""An answer as text for the terminal."""
+"""Formats an answer as text for the terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def number(value: float) -> str:
 
 
 def aligned(lines: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
-    """Return columns, the first one to the left and the others to the right."""
+    """Return columns, the first one aligned left and the others aligned right."""
     if not lines:
         return ""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -38,7 +38,7 @@ def aligned(lines: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
 
 
 def table(answer: Answer) -> str:
-    """Return everything that a question was answered with."""
+    """Return everything in an answer."""
     parts = [f"{answer.question}: {answer.title} ({answer.seconds:.0f} s)"]
     if answer.rows:
         head = ("", "median", "", "quartiles")
@@ -52,7 +52,7 @@ def table(answer: Answer) -> str:
 
 
 def summary(answers: Sequence[Answer]) -> str:
-    """Return one line: how many targets there are, and which were missed."""
+    """Return one line: how many targets were met, and which were missed."""
     judged = [(a, c) for a in answers for c in a.comparisons if c.target is not None]
     missed = [f"{a.question}: {c.text}" for a, c in judged if c.verdict == MISSED]
     line = f"{len(judged) - len(missed)} of {len(judged)} targets met"
@@ -60,7 +60,7 @@ def summary(answers: Sequence[Answer]) -> str:
 
 
 def judged(comparison: Comparison) -> str:
-    """Return a comparison and how it stands to its target, in one line."""
+    """Return a comparison and its verdict, in one line."""
     text, median, _, least, aim, verdict = _comparison(comparison)
     return f"{text}: {median} ({least}, aim {aim}): {verdict}"
 

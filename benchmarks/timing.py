@@ -1,4 +1,4 @@
-"""How the measured processes measure: latencies of calls, calls in flight."""
+"""Measurements in the measured processes: latencies of calls, calls in flight."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.spread import percentile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Share of a burst that is spent before anything is measured, after a process was woken.
+#: The share of a burst for warming up, after the process was stopped.
 WARM_UP = 0.2
 
 
 def latencies(call: Callable[[], object], seconds: float) -> dict[str, float]:
-    """Call again and again, one call after the other.
+    """Time calls, one after the other.
 
     :param seconds: for how long, after a warm-up
     :returns: p50_us and p90_us of a call, and how many calls there were
@@ -40,9 +40,9 @@ def latencies(call: Callable[[], object], seconds: float) -> dict[str, float]:
 
 
 def counted(call: Callable[[], object], count: int, pause_s: float) -> dict[str, float]:
-    """Call so many times, one call after the other.
+    """Time `count` calls, one after the other.
 
-    :param pause_s: how long the caller sleeps before each, in seconds
+    :param pause_s: how long the caller sleeps before each call, in seconds
     :returns: p50_us and p90_us of a call, and how many calls there were
     """
     taken = []
@@ -60,7 +60,7 @@ def counted(call: Callable[[], object], count: int, pause_s: float) -> dict[str,
 
 
 def measured(call: Callable[[], object], command: dict[str, Any]) -> dict[str, float]:
-    """Call as a command says: for `seconds`, or `count` times with a pause of `pause_s` seconds."""
+    """Time calls as a command says: for `seconds`, or `count` times with pauses of `pause_s`."""
     if "count" in command:
         return counted(call, command["count"], command.get("pause_s", 0.0))
     return latencies(call, command["seconds"])
@@ -69,9 +69,9 @@ def measured(call: Callable[[], object], command: dict[str, Any]) -> dict[str, f
 def in_threads(
     make_call: Callable[[], Callable[[], object]], *, threads: int, seconds: float
 ) -> dict[str, float]:
-    """Call from many threads at once, each one call after the other.
+    """Call from many threads at once, one call after the other in each.
 
-    :param make_call: called in each thread; returns what that thread calls
+    :param make_call: called in each thread; returns the function that the thread calls
     :returns: calls per second of all threads together
     """
     barrier = threading.Barrier(threads + 1)
@@ -103,8 +103,8 @@ def in_threads(
 def reached(number: Callable[[], int], expected: int, patience_s: float) -> float | None:
     """Wait until a number is reached.
 
-    :returns: when it was, in seconds of `perf_counter`, which is one clock for all processes of a
-        Linux machine; None when it was not
+    :returns: the time, in seconds of `perf_counter`, which on Linux is one clock for all
+        processes; None if it was not reached
     """
     deadline = perf_counter() + patience_s
     while number() < expected:

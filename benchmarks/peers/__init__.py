@@ -1,8 +1,8 @@
-"""The other ways to run Python services, each in its own file and by its own documentation.
+"""Other ways to run Python services, each in its own module and used as its documentation says.
 
-Every file has `serve` and `ask`, the two sides of an echo, and `ask_many`, which keeps calls in
-flight the way that the peer offers. Peers are imported by name, so that the harness and its type
-checker do without those that are not installed.
+Every module has `serve` and `ask`, the two sides of an echo, and `ask_many`, which keeps calls in
+flight by the means of the peer. Peers are imported by name, so that the harness and its type
+checker work without those that are not installed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-#: Why one that could be expected here is not.
+#: Why nameko is not among the peers.
 WITHOUT_NAMEKO = "it runs on a RabbitMQ broker: there is no echo between two processes alone"
 
-#: The name of each peer's distribution and of the module that it brings.
+#: The distribution of each peer, and the module that it installs.
 PEERS = {
     "RPyC": ("rpyc", "rpyc"),
     "Pyro5": ("Pyro5", "Pyro5"),
@@ -26,7 +26,7 @@ PEERS = {
 
 
 def missing(peer: str | None) -> str:
-    """Return why a peer cannot be measured; empty when it can, or when None is needed."""
+    """Return why a peer cannot be measured; empty if it can, or if None is given."""
     if peer is None:
         return ""
     distribution, module = PEERS[peer]

@@ -1,4 +1,4 @@
-"""gRPC: a server with its pool of threads, one channel, defaults, MessagePack as its messages."""
+"""gRPC: a server with its thread pool, one channel, defaults, MessagePack messages."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def ask(link: Link, uri: str) -> None:
 
 
 def ask_many(link: Link, uri: str, in_flight: int) -> None:
-    """Keep calls in flight from as many threads, each with the proxy that it needs."""
+    """Keep calls in flight from as many threads, each with its own proxy."""
     proxy = import_module("Pyro5.api").Proxy
 
     def make_call() -> Callable[[], object]:

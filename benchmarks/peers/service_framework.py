@@ -1,7 +1,7 @@
-"""service_framework, the original: it runs the very service files that the package is measured by.
+"""service_framework, the original: runs the same service files as this package.
 
-It cannot take port 0, has no hook that tells when it is ready, and binds to all interfaces whatever
-host it is given.
+It cannot take port 0, has no hook for readiness, and binds to all interfaces, whatever host it is
+given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SERVICES = ROOT / "benchmarks" / "services"
 
 
 def serve(link: Link) -> None:
-    """Answer echoes; clients wait until it is there."""
+    """Answer echoes; clients wait until it runs."""
     link.ready(port=(port := free_port()))
     _service("echo", "connections", "in", "echo", replyer=port).run_service_blocking()
 
@@ -38,14 +38,14 @@ def ask(_link: Link, port: int) -> None:
 
 
 class BackgroundServer:
-    """An echo in a process of its own, which is how the original runs a service by the way."""
+    """An echo in a process of its own, which is how the original runs in the background."""
 
     def __init__(self) -> None:
         self._port = free_port()
         self._service = _service("echo", "connections", "in", "echo", replyer=self._port)
 
     def start(self) -> None:
-        """Start it, and wait until its port takes a connection: it does not tell."""
+        """Start it, and wait until its port accepts a connection: it reports nothing."""
         self._service.run_service()
         while True:
             try:
@@ -56,7 +56,7 @@ class BackgroundServer:
                 return
 
     def stop(self) -> None:
-        """Terminate its process, and wait for it, which the original does not."""
+        """Terminate its process, and wait for it, which the original does not do."""
         process = self._service.process
         self._service.stop_service()
         process.join()
@@ -94,9 +94,9 @@ def follow(_link: Link, publisher: int, replyer: int) -> None:
 
 
 def answer_followed(link: Link, states: Any) -> None:
-    """Tell how far the replica is, as the harness asks; in a thread beside the service.
+    """Answer the harness with the replica's number; in a thread beside the service.
 
-    :param states: what the original hands to `init_function`: its state objects
+    :param states: the state objects that the original passes to `init_function`
     """
     replica = states["in"]["book"]
     for command in link.commands():
@@ -112,7 +112,7 @@ def _service(file: str, kind: str, direction: str, name: str, **ports: int) -> A
 
 
 def _module(name: str) -> ModuleType:
-    """Load a service file: the original takes paths below the working directory only."""
+    """Load a service file: the original accepts only paths below the working directory."""
     spec = spec_from_file_location(name, SERVICES / f"{name}.py")
     if spec is None or spec.loader is None:
         raise ImportError(f"no service file {name}.py in {SERVICES}")

@@ -1,7 +1,7 @@
 """zenoh: two peers, one of which connects to the other; a queryable, a publisher, a subscriber.
 
-Defaults but for discovery by multicast, which is off, and for the silence that a connection bears:
-contenders are stopped between turns. A message is MessagePack.
+Defaults, except that multicast discovery is off, and that the lease is long, since contenders are
+stopped between turns. Messages are MessagePack.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _call(session: Any) -> Callable[[], object]:
 
 def ask(link: Link, port: int) -> None:
     """Call through one querier."""
-    # a session that nobody holds is closed
+    # keep a reference: a session is closed when it is collected
     session = _session("connect", port)
     call = _call(session)
     for command in link.commands():

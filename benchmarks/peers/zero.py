@@ -17,16 +17,16 @@ HOST = "127.0.0.1"
 
 
 def echo(n: int) -> int:
-    """Return what came; zero reads the types from the annotations."""
+    """Return the number; zero reads the types from the annotations."""
     return n
 
 
-# zero wants the classes themselves, which this module's deferred annotations are not
+# zero needs the classes, while this module's annotations are deferred
 echo.__annotations__ = {"n": int, "return": int}
 
 
 def serve(link: Link) -> None:
-    """Answer echoes; clients wait until the workers are there."""
+    """Answer echoes; clients wait until the workers run."""
     server = import_module("zero").ZeroServer(host=HOST, port=(port := free_port()))
     server.register_rpc(echo)
     link.ready(port=port)
@@ -43,8 +43,8 @@ def ask(link: Link, port: int) -> None:
 def ask_many(link: Link, port: int, in_flight: int) -> None:
     """Keep calls in flight from as many tasks of the asynchronous client.
 
-    Every burst has a client of its own: one that received nothing for five seconds, as when it is
-    stopped between bursts, receives nothing any more.
+    Each burst has its own client: one that received nothing for five seconds, as when it is stopped
+    between bursts, never receives anything again.
     """
     make_client = import_module("zero").AsyncZeroClient
 

@@ -63,7 +63,7 @@ def publish(link: Link) -> None:
         for number in range(command["count"]):
             publisher.trade("BTC-EUR", 30_000.5, number)
         seconds = perf_counter() - began
-        gevent.sleep(0.01)  # what is still to be sent is sent by a greenlet
+        gevent.sleep(0.01)  # lets a greenlet send what is still queued
         link.answer(sent=command["count"], seconds=seconds)
 
 

@@ -1,1 +1,1 @@
-"""The service files that are measured: plain ones, as a user would write them."""
+"""The measured service files, written as a user would write them."""

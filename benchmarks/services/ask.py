@@ -1,4 +1,4 @@
-"""A service that asks an echo, one call after the other, and says how long a call takes."""
+"""A service that calls an echo, one call after the other, and reports how long a call takes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A service that makes so many calls, and says how many were lost and how long the slowest took."""
+"""A service that makes many calls, and reports the number of lost ones and the slowest."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ state_models: dict[str, Any] = {
 
 
 def main(states: Any) -> None:
-    """Tell when the replica reached a `number`, or how long a look at it takes."""
+    """Report when the replica reached a `number`, or how long reading it takes."""
     for command in link().commands():
         if "number" in command:
             number = lambda: states.status("book").number  # noqa: E731

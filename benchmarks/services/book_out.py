@@ -20,7 +20,7 @@ config_model = {"optional": {"digest": bool, "store": str}}
 
 
 def setup_states(config: dict[str, Any]) -> dict[str, Any]:
-    """Let heartbeats carry a digest, or have the value kept, if that is what is measured."""
+    """Turn on digests in heartbeats, or a store, if that is measured."""
     store = {"store": config["store"]} if "store" in config else {}
     return {"book": {"digest": config.get("digest", False), **store}}
 

@@ -1,7 +1,7 @@
-"""A service that answers what it is asked.
+"""A service that returns what it gets.
 
-The handler has no annotations: service_framework, which runs this file too, takes a handler only
-with the very signature that it expects.
+The handler has no annotations: service_framework, which runs this file too, accepts a handler only
+with the exact signature that it expects.
 """
 
 from typing import Any

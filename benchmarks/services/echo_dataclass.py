@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class Number:
-    """What goes over the wire."""
+    """The message in both directions."""
 
     n: int
 

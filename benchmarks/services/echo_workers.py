@@ -1,4 +1,4 @@
-"""The echo in workers, several of which may run at once."""
+"""The echo with workers, of which several may run at once."""
 
 from typing import Any
 

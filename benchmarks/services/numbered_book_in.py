@@ -18,5 +18,5 @@ state_models: dict[str, Any] = {
 
 
 def init_function(to_send: Any, states: Any, config: Any) -> None:  # noqa: ARG001
-    """Let a thread tell how far the replica is."""
+    """Report the replica's number from a thread."""
     threading.Thread(target=answer_followed, args=(link(), states), daemon=True).start()

@@ -1,4 +1,4 @@
-"""The book in the form of service_framework: its caller numbers the deltas of one field `state`."""
+"""The book in the form of service_framework: the caller numbers the deltas of a field `state`."""
 
 from time import perf_counter
 from typing import Any

@@ -18,8 +18,8 @@ connection_models: dict[str, Any] = {
 def main(to_send: Any, config: Any) -> None:  # noqa: ARG001 - service_framework wants both
     """Publish as often as the harness asks.
 
-    A command gives the `count` of messages and the `pause` between groups of them, in seconds,
-    which does not count.
+    A command gives the `count` of messages, and the `pause` between groups of them in seconds,
+    which is not timed.
     """
     for command in link().commands():
         group, pause = command.get("group", command["count"]), command.get("pause", 0.0)

@@ -1,4 +1,4 @@
-"""A service that follows a state with a handler that takes far longer than updates are apart."""
+"""A service that follows a state with a handler much slower than the updates."""
 
 import threading
 from time import perf_counter
@@ -9,7 +9,7 @@ from benchmarks.spread import percentile
 
 HANDLER_S = 0.025
 
-#: How old a value may be that has just been made, and how long one is waited for, in seconds.
+#: The greatest age of a fresh value, and how long to wait for one, in seconds.
 FRESH_S, PATIENCE_S = 0.05, 5.0
 
 
@@ -30,7 +30,7 @@ state_models: dict[str, Any] = {
 
 
 def main(states: Any) -> None:
-    """Tell how old the value is, looked at a thousand times a second."""
+    """Report the age of the value, which is read a thousand times a second."""
     states.wait()
     pause = threading.Event()
     for command in link().commands():

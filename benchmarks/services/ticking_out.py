@@ -1,4 +1,4 @@
-"""A service that publishes a value with the time of its making, 200 times a second."""
+"""A service that publishes a value with its creation time, 200 times a second."""
 
 import threading
 from time import perf_counter
@@ -17,7 +17,7 @@ state_models: dict[str, Any] = {
 
 
 def main(to_send: Any) -> None:
-    """Publish for ever."""
+    """Publish forever."""
     pause = threading.Event()
     while True:
         to_send("state", "book", {"made_at": perf_counter()})

@@ -1,4 +1,4 @@
-"""A service that takes a millisecond for what it is asked."""
+"""A service whose handler takes a millisecond."""
 
 from time import sleep
 from typing import Any
@@ -7,7 +7,7 @@ HANDLER_S = 0.001
 
 
 def on_request(args: dict[str, Any]) -> dict[str, Any]:
-    """Wait, as for a disk, and return the number that came."""
+    """Wait, as if for a disk, and return the number."""
     sleep(HANDLER_S)
     return {"n": args["n"]}
 
