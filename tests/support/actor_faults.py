@@ -1,4 +1,4 @@
-"""Handlers and actors that do not do what they should, when the test wants it."""
+"""Handlers and actors that block or fail on demand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def asking(served: Service) -> Any:
 
 
 class Slow:
-    """A handler that waits until the test lets it go on."""
+    """A handler that waits until the test releases it."""
 
     def __init__(self) -> None:
         self.entered: queue.Queue[Any] = queue.Queue()
@@ -50,7 +50,7 @@ class Slow:
 
 
 class Stubborn:
-    """A handler that ends when the test says so and for nothing else."""
+    """A handler that ends only when the test says so, and ignores all exceptions."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -61,12 +61,12 @@ class Stubborn:
         while not self.release.is_set():
             try:
                 self.release.wait(0.05)
-            except BaseException:  # noqa: BLE001 - that is what stubborn means
+            except BaseException:  # noqa: BLE001 - nothing else may end it
                 continue
 
 
 def with_two_actors(slow: Slow, **creation: Any) -> Any:
-    """Serve one handler by two replyers: while one holds the lock, the other's calls queue."""
+    """Serve one handler with two replyers: while one holds the lock, calls of the other queue."""
     models = {
         "first": replyer(slow, {"n": int}),
         "second": replyer(lambda args: {"n": args["n"]}, {"n": int}, {"n": int}, **creation),

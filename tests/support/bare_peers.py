@@ -1,4 +1,4 @@
-"""Plain ZeroMQ sockets with plain MessagePack, as a program in another language has them."""
+"""Plain ZeroMQ sockets with plain MessagePack, as in a program in another language."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HEARTBEAT = -2
 
 
 class Subscriber:
-    """A SUB socket that reads what states publish."""
+    """A SUB socket that reads the messages of states."""
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
 
     def next(self) -> Any:
-        """Return the next message, unpacked; with a topic the two in a list."""
+        """Return the next message, unpacked; a list of topic and message if there is a topic."""
         assert self.socket.poll(PATIENCE_S * 1000), "nothing came"
         unpacker = msgpack.Unpacker(strict_map_key=False)
         unpacker.feed(self.socket.recv())
@@ -31,11 +31,11 @@ class Subscriber:
         return parts[0] if len(parts) == 1 else parts
 
     def until_heard(self) -> Any:
-        """Return the first message: from now on nothing is missed."""
+        """Return the first message; no message is missed after it."""
         return self.next()
 
     def next_delta(self) -> Any:
-        """Return the next message that is no heartbeat."""
+        """Return the next message that is not a heartbeat."""
         while True:
             message = self.next()
             if message["args"]["current_num"] != HEARTBEAT:

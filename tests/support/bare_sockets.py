@@ -12,7 +12,7 @@ import zmq
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How long a bare socket waits for a frame, in milliseconds; far more than it takes.
+#: How long a bare socket waits for a frame, in milliseconds; far longer than necessary.
 PATIENCE_MS = 10_000
 
 Socket = zmq.Socket[bytes]
@@ -44,7 +44,7 @@ def packed(message: Any) -> bytes:
 
 
 def unpacked(frame: bytes) -> Any:
-    """Return what a frame holds."""
+    """Return the content of a frame."""
     return msgpack.unpackb(frame)
 
 
@@ -55,9 +55,9 @@ def ask(socket: Socket, message: Any) -> Any:
 
 
 def nested(depth: int) -> bytes:
-    """Return a list in a list in a list, packed."""
+    """Return a packed list that is nested `depth` levels deep."""
     return b"\x91" * depth + b"\xc0"
 
 
-#: From Python 3.12 on the decoder gets through it, and our own limit refuses it.
+#: Since Python 3.12 the decoder accepts such a depth, and our own limit refuses it.
 TOO_DEEP = "undecodable" if sys.version_info < (3, 12) else "invalid"

@@ -1,4 +1,4 @@
-"""Bytecode that the import system takes for that of a newer text."""
+"""Stale bytecode that the import system takes for that of a newer source."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def compile_file(path: Path) -> None:
-    """Write the bytecode of a file, as a process that imports it does."""
+    """Write the bytecode of a file, as importing it would."""
     py_compile.compile(str(path), doraise=True)
 
 
 def replace_unseen(path: Path, text: str) -> None:
-    """Put a text in a file's place that has the size and the time of the old one.
+    """Replace a file's content, keeping its size and modification time.
 
-    :param text: as long as the old one
+    :param text: as long as the old content
     """
     status = path.stat()
     assert len(text.encode()) == status.st_size

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its pipe of the DevTools protocol."""
+"""A headless Chromium, driven over a pipe with the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The program; None where it is not installed.
+#: The path of the program; None if it is not installed.
 CHROMIUM = shutil.which("chromium")
 
-#: How long a browser may take for anything, in seconds: it is started on a busy machine.
+#: How long the browser may take for anything, in seconds: the machine may be busy.
 PATIENCE_S = 60.0
 
 _FLAGS = (
@@ -36,10 +36,10 @@ _FLAGS = (
 
 
 class Tab:
-    """One tab, and what it has loaded and complained of so far.
+    """One tab, with its requests and errors so far.
 
-    :ivar requested: the URLs that it asked for
-    :ivar complaints: errors of scripts, and what the page's policy has refused
+    :ivar requested: the URLs that it has requested
+    :ivar complaints: errors of scripts, and violations of the page's security policy
     """
 
     def __init__(self, out: IO[bytes], into: IO[bytes]) -> None:
@@ -72,7 +72,7 @@ class Tab:
         return result["result"].get("value")
 
     def until(self, expression: str) -> Any:
-        """Wait until an expression is true; return its value."""
+        """Wait until an expression is true; returns its value."""
         deadline = monotonic() + PATIENCE_S
         between_looks = threading.Event()
         while not (found := self.value(expression)):

@@ -1,4 +1,4 @@
-"""A service that asks for a number, and one that doubles it."""
+"""A service that sends a number, and one that doubles it."""
 
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
-"""How much of a repetitive test is done: all of it where `CI` is set, else a part.
+"""The number of repetitions in long tests: all if `CI` is set, else a part.
 
-What is left out are repetitions: each behaviour is tried in both cases.
+Only repetitions are left out: each behaviour is tested in both cases.
 """
 
 from __future__ import annotations
 
 import os
 
-#: Whether the machine takes its time.
+#: True if all repetitions should run.
 IS_FULL = bool(os.environ.get("CI"))
 
 
 def effort(full: int, *, brief: int, variable: str = "") -> int:
-    """Return how often to try something.
+    """Return how many repetitions to run.
 
-    :param variable: one of the environment that decides it where it is set
+    :param variable: an environment variable that overrides the number if it is set
     """
     given = os.environ.get(variable) if variable else None
     if given is not None:

@@ -1,4 +1,4 @@
-"""A fleet of replyers that note each effect, and of clients that ask them without a pause."""
+"""A fleet of replyers that record each effect, and of clients that call them without a pause."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support.fleets import fleet_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Writes down the id of each call that it works on, and doubles a number. It takes a while as real
-#: work does, so that clients which never pause leave the processors to who starts.
+#: Records the id of each call, and doubles a number. It takes a while, like real work, so that the
+#: clients leave processor time to starting processes.
 NOTING = """
 import os, time
 DONE = open(f"done/{os.getpid()}", "a", buffering=1)
@@ -27,7 +27,7 @@ connection_models = {"in": {"double": {
 }}}
 """
 
-#: Asks in several threads until it is stopped, and writes down each call, and how long it took.
+#: Calls in several threads until it is stopped, and records each call and how long it took.
 CLIENT = """
 import os, threading, time
 config_model = {"required": {"instance": int, "threads": int}}
@@ -74,7 +74,7 @@ config = {{ threads = {threads} }}
 
 
 def under_fire(folder: Path, *, clients: int, threads: int, replyers: int = 3) -> Path:
-    """Write a fleet of so many clients with so many threads each."""
+    """Write the files of a fleet with this number of clients, and of threads in each."""
     toml = FLEET.format(clients=clients, threads=threads, replyers=replyers)
     fleet_in(folder, toml, doubler=NOTING, client=CLIENT)
     for name in ("done", "asked"):
@@ -84,12 +84,12 @@ def under_fire(folder: Path, *, clients: int, threads: int, replyers: int = 3) -
 
 @dataclass(frozen=True)
 class Fire:
-    """What came of it, once the fleet has ended.
+    """The result, once the fleet has ended.
 
-    :ivar answered: the calls that were answered rightly
-    :ivar lost: those that were not
-    :ivar done: those whose effect came about, as often as it did
-    :ivar took_s: how long each call took, in order
+    :ivar answered: the calls with a correct reply
+    :ivar lost: the calls without one
+    :ivar done: the calls that had an effect, each as often as it had
+    :ivar took_s: how long each call took, sorted
     """
 
     answered: list[str]
@@ -99,7 +99,7 @@ class Fire:
 
     @classmethod
     def of(cls, folder: Path) -> Fire:
-        """Read what clients and replyers have written down."""
+        """Read the records of clients and replyers."""
         calls = [line.split() for file in (folder / "asked").iterdir() for line in _lines(file)]
         return cls(
             [call for call, right, _ in calls if right == "1"],

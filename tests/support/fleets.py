@@ -1,4 +1,4 @@
-"""Fleets as real processes: service files in a folder, and what runs them."""
+"""Fleets as real processes: writes service files into a folder, and runs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: A service that is READY at once, and prints so.
+#: A service that is READY at once, and prints a line.
 QUIET = """
 def init_function(to_send, states, config):
     print("begun")
@@ -24,7 +24,7 @@ connection_models = {"in": {"ask": {"connection_type": "replyer",
     "required_creation_arguments": {"connection_function": on_ask}}}}
 """
 
-#: A replyer that doubles, tells who it is, and may be told to fail.
+#: A replyer that doubles a number, and returns its instance and process.
 DOUBLING = """
 import os
 from sf_actors import get_logger
@@ -44,7 +44,7 @@ connection_models = {"in": {"double": {
 }}}
 """
 
-#: Asks a few times, prints the replies, and ends with a status.
+#: Calls a few times, prints the replies, and ends with a status.
 ASKING = """
 config_model = {"optional": {"status": int, "count": int}}
 connection_models = {"out": {"double": {
@@ -70,7 +70,7 @@ def fleet_in(folder: Path, toml: str, **files: str) -> Path:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """Return the processes whose working directory is a folder: what there is of a fleet there."""
+    """Return the processes whose working directory is a folder, which are those of its fleet."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) != os.getpid():
@@ -83,7 +83,7 @@ def processes_of(folder: Path) -> dict[int, str]:
 
 
 def sockets_of_fleets() -> list[str]:
-    """Return the folders of fleets that are there."""
+    """Return the folders of running fleets."""
     runtime = Path(os.environ["SF_ACTORS_RUNTIME_DIR"])
     return sorted(path.name for path in runtime.iterdir() if path.is_dir())
 
@@ -98,7 +98,7 @@ def assert_nothing_is_left(folder: Path) -> None:
 
 @contextmanager
 def up(folder: Path, *argv: str) -> Iterator[Process]:
-    """Run `up` in a fleet's folder; at the end whatever is left of it is stopped."""
+    """Run `up` in a fleet's folder, and stop everything at the end."""
     with Process("up", *argv, cwd=folder) as process:
         try:
             yield process
@@ -110,7 +110,7 @@ def up(folder: Path, *argv: str) -> Iterator[Process]:
 
 
 def wait_until_ready(process: Process, *names: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until `up` has said that these are READY."""
+    """Wait until `up` has reported that these are READY."""
     left = set(names)
 
     def is_last(line: str) -> bool:

@@ -1,4 +1,4 @@
-"""A context whose sockets refuse to be touched by two threads at once."""
+"""A context whose sockets detect use by two threads at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GUARDED = ("send", "recv", "recv_multipart", "send_multipart", "close", "bind",
 
 
 class GuardedSocket(zmq.Socket[bytes]):
-    """A socket that notes each time that a thread comes while another is inside."""
+    """A socket that records each call from one thread during a call from another."""
 
     violations: list[str] = []  # noqa: RUF012 - shared on purpose, the fixture empties it
     calls = 0
@@ -67,7 +67,7 @@ def _guarded_call(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Let services open guarded sockets; gives the list of what should not have happened."""
+    """Make services open guarded sockets; yields the list of violations."""
     plain = context._new
 
     def new(**chosen: bool) -> Any:
@@ -78,7 +78,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(context, "_new", new)
     modules = [module for name, module in sys.modules.items() if name.startswith(PARTS)]
     for module in modules:
-        # libzmq's own calls, which know nothing of the methods above
+        # direct calls of libzmq, which bypass the methods above
         for name in {"send_frame", "receive_frame"} & set(vars(module)):
             monkeypatch.setattr(module, name, _guarded_call(name, getattr(module, name)))
     GuardedSocket.violations = []

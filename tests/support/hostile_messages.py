@@ -1,4 +1,4 @@
-"""Messages for every kind of socket: valid ones, valid ones with damage, and no messages at all."""
+"""Messages for every kind of socket: valid ones, damaged ones, and random bytes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VALID = [
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A message as it should be, with some bytes changed, lost, doubled or put in."""
+    """A valid message with some bytes changed, removed, doubled or inserted."""
     frame = bytearray(draw(st.sampled_from(VALID)))
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(frame)))

@@ -1,4 +1,4 @@
-"""Programs in interpreters of their own."""
+"""Runs programs in interpreters of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.processes import ROOT
 
 
 def printed(code: str, **env: str) -> str:
-    """Return what a program prints, in an interpreter of its own."""
+    """Return the output of a program that runs in its own interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,

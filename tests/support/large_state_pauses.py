@@ -1,4 +1,4 @@
-"""How long a state with very many keys stops all else in a process: `python -m … KEYS`."""
+"""Measures how long a state with many keys blocks its process: `python -m … KEYS`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-#: No Decimals, since from Python 3.13 on its collector looks at each of them.
+#: No Decimals, since from Python 3.13 on the garbage collector visits each of them.
 LEVELS = {"title": str, "bids": {str: float}}
 
 QUIET: dict[str, Any] = {"heartbeat_s": 1.0}
@@ -28,10 +28,10 @@ PATIENCE_S = 200.0
 
 
 class Pauses(threading.Thread):
-    """Measures how long it does not get to run while others of the process do.
+    """Measures how long this thread does not run while others of the process do.
 
-    Counted in CPU time of the process: what the machine does otherwise does not count, what two
-    threads do at once counts twice.
+    It counts CPU time of the process: other processes do not count, and two threads that run at
+    once count twice.
     """
 
     def __init__(self, side: str) -> None:
@@ -41,9 +41,9 @@ class Pauses(threading.Thread):
 
     @classmethod
     def begun(cls, side: str) -> Pauses:
-        """Return one that measures from now on."""
+        """Return a started one."""
         gc.collect()
-        gc.freeze()  # so that collections look at what the state brings, not at what Python holds
+        gc.freeze()  # so that collections visit only the objects of the state
         pauses = cls(side)
         pauses.start()
         return pauses
@@ -58,14 +58,14 @@ class Pauses(threading.Thread):
             last = now
 
     def told(self, what: str) -> None:
-        """Print the longest pause since the last one was told."""
+        """Print the longest pause since the last call."""
         pause_ms, self._longest_s = 1000 * self._longest_s, 0.0
         self.longest_ms = max(self.longest_ms, pause_ms)
         print(f"{self._side}: {what}: {pause_ms:.1f} ms", flush=True)  # noqa: T201
 
 
 def look_until(is_so: Callable[[], bool]) -> None:
-    """Look until it is so, however long the many keys take."""
+    """Check until a condition holds, however long the many keys take."""
     deadline = time.monotonic() + PATIENCE_S
     between_looks = threading.Event()
     while not is_so():
@@ -74,7 +74,7 @@ def look_until(is_so: Callable[[], bool]) -> None:
 
 
 def in_one_go(levels: dict[str, float]) -> float:
-    """Return how long it takes to read and to freeze all of a value at once, in milliseconds."""
+    """Return how long decoding and freezing a whole value at once takes, in milliseconds."""
     packed = msgspec.msgpack.encode(levels)
     began = time.thread_time()
     freeze(msgspec.msgpack.decode(packed, type=dict[str, float]))
@@ -82,7 +82,7 @@ def in_one_go(levels: dict[str, float]) -> float:
 
 
 def hear(heard: Connection) -> Any:
-    """Return what the other process says next."""
+    """Return the next message of the other process."""
     assert heard.poll(PATIENCE_S), "the other process says nothing"
     return heard.recv()
 
@@ -127,11 +127,11 @@ def lead(keys: int, follower: Connection) -> float:
 
 
 def measure(keys: int) -> None:
-    """Print the pauses; in the last line what it takes in one go, and the longest pause."""
+    """Print the pauses; the last line has the time for a whole value, and the longest pause."""
     at_once_ms = in_one_go({f"level {n}": n / 2 for n in range(keys)})
-    # Each side in a process of its own, as they usually are. In one process two threads would be
-    # busy at the same time, and two that do nothing but count keep a third from running for up to
-    # 37 ms (CPython 3.11): that is not what is asked here.
+    # Each side has its own process, as usual. In one process two threads would be busy at the same
+    # time, and even two threads that only count keep a third from running for up to 37 ms (CPython
+    # 3.11), which is not what we measure.
     processes = multiprocessing.get_context("spawn")
     ours, theirs = processes.Pipe()
     replica = processes.Process(target=follow, args=(keys, theirs), daemon=True)

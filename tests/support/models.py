@@ -1,4 +1,4 @@
-"""Models, addresses and waiting for the tests of connections."""
+"""Models, addresses, counters and a sender for the tests of connections."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def address_of(running: Service, name: str = "echo", side: str = "in") -> str:
 
 
 def endpoint_of(running: Service, name: str, side: str = "in") -> str:
-    """Return that address as a bare ZeroMQ socket takes it."""
+    """Return that address in the form for a bare ZeroMQ socket."""
     address = address_of(running, name, side)
     return address if "://" in address else f"tcp://{address}"
 
@@ -118,13 +118,13 @@ def counters(running: Service, name: str, side: str = "in") -> Fields:
 
 
 class Sender:
-    """A service that hands its `to_send` to the test, which calls it from any thread."""
+    """An `init_function` that passes `to_send` to the test, which calls it from any thread."""
 
     def __init__(self) -> None:
         self.to_send: Any = None
 
     def __call__(self, to_send: Any) -> None:
-        """Keep it; this is the service's `init_function`."""
+        """Keep `to_send`."""
         self.to_send = to_send
 
     def connection(self, name: str, args: Any = None) -> Any:
@@ -133,7 +133,7 @@ class Sender:
 
 
 def into(got: queue.Queue[Any]) -> Callable[..., None]:
-    """Return a handler that hands its args to the test."""
+    """Return a handler that puts its args into a queue."""
 
     def keep(args: Any) -> None:
         got.put(args)

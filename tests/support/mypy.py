@@ -1,4 +1,4 @@
-"""Files as their author checks them, with mypy."""
+"""Checks files with mypy, as their author would."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def strictly_checked(folder: Path, *files: str) -> list[str]:
-    """Return the lines that mypy writes of files in a folder."""
+    """Return the lines that mypy prints about files in a folder."""
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", *files]
     done = subprocess.run(
         [*command, "--cache-dir", str(ROOT / ".mypy_cache" / "strictly")],
         cwd=folder,
-        # an installation in place is found by a hook of Python's import, which mypy does not call
+        # an editable installation is found by an import hook, which mypy does not call
         env={**os.environ, "MYPYPATH": str(ROOT)},
         capture_output=True,
         text=True,

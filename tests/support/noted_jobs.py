@@ -1,4 +1,4 @@
-"""A replyer in a process of its own that writes down each job, and the callers of one."""
+"""A replyer in a process of its own that records each job, and threads that call it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ connection_models = {{'in': {{'job': {{
 }}}}}}
 """
 
-#: How often it is looked whether threads run in time, in seconds.
+#: How often a thread checks that it runs in time, in seconds.
 STALLS_EVERY_S = 0.005
 
 
 class Worker:
-    """A process with a replyer that notes each job before it begins; it doubles a number."""
+    """A process with a replyer that records each job before it begins; it doubles a number."""
 
     def __init__(
         self,
@@ -65,23 +65,23 @@ class Worker:
         return process
 
     def jobs(self) -> list[int]:
-        """Return the numbers of all jobs that were begun, in any process."""
+        """Return the numbers of all begun jobs, in any process."""
         return [number for _, number in self.jobs_by_process()]
 
     def jobs_by_process(self) -> list[tuple[int, int]]:
-        """Return each job that was begun: the id of its process, and its number."""
+        """Return the process id and the number of each begun job."""
         text = self._done.read_text(encoding="utf-8") if self._done.exists() else ""
         return [(int(pid), int(number)) for pid, number in map(str.split, text.splitlines())]
 
 
 class Callers:
-    """Threads that call without a pause until they are told to end.
+    """Threads that call without a pause until `end`.
 
     :ivar answered: the numbers of the calls that were answered
     :ivar timed_out: the numbers of those that ended in `RequestTimeout`
     :ivar slowest_s: how long the slowest call took
-    :ivar stall_s: how much too late a thread of this process came to run, at most: what a busy
-        machine adds to a call
+    :ivar stall_s: the longest delay of a thread of this process, which a busy machine may add to
+        a call
     """
 
     def __init__(self, ours: Asking, count: int) -> None:
@@ -117,12 +117,12 @@ class Callers:
             began_at = ended_at
 
     def go_on(self, calls: int = 50) -> None:
-        """Wait until so many further calls were answered."""
+        """Wait until this number of further calls has been answered."""
         before = len(self.answered)
         until(lambda: len(self.answered) >= before + calls, "further calls", 3 * PATIENCE_S)
 
     def end(self) -> None:
-        """Let each end its last call, and raise what one of them met."""
+        """Let each thread finish its last call, and raise the error of any thread."""
         self._is_over.set()
         errors = [thread.join(3 * PATIENCE_S) for thread in self._threads]
         assert errors == [None] * len(errors)

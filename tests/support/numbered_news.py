@@ -1,4 +1,4 @@
-"""A publisher and a subscriber, both called `it`, that send a number."""
+"""A publisher and a subscriber of a number, both named `it`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def subscribing(address: str, got: queue.Queue[Any], **creation: Any) -> Iterato
 
 
 def join(sender: Sender, got: queue.Queue[Any]) -> None:
-    """Publish -1 until one arrives and a later mark has passed: from then on nothing is lost."""
+    """Publish -1 until one arrives, and then a mark: no message is lost after it."""
 
     def arrived() -> bool:
         sender.connection("it", {"n": -1})
@@ -52,7 +52,7 @@ def join(sender: Sender, got: queue.Queue[Any]) -> None:
 
 
 def drained(got: queue.Queue[Any]) -> bool:
-    """Empty a queue; return whether nothing more came for a moment."""
+    """Empty a queue; returns True if nothing more came for a moment."""
     count = 0
     while True:
         try:

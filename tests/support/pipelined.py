@@ -1,4 +1,4 @@
-"""A socket that sends requests without waiting for the answers to those before."""
+"""A socket that sends requests without waiting for earlier replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def dealer(served: Service, name: str = "it") -> Iterator[Socket]:
-    """Open a socket that asks without waiting for the last answer."""
+    """Open such a socket, connected to a replyer of a service."""
     with bare(zmq.DEALER, connect=endpoint_of(served, name)) as socket:
         yield socket
 

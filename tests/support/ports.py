@@ -1,4 +1,4 @@
-"""Ports for those who must be told one: the kernel gives them, and nobody else gets them."""
+"""Free ports for servers that cannot choose one themselves, reserved until they are used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def held_port() -> Iterator[int]:
-    """Give a port of the loopback interface that is one's own until the block ends.
+    """Yield a port on the loopback interface that is reserved until the block ends.
 
-    A socket of ours is bound to it but does not listen: who connects is refused, the kernel gives
-    the port to nobody, and who binds that very one with SO_REUSEADDR, as libzmq does, gets it.
+    A socket of ours is bound to it but does not listen. So connections are refused, the kernel
+    gives the port to nobody else, and a bind with SO_REUSEADDR, as by libzmq, succeeds.
     """
     with socket.socket() as holding:
         holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

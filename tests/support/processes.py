@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 #: The folder that holds the package, for processes that run elsewhere.
 ROOT = Path(__file__).parent.parent.parent
 
-#: How long a test waits for a line or an end, in seconds; far more than it takes.
+#: How long a test waits for a line or an end, in seconds; far longer than necessary.
 PATIENCE_S = 30.0
 
 
 class Process:
     """A process whose standard output and error are read line by line; ended by `with`.
 
-    :param arguments: of `python -m sf_actors`, or of `python` with `module=None`
+    :param arguments: for `python -m sf_actors`, or for `python` with `module=None`
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Process:
     def wait_for_line(
         self, wanted: Callable[[str], bool] | str, timeout_s: float = PATIENCE_S
     ) -> str:
-        """Return the next line of either stream that contains a text, or that a function wants."""
+        """Return the next line of either stream that contains a text or satisfies a function."""
         matches = wanted if callable(wanted) else lambda line: wanted in line
         deadline = time.monotonic() + timeout_s
         ended = 0
@@ -110,7 +110,7 @@ class Process:
         return found
 
     def wait_until_ready(self) -> dict[str, Any]:
-        """Return the addresses of the line that says that the service is ready."""
+        """Return the addresses in the line that reports the service ready."""
         addresses: dict[str, Any] = self.wait_for_event("ready")["addresses"]
         return addresses
 
@@ -119,7 +119,7 @@ class Process:
         self.popen.send_signal(number)
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
-        """Return the exit status, with all lines read."""
+        """Wait for the end and read all lines; returns the exit status."""
         status = self.popen.wait(timeout_s)
         for reader in self._readers:
             reader.join()

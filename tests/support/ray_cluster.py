@@ -1,6 +1,7 @@
 """A cluster of Ray with three nodes on this machine, in a process of its own.
 
-Run as a program it is that process: it tells its address, and obeys lines on its standard input.
+Run as a program, this file is that process: it prints its address, and obeys lines on its standard
+input.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any
 
 from tests.support.processes import ROOT
 
-#: The nodes: the head, and two that a service can ask for.
+#: The nodes: the head, and two that services can select.
 HEAD = "127.0.0.2"
 FAR = ("127.0.0.3", "127.0.0.4")
 
-#: A node counts as dead after five questions that find nobody, one a second.
+#: A node counts as dead after five failed health checks, one a second.
 SETTINGS = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -32,7 +33,7 @@ class RayCluster:
     """A cluster, until `close`."""
 
     def __init__(self) -> None:
-        # its standard output is Ray's
+        # not over standard output, which Ray uses
         ours, theirs = os.pipe()
         self._answers = os.fdopen(ours)
         self._process = subprocess.Popen(
@@ -50,11 +51,11 @@ class RayCluster:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of verbs that are to find it."""
+        """The environment in which verbs find it."""
         return {"RAY_ADDRESS": self.address, "SF_ACTORS_ON": "ray"}
 
     def kill_node(self, ip: str) -> None:
-        """End a node as a machine's death would."""
+        """Kill a node, as if its machine had died."""
         self._ask("kill", ip)
 
     def add_node(self, ip: str) -> None:
@@ -81,7 +82,7 @@ class RayCluster:
 
 @cache
 def cluster_here() -> RayCluster:
-    """Return the one cluster of this process, which ends with it."""
+    """Return the one cluster of this process; it ends with the process."""
     cluster = RayCluster()
     atexit.register(cluster.close)
     return cluster
@@ -90,7 +91,7 @@ def cluster_here() -> RayCluster:
 def main() -> None:
     """Run a cluster until standard input ends."""
     descriptor = int(sys.argv[1])
-    # what the cluster starts is not to have it
+    # processes of the cluster must not inherit it
     os.set_inheritable(descriptor, False)
     answers = os.fdopen(descriptor, "w")
     import ray

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-#: A service file with a replyer that hands a number back.
+#: A service file with a replyer that returns a number.
 REPLYER_FILE = """
 def on_request(args): return {'n': args['n']}
 connection_models = {'in': {'echo': {
@@ -32,12 +32,12 @@ ECHO_ADDRESSES = {"connections": {"in": {"echo": {"replyer": "127.0.0.1:0"}}}}
 
 
 def echo(args: dict[str, Any]) -> dict[str, Any]:
-    """Hand the number back."""
+    """Return the number."""
     return {"n": args["n"]}
 
 
 def replyers(**handlers: Callable[..., Any]) -> dict[str, Any]:
-    """Return connection models: for each handler a replyer that takes and returns a number."""
+    """Return connection models: a replyer of a number for each handler."""
     return {
         "in": {
             name: {
@@ -52,7 +52,7 @@ def replyers(**handlers: Callable[..., Any]) -> dict[str, Any]:
 
 
 def replying(handler: Callable[..., Any] = echo, **definitions: Any) -> ModuleType:
-    """Return a service with one replyer, `echo`, and what else is given."""
+    """Return a service with one replyer, `echo`, and the given definitions."""
     return module_of(connection_models=replyers(echo=handler), **definitions)
 
 
@@ -67,12 +67,12 @@ def echo_service(**definitions: Any) -> Service:
 
 
 def has_queued(service: Service, count: int) -> bool:
-    """Whether so many calls wait for their turn."""
+    """Return True if `count` or more calls are queued."""
     return bool(service.stats()["router"]["queued"] >= count)
 
 
 class Gate:
-    """A handler that says when it began and waits until it may end."""
+    """A handler that signals when it begins, and waits until it may end."""
 
     def __init__(self) -> None:
         self.entered: Queue[int] = Queue()
@@ -85,7 +85,7 @@ class Gate:
 
 
 def requester(**creation: Any) -> dict[str, Any]:
-    """Return a requester of a number for a number."""
+    """Return a requester that sends a number and gets a number."""
     return {
         "connection_type": "requester",
         "optional_creation_arguments": creation,
@@ -101,19 +101,19 @@ TARGET: dict[str, Any] = {
 
 
 def main_until_stopped(to_send: Callable[..., Any]) -> None:
-    """Be the main of a service with `TARGET` that runs until it is stopped."""
+    """Run until the service, which has `TARGET`, is stopped."""
     while True:
         to_send("connection", "target", {})
 
 
 def looping(main: Callable[..., Any] = main_until_stopped, **definitions: Any) -> ModuleType:
-    """Return a service whose main runs until it is stopped, and what else is given."""
+    """Return a service whose main runs until it is stopped, with the given definitions."""
     models = {"out": {"target": TARGET}}
     return module_of(main=main, connection_models=models, **definitions)
 
 
 class Client:
-    """A plain REQ socket: it asks with `send`, and `receive` waits for what comes back."""
+    """A plain REQ socket: `send` sends a request, `receive` waits for the reply."""
 
     def __init__(self, address: str) -> None:
         self._context = zmq.Context()
@@ -137,7 +137,7 @@ class Client:
 
 @contextmanager
 def client_of(address: str) -> Iterator[Client]:
-    """Give a client, and close it."""
+    """Yield a client, and close it."""
     client = Client(address)
     try:
         yield client
@@ -153,7 +153,7 @@ def ask(address: str, n: int = 1) -> dict[str, Any]:
 
 
 class Background:
-    """A function in a thread of its own, whose end and error a test waits for."""
+    """Runs a function in a thread, so that a test can wait for its end and its error."""
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self.error: BaseException | None = None
@@ -168,11 +168,11 @@ class Background:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended."""
+        """True once it has ended."""
         return not self._thread.is_alive()
 
     def join(self, timeout_s: float = PATIENCE_S) -> BaseException | None:
-        """Return what it raised, once it has ended."""
+        """Wait for its end; returns the exception that it raised, if any."""
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), "the thread has not ended"
         return self.error

@@ -1,4 +1,4 @@
-"""The shell's verbs as processes, and what they look at."""
+"""Runs the shell's verbs as processes, and services that they can inspect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Ran(NamedTuple):
-    """What a verb gave: its exit status, standard output and standard error."""
+    """The result of a verb: its exit status, standard output and standard error."""
 
     status: int
     out: str
@@ -29,7 +29,7 @@ class Ran(NamedTuple):
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The output as one JSON object a line."""
+        """The output, parsed as one JSON object a line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
@@ -60,7 +60,7 @@ def ran(
 
 @contextmanager
 def looked_at(*services: Service) -> Iterator[None]:
-    """Let services of this process be looked at while they run."""
+    """Run services of this process with an inspector."""
     inspection = inspect()
     started: list[Service] = []
     try:

@@ -29,7 +29,7 @@ def signalled(
     then: Callable[..., Any] = main_until_stopped,
     **definitions: Any,
 ) -> Any:
-    """Return a service whose main sends its own process a signal and goes on."""
+    """Return a service whose main sends a signal to its own process and then calls `then`."""
 
     def main(to_send: Callable[..., Any]) -> None:
         send(number)

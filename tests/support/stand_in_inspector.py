@@ -1,4 +1,4 @@
-"""An inspector made of a bare ROUTER, which answers as a test wants or not at all."""
+"""A fake inspector on a bare ROUTER socket, which answers as a test wants, or not at all."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    #: Returns the reply to the arguments of a question, None for none.
+    #: Returns the reply to the arguments of a question, None for no reply.
     Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 @contextmanager
 def stand_in(folder: Path, answer: Answer, *, name: str = "desk") -> Iterator[Path]:
-    """Give the socket of an inspector that answers so, in a thread of its own."""
+    """Yield the socket of an inspector that answers with a function, in a thread of its own."""
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{os.getpid()}-abcd-{name}.sock"
     context = zmq.Context()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors import Service
     from sf_actors.replication.status import Phase, Status
 
-#: A heartbeat that makes tests quick.
+#: A short heartbeat, for quick tests.
 QUICK: dict[str, Any] = {"heartbeat_s": 0.1}
 
 LEVELS = {Decimal: Decimal}
@@ -37,19 +37,19 @@ class Update(NamedTuple):
 
 
 class Leader:
-    """An out-state named `book`, as the test updates it."""
+    """An out-state named `book` that the test updates."""
 
     def __init__(self, service: Service, to_send: Callable[..., Any]) -> None:
         self.service = service
         self.to_send = to_send
 
     def send(self, **fields: Any) -> Any:
-        """Update the state; return the number of the update."""
+        """Update the state; returns the number of the update."""
         return self.to_send("state", "book", fields)
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where the sockets are bound, by socket name."""
+        """The addresses that the sockets are bound to, by socket name."""
         bound: dict[str, str] = self.service.addresses["states"]["out"]["book"]
         return bound
 
@@ -66,7 +66,7 @@ class Leader:
 
 
 class Follower:
-    """An in-state named `book`, of which the test waits for updates and changes of phase."""
+    """An in-state named `book`, whose updates and phases the test can wait for."""
 
     def __init__(self) -> None:
         self.service: Service
@@ -97,11 +97,11 @@ class Follower:
         return counters
 
     def next_update(self) -> Update:
-        """Return what the handler was called with next."""
+        """Wait for the next call of the handler, and return its arguments."""
         return self.updates.get(timeout=PATIENCE_S)
 
     def wait_for(self, value: Mapping[str, Any]) -> list[Update]:
-        """Return the updates up to the one after which the state has this value."""
+        """Wait until the state has a value; returns the updates until then."""
         seen: list[Update] = []
         deadline = monotonic() + PATIENCE_S
         while not seen or seen[-1].value != value:
@@ -112,7 +112,7 @@ class Follower:
         return seen
 
     def wait_for_phase(self, phase: Phase) -> Status:
-        """Return the status with which the phase was entered next."""
+        """Wait until a phase is entered; returns the status at that moment."""
         deadline = monotonic() + PATIENCE_S
         while True:
             try:
@@ -149,7 +149,7 @@ def model(
 def leading(
     out_model: Mapping[str, Any], *, addresses: Mapping[str, str] | str | None = None
 ) -> Iterator[Leader]:
-    """Run a service with an out-state; by default on ports of 127.0.0.1 that are free."""
+    """Run a service with an out-state, by default on free ports of 127.0.0.1."""
     got: list[Callable[..., Any]] = []
     if addresses is None or isinstance(addresses, str):
         names = ["publisher"]
@@ -189,7 +189,7 @@ def following(
     """Run a service with an in-state.
 
     :param addresses: of the in-state's sockets
-    :param has_handler: whether the model has a handler, whose calls `updates` then gets
+    :param has_handler: give the model a handler, whose calls are put into `updates`
     :param handler: called with args and states before that
     """
     follower = Follower()
@@ -218,10 +218,10 @@ def following(
 
 
 class Bus(NamedTuple):
-    """Where a bus is bound.
+    """The addresses of a bus.
 
-    :ivar xsub: where publishers connect
-    :ivar xpub: where subscribers connect
+    :ivar xsub: for publishers
+    :ivar xpub: for subscribers
     """
 
     xsub: str
@@ -230,7 +230,7 @@ class Bus(NamedTuple):
 
 @contextmanager
 def bus() -> Iterator[Bus]:
-    """Run a forwarder of published messages, as `zmq.proxy` in a thread of its own."""
+    """Run a bus, with `zmq.proxy` in a thread of its own."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     inward, outward = context.socket(zmq.XSUB), context.socket(zmq.XPUB)
     ports = [end.bind_to_random_port("tcp://127.0.0.1") for end in (inward, outward)]
@@ -252,12 +252,12 @@ def bus() -> Iterator[Bus]:
 
 
 def kill(actor: Any) -> None:
-    """Make an actor die of an error."""
+    """Make an actor die from an error."""
     actor.tell(WaitFailed(RuntimeError("killed by the test")))
 
 
 def lose(leader: Leader, **fields: Any) -> None:
-    """Update a delta state as if the message was lost on its way."""
+    """Update a delta state as if the message were lost on its way."""
     publication = leader.actor.publication
     log = publication.log
     with publication.out.lock:

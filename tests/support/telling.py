@@ -1,4 +1,4 @@
-"""Services that update states and ask those that follow them."""
+"""Services that update states, and call services that follow these states."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ N = {"n": int}
 
 
 class Teller:
-    """A service that publishes a state named `book` and asks others.
+    """A service that publishes a state named `book`, and calls others.
 
-    :ivar epoch: of the state's run
+    :ivar epoch: the epoch of the state
     """
 
     def __init__(self, service: Service, to_send: Callable[..., Any]) -> None:
@@ -31,11 +31,11 @@ class Teller:
         self.to_send = to_send
 
     def tell(self, n: int) -> Any:
-        """Update the state; return the number of the update."""
+        """Update the state; returns the number of the update."""
         return self.to_send("state", "book", {"n": n})
 
     def ask(self, name: str = "ask") -> Any:
-        """Ask what the state is elsewhere."""
+        """Ask another service for its value of the state."""
         return self.to_send("connection", name, {})["n"]
 
     @property
@@ -46,19 +46,19 @@ class Teller:
 
     @property
     def bound(self) -> dict[str, str]:
-        """Where the state is bound, by socket name."""
+        """The addresses that the state is bound to, by socket name."""
         bound: dict[str, str] = self.service.addresses["states"]["out"]["book"]
         return bound
 
     @property
     def behind(self) -> int:
-        """How many replies went on without what the replyer had seen."""
+        """How many replies were passed on before the state had caught up with the replyer's."""
         count: int = self.service.stats()["connections"]["out"]["ask"]["behind"]
         return count
 
 
 def n_of(args: Any, states: Any) -> dict[str, int]:
-    """Answer with the value of the state as this service has it, -1 before the first."""
+    """Return the state's value in this service, -1 before the first update."""
     return {"n": states["book"].get("n", -1)}
 
 
@@ -72,9 +72,9 @@ def telling(
     catch_up_s: float = 1.0,
     **others: str,
 ) -> Iterator[Teller]:
-    """Run a service that publishes a state; by default on free ports.
+    """Run a service that publishes a state, by default on free ports.
 
-    :param ask: the replyer that it asks as `ask`; others by name
+    :param ask: the address of the replyer for its requester `ask`; others by name
     :param out: creation arguments of the out-state
     """
     got: list[Callable[..., Any]] = []
@@ -99,7 +99,7 @@ def telling(
 
 
 class Knower:
-    """A service that follows the state and answers what it is."""
+    """A service that follows the state, and replies with its value."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -131,7 +131,7 @@ def knowing(
 ) -> Iterator[Knower]:
     """Run a service that follows states and answers requests.
 
-    :param bound: where each state is bound; the first one is named `book`, others `book1`, …
+    :param bound: the addresses of each state; the first one is named `book`, others `book1`, …
     :param address: of the replyer
     :param handler: of the replyer
     :param follows: creation arguments of the in-states
@@ -158,7 +158,7 @@ def knowing(
 
 @contextmanager
 def telling_and_knowing(port: int, **options: Any) -> Iterator[tuple[Teller, Knower]]:
-    """Run one of each, the teller first, with what the knower takes; its replyer has this port."""
+    """Run a teller, and then a knower with the given options and a replyer at this port."""
     address = f"127.0.0.1:{port}"
     with ExitStack() as services:
         kind = options.get("kind", "delta_update")

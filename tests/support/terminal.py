@@ -1,4 +1,4 @@
-"""A verb on a terminal of its own: what it shows, keys, and how it leaves the terminal."""
+"""A verb on a pseudo-terminal: its output, key presses, and the terminal's state afterwards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Terminal:
             stdout=self._its,
             stderr=self._its,
             env=environment,
-            # its own session, with the terminal as the one that Ctrl-C comes from
+            # a session of its own, controlled by the terminal, so that Ctrl-C works
             preexec_fn=self._take_terminal,  # noqa: PLW1509 - nothing else takes a terminal
         )
 
@@ -58,7 +58,7 @@ class Terminal:
 
     @property
     def is_as_before(self) -> bool:
-        """Whether the terminal has the attributes that it had."""
+        """True if the terminal has its original attributes."""
         return bool(termios.tcgetattr(self._its) == self.before)
 
     def press(self, keys: str) -> None:
@@ -70,7 +70,7 @@ class Terminal:
         self.popen.send_signal(number)
 
     def wait_for(self, text: str) -> str:
-        """Wait until a text was shown since the last one; returns what was."""
+        """Wait until a text is shown, after the last one; returns the output until then."""
         deadline = monotonic() + PATIENCE_S
         while text not in self.shown:
             assert monotonic() < deadline, f"{text!r} was not shown; shown was {self.shown!r}"
@@ -79,7 +79,7 @@ class Terminal:
         return shown
 
     def wait(self) -> tuple[int, str]:
-        """Return the exit status, and what was shown last."""
+        """Wait for the end; returns the exit status, and the last output."""
         deadline = monotonic() + PATIENCE_S
         while self.popen.poll() is None:
             assert monotonic() < deadline, f"it has not ended; shown was {self.shown!r}"

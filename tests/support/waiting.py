@@ -1,4 +1,4 @@
-"""Waiting for what nobody tells of, and how long tests wait for anything."""
+"""Waiting for conditions without an event, and how long tests wait for anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: How long a test waits for what is to happen, in seconds; far more than it takes.
+#: How long a test waits for something to happen, in seconds; far longer than necessary.
 PATIENCE_S = 10.0
 
 
@@ -18,14 +18,14 @@ def until(
     what: str = "what was to come about",
     patience_s: float = PATIENCE_S,
 ) -> Any:
-    """Wait until something holds that nobody tells of, such as a counter; return what it gave."""
+    """Wait until a condition without an event holds, such as a counter; returns its value."""
     found = until_at_most(patience_s, condition)
     assert found, f"waited in vain: {what}"
     return found
 
 
 def until_at_most(seconds: float, condition: Callable[[], Any]) -> Any:
-    """Wait until something holds or the time is over; return what it gave at last."""
+    """Wait until a condition holds or the time is over; returns its last value."""
     deadline = monotonic() + seconds
     between_looks = threading.Event()
     while not (found := condition()) and monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""What the snippets of the README use of web frameworks, which are not installed for the tests."""
+"""Fakes of web frameworks for the README's snippets; the real ones are not installed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class _App:
-    """An application that knows which function serves which path."""
+    """An application that records which function serves which path."""
 
     def __init__(self, _name: str = "", *, lifespan: Callable[..., Any] | None = None) -> None:
         self.routes: dict[str, Callable[..., Any]] = {}
         self._lifespan = lifespan
 
     def get(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Return a decorator of the function that serves a path."""
+        """Return a decorator for the function that serves a path."""
 
         def serve(function: Callable[..., Any]) -> Callable[..., Any]:
             self.routes[path] = function
@@ -26,7 +26,7 @@ class _App:
         return serve
 
     def serving(self) -> Any:
-        """Return the context in which a server has started the application."""
+        """Return the context of a running application."""
         assert self._lifespan is not None
         return self._lifespan(self)
 
@@ -38,10 +38,10 @@ def _module(name: str, **contents: Any) -> ModuleType:
 
 
 def fastapi() -> ModuleType:
-    """Return a module in the place of FastAPI."""
+    """Return a fake of the module `fastapi`."""
     return _module("fastapi", FastAPI=_App)
 
 
 def flask() -> ModuleType:
-    """Return a module in the place of Flask."""
+    """Return a fake of the module `flask`."""
     return _module("flask", Flask=_App)
