@@ -146,7 +146,7 @@ class _Running:
             self._service.connect(*given)
         except UserError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - it is told to who asked
+        except Exception as error:  # noqa: BLE001 - reported to the requester
             return f"{type(error).__name__}: {error}"
         return None
 

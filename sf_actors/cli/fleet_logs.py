@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Found(NamedTuple):
     """A line of a log file; lines sort by time.
 
-    :ivar raw: as it stands in the file
+    :ivar raw: the line as written in the file
     """
 
     timestamp: str

@@ -67,11 +67,11 @@ def running_up(arguments: argparse.Namespace) -> socket.socket:
 
 
 def take_place(place: Place, say: Callable[[str], None] = tell) -> socket.socket | None:
-    """Take a place, once those of an earlier `up` that was killed have left it.
+    """Take a place, waiting for the children of a killed `up` to leave it.
 
-    :param say: takes words about a wait
-    :returns: None when it is taken; else a connection to the `up` that runs
-    :raises FolderError: it cannot be taken, or somebody stays in it
+    :param say: shows a text to the user about a wait
+    :returns: None if it was taken; else a connection to the running `up`
+    :raises FolderError: it cannot be taken, or a process does not leave it
     """
     found = looked_for(lambda: _look(place), deadline=monotonic() + TELLING_S, between_s=BETWEEN_S)
     if found is None:
@@ -86,7 +86,7 @@ def take_place(place: Place, say: Callable[[str], None] = tell) -> socket.socket
 
 
 def _look(place: Place) -> tuple[socket.socket | None] | None:
-    """Return whether it is taken, or by whom; None where it is to be waited for."""
+    """Return (None,) if the place was taken, (connection,) to a running `up`, or None to wait."""
     if place.take():
         return (None,)
     connection = place.connect()

@@ -44,7 +44,7 @@ class Addresses:
         for key in [key for key in self._chosen if key[0] == instance]:
             del self._chosen[key]
 
-    def is_outdated(self, instance: str) -> bool:  # noqa: ARG002 - on one machine none is
+    def is_outdated(self, instance: str) -> bool:  # noqa: ARG002 - never so on one machine
         """Return True if an instance cannot be restarted in its present place."""
         return False
 

@@ -116,7 +116,7 @@ class Control:
         try:
             request.args = json.loads(line)
             self._take(request)
-        except Exception as error:  # noqa: BLE001 - of another version, say; the fleet runs on
+        except Exception as error:  # noqa: BLE001 - such as of another version; the fleet runs on
             request.say(f"it cannot be understood: {type(error).__name__}: {error}")
             request.end(1)
 

@@ -1,6 +1,6 @@
 "use strict";
 
-// The server lays the picture out and makes all texts; here they are only put into their places.
+// The server computes the layout and all texts; this script only puts them into place.
 const picture = document.getElementById("picture");
 const status = document.getElementById("status");
 const events = new EventSource("/events");
