@@ -154,7 +154,7 @@ def _parse_keys(argv: Sequence[str]) -> KeysArguments:
         epilog="example: sf_actors keys new desk --dir ./keys",
     )
     parser.add_argument("command", choices=["new"], help="make a new pair")
-    parser.add_argument("name", metavar="NAME", type=text_of, help="what the pair is called")
+    parser.add_argument("name", metavar="NAME", type=text_of, help="the name of the pair")
     parser.add_argument(
         "--dir", metavar="DIR", type=text_of, required=True, help="the folder to write to"
     )

@@ -95,7 +95,7 @@ FLAGS: Final = (
     Flag(
         "-l --log_path",
         "PATH",
-        "log file; its folder is made, it is rotated hourly",
+        "log file, rotated hourly; its folder is created",
         "-l ./logs/svc.log",
     ),
     Flag(
@@ -108,7 +108,7 @@ FLAGS: Final = (
     Flag(
         "-wt --service_loop_min_wait_time_s",
         "SECONDS",
-        "least time between two handler calls, those of workers apart (default 0)",
+        "least time between two handler calls, except those of workers (default 0)",
         "-wt 0.01",
         seconds_of,
     ),
@@ -129,13 +129,13 @@ FLAGS: Final = (
     Flag(
         "--keys",
         "DIR",
-        "folder of CURVE keys: encrypt, and let in who is authorized",
+        "folder of CURVE keys: encrypt, and admit only authorized peers",
         "--keys ./keys",
     ),
     Flag(
         "--error_details",
         "full|type",
-        "what callers are told of a handler's error: its text as well, or its type alone "
+        "what callers learn of a handler's error: its text as well, or only its type "
         "(default full, but beyond loopback without keys type)",
         "--error_details type",
         details_of,
@@ -143,7 +143,7 @@ FLAGS: Final = (
     Flag(
         "--inspect",
         "ADDRESS",
-        "let the shell look at this service from elsewhere as well; with --keys",
+        "let the shell inspect this service from other machines; with --keys",
         "--inspect tcp://10.0.0.7:7000",
     ),
     Flag(
@@ -155,7 +155,7 @@ FLAGS: Final = (
     Flag(
         "--http_host",
         "NAME",
-        "a name by which clients of --http may call it, besides localhost and IP addresses",
+        "a host name that --http accepts, besides localhost and IP addresses",
         "--http_host orders.desk.example",
         is_list=True,
     ),
@@ -176,7 +176,7 @@ FLAGS: Final = (
     Flag(
         "--reload",
         "",
-        "run it again when one of its files, its addresses or its config change",
+        "restart it when one of its files, its addresses or its config changes",
         "--reload",
     ),
 )

@@ -146,7 +146,7 @@ class _Running:
             self._service.connect(*given)
         except UserError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - reported to the requester
+        except Exception as error:  # noqa: BLE001 - sent back as the answer
             return f"{type(error).__name__}: {error}"
         return None
 

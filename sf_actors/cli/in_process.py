@@ -76,7 +76,7 @@ class InProcess:
         error = None
         try:
             self._service.connect(*message["connect"])
-        except Exception as fault:  # noqa: BLE001 - reported to the requester
+        except Exception as fault:  # noqa: BLE001 - sent back as the answer
             error = str(fault)
         answer = {"connected": message["id"], "error": error}
         self._post(lambda: self._on_message(self, answer))

@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
     """Make the call, and print the reply."""
     parser = verb_parser(
         "call",
-        "Ask a replyer and print its reply. Values are read as the model declares them: "
+        "Call a replyer and print its reply. Values are read as the model declares them: "
         "key.sub=… for records, JSON for lists and mappings, null, bytes as base64; - reads a "
         "JSON object from standard input.",
         example="sf_actors call exchange/new_order side=buy price=99.5 quantity=1",
@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
     add_reach(parser)
     add_direct(parser)
     parser.add_argument("-n", type=count_of, metavar="N", help="call N times, print a table")
-    parser.add_argument("-c", type=count_of, metavar="C", default=1, help="so many at once")
+    parser.add_argument("-c", type=count_of, metavar="C", default=1, help="how many at once")
     parser.add_argument("target", metavar="TARGET", help="SERVICE/MODEL, or MODEL alone")
     parser.add_argument(
         "pairs", nargs="*", default=[], metavar="key=value", help="fields of the request"

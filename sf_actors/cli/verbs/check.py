@@ -25,22 +25,22 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = verb_parser(
         "check",
-        "Say what is wrong with a fleet before it is started: each file is imported in a process\n"
-        "of its own, and both sides of each link are compared. Or of service files, with their\n"
+        "Find errors in a fleet before it is started: each file is imported in a process of its\n"
+        "own, and both sides of each link are compared. Or in service files, with their\n"
         "addresses.",
         example="sf_actors check --strict",
     )
     add_fleet(parser)
     add_service_files(parser, nargs="*")
-    parser.add_argument("--strict", action="store_true", help="exit 1 where there are warnings")
+    parser.add_argument("--strict", action="store_true", help="exit 1 if there are warnings")
     parser.add_argument(
-        "--live", action="store_true", help="hold the files against what runs of the fleet"
+        "--live", action="store_true", help="compare the files with what runs of the fleet"
     )
     parser.add_argument(
-        "--in-process", action="store_true", help="for a fleet that is to run in one process"
+        "--in-process", action="store_true", help="check it for a run in one process"
     )
     parser.add_argument(
-        "--ports", action="store_true", help="look whether its ports are free here now"
+        "--ports", action="store_true", help="check that its ports are free here now"
     )
     arguments = parsed(parser, argv)
     _require_one_form(arguments)

@@ -21,13 +21,13 @@ def run(argv: Sequence[str]) -> int:
     """Write both files into a folder, and print their paths."""
     parser = verb_parser(
         "dashboards",
-        "Write grafana.json, a dashboard, and alerts.yml, rules for Prometheus, of the metrics "
-        "that services tell with --http.",
+        "Write grafana.json, a dashboard, and alerts.yml, rules for Prometheus, for the metrics "
+        "that services have with --http.",
         example="sf_actors dashboards -o ./monitoring",
         has_timeout=False,
     )
     parser.add_argument(
-        "-o", dest="out", metavar="DIR", required=True, type=text_of, help="a folder; it is made"
+        "-o", dest="out", metavar="DIR", required=True, type=text_of, help="a folder; it is created"
     )
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)

@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
     connection = take_place(place)
     if connection is None:
         place.leave()
-        tell("nothing of it runs")
+        tell("the fleet does not run")
         return 0
     answer = ask(connection, tell, verb="down")
     # it answers just before its process ends: wait for that

@@ -25,9 +25,9 @@ def run(argv: Sequence[str]) -> int:
         return main(["keys", *argv])
     parser = verb_parser(
         "keys fleet",
-        "Make the CURVE keys that a fleet lacks, below its folder for keys: a pair for each\n"
-        "service, who may connect, and whom it connects to, by the fleet's links. Those of links\n"
-        "that are gone are removed; keys that somebody else put there stay.",
+        "Create the CURVE keys that a fleet lacks, in its folder for keys: a pair for each\n"
+        "service, and the keys of the services that it is linked to. Keys of links that are\n"
+        "gone are removed; keys that somebody else put there stay.",
         example="sf_actors keys fleet --fleet fleet.toml",
         has_timeout=False,
     )

@@ -20,8 +20,8 @@ def run(argv: Sequence[str]) -> int:
     """Set the given levels, and print the previous ones."""
     parser = verb_parser(
         "loglevel",
-        f"Show the log levels of a service, or set them: {', '.join(_LEVELS)}. It prints those "
-        "before.",
+        f"Show the log levels of a service, or set them: {', '.join(_LEVELS)}. It prints the "
+        "previous ones.",
         example="sf_actors loglevel exchange DEBUG",
     )
     add_reach(parser)

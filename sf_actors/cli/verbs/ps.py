@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
         timeout_s=ANSWER_S,
     )
     add_reach(parser)
-    parser.add_argument("--quiet", "-q", action="store_true", help="print the process ids alone")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print only the process ids")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
     add_on(parser)
     arguments = parsed(parser, argv)

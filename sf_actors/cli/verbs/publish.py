@@ -23,7 +23,7 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "publish",
         "Send a message to a subscriber. With --address it takes the place of a publisher there "
-        "and waits until somebody has subscribed. Values as of call.",
+        "and waits for a subscriber. Values are read as by call.",
         example="sf_actors publish screen/ticks price=99.5",
     )
     add_reach(parser)

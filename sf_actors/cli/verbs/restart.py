@@ -19,9 +19,8 @@ def run(argv: Sequence[str]) -> int:
     """Restart services; none is stopped if the file has errors."""
     parser = verb_parser(
         "restart",
-        "Read the fleet file again and check it, say what has changed, and stop and start the "
-        "services that run, or those named. New services are started, and those that are gone "
-        "are stopped.",
+        "Read the fleet file again and check it, show what has changed, and restart the services "
+        "that run, or those named. New services are started, and removed ones are stopped.",
         example="sf_actors restart pricer",
         has_json=False,
         has_timeout=False,
@@ -30,8 +29,8 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--rolling",
         action="store_true",
-        help="instance by instance, the new one beside the old one where that can be; no call is "
-        "lost, and what fails leaves the old ones, as Ctrl-C does those that are not replaced yet",
+        help="instance by instance, the new one beside the old one if possible; no call is lost. "
+        "After a failure or Ctrl-C, instances that are not replaced yet run on",
     )
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     add_on(parser)

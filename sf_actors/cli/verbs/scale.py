@@ -20,9 +20,9 @@ def run(argv: Sequence[str]) -> int:
     """Start instances, or stop those with the highest numbers; their callers lose no call."""
     parser = verb_parser(
         "scale",
-        "Run so many instances of a service until the fleet's end. New ones are READY before "
-        "others connect to them; those that go have the highest numbers, and others have left "
-        "them before they stop.",
+        "Change the number of instances of a service until the fleet's end. New ones are READY "
+        "before others connect to them. Those with the highest numbers are removed; others "
+        "leave them before they stop.",
         example="sf_actors scale pricer 4",
         has_json=False,
         has_timeout=False,

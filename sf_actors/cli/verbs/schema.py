@@ -34,15 +34,15 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = verb_parser(
         "schema",
-        "Print services as AsyncAPI 3.0.0, or what breaks the peers of an older schema: service "
-        "files, or those of a fleet.",
+        "Print services as AsyncAPI 3.0.0, or the changes that break peers of an older schema: "
+        "service files, or those of a fleet.",
         example="sf_actors schema svc.py -a addresses.json > svc.asyncapi.json",
         has_timeout=False,
     )
     add_fleet(parser)
     add_service_files(parser, nargs="*")
     parser.add_argument(
-        "--diff", metavar="OLD.json", help="print what breaks a peer that has this older schema"
+        "--diff", metavar="OLD.json", help="print the changes that break peers of this older schema"
     )
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)

@@ -26,8 +26,8 @@ def run(argv: Sequence[str]) -> int:
     parser = verb_parser(
         "stop",
         "Stop a service gracefully, within its own --stop_timeout_s, and wait until it is gone. "
-        "In the folder of a fleet: all instances, which are not run again. "
-        "With --timeout the wait ends after so long, and the stop goes on.",
+        "In the folder of a fleet: all its instances, which are not started again. "
+        "With --timeout the wait ends after that time, and the stop goes on.",
         example="sf_actors stop exchange",
         timeout_s=None,
     )

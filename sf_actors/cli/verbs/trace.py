@@ -27,9 +27,9 @@ def run(argv: Sequence[str]) -> int:
     """Print the lines; 1 if there are none."""
     parser = verb_parser(
         "trace",
-        "Print the log lines of one workflow id, in order of time, from the log files of what "
-        "runs here, rotated ones too, in a fleet's folder from the fleet's too, or from those that "
-        "are named.",
+        "Print the log lines of one workflow id, ordered by time, from the log files of the "
+        "services that run here and of the fleet in this folder, rotated ones too, or from those "
+        "that --logs names.",
         example="sf_actors trace 4f1c9b0e --logs ./logs/*.log",
     )
     add_reach(parser)

@@ -31,9 +31,9 @@ def run(argv: Sequence[str]) -> int:
     """Run a fleet until it ends."""
     parser = verb_parser(
         "up",
-        "Check a fleet, start it, show its lines, start again what fails, and stop it in order "
-        "with Ctrl-C. With names: these services, and those that they come after; while the "
-        "fleet runs already, what it lacks is started by the up that runs.",
+        "Check a fleet, start it, show its log lines, restart what fails, and stop it in order "
+        "with Ctrl-C. With names: these services, and those that they come after. If the fleet "
+        "runs already, the running up starts what is missing.",
         example="sf_actors up",
         has_timeout=False,
     )
@@ -52,7 +52,7 @@ def run(argv: Sequence[str]) -> int:
         "--in-process", action="store_true", help="run everything in this process, under a debugger"
     )
     parser.add_argument(
-        "--reload", action="store_true", help="run a service again when one of its files changes"
+        "--reload", action="store_true", help="restart a service when one of its files changes"
     )
     add_on(parser)
     parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)

@@ -25,8 +25,8 @@ def run(argv: Sequence[str]) -> int:
     """Wait until the condition holds for a service, or until the timeout."""
     parser = verb_parser(
         "wait",
-        "Wait until a service runs and is READY, or until its in-states are LIVE. It ends with 1 "
-        "and the reason if the time is over and it is not so.",
+        "Wait until a service runs and is READY, or until its in-states are LIVE. At the timeout "
+        "it ends with 1 and the reason.",
         example="sf_actors wait exchange --for live:order_book --timeout 30",
     )
     add_reach(parser)

@@ -34,15 +34,15 @@ def run(argv: Sequence[str]) -> int:
     """Print a line for each message, until stopped."""
     parser = verb_parser(
         "watch",
-        "Print what passes a model, a JSON object a line: requests with their replies, messages, "
-        "and of a state its value and then its updates. It waits for what is not there yet, and "
-        "joins again after a restart.",
+        "Print the messages of a model, one JSON object a line: requests with their replies, "
+        "published messages, or the value of a state and then its updates. It waits for a "
+        "service that does not run yet, and joins again after a restart.",
         example="sf_actors watch exchange/order_book --value -n 10",
         timeout_s=None,
     )
     add_reach(parser)
-    parser.add_argument("--value", action="store_true", help="of a state, the whole each time")
-    parser.add_argument("--rate", action="store_true", help="a line a second with the rates")
+    parser.add_argument("--value", action="store_true", help="print a state's whole value")
+    parser.add_argument("--rate", action="store_true", help="print the rates, one line a second")
     parser.add_argument("-n", type=count_of, metavar="N", help="end after N lines")
     parser.add_argument("target", metavar="TARGET", help="SERVICE/MODEL, or MODEL alone")
     arguments = parsed(parser, argv)

@@ -54,7 +54,7 @@ def run(argv: Sequence[str]) -> int:
         action="append",
         default=[],
         type=text_of,
-        help="a name by which the page may be called, besides localhost and IP addresses",
+        help="a host name that the page accepts, besides localhost and IP addresses",
     )
     add_fleet(parser)
     arguments = parsed(parser, argv)
