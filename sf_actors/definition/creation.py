@@ -154,7 +154,7 @@ def checked(
     if creation.get("is_binder") and creation.get("is_x_sub"):
         raise ModelError(
             f"{where}: expected one of 'is_binder' and 'is_x_sub', got both: "
-            "who binds for publishers cannot connect to a bus"
+            "a model that binds for publishers cannot connect to a bus"
         )
     if creation.get("ordered_by") is not None and not creation["workers"]:
         raise ModelError(

@@ -45,7 +45,7 @@ class Asked(Protocol):
         """True while somebody waits for the answer."""
 
     def say(self, words: str, /) -> None:
-        """Report progress to the requester."""
+        """Report progress to the verb that asks."""
 
     def end(self, status: int, /) -> None:
         """Send the answer."""
@@ -358,7 +358,7 @@ class Changes:
             if left and monotonic() < until:
                 return False
             for name in left:
-                supervisor.tell(f"{name}: it does not say that it has connected elsewhere")
+                supervisor.tell(f"{name}: it has not confirmed its new connections")
             then()
             return True
 

@@ -37,7 +37,7 @@ class Request:
         self._selector = selector
 
     def say(self, words: str) -> None:
-        """Report progress to the requester."""
+        """Report progress to the verb that asks."""
         if self.is_open:
             send(self._connection, {"say": words})
 
@@ -105,7 +105,7 @@ class Control:
         except OSError:
             piece = b""
         if not piece:
-            # the requester is gone; its request is still carried out
+            # the verb is gone; its request is still carried out
             request.close()
             return
         for line in lines.add(piece):

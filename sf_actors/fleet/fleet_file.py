@@ -93,7 +93,7 @@ def _services(tables: Mapping[str, Any], place: Place) -> tuple[FleetService, ..
     for key in defaults:
         if key in OF_ONE_SERVICE:
             raise FleetError(
-                f"{defaults_place.text}: expected what services may have in common, got {key!r}"
+                f"{defaults_place.text}: expected keys that services have in common, got {key!r}"
             )
     _require_known(defaults, usual, defaults_place.text)
     read = _fields(defaults, defaults_place)

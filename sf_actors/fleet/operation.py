@@ -162,7 +162,7 @@ class Operation:
     ) -> None:
         """Report each instance that becomes READY or fails to.
 
-        :param then: called after the last one, with the exit status for the requester
+        :param then: called after the last one, with the exit status for the verb
         """
         left = list(names)
         restarting: set[str] = set()

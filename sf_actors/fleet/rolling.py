@@ -50,8 +50,8 @@ class Rolling:
     :param tell_connectors: has all other instances connect to the new addresses, then calls back
     :param why_stopped: returns why an instance cannot run beside its successor, or None
     :param undo: undoes the last new addresses
-    :param say: shows a text to the requester
-    :param is_wanted: returns False if the requester is gone; no further instance is replaced then
+    :param say: shows a text to the verb that asks
+    :param is_wanted: returns False if the verb is gone; no further instance is replaced then
     :param then: called with the exit status: 1 if one failed and the rest was left alone
     """
 
@@ -90,7 +90,7 @@ class Rolling:
             return
         name, left = names[0], names[1:]
         if not self._is_wanted():
-            self._supervisor.tell(f"{name}: runs on as it is: who has asked is gone")
+            self._supervisor.tell(f"{name}: runs on unchanged: the command that asked is gone")
             self._then(1)
             return
         on = partial(self.run, left)
@@ -135,7 +135,7 @@ class Rolling:
                 self._fail(name, "it has been stopped")
             elif not (self._is_wanted() or supervisor.beside.is_ready(runner)):
                 supervisor.beside.stop(runner, monotonic())
-                supervisor.tell(f"{name}: the old one runs on: who has asked for a new one is gone")
+                supervisor.tell(f"{name}: the old one runs on: the command that asked is gone")
                 self._fail(name, "not wanted any more")
             elif supervisor.beside.is_ready(runner):
                 supervisor.add(member, task)

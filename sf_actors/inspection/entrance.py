@@ -51,8 +51,8 @@ class Entrance:
             raise UsageError(f"--inspect: expected tcp://HOST:PORT, got {address!r}")
         if keys is None:
             raise UsageError(
-                f"--inspect {address}: expected --keys DIR as well: who reaches it can stop what "
-                "runs, on loopback too"
+                f"--inspect {address}: expected --keys DIR as well: whoever reaches it can stop "
+                "what runs, on loopback too"
             )
         loaded = load(keys)
         self._transport = Transport(loaded, name=WHERE)

@@ -73,12 +73,12 @@ def require_ours(path: Path) -> None:
         raise
     except OSError as error:
         raise UsageError(
-            f"the folder {str(path)!r} cannot be looked at: {error.strerror}; set {VARIABLE} to "
+            f"the folder {str(path)!r} cannot be examined: {error.strerror}; set {VARIABLE} to "
             "another one"
         ) from None
     if not stat.S_ISDIR(found.st_mode):
         raise UsageError(
-            f"expected a folder for the inspectors' sockets, {str(path)!r} is none; remove it, or "
+            f"expected a folder for the inspectors' sockets, got {str(path)!r}; remove it, or "
             f"set {VARIABLE} to another one"
         )
     if found.st_uid != os.getuid():

@@ -58,7 +58,7 @@ class ControlActor:
         self._operation: Operation | None = None
         self._changes: Changes | None = None
         self._runs: list[ActorRun] = []
-        #: the design that a requester has sent last
+        #: the design that a verb has sent last
         self._offered = design
         self._began = threading.Event()
         threading.Thread(target=self._run, name="up", daemon=True).start()
@@ -192,7 +192,7 @@ class ControlActor:
             self._shown.add(("say", str(error)))
 
     def _read_again(self, request: Asked) -> tuple[Fleet, Checked]:
-        """Use the fleet that the requester has read and checked, and prepare its actors."""
+        """Use the fleet that the verb has read and checked, and prepare its actors."""
         crew, design, changes = self._crew, self._offered, self._changes
         crew.design = design
         fleet = moved_fleet(design.fleet, Path.cwd())
@@ -217,7 +217,7 @@ class ControlActor:
         return False
 
     def _leave(self) -> None:
-        """End this actor, once all requesters have received the end."""
+        """End this actor, once all verbs have received the end."""
         for request in self._requests.all:
             if request.is_open:
                 request.say("the fleet has ended")

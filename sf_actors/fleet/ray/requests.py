@@ -27,7 +27,7 @@ class RemoteRequest:
         self.answers = Events()
 
     def say(self, words: str) -> None:
-        """Report progress to the requester."""
+        """Report progress to the verb that asks."""
         self.answers.add({"say": words})
 
     def end(self, status: int, **more: Any) -> None:
