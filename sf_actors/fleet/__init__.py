@@ -9,7 +9,7 @@ service_keys.py   the keys of a service in it, and how the value of each is read
 outlines.py       `ServiceOutline`: the models of a service, as data
 describing.py     reads one service file in a process of its own
 source_places.py  … the lines of its models
-asks.py           … the replyers that its handlers call
+asks.py           … the connections that its handlers call
 reading.py        reads the service files of a fleet, in parallel
 findings.py       `Finding`: an error or a warning, with a code
 joints.py         `Link`: the connection of two models, as data

@@ -1,4 +1,4 @@
-"""Finds the replyers that a handler calls, from the literal names in its calls of `to_send`.
+"""Finds the connections that a handler calls, from the literal names in its calls of `to_send`.
 
 The search follows functions of the same file that get `to_send`. Threads and tasks that the handler
 starts do not block it, so their calls do not count.

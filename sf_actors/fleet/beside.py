@@ -1,4 +1,4 @@
-"""Additional runs of instances during a rolling restart: starting successors, ending predecessors.
+"""Extra runs of instances in a rolling restart: successors that start, predecessors that end.
 
 It has no clock: callers pass the time, in seconds. One thread.
 """

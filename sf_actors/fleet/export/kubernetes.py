@@ -38,7 +38,7 @@ _HEAD: Final = "# Written by `sf_actors export kubernetes`, which replaces it.\n
 _FIRST_PORT: Final = 27000
 _PROBED: Final = "0.0.0.0:8600"
 _FILES: Final = "/etc/sf_actors"
-#: The root of a volume may be writable for all, which keys must not be; a folder in it is not.
+#: A folder in the volume: the volume's own may be writable for all, which that of keys must not be.
 _KEYS: Final = "/etc/sf_actors-keys/keys"
 _GRACE_S: Final = 5
 #: A StatefulSet labels its pods with its name and ten more characters; a label has at most 63.
