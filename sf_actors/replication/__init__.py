@@ -1,11 +1,11 @@
-"""A state and its replicas, without thread, socket or clock.
+"""A state and its replicas, as state machines without threads, sockets or clocks.
 
 A publisher counts its updates from 0 and has an epoch, which its owner takes from the wall clock
-when it starts: of two, the larger is the later run. It sends each update once, as a delta. Each
-heartbeat carries the last count (the head) and, with `digest`, a digest of the value. On request
-the publisher sends a snapshot, or the deltas since a count. The number of an update is its count,
-or any integer that the publisher's caller gives: then messages carry both, replicas order by the
-count and show the number.
+when it starts: of two epochs, the larger is the later run. It sends each update once, as a delta.
+Each heartbeat carries the last count (the head) and, with `digest`, a digest of the value. On
+request the publisher sends a snapshot, or the deltas since a count. The number of an update is its
+count, or any integer that the publisher's caller gives: then messages carry both, and replicas
+order updates by the count and show the number.
 
 A replica is SYNCING, LIVE or STALE. It buffers deltas that it cannot apply yet. "Ask" sends one
 request with a token. "Behind" means that the head is above the value's count, that the followed
@@ -78,12 +78,12 @@ One request is under way at a time. Its deadline is a heartbeat, at least 1 s. T
 a calm heartbeat goes out at once. Further ones wait, each twice as long, up to half a heartbeat
 (eight while nothing is heard); each pause is shortened at random by up to a half.
 
-Heartbeats and answers tell the interval of the heartbeats. The `stale_after_s` in force is at least
-twice that; once an answer has told it, heartbeats change it no more. `error` ends when the replica
-is LIVE, apart from two publishers and differing digests, of which it tells while LIVE as well.
+Heartbeats and answers carry the interval of the heartbeats. The `stale_after_s` in force is at
+least twice that; once an answer has given it, heartbeats no longer change it. `error` ends when the
+replica is LIVE, except for two publishers and differing digests, which it reports while LIVE too.
 
-Why answers decide whether a larger epoch is true: anybody on the publisher's bus can send one. A
-replica forgets its requests when it follows another epoch, so the publisher that answers was alive
+Answers decide whether a larger epoch is true, because any peer on the publisher's bus can send one.
+A replica forgets its requests when it follows another epoch, so a publisher that answers was alive
 after that. An answer alone is not enough: the snapshot address may be that of another state.
 
 A peer without epochs (the original's publisher, or plain sockets) has the epoch None, which is
@@ -107,6 +107,6 @@ snapshot, another number                   SYNCING       taken at its number, ev
                                                          low number was heard; else two in a row
 ========================================== ============= ===========================================
 
-If the last update of such a peer is lost, nothing shows it; nor does a start again whose first
+If the last update of such a peer is lost, nothing shows it; nor is a restart visible whose first
 number happens to be the next one.
 """
