@@ -1,7 +1,7 @@
 """Checks values in undeclared places (`object`, `dict`, `list`) before they are sent.
 
-They must arrive equal and of the same type although the receiver has no declaration, so only types
-that MessagePack itself distinguishes are allowed.
+They must arrive equal and of the same type although the receiver has no declaration for them, so
+only types that MessagePack itself distinguishes are allowed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEYS = f"str, int, float, bool, bytes or None as a key{_ADVICE}"
 
 
 def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return the value to send for one in an undeclared place.
+    """Return the value to send for a value in an undeclared place.
 
     :param depth: levels of containers still allowed, the value itself included
     :raises Mismatch: it would arrive as something else, or nests too deep (or contains itself)
@@ -46,7 +46,7 @@ def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def check_key(key: Any) -> Any:
-    """Return the key to send for one of a mapping whose keys are undeclared.
+    """Return the key to send for a key of a mapping whose keys are undeclared.
 
     :raises Mismatch: it would arrive as something else
     """
