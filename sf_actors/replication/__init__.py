@@ -35,7 +35,7 @@ heartbeat, head is the value's count       LIVE, STALE   LIVE, without a snapsho
 heartbeat, head above it                   LIVE, STALE   counted in `gaps`; SYNCING, Ask
 heartbeat with another digest              LIVE, STALE   SYNCING, Ask for a snapshot; twice in a
                                                          row: `error` in the status, digests are
-                                                         compared no more
+                                                         no longer compared
 heartbeat or answer: it is loading         any           value kept; SYNCING, Ask after a heartbeat
                                                          at least; only an answer is believed of a
                                                          publisher that has loaded in this run
@@ -55,10 +55,10 @@ second answer in a row that ends below     SYNCING       the higher counts were 
 the head as it was when asked for                        with the whole buffer; LIVE
 deltas since the value's count             SYNCING       applied as if heard; LIVE or Ask again
 answer of another epoch, which is on air,  SYNCING       that epoch is followed, answer taken; if
-or nobody is                                             it is the smaller one, the larger is
+or no epoch is                                           it is the smaller one, the larger is
                                                          false: dropped while another is on air
-answer of another epoch, not on air        SYNCING       dropped; Ask again, a heartbeat later at
-                                                         most; twice in a row: `error`
+answer of another epoch, not on air        SYNCING       dropped; Ask again, at most a heartbeat
+                                                         later; twice in a row: `error`
 answer to a forgotten request              any           dropped, counted in `late`
 answer that is unreadable or an error,     SYNCING       `error` in the status; Ask again, later
 or lacks a part
@@ -96,13 +96,14 @@ whole value, a number above those heard    LIVE, STALE   applied, a gap counted;
 whole value, any other number              once synced   applied, buffer dropped; LIVE: it counts
                                                          from its own number on
 delta, a number not above those heard      any           counted in `skipped` if the value has it;
-                                                         the publisher may have been started again:
+                                                         the publisher may have been restarted:
                                                          SYNCING, buffer dropped, Ask
 delta, a number that the last snapshot has any           dropped, counted in `duplicates`; such
 overtaken                                                numbers follow the last one heard, or come
                                                          within a heartbeat of the snapshot
-snapshot, number 0                         SYNCING       the original numbers all its own so: taken
-                                                         as having all heard before the request
+snapshot, number 0                         SYNCING       the original gives all its snapshots this
+                                                         number: taken as containing everything
+                                                         heard before the request
 snapshot, another number                   SYNCING       taken at its number, even a lower one if a
                                                          low number was heard; else two in a row
 ========================================== ============= ===========================================
