@@ -87,8 +87,8 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
         len(keys) > _MEASURED and _is_slow(keys, is_set=is_set)
     ):
         raise ChosenKeys(
-            f"expected keys whose hashes differ, got {len(keys)} that were chosen to meet in one "
-            "place of a hash table"
+            f"expected keys whose hashes differ, got {len(keys)} that were chosen to collide in a "
+            "hash table"
         )
 
 
@@ -280,7 +280,7 @@ def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
     first = memoryview(packed)[0]
     spare[0] -= len(packed)
     if depth == 0 or spare[0] < 0:
-        raise ValueError(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+        raise ValueError(f"expected at most {MAX_DEPTH} nested lists and dicts, got more")
     items = _few_items_of(packed, MOST_UNDECLARED)
     if is_map(first):
         keys, items = items[::2], items[1::2]

@@ -142,7 +142,7 @@ class Schema:
         )
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
-                f"{self.where}: expected at most {MAX_DEPTH} lists and dicts in each other in an "
+                f"{self.where}: expected at most {MAX_DEPTH} nested lists and dicts in an "
                 "undeclared place, got more"
             )
         if not is_exact or nested is not None:

@@ -16,7 +16,7 @@ from sf_actors.wording import named
 
 _OPEN_KEYS = frozenset(kind for kind, scalar in SCALARS.items() if scalar.is_native)
 _OPEN_SCALARS = frozenset(kind for kind in _OPEN_KEYS if SCALARS[kind].test_source == "")
-_ADVICE = "; what has another type must be declared in the model to come back as it is"
+_ADVICE = "; a value of another type must be declared in the model to arrive as it is"
 
 
 _SCALARS = f"None, bool, int, float, str, bytes, list, dict or a datetime with a zone{_ADVICE}"
@@ -41,7 +41,7 @@ def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
     if kind is not list and kind is not dict:
         value = mapping_of(value, _SCALARS)
     if depth == 0:
-        raise Mismatch(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+        raise Mismatch(f"expected at most {MAX_DEPTH} nested lists and dicts, got more")
     return _check_list(value, depth - 1) if kind is list else _check_dict(value, depth - 1)
 
 

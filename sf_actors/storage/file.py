@@ -127,7 +127,7 @@ class StoreFile:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
-            raise self.refused("a file that can be written", fault, "end who uses it") from fault
+            raise self.refused("a file that can be written", fault, "end that program") from fault
         return connection
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class StoreFile:
             if is_foreign(status) and self._real.parent.stat().st_mode & stat.S_IWOTH:
                 raise PermissionError(
                     errno.EPERM,
-                    f"another user (uid {status.st_uid}) put a file there, where all may write",
+                    f"another user (uid {status.st_uid}) put a file there, where anyone may write",
                 )
             if not try_lock(descriptor):
                 raise self.refused(

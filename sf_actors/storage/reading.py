@@ -77,7 +77,7 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Posi
         raise file.refused("a value that fits the model", f"another: {misfit}", advice) from None
     except (Damaged, sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError) as fault:
         if isinstance(fault, sqlite3.OperationalError) and "lock" in str(fault):
-            raise file.refused("a file of our own", cut(str(fault)), "end who uses it") from None
+            raise file.refused("a file of our own", cut(str(fault)), "end that program") from None
         raise file.refused(
             "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
         ) from None

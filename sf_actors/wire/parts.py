@@ -134,7 +134,7 @@ def decode_pieces(reply: SnapshotReply) -> list[bytes]:
     try:
         count, size = count_of(raw), memoryview(raw).nbytes
         if not 0 < count <= MAX_FILL + size // BYTES_PER_CUT:
-            raise Undecodable(f"expected fewer pieces in {size} bytes, and some, got {count}")
+            raise Undecodable(f"expected fewer pieces in {size} bytes, but not none, got {count}")
         return _PIECES.decode(raw)
     except Undecodable:
         raise

@@ -37,7 +37,7 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
             continue
         if item is None:
             if is_whole and is_table:
-                raise PatchRefused("None is no value here, it means that the key is gone", key)
+                raise PatchRefused("None is not a value here: it means that the key is gone", key)
         elif isinstance(item, Mapping):
             try:
                 if type(kind) is Table and type(kind.value) is Leaf:
