@@ -171,8 +171,7 @@ class PublisherLog:
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a count, oldest first.
 
-        None means that the log lacks some, since the epoch is another or they are too old; then a
-        snapshot is needed.
+        None means that a snapshot is needed: the epoch is another, or the log has lost some.
         """
         if epoch != self.epoch or after is None or after > self.count:
             return None

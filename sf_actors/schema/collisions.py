@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Guard = Callable[[Any], None]
 
 FREE_BYTES: Final = 4_096
-"""A message of up to so many bytes cannot hold enough keys to do harm."""
+"""Bytes up to which a message cannot hold enough keys to do harm."""
 
 ALIKE: Final = 36
 """Most keys with the same hash: powers of two as floats reach it, other keys hardly ever two."""

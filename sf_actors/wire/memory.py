@@ -34,7 +34,7 @@ BYTES_PER_BYTE_IN_PIECES: Final = 32
 """The same for a state's value that is read in pieces, whose memory is estimated less exactly."""
 
 FREE_BYTES: Final = 196_608
-"""A message of up to so many bytes takes no more than FREE_MEMORY, whatever it holds."""
+"""Bytes up to which a message takes no more than FREE_MEMORY, whatever it holds."""
 
 #: Bytes of a list item; of objects and an empty list, as CPython's allocator rounds them; of small
 #: maps.

@@ -12,7 +12,7 @@ notice           an unasked reply of a replyer that stops: error ``ServiceStoppe
                  id before the empty one, as ours do, and has an id of its own there (`STOPPING`
                  in `sockets.frames`): our sockets then send no more, REQ sockets skip it
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too, which
-                 are their heartbeats as well and have ``interval_s``
+                 are also their own heartbeats and have ``interval_s``
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
                  ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`), ``count`` (the
                  publisher's own, if its caller gives the numbers)

@@ -113,7 +113,7 @@ def has_many(
 
 
 def behind_run(run: re.Pattern[bytes], whole: bytes, at: int) -> int:
-    """Return the end of the values that a pattern walks over, or of what it may walk at once."""
+    """Return the end of the values that a pattern walks over, at most `_AT_ONCE` bytes further."""
     found = run.match(whole, at, at + _AT_ONCE)
     return found.end() if found is not None else at
 
