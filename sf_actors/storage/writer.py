@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sf_actors.storage.recorder import Recorder
 
 BATCH_S: Final = 0.025
-"""Seconds for which updates are collected; of the promised 50 ms, the rest is for writing them."""
+"""Seconds for which updates are collected; writing them may need as long again, not longer."""
 
 _LEAST_S: Final = 0.002
 """The least of that, when writing takes long since other threads compute without a pause."""
