@@ -41,7 +41,7 @@ FREE_BYTES: Final = 196_608
 _PLACE: Final = 8
 _NUMBER: Final = 32
 _TEXT: Final = 64
-#: It depends on the version of Python.
+#: Bytes of a Decimal, which depend on the version of Python.
 _DECIMAL: Final = -(-getsizeof(Decimal()) // 16) * 16
 _LIST: Final = 64
 _SMALL_MAPS: Final = {0: 64} | dict.fromkeys(range(1, 6), 224) | dict.fromkeys(range(6, 11), 352)
