@@ -82,7 +82,7 @@ class StoreError(UserError):
 
 
 class FolderError(UserError):
-    """The folder of the inspectors' sockets belongs to another user, or others may enter it."""
+    """The folder of the inspectors' sockets cannot be used, or other users may enter it."""
 
 
 class FleetError(UserError):

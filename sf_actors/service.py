@@ -52,7 +52,7 @@ class Service:
     :param backup_count: hourly files to keep
     :param service_loop_min_wait_time_s: least time in seconds between two serialised handler calls
     :param name: its name in the log; by default that of the file or module
-    :param allow_inbound: serve inbound models in main mode as well
+    :param allow_inbound: serve inbound models in main mode too
     :param stop_timeout_s: deadline of a stop, in seconds
     :param keys: folder with the CURVE keys; without one nothing is encrypted
     :param error_details: what requesters get of a handler's error: 'full' is type and text, 'type'

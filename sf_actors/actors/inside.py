@@ -32,7 +32,7 @@ class FromInside:
 
     def refuse(self) -> None:
         """Answer that the service takes nothing now."""
-        problem = "nothing is taken now: the service starts or stops"
+        problem = "nothing is accepted now: the service is starting or stopping"
         self.answer(encode_failure("ServiceStopped", problem, self.workflow_id, unhandled=True))
 
 

@@ -29,7 +29,7 @@ class Drain:
 class LastLook:
     """After the drain, report when nobody has sent anything for a while.
 
-    :param latch: told when that is so
+    :param latch: told at that time
     """
 
     def __init__(self, latch: Latch) -> None:

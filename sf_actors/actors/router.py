@@ -124,7 +124,7 @@ class Router(Actor):
             try:
                 self.begin()
             except RuntimeError:
-                # as above
+                # as in `enqueue`
                 while (call := source.next_call()) is not None:
                     self._handler_lock.dequeue()
                     self._handler_lock.run_here(call)

@@ -128,7 +128,7 @@ class SocketActor(Actor):
                 self.refuse(error)
         else:
             return
-        # as `drained`, of which the call would cost more
+        # `drained`, written out since the call would cost more
         source.may_be_readable = False
 
     def on_tick(self) -> None:

@@ -128,8 +128,8 @@ class Link(Place):
     def needs_no_id(self) -> bool:
         """Whether a reply without an id could only answer the next request; HOT.
 
-        The first request through a connection has an id all the same: it shows a replyer that the
-        requester is one of ours.
+        The first request through a connection has an id all the same: it shows a replyer that it
+        comes from one of our requesters.
         """
         return self._is_introduced and not self.under_way
 

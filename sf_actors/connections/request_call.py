@@ -124,12 +124,12 @@ class RequestCall(Call):
 
     def leave_behind(self) -> None:
         """Answer that the service stopped before the handler returned."""
-        self._fail("the service stopped before its handler came to an end")
+        self._fail("the service stopped before its handler had finished")
         self.settle()
 
     def give_up(self) -> None:
         """Have the answer say that the service stopped before the handler was called."""
-        self._fail("the service stopped before it came to this request", unhandled=True)
+        self._fail("the service stopped before it handled this request", unhandled=True)
 
     def _fail(self, problem: str, *, unhandled: bool = False) -> None:
         if self.is_moot:

@@ -1,4 +1,4 @@
-"""The subscriber: passes published messages to its handler, and checks that publishers live."""
+"""The subscriber: passes published messages to its handler, and checks if its publisher lives."""
 
 from __future__ import annotations
 

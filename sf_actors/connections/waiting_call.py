@@ -32,7 +32,7 @@ class WaitingCall(CallState):
     def __init__(
         self, frame: bytes, timeout_s: float, *, retries: int = 0, key: bytes | None = None
     ) -> None:
-        # as the class above does, of which the call would cost more
+        # the base class's assignments, since calling its `__init__` would cost more
         self.key = key
         self.retries_left = retries
         self.tries = 1

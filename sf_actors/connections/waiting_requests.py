@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.socket_actor import SocketActor
     from sf_actors.connections.request_call import RequestCall
 
-#: One in so many of the requests that may be queued may wait for states; the rest is for others.
+#: One in `PART_OF_QUEUE` of the requests that may be queued may wait for states.
 PART_OF_QUEUE = 4
 
 

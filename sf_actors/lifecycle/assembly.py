@@ -1,4 +1,4 @@
-"""Builds the run's parts from its models: outlets for outbound ones, actors for the rest."""
+"""Builds the parts of a run from its models: outlets for outbound models, actors for the rest."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 class Tapped(Protocol):
-    """An outlet that somebody may watch."""
+    """An outlet that can have taps."""
 
     def set_taps(self, taps: tuple[Tap, ...], new: Tap | None, /) -> None:
-        """Note what passes for these from now on."""
+        """Copy what passes to these taps from now on."""
 
 
 class Assembly:
@@ -95,11 +95,11 @@ class Assembly:
         }
 
     def brings_calls_that_wait(self) -> bool:
-        """Return True if calls may have to queue at the router.
+        """Return True if calls may have to wait at the router.
 
         Two inbound models may call at the same time, and an in-state and a timer always queue their
         calls. A single connection makes each call after the previous one has ended, and one with
-        workers has a queue of its own.
+        workers has its own queue.
         """
         inbound = [m for m in self._models if m.side == "in" and not m.creation.get("workers")]
         return len(inbound) > 1 or any(m.kind == "states" or m.type == "timer" for m in inbound)
@@ -107,7 +107,7 @@ class Assembly:
     def start_actors(self) -> None:
         """Start an actor for each state and inbound connection, out-states first.
 
-        The timers have one together. Those of models with `workers` are there before.
+        All timers share one actor. The pools of models with `workers` start first.
 
         :raises ServiceFailed: the system has no threads for the workers
         """
@@ -128,7 +128,7 @@ class Assembly:
     def close_stores(self, timeout_s: float) -> None:
         """Write what the files of states lack, and close them; any thread.
 
-        :param timeout_s: how long that may take
+        :param timeout_s: how long that may take, in seconds
         """
         deadline = monotonic() + timeout_s
         for publication in self.publications.values():
@@ -149,7 +149,7 @@ class Assembly:
         return Requester(self._run_context, model, endpoint)
 
     def _begin_taps(self, model: Model, outlet: Tapped) -> None:
-        """Let those watch an outlet who began to before it was there."""
+        """Give an outlet the taps that were begun before it existed."""
         taps = self._run_context.taps.get(model.key, ())
         for tap in taps:
             outlet.set_taps(taps, tap)
@@ -194,7 +194,7 @@ class Assembly:
 
 
 def _inbound_class(model_type: str) -> type[SocketActor]:
-    """Return the actor of an inbound model; states are imported by the services that have some."""
+    """Return the actor class of an inbound model; a state's is imported only if it is needed."""
     if model_type == "replyer":
         return Replyer
     if model_type == "subscriber":
@@ -209,7 +209,7 @@ def _inbound_class(model_type: str) -> type[SocketActor]:
 
 
 def _out_state_class(model_type: str) -> type[DeltaOut | FullOut]:
-    """Return the actor of an out-state, likewise."""
+    """Return the actor class of an out-state, likewise."""
     if model_type == "delta_update_out":
         from sf_actors.states.delta_out import DeltaOut  # noqa: PLC0415
 

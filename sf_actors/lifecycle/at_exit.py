@@ -26,7 +26,7 @@ _services: weakref.WeakSet[Stoppable] = weakref.WeakSet()
 
 
 def remember(service: Stoppable) -> None:
-    """Have a service stopped at the end of the process, if it runs then and anybody holds it."""
+    """Have a service stopped at the end of the process, if it still runs and is referenced."""
     _services.add(service)
 
 

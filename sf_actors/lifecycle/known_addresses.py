@@ -1,4 +1,4 @@
-"""The addresses of a service as users know them: those given, with the ports that were taken."""
+"""The addresses of a service in the form users gave, with actual ports in place of port 0."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class KnownAddresses:
         self._addresses: dict[str, Any] = copied(given)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a copy, in the shape in which they were given."""
+        """Return a copy, in the form in which they were given."""
         with self._lock:
             addresses: dict[str, Any] = copied(self._addresses)
         return addresses
 
     def note(self, model: Model, socket: str, address: str) -> None:
-        """Note where a socket is bound."""
+        """Note the address that a socket is bound to."""
         with self._lock:
             note_bound(self._addresses, model, socket, address)

@@ -1,4 +1,4 @@
-"""Runs a service file and its setup hooks in a way that a stop can interrupt."""
+"""Runs a service file and its setup hooks so that a stop can interrupt them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 
 class Loading:
-    """User code that runs before any actor exists: a stop waits for it and interrupts it.
+    """The loading of one service, before any actor exists: a stop waits for it and interrupts it.
 
     :param stop_timeout_s: deadline of a stop, in seconds
     :param nudge: wakes a blocking call in the loading thread so that an exception can be raised
-    :ivar contexts: what it is loaded in, and the service's calls run in afterwards
-    :ivar code: where the file runs
-    :ivar event_loop: for the coroutine functions of what is loaded; ended if that fails
+    :ivar contexts: the contexts in which the file is loaded and, later, calls run
+    :ivar code: the place where the file runs
+    :ivar event_loop: runs the coroutine functions of the file; ended if loading fails
     """
 
     label = "the service file"
@@ -43,16 +43,16 @@ class Loading:
         self.event_loop = EventLoop(InterruptGuard())
         self.code = UserCode(self.event_loop.interrupt_guard)
         self._done = LightEvent()
-        #: the run, as others see it
+        #: the run, as the rest of the process sees it
         self.resident: Resident | None = None
 
     def enter(self, name: str, service: Inhabitant, source: Source) -> None:
-        """Let others of the process see the run that begins."""
+        """Make the run that begins visible to the rest of the process."""
         self.resident = Resident(name, service, source, self.code)
         RESIDENTS.enter(self.resident)
 
     def note(self, run: Run) -> Run:
-        """Take what was loaded."""
+        """Note the run that was loaded, and return it."""
         if self.resident is not None:
             self.resident.state = run.state
             if RESIDENTS.on_loaded is not None:
@@ -60,9 +60,9 @@ class Loading:
         return run
 
     def leave(self, end: Callable[[], None] | None) -> None:
-        """Take that the run has ended, or will not begin; may be called twice.
+        """Note that the run has ended or will not begin; may be called twice.
 
-        :param end: what else is to be done for that, before
+        :param end: called before, to do the rest of the end
         """
         if end is not None:
             end()
@@ -70,10 +70,10 @@ class Loading:
             RESIDENTS.leave(self.resident)
 
     def run(self, function: Callable[[], T]) -> T:
-        """Load; in the thread that starts the service.
+        """Load, by calling `function`; in the thread that starts the service.
 
         :raises UsageError: the interpreter cannot interrupt user code safely
-        :raises BaseException: what the function raised
+        :raises BaseException: the exception of the function
         """
         require_plain_threads()
         self.code.began = perf_counter()
@@ -87,7 +87,7 @@ class Loading:
         return loaded
 
     def stop(self) -> bool:
-        """Wait until it has ended, and interrupt it like all user code; any thread.
+        """Wait until loading has ended, and interrupt it like all user code; any thread.
 
         :returns: False if it has not ended within the deadline; in the loading thread always True,
             at once
@@ -100,7 +100,7 @@ class Loading:
         )
 
     def overdue(self, name: str) -> StopOverdue:
-        """Return the error that it could not be interrupted within the deadline.
+        """Return the error for a file that could not be interrupted within the deadline.
 
         :param name: of the service
         """

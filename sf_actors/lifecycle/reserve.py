@@ -1,9 +1,9 @@
-"""The thread in reserve, for what a stop needs when the system has no thread left.
+"""A thread in reserve, for stops when the system has no thread left.
 
-Whoever asks for a stop in user code, or in an actor's thread, cannot do it there, and a thread for
-it may not be had any more. So one is there from the start of the first run to the end of the last,
-for all runs of the process. As long as there are others each stop has its own; for the one in
-reserve the stops queue.
+A stop that is asked for in user code, or in an actor's thread, cannot run there, and it may be
+impossible to start a new thread. So one thread is kept from the start of the first run to the end
+of the last, for all runs of the process. While new threads can be started, each stop gets one; else
+the stops queue for the thread in reserve.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Reserve:
-    """One thread that does what it is told while somebody needs it; any thread may call."""
+    """One thread that runs tasks as long as a run needs it; any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,22 +30,22 @@ class Reserve:
         self._thread: threading.Thread | None = None
 
     def forget(self) -> None:
-        """Be as new: the child of a fork has neither the thread nor the runs."""
+        """Start anew: the child of a fork has neither the thread nor the runs."""
         self.__init__()  # type: ignore[misc]
 
     def need(self, user: object) -> None:
-        """Have the thread there, until it is needed no more.
+        """Keep the thread until `need_no_more`; start it if there is none.
 
         :raises RuntimeError: it cannot be started
         """
         with self._lock:
             if self._thread is None:
-                # in a context of its own: it belongs to no service
+                # in an empty context, since it belongs to no service
                 self._thread = contextvars.Context().run(self._started)
             self._users.add(user)
 
     def need_no_more(self, user: object) -> threading.Thread | None:
-        """Let the thread end when nobody else needs it.
+        """End the thread, unless another user needs it.
 
         :returns: the thread, if it ends now
         """
@@ -58,7 +58,7 @@ class Reserve:
             return ending
 
     def run(self, task: Callable[[], object]) -> None:
-        """Have a task run behind those that were given before; only for who needs the thread."""
+        """Queue a task; only for users that need the thread."""
         self._tasks.put(task)
 
     def _started(self) -> threading.Thread:
@@ -70,7 +70,7 @@ class Reserve:
         try:
             thread.start()
         except BaseException:
-            # it may have started all the same: the interrupt comes while it is waited for
+            # it may have started all the same: the interrupt may come during the wait for it
             tasks.put(None)
             raise
         return thread
@@ -86,7 +86,7 @@ def _work(tasks: Tasks) -> None:
                     (type(error), error, error.__traceback__, threading.current_thread())
                 )
             )
-        # what waits for the next one keeps nothing of this one
+        # while it waits for the next task, the thread must not keep this one alive
         del task
 
 

@@ -1,8 +1,8 @@
-"""The services that run in this process, by names that are unique in it.
+"""The services that run in this process, with names that are unique in it.
 
-A service enters when its run begins and leaves when that has ended. Who looks at what runs, the
-inspector say, stands above the services: it says here what is to be called when the first run
-begins and when the last one has ended.
+A service enters when its run begins and leaves when the run has ended. The inspector, a layer above
+the services, sets callbacks here: for the first run that begins, the last one that ends, and
+others.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
     from sf_actors.user_code.interruptible import UserCode
 
-    #: what a service is loaded from
+    #: the source of a service
     Source = str | os.PathLike[str] | ModuleType
 
 #: How long a handler may run before it counts as stuck, in seconds.
 STUCK_AFTER_S: Final = 60.0
 
-#: Failures kept, of a program that makes services of ever new names.
+#: Most failures kept, for a program that makes services with ever new names.
 MOST_FAILURES: Final = 100
 
 
 class Inhabitant(Protocol):
-    """A service, as others see it; any thread."""
+    """A service, as the rest of the process sees it; any thread."""
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """Its addresses, with the ports that it took."""
+        """Its addresses, with actual ports in place of port 0."""
 
     @property
     def failure(self) -> BaseException | None:
-        """What made it fail."""
+        """The exception that made it fail, or None."""
 
     def stats(self) -> dict[str, Any]:
         """Return its numbers."""
 
     def stop_service(self) -> None:
-        """Stop it within its deadline."""
+        """Stop within the deadline."""
 
 
 @dataclass(eq=False)
 class Resident:
-    """One run of a service of this process.
+    """One run of a service in this process.
 
     :ivar name: unique in the process: `svc`, `svc#2`
     :ivar source: the path of the service file, or the module
-    :ivar loading: where the service file runs
-    :ivar state: what it is made of; None while it is being loaded
+    :ivar loading: the place where the service file runs
+    :ivar state: the state of the run; None while it is being loaded
     :ivar started_at: seconds since 1970
     :ivar when_left: called when the run is over, in the thread that ends it
     """
@@ -74,22 +74,23 @@ class Resident:
 class Residents:
     """The runs of this process, in order of start; any thread.
 
-    :ivar all: those that run now; never changed in place, so that it can be read without a lock
+    :ivar all: the current runs; never changed in place, so that it can be read without a lock
     :ivar on_first: called with the first resident, in the thread that starts its run, before its
         file is executed
-    :ivar command: returns the command of the process as it may be shown; None: a program's own
-    :ivar on_loaded: called with each one whose file was executed, before anything is opened; an
-        exception ends the start
+    :ivar command: returns the command of the process, in a form that may be shown; None: not
+        started by our command line
+    :ivar on_loaded: called with each resident once its file was executed, before anything is
+        opened; an exception ends the start
     :ivar on_ready: called with the name of each run that is READY, in the thread that started it
-    :ivar on_stopping: called when the stop of a run begins, in whatever thread asks for it
-    :ivar on_last: called when the last one has left, before it counts as ended
+    :ivar on_stopping: called when the stop of a run begins, in the thread that asks for it
+    :ivar on_last: called when the last resident has left, before its run counts as ended
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self.all: tuple[Resident, ...] = ()
         self._names: set[str] = set()
-        #: by name: the least number that may be free
+        #: by name, the lowest number that may be free
         self._free: dict[str, int] = {}
         self.on_first: Callable[[Resident], None] | None = None
         self.on_loaded: Callable[[Resident], None] | None = None
@@ -97,13 +98,13 @@ class Residents:
         self.on_stopping: Callable[[], None] | None = None
         self.on_last: Callable[[], None] | None = None
         self.command: Callable[[], str] | None = None
-        #: what this process was told of that, for all who ask; 0: never
+        #: the limit in this process, after which a handler counts as stuck; 0: never
         self.stuck_after_s = STUCK_AFTER_S
-        #: what made services fail that were not run again since, by their names
+        #: by name, the failures of services that have not been run again since
         self.failures: dict[str, str] = {}
 
     def forget(self) -> None:
-        """Have no residents: in the child of a fork, where none of them runs."""
+        """Forget all residents, in the child of a fork, where none of them runs."""
         # the copied lock may be held
         self._lock = threading.RLock()
         self.all = ()
@@ -111,7 +112,7 @@ class Residents:
         self.failures = {}
 
     def enter(self, resident: Resident) -> None:
-        """Enter a run, under its name or, if that is taken, the first free number of it."""
+        """Add a run, under its name or, if that is taken, the name with the first free number."""
         with self._lock:
             plain = resident.name
             if plain in self._names:
@@ -127,7 +128,7 @@ class Residents:
                 self.on_first(resident)
 
     def leave(self, resident: Resident) -> None:
-        """Take that a run has ended; may be called twice."""
+        """Remove a run that has ended; may be called twice."""
         with self._lock:
             if resident not in self.all:
                 return

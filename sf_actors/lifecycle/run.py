@@ -1,4 +1,4 @@
-"""One run of a service: what is started in order, supervised, and stopped in reverse."""
+"""One run of a service: its parts are started in order, supervised, and stopped in reverse."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run of a service, from its start to its end; used by `Service` alone.
+    """One run of a service, from its start to its end; used only by `Service`.
 
-    :param definition: what to run
-    :param scope: where its log goes; closed at the end
+    :param definition: the definition of the service to run
+    :param scope: the scope of its log; closed at the end
     :param stop_timeout_s: how long a stop may take, in seconds
-    :param contexts: what user code runs in; the service file has run in it
-    :param event_loop: for coroutine functions of user code
+    :param contexts: the contexts of user code; the service file has already run in one
+    :param event_loop: runs the coroutine functions of user code
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
-    :param error_details: what callers are told of a handler's error; None: see `tells_texts`
+    :param error_details: how much of a handler's error callers get; None: see `tells_texts`
     :param ended: set when everything is closed
-    :param on_bound: told the address of each bound socket
+    :param on_bound: called with the address of each bound socket
     :param on_end: called when everything is closed
     :param on_overdue: called at the very end when user code is left behind
-    :param nudge: makes a blocking call of user code look for what is raised in its thread, as far
-        as that can be done
-    :ivar state: how far it is and what it is made of
+    :param nudge: wakes a blocking call of user code, where possible, so that an exception can be
+        raised in it
+    :ivar state: the phase and the parts of the run
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Run:
         QUIET_END.stand_by()
         self._has_main_begun = False
         self._on_end = on_end
-        #: a handler that fails now and then is told each time, one that a peer makes fail again and
-        #: again fills no disk
+        #: a handler that fails now and then is logged each time, but one that a peer makes fail
+        #: again and again must not fill the disk
         self._handler_errors = Throttle(1.0, burst=10)
         supervision = Supervision(fail=self.fail, on_opened=self._note_opened, on_bound=on_bound)
         run_context = RunContext(
@@ -137,9 +137,9 @@ class Run:
     # starting
 
     def start(self) -> None:
-        """Open everything, run `init_function` and begin to read; in the caller's thread.
+        """Open everything, run `init_function` and begin reading; in the caller's thread.
 
-        :raises BaseException: what kept the service from being READY, with everything closed
+        :raises BaseException: what kept the service from being READY; everything is closed again
         """
         try:
             self._starting.run()
@@ -159,9 +159,9 @@ class Run:
             raise
 
     def give_up(self) -> None:
-        """Stop a run whose start was broken off, wherever that was; in the thread that started it.
+        """Stop a run whose start failed at any point; in the thread that started it.
 
-        What has not begun will not: the stop waits for nothing of it.
+        Steps that have not begun never will, so the stop must not wait for them.
         """
         self.state.has_opened.set()
         if not self._has_main_begun:
@@ -169,9 +169,9 @@ class Run:
         self.stop()
 
     def run_main(self) -> None:
-        """Run `main` until it ends, and then stop; in the caller's thread.
+        """Run `main` until it ends, then stop; in the caller's thread.
 
-        What main raised stands in `failure` afterwards.
+        An exception of main is in `failure` afterwards.
         """
         state = self.state
         run_context, main = state.run_context, state.definition.main
@@ -187,7 +187,7 @@ class Run:
                 _, error = context.run(state.main_code.run, "main", main, offered)
             if error is not None and _is_failure(error):
                 if not isinstance(error, SystemExit):
-                    # in its context, with what it had bound
+                    # in its context, which has the variables that it bound
                     context.run(
                         run_context.log.error,
                         "main failed",
@@ -221,7 +221,7 @@ class Run:
         endpoints = resolve({kind: {side: {name: addresses}}}, [model], where="connect")[key]
         if state.phase is not RunPhase.READY:
             raise ServiceStopped(f"{state.run_context.name} does not run")
-        # an out-state may have the name of a connection
+        # the kind is checked too, since an out-state may have the name of a connection
         outlet = state.assembly.connections.get(name) if key[:2] == ("connections", "out") else None
         if isinstance(outlet, (Requester, Publisher)):
             outlet.connect(endpoints[model.sockets[0]])
@@ -231,7 +231,7 @@ class Run:
     # user code
 
     def _handler_failed(self, call: Call, error: BaseException) -> None:
-        """Tell of what a handler raised, unless that happens too often; under the handler lock."""
+        """Log a handler's exception, at a limited rate; an exit fails the run. Under the lock."""
         if not call.reports:
             return
         if isinstance(error, SystemExit):
@@ -252,7 +252,7 @@ class Run:
             )
 
     def _fail_by_loop(self, label: str, error: BaseException) -> None:
-        """Fail since a task called `sys.exit`, or the event loop died; in the loop's thread."""
+        """Fail since a task called `sys.exit` or the event loop died; in the loop's thread."""
         if isinstance(error, SystemExit):
             error = self.state.exit_outside_main(label, error)
         self.fail(error)
@@ -262,7 +262,7 @@ class Run:
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         """Run the hook of a signal under the handler lock, then stop.
 
-        The deadline of the stop runs from now on. What the hook raised makes the service fail.
+        The deadline of the stop runs from now on. An exception of the hook makes the service fail.
         """
         state = self.state
         sigint, sigterm = state.definition.sigint, state.definition.sigterm
@@ -289,7 +289,7 @@ class Run:
     def stop(self) -> None:
         """Stop the service; any thread.
 
-        Returns when it has ended, or at once in a thread that the end has to wait for.
+        Returns when it has ended, or at once in a thread that the stop has to wait for.
         """
         self._stopping.run()
         self.join()
@@ -302,7 +302,7 @@ class Run:
         return True
 
     def join(self) -> None:
-        """Wait until the threads of an ended run are gone, but for user code left behind."""
+        """Wait until the threads of an ended run are gone; not if user code was left behind."""
         state = self.state
         is_left_behind = state.main_code.label or state.run_context.handler_lock.user_code.label
         if state.ended.is_set() and not is_left_behind:
@@ -311,7 +311,7 @@ class Run:
                     thread.join(ENDING_S)
 
     def _finish(self) -> None:
-        """Take that everything is closed."""
+        """End the run, now that everything is closed."""
         self.state.set_stopped()
         try:
             self._on_end()
@@ -324,7 +324,7 @@ class Run:
 
 
 def _workflow_of(error: BaseException) -> dict[str, object]:
-    """Return what leads from a `to_send` that failed to the lines of the services it called."""
+    """Return the workflow id of a failed `to_send`, which leads to the lines of called services."""
     workflow_id = error.workflow_id if isinstance(error, SfActorsError) else None
     return {} if workflow_id is None else {"workflow_id": workflow_id}
 

@@ -1,12 +1,12 @@
-"""What the start, the stop and the supervision of one run share.
+"""The state that the start, the stop and the supervision of one run share.
 
 ======== ============================================================================
-phase    what holds
+phase    meaning
 ======== ============================================================================
 STARTING sockets open, actors start, `init_function` runs; nothing is read yet
 READY    everything runs
-STOPPING nothing new is read; what was read is handled until the deadline
-STOPPED  every socket is closed; `failure` says why, if it was not asked for
+STOPPING nothing new is read; messages that were read are handled until the deadline
+STOPPED  every socket is closed; `failure` says why, unless the stop was asked for
 ======== ============================================================================
 """
 
@@ -53,14 +53,14 @@ class RunPhase(enum.StrEnum):
 
 @dataclass(eq=False)
 class RunState:
-    """How far one run is, what it is made of, and what user code may still do.
+    """The phase of one run, its parts, and the permissions of its user code.
 
     Its methods may be called in any thread.
 
     :param stop_timeout_s: how long a stop may take, in seconds
-    :param main_code: where `main` runs
-    :param contexts: what user code runs in
-    :param event_loop: where its coroutines run
+    :param main_code: the place where `main` runs
+    :param contexts: the contexts of user code
+    :param event_loop: runs the coroutines of user code
     :param ended: set when everything is closed
     """
 
@@ -81,25 +81,25 @@ class RunState:
     #: set when nothing more is being opened
     has_opened: LightEvent = field(default_factory=LightEvent)
     main_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
-    #: cleared while the hook of a signal runs, which comes before the stop
+    #: cleared while a signal hook runs, which comes before the stop
     hook_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
-    #: closed when `main`, and when all other user code, may send no more
+    #: withdrawn when `main` may no longer send; `permit` is that of all other user code
     main_permit: SendPermit = field(default_factory=SendPermit)
     permit: SendPermit = field(default_factory=SendPermit)
-    #: what handlers send with, from the end of the opening on
+    #: the `to_send` of handlers, once everything is open
     to_send: Callable[..., Any] | None = None
     #: the newest actor under each name
     actors: dict[str, SocketActor] = field(default_factory=dict)
-    #: there from the first steps of the start on
+    #: set in the first steps of the start
     router: Router | None = None
-    #: says who may connect; there when the service has keys
+    #: decides which peers may connect, if the service has keys
     authenticator: Authenticator | None = None
     #: waits for the timers, if the service has some
     timers: Timers | None = None
     router_restarts: int = 0
-    #: model and socket, the address that it took and who listens there, in the order of binding
+    #: model and socket, the bound address and its listener, in the order of binding
     bound_to: list[tuple[str, str, Listener]] = field(default_factory=list)
-    #: where each model is bound that is, for the number of its peers
+    #: the listener of each bound model, to count its peers
     listeners: dict[Key, Listener] = field(default_factory=dict)
     #: held while the phase, or what depends on it, changes
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -107,12 +107,12 @@ class RunState:
 
     @property
     def callers(self) -> list[SocketActor | Timers]:
-        """The actors that bring calls of handlers."""
+        """The actors that bring handler calls."""
         inbound = [actor for actor in self.actors.values() if actor.model.side == "in"]
         return [*inbound, self.timers] if self.timers is not None else [*inbound]
 
     def blame(self, error: BaseException) -> None:
-        """Let this be the failure, unless something else was first."""
+        """Set the failure of the run, unless there is one already."""
         with self.lock:
             if self.failure is None and self.phase is not RunPhase.STOPPED:
                 self.failure = error
@@ -123,9 +123,9 @@ class RunState:
         return self.definition.stop_begun
 
     def set_ready(self) -> None:
-        """Let the phase be READY, unless the stop has begun; with the lock held.
+        """Set the phase to READY, unless the stop has begun; with the lock held.
 
-        :raises ServiceStopped: it has
+        :raises ServiceStopped: the stop has begun
         """
         if self.stop_begun.is_set():
             raise self.failure or ServiceStopped(
@@ -137,44 +137,44 @@ class RunState:
             self.main_ended.clear()
 
     def begin_stop(self) -> None:
-        """Let user code that is to end send no more; nothing becomes READY from now on."""
+        """Note that the stop has begun: withdraw permits, and never become READY."""
         with self.lock:
-            # who asks for `stopping` looks after itself for a while
+            # code that takes `stopping` may end on its own for a while
             self.main_permit.is_withdrawn = not self.definition.takes_stopping
             if not self.definition.takes_stopping:
                 self.event_loop.cancel_main()
             if not self.was_ready:
-                # nothing was read that may have to be answered: only init_function could send
+                # no message was read that could need an answer: only init_function could send
                 self.permit.is_withdrawn = True
             self.stop_begun.set()
             self.run_context.states.changes.end()
 
     def set_stopping(self) -> None:
-        """Let no actor be restarted any more."""
+        """Set the phase to STOPPING; no actor is restarted any more."""
         with self.lock:
             self.phase = RunPhase.STOPPING
 
     def set_stopped(self) -> None:
-        """Take that everything is closed."""
+        """Set the phase to STOPPED, now that everything is closed."""
         with self.lock:
             self.ended_at = monotonic()
             self.phase = RunPhase.STOPPED
 
     def offered(self, pinned: Mapping[str, Any] | None) -> tuple[Any, ...]:
-        """Return what a handler may get besides its args.
+        """Return the arguments of a handler after its args: to_send, states, config.
 
-        Requests that are sent in this context from now on say how far the states are that it sees.
+        Requests sent in this context from now on carry how far these states are.
         """
         states = self.run_context.states.pinned(pinned)
         PINNED.set(states)
         return self.to_send, states, self.definition.config
 
     def offered_with(self, states: States) -> tuple[Any, ...]:
-        """Return what a handler may get besides its args, with these states."""
+        """Return the arguments of a handler after its args, with these states."""
         return self.to_send, states, self.definition.config
 
     def to_send_with_all(self) -> Callable[..., Any]:
-        """Return what handlers send with.
+        """Return the `to_send` of handlers.
 
         :raises UsageError: nothing is open yet
         """
@@ -183,7 +183,7 @@ class RunState:
         return self.to_send
 
     def to_send_with(self, permit: SendPermit) -> Callable[..., Any]:
-        """Return what user code sends with as long as the permit holds."""
+        """Return a `to_send` for user code, valid as long as the permit is."""
         run_context = self.run_context
         return ToSend(
             run_context.name,
@@ -194,7 +194,7 @@ class RunState:
         ).__call__
 
     def exit_outside_main(self, label: str, error: SystemExit) -> ServiceFailed:
-        """Return the failure of a service whose user code may not end it and tried to."""
+        """Return the failure for user code that called `sys.exit` outside `main`."""
         failed = ServiceFailed(
             f"{self.run_context.name}: {label} called sys.exit({error.code!r}), which only main may"
         )
@@ -210,12 +210,12 @@ class RunState:
         try:
             thread.start()
         except RuntimeError:
-            # there is none to wait for
+            # there is no thread to wait for
             self.threads.remove(thread)
             raise
 
     def run_for_stop(self, function: Callable[..., None], *arguments: Any, name: str) -> None:
-        """Run a part of the stop in a thread of its own, or in the one in reserve."""
+        """Run a part of the stop in a new thread, or in the one in reserve."""
         try:
             self.start_thread(function, *arguments, name=name)
         except RuntimeError:

@@ -1,4 +1,4 @@
-"""Runs a service's signal hook, in turn with other user code, before the stop."""
+"""Runs a service's signal hook under the handler lock, before the stop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class SignalHook:
-    """Runs one hook of one run.
+    """Runs one signal hook of one run.
 
     :param hook: takes the signal's number, the frame, to_send, states, config
-    :param with_interrupts: begins the stop, and calls a wait until its deadline
+    :param with_interrupts: begins the stop, and repeats a wait until its deadline
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class SignalHook:
         self._with_interrupts = with_interrupts
 
     def run(self, signum: int, frame: FrameType | None) -> None:
-        """Run the hook and begin the stop, within one deadline; in the main thread.
+        """Begin the stop and run the hook, within one deadline; in the main thread.
 
         An exception of the hook makes the service fail.
         """
@@ -48,7 +48,7 @@ class SignalHook:
         )
         state.hook_ended.clear()
         try:
-            # in another thread, so that the deadline holds for the hook as well
+            # in another thread, so that the deadline applies to the hook too
             state.run_for_stop(self._run_in_turn, call, name="signal hook")
             self._with_interrupts(call.done.wait)
         finally:

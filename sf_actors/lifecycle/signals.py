@@ -1,9 +1,9 @@
 """Signals while a service blocks the main thread: the first stops it, the second ends the process.
 
-A signal counts when our handler is called, by the interpreter or by a handler of user code. But it
-may come while the main thread is stuck in a C call, and then no handler is called. So the
-interpreter also writes the number of each signal to a pipe, and a thread that waits there counts
-those of a main thread that does not look.
+A signal counts when our handler is called, by the interpreter or by a handler of user code. But if
+the main thread is stuck in a C call, no handler is called. So the interpreter also writes the
+number of each signal to a pipe, and a thread that waits there counts the signals that the main
+thread misses.
 """
 
 from __future__ import annotations
@@ -26,27 +26,26 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Added to the number of a signal for which our handler was called.
 _HANDLED: Final = 0x80
 
-#: How soon a main thread that is not stuck looks for signals, in seconds.
+#: Time within which a main thread that is not stuck handles a signal, in seconds.
 LOOKING_S = 0.05
 
-#: Makes a blocking call of the main thread look up. Ignored by default, so a late one does no harm.
+#: Interrupts a blocking call of the main thread. Ignored by default, so a late one does no harm.
 NUDGE: Final = signal.SIGURG
 
-#: How long a thread of ours that has nothing left to do may take to end, in seconds.
+#: How long one of our threads may take to end when it has nothing left to do, in seconds.
 ENDING_S = 1.0
 
 
 class SignalHandlers:
-    """Handles the signals within a `with` block, and puts the old handlers back.
+    """Handles the signals within a `with` block, and then puts the old handlers back.
 
-    Outside the main thread it does nothing. In the child of a fork the old handlers are back at
+    Outside the main thread it does nothing. In the child of a fork the old handlers are put back at
     once: the child has no thread that waits at the pipe, and its signals are not the parent's.
 
-    Both threads that it takes are there from the beginning: when a signal comes, the system may
-    have none left.
+    Both of its threads start at the beginning: when a signal comes, the system may have none left.
 
-    :param on_first: takes the number of the signal and the frame it came in; runs in a thread of
-        its own
+    :param on_first: called with the number of the first signal and the frame in which it came; runs
+        in a thread of its own
     """
 
     def __init__(self, on_first: Callable[[int, FrameType | None], None]) -> None:
@@ -59,8 +58,8 @@ class SignalHandlers:
         self._first: SimpleQueue[tuple[int, FrameType | None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._has_looked = LightEvent()
-        #: a claim of each signal that may be missed: who acquires it first has it count, the thread
-        #: that waits or our handler, should it be called after all
+        #: a lock for each signal that may be missed: the first to acquire it counts the signal, the
+        #: waiting thread or our handler, if it is called after all
         self._claims: dict[int, threading.Lock] = {}
         #: how often our handler was called for each signal, and how many of these calls count
         self._calls: dict[int, int] = dict.fromkeys(SIGNALS, 0)
@@ -79,7 +78,7 @@ class SignalHandlers:
             _active.append(self)
             self._old_wakeup_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
             for number in SIGNALS:
-                # nohup's choice, and that of who starts a service in the background
+                # leave an ignored SIGHUP alone: nohup does that, or whatever started the service
                 if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                     self._old[number] = signal.signal(number, self._handle)
             if signal.getsignal(NUDGE) is signal.SIG_DFL:
@@ -103,14 +102,14 @@ class SignalHandlers:
         self._is_active = False
         _active.remove(self)
         for number, old in self._old.items():
-            # None: set by something that is not Python, and cannot be put back from here
+            # None: it was not set from Python, and cannot be put back from here
             signal.signal(number, signal.SIG_DFL if old is None else old)
         signal.set_wakeup_fd(self._old_wakeup_fd)
 
     def nudge(self) -> None:
-        """Make a blocking call of the main thread, `time.sleep` say, see what is raised there.
+        """Wake a blocking call of the main thread, such as `time.sleep`, to see a raised exception.
 
-        Any thread. What never looks for signals goes on.
+        Any thread. A call that never checks for signals goes on.
         """
         ident = threading.main_thread().ident
         if self._is_active and NUDGE in self._old and ident is not None:
@@ -122,7 +121,7 @@ class SignalHandlers:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         self._frame = frame
-        # in this order: whoever has made a claim sees the call, or loses the claim
+        # in this order: a thread that has made a claim sees the call, or loses the claim
         self._calls[signum] += 1
         claim = self._claims.pop(signum, None)
         if self._is_active and (claim is None or claim.acquire(blocking=False)):
@@ -137,13 +136,13 @@ class SignalHandlers:
                     continue
                 self._seen[signum] += 1
                 if not is_first:
-                    # at once: whatever kept the graceful stop may keep an orderly exit as well
+                    # at once: what blocked the graceful stop may block an orderly exit too
                     os._exit(128 + signum)
                 is_first = False
                 self._first.put((signum, self._frame or _main_frame()))
 
     def _is_missed(self, signum: int) -> bool:
-        """Return whether the main thread is stuck, so that our handler is not called."""
+        """Return True if the main thread is stuck, so that our handler is not called."""
         if signal.getsignal(signum) != self._handle:
             return False
         claim = self._claims[signum] = threading.Lock()
@@ -151,7 +150,7 @@ class SignalHandlers:
         self.nudge()
         was_called = self._calls[signum] > self._seen[signum]
         if was_called or self._has_looked.wait(LOOKING_S):
-            # it has called the handler, ours or that of user code
+            # it has called a handler, ours or that of user code
             self._claims.pop(signum, None)
             return False
         return claim.acquire(blocking=False)
@@ -179,9 +178,9 @@ _active: Final[list[SignalHandlers]] = []
 
 
 class _Fork(threading.local):
-    """Lets the child of a fork have its signals to itself.
+    """Gives the child of a fork its own signals.
 
-    They wait until its handlers are in place: one that comes before would be told to the parent.
+    They are blocked until its handlers are in place: an earlier one would reach the parent's pipe.
     """
 
     def __init__(self) -> None:
@@ -211,6 +210,6 @@ os.register_at_fork(
 
 
 def _main_frame() -> FrameType | None:
-    """Return where the main thread is: the handler has not been called there yet."""
+    """Return the current frame of the main thread, for a signal whose handler was not called."""
     ident = threading.main_thread().ident
     return None if ident is None else sys._current_frames().get(ident)  # noqa: SLF001

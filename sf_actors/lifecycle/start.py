@@ -1,4 +1,4 @@
-"""The start of a run: sockets open, `init_function` runs, then all actors begin to read."""
+"""The start of a run: sockets open, `init_function` runs, then all actors begin reading."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Start:
         self._opening: Latch | None = None
 
     def run(self) -> None:
-        """Open everything, run `init_function` and begin to read; in the caller's thread.
+        """Open everything, run `init_function` and begin reading; in the caller's thread.
 
         :raises BaseException: what kept the service from being READY; the caller must stop it
         """
@@ -56,7 +56,7 @@ class Start:
             opening.arrive(name, error)
 
     def _open_all(self) -> None:
-        """Open all sockets and wait until they are; whatever comes, none opens afterwards.
+        """Open all sockets and wait until they are open; even after an error, none opens later.
 
         :raises ServiceFailed: one is not open in time, or the system has no thread left
         """
@@ -64,7 +64,7 @@ class Start:
         try:
             opening = briefly_shielded(self._begin_opening)
             if state.run_context.transport.keys is not None:
-                # it must be there before any other socket is bound
+                # it must be open before any other socket is bound
                 opening.wait_for({"authenticator"}, OPEN_TIMEOUT_S)
             briefly_shielded(self._open_the_rest)
             late = opening.wait(OPEN_TIMEOUT_S)
@@ -85,9 +85,9 @@ class Start:
             state.stop_begun.wait(pause_s)
 
     def _begin_opening(self) -> Latch:
-        """Start what has to be there before the models' actors; returns where all arrive."""
+        """Start what the models' actors need first; return the latch at which all actors arrive."""
         state = self._state
-        # while the system has threads
+        # now, while a thread can be started
         RESERVE.need(state)
         names = state.assembly.actor_names()
         keys = state.run_context.transport.keys
@@ -111,7 +111,7 @@ class Start:
         self._state.assembly.start_actors()
 
     def _take_opened(self) -> None:
-        """Let user code send."""
+        """Let user code send, now that everything is open."""
         state = self._state
         state.to_send = state.to_send_with(state.permit)
         states = state.run_context.states
@@ -141,7 +141,7 @@ class Start:
             raise trimmed(call.error)
 
     def _begin_to_read(self) -> None:
-        """Let all actors read.
+        """Set the phase to READY, and let all actors read.
 
         :raises ServiceStopped: the stop has begun
         """

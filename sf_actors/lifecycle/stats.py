@@ -27,7 +27,7 @@ def stats_before(name: str, *, is_loading: bool = False) -> dict[str, Any]:
 def stats_of(state: RunState, tables: Tables | None = None) -> dict[str, Any]:
     """Return the numbers of a current or ended run; any thread.
 
-    :param tables: of the kernel, where the numbers of several runs are asked for
+    :param tables: the kernel's tables, to share between several runs
     """
     tables = tables or Tables()
     run_context = state.run_context

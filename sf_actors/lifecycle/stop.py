@@ -1,16 +1,16 @@
-"""The end of a run, within its deadline whatever user code does.
+"""The stop of a run, which keeps its deadline whatever user code does.
 
-1. `main` may send no more, nor `init_function`; the actors read nothing new. Where a function has
+1. `main` and `init_function` may no longer send; the actors read nothing new. If a function takes
    `stopping`, `main` may send until half the deadline.
-2. What was read is handled. At half the deadline user code that still runs gets `ServiceStopped`.
-   Then the tasks are cancelled that coroutines have left.
-3. At the deadline the rest is answered with an error, also what a handler is stuck in, and every
-   outbound call gives up.
-4. Replyers look into their sockets until nobody has sent anything for a while.
-5. Workers end, actors close their sockets and end, then the outbound sockets, the router and at
-   last the authenticator.
+2. Messages that were read are handled. At half the deadline, user code that still runs gets
+   `ServiceStopped`. Then tasks that coroutines have left are cancelled.
+3. At the deadline the remaining requests, including one whose handler is stuck, are answered with
+   an error, and every outbound call gives up.
+4. Replyers read on until nobody has sent anything for a while.
+5. Workers end, actors close their sockets and end, then the outbound sockets, the router and
+   finally the authenticator.
 
-What is stuck in a C call is left behind as a daemon thread and named.
+A thread that is stuck in a C call is left behind as a daemon, and named in the log.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 #: How long the package's own threads may take to close their sockets, in seconds.
 CLOSE_TIMEOUT_S = 3.0
 
-#: How long tasks may take to end at the deadline, where user code kept them from being cancelled
-#: before, in seconds.
+#: How long tasks may take to end at the deadline, if user code kept them from being cancelled
+#: earlier, in seconds.
 TASKS_S = 0.2
 
 #: How long the last look into the sockets may take, in seconds.
 LAST_LOOK_S = 1.0
 
-#: At which parts of the deadline user code that still runs is interrupted.
+#: The fractions of the deadline at which user code that still runs is interrupted.
 INTERRUPTS = (0.5, 0.7, 0.9)
 
 
@@ -59,9 +59,9 @@ def until_deadline(
     since: float,
     timeout_s: float,
 ) -> bool:
-    """Try until the deadline; in between interrupt the user code that keeps it from happening.
+    """Repeat an attempt until the deadline; in between, interrupt the user code that blocks it.
 
-    :param attempt: waits so many seconds at most; whether it happened
+    :param attempt: waits at most the given seconds; returns True on success
     :param since: when the deadline began to run, in seconds of `time.monotonic`
     """
     for part in INTERRUPTS:
@@ -74,8 +74,8 @@ def until_deadline(
 class Stop:
     """Stops one run, once.
 
-    :param nudge: makes a blocking call of user code look for what is raised in its thread, as far
-        as that can be done
+    :param nudge: wakes a blocking call of user code, where possible, so that an exception can be
+        raised in it
     :param on_stopped: called when everything is closed; sets the state's `ended`
     :param on_overdue: called at the very end when user code is left behind
     """
@@ -102,8 +102,8 @@ class Stop:
         return tuple(self._state.run_context.pools.values())
 
     def begin(self) -> None:
-        """Let the deadline run from now on; what is not there to answer may send no more."""
-        # that of the state: the supervisor holds it when a death makes the run fail
+        """Let the deadline run from now on, and withdraw permits to send."""
+        # the lock of the state: the supervisor holds it when a death makes the run fail
         with self._state.lock:
             if not self._state.stop_begun.is_set():
                 self._since = monotonic()
@@ -118,7 +118,7 @@ class Stop:
             self._state.run_for_stop(self._run, name="stop")
 
     def run(self) -> None:
-        """Stop, or wait for the stop that runs; returns at once where that would wait for itself.
+        """Stop, or wait for the stop that runs; return at once in a thread that the stop waits for.
 
         Any thread.
         """
@@ -128,16 +128,16 @@ class Stop:
             self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
 
     def _run_first(self) -> bool:
-        """Stop, unless another thread does; return whether that was done here."""
+        """Stop, unless another thread does; return True if it was done here."""
         is_first = self._take()
         if is_first:
             self._run()
         return is_first
 
     def with_interrupts(self, attempt: Callable[[float], bool]) -> bool:
-        """Try until the deadline; in between interrupt the user code that keeps it from happening.
+        """Repeat an attempt until the deadline; in between, interrupt the user code that blocks it.
 
-        :param attempt: waits so many seconds at most; whether it happened
+        :param attempt: waits at most the given seconds; returns True on success
         """
         self.begin()
         return until_deadline(
@@ -151,7 +151,7 @@ class Stop:
         return not taken
 
     def _is_waited_for(self) -> bool:
-        """Return whether the end of the run waits for the calling thread."""
+        """Return True if the stop waits for the calling thread."""
         state, here = self._state, threading.current_thread()
         if state.event_loop.runs_here() or any(pool.runs_here() for pool in self._pools):
             return True
@@ -161,7 +161,7 @@ class Stop:
         return any(actor is not None and actor.thread is here for actor in actors)
 
     def _interrupt(self) -> None:
-        """Raise `ServiceStopped` in user code, and in what waits for a reply."""
+        """Raise `ServiceStopped` in user code, and end its waits for replies."""
         self._state.main_permit.is_withdrawn = True
         self._state.run_context.closing.set()
         self._state.run_context.handler_lock.user_code.interrupt()
@@ -188,7 +188,7 @@ class Stop:
             self._on_overdue()
 
     def _blame(self, overdue: list[str], left_behind: list[str]) -> None:
-        """Name what did not end: user code and threads."""
+        """Log the names of user code and threads that did not end, and fail the run."""
         state = self._state
         if overdue or left_behind:
             names = ", ".join(dict.fromkeys([*overdue, *left_behind]))
@@ -201,7 +201,7 @@ class Stop:
             )
 
     def _drain(self) -> list[str]:
-        """Let what was read be handled.
+        """Wait until all messages that were read are handled, or for the deadline.
 
         :returns: the user code that still runs at the deadline
         """
@@ -222,7 +222,7 @@ class Stop:
         overdue: list[str] = []
         is_in_time = self.with_interrupts(is_drained)
         for pool in self._pools:
-            # before it is looked what runs: none begins another
+            # before listing what runs, so that no worker begins another call
             pool.cancel_queued()
         if not is_in_time:
             running = [state.main_code.label, run_context.handler_lock.user_code.label]
@@ -243,7 +243,7 @@ class Stop:
         return overdue
 
     def _leave_handler_behind(self) -> None:
-        """Answer the message whose handler is stuck, and do what its thread cannot do any more."""
+        """Answer the message whose handler is stuck, and finish the actor of its thread."""
         state = self._state
         thread_id = state.run_context.handler_lock.leave_behind()
         if thread_id is None:
@@ -259,9 +259,9 @@ class Stop:
         """
         state = self._state
         run_context = state.run_context
-        # what is still being opened cannot be closed
+        # a socket that is still being opened cannot be closed
         yield state.has_opened.wait
-        # main may end while the hook of a signal has not begun
+        # main may end before the signal hook has begun
         yield state.hook_ended.wait
         state.set_stopping()
         yield _telling(state.callers, Drain)
@@ -274,11 +274,11 @@ class Stop:
         # user code that did not come through the router: init_function, a signal hook
         yield run_context.handler_lock.wait_until_free
         yield state.main_ended.wait
-        # tasks that coroutines have left
+        # cancels tasks that coroutines have left
         yield state.event_loop.end
 
     def _stuck_threads(self) -> set[int | None]:
-        """Return the threads that cannot end since user code does not."""
+        """Return the ids of the threads that cannot end, since user code does not."""
         run_context = self._state.run_context
         holder = run_context.handler_lock.user_code.thread_id
         if holder is None:
@@ -286,7 +286,7 @@ class Stop:
         stuck: set[int | None] = {holder}
         router = self._state.router
         if router is not None and router.thread is not None:
-            # it waits for the handler lock
+            # it may wait for the handler lock
             stuck.add(router.thread.ident)
         return stuck
 
@@ -321,9 +321,9 @@ class Stop:
 def _telling(
     readers: Sequence[SocketActor | Timers], message: type[Drain | LastLook]
 ) -> Callable[[float], bool]:
-    """Tell actors something.
+    """Send actors a message.
 
-    :returns: what waits until all have acted on it
+    :returns: a wait until all have acted on it
     """
     latch = Latch({actor.name for actor in readers})
     for actor in readers:
@@ -333,9 +333,9 @@ def _telling(
 
 
 def _end(actors: Sequence[Any], deadline: float, stuck: set[int | None]) -> list[str]:
-    """Stop actors and wait until their threads have ended, but for those that cannot.
+    """Stop actors and wait until their threads have ended, except for stuck ones.
 
-    :returns: the names of the others that have not ended
+    :returns: the names of those that have still not ended
     """
     for actor in actors:
         with contextlib.suppress(ActorDeadError):

@@ -1,4 +1,4 @@
-"""The supervision of actors: it notes when they open and restarts them when they die."""
+"""Supervises actors: notes when they open, and restarts them when they die."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Supervision:
         self._state = state
 
     def created(self, actor: Any) -> None:
-        """Note a new actor, which replaces the last of its name and is not open yet."""
+        """Note a new actor, not open yet, which replaces the last one of its name."""
         if isinstance(actor, SocketActor):
             self._state.actors[actor.name] = actor
         elif isinstance(actor, Router):
@@ -98,7 +98,7 @@ class Supervision:
                 type(actor).start(*actor.restart_arguments)
 
     def moved(self, actor: Any, arguments: tuple[Any, ...]) -> None:
-        """Start another actor with other addresses in place of one that has closed its sockets."""
+        """Start a successor with new addresses for an actor that has closed its sockets."""
         with self._state.lock:
             if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
                 type(actor).start(*arguments)
@@ -109,7 +109,7 @@ class Supervision:
             self._state.router_restarts += 1
 
     def worker_faulted(self, name: str, error: BaseException) -> None:
-        """Take that a worker lost a call; its thread goes on."""
+        """Count a fault of a worker, which keeps running."""
         self._record_death(name, error)
 
     def _record_death(self, name: str, error: BaseException) -> bool:

@@ -1,11 +1,11 @@
-"""A state and its replicas, without thread, socket or clock.
+"""A state and its replicas, as state machines without threads, sockets or clocks.
 
 A publisher counts its updates from 0 and has an epoch, which its owner takes from the wall clock
-when it starts: of two, the larger is the later run. It sends each update once, as a delta. Each
-heartbeat carries the last count (the head) and, with `digest`, a digest of the value. On request
-the publisher sends a snapshot, or the deltas since a count. The number of an update is its count,
-or any integer that the publisher's caller gives: then messages carry both, replicas order by the
-count and show the number.
+when it starts: of two epochs, the larger is the later run. It sends each update once, as a delta.
+Each heartbeat carries the last count (the head) and, with `digest`, a digest of the value. On
+request the publisher sends a snapshot, or the deltas since a count. The number of an update is its
+count, or any integer that the publisher's caller gives: then messages carry both, and replicas
+order updates by the count and show the number.
 
 A replica is SYNCING, LIVE or STALE. It buffers deltas that it cannot apply yet. "Ask" sends one
 request with a token. "Behind" means that the head is above the value's count, that the followed
@@ -35,7 +35,7 @@ heartbeat, head is the value's count       LIVE, STALE   LIVE, without a snapsho
 heartbeat, head above it                   LIVE, STALE   counted in `gaps`; SYNCING, Ask
 heartbeat with another digest              LIVE, STALE   SYNCING, Ask for a snapshot; twice in a
                                                          row: `error` in the status, digests are
-                                                         compared no more
+                                                         no longer compared
 heartbeat or answer: it is loading         any           value kept; SYNCING, Ask after a heartbeat
                                                          at least; only an answer is believed of a
                                                          publisher that has loaded in this run
@@ -55,10 +55,10 @@ second answer in a row that ends below     SYNCING       the higher counts were 
 the head as it was when asked for                        with the whole buffer; LIVE
 deltas since the value's count             SYNCING       applied as if heard; LIVE or Ask again
 answer of another epoch, which is on air,  SYNCING       that epoch is followed, answer taken; if
-or nobody is                                             it is the smaller one, the larger is
+or no epoch is                                           it is the smaller one, the larger is
                                                          false: dropped while another is on air
-answer of another epoch, not on air        SYNCING       dropped; Ask again, a heartbeat later at
-                                                         most; twice in a row: `error`
+answer of another epoch, not on air        SYNCING       dropped; Ask again, at most a heartbeat
+                                                         later; twice in a row: `error`
 answer to a forgotten request              any           dropped, counted in `late`
 answer that is unreadable or an error,     SYNCING       `error` in the status; Ask again, later
 or lacks a part
@@ -78,12 +78,12 @@ One request is under way at a time. Its deadline is a heartbeat, at least 1 s. T
 a calm heartbeat goes out at once. Further ones wait, each twice as long, up to half a heartbeat
 (eight while nothing is heard); each pause is shortened at random by up to a half.
 
-Heartbeats and answers tell the interval of the heartbeats. The `stale_after_s` in force is at least
-twice that; once an answer has told it, heartbeats change it no more. `error` ends when the replica
-is LIVE, apart from two publishers and differing digests, of which it tells while LIVE as well.
+Heartbeats and answers carry the interval of the heartbeats. The `stale_after_s` in force is at
+least twice that; once an answer has given it, heartbeats no longer change it. `error` ends when the
+replica is LIVE, except for two publishers and differing digests, which it reports while LIVE too.
 
-Why answers decide whether a larger epoch is true: anybody on the publisher's bus can send one. A
-replica forgets its requests when it follows another epoch, so the publisher that answers was alive
+Answers decide whether a larger epoch is true, because any peer on the publisher's bus can send one.
+A replica forgets its requests when it follows another epoch, so a publisher that answers was alive
 after that. An answer alone is not enough: the snapshot address may be that of another state.
 
 A peer without epochs (the original's publisher, or plain sockets) has the epoch None, which is
@@ -96,17 +96,18 @@ whole value, a number above those heard    LIVE, STALE   applied, a gap counted;
 whole value, any other number              once synced   applied, buffer dropped; LIVE: it counts
                                                          from its own number on
 delta, a number not above those heard      any           counted in `skipped` if the value has it;
-                                                         the publisher may have been started again:
+                                                         the publisher may have been restarted:
                                                          SYNCING, buffer dropped, Ask
 delta, a number that the last snapshot has any           dropped, counted in `duplicates`; such
 overtaken                                                numbers follow the last one heard, or come
                                                          within a heartbeat of the snapshot
-snapshot, number 0                         SYNCING       the original numbers all its own so: taken
-                                                         as having all heard before the request
+snapshot, number 0                         SYNCING       the original gives all its snapshots this
+                                                         number: taken as containing everything
+                                                         heard before the request
 snapshot, another number                   SYNCING       taken at its number, even a lower one if a
                                                          low number was heard; else two in a row
 ========================================== ============= ===========================================
 
-If the last update of such a peer is lost, nothing shows it; nor does a start again whose first
+If the last update of such a peer is lost, nothing shows it; nor is a restart visible whose first
 number happens to be the next one.
 """

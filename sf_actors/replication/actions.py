@@ -1,4 +1,4 @@
-"""The actions that a replica asks its owner for, to be done in the order given."""
+"""The actions that a replica returns to its owner, to be done in the order given."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from sf_actors.replication.values.persistent_map import Map
 
 
-# msgspec's structs instead of dataclasses, which take far longer to make (the benchmark
-# `shortcuts`): one is made for each update.
+# msgspec's structs, since one is made for each update and dataclasses take far longer to make (the
+# benchmark `shortcuts`).
 class Updated(msgspec.Struct, frozen=True):
     """The value has changed.
 
-    :ivar number: number of the last update in it, the caller's own where he numbers
+    :ivar number: number of the last update in it, the caller's own if it numbers updates
     :ivar fields: the update's fields as given; with `is_resync` all fields of the value, frozen if
         they were given frozen
     :ivar value: the value right after this update
     :ivar is_resync: the whole value was replaced, and updates in between were not seen
     :ivar is_whole: `fields` are the whole value
     :ivar is_empty: the publisher has not published yet: the number is -1, and there is no update
-    :ivar workflow_id: of the update itself, which may have been buffered until now; None of a
+    :ivar workflow_id: of the update itself, which may have been buffered until now; None for a
         snapshot
     :ivar size: bytes of the message that brought it, 0 if it came decoded
     :ivar count: the publisher's own count of the last update in the value
@@ -46,7 +46,7 @@ class Updated(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True):
     """Send a request for a snapshot.
 
-    :ivar token: to be passed back with the answer
+    :ivar token: must be passed back with the answer
     :ivar epoch: None, or with `after`: the updates of this epoch after that number suffice
     :ivar after: see `epoch`
     """

@@ -1,4 +1,4 @@
-"""The deltas that a replica cannot apply yet."""
+"""Buffers the deltas that a replica cannot apply yet."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ class Buffer(dict[int, "Kept"]):
             del self[kept]
 
     def clear(self) -> None:
-        """Drop all. The bytes of deltas removed one by one count until then."""
+        """Drop all deltas. Until then, the bytes of deltas that were removed singly still count."""
         super().clear()
         self._bytes = 0

@@ -1,12 +1,12 @@
-"""Requests that wait until their service has caught up with their callers'.
+"""Holds requests until their service has caught up with the services of their callers.
 
-A request waits for the updates that its service lacks (`lack`), and those of its peer that come
-after it stand behind it, so that a peer's calls stay in order. Others pass. When too many wait, the
-first of the peer that has most of them goes on without: a peer that claims to have seen what there
-never was loses its own place, not that of others.
+A request waits for the updates that its service lacks (`lack`). Later requests of the same peer
+wait behind it, so that a peer's calls stay in order; those of other peers pass. When too many wait,
+the peer with the most of them has its first one go on without: a peer that claims to have seen
+updates that never existed loses its own place, not that of others.
 
-One that waits for a run that a state may still hear of is looked at again with the time that a look
-takes in mind: not after each message of a state.
+A request that waits for an unknown run, which a state may still hear of, is not checked after each
+message of a state, since a check takes time, but every `LOOK_AGAIN_S`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from sf_actors.replication.lack import Following, Lack
     from sf_actors.wire.seen import Seen
 
-#: So many entries of those that have gone may be left, besides as many as wait.
+#: Outdated entries that the heaps may have, besides as many as there are waiting requests.
 OUTDATED: Final = 16
 
-#: Between two looks at those that wait for runs that are not known yet, in seconds.
+#: Time between two checks of the requests that wait for unknown runs, in seconds.
 LOOK_AGAIN_S: Final = 0.01
 
 R = TypeVar("R")
@@ -36,11 +36,12 @@ Peer = Hashable
 
 
 class Wait(Generic[R]):
-    """A request that waits, or stands behind one that does.
+    """A request that waits, or is queued behind one that does.
 
-    :ivar unknown: the updates that its service may lack, of runs that it has not heard of
-    :ivar until: when it goes on without, in seconds of `time.monotonic`
-    :ivar coming: the updates that it lacks: epochs to counts
+    :ivar unknown: the updates that its service may lack, of runs that it has not heard of: epochs
+        to counts
+    :ivar until: when it goes on without them, in seconds of `time.monotonic`
+    :ivar coming: the updates that its service lacks: epochs to counts
     """
 
     __slots__ = (
@@ -66,12 +67,12 @@ class Wait(Generic[R]):
 
 
 class CatchingUp(Generic[R]):
-    """The requests of one replyer that wait; for one thread, each time given is `time.monotonic`.
+    """The waiting requests of one replyer; for one thread. All times are of `time.monotonic`.
 
-    :param states: those that the service follows
+    :param states: the states that the service follows
     :param catch_up_s: the longest wait, in seconds
-    :param most: so many requests wait at the same time
-    :param count_behind: called for each request that goes on without
+    :param most: most requests that wait at the same time
+    :param count_behind: called for each request that goes on without an update
     :param wall_ns: the clock of epochs
     """
 
@@ -90,23 +91,23 @@ class CatchingUp(Generic[R]):
         self._most = most
         self._count_behind = count_behind
         self._next_number = count().__next__
-        #: those of each peer, in order
+        #: the requests of each peer, in order
         self._lines: dict[Peer, deque[Wait[R]]] = {}
         self._length = 0
-        #: how many of them may not go yet
+        #: number of requests that must still wait
         self._unready = 0
-        #: of these, those that may wait for runs that are not known yet
+        #: the requests that wait for unknown runs
         self._unknowing: dict[Wait[R], None] = {}
         self._look_again_at = 0.0
-        #: something was heard since the last look at them
+        #: whether a message came since they were last checked
         self._is_look_due = False
-        #: who lacks which update of a run: the least first; some may have gone on without
+        #: by run, a heap of requests by the count that they lack; some may have gone on already
         self._lacking: dict[int, list[tuple[int, int, Wait[R]]]] = {}
-        #: when whose time is over: the first first; some may have gone
+        #: a heap of requests by the end of their wait; some may have gone on already
         self._deadlines: list[tuple[float, int, Wait[R]]] = []
-        #: entries of those that have gone, in these heaps
+        #: number of entries in these heaps whose requests have gone on
         self._outdated = 0
-        #: the peers of those that may go since the last look
+        #: the peers of the requests that have become ready since the last `take_ready`
         self._released: dict[Peer, None] = {}
 
     def __len__(self) -> int:
@@ -115,11 +116,11 @@ class CatchingUp(Generic[R]):
     def keep(
         self, now: float, request: R, peer: Peer, seen: Seen, expires_at: float | None = None
     ) -> bool:
-        """Keep a request that has to wait, or to stand behind another of its peer; HOT.
+        """Keep a request if it must wait, itself or behind another of its peer; HOT.
 
-        `take_ready` is to be called after a request was kept: perhaps nothing wakes it any more.
+        Call `take_ready` after a request was kept: the update may have come in between.
 
-        :param expires_at: when nobody waits for its answer any more; None: never
+        :param expires_at: when its caller stops waiting for the answer; None: never
         :returns: False if it may go on
         """
         found = self._lack(seen, now) if seen else NOTHING
@@ -153,7 +154,7 @@ class CatchingUp(Generic[R]):
         return True
 
     def take_ready(self, now: float) -> list[R]:
-        """Return the requests that may go on now, and forget them; each peer's are in order."""
+        """Remove and return the requests that may go on now; each peer's are in order."""
         self._reach()
         self._is_look_due = bool(self._unknowing) and now < self._look_again_at
         if self._unknowing and not self._is_look_due:
@@ -179,7 +180,7 @@ class CatchingUp(Generic[R]):
         return ready
 
     def take_all(self) -> list[R]:
-        """Return all requests, and forget them."""
+        """Remove and return all requests."""
         requests = [wait.request for line in self._lines.values() for wait in line]
         for kept in (self._lines, self._unknowing, self._lacking, self._deadlines, self._released):
             kept.clear()
@@ -189,7 +190,7 @@ class CatchingUp(Generic[R]):
 
     @property
     def next_deadline(self) -> float | None:
-        """When `take_ready` is due although no state has changed, or before; None: never."""
+        """When `take_ready` is due at the latest, even if no state changes; None: never."""
         if not self._deadlines:
             return None
         first = self._deadlines[0][0]
@@ -204,7 +205,7 @@ class CatchingUp(Generic[R]):
             heappush(self._lacking.setdefault(epoch, []), (number, self._next_number(), wait))
 
     def _reach(self) -> None:
-        """Let those go whose updates have come, or come no more."""
+        """Release requests whose updates have come, or can no longer come."""
         for epoch, lacking in list(self._lacking.items()):
             reached = progress(epoch, self._states)
             is_over = reached is None or not reached.is_followed
@@ -222,10 +223,10 @@ class CatchingUp(Generic[R]):
                 del self._lacking[epoch]
 
     def _look_for_runs(self, now: float) -> None:
-        """Look again whether the runs that were unknown have been heard of, or are of others."""
+        """Check again whether unknown runs have been heard of, or must belong to other states."""
         for wait in list(self._unknowing):
             if now >= wait.until:
-                # it goes on without in any case
+                # its time is over, so it goes on without them in any case
                 continue
             found = self._lack(wait.unknown, now)
             wait.unknown = found.unknown
@@ -237,7 +238,7 @@ class CatchingUp(Generic[R]):
                     self._end(wait)
 
     def _give_up(self, wait: Wait[R], now: float) -> None:
-        """Let a request go on without what it lacks, if its caller still waits for it."""
+        """Let a request go on without the updates; count it if its caller still waits."""
         is_expired = wait.expires_at is not None and now >= wait.expires_at
         wait.is_behind = not is_expired and bool(wait.is_behind or wait.coming or wait.unknown)
         self._unknowing.pop(wait, None)
@@ -254,13 +255,13 @@ class CatchingUp(Generic[R]):
             self._count_behind()
 
     def _let_one_go(self, now: float) -> None:
-        """Make room: the first of the peer that has most of those that wait goes on without."""
+        """Make room: the first request of the peer with the most of them goes on without."""
         line = max(self._lines.values(), key=len)
         if not line[0].is_ready:
             self._give_up(line[0], now)
 
     def _drop_outdated(self) -> None:
-        """Drop what the heaps have of those that have gone."""
+        """Drop the heap entries whose requests have gone on."""
         self._outdated = 0
         self._deadlines = [entry for entry in self._deadlines if not entry[2].is_ready]
         heapify(self._deadlines)

@@ -43,12 +43,12 @@ class DigestCheck:
     def differs(self, value: Map[Any, Any], number: int, digest: bytes | None) -> bool:
         """Return True if the digests differ and the value must be fetched again.
 
-        :param digest: that of the heartbeat, or None if it carried none
+        :param digest: the heartbeat's digest, or None if it carried none
         """
         if digest is None or self.disagreement is not None:
             return False
         if self.digest is None or self._value is not value:
-            # not the value that was followed: it came from a snapshot, or from a fault
+            # not the value that was followed: it comes from a snapshot, or from a fault
             self.digest = digest_of(value)
             self._value = value
         if packed(self.digest) == digest:

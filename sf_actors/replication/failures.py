@@ -1,4 +1,4 @@
-"""Updates and answers that were of no use, and when to ask again."""
+"""Counts updates and answers that were of no use, and decides when to ask again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ApplyFailures:
-    """Updates and answers that were of no use since the value was last in step.
+    """The useless updates and answers since the value was last up to date.
 
     The first update that cannot be applied leads to a snapshot. If the same number fails again
     after it, another one would not help: `error` is set, and only a higher number is a reason to
@@ -82,7 +82,7 @@ class ApplyFailures:
     def pause_s(self, heartbeat_s: float) -> float:
         """Return the least wait before the next request; it grows with each useless answer."""
         # a value that fails the model will fail again: it waits longer than a passing error
-        # whoever answered for another publisher need not be the next to answer
+        # an answer for another publisher may not come from the same peer again
         counted = (
             (self._refused_snapshots, 12, 1),
             (self._useless_answers, 12, 5),
@@ -92,7 +92,7 @@ class ApplyFailures:
         return heartbeat_s * max(pauses, default=0.0)
 
     def clear(self) -> None:
-        """Forget all failures: the value is in step, or another epoch is followed."""
+        """Forget all failures: the value is up to date, or another epoch is followed."""
         self.needs_whole = False
         self.error = self._failed = self._held_at = None
         self._is_retried = False

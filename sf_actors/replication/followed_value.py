@@ -1,4 +1,4 @@
-"""The value of a replica: where it comes from, how far it goes, and how updates change it."""
+"""The value of a replica: its epoch, its count, and how updates change it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class FollowedValue:
-    """A value that follows a publisher's updates, one after the other or by whole values.
+    """A value that follows a publisher's updates: deltas, whole values and snapshots.
 
     :ivar count: the publisher's count of the last update, -1 before the first; orders the updates
     :ivar epoch: epoch of the value; None for a peer without epochs
     :ivar resyncs: snapshots taken after the first synchronisation
-    :ivar skipped: deltas that their caller's number keeps out of the value
+    :ivar skipped: deltas that were left out, since their caller's number is not above the value's
     """
 
     def __init__(self, shape: Record, buffer_size: int, heartbeat_s: float) -> None:
@@ -39,7 +39,7 @@ class FollowedValue:
         self._comparison = DigestCheck()
         self._heard, self._buffer = PublisherProgress(heartbeat_s), Buffer(buffer_size)
         self._trouble = ApplyFailures()
-        # sound: deltas may follow; not after a digest or a low number has put it in doubt
+        # sound: deltas may be applied; not if a digest or a low number has put the value in doubt
         self._is_synced, self._is_sound = False, True
 
     @property
@@ -49,20 +49,20 @@ class FollowedValue:
 
     @property
     def number(self) -> int:
-        """The last update's number: the caller's own where he numbers, else `count`."""
+        """The last update's number: the caller's own if it numbers updates, else `count`."""
         return self.count if self._given is None else self._given
 
     def is_followed(self, epoch: int) -> bool:
-        """Return True if this is the run whose updates are taken now; any thread."""
+        """Return True if this is the run whose updates are applied now; any thread."""
         return epoch == self._heard.epoch
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if this run was heard, followed or not; any thread."""
+        """Return True if this run was heard, whether followed or not; any thread."""
         return self._heard.is_known(epoch)
 
     @property
     def heard_at(self) -> float | None:
-        """When its publisher was heard last, in seconds of the caller's clock; any thread."""
+        """When its publisher was last heard, in seconds of the caller's clock; any thread."""
         return self._heard.at
 
     @property
@@ -135,7 +135,7 @@ class FollowedValue:
         return None
 
     def _pass_over(self, count: int, given: int) -> str | None:
-        """Leave out a delta that its caller's number keeps out; return the reason for a resync."""
+        """Skip a delta whose caller's number is not the next; return the reason for a resync."""
         if given > self.number:
             self._heard.gaps += 1
             self._trouble.needs_whole = True
@@ -156,7 +156,7 @@ class FollowedValue:
         return None
 
     def _is_news(self, epoch: int | None, count: int) -> bool:
-        """Return True if a snapshot is to be taken; one that is older than the value is not.
+        """Return True if a snapshot must be taken; one that is older than the value is not.
 
         Once a low number has put the value of a peer without epochs in doubt, any number is news.
         """

@@ -1,4 +1,4 @@
-"""The replica of a state of which every update is the whole value."""
+"""The replica of a full update state, in which every update is the whole value."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class FullReplica(Patience):
     """Follows the value of one publisher, or of many publishers.
 
     The same update may arrive many times, as a heartbeat or a duplicate: each counts as a sign of
-    life, but it is taken once. With one publisher, a larger epoch means that it was restarted, and
-    messages of smaller ones are dropped. If only a smaller one is heard for `stale_after_s`, it is
-    followed. With `many`, each epoch is a publisher of its own, and the value is the
-    one that came last. Messages without an epoch (the original's) are all taken.
+    life, but it is applied once. With one publisher, a larger epoch means that it was restarted,
+    and messages of smaller ones are dropped. If only a smaller one is heard for `stale_after_s`, it
+    is followed. With `many`, each epoch is a separate publisher, and the value is the one that came
+    last. Messages without an epoch (the original's) are all applied.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :ivar value: the value, empty before the first
     :ivar number: its number in its epoch, -1 before the first
-    :ivar epoch: the run of the publisher that it comes from
+    :ivar epoch: the epoch of the publisher that it comes from
     :ivar phase: LIVE with the value heard last, SYNCING before the first one and while the last one
         was refused, STALE after silence
-    :ivar duplicates: messages dropped as already taken, heartbeats included
-    :ivar has_many: whether each epoch is a publisher of its own
+    :ivar duplicates: messages dropped as already applied, heartbeats included
+    :ivar has_many: whether each epoch is a separate publisher
     """
 
     def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
@@ -74,7 +74,7 @@ class FullReplica(Patience):
         :param number: None for a peer that does not number its messages
         :param fields: typed values, or a callable that returns them, called for new updates only;
             if it raises `MessageError`, the update is refused and the value unchanged
-        :param interval_s: the time between the publisher's heartbeats, as it says
+        :param interval_s: the time between the publisher's heartbeats, as it announces it
         """
         if epoch != self._heard.epoch and not self.has_many and not self._follows(now, epoch):
             return ()
@@ -125,7 +125,7 @@ class FullReplica(Patience):
 
     @property
     def trouble(self) -> tuple[Reason, str] | None:
-        """Why the replica is not LIVE, or that there are two publishers, or None."""
+        """Why the replica is not LIVE, or a note that there are two publishers, or None."""
         if self._error is not None:
             return Reason.INVALID, self._error
         if self._heard.two is not None:
@@ -143,7 +143,7 @@ class FullReplica(Patience):
         return self._heard.late + self._older
 
     def status(self, now: float) -> Status:
-        """Return the replica's status, with the phase of that time whatever the last event was.
+        """Return the replica's status, with the phase at this time, whatever the last event was.
 
         A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
@@ -160,16 +160,16 @@ class FullReplica(Patience):
         )
 
     def is_followed(self, epoch: int) -> bool:
-        """Return True if this is the run whose values are taken now; any thread."""
+        """Return True if this is the run whose values are applied now; any thread."""
         return epoch in self._numbers if self.has_many else epoch == self._heard.epoch
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if this run was heard, followed or not; any thread."""
+        """Return True if this run was heard, whether followed or not; any thread."""
         return epoch in self._numbers or self._heard.is_known(epoch)
 
     @property
     def heard_at(self) -> float | None:
-        """When a publisher was heard last, in seconds of the caller's clock; any thread."""
+        """When a publisher was last heard, in seconds of the caller's clock; any thread."""
         return self._heard.at
 
     def _can_be_stale(self) -> bool:

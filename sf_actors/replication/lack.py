@@ -1,26 +1,26 @@
-"""What a service lacks of what another one has seen, by the states that it follows.
+"""Finds the updates that another service has seen and that this one's states still lack.
 
 ========================================== =======================================================
-the run of an update that the other saw    what that means for a state
+the run of an update that the other saw    consequence for a state
 ========================================== =======================================================
 followed, its count is in the value        nothing is lacking
-followed, its count is not in the value    lacking, and coming: worth a wait
-known, but another run is followed now     in the value or not, it comes no more: behind, if not
+followed, its count is not in the value    lacking, but coming: worth a wait
+known, but another run is followed now     it can no longer come: behind, unless the value has it
 unknown                                    of another state, or of this one, which has not heard of
                                            its publisher's start yet: see below
 ========================================== =======================================================
 
-Where several states follow one run, the least of them counts.
+If several states follow one run, the one with the lowest count decides.
 
-A publisher that starts and at once asks is faster than the subscription that connects to it again.
-An epoch is the wall clock of the run's start, so that an unknown run may be that of a state only
+A publisher that calls right after its start is faster than the subscription that reconnects to it.
+An epoch is the wall clock of the run's start, so an unknown run can belong to a state only
 
 - while the state has heard of no run at all: for `catch_up_s` after it was opened,
-- where the run is younger than the silence that the state bears, and the state has heard nothing
-  since the run began,
-- where the state has many publishers, as long as the run is younger than `catch_up_s`.
+- if the run is younger than the state's `stale_after_s`, and the state has heard nothing since the
+  run began,
+- if the state has many publishers, as long as the run is younger than `catch_up_s`.
 
-Who heard its publisher since then goes on at once: that run is of a state that nobody here follows.
+Otherwise there is no wait: the run belongs to a state that this service does not follow.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sf_actors.wire.seen import Seen
 
 MOST_UNKNOWN: Final = 16
-"""So many unknown runs of one message are thought about, the youngest: each look takes time."""
+"""Most unknown runs of one message that are checked, the youngest: each check takes time."""
 
 _NS = 1e-9
 
@@ -46,10 +46,10 @@ class Following(Protocol):
         """Return the count of a run's last update in the value that is shown, -1 if none is."""
 
     def is_followed(self, epoch: int) -> bool:
-        """Return True if this is the run whose updates are taken now."""
+        """Return True if this is the run whose updates are applied now."""
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if this is one of the state's runs, followed or not."""
+        """Return True if this is one of the state's runs, whether followed or not."""
 
     @property
     def has_many(self) -> bool:
@@ -61,7 +61,7 @@ class Following(Protocol):
 
     @property
     def heard_at(self) -> float | None:
-        """When it heard its publisher last, in seconds of `time.monotonic`; None: never."""
+        """When it last heard its publisher, in seconds of `time.monotonic`; None: never."""
 
     @property
     def stale_after_s(self) -> float:
@@ -69,10 +69,10 @@ class Following(Protocol):
 
 
 class Progress(NamedTuple):
-    """How far a service is with a run.
+    """How far a service has followed a run.
 
     :ivar last: the count of the last update in the value
-    :ivar is_followed: further ones may come
+    :ivar is_followed: more updates may come
     """
 
     last: int
@@ -80,7 +80,7 @@ class Progress(NamedTuple):
 
 
 def progress(epoch: int, states: Collection[Following]) -> Progress | None:
-    """Return how far the states are that follow a run, or that have; None: none knows it."""
+    """Return how far the states that follow or followed a run are; None: no state knows it."""
     followed = [state.count_of(epoch) for state in states if state.is_followed(epoch)]
     if followed:
         return Progress(min(followed), is_followed=True)
@@ -89,13 +89,12 @@ def progress(epoch: int, states: Collection[Following]) -> Progress | None:
 
 
 class Lack(NamedTuple):
-    """What a service lacks of what another one has seen.
+    """The updates that a service lacks and another one has seen.
 
-    :ivar coming: the updates that it may wait for: epochs to counts
-    :ivar is_behind: it lacks others that come no more
+    :ivar coming: the updates that may still come: epochs to counts
+    :ivar is_behind: it lacks others that can no longer come
     :ivar unknown: updates of runs that a state may still hear of: epochs to counts
-    :ivar unknown_until: when those are of other states in all likelihood, in seconds of
-        `time.monotonic`
+    :ivar unknown_until: when those must belong to other states, in seconds of `time.monotonic`
     """
 
     coming: Seen
@@ -114,7 +113,7 @@ def lack(
     catch_up_s: float,
     wall_ns: Callable[[], int],
 ) -> Lack:
-    """Return what a service lacks of what another one has seen.
+    """Return the updates that a service lacks and another one has seen.
 
     :param now: the time of `time.monotonic`
     :param catch_up_s: the longest wait, in seconds
@@ -148,12 +147,12 @@ def lack(
 
 
 def _heard_by(state: Following, started_at: float, now: float, catch_up_s: float) -> float:
-    """Return until when a state may hear of a run that it does not know; before now: it does not.
+    """Return until when a state may hear of an unknown run; a time before `now` means it will not.
 
     :param started_at: when the run began
     """
     by = 0.0
-    # a clock that is ahead of ours shows a start that is still to come
+    # if the publisher's clock is ahead of ours, the start seems to lie in the future
     is_young = abs(now - started_at) < state.stale_after_s
     if state.heard_at is None:
         by = state.opened_at + catch_up_s

@@ -1,4 +1,4 @@
-"""What a replica makes of the numbers of a publisher without epochs."""
+"""Interprets the numbers of a publisher without epochs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BEFORE_FIRST: Final = -1
 class PlainPeer:
     """A publisher without epochs: the original's, or any program with plain sockets.
 
-    That it was started again shows only in a number that is not above those heard, unless the
-    number is in a snapshot that overtook it: such numbers follow the last one heard, or come
-    within a heartbeat of the snapshot.
+    A restart shows only in a number that is not above those heard, unless a snapshot that contains
+    the number has overtaken it: such numbers follow the last one heard, or come within a heartbeat
+    of the snapshot.
 
-    :param heard: the publisher as its messages show it
+    :param heard: the progress of the publisher, from its messages
     """
 
     def __init__(self, heard: PublisherProgress, heartbeat_s: float) -> None:
@@ -30,22 +30,22 @@ class PlainPeer:
         self.begin()
 
     def begin(self) -> None:
-        """Forget all: another publisher is followed."""
+        """Forget everything: another publisher is followed."""
         # the highest number heard before the last snapshot, and the number of that snapshot
         self._said = self._in_snapshot = UNHEARD
         self._answered_at = 0.0
         self._is_unnumbered = False
 
     def begin_at(self, number: int) -> None:
-        """Take a number for the first of a run: those above it have not been heard."""
+        """Note the first number of a run: those above it have not been heard."""
         self.begin()
         self._heard.head = number
 
     def count_of_snapshot(self, now: float, number: int, heard: int) -> int:
-        """Return the number that a snapshot is taken at: its own, unless that is 0.
+        """Return the number at which a snapshot is taken: its own, unless that is 0.
 
-        The original numbers all its snapshots 0. Such a one contains what was heard before the
-        request, and merging an update twice does no harm.
+        The original numbers all its snapshots 0. Such a snapshot contains all that was heard before
+        the request, and merging an update twice does no harm.
 
         :param heard: the highest number heard when it was requested
         """
@@ -61,15 +61,15 @@ class PlainPeer:
         return epoch is not None or number != 0
 
     def is_before_first(self, fields: Any) -> bool:
-        """Return True if the last snapshot, whose fields these are, is of before the first update.
+        """Return True if the last snapshot, with these fields, was made before the first update.
 
-        It is empty, its number says nothing, and nothing was heard: an update that comes between it
-        and the first one that is heard would be lacking, whatever their numbers are.
+        It is empty, its number says nothing, and nothing was heard: an update between it and the
+        first one that is heard would be missing, whatever their numbers are.
         """
         return self._is_unnumbered and not fields
 
     def is_in_snapshot(self, now: float, number: int) -> bool:
-        """Return True, and note it, if a number is one that the last snapshot has overtaken."""
+        """Return True, and note it, if the last snapshot has overtaken this number."""
         said = self._last_said()
         is_soon = now < self._answered_at + self._heartbeat_s
         if not said < number <= self._in_snapshot or not (is_soon or number == said + 1):

@@ -1,4 +1,4 @@
-"""The publisher's side of a replicated state: its value, numbers and the log of recent deltas."""
+"""The publisher's side of a replicated state: its value, its numbers and a log of recent deltas."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class PublisherLog:
-    """The publisher's current value and its last updates.
+    """The publisher's current value and a log of its last updates.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :param value: the value before the first update
-    :ivar count: the last update's place among all, from 0, by which replicas order them; -1 before
+    :ivar count: the count of the last update, from 0, by which replicas order updates; -1 before
         the first
     :ivar epoch: the number of this run, larger than those of earlier runs
     :param log_size: most updates kept
     :param log_bytes: most bytes of their frames together; the last one is always kept
-    :param is_loading: replicas are to wait until `loaded` is called or an update is published
+    :param is_loading: replicas must wait until `loaded` is called or an update is published
     :ivar skipped: deltas that the caller numbered at or below `number`: neither this value nor a
-        replica's contains them, but they count
+        replica's contains them, but they have a count
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class PublisherLog:
         self._digest = digest_of(value) if digest else None
 
     def resume(self, value: Map[str, Any], count: int, given: int | None) -> None:
-        """Go on with the value of an earlier run.
+        """Continue with the value of an earlier run.
 
-        :param count: of its last update
-        :param given: that update's number where the caller numbers
+        :param count: the count of its last update
+        :param given: that update's number, if the caller numbers updates
         """
         self._pending.replace(value)
         self.count, self._given = count, given
@@ -81,25 +81,25 @@ class PublisherLog:
 
     @property
     def number(self) -> int:
-        """The number of the last update in the value: the caller's own where he numbers."""
+        """The number of the last update in the value: the caller's own if it numbers updates."""
         return self.count if self._given is None else self._given
 
     @property
     def own_count(self) -> int | None:
-        """The count as messages carry it: None where the numbers are the counts."""
+        """The count as messages carry it: None if numbers and counts are the same."""
         return None if self._given is None else self.count
 
     @property
     def is_loading(self) -> bool:
-        """Whether replicas are to wait: the value before the first update is not the real one."""
+        """Whether replicas must wait, since the value is not complete yet."""
         return self._loads_at == self.count
 
     def loaded(self) -> None:
-        """Take the value for the real one although no update has been published."""
+        """Declare the value complete, even if no update has been published."""
         self._loads_at = None
 
     def skips(self, is_snapshot: bool, number: int | None) -> bool:
-        """Return True if an update that the caller has numbered so will change nothing."""
+        """Return True if an update with this number of the caller's will be skipped."""
         return number is not None and not is_snapshot and number <= self.number
 
     @property
@@ -125,10 +125,10 @@ class PublisherLog:
 
         :param fields: a merge patch, or with `is_snapshot` the whole value, which `snapshot` may
             have frozen already; checked and typed; must not be changed afterwards
-        :param number: the caller's own number, any integer: a whole value counts on from it, and a
-            delta that is not above the value's number is skipped
-        :param frame: the update as `since` is to return it
-        :param digest: of a whole value, if `digest_of` has computed it already
+        :param number: the caller's own number, any integer: a whole value restarts the numbering
+            there, and a delta that is not above the value's number is skipped
+        :param frame: the update as `since` should return it
+        :param digest: the digest of a whole value, if `digest_of` has computed it already
         :raises PatchRefused: the update does not fit; nothing has changed
         """
         count = self.count + 1
@@ -171,8 +171,7 @@ class PublisherLog:
     def since(self, epoch: int | None, after: int | None) -> list[bytes] | None:
         """Return the frames of all updates after a count, oldest first.
 
-        None means that the log lacks some: another epoch, or too long ago. A snapshot is needed
-        then.
+        None means that a snapshot is needed: the epoch is another, or the log has lost some.
         """
         if epoch != self.epoch or after is None or after > self.count:
             return None

@@ -1,4 +1,4 @@
-"""What a replica has heard of its publisher: its epoch, its last number, and when."""
+"""A replica's view of its publisher: its epoch, its last number, and when it was heard."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _OUT_OF_REACH = 2**32
 
 
 class Unheard:
-    """The epoch of a publisher not heard yet; it equals no other."""
+    """The epoch of a publisher that was not heard yet; it equals no other."""
 
 
 class PublisherProgress:
-    """The publisher as its messages show it.
+    """The publisher's progress, from its messages.
 
-    :param late_s: how long messages of a publisher that is gone may still come
+    :param late_s: how long messages of a publisher that has ended may still come, in seconds
     :ivar epoch: the followed epoch: the largest that is on air, unless answers have shown that it
         is false
-    :ivar head: the highest number heard in that epoch, `UNHEARD` before the first; where callers
-        number, numbers here are the publisher's own counts
-    :ivar aired_at: when its subscription brought a message last, None before the first
-    :ivar gaps: how often messages were missing before another
-    :ivar is_loading: it says that it has not published since its start, and will
-    :ivar late: messages of other epochs, and of numbers proved false
+    :ivar head: the highest number heard in that epoch, `UNHEARD` before the first; if callers
+        number updates, numbers here are the publisher's own counts
+    :ivar aired_at: when the subscription last brought a message of it, None before the first
+    :ivar gaps: how often messages were missing before another one
+    :ivar is_loading: it announces that it has not published since its start, but will
+    :ivar late: messages of other epochs, and messages with numbers that were proved false
     """
 
     def __init__(self, late_s: float) -> None:
@@ -40,12 +40,12 @@ class PublisherProgress:
         self._is_doubted = self._was_lied_to = False
         self._unbelieved: int | None = None
         self._anything_at: float | None = None
-        # an answer is a sign of life, but does not show who is heard on the subscription
+        # an answer is a sign of life, but does not show which publisher the subscription brings
         self._answered_at: float | None = None
         self._beside = PublishersBeside()
 
     def hear(self, now: float) -> None:
-        """Note a message of the subscription; the hot path sets `aired_at` itself."""
+        """Note a message from the subscription; the hot path sets `aired_at` itself."""
         self.aired_at = now
 
     @property
@@ -56,13 +56,14 @@ class PublisherProgress:
         return max(self.aired_at, self._answered_at)
 
     def answered(self, now: float) -> None:
-        """Note an answer of the followed publisher."""
+        """Note an answer from the followed publisher."""
         self._answered_at = now
 
     def is_beside(self, now: float, epoch: int | None, number: int, longest_s: float) -> bool:
-        """Return True, and count it, if a message is of another publisher than the one to follow.
+        """Return True, and count it, if a message is not from the publisher to follow.
 
-        That is the largest of those on air, those last for which another one has answered.
+        The one to follow has the largest epoch on air; those for which another has answered come
+        last.
         """
         on_air = self._on_air(now, longest_s)
         if isinstance(self.epoch, Unheard) or not any(self._precedes(one, epoch) for one in on_air):
@@ -75,15 +76,15 @@ class PublisherProgress:
         return True
 
     def may_answer(self, now: float, epoch: int | None, longest_s: float) -> bool:
-        """Return True if an answer of an epoch is one of a publisher on the subscription."""
+        """Return True if an answer of this epoch may be from a publisher on the subscription."""
         on_air = self._on_air(now, longest_s)
         return epoch == self.epoch or not on_air or epoch in on_air
 
     def follow(self, now: float, epoch: int | None, *, is_answer: bool = False) -> None:
         """Follow another epoch.
 
-        :param is_answer: it has answered although the epoch followed until now was asked: if that
-            is the larger one, it is false
+        :param is_answer: this epoch answered a request to the one followed until now; if that one
+            is larger, it is false
         """
         if not isinstance(self.epoch, Unheard):
             is_false = is_answer and is_larger(self.epoch, epoch)
@@ -98,13 +99,13 @@ class PublisherProgress:
         self._is_doubted, self._was_lied_to, self._unbelieved = False, False, None
 
     def is_known(self, epoch: int) -> bool:
-        """Return True if a publisher was heard, followed or not; any thread."""
+        """Return True if a publisher was heard, whether followed or not; any thread."""
         return epoch == self.epoch or epoch in self._beside
 
     def load(self, *, is_loading: bool, is_answer: bool = False) -> bool:
-        """Note whether it is loading, as its messages say; return True if that ends now.
+        """Note whether its messages say that it is loading; return True if that ends now.
 
-        Once it has loaded in this run, only answers are believed that it has not.
+        Once it has loaded in this run, only an answer that it is loading is believed.
         """
         ends = self.is_loading and not is_loading
         self.is_loading = is_loading and (is_answer or not self._has_loaded)
@@ -113,7 +114,7 @@ class PublisherProgress:
 
     @property
     def two(self) -> str | None:
-        """That there are two publishers, as a text; None if there is one."""
+        """A text that there are two publishers; None if there is one."""
         if self._second is None:
             return None
         return (
@@ -122,11 +123,11 @@ class PublisherProgress:
         )
 
     def end_of_two(self, longest_s: float) -> float | None:
-        """Return when the second publisher will have been silent for so long."""
+        """Return when the second publisher will have been silent for `longest_s`."""
         return None if self._second is None else self._second[1] + longest_s
 
     def forget_second(self, now: float, longest_s: float) -> None:
-        """Forget the second publisher when it has been silent for so long."""
+        """Forget the second publisher once it has been silent for `longest_s`."""
         end = self.end_of_two(longest_s)
         if end is not None and now >= end:
             self._second = None
@@ -148,8 +149,8 @@ class PublisherProgress:
     def doubt(self, number: int, heard: int) -> bool:
         """Return True if the head was false: two answers in a row end below it.
 
-        A single answer may just be slow; after a first proof, a single one suffices. Numbers too
-        far beyond the answers for any publisher to reach by counting are ignored from then on.
+        A single answer may just be slow; after a first proof, one suffices. From then on, numbers
+        are ignored that no publisher could have reached by counting.
 
         :param number: the last number in the answer
         :param heard: the highest number heard when it was requested
@@ -167,7 +168,7 @@ class PublisherProgress:
         return True
 
     def is_unbelievable(self, number: int) -> bool:
-        """Return True, and count it, if a number is one that answers have proved false."""
+        """Return True, and count it, if answers have proved a number false."""
         if self._unbelieved is None or number < self._unbelieved:
             return False
         self.late += 1
@@ -176,7 +177,7 @@ class PublisherProgress:
     def note(self, before: int, head: int) -> str | None:
         """Note a number; return a text if there is a gap before it.
 
-        :param before: the number up to which all should have been heard
+        :param before: the number up to which all updates should have been heard
         :param head: the number itself
         """
         gap = None
@@ -188,11 +189,11 @@ class PublisherProgress:
 
     def is_silent(self, now: float, longest_s: float) -> bool:
         """Return True if there was no sign of life within `longest_s`, or ever."""
-        # The same sum that sets the timer: a difference could be rounded to a smaller value.
+        # the same sum that sets the timer: a difference could be rounded to a smaller value
         at = self.at
         return at is None or now >= at + longest_s
 
     def is_quiet(self, now: float, longest_s: float) -> bool:
-        """Return True if nothing came within `longest_s`, not even of an epoch that is over."""
+        """Return True if nothing came within `longest_s`, not even from another epoch."""
         is_nothing = self._anything_at is None or now >= self._anything_at + longest_s
         return is_nothing and self.is_silent(now, longest_s)

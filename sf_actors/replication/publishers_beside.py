@@ -1,42 +1,42 @@
-"""The publishers that a replica hears beside the one that it follows."""
+"""The other publishers that a replica hears besides the one that it follows."""
 
 from __future__ import annotations
 
 UNHEARD = -(2**65)
-"""A number below all that a message can carry."""
+"""A number below all numbers that a message can carry."""
 
 _REMEMBERED = 32
 
-#: head, time of the last message of its subscription, whether answers have shown it to be false
+#: head, time of the last message from the subscription, whether answers have shown it to be false
 _Known = tuple[int, float | None, bool]
 _UNKNOWN: _Known = (UNHEARD, None, False)
 
 
 def is_larger(epoch: int | None, other: int | None) -> bool:
-    """Return True if an epoch is the larger one; that of a peer without is below all others."""
+    """Return True if `epoch` is larger than `other`; None, of a peer without, is the smallest."""
     return (UNHEARD if epoch is None else epoch) > (UNHEARD if other is None else other)
 
 
 class PublishersBeside:
-    """What is known of publishers that are not followed: they may be followed again."""
+    """The publishers that are heard but not followed; they may be followed again."""
 
     def __init__(self) -> None:
         self._known: dict[int | None, _Known] = {}
 
     def leave(self, epoch: int | None, head: int, at: float | None, *, is_false: bool) -> None:
-        """Note a publisher that is not followed any more.
+        """Note a publisher that is no longer followed.
 
-        :param is_false: another one answers for it
+        :param is_false: another publisher answers for it
         """
         self._keep(epoch, (head, at, is_false))
 
     def hear(self, now: float, epoch: int | None, number: int) -> None:
-        """Note a message of the subscription."""
+        """Note a message from the subscription."""
         head, _, is_false = self._known.pop(epoch, _UNKNOWN)
         self._keep(epoch, (max(head, number), now, is_false))
 
     def take(self, epoch: int | None) -> tuple[int, float | None]:
-        """Return the head of a publisher that is followed from now on, and when it was heard."""
+        """Forget a publisher that is followed from now on; return its head and its last time."""
         head, at, _ = self._known.pop(epoch, _UNKNOWN)
         return head, at
 

@@ -1,4 +1,4 @@
-"""Why a replica is not LIVE."""
+"""The reasons why a replica is not LIVE."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import enum
 
 
 class Reason(enum.StrEnum):
-    """The kinds of reasons: a text of the same kind may differ from the one before."""
+    """The kinds of reasons; texts of one kind may differ."""
 
     UNANSWERED = "unanswered"
     """Nobody has answered at the snapshot address for `stale_after_s`."""
 
     REFUSED = "refused"
-    """The answer is an error, for example since the snapshot is too large, or is unreadable."""
+    """The answer is an error, for example because the snapshot is too large, or is unreadable."""
 
     INVALID = "invalid"
     """An update or a snapshot cannot be applied, mostly since its fields fail the model."""
@@ -27,7 +27,7 @@ class Reason(enum.StrEnum):
     """There are two publishers. The replica may be LIVE with the value of the followed one."""
 
     LOADING = "loading"
-    """The publisher has not published since its start, and will."""
+    """The publisher has not published since its start, but will."""
 
     SILENT = "silent"
     """Nothing has been heard for `stale_after_s`: the replica is STALE."""

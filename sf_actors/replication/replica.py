@@ -25,7 +25,7 @@ class Replica(Standing):
     """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
 
     Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
-    UpdateFields are typed values, or a callable that decodes them on demand and may raise
+    `UpdateFields` are typed values, or a callable that decodes them on demand and may raise
     `MessageError`. Decoded fields are passed on in `Updated` and not kept, so the receiver may
     change them. Not thread-safe: it belongs to one actor. `value` is frozen and for any thread.
 
@@ -62,8 +62,9 @@ class Replica(Standing):
     ) -> Sequence[Action]:
         """Process a delta of the subscription; HOT if it is the next one.
 
-        :param count: the publisher's own, where `number` is its caller's; None where they are one
-        :param workflow_id: what `Updated` is to bear, whenever the delta is applied
+        :param count: the publisher's own count, if `number` is its caller's; None if they are the
+            same
+        :param workflow_id: put into `Updated` whenever the delta is applied
         """
         if (
             number != self.count + 1
@@ -100,8 +101,8 @@ class Replica(Standing):
         """Process a heartbeat.
 
         :param head: the count of the publisher's last update
-        :param is_loading: it has not published since its start, and will: its value is none yet
-        :param interval_s: the time between its heartbeats, as it says
+        :param is_loading: it has not published since its start, but will: it has no value yet
+        :param interval_s: the time between its heartbeats, as it announces it
         """
         actions: list[Action] = []
         if not self._hear(now, epoch, head):
@@ -135,7 +136,7 @@ class Replica(Standing):
         :param count: as in `on_delta`
         :param is_loading: as in `on_heartbeat`; the answer has no value then
         :param interval_s: as in `on_heartbeat`
-        :param names: the fields of the publisher's model, None if it does not tell
+        :param names: the fields of the publisher's model; None if they are unknown
         """
         actions: list[Action] = []
         heard = self._take_answer(now, token, epoch)
@@ -151,7 +152,7 @@ class Replica(Standing):
             count = self._plain.count_of_snapshot(now, count, heard)
         if self._plain.is_numbered(epoch, number) and self._heard.doubt(count, heard):
             self._buffer.clear()
-            # a peer without epochs that goes on at a lower number was started again
+            # a peer without epochs that continues at a lower number was restarted
             self._is_sound = self._is_sound and epoch is not None
         self._heard.learn(count)
         reason: str | None = f"the snapshot at number {number} is too old"
@@ -182,7 +183,7 @@ class Replica(Standing):
     ) -> Sequence[Action]:
         """Process the answer to `Ask` with `after`: deltas in order.
 
-        :param count: the publisher's own of the last one, where their numbers are its caller's
+        :param count: the publisher's own count of the last delta, if their numbers are its caller's
         :param interval_s: as in `on_heartbeat`
         """
         actions: list[Action] = []
@@ -261,7 +262,7 @@ class Replica(Standing):
         self._forget()
 
     def _forget(self) -> None:
-        """Drop what is known of a run that is not followed any more."""
+        """Drop the state of a run that is no longer followed."""
         self._buffer.clear()
         self._asking.forget()
         self._trouble.clear()
@@ -270,8 +271,8 @@ class Replica(Standing):
     def _take_answer(self, now: float, token: int, epoch: int | None) -> int | None:
         """Return the head as it was when the request was sent; None if the answer is useless.
 
-        Following another epoch drops all requests, so the publisher of a different epoch has
-        answered after the followed one was heard.
+        Following another epoch drops all requests, so a publisher of a different epoch has answered
+        after the followed one was heard.
         """
         heard = self._asking.end(token)
         self._is_unanswered = False
@@ -334,9 +335,9 @@ class Replica(Standing):
         *,
         is_ours: bool,
     ) -> str | None:
-        """Take a number that is not above those heard of a peer without epochs.
+        """Take a number of a peer without epochs that is not above those heard.
 
-        It may have been started again; its whole values count from their own number on.
+        The peer may have been restarted; its whole values count from their own number on.
         """
         is_snapshot = kept[0]
         if not is_snapshot and self._plain.is_in_snapshot(now, number):

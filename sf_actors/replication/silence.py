@@ -1,4 +1,4 @@
-"""How long a publisher may be silent before its replica is STALE."""
+"""Decides how long a publisher may be silent before its replica is STALE."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 from sf_actors.replication.reasons import Reason
 
 LONGEST_INTERVAL_S: Final = 3600.0
-"""A publisher that says that its heartbeats are further apart is not believed."""
+"""Longest interval of heartbeats that a publisher is believed to have, in seconds."""
 
 
 class Silence:
-    """The longest silence of a publisher whose heartbeats come at an interval that it tells.
+    """The longest silence of a publisher that announces the interval of its heartbeats.
 
     It is at least two intervals: with less, a replica would be STALE between two heartbeats.
 
-    :param stale_after_s: what the replica's model asks for
-    :ivar longest_s: what is in force
+    :param stale_after_s: the silence that the replica's model asks for, in seconds
+    :ivar longest_s: the silence in force, in seconds
     """
 
     def __init__(self, stale_after_s: float) -> None:
@@ -30,18 +30,18 @@ class Silence:
         return self.longest_s > self._asked_s
 
     def follow(self) -> None:
-        """Believe what comes next: another publisher is followed."""
+        """Believe the next interval again: another publisher is followed."""
         self._is_answered = False
 
     def hear(self, interval_s: float | None, *, is_answer: bool = False) -> None:
-        """Take the interval of a message.
+        """Note the interval in a message.
 
-        Once an answer has told it, heartbeats count no more: anybody on the publisher's bus can
-        forge one and keep a replica LIVE for hours without its publisher.
+        Once an answer has given it, heartbeats no longer count: any peer on the publisher's bus
+        could forge one and keep a replica LIVE for hours without its publisher.
 
-        :param interval_s: ignored if it is None or no length of time up to `LONGEST_INTERVAL_S`
+        :param interval_s: ignored if it is None, not above 0, or above `LONGEST_INTERVAL_S`
         """
-        # written so that NaN is ignored as well
+        # written so that NaN is ignored too
         if interval_s is None or not 0 < interval_s <= LONGEST_INTERVAL_S:
             return
         if self._is_answered and not is_answer:
@@ -51,7 +51,7 @@ class Silence:
 
 
 class Patience:
-    """What a replica tells of the silence that it bears."""
+    """The part of a replica that tells how long a silence it tolerates."""
 
     _silence: Silence
 

@@ -1,4 +1,4 @@
-"""When to request a snapshot: one request at a time, with a deadline, back-off and jitter."""
+"""Decides when to request a snapshot: one at a time, with a deadline, back-off and jitter."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class SnapshotRequests:
-    """The request under way, if any, when the next is due, and the pause between them.
+    """The request under way, if any, and the time of the next one.
 
     After a calm time the first request goes out at once. Further ones wait, twice as long each
     time, up to half a heartbeat while the publisher is heard. So two heartbeats suffice to repair
-    a loss. The pauses begin anew once in a heartbeat at most, so that a replica asks eight times
-    within one at most, whatever it hears.
+    a loss. The pauses begin anew at most once in a heartbeat, so that a replica asks at most eight
+    times within one, whatever it hears.
 
     :ivar deadline: when the request under way counts as lost; None if there is none
-    :ivar unanswered_since: when a request was sent after which nothing was answered; None if there
-        is none
+    :ivar unanswered_since: when the first request since the last answer was sent; None if there is
+        none
     :ivar due: when the next request goes out; None if none is wanted
     """
 
@@ -53,7 +53,7 @@ class SnapshotRequests:
         self.due = self._after(now, max(pause_s, self._backoff_s(is_silent=is_silent)))
 
     def hurry(self, now: float) -> None:
-        """Make a scheduled request due as soon as may be: the publisher is heard again."""
+        """Make a scheduled request due as soon as possible: the publisher is heard again."""
         if now - self._anew_at >= self._heartbeat_s:
             self._begin_anew(now)
         if self.due is not None:
@@ -75,9 +75,9 @@ class SnapshotRequests:
         return self._token
 
     def extend(self, token: int, now: float) -> bool:
-        """Postpone the deadline while an answer is read; return False if it is not wanted.
+        """Postpone the deadline while an answer is being read; return False if it is not wanted.
 
-        It is remembered longest of all: later requests may be many before the next part comes.
+        Its request is now the last to be forgotten: many others may follow before the next part.
         """
         self.unanswered_since = None
         is_of_use = token in self._asked
@@ -129,5 +129,5 @@ class SnapshotRequests:
 
     @property
     def next_deadline(self) -> float | None:
-        """When `expire` or a due request needs a tick, or None."""
+        """When a tick is needed, for `expire` or for a due request; None: never."""
         return self.due if self.deadline is None else self.deadline

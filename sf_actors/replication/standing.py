@@ -1,4 +1,4 @@
-"""How a replica stands: its phase, why it is not LIVE, and its status."""
+"""The condition of a replica: its phase, why it is not LIVE, and its status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Standing(FollowedValue, Patience):
-    """A value that follows a publisher, and what is known of how well it does.
+    """A value that follows a publisher, with its phase, its trouble and its status.
 
     :ivar phase: how far the value can be relied on, as of the last event
     :ivar duplicates: deltas dropped because the value had them already
@@ -50,7 +50,7 @@ class Standing(FollowedValue, Patience):
     def trouble(self) -> tuple[Reason, str] | None:
         """Why the replica is not LIVE, or None: the kind, and a text for people.
 
-        Of two publishers and of differing digests it tells while it is LIVE as well.
+        Two publishers and differing digests are reported even while it is LIVE.
         """
         if self.phase is not Phase.LIVE:
             if self._is_unanswered:
@@ -75,7 +75,7 @@ class Standing(FollowedValue, Patience):
         return None if self.trouble is None else self.trouble[1]
 
     def status(self, now: float) -> Status:
-        """Return the replica's status, with the phase of that time whatever the last event was."""
+        """Return the replica's status, with the phase at this time, whatever the last event was."""
         is_silent = self._is_synced and self._heard.is_silent(now, self.stale_after_s)
         return Status(
             phase=Phase.STALE if is_silent else self.phase,
@@ -93,7 +93,7 @@ class Standing(FollowedValue, Patience):
 
     @property
     def _end_of_patience(self) -> float | None:
-        """When it has to be said that nobody answers; None if that is said, or nobody was asked."""
+        """When to report that nobody answers; None if that is reported or no request is open."""
         since = self._asking.unanswered_since
         return None if since is None or self._is_unanswered else since + self.stale_after_s
 

@@ -1,4 +1,4 @@
-"""The status of a replica."""
+"""The status of a replica: its phase and counters."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Status(msgspec.Struct, frozen=True):
     :ivar phase: how far the value can be trusted at that moment: never LIVE if `age_s` is above the
         `stale_after_s` in force, even if the silence has not been noticed yet
     :ivar number: number of the last update in the value; -1 before the first
-    :ivar epoch: number of the publisher's run that the value comes from, the larger the later;
-        None before the first value and for publishers that have no epochs
+    :ivar epoch: number of the publisher's run that the value comes from, larger for later runs;
+        None before the first value and for publishers without epochs
     :ivar age_s: seconds since the publisher's last sign of life; None before the first
     :ivar gaps: how often updates were missing
     :ivar resyncs: snapshots taken after the first synchronisation

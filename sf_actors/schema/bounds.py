@@ -1,6 +1,6 @@
-"""The bounds that `Annotated[T, msgspec.Meta(…)]` puts on values: checked before they are sent.
+"""Checks the bounds of `Annotated[T, msgspec.Meta(…)]` before values are sent.
 
-On receipt the decoder itself holds to them.
+On receipt the decoder itself checks them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAMES: Final = (*_NUMBERS, "multiple_of", "min_length", "max_length", "pattern"
 
 
 def bounds_of(metadata: Iterable[object]) -> tuple[msgspec.Meta, ...]:
-    """Return those of the things in an `Annotated` that bound a value; the rest describes it."""
+    """Return the items of an `Annotated` that bound a value; the others only describe it."""
     return tuple(meta for meta in metadata if isinstance(meta, msgspec.Meta) and any(_given(meta)))
 
 
@@ -31,7 +31,7 @@ def described(bounds: Iterable[msgspec.Meta]) -> str:
 
 
 def is_within(value: Any, bounds: Iterable[msgspec.Meta]) -> bool:
-    """Return whether a value of the right type is within bounds."""
+    """Return True if a value of the right type is within bounds."""
     return all(_holds(value, name, limit) for bound in bounds for name, limit in _given(bound))
 
 
@@ -42,7 +42,7 @@ def _given(bound: msgspec.Meta) -> tuple[tuple[str, Any], ...]:
 
 
 def _holds(value: Any, name: str, limit: Any) -> bool:
-    """Return whether one bound holds; those of another member of a union do."""
+    """Return True if one bound holds; a bound on other types, as in a union, always does."""
     if name in _NUMBERS:
         return type(value) not in (int, float) or _NUMBERS[name](value, limit)
     if name == "multiple_of":

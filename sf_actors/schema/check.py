@@ -1,13 +1,13 @@
-"""Values against declared types, before they are sent.
+"""Checks values against declared types, before they are sent.
 
-A type is compiled once into a function that takes a value and returns what to send. Types are
-exact: a bool is no int, a datetime no date, a subclass nothing at all, because MessagePack would
-bring something else back. The only conversions are those that lose nothing: an int of up to 2**53
-where a float is declared, list and tuple as declared, a set for a frozenset and the other way
-round, a datetime's zone to UTC, a state's read-only mapping to the dict it stands for.
+A type is compiled once into a function that takes a value and returns the value to send. Types are
+exact: a bool is not an int, a datetime is not a date, and no subclass is accepted, because the
+receiver would get something else. The only conversions are those that lose nothing: an int of up to
+2**53 where a float is declared, lists and tuples, sets and frozensets as declared, a datetime's
+zone to UTC, a state's read-only mapping to a dict.
 
-Most containers hold scalars of one type; those are checked in one pass of C (`unchanged`) and
-given back as they are, so the result may share containers with what was passed in.
+Most containers hold scalars of one type; they are checked in one pass of C (`unchanged`) and
+returned as they are, so the result may share containers with the argument.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def fields_checker(
     optional: Mapping[str, Any],
     stands_for: RecordClass | None = None,
 ) -> Check:
-    """Return the function that checks a mapping of these fields, and nothing else.
+    """Return the function that checks a mapping of exactly these fields.
 
-    :param stands_for: the class whose instances are taken as well
+    :param stands_for: the class whose instances are accepted too
     """
     must = tuple((name, checker(type_)) for name, type_ in required.items())
     may = tuple((name, checker(type_)) for name, type_ in optional.items())
@@ -139,10 +139,10 @@ def _one_of(type_: Any) -> Check:
 
 
 def unchanged(type_: Any) -> Callable[[Collection[Any]], bool] | None:
-    """Return a test in C speed, true when all of some values may be sent as they are.
+    """Return a test in C speed that is True if all of some values may be sent as they are.
 
-    None for the types that have no such test; it may say no where item by item says yes, as it
-    does to texts beyond ASCII.
+    None for types without such a test. It may refuse values that pass one by one, such as texts
+    beyond ASCII.
     """
     kinds = frozenset(members_of(type_))
     scalars = [scalar_of(kind) for kind in kinds]
@@ -233,7 +233,7 @@ def _table_of(key: Any, value_type: Any, type_: Any) -> Check:
 
 
 def _in_runs(test: Callable[[Collection[Any]], bool], values: Collection[Any]) -> bool:
-    """Test very many values so that other threads may run in between."""
+    """Test very many values in runs, so that other threads may run in between."""
     left = iter(values)
     while run := list(islice(left, _RUN)):
         if not test(run):
@@ -249,7 +249,7 @@ def _key_of(check_key: Check, name: Any) -> Any:
 
 
 def _any_of(type_: Any) -> Check:
-    """Return the check of a union: by the value's exact type, each member that may take it."""
+    """Return the check of a union: it tries each member that may accept the value's exact type."""
     by_type: dict[Any, list[Check]] = {}
     for member in members_of(type_):
         check_member = checker(member)

@@ -1,4 +1,4 @@
-"""Refuses keys chosen to collide in a hash table, before a dict or set is made of them.
+"""Refuses keys that were chosen to collide, before a dict or set is made of them.
 
 CPython hashes texts and bytes with a secret of the process, but numbers, UUIDs, times and tuples of
 them by their value alone. An attacker can send keys that all collide (all Decimals that are
@@ -41,23 +41,23 @@ if TYPE_CHECKING:
     Guard = Callable[[Any], None]
 
 FREE_BYTES: Final = 4_096
-"""Messages up to this many bytes cannot hold enough keys to do harm."""
+"""Bytes up to which a message cannot hold enough keys to do harm."""
 
 ALIKE: Final = 36
-"""Most keys with the same hash: powers of two as floats reach it, others hardly ever two."""
+"""Most keys with the same hash: powers of two as floats reach it, other keys hardly ever two."""
 
 _MEASURED: Final = 8_192
-"""Keys from which on their table is measured: fewer that differ in their hashes are soon in it."""
+"""Number of keys from which on their table is timed: with fewer different hashes it is fast."""
 
 _FIRST: Final = 1_000
 """Keys that are checked before all are."""
 
 _RUN: Final = 256
-"""Keys between two looks at the time used."""
+"""Keys between two checks of the time used."""
 
 _ALLOWED_S: Final = 0.02
 _ALLOWED_PER_KEY_S: Final = 3e-6
-"""Processor time that keys may take: several times what keys take that nobody chose."""
+"""Processor time that keys may take: several times that of ordinary keys."""
 
 MOST_ITEMS: Final = 4_000_000
 MOST_UNDECLARED: Final = 1_000_000
@@ -87,8 +87,8 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
         len(keys) > _MEASURED and _is_slow(keys, is_set=is_set)
     ):
         raise ChosenKeys(
-            f"expected keys whose hashes differ, got {len(keys)} that were chosen to meet in one "
-            "place of a hash table"
+            f"expected keys whose hashes differ, got {len(keys)} that were chosen to collide in a "
+            "hash table"
         )
 
 
@@ -203,7 +203,7 @@ def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None
         if has_open:
             _each(_refuse_maps, keys)
         if guard is not None:
-            # a key may hold keys itself: a frozenset, or a tuple of them
+            # a key may contain keys itself: a frozenset, or a tuple of them
             _each(guard, keys)
         for some in _first_and_all(keys, FEW):
             read: Any = decode(_array(some))
@@ -213,7 +213,7 @@ def _keys_guard(key: Any, *, is_set: bool) -> Callable[[list[msgspec.Raw]], None
 
 
 def _first_and_all(keys: list[msgspec.Raw], most: int) -> Iterator[list[msgspec.Raw]]:
-    """Yield the first keys and then all of them; nothing if there are too few to do harm.
+    """Yield the first keys and then all keys; nothing if there are too few to do harm.
 
     If all are chosen, the first ones already show it.
     """
@@ -280,7 +280,7 @@ def _look_deeper(packed: Any, depth: int, spare: list[int]) -> None:
     first = memoryview(packed)[0]
     spare[0] -= len(packed)
     if depth == 0 or spare[0] < 0:
-        raise ValueError(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+        raise ValueError(f"expected at most {MAX_DEPTH} nested lists and dicts, got more")
     items = _few_items_of(packed, MOST_UNDECLARED)
     if is_map(first):
         keys, items = items[::2], items[1::2]

@@ -2,7 +2,7 @@
 
 Reading a declaration costs more than the rest of a model, and many services of a process may come
 from one file. Declarations with a user's class, such as an Enum or a TypedDict, are not shared: a
-service file makes such classes anew in each run, and they would keep its module alive.
+service file makes such classes again in each run, and they would keep its module alive.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def schema_of(
 class _Declaration:
     """The fields of one place in a model.
 
-    :param spelled: the key: equal for equal fields, and only for those
+    :param spelled: the key, equal only for equal fields
     """
 
     spelled: Hashable
@@ -78,12 +78,12 @@ def _spelled(declared: Any, depth: int) -> Hashable:
         return kind, *[_spelled(part, depth) for part in declared]
     origin = get_origin(declared)
     if origin is Literal:
-        # exact types: a bool equals an int, and a member of an Enum may
+        # exact types, since a bool equals an int, and a member of an Enum may
         values = get_args(declared)
         if all(type(value) in (str, int, NOTHING) for value in values):
             return "of", origin, *values
     elif origin is not None:
-        # marked "of" to differ from a list: [] is not a type, but typing.List is
+        # marked "of" to differ from a list: typing.List is a type, [] is not
         return "of", origin, *[_spelled(part, depth) for part in get_args(declared)]
     elif isinstance(declared, type) and declared in OF_NOBODY:
         return declared

@@ -58,7 +58,7 @@ def reason_for(
     """Return what is wrong, and where, in bytes that do not decode to a canonical type.
 
     :param error: the decoder's error, used if nothing better is found
-    :param is_tolerant: unknown fields are not wrong
+    :param is_tolerant: unknown fields are allowed
     """
     plain = cut(str(error), 200) or type(error).__name__
     if len(raw) > EXPLAINED_BYTES:
@@ -67,7 +67,7 @@ def reason_for(
         _Explanation(is_tolerant=is_tolerant).of(raw, type_)
     except Mismatch as found:
         return found
-    except Exception:  # noqa: BLE001 - not even MessagePack: the decoder's error has to do
+    except Exception:  # noqa: BLE001 - not even MessagePack: keep the decoder's error
         return Mismatch(plain)
     return Mismatch(plain)
 
@@ -75,7 +75,7 @@ def reason_for(
 class _Explanation:
     """A search for the innermost part that is wrong.
 
-    :param is_tolerant: unknown fields are not wrong
+    :param is_tolerant: unknown fields are allowed
     """
 
     def __init__(self, *, is_tolerant: bool) -> None:

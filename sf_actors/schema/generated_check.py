@@ -1,7 +1,7 @@
-"""The check of a message's fields as one function written for them; HOT.
+"""Generates one function that checks the fields of a message; HOT.
 
-What `sf_actors.schema.check` does field by field, a function of its own does without a call for
-each scalar: for ``{'symbol': str, 'levels': {str: int}}`` it reads, in essence::
+It does the same as `sf_actors.schema.check`, but without a call for each scalar. For
+``{'symbol': str, 'levels': {str: int}}`` it is, in essence::
 
     def check(fields):
         if type(fields) is not dict:
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
     Check = Callable[[Any], Any]
 
-#: Records whose code is kept: a thousand services of one file need one.
+#: Most records whose code is kept; all services of one file share it.
 CODES = 1_024
 
-#: Items of a table that are looked at one by one; more are checked in one pass of C.
+#: Most items of a table that are checked one by one; more are checked in one pass of C.
 FEW = 8
 
-#: Items of a table of scalars that is copied before it is checked; what is larger may be shared.
+#: Most items of a table of scalars that is copied before it is checked; a larger one may be shared.
 COPIED = 1_000
 
 
@@ -63,8 +63,8 @@ def compiled(
 ) -> Check:
     """Return the function that checks a dict of these fields, of canonical types.
 
-    :param in_full: what it leaves the word to: returns the checked fields, or raises why not
-    :param stands_for: the class whose instances are taken as well
+    :param in_full: the full check to fall back to: returns the checked fields, or raises the reason
+    :param stands_for: the class whose instances are accepted too
     """
     writer = _Writer(in_full, stands_for)
     for name, type_ in required.items():
@@ -90,14 +90,14 @@ class _Writer:
                 "    except Mismatch: return in_full(given)",
             ]
         self.lines += [
-            # what is no dict may do anything when it is asked for a field
+            # anything but a dict may run code when a field is read
             "    if type(fields) is not dict: return in_full(fields)",
             "    try:",
             "        checked = {}",
         ]
 
     def function(self) -> Check:
-        """Return what the lines do."""
+        """Return the function that the lines define."""
         self.lines += [
             "        if len(checked) == len(fields): return checked",
             "    except (KeyError, TypeError, RuntimeError, Mismatch): pass",
@@ -106,7 +106,7 @@ class _Writer:
         return FunctionType(_code("\n".join(self.lines)), self._names)
 
     def add_field(self, name: str, type_: Any, indent: str) -> None:
-        """Check one field that is there."""
+        """Add lines that check one field, which is present."""
         self.lines.append(f"{indent}v = fields[{name!r}]")
         item = self._checked("v", type_)
         tables = [member for member in members_of(type_) if is_table_of_scalars(member)]
@@ -124,14 +124,14 @@ class _Writer:
             self.lines.append(f"{indent}checked[{name!r}] = {item}")
 
     def _checked(self, it: str, type_: Any) -> str:
-        """Return an expression for a checked value, which a variable holds."""
+        """Return an expression for the checked value of a variable."""
         check = self._name("check", checker(type_))
         tests = [self._test(it, kind) for kind in members_of(type_)]
         in_full = f"{check}({it})"
         return f"{it} if {' or '.join(tests)} else {in_full}" if all(tests) else in_full
 
     def _test(self, it: str, kind: Any) -> str:
-        """Return what is true of a variable that is sent as it is; nothing if `check` must say."""
+        """Return a test for a variable that may be sent as it is; empty if `check` must decide."""
         scalar = scalar_of(kind)
         if scalar is None or scalar.test_source is None:
             return ""
@@ -148,7 +148,7 @@ class _Writer:
 
 
 def is_table_of_scalars(type_: Any) -> bool:
-    """Return whether a canonical type is that of a mapping of scalars, or of unions of such."""
+    """Return True if a canonical type is a mapping of scalars, or of unions of scalars."""
     return get_origin(type_) is dict and all(map(_is_scalar, get_args(type_)))
 
 
@@ -160,7 +160,7 @@ def copied_fields(fields: Any) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """Return a table that nobody else can change, unless it is a very large one."""
+    """Return a copy of a table, so that nobody else can change it; a very large one as it is."""
     return value.copy() if type(value) is dict and len(value) <= COPIED else value
 
 

@@ -1,4 +1,4 @@
-"""From the fields of records to instances of the classes that they stand for, on receipt."""
+"""Builds instances of record classes from received fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def builder_of(type_: Any) -> Build | None:
-    """Return what makes instances of the records in a decoded value; None if there are none.
+    """Return a function that makes instances of the records in a decoded value, or None.
 
-    Dicts and lists are changed in place. What it returns raises `Mismatch` when a constructor does.
+    It changes dicts and lists in place, and raises `Mismatch` if a constructor raises. None if the
+    type has no such records.
     """
     type_ = bare(type_)
     if is_typeddict(type_):
@@ -37,7 +38,7 @@ def builder_of(type_: Any) -> Build | None:
 
 
 def fields_builder(fields: Mapping[str, Any]) -> Build | None:
-    """Return what makes the instances within a dict of these fields; None if there are none."""
+    """Return a function that makes the instances within a dict of these fields, or None."""
     found = {name: builder_of(type_) for name, type_ in fields.items()}
     builds = {name: build for name, build in found.items() if build is not None}
     if not builds:
@@ -67,7 +68,7 @@ def _of_record(type_: Any) -> Build | None:
 
 
 def _of_union(members: tuple[Any, ...]) -> Build | None:
-    """Return the builder of a union, whose members are at most one dict, one list and others."""
+    """Return the builder of a union; it has at most one dict and one list among its members."""
     builds = {_class_of(bare(member)): builder_of(member) for member in members}
     if not any(builds.values()):
         return None

@@ -1,7 +1,7 @@
-"""JSON Schema of declared types: draft 07, with the exact type of each place as `x-sf-type`.
+"""Writes declared types as JSON Schema (draft 07), with the exact type of each as `x-sf-type`.
 
-JSON has fewer types than a model. What JSON lacks is described in its text form (a Decimal is a
-text), and `x-sf-type` says what it is, in the notation of models.
+JSON has fewer types than a model. A type that JSON lacks is described in its text form (a Decimal
+is a text), and `x-sf-type` gives the type in the notation of models.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Node = dict[str, Any]
 
-#: The key of a place's exact type.
+#: The key of the exact type.
 TYPE: Final = "x-sf-type"
-#: The key of the schema of a mapping's keys, where these are no texts.
+#: The key of the schema of a mapping's keys, if these are not texts.
 KEYS: Final = "x-sf-keys"
 #: The key of the bounds of a value, as a model has them.
 BOUNDS: Final = "x-sf-bounds"
@@ -43,7 +43,7 @@ _SCALARS: Final[Mapping[Any, Node]] = {
     time: {"type": "string", "format": "time", TYPE: "time"},
     timedelta: {"type": "string", "format": "duration", TYPE: "timedelta"},
 }
-#: The words of JSON Schema for bounds, by the type that they bound.
+#: JSON Schema's words for bounds, by the type that they bound.
 _BOUND_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "integer": {
         "ge": "minimum",

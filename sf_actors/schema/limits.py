@@ -1,4 +1,4 @@
-"""What a canonical type lets come in: how deep, how many containers, what kinds of values."""
+"""Finds out how much a canonical type lets come in: depth, containers, kinds of values."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _RECORD: Final = object()
 
 
 def depth_of(type_: Any) -> int:
-    """Return how many containers a canonical type itself puts in each other."""
+    """Return how many levels of containers a canonical type itself has."""
     type_ = bare(type_)
     parts = parts_of(type_)
     return 1 + max(map(depth_of, parts), default=0) if parts or is_typeddict(type_) else 0
 
 
 def prices_of(type_: Any) -> Prices | None:
-    """Return what the values may become that a canonical type can have many of, if it has such."""
+    """Return the prices of the values that a type can have many of; None if it has none."""
     many = frozenset(_many(type_, within=False))
     if not many:
         return None
@@ -39,12 +39,12 @@ def prices_of(type_: Any) -> Prices | None:
     )
 
 
-#: What has no texts but the names of fields.
+#: Types without texts other than the names of fields.
 _WITHOUT_TEXTS = frozenset({int, float, bool, NOTHING, list, tuple, _RECORD})
 
 
 def _many(type_: Any, *, within: bool) -> Iterator[Any]:
-    """Give the kinds of values that stand in lists, tuples, sets and mappings of a type."""
+    """Yield the kinds of values in the lists, tuples, sets and mappings of a type."""
     type_ = bare(type_)
     if type_ is Any:
         yield Any
@@ -61,7 +61,7 @@ def _many(type_: Any, *, within: bool) -> Iterator[Any]:
 
 
 def _instances(type_: Any) -> Iterator[int]:
-    """Give the bytes that instances of the records in a type take beside their fields."""
+    """Yield the bytes that instances of the records in a type take besides their fields."""
     stands_for = record_class_of(type_)
     if stands_for is not None:
         yield stands_for.extra_bytes
@@ -70,15 +70,15 @@ def _instances(type_: Any) -> Iterator[int]:
 
 
 def holds_set(type_: Any) -> bool:
-    """Return whether a canonical type has a set in it."""
+    """Return True if a canonical type contains a set."""
     return holds(type_, lambda part: get_origin(bare(part)) in (set, frozenset))
 
 
 def refuse_extension(code: int, data: memoryview) -> object:
-    """Refuse MessagePack's extension types wherever they stand, but for the timestamp."""
+    """Refuse all of MessagePack's extension types except the timestamp."""
     raise ValueError(f"extension type {code} of {len(data)} bytes")
 
 
 def is_open(type_: Any) -> bool:
-    """Return whether a canonical type has an undeclared place in it."""
+    """Return True if a canonical type contains an undeclared place."""
     return holds(type_, lambda part: part is Any)

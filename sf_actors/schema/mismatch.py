@@ -8,7 +8,7 @@ from sf_actors.wording import shown
 
 
 class Mismatch(ValueError):
-    """A value does not fit its type; has the path to it and what is wrong."""
+    """A value does not fit its type; holds the path to the value and the problem."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

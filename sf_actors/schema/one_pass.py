@@ -1,9 +1,9 @@
-"""One-pass decoding: an envelope together with its fields, as far as both are usual; HOT.
+"""Decodes an envelope together with its fields in one pass, if both are usual; HOT.
 
 The careful way takes two passes: the envelope, whose fields stay packed, and then the fields, by a
-`Schema`. So what is wrong with the fields can be told from what is wrong with the envelope. Most
-messages have nothing wrong: these are decoded by one typed decoder, which takes less (the benchmark
-`shortcuts`). Whatever is unusual gives None here, and is left to the two passes.
+`Schema`. So an error in the fields can be told from one in the envelope. Most messages have no
+error: one typed decoder decodes them, which takes less time (the benchmark `shortcuts`). For
+anything unusual the functions here return None, and the caller takes the two passes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _packed = msgspec.msgpack.encode
 
-#: What bytes provoke where it cannot be all exceptions: a reply is decoded in the caller's thread,
-#: where a signal handler of the user may raise, say, a TimeoutError.
+#: The errors that a reply's bytes may cause. Not all exceptions: a reply is decoded in the caller's
+#: thread, where a signal handler of the user may raise, for example, a TimeoutError.
 _BY_BYTES: Final = (
     msgspec.MsgspecError,
     ValueError,
@@ -37,18 +37,18 @@ _BY_BYTES: Final = (
     ArithmeticError,
     RecursionError,
 )
-#: What stands before and after the number of a delta that is no whole value, as we pack it.
+#: The bytes before and after the number of a delta that is not a whole value, as we pack it.
 _BEFORE_NUMBER: Final = _packed("args") + map_header(3) + _packed("current_num")
 _AFTER_NUMBER: Final = _packed("is_snapshot") + _packed(False) + _packed("state")
-#: Bytes of a message that is tried: a larger delta may be a whole value, which is read in pieces,
-#: and what is smaller has no workflow id that is too long.
+#: Most bytes of a message that is tried: a larger delta may be a whole value, which is read in
+#: pieces, and the workflow id of a smaller message cannot be too long.
 _TRIED: Final = 65_536
 
 
 def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
-    """Return a function that takes the fields out of a packed reply.
+    """Return a function that decodes the fields of a packed reply.
 
-    It returns None for what is not usual: an error, fields that fail the schema, an envelope in
+    It returns None for an unusual one: an error, fields that fail the schema, an envelope in
     another order than ours.
     """
     decode = _usual("return_args", (("error", msgspec.Raw),), schema, provoked=_BY_BYTES)
@@ -63,7 +63,7 @@ def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
 def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a packed request, with its fields as `args`.
 
-    It returns None for what is not usual, a workflow id that is no scalar among it.
+    It returns None for an unusual one, such as one whose workflow id is not a scalar.
     """
     return _message_decoder(
         (
@@ -91,10 +91,10 @@ def _message_decoder(
 def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a packed delta, with its fields as `args.state`.
 
-    It returns None for what is not usual, as `request_decoder` does; a whole value, a large delta
-    and a heartbeat are not.
+    It returns None for an unusual one, as `request_decoder` does, and for a whole value, a large
+    delta and a heartbeat.
 
-    :param schema: of a patch
+    :param schema: the schema of a patch
     """
     if not schema.is_plain:
         return lambda _frame: None
@@ -121,7 +121,7 @@ def delta_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
                 and message.count is None
             ):
                 return message
-        except Exception:  # noqa: BLE001 - whatever a peer's bytes provoke, the two passes tell of it
+        except Exception:  # noqa: BLE001 - the two passes explain any error
             return None
         return None
 
@@ -135,10 +135,10 @@ def _usual(
     *,
     provoked: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Callable[[bytes | memoryview], Any]:
-    """Return a function that decodes a message whose fields are there first, under a name.
+    """Return a function that decodes a message whose first key `name` holds the fields.
 
     :param others: further keys of the envelope, with their types
-    :param provoked: what a peer's bytes may provoke, which the two passes tell of
+    :param provoked: the errors that a peer's bytes may cause, which the two passes explain
     """
     if not schema.is_plain:
         return lambda _frame: None
@@ -156,11 +156,11 @@ def _usual(
             message = decode(frame)
             if type(frame) is not bytes:
                 frame = bytes(frame)
-            # none of the fields is unknown or there twice, nor are all of them, however packed
+            # no field is unknown or there twice, nor is the key of the fields, however packed
             is_usual = frame[1:start] == key and frame.count(text) == 1
             if is_usual and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
                 if build is not None:
-                    # a constructor that raises is called again by the two passes, which say why
+                    # a constructor that raises is called again by the two passes, which explain it
                     setattr(message, name, build(fields_of(message)))
                 return message
         except provoked:
@@ -171,7 +171,7 @@ def _usual(
 
 
 def _longest(schema: Schema) -> int:
-    """Return how many bytes a message may have that is tried: larger ones are looked into first."""
+    """Return the most bytes of a message that is tried: larger ones need checks first."""
     return _TRIED if schema.is_harmless else FREE_BYTES
 
 
@@ -182,7 +182,7 @@ def _decoder(
     required: tuple[tuple[str, Any], ...],
     optional: tuple[tuple[str, Any], ...],
 ) -> Callable[[bytes | memoryview], Any]:
-    """Return the decoder of a message with these fields, kept for others that have them."""
+    """Return the decoder of a message with these fields; equal fields share it."""
     fields: list[Any] = [(name, record(dict(required), dict(optional)))]
     fields += [(other, type_, None) for other, type_ in others]
     message: Any = msgspec.defstruct("Message", fields, gc=False)
@@ -193,7 +193,7 @@ def _decoder(
 def _delta_decoder(
     optional: tuple[tuple[str, Any], ...],
 ) -> Callable[[bytes | memoryview], Any]:
-    """Return the decoder of a delta with these fields, kept for others that have them."""
+    """Return the decoder of a delta with these fields; equal fields share it."""
     fields: Any = record({}, dict(optional))
     args: Any = msgspec.defstruct(
         "Args", [("current_num", int), ("is_snapshot", bool), ("state", fields)], gc=False

@@ -1,7 +1,7 @@
-"""Classes that stand for a record: dataclasses, NamedTuples and msgspec's Structs.
+"""Reads classes that are declared as records: dataclasses, NamedTuples and msgspec's Structs.
 
-On the wire their instances are maps of their fields, whatever the class: a NamedTuple has names,
-and a Struct none of the options that would write it otherwise.
+On the wire their instances are maps of their fields, whatever the class: a NamedTuple too, and a
+Struct with options that would write it otherwise is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MISSING = dataclasses.MISSING
 
-#: An object with a dict of its own, and an empty set.
+#: Bytes of an object with its own dict, and of an empty set.
 _INSTANCE_BYTES = 112
 _MADE_BYTES = 224
 
@@ -31,8 +31,8 @@ _MADE_BYTES = 224
 class RecordClass:
     """A class whose instances are records.
 
-    :param names: its fields that are given to the constructor, all of them
-    :param factories: how many of them are made anew for each instance that lacks them
+    :param names: all fields that the constructor takes
+    :param factories: how many of them have a default that is made for each instance
     """
 
     type: type
@@ -41,7 +41,7 @@ class RecordClass:
 
     @property
     def extra_bytes(self) -> int:
-        """About how many bytes an instance takes beside the fields that it was given."""
+        """About how many bytes an instance takes besides the fields that it was given."""
         return _INSTANCE_BYTES + _MADE_BYTES * self.factories
 
     def fields(self, instance: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class RecordClass:
     def make(self, fields: dict[str, Any]) -> Any:
         """Return an instance; HOT.
 
-        :raises ConstructorRaised: the constructor refuses the fields
+        :raises ConstructorRaised: the constructor raised
         """
         try:
             return self.type(**fields)
@@ -78,7 +78,7 @@ class ConstructorRaised(Mismatch):
 
 
 def is_record_class(declared: type) -> bool:
-    """Return whether a class is a dataclass, a NamedTuple or a Struct."""
+    """Return True if a class is a dataclass, a NamedTuple or a Struct."""
     return (
         dataclasses.is_dataclass(declared)
         or issubclass(declared, msgspec.Struct)
@@ -87,7 +87,7 @@ def is_record_class(declared: type) -> bool:
 
 
 def record_class_of(type_: Any) -> RecordClass | None:
-    """Return the class that a canonical record stands for, if it does."""
+    """Return the class that a canonical record stands for, or None."""
     found: RecordClass | None = getattr(type_, "__record_class__", None)
     return found
 
@@ -126,7 +126,7 @@ def declared_fields(
 
 
 def _factories(declared: Any) -> int:
-    """Return how many defaults are made anew for each instance."""
+    """Return how many defaults are made for each instance."""
     if issubclass(declared, msgspec.Struct):
         fields = msgspec.structs.fields(declared)
         return sum(field.default_factory is not msgspec.NODEFAULT for field in fields)
@@ -169,7 +169,7 @@ def _of_dataclass(declared: Any) -> dict[str, bool]:
 def _require_constructor(
     declared: type, required: Iterable[str], every: Iterable[str], where: str
 ) -> None:
-    """Refuse a class whose instances are not made of their fields, given by name."""
+    """Refuse a class whose constructor does not take its fields by name."""
     try:
         signature = inspect.signature(declared)
     except ValueError:

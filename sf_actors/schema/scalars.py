@@ -1,4 +1,4 @@
-"""What a scalar is: the one table of single values that a message may hold, and their checks."""
+"""The scalars: the table of all single values that a message may hold, with their checks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 NOTHING: Final = type(None)
 
-#: The least integer that MessagePack holds, and the first beyond the largest.
+#: The smallest integer that MessagePack can hold, and the first one that is too large.
 LEAST, BEYOND = -(2**63), 2**64
 
-#: The largest integer up to which a float has all of them.
+#: The largest integer up to which a float holds every integer exactly.
 _EXACT_IN_FLOAT: Final = 2**53
 
 
@@ -30,11 +30,11 @@ class Scalar:
     """How values of one type are sent.
 
     :ivar check: returns the value to send, or raises `Mismatch`
-    :ivar test_source: Python that is true of a value `{it}` of the type that is sent as it is;
-        empty: all are; None: that is for `check` to say
-    :ivar all_pass: the same of many values of the type, in one pass of C
-    :ivar is_flat: a value comes back as it was sent
-    :ivar is_native: MessagePack itself tells values of the type from others
+    :ivar test_source: Python code that is true if a value `{it}` of the type is sent as it is;
+        empty: all are; None: only `check` can decide
+    :ivar all_pass: the same test for many values of the type, in one pass of C
+    :ivar is_flat: a value arrives as it was sent
+    :ivar is_native: MessagePack itself distinguishes values of the type from others
     """
 
     check: Check
@@ -90,7 +90,7 @@ def check_str(value: Any) -> Any:
 
 
 def check_datetime(value: Any) -> Any:
-    """Return a datetime without a zone, or in UTC, as the timestamp brings it back."""
+    """Return a datetime without a zone or in UTC, as the receiver gets it."""
     if type(value) is not datetime:
         raise mismatch("datetime", value)
     if value.tzinfo is None or value.tzinfo is UTC:
@@ -104,7 +104,7 @@ def check_datetime(value: Any) -> Any:
 
 
 def _check_time(value: Any) -> Any:
-    """Return a time whose offset, if any, its text can hold: whole minutes."""
+    """Return a time whose offset, if any, is in whole minutes, as its text needs."""
     if type(value) is not time:
         raise mismatch("time", value)
     if value.tzinfo is not None:
@@ -134,7 +134,7 @@ SCALARS: Final[dict[Any, Scalar]] = {
         is_flat=True,
         is_native=True,
     ),
-    # of an int, `check` makes a float
+    # `check` turns an int into a float
     float: Scalar(check=_check_float, is_flat=True, is_native=True),
     str: Scalar(
         check=check_str,
@@ -154,12 +154,12 @@ SCALARS: Final[dict[Any, Scalar]] = {
 
 
 def scalar_of(type_: Any) -> Scalar | None:
-    """Return how values of a canonical type are sent, if it is one of these or an Enum."""
+    """Return the scalar of a canonical type, if it is one or an Enum."""
     if is_enum(type_):
         return Scalar(check=exact(type_, type_.__qualname__))
     return SCALARS.get(type_)
 
 
 def is_enum(type_: Any) -> bool:
-    """Return whether a canonical type is an Enum."""
+    """Return True if a canonical type is an Enum."""
     return isinstance(type_, type) and issubclass(type_, enum.Enum)

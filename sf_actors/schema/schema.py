@@ -62,13 +62,13 @@ class Schema:
     required: dict[str, Any]
     optional: dict[str, Any]
     shape: Record
-    #: every field is a scalar that arrives as it was sent, or a mapping of such
+    #: every field is a scalar that arrives as it was sent, or a mapping of such scalars
     is_flat: bool
     #: messages need no check beyond decoding their types and counting the fields
     is_plain: bool
-    #: makes what a receiver gets of decoded fields, if that is no dict of them
+    #: builds what a receiver gets from decoded fields, unless that is the dict of them
     build: Callable[[Any], Any] | None
-    #: no keys of its fields can be chosen so that they take long
+    #: its fields cannot hold keys that were chosen to collide
     is_harmless: bool
     #: Returns the fields to send from a dict or a state's read-only mapping; None means no fields.
     #: Raises InvalidArguments if one is missing, unknown or of another type; HOT, runs in the
@@ -120,7 +120,7 @@ class Schema:
     def decoded(self, raw: bytes | memoryview | msgspec.Raw) -> Any:
         """Return the fields of a message, of exactly the declared types, as new objects; HOT.
 
-        A dict, or an instance of the class that the message stands for.
+        They are a dict, or an instance of the class that the message stands for.
 
         :raises InvalidMessage: it is not MessagePack, or fails the model
         """
@@ -142,7 +142,7 @@ class Schema:
         )
         if self._limit and may_be_deep(raw) and is_deep(fields, self._limit):
             raise InvalidMessage(
-                f"{self.where}: expected at most {MAX_DEPTH} lists and dicts in each other in an "
+                f"{self.where}: expected at most {MAX_DEPTH} nested lists and dicts in an "
                 "undeclared place, got more"
             )
         if not is_exact or nested is not None:
@@ -159,9 +159,9 @@ class Schema:
             raise invalid from error.__cause__
 
     def with_instances(self, fields: dict[str, Any], *, is_whole: bool = True) -> Any:
-        """Return checked fields as their receiver gets them, with instances of their classes.
+        """Return checked fields as their receiver gets them, with instances of record classes.
 
-        :param is_whole: False: the message itself stays a dict
+        :param is_whole: False keeps the message itself a dict
         :raises InvalidArguments: a constructor raised
         """
         build = self.build if is_whole else self._build_fields
@@ -173,11 +173,11 @@ class Schema:
             raise InvalidArguments(error.told(self.where)) from error.__cause__
 
     def field_of(self, name: str) -> Callable[[Any], Any]:
-        """Return what takes a required field of a message as its receiver gets it."""
+        """Return a getter of a required field from a message as its receiver gets it."""
         return itemgetter(name) if self._stands_for is None else attrgetter(name)
 
     def of_dicts(self) -> Schema:
-        """Return the schema of a state: what it decodes has dicts in place of instances."""
+        """Return the schema of a state, which decodes to dicts in place of instances."""
         other = copy(self)
         other.build = other._build_fields = None  # noqa: SLF001 - of this class
         return other
@@ -190,8 +190,8 @@ class Schema:
     ) -> None:
         """Note the unknown fields that the decoder skipped, or refuse them.
 
-        :param found: how many fields are known, if that are not all
-        :param nested: what is wrong with a nested record
+        :param found: the number of known fields; None if all are known
+        :param nested: the error of a nested record, if any
         """
         unknown = self._unknown
         if unknown is None:
@@ -215,11 +215,11 @@ class Schema:
 
     @property
     def has_many_values(self) -> bool:
-        """Whether fields may hold many values, which take far more memory than they have bytes."""
+        """Whether the fields may hold many values, which take far more memory than their bytes."""
         return self._prices is not None
 
     def memory_at_most(self, raw: bytes | memoryview | msgspec.Raw) -> int:
-        """Return a bound of the memory that fields take when they are decoded, in bytes."""
+        """Return an upper bound of the memory that fields take when they are decoded, in bytes."""
         return at_most_of(raw, self._prices) if self._prices is not None else 0
 
     def _require_harmless(self, raw: bytes | memoryview | msgspec.Raw) -> None:
@@ -347,7 +347,7 @@ def _deletable(type_: Any) -> Any:
 
 
 def _patched(type_: Any) -> Any:
-    """Return the type of merge patches to values of a type; a part need not be within bounds."""
+    """Return the type of merge patches to values of a type; bounds do not apply to parts."""
     inside = bare(type_)
     if inside is not type_ and holds(inside, _is_merged):
         return _patched(inside)

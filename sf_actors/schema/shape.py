@@ -32,7 +32,7 @@ class Table:
 class Record:
     """A mapping of known fields: the message itself, or a nested ``{'field': T}``.
 
-    :ivar tables: the fields that are tables of leaves, the ones that most deltas change
+    :ivar tables: the fields that are tables of leaves, which most deltas change
     """
 
     required: Mapping[str, Shape]

@@ -1,4 +1,4 @@
-"""A second look at the nested records of a message, for fields that they must not have."""
+"""Finds unknown fields in the nested records of a message, by decoding a second time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def strict_decoder(type_: Any, where: str) -> Callable[[Any], Any] | None:
     """Return a decoder that refuses unknown fields in nested records; None if there are none.
 
-    A TypedDict ignores them, and to make a dict of a Struct takes longer than to decode twice. The
-    outermost record is held to its fields by their count.
+    A TypedDict ignores them, and making a dict from a Struct takes longer than decoding twice. For
+    the outermost record, the number of fields is checked instead.
     """
     required, optional = fields_of(type_)
     nested = {name: part for name, part in (required | optional).items() if holds_record(part)}

@@ -1,8 +1,8 @@
-"""What a receiver takes of what a sender may send, by the JSON Schemas of both sides' fields.
+"""Compares the JSON Schemas of both sides: finds what a sender may send but a receiver not take.
 
-Taken is what the wire takes, not what JSON Schema says: an int by a float, a Decimal by a str, an
-Enum by its values' type or an Enum or Literal that has all of them, a record by its fields however
-declared. A text is never taken by a Decimal, nor a mapping by a record.
+The rules are those of the wire, not of JSON Schema: a float takes an int, a str takes a Decimal, an
+Enum is taken by the type of its values or by an Enum or Literal with all of them, a record by its
+fields, however they are declared. A Decimal never takes a text, nor a record a mapping.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sf_actors.schema.json_schema import Node
 
-#: What is sent as a text.
+#: Types that are sent as text.
 _AS_TEXT: Final = frozenset({"Decimal", "UUID", "date", "datetime", "time", "timedelta"})
 _TEXT_KEY: Final[Node] = {"type": "string", TYPE: "str"}
 _ANYTHING: Final[Node] = {TYPE: "object"}
@@ -30,11 +30,11 @@ _ANYTHING: Final[Node] = {TYPE: "object"}
 class Untaken:
     """A place whose values the receiver may not take.
 
-    :ivar path: from the message's fields on: ``bids{}.price``
-    :ivar expected: by the receiver, as a text
-    :ivar got: from the sender, as a text
-    :ivar is_certain: False where only some values are not taken: undeclared at the sender, or
-        bounded more tightly at the receiver
+    :ivar path: the path from the message's fields on: ``bids{}.price``
+    :ivar expected: the type that the receiver expects, as a text
+    :ivar got: the type that the sender sends, as a text
+    :ivar is_certain: False if only some values are not taken: the place is undeclared at the
+        sender, or bounded more tightly at the receiver
     """
 
     path: str
@@ -47,7 +47,7 @@ class Untaken:
 
 
 def untaken(receiver: Node, sender: Node, path: str = "") -> Iterator[Untaken]:
-    """Give the places of what a sender may send that a receiver does not take."""
+    """Yield the places whose values a sender may send but the receiver does not take."""
     if _is_open(receiver):
         return
     if _is_open(sender):
@@ -76,8 +76,8 @@ def untaken(receiver: Node, sender: Node, path: str = "") -> Iterator[Untaken]:
 
 
 def _by_a_member(receiver: Node, sender: Node, path: str) -> Iterator[Untaken]:
-    """Give why no member of a union takes it; the doubtful is nearer than the impossible."""
-    # the values of an Enum or Literal may be taken by a member each
+    """Yield why no member of a union takes it, preferably a member that takes some values."""
+    # each value of an Enum or Literal may be taken by another member
     parts = [{**sender, "enum": [value]} for value in sender.get("enum", ())] or [sender]
     for part in parts:
         tries = [list(untaken(member, part, path)) for member in receiver["anyOf"]]
@@ -156,7 +156,7 @@ def _mapping_by_record(receiver: Node, sender: Node, path: str) -> Iterator[Unta
     yield Untaken(path, _type(receiver), _type(sender), is_certain=not is_undeclared)
 
 
-#: What a receiver of one kind does with what a sender of another has; no other pairs are taken.
+#: The rules by the kinds of the receiver and the sender; no other pairs are taken.
 _RULES: Final = {
     ("scalar", "scalar"): _by_scalar,
     ("scalar", "enum"): _enum_by_scalar,
@@ -184,7 +184,7 @@ def _is_open(node: Node) -> bool:
 
 
 def _keys(node: Node) -> Node:
-    """Return the schema of a mapping's keys; those of an undeclared one are anything."""
+    """Return the schema of a mapping's keys, which is anything for an undeclared mapping."""
     is_undeclared = _is_open(node["additionalProperties"]) and str(node.get(TYPE)) == "dict"
     return _ANYTHING if is_undeclared else node.get(KEYS, _TEXT_KEY)
 
@@ -206,7 +206,7 @@ def _takes_scalar(receiver: str, sender: str) -> bool:
 
 
 def _is_within(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Return whether all values within the sender's bounds are within the receiver's."""
+    """Return True if all values within the sender's bounds are within the receiver's."""
     low, high = _limits(given)
     least, most = _limits(wanted)
     if (least is not None and (low is None or low < least)) or (
@@ -223,7 +223,7 @@ def _is_within(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
 
 
 def _holds(bounds: Mapping[str, Any], value: Any) -> bool:
-    """Return whether one value is within some bounds."""
+    """Return True if one value is within some bounds."""
     if not bounds:
         return True
     try:
@@ -234,7 +234,7 @@ def _holds(bounds: Mapping[str, Any], value: Any) -> bool:
 
 
 def _limits(bounds: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the least and the largest value, each with 1 where it is itself left out, else 0."""
+    """Return the bounds below and above, each with 0 if inclusive, else with 1 or -1."""
     low = (bounds["gt"], 1) if "gt" in bounds else None
     low = (bounds["ge"], 0) if "ge" in bounds else low
     high = (bounds["lt"], -1) if "lt" in bounds else None

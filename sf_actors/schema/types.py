@@ -48,7 +48,7 @@ _LISTS = frozenset(
 _SETS = frozenset({set, collections.abc.Set, collections.abc.MutableSet})
 _DICTS = frozenset({dict, collections.abc.Mapping, collections.abc.MutableMapping})
 OF_NOBODY = SCALARS.keys() | _LISTS | _SETS | _DICTS | {tuple, frozenset, object}
-"""Classes that a model can name as a type and that no user has made."""
+"""Classes that a model can name as a type and that are not a user's."""
 
 _NOTATIONS: dict[type, str] = {
     list: "[T] with the one type of all items, or list for a list of anything",
@@ -97,7 +97,7 @@ def record(
     """
     for name in (*required, *optional):
         if not name.isascii():
-            # msgspec finds no field of such a name unless the text keeps its UTF-8
+            # msgspec finds a field with such a name only if the text caches its UTF-8
             ctypes.pythonapi.PyUnicode_AsUTF8AndSize(ctypes.py_object(name), None)
     fields = required | {name: NotRequired[type_] for name, type_ in optional.items()}
     make: Any = TypedDict
@@ -120,7 +120,7 @@ def fields_of(type_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def parts_of(type_: Any) -> tuple[Any, ...]:
-    """Return the types right inside a canonical type: of a record's fields, else its arguments."""
+    """Return the types directly inside a canonical type: of its fields, else its arguments."""
     if is_typeddict(type_):
         required, optional = fields_of(type_)
         return (*required.values(), *optional.values())
@@ -129,17 +129,17 @@ def parts_of(type_: Any) -> tuple[Any, ...]:
 
 
 def holds(type_: Any, is_sought: Callable[[Any], bool]) -> bool:
-    """Return whether a canonical type is, or contains, one that is sought."""
+    """Return True if a canonical type is, or contains, one for which `is_sought` returns True."""
     return is_sought(type_) or any(holds(part, is_sought) for part in parts_of(type_))
 
 
 def holds_record(type_: Any) -> bool:
-    """Return whether a canonical type is or contains a record."""
+    """Return True if a canonical type is or contains a record."""
     return holds(type_, is_typeddict)
 
 
 def is_comparable(type_: Any) -> bool:
-    """Return whether all values of a canonical type can be told to be equal by their hashes."""
+    """Return True if equal values of a canonical type can be found by their hashes."""
     inside = bare(type_)
     origin = get_origin(inside)
     if inside in (Any, tuple, frozenset) or origin in (list, set, dict) or is_typeddict(inside):
@@ -151,7 +151,7 @@ def is_comparable(type_: Any) -> bool:
 
 
 def bare(type_: Any) -> Any:
-    """Return a canonical type without the limits that `Annotated` puts on it."""
+    """Return a canonical type without the bounds of `Annotated`."""
     return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
@@ -167,10 +167,10 @@ def union_of(members: collections.abc.Iterable[Any]) -> Any:
 
 
 class _Level(NamedTuple):
-    """How far inside a declaration a type stands.
+    """The position of a type inside a declaration.
 
     :param left: levels still allowed
-    :param classes: the records that it stands in
+    :param classes: the records around it
     """
 
     left: int = MAX_DEPTH

@@ -1,7 +1,7 @@
 """Checks values in undeclared places (`object`, `dict`, `list`) before they are sent.
 
-They must arrive equal and of the same type although the receiver has no declaration, so only types
-that MessagePack itself distinguishes are allowed.
+They must arrive equal and of the same type although the receiver has no declaration for them, so
+only types that MessagePack itself distinguishes are allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sf_actors.wording import named
 
 _OPEN_KEYS = frozenset(kind for kind, scalar in SCALARS.items() if scalar.is_native)
 _OPEN_SCALARS = frozenset(kind for kind in _OPEN_KEYS if SCALARS[kind].test_source == "")
-_ADVICE = "; what has another type must be declared in the model to come back as it is"
+_ADVICE = "; a value of another type must be declared in the model to arrive as it is"
 
 
 _SCALARS = f"None, bool, int, float, str, bytes, list, dict or a datetime with a zone{_ADVICE}"
@@ -24,7 +24,7 @@ _KEYS = f"str, int, float, bool, bytes or None as a key{_ADVICE}"
 
 
 def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Return the value to send for one in an undeclared place.
+    """Return the value to send for a value in an undeclared place.
 
     :param depth: levels of containers still allowed, the value itself included
     :raises Mismatch: it would arrive as something else, or nests too deep (or contains itself)
@@ -41,12 +41,12 @@ def check_anything(value: Any, depth: int = MAX_DEPTH) -> Any:
     if kind is not list and kind is not dict:
         value = mapping_of(value, _SCALARS)
     if depth == 0:
-        raise Mismatch(f"expected at most {MAX_DEPTH} lists and dicts in each other, got more")
+        raise Mismatch(f"expected at most {MAX_DEPTH} nested lists and dicts, got more")
     return _check_list(value, depth - 1) if kind is list else _check_dict(value, depth - 1)
 
 
 def check_key(key: Any) -> Any:
-    """Return the key to send for one of a mapping whose keys are undeclared.
+    """Return the key to send for a key of a mapping whose keys are undeclared.
 
     :raises Mismatch: it would arrive as something else
     """

@@ -1,7 +1,7 @@
-"""The fields of a message that its model lacks: what they are called, who counts and tells them.
+"""Counts and reports the fields of a message that its model lacks.
 
-They are dropped, so that either side can be upgraded first. The decoder skips them in any number;
-what is looked at here are their names, of which few are wanted and a peer may send very many.
+They are dropped, so that either side can be upgraded first. The decoder skips any number of them.
+Their names are read here: few are reported, though a peer may send very many.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
 
 MAX_TOLD: Final = 20
-"""Names of unknown fields that are told for each model."""
+"""Most names of unknown fields that are reported for each model."""
 
 MAX_FIELDS: Final = 200_000
 """Most fields of one record, unknown ones included: each takes a hundred bytes for a moment."""
 
 _LOOKED_AT: Final = 1_000
-"""Names of one message that are looked at, however many are the same when they are cut."""
+"""Most names of one message that are read, even if many are equal once they are cut."""
 
 _SEARCHED_BYTES: Final = 65_536
 _SEARCHED_RECORDS: Final = 1_000
-"""Where the names of unknown fields in nested records are looked for."""
+"""Most bytes and records that are searched for unknown fields in nested records."""
 
 
 class UnknownFields:
     """The unknown fields of one model's messages.
 
     :param count: called once for each part of a message that had some; in the thread that decodes
-    :param tell: called with each new name, cut to a line's part, `MAX_TOLD` times at most
+    :param tell: called with each new name, cut to fit a line, at most `MAX_TOLD` times
     """
 
     def __init__(self, count: Callable[[], None], tell: Callable[[str], None]) -> None:
@@ -47,11 +47,11 @@ class UnknownFields:
 
     @property
     def wants_names(self) -> bool:
-        """Whether further names are to be told."""
+        """Whether more names may be reported."""
         return len(self._told) < MAX_TOLD
 
     def note(self, names: Iterable[str]) -> None:
-        """Count a message that had unknown fields, and tell the names that are new."""
+        """Count a message that had unknown fields, and report the new names."""
         self._count()
         for name in islice(names, _LOOKED_AT):
             if not self.wants_names:
@@ -63,9 +63,9 @@ class UnknownFields:
 
 
 def unknown_names(raw: Any, known: Collection[str], *, found: int) -> Iterator[str]:
-    """Give the names of a packed record's fields that are not known.
+    """Yield the names of a packed record's unknown fields.
 
-    :param found: how many of the known ones the record has
+    :param found: the number of known fields in the record
     :raises ValueError: it has a known field twice, or more fields than `MAX_FIELDS`
     """
     count = count_of(raw)
@@ -78,7 +78,7 @@ def unknown_names(raw: Any, known: Collection[str], *, found: int) -> Iterator[s
 
 
 def nested_names(raw: Any, type_: Any) -> Iterator[str]:
-    """Yield the names of unknown fields in the records inside a packed one, as far as they matter.
+    """Yield the names of unknown fields in the records inside a packed one, up to a limit.
 
     Each is given with the fields that lead to it: ``client.age``.
 
@@ -89,7 +89,7 @@ def nested_names(raw: Any, type_: Any) -> Iterator[str]:
 
 
 class _Search:
-    """A search that ends after so many records."""
+    """A search that ends after `_SEARCHED_RECORDS` records."""
 
     def __init__(self) -> None:
         self._left = _SEARCHED_RECORDS
@@ -134,7 +134,7 @@ class _Search:
 
 
 def changes_nothing(patch: Any, shape: Shape) -> bool:
-    """Return whether a patch, whose unknown fields were dropped, has nothing left to change."""
+    """Return True if a patch whose unknown fields were dropped has nothing left to change."""
     if type(patch) is not dict:
         return False
     if isinstance(shape, Record):

@@ -69,7 +69,7 @@ def _answers(asking: socket.socket, family: int) -> Iterator[tuple[int, bytes]]:
             if kind == _DONE:
                 return
             if kind == _ERROR or length < _HOST_AT + host_bytes:
-                raise OSError("the kernel tells nothing of its connections")
+                raise OSError("the kernel does not list its connections")
             (port,) = _PORT.unpack_from(piece, at + _PORT_AT)
             yield port, piece[at + _HOST_AT : at + _HOST_AT + host_bytes]
             # each answer begins at a multiple of four bytes

@@ -255,7 +255,7 @@ class Keys:
                 _require_folder(servers)
                 return _read(path)[0]
         raise KeysError(
-            f"keys: {name!r} connects to a server, whose key is neither {own} nor {default};"
+            f"keys: {name!r} connects to a server, but its key is neither {own} nor {default};"
             " copy the server's public .key file there"
         )
 
@@ -319,7 +319,7 @@ def _require_ours(path: Path, status: os.stat_result) -> None:
         )
     if mode & _BY_OTHERS:
         raise KeysError(
-            f"keys: {_named(path)} has mode {stat.S_IMODE(mode):04o}, so that others than its owner"
+            f"keys: {_named(path)} has mode {stat.S_IMODE(mode):04o}, so that others"
             f" can change it; run: chmod go-w {_named(path)}"
         )
 
@@ -349,7 +349,7 @@ def _read(path: Path, *, is_secret: bool = False) -> tuple[bytes, bytes | None]:
             if is_secret and status.st_mode & _FOR_OTHERS:
                 raise KeysError(
                     f"keys: {_named(path)} has mode {stat.S_IMODE(status.st_mode):04o}, so that"
-                    f" others than its owner can use it; run: chmod 600 {_named(path)}"
+                    f" others can use it; run: chmod 600 {_named(path)}"
                 )
             _require_ours(path, status)
             with os.fdopen(descriptor, "rb", closefd=False) as file:

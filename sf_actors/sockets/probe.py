@@ -42,7 +42,7 @@ _REASONS: Final = {
 }
 _FROZEN: Final = "frozen: connections are taken, but nobody greets"
 _UNREACHABLE: Final = "unreachable, or frozen with too many connections that wait for it"
-_FOREIGN: Final = "what answers there speaks no ZMTP"
+_FOREIGN: Final = "the peer there does not speak ZMTP"
 
 
 class CannotAsk(Exception):

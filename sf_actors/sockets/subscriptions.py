@@ -105,7 +105,7 @@ class Subscriptions:
         return joined, False
 
     def read_all(self) -> None:
-        """Read subscriptions until no more arrive at once; in the thread that has the socket."""
+        """Read subscriptions until no more arrive; in the thread that may use the socket."""
         if not self.is_readable():
             return
         until = monotonic() + LONGEST_READ_S

@@ -98,7 +98,7 @@ class SnapshotInProgress:
 
 
 class SnapshotInParts(SnapshotInProgress):
-    """A snapshot that arrives in several messages, its parts; only with the last one it is a value.
+    """A snapshot that arrives in several messages, its parts; it is complete only with the last.
 
     :param reply: the first part
     :raises Undecodable: it is not a first part

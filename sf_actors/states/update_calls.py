@@ -56,7 +56,7 @@ class UpdateCall(Call):
         update: Update | None = None,
         size: int = 0,
     ) -> None:
-        # as the class above does, of which the call would cost more
+        # the base class's assignments, since calling its `__init__` would cost more
         self.handler = handler
         self.args = None
         self.label = calls.label

@@ -1,7 +1,7 @@
-"""Writes a value whole beside the one before it, step by step, and removes what it replaces.
+"""Writes a whole value beside the old one, step by step, and then removes the old one.
 
-Each step is a statement, and so a transaction of its own. A compaction that ends before its time
-leaves rows that belong to nothing, which the next one removes first.
+Each step is one statement, and so one transaction. A compaction that is broken off leaves unused
+rows, which the next one removes first.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from sf_actors.storage.layout import Head
 
 SMALL_BYTES: Final = 1024 * 1024
-"""What a log may have however small the value is, and the file beyond its share of the value."""
+"""Bytes that the log may have however small the value is, and the file beyond its limit by size."""
 
 STEP_BYTES: Final = 256 * 1024
 """Bytes of pieces that are written in one step."""
 
-#: Pages that are given back to the disk in one step.
+#: Pages that are returned to the disk in one step.
 _PAGES_AT_ONCE: Final = 256
 
 
 class Whole(NamedTuple):
-    """A value to be written whole.
+    """A value to write whole.
 
     :ivar last: the count of the last update in it
-    :ivar number: of that update
-    :ivar items: as `items_of` counts them
-    :ivar pieces: its pieces; None wherever a step ends without one
+    :ivar number: the number of that update
+    :ivar items: its items, as `items_of` counts them
+    :ivar pieces: its pieces; None at the end of a step without one
     """
 
     last: int
@@ -57,11 +57,11 @@ def file_limit(size: float) -> int:
 def compacting(
     connection: sqlite3.Connection, head: Callable[[], Head], whole: Whole, chain: int
 ) -> Iterator[Head | None]:
-    """Write a value and remove the one before it; yield after each step.
+    """Write a value and remove the old one; yield after each step.
 
-    :param head: returns the head as it is now
-    :param chain: of the updates that follow the value
-    :returns: None after each step but one, the new head when it is to be written
+    :param head: returns the current head
+    :param chain: the chain of the updates that follow the value
+    :returns: None after each step, except once the new head, which must then be written
     """
     yield from _swept(connection, head())
     generation = head().generation + 1
@@ -90,7 +90,7 @@ def compacting(
 
 
 def _steps(pieces: Iterable[bytes | None]) -> Iterator[list[bytes]]:
-    """Give the rows to write in each step; none where the step has packed instead."""
+    """Yield the rows to write in each step; an empty list if the step has packed instead."""
     rows: list[bytes] = []
     row: list[bytes] = []
     row_bytes = 0
@@ -116,7 +116,7 @@ def _joined(pieces: list[bytes]) -> bytes:
 
 
 def _swept(connection: sqlite3.Connection, head: Head) -> Iterator[None]:
-    """Delete what belongs to no value."""
+    """Delete rows that do not belong to the value."""
     while delete_some(connection, "pieces", "series <> ?", head.generation):
         yield None
     while delete_some(connection, "log", "b <= ?", head.base):
@@ -124,9 +124,9 @@ def _swept(connection: sqlite3.Connection, head: Head) -> Iterator[None]:
 
 
 def _shrunk(connection: sqlite3.Connection, limit: int) -> Iterator[None]:
-    """Give free pages back to the disk while the file has more pages than it may have.
+    """Return free pages to the disk while the file has more pages than its limit.
 
-    The others are kept, since the log will need them soon.
+    The other free pages are kept, since the log will need them soon.
     """
     has_shrunk = False
     while True:
@@ -134,7 +134,7 @@ def _shrunk(connection: sqlite3.Connection, limit: int) -> Iterator[None]:
         too_many = min(count - limit, free, _PAGES_AT_ONCE)
         if too_many <= 0:
             break
-        # `execute` would do a step of it, which is a page
+        # `execute` would do only one step of it, which is a page
         connection.executescript(f"PRAGMA incremental_vacuum({too_many})")
         has_shrunk = True
         yield None

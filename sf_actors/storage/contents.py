@@ -1,6 +1,6 @@
-"""A state's value and its updates in terms of the model, which may have changed since the last run.
+"""Converts a state's value and updates between its file and its model, which may have changed.
 
-Fields that the model no longer has are dropped, at every depth that is declared; whatever else does
+Fields that the model no longer has are dropped, at every declared depth; anything else that does
 not fit is refused.
 """
 
@@ -33,11 +33,11 @@ _STATE_PREFIX = b"\x81\xa5state"
 _NO_FIELDS = b"\x80"
 
 JOINED_AT_ONCE = 250_000
-"""Items that are collected before they become part of the value; each time copies many nodes."""
+"""Items that are collected before they are merged into the value: a merge copies many nodes."""
 
 
 class Misfit(Exception):
-    """What the file holds does not fit the model; the text says what is wrong."""
+    """The content of the file does not fit the model; the text says why."""
 
 
 class Contents:
@@ -58,7 +58,7 @@ class Contents:
             (self._packed_shape,) = (*self._shape.required.values(), *self._shape.optional.values())
         self._is_record = is_single and isinstance(self._packed_shape, Record)
         if self._is_record:
-            # its pieces need not be complete
+            # a piece need not have all fields of the record
             must, may = fields_of(fields["state"])
             fields = {"state": record({}, must | may)}
         patch = arguments.patch()
@@ -101,10 +101,10 @@ class Contents:
             raise Misfit(str(refused)) from None
 
     def require_fitting(self, value: Map[str, Any], required_then: Iterable[str]) -> None:
-        """Refuse a value that lacks a required field.
+        """Refuse a value that lacks a required field of the model.
 
-        A field that was required already when the value was kept may be missing: deltas were still
-        building it up.
+        A field that was already required when the value was written may be missing: deltas were
+        still building up the value then.
 
         :raises Misfit: one is missing
         """
@@ -126,7 +126,7 @@ class Contents:
 
 
 class _Decoder:
-    """Decodes fields, and drops those that the model does not have."""
+    """Decodes fields, and drops those that the model lacks."""
 
     def __init__(self, type_: Any) -> None:
         self._type = type_
@@ -142,7 +142,7 @@ class _Decoder:
 
 
 def joined(value: Map[str, Any], parts: Iterable[dict[str, Any]]) -> Map[str, Any]:
-    """Return a value with further parts of itself, none of which may be used afterwards.
+    """Return a value with more parts added; the caller must not use the parts afterwards.
 
     :raises Misfit: too many keys of a mapping have the same hash
     """
@@ -159,14 +159,14 @@ def joined(value: Map[str, Any], parts: Iterable[dict[str, Any]]) -> Map[str, An
 
 
 def items_of(value: Mapping[Any, Any]) -> int:
-    """Return the number of items of a value, those of its tables included, at little cost."""
+    """Return the number of items of a value, including those of its tables, at little cost."""
     return sum(1 + (len(item) if type(item) in {Map, dict} else 0) for item in value.values())
 
 
 def pieces_of(packing: Packing, value: Any) -> Iterator[bytes | None]:
-    """Pack a value and give its pieces; None wherever it has packed for a while.
+    """Pack a value and yield its pieces; yield None after packing for a while.
 
-    :param value: of the packing; the caller should keep no reference
+    :param value: the value that is packed; the caller should keep no reference
     """
     while not packing.step():
         yield None
@@ -178,7 +178,7 @@ def pieces_of(packing: Packing, value: Any) -> Iterator[bytes | None]:
 
 
 def pieces_of_packed(content: bytes, cuts: list[Cut]) -> Iterator[bytes | None]:
-    """Give the pieces of a value that is packed."""
+    """Yield the pieces of a packed value."""
     yield from _pieces(content, cuts)
 
 
@@ -201,7 +201,7 @@ _unpacked = msgspec.msgpack.Decoder(bytes).decode
 
 
 def _join(fields: dict[Any, Any], part: dict[Any, Any]) -> int:
-    """Merge a part into the fields read so far; return how many items that were."""
+    """Merge a part into the fields read so far; return its number of items."""
     weight = 0
     for key, item in part.items():
         held = fields.get(key)

@@ -1,9 +1,9 @@
-"""The file of a store: whose it is, that it is one of ours, and that it is whole.
+"""The file of a store: creates and locks it, and checks that it is a store.
 
-It is locked for the run with flock(2), on a descriptor of its own. SQLite's locks are of another
+It is locked for the run with flock(2), on a separate descriptor. SQLite's own locks are of another
 kind (fcntl(2)): a process loses them when it closes any descriptor of the file, so a file that is
-in use here is recognised before it is opened again. A file that is refused is not changed: it is
-checked through a connection that cannot write.
+in use in this process is recognised before it is opened again. A file that is refused is not
+changed: it is checked through a connection that cannot write.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
 from sf_actors.wording import reason_of
 
-#: Nobody else reads a state.
+#: Other users may not read a state.
 FILE_MODE: Final = 0o600
 
 _MAGIC: Final = b"SQLite format 3\0"
 _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-#: How long another program that reads the file just now may take, in seconds.
+#: How long to wait for another program that is reading the file, in seconds.
 _BUSY_S: Final = 1.0
 
-#: Pages in the write-ahead log from which on they are copied into the file.
+#: Number of pages in the write-ahead log at which they are copied into the file.
 _WAL_PAGES: Final = 256
 
 AWAY: Final = "move it away to begin with an empty state"
 
 _guard = threading.RLock()
-#: device and inode of the files in use, with whose they are
+#: the models of the files in use, by device and inode
 _held: dict[tuple[int, int], str] = {}
 _files: WeakSet[StoreFile] = WeakSet()
 
@@ -52,11 +52,11 @@ def refused(where: str, path: object, expected: str, got: object, advice: str) -
 
 
 class StoreFile:
-    """A file that is locked for us until `close`.
+    """A file that we lock until `close`.
 
-    :param path: where it is, or is to be; its folder is made
+    :param path: the path of the file, which is created with its folder if there is none
     :param where: the model, for messages
-    :raises StoreError: another state or process has it, or it is no store
+    :raises StoreError: another state or process has it, or it is not a store
     """
 
     def __init__(self, path: str | os.PathLike[str], where: str) -> None:
@@ -86,11 +86,11 @@ class StoreFile:
         return refused(self._where, self.path, expected, got, advice)
 
     def reading(self) -> sqlite3.Connection:
-        """Return a connection that cannot change the file, which must be closed with `read`.
+        """Return a connection that cannot change the file; close it with `read`.
 
         :raises sqlite3.Error: it cannot be read
         """
-        # without its write-ahead log the file is complete, and nothing is put beside it
+        # without a write-ahead log the file is complete, and SQLite must create no file beside it
         mode = "mode=ro" if self._beside("-wal").exists() else "immutable=1"
         self._connection = sqlite3.connect(
             self._uri(mode), uri=True, isolation_level=None, timeout=_BUSY_S
@@ -102,11 +102,11 @@ class StoreFile:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-            # an index of the write-ahead log, which who writes alone keeps in memory
+            # the index of the write-ahead log, which an exclusive writer keeps in memory
             self._beside("-shm").unlink(missing_ok=True)
 
     def writing(self) -> sqlite3.Connection:
-        """Return the connection that writes, for one thread at a time.
+        """Return a connection that can write, for one thread at a time.
 
         :raises StoreError: another program uses the file
         """
@@ -119,7 +119,7 @@ class StoreFile:
                 timeout=_BUSY_S,
             )
             self._connection = connection
-            # exclusive: no shared memory, whose pages a full disk could not provide
+            # exclusive, so without shared memory, whose pages a full disk could not provide
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}").fetchall()
@@ -127,17 +127,17 @@ class StoreFile:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
-            raise self.refused("a file that can be written", fault, "end who uses it") from fault
+            raise self.refused("a file that can be written", fault, "end that program") from fault
         return connection
 
     def close(self) -> None:
-        """Close the connection, then give up the lock; any thread, may be called twice."""
+        """Close the connection, then release the lock; any thread; may be called twice."""
         with _guard:
             connection, self._connection = self._connection, None
             try:
                 if connection is not None:
                     with suppress(sqlite3.Error):
-                        # closing does this as well, but holds the interpreter's lock meanwhile
+                        # closing does this too, but holds the GIL meanwhile
                         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                     with suppress(sqlite3.Error):
                         connection.close()
@@ -148,9 +148,9 @@ class StoreFile:
                     _held.pop(self._key, None)
 
     def leave_to_parent(self) -> None:
-        """Give up the descriptor without giving up the lock: it is the parent's, in a fork's child.
+        """Close the descriptor in a fork's child, but keep the lock, which is the parent's.
 
-        The connection is left as it is: closing it would change the file.
+        The connection stays open: closing it would change the file.
         """
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -159,7 +159,7 @@ class StoreFile:
         self._connection = None
 
     def _lock(self) -> tuple[int, int]:
-        """Open and lock the file, which is made if there is none; return its device and inode."""
+        """Open and lock the file, creating it if there is none; return its device and inode."""
         try:
             status = self._real.stat()
         except FileNotFoundError:
@@ -182,7 +182,7 @@ class StoreFile:
             if is_foreign(status) and self._real.parent.stat().st_mode & stat.S_IWOTH:
                 raise PermissionError(
                     errno.EPERM,
-                    f"another user (uid {status.st_uid}) put a file there, where all may write",
+                    f"another user (uid {status.st_uid}) put a file there, where anyone may write",
                 )
             if not try_lock(descriptor):
                 raise self.refused(
@@ -197,7 +197,7 @@ class StoreFile:
         return status.st_dev, status.st_ino
 
     def _create(self) -> None:
-        """Make an empty store beside the place and move it there: there is never half of one."""
+        """Create an empty store beside the path and link it there, so that it is never partial."""
         new = self._real.with_name(f".{self._real.name}.{os.getpid()}.new")
         descriptor = os.open(new, _FLAGS | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         os.close(descriptor)
@@ -210,7 +210,7 @@ class StoreFile:
             finally:
                 connection.close()
             with suppress(FileExistsError):
-                # unlike a rename it replaces nothing
+                # unlike a rename, a link replaces nothing
                 os.link(new, self._real)
         finally:
             for ending in ("", "-journal", "-wal", "-shm"):
@@ -235,7 +235,7 @@ class StoreFile:
         return f"file:{quote(str(self._real))}?{options}"
 
 
-#: Connections of the parent, in the child of a fork.
+#: In the child of a fork, the parent's connections, which must not be closed.
 _left_alone: list[sqlite3.Connection | None] = []
 
 

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-#: In the header of the file, so that no other database is taken for a store.
+#: Marks a store in the header of the file, so that no other database is taken for one.
 APPLICATION_ID: Final = 0x53464153
 FORMAT: Final = 1
 
 PAGE_BYTES: Final = 4096
 
 ROW_BYTES: Final = 64 * 1024
-"""Size from which on a row takes no further update or piece."""
+"""Size at which a row is full: no update or piece is added."""
 
 CHUNK_BYTES: Final = 256 * 1024
-"""Largest row as SQLite has it."""
+"""Largest body of one row in SQLite; larger ones are divided."""
 
 _COLUMNS: Final = 6
 
 #: Rows deleted in one step.
 _DELETED_AT_ONCE: Final = 16
 
-#: Bytes of a row beside its content.
+#: Bytes of a row besides its body.
 _ROW_EXTRA: Final = 24
 
 
@@ -40,16 +40,17 @@ class Damaged(Exception):
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the file holds.
+    """The head: which rows of the file are the value.
 
-    :ivar epoch: of the run that wrote last
-    :ivar generation: of the pieces that are the value
-    :ivar base: the last update in the pieces
+    :ivar epoch: epoch of the run that wrote last
+    :ivar generation: generation of the pieces that are the value
+    :ivar base: count of the last update in the pieces
     :ivar number: the state's own number of that update
-    :ivar chain: of the updates in the log that follow; those of another one do not belong to it
-    :ivar rows: rows of the pieces
+    :ivar chain: chain of the updates in the log that follow; other chains do not belong to the
+        value
+    :ivar rows: number of rows of the pieces
     :ivar size: bytes of the pieces
-    :ivar items: items of the value in the pieces, those of its tables included
+    :ivar items: items of the value in the pieces, including those of its tables
     :ivar required: the fields that the model required
     """
 
@@ -67,8 +68,8 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An update in the log.
 
-    :ivar content: of `state`, as on the wire, or that packed once more as bytes
-    :ivar cuts: the runs of a large one
+    :ivar content: the content of `state` as on the wire, or the same packed once more as bytes
+    :ivar cuts: the runs of a large update
     """
 
     number: int
@@ -83,7 +84,7 @@ _pack_head = msgspec.msgpack.Encoder().encode
 
 
 def create_tables(connection: sqlite3.Connection, head: Head) -> None:
-    """Make the tables of a new file; it is complete when this returns."""
+    """Create the tables of a new file; the file is complete when this returns."""
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("BEGIN")
@@ -111,7 +112,7 @@ def write_head(connection: sqlite3.Connection, head: Head) -> None:
 def read_head(connection: sqlite3.Connection) -> Head:
     """Return the head.
 
-    :raises Damaged: it is not as it was written
+    :raises Damaged: it is not as it was written, by its checksum
     """
     rows = connection.execute("SELECT crc, body FROM head").fetchall()
     if len(rows) != 1 or type(rows[0][1]) is not bytes or crc32(rows[0][1]) != rows[0][0]:
@@ -125,9 +126,9 @@ def read_head(connection: sqlite3.Connection) -> Head:
 class Row(NamedTuple):
     """A row of `pieces` or `log`.
 
-    :ivar a: of pieces their index, of updates the count of the first
-    :ivar b: of pieces the same, of updates the count of the last
-    :ivar series: of pieces the generation, of updates the chain
+    :ivar a: the index of pieces; the count of the first update
+    :ivar b: the index of pieces; the count of the last update
+    :ivar series: the generation of pieces; the chain of updates
     """
 
     series: int
@@ -139,15 +140,15 @@ class Row(NamedTuple):
 def insert(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> int:
     """Append rows, all or none, and return about how many bytes of the file they take.
 
-    One statement is one transaction, and takes the interpreter's lock once. Each further one could
-    wait for a thread that computes, a whole switch interval every time.
+    One statement is one transaction, and takes the GIL once. Each further one might wait a whole
+    switch interval for a thread that computes.
     """
     values: list[int | bytes] = []
     size = 0
     for series, a, b, body in rows:
         end = len(body)
         size += footprint(end)
-        # SQLite copies a row without giving way: a large one is divided
+        # SQLite holds the GIL while it copies a row, so divide a large one
         for start in range(0, end, CHUNK_BYTES):
             chunk = body[start : start + CHUNK_BYTES]
             is_end = int(start + CHUNK_BYTES >= end)
@@ -164,7 +165,7 @@ def insert(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> i
 def rows(
     connection: sqlite3.Connection, table: str, condition: str, *bounds: int
 ) -> Iterator[tuple[int, int, bytes]]:
-    """Give the rows that fulfil a condition, in order of writing: a, b and body.
+    """Yield the rows that fulfil a condition, in the order of writing: a, b and body.
 
     :raises Damaged: one fails its checksum, or lacks its end
     """
@@ -186,7 +187,7 @@ def rows(
 
 
 def delete_some(connection: sqlite3.Connection, table: str, condition: str, *bounds: int) -> bool:
-    """Delete a few of the rows that fulfil a condition; return False if there were no more."""
+    """Delete a few of the rows that fulfil a condition; return False if no more are left."""
     found = connection.execute(
         f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} "  # noqa: S608
         f"ORDER BY id LIMIT {_DELETED_AT_ONCE})",

@@ -1,8 +1,7 @@
-"""The updates that wait to be written; if they are too many, the value is written whole.
+"""Queues the updates to write; if there are too many, the value is written whole instead.
 
-They are packed at once. To keep the updates instead, and pack them in the thread that writes, costs
-the publishing thread more: memory that is not used again at once, and what the garbage collector
-looks at.
+They are packed at once. Keeping them unpacked for the writing thread would cost the publishing
+thread more: memory that is not reused at once, and objects that the garbage collector visits.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut
 
 MOST_BYTES: Final = 8 * 1024 * 1024
-"""Most bytes that wait, beside a whole value."""
+"""Most bytes of waiting updates, not counting a whole value."""
 
 
 class Large(NamedTuple):
     """A whole value that is too large for the log.
 
-    :ivar last: its count
-    :ivar content: packed, if there are cuts
-    :ivar cuts: its runs; without them the value has to be packed anew
+    :ivar last: the count of its update
+    :ivar content: the packed value, if there are cuts
+    :ivar cuts: its runs; without them the current value must be packed
     """
 
     last: int
@@ -37,10 +36,10 @@ class Large(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Updates that become a row of the log.
+    """Packed updates that become one row of the log.
 
-    :ivar body: packed one after the other
-    :ivar updates: how many they are
+    :ivar body: the packed updates, one after the other
+    :ivar updates: their number
     :ivar last: the count of the last one
     """
 
@@ -50,12 +49,12 @@ class Packed(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Updates taken to be written.
+    """Updates that were taken to be written.
 
-    :ivar large: a value that comes before all others
+    :ivar large: a large value that precedes all updates in `rows`
     :ivar rows: the updates; none if they were left out
-    :ivar first: the count of the first update, with those that a whole value replaced
-    :ivar last: the count of the last one
+    :ivar first: the count of the first update, including those that a whole value replaced
+    :ivar last: the count of the last update
     :ivar has_left_out: updates are missing, so the value must be written whole
     """
 
@@ -67,11 +66,11 @@ class Batch(NamedTuple):
 
 
 class Pending:
-    """Updates that wait to be written.
+    """The updates that wait to be written.
 
-    The publishing threads call `append`, the writer all else, each holding the lock of the state.
+    The publishing threads call `append`, the writer calls all else, each holding the state's lock.
 
-    :param count: of the updates of earlier runs
+    :param count: the number of updates of earlier runs
     """
 
     __slots__ = (
@@ -88,11 +87,11 @@ class Pending:
     )
 
     def __init__(self, count: int) -> None:
-        #: the updates of all runs
+        #: the number of updates of all runs
         self.count = count
-        #: those taken by the writer
+        #: the number of those that the writer has taken
         self.taken = count
-        #: updates are missing until the value is taken whole
+        #: set if updates are missing, until the value is taken whole
         self.has_left_out = False
         self._clear()
         self._is_idle = False
@@ -101,9 +100,9 @@ class Pending:
     def _clear(self) -> None:
         self._large: Large | None = None
         self._rows: list[Packed] = []
-        #: of the rows
+        #: bytes of the full rows
         self._bytes = 0
-        #: the row that is not full yet, and how many updates it has
+        #: the row that is not full yet, and its number of updates
         self._buffer = bytearray()
         self._buffered = 0
 
@@ -114,18 +113,18 @@ class Pending:
         content: bytes | Mapping[str, object],
         cuts: list[Cut] | None = None,
     ) -> None:
-        """Take an update to be written; HOT, with the lock of the state held.
+        """Add an update to write; HOT, with the state's lock held.
 
         :param number: the state's own number
         :param is_whole: it replaces the value
-        :param content: of `state` on the wire, packed or not
-        :param cuts: the runs of a large one
+        :param content: the content of `state` on the wire, packed or not
+        :param cuts: the runs of a large update
         :raises InvalidArguments: it cannot be packed, so it cannot have been sent
         """
         self.count += 1
         if not self.has_left_out:
             if is_whole:
-                # what comes before makes no difference any more
+                # earlier updates no longer matter
                 self._clear()
             if is_whole and cuts and type(content) is bytes:
                 self._large = Large(self.count, number, content, cuts)
@@ -153,12 +152,12 @@ class Pending:
             self.leave_out()
 
     def leave_out(self) -> None:
-        """Drop what waits; the value is to be written whole."""
+        """Drop the waiting updates; the value must be written whole."""
         self._clear()
         self.has_left_out = True
 
     def take(self) -> Batch:
-        """Return what waits."""
+        """Remove and return the waiting updates."""
         if self._buffered:
             self._rows.append(Packed(self._buffer, self._buffered, self.count))
         first, self.taken = self.taken + 1, self.count
@@ -167,13 +166,13 @@ class Pending:
         return batch
 
     def take_whole(self) -> None:
-        """Note that the value is taken as of now: updates count again."""
+        """Note that the current value was taken whole, so that later updates are kept again."""
         self._clear()
         self.has_left_out = False
         self.taken = self.count
 
     def is_empty(self) -> bool:
-        """Return True if nothing waits; the next update then wakes who waits with `wait`."""
+        """Return True if no update waits; the next one then ends `wait`."""
         if self.taken < self.count or self.has_left_out:
             return False
         self._is_idle = True

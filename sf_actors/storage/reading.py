@@ -1,4 +1,4 @@
-"""Reads a value back from its file, in pieces, so that other threads have their turns."""
+"""Reads a value back from its file, in pieces, so that other threads can run in between."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Kept(NamedTuple):
-    """What a file held.
+    """The content of a file.
 
     :ivar value: frozen; the state's initial one if there has been no update
-    :ivar number: of the last update, -1 before the first
-    :ivar last: the count of the last update, of all runs
-    :ivar epoch: of the last run, None if there has been none
+    :ivar number: the number of the last update, -1 before the first
+    :ivar last: the count of the last update, over all runs
+    :ivar epoch: the epoch of the last run, None if there has been none
     """
 
     value: Map[str, Any]
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where the writer of a file goes on.
+    """The position in a file from which its writer continues.
 
     :ivar last: the count of the last update in it
     :ivar log_bytes: about how many bytes of the file the log takes
@@ -50,7 +50,7 @@ class Position(NamedTuple):
 
 
 def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Position]:
-    """Return what a file holds, and where its writer goes on.
+    """Return the content of a file, and the position from which its writer continues.
 
     Runs in the thread that starts the service.
 
@@ -77,7 +77,7 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Posi
         raise file.refused("a value that fits the model", f"another: {misfit}", advice) from None
     except (Damaged, sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError) as fault:
         if isinstance(fault, sqlite3.OperationalError) and "lock" in str(fault):
-            raise file.refused("a file of our own", cut(str(fault)), "end who uses it") from None
+            raise file.refused("a file of our own", cut(str(fault)), "end that program") from None
         raise file.refused(
             "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
         ) from None

@@ -1,4 +1,4 @@
-"""What is written to the file of a store, and in which order; in the thread that writes."""
+"""Decides what to write to the file of a store, and in which order; in the writing thread."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut
 
 COMPACTION_RETRY_S: Final = 5.0
-"""Pause after a compaction that failed while the log could still be written."""
+"""Pause in seconds after a compaction that failed while the log could still be written."""
 
 LOOK_S: Final = 1.0
-"""How often the file is compared with a value that may have become smaller."""
+"""Least seconds between two comparisons of the file with the value, which may have shrunk."""
 
 #: Time for steps of a compaction in one turn, in seconds.
 _STEPS_S: Final = 0.005
 _URGENT_STEPS_S: Final = 0.015
-"""The same when the log grows fast while it is replaced; then there are no rests either."""
+"""The same while the log grows fast; then there are no rests either."""
 
 _DONE: Final = object()
 
@@ -47,10 +47,10 @@ _DONE: Final = object()
 class Recorder:
     """Writes batches of updates to the log, and compacts it.
 
-    :param position: where the last run ended
-    :param lock: of the state
-    :param current: returns the number and the value of now, called with `lock` held
-    :ivar epoch: of this run, written with the next head
+    :param position: the position where the last run ended
+    :param lock: the lock of the state
+    :param current: returns the current number and value; called with `lock` held
+    :ivar epoch: the epoch of this run, written with the next head
     """
 
     def __init__(  # noqa: PLR0917 - only `Store` calls it
@@ -68,14 +68,14 @@ class Recorder:
         self._lock = lock
         self._current = current
         self.epoch = position.head.epoch
-        #: as it is in the file
+        #: the head in the file
         self._head = position.head
         self._has_begun = False
-        #: bytes of the log behind the value in the file, and behind the one that is being written
+        #: bytes of the log after the value in the file, and after the one that is being written
         self._log_bytes, self._later_bytes = position.log_bytes, 0
         #: the count of the last update in the log, and of the last one connected to the value
         self._end = self._connected_end = position.last
-        #: the log is connected to the value in the file, not to the one that is being written
+        #: whether the log belongs to the value in the file, not to the one that is being written
         self._is_connected = True
         self._steps: Iterator[Head | None] | None = None
         self._compacts_from = 0.0
@@ -89,7 +89,7 @@ class Recorder:
 
     @property
     def is_settled(self) -> bool:
-        """Whether what has been taken is in the file."""
+        """Whether all updates that were taken are in the file."""
         return self._has_begun and self._is_connected
 
     @property
@@ -103,15 +103,15 @@ class Recorder:
         return self._log_bytes > 2 * log_limit(self._head)
 
     def until_look_s(self) -> float | None:
-        """Return in how many seconds the file is to be compared with the value, None for never."""
+        """Return the seconds until the file must be compared with the value; None: never."""
         if self._looked_at == self._end:
             return None
         return max(0.0, self._looks_from - monotonic())
 
     def write(self, *, is_closing: bool) -> None:
-        """Write what waits.
+        """Write the waiting updates.
 
-        :param is_closing: no compaction is begun but for updates that were left out
+        :param is_closing: begin no compaction, except for updates that were left out
         :raises Exception: the file cannot be written; call `start_anew` then
         """
         if not self._has_begun:
@@ -138,7 +138,7 @@ class Recorder:
                 break
 
     def start_anew(self) -> None:
-        """Drop what was to be written: the value is to be written whole; the file is looked at."""
+        """Drop all pending writes after a failure: read the file again, write the value whole."""
         with self._lock:
             self._pending.leave_out()
         self._steps = None
@@ -147,7 +147,7 @@ class Recorder:
         self._has_begun = False
 
     def give_up_compaction(self) -> bool:
-        """Go on with the log alone for some time; return False if it needs the compaction."""
+        """Continue with the log alone for some time; return False if it needs the compaction."""
         self._steps = None
         self._has_begun = False
         self._compacts_from = monotonic() + COMPACTION_RETRY_S
@@ -156,7 +156,7 @@ class Recorder:
     def _begin(self) -> None:
         """Take over the file, from the last run or after a failure."""
         self._head = read_head(self._connection)
-        # what is not connected to the value; counts go on from there
+        # delete log rows that don't belong to the value; counts continue from there
         self._connection.execute("DELETE FROM log WHERE series <> ?", (self._head.chain,))
         self._write_head(msgspec.structs.replace(self._head, required=self._contents.required))
         self._has_begun = True
@@ -174,7 +174,7 @@ class Recorder:
             large = batch.large
             if self._steps is not None:
                 if large is not None:
-                    # one after the other: then the value of that time is written whole
+                    # a compaction is under way: the value is written whole after it
                     self._pending.leave_out()
                     batch.rows.clear()
                 return batch
@@ -197,7 +197,7 @@ class Recorder:
         return batch
 
     def _whole_of_now(self, last: int) -> Whole:
-        """Take the value as of now; with the lock held."""
+        """Take the current value, to write it whole; with the lock held."""
         number, value = self._current()
         self._pending.take_whole()
         pieces = pieces_of(self._contents.packing(value), value)
@@ -215,7 +215,7 @@ class Recorder:
         return file_bytes > file_limit(estimated)
 
     def _file_bytes_to_look_at(self) -> int | None:
-        """Return the size of the file now and then, to be compared with the value."""
+        """Return the size of the file if it is time to compare it with the value, else None."""
         if self._looked_at == self._end or monotonic() < self._looks_from:
             return None
         self._looks_from = monotonic() + LOOK_S
@@ -236,7 +236,7 @@ class Recorder:
 
     @property
     def _chain(self) -> int:
-        """The chain of further updates."""
+        """The chain of the next updates."""
         return self._head.chain + (not self._is_connected)
 
 

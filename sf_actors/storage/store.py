@@ -1,4 +1,4 @@
-"""What keeps the value of an out-state in a file: opened at the start, written behind in a run."""
+"""Keeps the value of an out-state in a file: opened at the start, written in the background."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _stores: WeakSet[Store] = WeakSet()
 
 
 class Store:
-    """Keeps the value of one state; made by `open`.
+    """The store of one state; made by `open`.
 
     There is no thread before `begin`. In the child of a fork it does nothing.
 
-    :ivar append: takes an update to be written, see `Pending.append`; HOT, called with the lock
-        that `begin` was given held
+    :ivar append: adds an update to write, see `Pending.append`; HOT, called with the lock that was
+        given to `begin` held
     """
 
     def __init__(self, file: StoreFile, contents: Contents, position: Position, where: str) -> None:
@@ -58,15 +58,15 @@ class Store:
         is_single: bool = False,
         where: str,
     ) -> tuple[Store, Kept]:
-        """Open and lock the file, which is made if there is none, and read what it holds.
+        """Open and lock the file, creating it if there is none, and read its content.
 
-        Runs in the thread that starts the service; others have their turns meanwhile.
+        Runs in the thread that starts the service; other threads can run meanwhile.
 
         :param arguments: the fields of the state
         :param is_single: the model's only field is `state`
         :param where: the model, for messages
-        :raises StoreError: the file is damaged, in use, no store, or does not fit the model; it is
-            as it was
+        :raises StoreError: the file is damaged, in use, not a store, or does not fit the model; it
+            stays unchanged
         """
         contents = Contents(arguments, is_single=is_single)
         file = StoreFile(path, where)
@@ -91,12 +91,12 @@ class Store:
         log: PackageLogger,
         on_failed: Callable[[], None],
     ) -> None:
-        """Start the thread that writes; its lines belong to the service that calls this.
+        """Start the writing thread, whose log lines belong to the service that calls this.
 
-        :param epoch: of this run
-        :param lock: held by whoever calls `append`
+        :param epoch: the epoch of this run
+        :param lock: held by callers of `append`
         :param current: returns the number and the value after the last `append`; called with
-            `lock` held, in the thread that writes
+            `lock` held, in the writing thread
         :param on_failed: called in that thread for each failure
         :raises StoreError: another program uses the file
         """
@@ -110,22 +110,22 @@ class Store:
         self._writer.start()
 
     def renew(self, epoch: int) -> None:
-        """Let updates belong to another epoch from now on; any thread."""
+        """Write another epoch from now on; any thread."""
         if self._writer is not None:
             self._writer.recorder.epoch = epoch
 
     def flush(self, timeout_s: float) -> bool:
-        """Write what was appended; return False if that did not come in time; any thread."""
+        """Write all appended updates; return False if that took too long; any thread."""
         if self._writer is None or self._is_of_parent:
             return False
         self._writer.hurry()
         return self._writer.wait_for(self._pending.count, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Write what was appended, close the file and give up its lock; any thread.
+        """Write all appended updates, close the file and release its lock; any thread.
 
         :param timeout_s: how long writing may take
-        :returns: False if something could not be written in that time
+        :returns: False if some updates could not be written in that time
         """
         if self._is_of_parent:
             return True

@@ -1,4 +1,4 @@
-"""The thread that writes a state's updates behind: when, and what it does if it cannot."""
+"""The thread that writes a state's updates in the background, and tries again after failures."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from sf_actors.storage.recorder import Recorder
 
 BATCH_S: Final = 0.025
-"""How long updates are collected; to write them may take as long again, no longer is promised."""
+"""Seconds for which updates are collected; writing them may need as long again, not longer."""
 
 _LEAST_S: Final = 0.002
-"""The same while other threads compute without a pause, so that writing takes longer."""
+"""The least of that, when writing takes long since other threads compute without a pause."""
 
 RETRY_S: Final = 0.1
 LONGEST_RETRY_S: Final = 2.0
-"""Pauses after a failure: the first, then twice as long each time up to the longest."""
+"""First and longest pause in seconds after a failure; each is twice as long as the one before."""
 
-#: Most time that other threads get after steps of a compaction, in seconds.
+#: Longest rest after steps of a compaction, in seconds, for other threads to run.
 _LONGEST_REST_S: Final = 0.02
 
 
 class Writer(threading.Thread):
     """Writes the updates of one state until it is closed.
 
-    :param connection: of the file, which this thread closes
-    :param lock: of the state
+    :param connection: the connection to the file, which this thread closes
+    :param lock: the lock of the state
     :param on_failed: called for each failure, in this thread
     """
 
@@ -58,9 +58,9 @@ class Writer(threading.Thread):
         self._lock = lock
         self._log = log
         self._on_failed = on_failed
-        #: the last turn, and the processor time of it
+        #: duration and processor time of the last turn
         self._took_s = self._worked_s = 0.0
-        #: the last turn failed; the pause after it, 0 again when all is written
+        #: whether the last turn failed; the pause after it, 0 again once all is written
         self._has_failed = False
         self._retry_s = 0.0
         self._throttle = Throttle()
@@ -70,9 +70,9 @@ class Writer(threading.Thread):
         self._progress = threading.Condition()
 
     def run(self) -> None:
-        """Write until all is written after `finish`, or `give_up`."""
-        # This frame is never freed in the child of a fork: the connection is not closed there,
-        # which would change the file.
+        """Write until `finish` was called and all is written, or until `give_up`."""
+        # in the child of a fork this frame is never freed, so the connection is not closed there,
+        # which would change the file
         connection = self._connection
         try:
             while not self._is_done():
@@ -94,17 +94,17 @@ class Writer(threading.Thread):
         return self.recorder.written == self._pending.count
 
     def finish(self) -> None:
-        """Let the thread end when all is written; any thread."""
+        """Let the thread end once all is written; any thread."""
         self._is_closing = True
         self.hurry()
 
     def give_up(self) -> None:
-        """Let the thread end with what is written now; any thread."""
+        """Let the thread end without writing the rest; any thread."""
         self._gives_up = True
         self.finish()
 
     def hurry(self) -> None:
-        """Let the thread write now; any thread."""
+        """Make the thread write now; any thread."""
         self._hurry.set()
         self._pending.wake()
 
@@ -124,7 +124,7 @@ class Writer(threading.Thread):
             return self._gives_up or (self.recorder.is_settled and self._pending.is_empty())
 
     def _rest(self) -> None:
-        """Wait until there is something to do, and others have had their turn."""
+        """Wait until there is something to do and other threads have had time to run."""
         recorder = self.recorder
         if self._has_failed:
             pause_s = RETRY_S if self._is_closing else self._retry_s
@@ -144,11 +144,11 @@ class Writer(threading.Thread):
         self._hurry.clear()
 
     def _turn(self) -> None:
-        """Write what waits, then some steps of a compaction."""
+        """Write the waiting updates, then take some steps of a compaction."""
         recorder = self.recorder
         try:
             recorder.write(is_closing=self._is_closing)
-        except Exception as fault:  # noqa: BLE001 - the state goes on, and is kept when it can be
+        except Exception as fault:  # noqa: BLE001 - the state goes on; writing is tried again
             self._failed(fault)
             return
         try:

@@ -1,1 +1,1 @@
-"""Synchronisation of threads: an event, a latch, times."""
+"""Synchronisation of threads: events, a latch, a wake-up, forks, durations."""

@@ -1,4 +1,4 @@
-"""The moment from which nothing is waited for any more, for those who look, poll or are called."""
+"""A flag that ends all waiting calls; threads can check it, poll it or be called back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Closing:
-    """Says once and for all that calls which wait must give up."""
+    """Tells waiting calls to give up, once and for all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,11 +22,11 @@ class Closing:
         self._wakeup: Wakeup | None = None
 
     def is_set(self) -> bool:
-        """Return whether it was said; any thread."""
+        """Return True once it is set; any thread."""
         return self._is_set
 
     def set(self) -> None:
-        """Say it; any thread. A second time calls the functions again."""
+        """Set it; any thread. A second call calls the functions again."""
         with self._lock:
             if self._is_over:
                 return
@@ -44,14 +44,14 @@ class Closing:
     def fd(self) -> int:
         """A descriptor that is readable once it is set; for the thread that starts the service.
 
-        There is none before somebody asks for it.
+        It is created on first use.
         """
         if self._wakeup is None:
             self._wakeup = Wakeup()
         return self._wakeup.fd
 
     def close(self) -> None:
-        """Free the descriptor, when nobody polls it any more; any thread."""
+        """Free the descriptor, once nobody polls it any more; any thread."""
         with self._lock:
             self._is_over = True
             if self._wakeup is not None:

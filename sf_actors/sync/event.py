@@ -1,4 +1,4 @@
-"""A cheap event, for uses in which most events are never waited for."""
+"""A cheap event, for the case that most events are never waited for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import threading
 
 
 class LightEvent:
-    """Does what a `threading.Event` does, faster and smaller as long as nobody waits.
+    """A replacement for `threading.Event`, faster and smaller as long as nobody waits.
 
-    It has no lock of its own: a signal handler or an exception that is raised in a thread from
-    outside may come at any place and leaves nothing locked. What it saves is a row of the benchmark
-    `shortcuts`.
+    It has no lock of its own: a signal handler, or an exception raised from another thread, may
+    come at any place and leaves nothing locked. The benchmark `shortcuts` shows what it saves.
     """
 
     __slots__ = ("_is_set", "_waiting")

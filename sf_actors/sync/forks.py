@@ -1,4 +1,4 @@
-"""Tells what was made in this process from what a fork has copied into it."""
+"""Distinguishes objects made in this process from those that a fork has copied into it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sf_actors.errors import UsageError
 
 
 class Forks:
-    """How many forks lie between this process and the one that imported the package.
+    """Counts the forks between this process and the one that imported the package.
 
-    :ivar count: what is made now belongs to this process as long as it does not change
+    :ivar count: an object belongs to this process if the count has not changed since it was made
     """
 
     __slots__ = ("count",)
@@ -29,7 +29,7 @@ os.register_at_fork(after_in_child=FORKS.note)
 
 
 def of_parent(what: str) -> UsageError:
-    """Return the error that something belongs to a parent process.
+    """Return the error for using an object of a parent process.
 
     :param what: what was tried, such as ``"to_send"``
     """

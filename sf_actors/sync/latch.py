@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Latch:
     """Waits for names; any thread may arrive.
 
-    What a signal handler raises in a thread that waits leaves nothing locked, as it might within a
+    If a signal handler raises in a waiting thread, nothing stays locked, as it might with a
     `threading.Condition`.
 
     :param names: the expected names
@@ -25,7 +25,7 @@ class Latch:
         self._pending = set(names)
         self._errors: list[BaseException] = []
         self._lock = threading.Lock()
-        #: of each thread that waits: set when it is to look again
+        #: an event for each waiting thread, set when it must look again
         self._changed: list[LightEvent] = []
 
     def arrive(self, name: str, error: BaseException | None = None) -> None:
@@ -41,9 +41,9 @@ class Latch:
             event.set()
 
     def wait_for(self, names: set[str], timeout_s: float) -> set[str]:
-        """Wait until these names have arrived or failed, or the time is over.
+        """Wait until these names have arrived or failed, at most `timeout_s`.
 
-        :returns: those that have not
+        :returns: the names that have not
         """
         self._wait_until(lambda: not self._pending & names, timeout_s)
         with self._lock:

@@ -24,7 +24,7 @@ def is_seconds(value: object) -> TypeGuard[float]:
 def seconds(name: str, value: object) -> float:
     """Return an argument of `Service` as seconds.
 
-    :raises UsageError: it is none
+    :raises UsageError: it is not a valid number of seconds
     """
     if not is_seconds(value):
         raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")

@@ -1,8 +1,8 @@
-"""Calls that Ctrl-C, or what else a signal handler raises, does not break off half way.
+"""Shields calls from Ctrl-C and other exceptions of signal handlers, which would break them off.
 
-Such an exception is raised in the main thread, wherever it is. So what must happen wholly or not at
-all happens in another thread, and the main thread waits; or, where it takes a moment, the handlers
-are put off until it is over, which spares the threads (the benchmark `lifecycle`).
+Such an exception is raised in the main thread, wherever it is. So a call that must happen wholly or
+not at all runs in another thread while the main thread waits. If it takes only a moment, it runs in
+the main thread and the handlers are delayed, which saves a thread (the benchmark `lifecycle`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: All but those that the program itself brings about.
+#: All signals except those that cannot be handled or that the program's own faults cause.
 _SIGNALS: Final = sorted(
     signal.valid_signals()
     - {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
@@ -36,7 +36,7 @@ _set_handler: Final = _signal.signal
 
 
 class _Outcome(Generic[T]):
-    """A function that runs once, in the thread that comes first, and what came of it."""
+    """A function that runs once, in the first thread to claim it, and its outcome."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -46,7 +46,7 @@ class _Outcome(Generic[T]):
         self.error: BaseException | None = None
 
     def claim(self) -> bool:
-        """Return whether the function is the caller's to run, or to leave alone."""
+        """Return True to the first caller, who may run the function or leave it alone."""
         return self._claim.acquire(blocking=False)
 
     def run(self) -> None:
@@ -55,12 +55,12 @@ class _Outcome(Generic[T]):
             return
         try:
             self.result = self._function()
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
             self.error = error
         self.is_over.set()
 
     def take(self) -> T:
-        """Return what the function returned, or raise what it raised."""
+        """Return the result of the function, or raise its exception."""
         error, self.error = self.error, None
         try:
             if error is not None:
@@ -72,12 +72,13 @@ class _Outcome(Generic[T]):
 
 
 def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
-    """Call a function that must be bounded in time; what a signal handler raises comes after it.
+    """Call a function to its end; an exception of a signal handler is raised only afterwards.
 
-    In any other thread than the main one, or without a thread to be had, it is simply called.
+    The function must end within a bounded time. Outside the main thread, or if the system has no
+    thread left, it is simply called.
 
-    :param undo: given what was returned, if that is lost to an exception of a signal handler
-    :raises BaseException: what the function raised, or else the signal handler
+    :param undo: called with the result, if an exception of a signal handler replaces it
+    :raises BaseException: the exception of the function, or else of the signal handler
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
@@ -85,7 +86,7 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
     run_there = copy_context().run
     thread = threading.Thread(target=run_there, args=(outcome.run,), name="shielded", daemon=True)
     try:
-        # broken off half way, it would leave the thread in a list for ever
+        # if it were broken off, it would leave the thread in a list for ever
         briefly_shielded(thread.start)
         outcome.is_over.wait()
     except RuntimeError:
@@ -103,7 +104,7 @@ def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = Non
 
 
 def briefly_shielded(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
-    """Call a function that takes a moment, as `shielded` does, with the handlers put off."""
+    """Call a function that takes only a moment, as `shielded` does, but with handlers delayed."""
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome = _Outcome(function)
@@ -131,7 +132,7 @@ def briefly_shielded(function: Callable[[], T], undo: Callable[[T], object] | No
 
 
 def _restore(handlers: Handlers) -> None:
-    """Put handlers in their places; what one raises that is there again comes afterwards."""
+    """Put all handlers back; an exception of one that is already back is raised afterwards."""
     left, raised = dict(handlers), None
     while left:
         try:
@@ -149,21 +150,21 @@ def _call_all(
     handlers: Handlers,
     came: list[tuple[int, FrameType | None]],
 ) -> None:
-    """Call the handlers of signals that came; what the last one raises is raised."""
+    """Call the handlers of signals that came; then raise the last exception, if any."""
     raised = None
     for number, frame in came:
         try:
             handlers[number](number, frame)
-        except BaseException as error:  # noqa: BLE001 - the others are to be called as well
+        except BaseException as error:  # noqa: BLE001 - the others must be called too
             raised = error
     if raised is not None:
         raise raised
 
 
 def _wait_until(is_over: LightEvent) -> None:
-    """Wait, whatever else is raised meanwhile."""
+    """Wait to the end, whatever is raised meanwhile."""
     while not is_over.is_set():
         try:
             is_over.wait()
-        except BaseException:  # noqa: BLE001, S112 - one is raised afterwards
+        except BaseException:  # noqa: BLE001, S112 - the first one is raised afterwards
             continue

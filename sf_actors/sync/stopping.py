@@ -1,4 +1,4 @@
-"""What user code may ask to be told of the stop with."""
+"""`stopping`: lets user code see and wait for the stop of its service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Stopping:
-    """Whether the stop of a service has begun: user code can ask and wait, but not set it.
+    """Tells if the stop of a service has begun; user code can read it and wait, but not set it.
 
     :param event: set when the stop begins
     """
@@ -20,13 +20,13 @@ class Stopping:
         self._event = event
 
     def is_set(self) -> bool:
-        """Return whether the stop has begun; any thread."""
+        """Return True once the stop has begun; any thread."""
         return self._event.is_set()
 
     def wait(self, seconds: float | None = None, /) -> bool:
         """Wait for the stop; any thread.
 
-        :param seconds: at most; None: as long as it takes
-        :returns: whether it has begun
+        :param seconds: longest wait; None waits for ever
+        :returns: True if it has begun
         """
         return self._event.wait(seconds)

@@ -17,7 +17,7 @@ class Wakeup:
             os.set_blocking(self._in, False)
 
     def set(self) -> None:
-        """Make it readable; any thread. A full counter or pipe is readable already."""
+        """Make it readable; any thread. If the counter or pipe is full, it is readable already."""
         try:
             os.write(self._in, (1).to_bytes(8, "little"))
         except BlockingIOError:

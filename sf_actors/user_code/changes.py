@@ -64,7 +64,7 @@ class Changes:
             while True:
                 changed.clear()
                 if self._is_over:
-                    raise ServiceStopped("the service stops: no state is waited for any more")
+                    raise ServiceStopped("the service is stopping: it no longer waits for states")
                 if is_so():
                     return True
                 left_s = None if until is None else until - monotonic()

@@ -25,10 +25,10 @@ class HandlerLock(CallRunner):
     """The right to run the user code of one service, and the runner of its calls.
 
     :param least_pause_s: least time between two calls, in seconds
-    :param offered: gives the arguments of a handler after `args`: to_send, states, config
-    :param on_error: told each exception that user code raised, with its call
-    :param contexts: gives each call its context
-    :param interrupt_guard: that of the `to_send` which the handlers get
+    :param offered: returns the arguments of a handler after `args`: to_send, states, config
+    :param on_error: called with each exception of user code and its call
+    :param contexts: makes the context of each call
+    :param interrupt_guard: the guard of the handlers' `to_send`
     """
 
     def __init__(

@@ -78,7 +78,7 @@ class InterruptGuard:
             self._waiting.discard(thread_id)
             self.has_pending = bool(self._waiting)
         if has_waited:
-            raise ServiceStopped("the service stops, and its user code is to end")
+            raise ServiceStopped("the service is stopping, and its user code must end")
 
     def call_outside(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Call user code that may be interrupted anywhere; in a thread that is inside.

@@ -77,7 +77,7 @@ class UserCode:
             # from here on nobody interrupts, but an interrupt that is on its way may hit `_end`
             self.label = None
             try:
-                # who interrupts sets the first before it reads the label
+                # an interrupting thread sets the flag before it reads the label
                 if self._was_interrupted:
                     self._end()
             except ServiceStopped:
@@ -88,7 +88,7 @@ class UserCode:
             self.label = None
             raise
         finally:
-            # its traceback refers to this frame: a cycle, which only a collection would free
+            # its traceback refers to this frame: a cycle that only the garbage collector would free
             del error
 
     def _end(self) -> None:

@@ -200,7 +200,7 @@ class PinnedStates(States):
         instead: Mapping[str, Version],
         changes: Changes,
     ) -> None:
-        # as the class above does, of which the call would cost more
+        # the base class's assignments, since calling its `__init__` would cost more
         self._cells, self._out, self._changes = cells, out, changes
         self.has_any = True
         self._pinned = dict(zip(cells, map(_version_of, cells.values()), strict=True))
@@ -216,7 +216,7 @@ class PinnedStates(States):
         return super().__getitem__(name) if version is None else View(version[0])
 
     def seen(self) -> Seen | UnsetType:
-        """Return how far the states are that the call sees, raised by what its replies told."""
+        """Return how far the call's states are, and further where replies to it have told so."""
         seen = super().seen()
         if self._learnt is None:
             return seen

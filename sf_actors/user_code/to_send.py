@@ -50,7 +50,7 @@ class SendPermit:
         """Return the error for a send after it was withdrawn."""
         if FORKS.count != self._forks:
             return of_parent("to_send")
-        return ServiceStopped(f"{name} stops: nothing more is sent")
+        return ServiceStopped(f"{name} is stopping: nothing more is sent")
 
 
 _permits: Final[WeakSet[SendPermit]] = WeakSet()

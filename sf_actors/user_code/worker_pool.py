@@ -84,7 +84,7 @@ class WorkerPool:
             except RuntimeError as error:
                 raise ServiceFailed(
                     f"{self.where}: expected {self.size} threads for 'workers', got "
-                    f"{len(self._threads)}: {error}; ask for fewer, or let the process have more"
+                    f"{len(self._threads)}: {error}; ask for fewer, or allow the process more"
                 ) from error
             self._threads.append(thread)
 

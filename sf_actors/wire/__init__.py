@@ -1,4 +1,4 @@
-"""Messages on the wire: their envelope and topic, as bytes of MessagePack.
+"""Messages on the wire: their envelopes and topics, as MessagePack.
 
-Pure: without threads, sockets or clocks. The fields in an envelope are those of `schema`.
+Pure: without threads, sockets or clocks. `schema` handles the fields in an envelope.
 """

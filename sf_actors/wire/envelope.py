@@ -1,4 +1,4 @@
-"""Packs and decodes the envelopes of messages, not their fields (see `messages`)."""
+"""Packs and decodes the envelopes of messages (see `messages`), but not their fields."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LONGEST_NUMBER = 9
 _NUMBER = msgspec.msgpack.Decoder(float)
 
 PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
-"""Where packed bytes go that are too many to be packed around."""
+"""Marks the place of packed bytes that are too large to be packed with the rest."""
 
 
 Message = TypeVar(
@@ -128,12 +128,12 @@ def encode_request(  # noqa: PLR0917 - in the order of the message
 
 
 def expiring_in(frame: bytes, seconds: float) -> bytes:
-    """Return a packed request of ours that has `expires_in_s` with another value of it."""
+    """Return one of our packed requests with another value of its `expires_in_s`."""
     return frame[: -_DOUBLE.size] + _DOUBLE.pack(seconds)
 
 
 def seconds_left(request: Request) -> float | None:
-    """Return what a request says of how long its caller waits, None if that is no finite number."""
+    """Return how long the caller of a request still waits; None if it is not given as a number."""
     packed = request.expires_in_s
     if isinstance(packed, UnsetType) or memoryview(packed).nbytes > _LONGEST_NUMBER:
         return None
@@ -208,7 +208,7 @@ def encode_delta(  # noqa: PLR0917 - in the order of the message
     """Return a packed delta, without its topic; HOT.
 
     :param state: its fields, packed or not; with `cuts` always packed
-    :param count: the publisher's own, if `number` is its caller's
+    :param count: the publisher's own count, if `number` is its caller's
     """
     if type(state) is bytes:
         if cuts:
@@ -238,7 +238,7 @@ def encode_heartbeat(
 ) -> bytes:
     """Return a packed heartbeat of a delta state whose last count is `head`.
 
-    :param loading: it has not published since its start, and will
+    :param loading: the publisher has not published since its start, but will
     :param interval_s: the time between heartbeats
     """
     args = DeltaArgs(HEARTBEAT_NUMBER, is_snapshot=False, state=NO_FIELDS)
@@ -269,7 +269,7 @@ def _sound(text: str, length: int) -> str:
 
 
 def _decoder(kind: type[Message], noun: str) -> Callable[[bytes | memoryview], Message]:
-    """Return the decoder of one kind of message; HOT, it raises only Undecodable."""
+    """Return the decoder of one kind of message, which raises only Undecodable; HOT."""
     decode_frame = msgspec.msgpack.Decoder(kind).decode
 
     def decode(frame: bytes | memoryview) -> Message:

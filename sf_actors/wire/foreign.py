@@ -1,4 +1,4 @@
-"""Reads envelopes of foreign encoders that a typed decoder would refuse or round."""
+"""Reads envelopes of other encoders that a typed decoder would refuse or round."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_ID_BYTES: Final = 65_536
 """Most bytes of a workflow id."""
 
 _SHOWN_BYTES: Final = 2_048
-"""Most bytes of a packed workflow id that is decoded to be shown, so that little memory is used."""
+"""Most bytes of a packed workflow id that is decoded for a log line, to use little memory."""
 
 
 class PackedId:
-    """A workflow id as the bytes in which it came; they are sent on unchanged.
+    """A workflow id as the packed bytes in which it came, which are sent on unchanged.
 
     Decoding could lose information: MessagePack's timestamps have nanoseconds, and years that
     `datetime` lacks. It could also use far more memory: an empty list is one byte here and eighty
@@ -66,7 +66,7 @@ class PackedId:
 def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
     """Return an envelope with only its text keys and without the workflow id, and that id.
 
-    :raises Undecodable: the workflow id is too large, too deep or no valid text
+    :raises Undecodable: the workflow id is too large, too deep or not a valid text
     :raises Exception: it is not an envelope
     """
     if not is_map(frame[0]) or count_of(frame) > MAX_KEYS:
@@ -87,7 +87,7 @@ def sorted_out(frame: bytes | memoryview) -> tuple[bytes, object]:
 def id_of(raw: Raw) -> object:
     """Return a packed workflow id: decoded if it is plain, else as a `PackedId`.
 
-    :raises Undecodable: it is too large, too deep or no valid text
+    :raises Undecodable: it is too large, too deep or not a valid text
     """
     size = memoryview(raw).nbytes
     if size > MAX_ID_BYTES:
@@ -107,7 +107,7 @@ def id_of(raw: Raw) -> object:
 
 
 def _require_shallow(raw: Raw) -> None:
-    """Refuse an id too deep for the next services that receive it to decode."""
+    """Refuse an id that is too deep for further services to decode."""
     if not may_be_deep(raw):
         return
     try:

@@ -1,4 +1,4 @@
-"""Nesting that is too deep: it decodes, and then breaks whoever logs or copies it."""
+"""Limits of nesting: a value that is too deep can be decoded, but not logged or copied."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     import msgspec
 
 MAX_DEPTH = 64
-"""How deep values in undeclared places, and declarations of types, may nest."""
+"""Most levels of nesting, for values in undeclared places and for declarations of types."""
 
 KINDS = frozenset({dict, list, tuple, set, frozenset})
 """Classes of containers."""
 
 
 def may_be_deep(raw: bytes | memoryview | msgspec.Raw) -> bool:
-    """Return whether bytes could hold more than MAX_DEPTH containers; HOT, false for most."""
+    """Return True if bytes could hold more than MAX_DEPTH containers; HOT, False for most."""
     if len(raw) <= MAX_DEPTH:
         return False
     whole = bytes(raw)
@@ -25,7 +25,7 @@ def may_be_deep(raw: bytes | memoryview | msgspec.Raw) -> bool:
 
 
 def is_deep(value: object, limit: int = MAX_DEPTH) -> bool:
-    """Return whether a decoded value holds more than `limit` containers in each other."""
+    """Return True if a decoded value nests more than `limit` containers."""
     level = [value]
     for _ in range(limit + 1):
         containers: list[Any] = [item for item in level if type(item) in KINDS]

@@ -1,9 +1,9 @@
-"""How much memory packed bytes take when they are decoded, estimated before they are.
+"""Estimates how much memory packed bytes will take, before they are decoded.
 
 A number of one byte takes up to 40 bytes in a list, a Decimal of one digit 120, an empty set 224.
-So each value is priced by the bytes it has and by what its place may make of it. Values of one kind
-and size that follow each other are counted together; where kinds alternate each takes a step, which
-is why only large messages are looked at.
+So each value is priced by its bytes and by the type of its place. Successive values of one kind and
+size are counted together; if kinds alternate, each value takes a step, which is why only large
+messages are estimated.
 """
 
 from __future__ import annotations
@@ -25,35 +25,36 @@ if TYPE_CHECKING:
     import msgspec
 
 FREE_MEMORY: Final = 48 * 2**20
-"""Bytes of memory that a message may take however small it is."""
+"""Bytes of memory that even the smallest message may take."""
 
 BYTES_PER_BYTE: Final = 20
-"""Bytes of memory that a larger one may take for each of its own."""
+"""Bytes of memory that a larger message may take for each of its own bytes."""
 
 BYTES_PER_BYTE_IN_PIECES: Final = 32
-"""The same of a state's value that is read in pieces, whose memory is estimated less exactly."""
+"""The same for a state's value that is read in pieces, whose memory is estimated less exactly."""
 
 FREE_BYTES: Final = 196_608
-"""Bytes of a message that take no more than FREE_MEMORY, whatever they are."""
+"""Bytes up to which a message takes no more than FREE_MEMORY, whatever it holds."""
 
-#: A place in a list; objects and an empty list as CPython's allocator rounds them; maps of few.
+#: Bytes of a list item; of objects and an empty list, as CPython's allocator rounds them; of small
+#: maps.
 _PLACE: Final = 8
 _NUMBER: Final = 32
 _TEXT: Final = 64
-#: Of Python's version, as it is allocated.
+#: Bytes of a Decimal, which depend on the version of Python.
 _DECIMAL: Final = -(-getsizeof(Decimal()) // 16) * 16
 _LIST: Final = 64
 _SMALL_MAPS: Final = {0: 64} | dict.fromkeys(range(1, 6), 224) | dict.fromkeys(range(6, 11), 352)
 
 
 class Prices(NamedTuple):
-    """What values may become.
+    """The types that values may be decoded to, as far as they matter for memory.
 
     :ivar decimals: numbers and texts become Decimals
     :ivar floats: numbers become floats
-    :ivar texts: texts become new ones, and not known names of fields alone
+    :ivar texts: there may be texts other than the known names of fields
     :ivar sets: arrays become sets
-    :ivar instance: bytes that an instance takes which is made of a map, beside its fields
+    :ivar instance: bytes of an instance that is made from a map, besides its fields
     """
 
     decimals: bool = False
@@ -64,7 +65,7 @@ class Prices(NamedTuple):
 
 
 def require_affordable(raw: bytes | memoryview | msgspec.Raw, prices: Prices) -> None:
-    """Refuse bytes that would take far more memory than they are.
+    """Refuse bytes that would take far more memory than their own size.
 
     :raises ValueError: they would
     """
@@ -80,10 +81,10 @@ def require_affordable(raw: bytes | memoryview | msgspec.Raw, prices: Prices) ->
 
 
 def at_most_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices) -> int:
-    """Return a bound of the memory that packed bytes take, found in one quick pass.
+    """Return an upper bound of the memory that packed bytes take, from one quick pass.
 
-    The headers of maps and arrays say how many values there are in all; those of more than a byte
-    count as the dearest.
+    The headers of maps and arrays tell how many values there are in all; values of more than one
+    byte are priced as the dearest.
     """
     whole = bytes(packed)
     walk, price_list = _walk(), _price_list(prices)
@@ -112,24 +113,24 @@ def at_most_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices) -> int:
         while at < end and whole[at] in SIZES:
             at = behind_text(whole, at)
         if at == begin:
-            # malformed: the decoder says what is wrong
+            # malformed: the decoder will say what is wrong
             break
     return memory + max(0, left) * price_list.dearest + end
 
 
 def _announced(values: bytes) -> int:
-    """Return how many items short maps and arrays have among values of one byte."""
+    """Return the number of items that the short maps and arrays among one-byte values have."""
     counts = Counter(values.translate(None, _NO_SHORT_HEADERS))
     return sum(times * _items(first, first & SHORT) for first, times in counts.items())
 
 
 def _items(first: int, count: int) -> int:
-    """Return how many values stand in a map or an array of so many items."""
+    """Return the number of values in a map or an array of `count` items."""
     return 2 * count if first in _MAPS else count
 
 
 def _wasteful(runs: list[bytes]) -> Iterator[tuple[int, int, int]]:
-    """Give the headers that are longer than their few items need: first byte, items, how often."""
+    """Yield headers that are longer than necessary: first byte, item count, how often."""
     for first in _LONG_HEADERS:
         headers = b"".join([run for run in runs if run[0] == first])
         if first in (0xDC, 0xDE):
@@ -142,9 +143,9 @@ def _wasteful(runs: list[bytes]) -> Iterator[tuple[int, int, int]]:
 
 
 def memory_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices, at_most: int) -> int:
-    """Return about how many bytes of memory packed bytes take, rather too many than too few.
+    """Return about how much memory packed bytes take, rather too much than too little.
 
-    :param at_most: with more than so many the rest is not looked at
+    :param at_most: stop once the memory exceeds this
     """
     whole = bytes(packed)
     walk, price_list = _walk(), _price_list(prices)
@@ -166,10 +167,10 @@ def memory_of(packed: bytes | memoryview | msgspec.Raw, prices: Prices, at_most:
             count = int.from_bytes(whole[found.start() + 1 : at], "big")
             memory += price_list.container(whole[found.start()], count)
             if headers > 1_000 + end // _LEAST_LONG:
-                # they lie about their items, of which each would take a byte at least
+                # they lie about their items, each of which would take at least a byte
                 return at_most + 1
         if at == begin:
-            # malformed: the decoder says what is wrong
+            # malformed: the decoder will say what is wrong
             break
     return memory
 
@@ -182,7 +183,7 @@ _NO_SHORT_HEADERS: Final = bytes((*range(0x80), *range(0xA0, 0x100)))
 _LONG_HEADERS: Final = range(0xDC, 0xE0)
 _MAPS: Final = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
 
-#: Bytes that a container has at least whose header is not wasteful: it has 256 items.
+#: Least bytes of a container whose long header is not wasteful: it has 256 items.
 _LEAST_LONG: Final = 256
 
 
@@ -191,8 +192,8 @@ class _Kind(NamedTuple):
 
     :ivar firsts: the bytes that they begin with
     :ivar sizes: how many bytes each has, one number for each of `firsts` or one for all
-    :ivar is_text: texts are among them that are no known names
-    :ivar is_number: numbers are among them
+    :ivar is_text: whether they may be texts other than known names
+    :ivar is_number: whether they may be numbers
     """
 
     firsts: bytes
@@ -225,13 +226,13 @@ def _pattern(kind: _Kind) -> bytes:
 
 
 class _Walk:
-    """What walks over packed bytes; made when it is needed first, since that takes long."""
+    """The patterns that walk over packed bytes; made on first use, since that takes long."""
 
     def __init__(self) -> None:
         one_byte = ONE_BYTE + b"++"
         alike = (*map(_pattern, _KINDS), *(b"(?:%b)++" % header for header in _WASTEFUL), LONGER)
         self.all = run_of(one_byte, *_WASTEFUL, LONGER)
-        # to see at once that there is none is faster than to try each kind
+        # seeing at once that there is none is faster than trying each kind
         longer = b"(?:(?!" + ONE_BYTE + b")(?:" + b"|".join((*_WASTEFUL, LONGER)) + b"))++"
         self.longer = re.compile(longer, re.DOTALL)
         self.alike = re.compile(b"|".join((one_byte, *alike)), re.DOTALL)
@@ -244,10 +245,10 @@ def _walk() -> _Walk:
 
 
 class _PriceList:
-    """What each kind of values takes."""
+    """The memory that each kind of value takes."""
 
     def __init__(self, prices: Prices) -> None:
-        #: the dearest value that is no container
+        #: the price of the dearest value that is not a container
         self.dearest = _PLACE + max(
             _DECIMAL if prices.decimals else 0, _TEXT if prices.texts else _NUMBER
         )
@@ -262,21 +263,21 @@ class _PriceList:
         for first in range(0x100):
             by_price.setdefault(self._price_of_byte(first, prices), []).append(first)
         everything = bytes(range(0x100))
-        #: for each price of values of one byte those that have another one
+        #: by price of one-byte values, the bytes that have another price
         self._of_one_byte = [
             (price, everything.translate(None, bytes(firsts))) for price, firsts in by_price.items()
         ]
 
     def of_one_byte(self, values: bytes) -> int:
-        """Return what values of one byte take."""
+        """Return the memory of one-byte values."""
         return sum(
             len(values.translate(None, others)) * price for price, others in self._of_one_byte
         )
 
     def of_runs(self, runs: list[bytes]) -> int:
-        """Return what the longer values take among runs of one kind each."""
+        """Return the memory of the longer values among runs of one kind each."""
         memory, has_wasteful = 0, False
-        # there may be millions: none takes a step of Python
+        # there may be millions, so none may take a Python step
         for (first, size), times in Counter(
             zip(map(itemgetter(0), runs), map(len, runs), strict=True)
         ).items():
@@ -293,11 +294,11 @@ class _PriceList:
         return memory
 
     def other(self, size: int) -> int:
-        """Return what a longer text, bytes or an extension takes."""
+        """Return the memory of a longer text, of bytes or of an extension."""
         return _PLACE + max(_TEXT, self._text) + size
 
     def container(self, first: int, count: int) -> int:
-        """Return what a map or an array of so many items takes without these."""
+        """Return the memory of a map or an array of `count` items, without the items."""
         if first in _MAPS:
             return _PLACE + self._instance + _SMALL_MAPS.get(count, 60 * count)
         if self._has_sets:

@@ -1,4 +1,4 @@
-"""The envelopes around the fields: one MessagePack map per message, readable by any language.
+"""The envelopes of messages: one MessagePack map per message, readable from any language.
 
 ===============  ==============================================================================
 request          ``args``, ``workflow_id``; ours: ``request_id``, ``seen`` (how far its caller's
@@ -7,37 +7,37 @@ request          ``args``, ``workflow_id``; ours: ``request_id``, ``seen`` (how 
 reply            ``return_args`` or ``error`` (``type``, ``message``; ours: ``unhandled``, if the
                  handler was never called and never will be); ``workflow_id``; ours: ``seen``, as
                  of the end of the handler
-notice           the reply of a replyer that stops to nobody's request: error ``ServiceStopped``
-                 with ``unhandled``. It goes to every peer that sent a request of ours, which has a
-                 frame with the call's id before the empty one, under an id of its own (`STOPPING`
-                 in `sockets.frames`): sockets of ours send no more, REQ sockets skip it
+notice           an unasked reply of a replyer that stops: error ``ServiceStopped`` with
+                 ``unhandled``. It goes to every peer whose requests have a frame with the call's
+                 id before the empty one, as ours do, and has an id of its own there (`STOPPING`
+                 in `sockets.frames`): our sockets then send no more, REQ sockets skip it
 published        ``args``, ``workflow_id``; ours: ``epoch``, ``number``; full updates too, which
-                 are their heartbeats as well and have ``interval_s``
+                 are also their own heartbeats and have ``interval_s``
 delta            ``args`` (``current_num``, ``is_snapshot``, ``state``), ``workflow_id``; ours:
                  ``epoch``, ``cuts`` (runs of items in ``state``, see `Cut`), ``count`` (the
-                 publisher's own, where its caller gives the numbers)
+                 publisher's own, if its caller gives the numbers)
 heartbeat        a delta with `HEARTBEAT_NUMBER` and no fields, which other peers skip as outdated;
-                 ours: ``epoch``, ``head`` (the last count; it and no ``count`` tell a heartbeat
-                 from a delta that a caller has numbered so), ``digest``, ``loading`` (true: it has
-                 not published since its start, and will), ``interval_s`` (of its heartbeats)
+                 ours: ``epoch``, ``head`` (the last count; with it and without ``count`` it is no
+                 delta that a caller gave this number), ``digest``, ``loading`` (true: it has
+                 not published since its start, but will), ``interval_s`` (of its heartbeats)
 snapshot request ``args`` (empty), ``workflow_id``; ours: ``epoch``, ``after`` (the replica's
                  number, if deltas suffice), ``max_message_bytes`` (the replica takes none larger)
 snapshot reply   ``return_args`` (``state``, ``current_num``), ``workflow_id``; ours: ``epoch``,
                  ``cuts``, ``count`` (of the last update in it), or ``deltas`` (packed args to
                  follow ``after``, each with its ``workflow_id``) in place of ``return_args``;
                  ``loading``, ``interval_s``, and ``fields`` (the names of the publisher's fields)
-part             a snapshot reply to who tells its ``max_message_bytes``, where the value is larger:
-                 ``state`` is empty; ``part`` (its place, from 0), ``parts`` (how many), and, but
-                 for the first, ``pieces`` (packed maps that each hold a part of the value)
+part             a snapshot reply to a peer whose ``max_message_bytes`` is too low for the value:
+                 ``state`` is empty; ``part`` (its place, from 0), ``parts`` (how many), and, except
+                 in the first, ``pieces`` (packed maps that each hold a part of the value)
 ===============  ==============================================================================
 
 Requests, published messages and deltas may have a ``traceparent`` (a text, W3C Trace Context): the
 span that they belong to.
 
-Keys that are not listed are ignored, even those that are no text; the keys marked as ours are
+Keys that are not listed are ignored, even if they are not texts; the keys marked as ours are
 optional. The fields stay packed (`msgspec.Raw`) until a `Schema` decodes them; they refer to the
-frame they came in. A workflow id that is no plain value stays packed as well (`PackedId`): it may
-be anything, and its content is never used.
+frame they came in. A workflow id that is not a plain value stays packed too (`PackedId`): it may be
+anything, and its content is never used.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ else:
 
 
 def _written() -> Any:
-    """Return a default of None that is written nevertheless, since the original needs the key.
+    """Return a default of None that is written all the same, since the original needs the key.
 
     `omit_defaults` leaves out fields equal to a default, but not the results of a factory.
     """
@@ -71,10 +71,10 @@ def _written() -> Any:
 class Failure(Struct, gc=False, omit_defaults=True):
     """An error in place of a reply: the name of the error on the other side, and its text.
 
-    `unhandled` says that the request may be sent again, since its handler was never called.
+    `unhandled` tells that the request may be sent again, since its handler was never called.
     """
 
-    # of a factory, since both are always written
+    # from a factory, since both are always written
     type: str = msgspec.field(default_factory=lambda: "Error")
     message: str = msgspec.field(default_factory=str)
     unhandled: bool = False
@@ -83,7 +83,7 @@ class Failure(Struct, gc=False, omit_defaults=True):
 class Request(Struct, gc=False, omit_defaults=True):
     """A request to a replyer; `request_id` is the same in all its attempts.
 
-    `expires_in_s` stands last, so that it can be changed in a packed request (`expiring_in`); it,
+    `expires_in_s` is last, so that it can be changed in a packed request (`expiring_in`). It,
     `traceparent` and `seen` stay packed, since a peer may put anything there.
     """
 
@@ -160,7 +160,7 @@ class DeltaMessage(Struct, gc=False, omit_defaults=True):
 
     @property
     def is_heartbeat(self) -> bool:
-        """Whether it is a heartbeat: no delta with the number of one has `head` and no `count`."""
+        """Whether it is a heartbeat: unlike a delta, it has its number, a `head` and no `count`."""
         is_numbered_so = self.args.current_num == HEARTBEAT_NUMBER
         return is_numbered_so and self.head is not None and self.count is None
 

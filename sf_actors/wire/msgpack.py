@@ -1,4 +1,4 @@
-"""MessagePack's headers, for what is looked at before it is decoded ("formats" of its spec)."""
+"""Reads and writes MessagePack's headers without decoding values ("formats" of its spec)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FIXMAP: Final = 0x80
 FIXARRAY: Final = 0x90
 SHORT: Final = 0x0F
 
-#: The first byte of the empty text; up to so many bytes more are added to it.
+#: The first byte of the empty text; a length of up to `SHORT_TEXT` bytes is added to it.
 FIXTEXT: Final = 0xA0
 SHORT_TEXT: Final = 0x1F
 
-#: Bytes that say how long a text is, by its first byte, where that does not say it.
+#: Bytes of the length of a text, by its first byte, if that does not contain it.
 TEXT_LENGTHS: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 
-#: Bytes of an integer by its first, where that is not all.
+#: Bytes of an integer, by its first byte, if there are more.
 INT_SIZES: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
 
 _MAP16, _MAP32, _ARRAY16, _ARRAY32 = 0xDE, 0xDF, 0xDC, 0xDD
@@ -91,7 +91,7 @@ def items_of(packed: bytes | memoryview | Raw) -> list[Raw]:
 def texts_of(packed: Sequence[Raw]) -> list[str]:
     """Return packed texts, unpacked.
 
-    :raises msgspec.MsgspecError: one is no text
+    :raises msgspec.MsgspecError: one is not a text
     """
     return _TEXTS.decode(b"".join((array_header(len(packed)), *packed)))
 

@@ -1,7 +1,7 @@
-"""A snapshot that comes in several messages, since it is larger than one.
+"""Packs and decodes the parts of a snapshot that is too large for one message.
 
-The first has no piece of the value, but what there is to say of all: the names of the fields. Each
-further one has some pieces, and each has its place among them all.
+The first part has no piece of the value, but what applies to all of it: the names of the fields.
+Each further part has some pieces. Every part has its place among them all.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ MAX_PARTS: Final = 2**20
 """Most messages of one snapshot."""
 
 LEAST_PART: Final = 1_024
-"""Least bytes of a message that a snapshot is divided for."""
+"""Lowest limit of a peer, in bytes, for which a snapshot is divided."""
 
 LARGEST_PART: Final = 2**20
-"""Most bytes of one: a peer that reads slowly makes the publisher hold one or two."""
+"""Most bytes of a part: a peer that reads slowly makes the publisher hold one or two."""
 
 ENVELOPE: Final = 256
-"""Bytes that a part may have around its pieces."""
+"""Most bytes that a part has around its pieces."""
 
 _MAX_ID: Final = 64
-"""Bytes of a workflow id that fits that; those of replicas of ours are numbers."""
+"""Most bytes of a workflow id for that; our own replicas use numbers."""
 
 _MAX_INT: Final = 9
 
 
 class Version(Struct, frozen=True):
-    """What all parts of one snapshot have in common.
+    """The version that all parts of one snapshot have in common.
 
-    :ivar count: None where the numbers are the counts
+    :ivar count: None if numbers and counts are the same
     """
 
     epoch: int | None
@@ -53,7 +53,7 @@ class Version(Struct, frozen=True):
 
 
 def limit_of(request: SnapshotRequest) -> int | None:
-    """Return the most bytes of a message that a peer says that it takes; None if it does not."""
+    """Return the most bytes of a message that a peer accepts; None if it gives no limit."""
     raw = request.max_message_bytes
     if isinstance(raw, UnsetType) or memoryview(raw).nbytes > _MAX_INT:
         return None
@@ -67,13 +67,13 @@ def limit_of(request: SnapshotRequest) -> int | None:
 def size_of_parts(limit: int) -> int | None:
     """Return the bytes of the parts for a peer with this limit, None if it is too low.
 
-    It is rounded, so that peers with many limits make us divide a value in few ways.
+    It is rounded, so that peers with many limits make us divide a value in only a few ways.
     """
     return None if limit < LEAST_PART else min(LARGEST_PART, 1 << (limit.bit_length() - 1))
 
 
 def may_come_in_parts(workflow_id: object) -> bool:
-    """Return whether a workflow id is short enough to be in each part."""
+    """Return True if a workflow id is short enough to be in each part."""
     return len(encode(workflow_id)) <= _MAX_ID
 
 
@@ -86,9 +86,9 @@ def encode_first_part(
     interval_s: float,
     fields: Sequence[str],
 ) -> bytes:
-    """Return the packed first part: without the names of the fields if they do not fit it.
+    """Return the packed first part; without the names of the fields if they do not fit.
 
-    :param parts: how many there are in all
+    :param parts: the number of all parts
     """
     reply = _part(version, workflow_id, 0, parts)
     reply.interval_s = interval_s
@@ -120,9 +120,9 @@ def _part(version: Version, workflow_id: object, part: int, parts: int) -> Snaps
 
 
 def decode_pieces(reply: SnapshotReply) -> list[bytes]:
-    """Return the pieces of a part; none of the first.
+    """Return the pieces of a part; none for the first.
 
-    :raises Undecodable: its place is none, or it has no pieces, or too many
+    :raises Undecodable: its place is invalid, or it has no pieces or too many
     """
     part, parts, raw = reply.part, reply.parts, reply.pieces
     if part is None or parts is None or not 0 <= part < parts or not 1 < parts <= MAX_PARTS:
@@ -134,7 +134,7 @@ def decode_pieces(reply: SnapshotReply) -> list[bytes]:
     try:
         count, size = count_of(raw), memoryview(raw).nbytes
         if not 0 < count <= MAX_FILL + size // BYTES_PER_CUT:
-            raise Undecodable(f"expected fewer pieces in {size} bytes, and some, got {count}")
+            raise Undecodable(f"expected fewer pieces in {size} bytes, but not none, got {count}")
         return _PIECES.decode(raw)
     except Undecodable:
         raise

@@ -1,4 +1,4 @@
-"""Packs and decodes the answers to requests for a snapshot, not the value in them."""
+"""Packs and decodes the answers to requests for a snapshot, but not the value in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut
 
 MAX_NAMES = 10_000
-"""Most fields of a model that a snapshot reply names; of a larger model it names none."""
+"""Most fields of a model that a snapshot reply names; for a larger model it names none."""
 
 
 _NIL = msgspec.msgpack.encode(None)
@@ -47,7 +47,7 @@ def encode_snapshot_reply(
 ) -> bytes:
     """Return a packed snapshot; `number` is -1 before the first update.
 
-    :param count: the publisher's own of its last update, if `number` is its caller's
+    :param count: the publisher's own count of its last update, if `number` is its caller's
     :param loading: as in `encode_heartbeat`: there is no value yet, `state_raw` is empty
     :param interval_s: as in `encode_heartbeat`
     :param fields: the names of the fields of the publisher's model
@@ -69,7 +69,7 @@ def encode_fill(
 ) -> bytes:
     """Return a packed snapshot reply with the args of packed deltas in place of the value.
 
-    :param count: the publisher's own of the last delta, if their numbers are its caller's
+    :param count: the publisher's own count of the last delta, if their numbers are its caller's
     :param interval_s: as in `encode_heartbeat`
     """
     args = Raw(encode([_filled(delta) for delta in deltas]))
@@ -109,13 +109,13 @@ def _id_in(raw: Raw | UnsetType) -> object:
 def decode_names(reply: SnapshotReply) -> list[str] | None:
     """Return the names of the fields of the publisher's model, None if there are none.
 
-    :raises Undecodable: they are no texts, or more than `MAX_NAMES`
+    :raises Undecodable: they are not texts, or more than `MAX_NAMES`
     """
     raw = reply.fields
     if isinstance(raw, UnsetType):
         return None
     try:
-        # before they are decoded: a name may be a byte here and fifty in Python
+        # before decoding: a name may be one byte here and fifty in Python
         count = count_of(raw)
         if count > MAX_NAMES:
             raise Undecodable(f"expected at most {MAX_NAMES} names of fields, got {count}")

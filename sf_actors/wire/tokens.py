@@ -1,8 +1,8 @@
-"""What packed bytes hold, told without decoding them and without a Python step for each value.
+"""Looks into packed bytes without decoding them, and without a Python step for each value.
 
-MessagePack's values come one after the other, containers as a header before their items, so that
-regular expressions can walk over all that is short. Only texts and bytes of more than 31 bytes, and
-what is sought, take a step each.
+MessagePack's values come one after the other, containers as a header before their items, so regular
+expressions can walk over all short values. Only texts and bytes of more than 31 bytes, and the
+values that are searched for, take a step each.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from sf_actors.wire.msgpack import TEXT_LENGTHS
 if TYPE_CHECKING:
     import msgspec
 
-#: What counts as many: more keys than either, where some may be dear, and where few are.
+#: A map with more keys than this has many: FEW if its keys may be dear, else MANY.
 FEW: Final = 32
 MANY: Final = 255
 
 
 def _byte(byte: int) -> bytes:
-    """Return the class of one byte in a regular expression."""
+    """Return the character class of one byte for a regular expression."""
     return b"[\\x%02x]" % byte
 
 
 #: Values of one byte: small numbers, None, bools, the empty text; short maps and arrays.
 ONE_BYTE: Final = rb"[\x00-\xa0\xc0\xc2\xc3\xe0-\xff]"
-#: Values of more bytes that are no containers: numbers, short texts, short extensions.
+#: Longer values that are not containers: numbers, short texts, short extensions.
 LONGER: Final = b"|".join(
     (
         rb"[\xcb\xcf\xd3].{8}",
@@ -50,19 +50,19 @@ LONGER: Final = b"|".join(
 
 
 def _short_headers(firsts: bytes, most: int) -> bytes:
-    """Return the headers among these, of two and four bytes in turn, of at most so many items."""
+    """Return a pattern for headers of `firsts`, of two and four bytes in turn, with few items."""
     medium, long = (b"[" + firsts[start::2] + b"]" for start in (0, 1))
     few = b"[\\x00-\\x%02x]" % most
     return medium + rb"\x00" + few + b"|" + long + rb"\x00\x00\x00" + few
 
 
 def run_of(*parts: bytes) -> re.Pattern[bytes]:
-    """Return what walks over values of these kinds for as long as they come."""
+    """Return a pattern for a run of values of these kinds."""
     return re.compile(b"(?:" + b"|".join(parts) + b")*+", re.DOTALL)
 
 
 class _Patterns:
-    """What walks over packed bytes; made when it is needed first, since that takes long."""
+    """The patterns that walk over packed bytes; made on first use, since that takes long."""
 
     def __init__(self) -> None:
         one_byte = ONE_BYTE + b"++"
@@ -79,22 +79,22 @@ def _patterns() -> _Patterns:
     return _Patterns()
 
 
-#: Bytes of texts, bytes and extensions that say how long they are, by the first byte; and what an
-#: extension has besides.
+#: Bytes of the length of a text, of bytes or of an extension, by the first byte; and the
+#: extensions, which have one byte more.
 SIZES: Final = TEXT_LENGTHS | {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4}
 _EXTENSIONS: Final = frozenset({0xC7, 0xC8, 0xC9})
 
-#: Bytes that are looked at in one go, during which no other thread runs.
+#: Bytes that are searched in one go, during which no other thread runs.
 _AT_ONCE: Final = 65_536
 
 
 def has_many(
     packed: bytes | memoryview | msgspec.Raw, most: int = MANY, *, arrays: bool = False
 ) -> bool:
-    """Return whether packed bytes hold a map of more items than that, or are malformed.
+    """Return True if packed bytes hold a map of more than `most` items, or are malformed.
 
     :param most: FEW or MANY
-    :param arrays: arrays count as well
+    :param arrays: arrays count too
     """
     whole = bytes(packed)
     sought = (0xDC, 0xDD, 0xDE, 0xDF) if arrays else (0xDE, 0xDF)
@@ -113,13 +113,13 @@ def has_many(
 
 
 def behind_run(run: re.Pattern[bytes], whole: bytes, at: int) -> int:
-    """Return where the values end that a run walks over, or its turn does."""
+    """Return the end of the values that a pattern walks over, at most `_AT_ONCE` bytes further."""
     found = run.match(whole, at, at + _AT_ONCE)
     return found.end() if found is not None else at
 
 
 def behind_text(whole: bytes, at: int) -> int:
-    """Return where the value behind a text, bytes or an extension begins."""
+    """Return the beginning of the value after a text, bytes or an extension."""
     first = whole[at]
     begin = at + 1 + SIZES[first]
     return begin + int.from_bytes(whole[at + 1 : begin], "big") + (first in _EXTENSIONS)

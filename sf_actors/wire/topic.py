@@ -1,7 +1,7 @@
 """The topic in front of a published message: one MessagePack text, or nothing.
 
-The packed text begins with its length, so a subscription to a packed topic matches this topic
-alone, not longer ones with the same beginning.
+The packed text begins with its length, so a subscription to a packed topic matches only this topic,
+not longer ones with the same beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sf_actors.wording import shown
 
 
 def pack(topic: str | None) -> bytes:
-    """Return the bytes to subscribe to and to prepend; b'' without a topic or for an empty one.
+    """Return the bytes to subscribe to and to prepend; b'' if there is no topic or an empty one.
 
     :raises InvalidArguments: it is not a text, or has lone surrogates
     """

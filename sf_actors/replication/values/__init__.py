@@ -1,1 +1,1 @@
-"""Immutable values: how they are kept, merged, packed and compared."""
+"""Immutable values: keeps, merges, packs and compares them."""

@@ -1,10 +1,10 @@
-"""A digest of a frozen value; to update it costs as much as the change.
+"""A digest of a frozen value, which can be updated at the cost of the change alone.
 
 The digest is the sum, modulo 2**128, of one BLAKE2b hash (RFC 7693) per mapping and per value in
 it, each over its path and its content. A sum has no order, and replaced parts can be subtracted.
 Values of different types differ: ``Decimal('1.0')``, ``Decimal('1.00')`` and ``1`` have three
 hashes. Keys that are equal in Python are one key. The digest finds faults, not forgeries: an
-attacker that chooses values can find two with one digest.
+attacker that chooses values can find two with the same digest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def digest_of(value: Map[Any, Any]) -> int:
 
 
 def digest_after(digest: int, old: Map[Any, Any], new: Map[Any, Any], patch: Any) -> int:
-    """Return the digest of `new`, given that of `old`. HOT where digests are on.
+    """Return the digest of `new`, given that of `old`. HOT if digests are on.
 
     :param patch: the merge patch from `old` to `new`; nothing outside it is read
     """
@@ -93,7 +93,7 @@ def _framed(tag: bytes, text: bytes) -> bytes:
 
 
 def _key(key: Any) -> bytes:
-    # Equal numbers of any type are one key, and their hash() is the same in every process.
+    # equal numbers of any type are one key, and their hash() is the same in every process
     if isinstance(key, int | float | Decimal):
         return _framed(b"#", b"%d" % hash(key))
     if isinstance(key, str):
@@ -115,7 +115,7 @@ def _content(value: Any) -> bytes:
 
 
 def _moment(value: datetime) -> bytes:
-    # One instant is one value: on the wire every zone becomes UTC.
+    # one instant is one value: on the wire every zone becomes UTC
     known = value if value.tzinfo is None else value.astimezone(UTC)
     return _framed(b"d", known.isoformat().encode())
 

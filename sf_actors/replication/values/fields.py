@@ -56,7 +56,7 @@ class Update(msgspec.Struct, frozen=True, gc=False):
 
 
 class MemoryOfPieces:
-    """The memory that the pieces of one value take, held to what their bytes allow.
+    """The memory that the pieces of one value take, limited by the bytes that they had.
 
     :param size: bytes of the value, as far as they are known
     """
@@ -67,9 +67,9 @@ class MemoryOfPieces:
         self._memory = 0
 
     def take(self, memory: int, *, of_bytes: int = 0) -> None:
-        """Take memory for a piece.
+        """Count the memory of a piece.
 
-        :param of_bytes: bytes that the value has more with it
+        :param of_bytes: bytes by which the piece extends the value
         :raises InvalidMessage: it is too much for the bytes of the value
         """
         self._size += of_bytes
@@ -225,13 +225,13 @@ class StateFields:
             yield schema.decoded(packed)
 
     def memory_of_pieces(self) -> MemoryOfPieces:
-        """Return the memory of a value that comes in several messages, none until now."""
+        """Return a new memory count, for a value that comes in several messages."""
         return MemoryOfPieces(self._where)
 
     def decoded_piece(self, piece: bytes, memory: MemoryOfPieces) -> dict[str, Any]:
         """Return the fields of a piece of a value that comes in several messages.
 
-        :param memory: of all the pieces that came until now
+        :param memory: the memory of all pieces so far
         :raises InvalidMessage: it fails the model, or takes too much memory
         """
         packed = self._packed(piece)
@@ -308,7 +308,7 @@ class StateFields:
         if not self._is_single:
             return raw
         content = bytes(raw)
-        # a record is there or it is not: an empty one stands for none
+        # an empty content stands for an absent record
         return content if self._is_record and content == EMPTY_MAP else _STATE_PREFIX + content
 
     def _parted(self, args: Any) -> tuple[dict[Any, Any], bool, int | None]:

@@ -1,8 +1,8 @@
 """Divides a packed value among messages of a given size.
 
-The runs of a `Packing` are taken as they are where they fit, and divided at their items where they
-do not; an item that is itself a mapping is divided likewise, unless it is a record, whose fields
-belong together. Each piece is a map of its own that holds a part of the value.
+The runs of a `Packing` are used as they are if they fit, else divided at their items. An item that
+is itself a mapping is divided likewise, unless it is a record, whose fields belong together. Each
+piece is a complete map that holds a part of the value.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Division:
 
     :param raw: the packed mapping
     :param cuts: the runs in it, in order; none if it is one run
-    :param room: bytes that the pieces of one message may have
+    :param room: most bytes of the pieces of one message
     :ivar parts: the pieces of each message, once `step` has returned True
     """
 
@@ -132,7 +132,7 @@ def _whole(raw: bytes) -> list[Cut]:
 
 
 def _header_of(packed: memoryview) -> bytes:
-    """Return the header of a map, which another encoder may have made longer than it need be."""
+    """Return the header of a map, which another encoder may have made longer than necessary."""
     first = packed[0]
     return bytes(packed[: 3 if first == 0xDE else 5 if first == 0xDF else len(EMPTY_MAP)])
 
@@ -148,5 +148,5 @@ def _size(piece: Cut) -> int:
 
 
 def _around(path: tuple[bytes, ...]) -> int:
-    """Return the bytes around the items of a piece, at most."""
+    """Return the most bytes that can be around the items of a piece."""
     return 2 * _LONGEST_HEADER + sum(1 + len(key) for key in path)

@@ -42,10 +42,10 @@ class PatchRefused(ValueError):
 def merge(
     value: Map[str, Any], patch: Mapping[str, Any], shape: Record, *, is_strict: bool = False
 ) -> Map[str, Any]:
-    """Return the value with the patch applied. HOT.
+    """Return the value with a patch applied. HOT.
 
-    The result has the shape, except that required fields of the state itself may still be absent:
-    deltas may build up a value from nothing.
+    The result has the shape, except that required fields of the state itself may be absent: deltas
+    may build up a value from nothing.
 
     :param is_strict: as in `merge_open`
     :raises PatchRefused: the patch deletes a required field, adds an incomplete record, has an
@@ -56,7 +56,7 @@ def merge(
         if len(patch) == 1:
             [(name, change)] = patch.items()
             if name in shape.tables and type(change) is dict and len(change) == 1:
-                # what most deltas are: one item of one table
+                # the usual delta: one item of one table
                 [(key, item)] = change.items()
                 held = value.get(name)
                 if type(held) is not Map:
@@ -73,7 +73,7 @@ def merge(
 def merge_open(value: Any, patch: Any, is_strict: bool = False) -> Any:
     """Return a frozen value with a patch applied, without a shape (RFC 7396, section 2).
 
-    :param is_strict: refuse None in a mapping that is not there yet; RFC 7396 leaves it out, so
+    :param is_strict: refuse None in a mapping that does not exist yet; RFC 7396 leaves it out, so
         that a value with None would silently become one without it
     :raises PatchRefused: see `is_strict`
     """
@@ -99,7 +99,7 @@ def merge_open(value: Any, patch: Any, is_strict: bool = False) -> Any:
 
 
 def with_part(value: Map[Any, Any], part: Mapping[Any, Any]) -> Map[Any, Any]:
-    """Return a frozen value with a further part of itself; None is a value like any other.
+    """Return a frozen value with another part added; None is a value like any other.
 
     :param part: new items, within mappings that may exist already
     :raises PatchRefused: too many keys of a mapping have the same hash

@@ -1,7 +1,7 @@
-"""A value whose patches are merged only when it is read, or when there are many.
+"""Delays merging patches into a value until it is read, or until there are many.
 
-Patches that are merged together copy each node once, and a value changes far more often than it is
-read.
+Patches that are merged together copy each node only once, and a value changes far more often than
+it is read.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 KEPT: Final = 256
-"""Patches that are kept before they are merged: so few that who looks at a value hardly waits."""
+"""Most patches that are kept: so few that reading the value hardly takes longer."""
 
 FEW: Final = 8
 """Most items that a kept patch may change."""
 
 
 class PendingPatches:
-    """A value and the patches that are not merged into it yet.
+    """A value, and the patches that are not merged into it yet.
 
     Not thread-safe: it belongs to one actor. `value` is frozen and may be handed to any thread.
 
     :param value: frozen
-    :param is_strict: as in `merge_open`: of a publisher, whose caller can be told
+    :param is_strict: as in `merge_open`; for a publisher, which can refuse its caller's update
     """
 
     __slots__ = ("_changes", "_count", "_gone", "_is_crowded", "_is_strict", "_shape", "_value")
@@ -57,7 +57,7 @@ class PendingPatches:
             self._forget_changes()
 
     def merge(self, patch: Mapping[str, Any]) -> Map[str, Any]:
-        """Merge a patch at once, behind those that are kept, and return the value; HOT.
+        """Merge a patch at once, after those that are kept, and return the value; HOT.
 
         :raises PatchRefused: it does not fit; nothing has changed
         """
@@ -74,7 +74,7 @@ class PendingPatches:
         self._gone: set[Any] = set()
 
     def keep(self, patch: Mapping[str, Any]) -> bool:
-        """Keep a patch of a few items of one table, which cannot fail; HOT.
+        """Keep a patch that cannot fail, of a few items of one table; HOT.
 
         :returns: False if the caller must merge the patch at once
         """

@@ -4,15 +4,15 @@ Up to `WIDTH` items are one dict. Above that, a node is a list of `FAN_OUT` node
 bits of the key's hash per level, and the leaves are dicts again. Changing a key copies its leaf and
 the nodes above it, O(log n); all other nodes are shared with the old map.
 
-The leaves are wide because CPython's collector stops the whole process while it looks at what it
-tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map itself, so that at a
-million keys there are a thousand lists to look at. `immutables.Map`, a tree with a node for every
-few items, has hundreds of thousands, and a collection stops the process for long; those of `rpds`
-are not tracked either, but slower to change and far slower to walk through. (From Python 3.13 on,
-each Decimal is tracked itself, wherever it is.)
+The leaves are wide because CPython's garbage collector stops the whole process while it visits the
+objects that it tracks. It tracks neither a dict of plain scalars nor, with `gc=False`, a map
+itself, so that a million keys leave it a thousand lists to visit. `immutables.Map`, a tree with a
+node for every few items, has hundreds of thousands of nodes, and a collection stops the process for
+a long time; the maps of `rpds` are not tracked either, but are slower to change and far slower to
+iterate. (From Python 3.13 on, each Decimal is tracked itself, wherever it is.)
 
 Keys with the same hash stay together in one leaf (a crowd), and each change copies all of it. Many
-such keys do not occur by chance but in attacks: a crowd that is too large is refused.
+such keys do not occur by chance, only in attacks: a crowd that is too large is refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Packs a large value in pieces, so that the process stays responsive meanwhile.
 
 The bytes are one ordinary MessagePack map. Cuts beside them give the positions of runs of items, so
-that a reader can decode one run after another. A run with its path and a header in front is a map
-of its own that holds a part of the value.
+that a reader can decode one run after another. A run with its path and a header in front is a
+complete map that holds a part of the value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Shape
 
 RUN: Final = 1_000
-"""Items of a run, however deep they lie: so few that nobody waits while they are packed or read."""
+"""Items of a run, at any depth: so few that packing or reading them delays nothing."""
 
 LARGE: Final = 10_000
 """Items of an update, at any depth, from which on it is packed and read in pieces."""
@@ -37,11 +37,11 @@ class Packing:
     """Packs one mapping, step by step.
 
     A table is cut wherever a run is full. A record within it is never cut, since its fields belong
-    together, nor is anything else but a mapping.
+    together, nor is anything else that is not a mapping.
 
     :param content: a `Map`, `View` or dict
     :param shape: its shape
-    :ivar shape: the same
+    :ivar shape: the shape of the content
     :ivar raw: the bytes, once `step` has returned True
     :ivar cuts: the runs in them, in order; empty if one run holds all
     """
@@ -118,14 +118,14 @@ def weight_of(mapping: Any, limit: int) -> int:
 
 
 def shape_within(shape: Shape, key: Any) -> Shape | None:
-    """Return the shape of the value of a key, None of an unknown field."""
+    """Return the shape of the value of a key; None for an unknown field."""
     if isinstance(shape, Record):
         return shape.required.get(key) or shape.optional.get(key)
     return shape.value if isinstance(shape, Table) else shape
 
 
 def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:
-    """Return a run as a map of its own.
+    """Return a run as a complete map.
 
     :param after: the end of the previous run; with overlapping runs a short message could make the
         reader decode the same bytes again and again

@@ -1,4 +1,4 @@
-"""What an update may not hold, since no later update could take it away or tell it from nothing."""
+"""Refuses items of an update that no later update could delete, or tell from a deletion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _INSIDE: Final = Open()
 
-#: Types of keys that may be NaN, or hold one.
+#: Types of keys that may be NaN or contain it.
 _MAY_BE_NAN: Final = frozenset({float, Decimal, tuple})
 
 
@@ -27,7 +27,7 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
     that a key is gone. Inside a list it is a value, since lists are replaced whole.
 
     :param is_whole: the fields are a whole value, not a patch
-    :raises PatchRefused: there is one
+    :raises PatchRefused: there is such an item
     """
     require_no_nan_keys(fields)
     is_table = not isinstance(shape, Record)
@@ -37,7 +37,7 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
             continue
         if item is None:
             if is_whole and is_table:
-                raise PatchRefused("None is no value here, it means that the key is gone", key)
+                raise PatchRefused("None is not a value here: it means that the key is gone", key)
         elif isinstance(item, Mapping):
             try:
                 if type(kind) is Table and type(kind.value) is Leaf:
@@ -51,7 +51,7 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
 def require_no_nan_keys(mapping: Mapping[Any, Any]) -> None:
     """Refuse NaN as a key of this mapping itself; at the speed of C for many keys.
 
-    :raises PatchRefused: there is one
+    :raises PatchRefused: there is such an item
     """
     kinds = set(map(type, mapping))
     if kinds.isdisjoint(_MAY_BE_NAN):
@@ -61,12 +61,12 @@ def require_no_nan_keys(mapping: Mapping[Any, Any]) -> None:
 
 
 def may_have_nan_keys(type_: Any) -> bool:
-    """Return whether a flat field of this canonical type may be a mapping with NaN as a key."""
+    """Return True if a flat field of this canonical type may be a mapping with NaN as a key."""
     return get_origin(type_) is dict and not _MAY_BE_NAN.isdisjoint(members_of(get_args(type_)[0]))
 
 
 def _has_nan(key: Any) -> bool:
-    # a tuple equals itself whatever it holds
+    # a tuple equals itself whatever it contains
     return any(map(_has_nan, key)) if type(key) is tuple else bool(key != key)  # noqa: PLR0124
 
 
