@@ -273,11 +273,11 @@ def test_large_messages_keep_no_worker_idle() -> None:
 
 
 def test_workers_outlive_their_actor() -> None:
-    with serving(lambda args: args, N, N, workers=2) as served, asking(served) as req:
+    with serving(lambda args: args, N, N, workers=2) as served:
         kill(served)
         until(lambda: counters(served, "it")["restarts"] == 1, "the restart")
-        until(lambda: served._run.state.actors["connections/in/it"].is_open, "the socket")
-        assert ask(req, {"args": {"n": 1}})["return_args"] == {"n": 1}
+        with asking(served) as req:
+            assert ask(req, {"args": {"n": 1}})["return_args"] == {"n": 1}
 
 
 def test_a_handler_that_exits_makes_the_service_fail_and_is_answered() -> None:
