@@ -30,6 +30,10 @@ service.stop_service()
 print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
 """
 
+IMPORTED = """
+print([name for name in ("asyncio", "structlog") if name in sys.modules])
+"""
+
 
 @pytest.mark.parametrize("name", sf_actors.__all__)
 def test_each_name_is_there(name: str) -> None:
@@ -53,6 +57,15 @@ def test_the_errors_are_reached_through_the_package_alone() -> None:
 def test_nothing_is_imported_before_it_is_used() -> None:
     assert printed("import sf_actors, sys; print('zmq' in sys.modules)") == "False"
     assert printed("from sf_actors import *; print(Service.__name__)") == "Service"
+
+
+@pytest.mark.slow
+def test_a_service_without_coroutine_functions_imports_neither_asyncio_nor_structlog(
+    folder: Path,
+) -> None:
+    folder.mkdir(mode=0o700)
+
+    assert printed(RUN.replace("import os", "import os, sys") + IMPORTED).split()[-1] == "[]"
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ class Run:
             contexts=contexts,
             interrupt_guard=run_context.interrupt_guard,
         )
-        event_loop.on_exit = self._fail_by_loop
+        event_loop.on_exit(self._fail_by_loop)
         supervision.supervise(self.state)
         self._starting = Start(self.state)
         self._stopping = Stop(
