@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bytecode import compile_file, replace_unseen
-from tests.support.fleets import DOUBLING, QUIET, assert_nothing_is_left, fleet_in, up
-from tests.support.shell import ran
+from tests.support.fleets import SILENT, QUIET, assert_nothing_is_left, fleet_in, up
+from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,6 @@ file = "client.py"
 main = true
 after = ["doubler"]
 """
-SILENT = DOUBLING.replace('    get_logger().info("doubling", n=args["n"])\n', "")
 
 
 def wait_for_client(process: Process) -> None:
@@ -62,7 +61,7 @@ def noted(seen: set[int], line: str) -> set[int]:
 
 
 def phases(folder: Path) -> dict[str, str]:
-    rows = ran("ps", "--json", cwd=folder).objects
+    rows = ran_here("ps", "--json", cwd=folder).objects
     return {row["service"]: row["phase"] for row in rows}
 
 
@@ -71,11 +70,11 @@ def test_scaling_up_and_down_loses_no_call(tmp_path: Path, how: str) -> None:
     fleet_in(tmp_path, FLEET, doubler=SILENT, client=CLIENT)
     with up(tmp_path, *(["--in-process"] if how == "process" else [])) as process:
         wait_for_client(process)
-        assert ran("scale", "doubler", "3", cwd=tmp_path).status == 0
+        assert ran_here("scale", "doubler", "3", cwd=tmp_path).status == 0
         seen = {1}
         process.wait_for_line(lambda line: len(seen | noted(seen, line)) == 3)
         assert list(phases(tmp_path)) == ["doubler#1", "doubler#2", "doubler#3", "client"]
-        done = ran("scale", "doubler", "1", cwd=tmp_path)
+        done = ran_here("scale", "doubler", "1", cwd=tmp_path)
         assert done.status == 0
         assert "doubler#3 has stopped" in done.err
         assert set(phases(tmp_path)) == {"doubler#1", "client"}
@@ -89,13 +88,13 @@ def test_a_service_may_have_no_instance(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\ninstances = 2\n', quiet=QUIET)
     with up(tmp_path) as process:
         process.wait_for_line("quiet#2: READY")
-        assert ran("scale", "quiet", "0", cwd=tmp_path).status == 0
+        assert ran_here("scale", "quiet", "0", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {}
         for verb, status in (("up", 1), ("stop", 0), ("restart", 0)):
             done = ran(verb, "quiet", cwd=tmp_path)
             assert done.status == status, done.err
             assert verb == "restart" or "quiet: no instance" in done.err
-        assert ran("scale", "quiet", "1", cwd=tmp_path).status == 0
+        assert ran_here("scale", "quiet", "1", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {"quiet#1": "READY"}
 
 
@@ -116,13 +115,13 @@ def test_what_must_be_one_is_not_scaled(tmp_path: Path) -> None:
             ("quiet", "no instances"),
             ("bus", "a bus is one"),
         ):
-            done = ran("scale", name, "2", cwd=tmp_path)
+            done = ran_here("scale", name, "2", cwd=tmp_path)
             assert (done.status, why in done.err) == (1, True), done.err
         for verb in (("scale", "leevl", "2"), ("restart", "leevl"), ("stop", "leevl")):
-            done = ran(*verb, cwd=tmp_path)
+            done = ran_here(*verb, cwd=tmp_path)
             assert (done.status, "'level'" in done.err) == (3, True), done.err
-        assert ran("scale", "level", "many", cwd=tmp_path).status == 2
-    assert ran("scale", "level", "2", cwd=tmp_path).status == 3
+        assert ran_here("scale", "level", "many", cwd=tmp_path).status == 2
+    assert ran_here("scale", "level", "2", cwd=tmp_path).status == 3
 
 
 def test_a_restart_runs_what_the_file_says_now_and_loses_no_call(tmp_path: Path) -> None:
@@ -132,12 +131,16 @@ def test_a_restart_runs_what_the_file_says_now_and_loses_no_call(tmp_path: Path)
         toml = FLEET.replace("instances = 1", 'instances = 2\nloglevel = "DEBUG"')
         toml += '[services.quiet]\nfile = "quiet.py"\n'
         fleet_in(tmp_path, toml, quiet=QUIET)
-        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
-        done = ran("restart", "doubler", cwd=tmp_path)
+        before = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
+        done = ran_here("restart", "doubler", cwd=tmp_path)
         assert done.status == 0, done.err
         assert "doubler has changed: instances, loglevel" in done.err
         process.wait_for_line("seen 2")
-        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        after = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
         assert set(after) == {"doubler#1", "doubler#2", "client"}
         assert after["doubler#1"] != before["doubler#1"]
         assert after["client"] == before["client"]
@@ -151,7 +154,7 @@ def test_a_restart_of_all_starts_what_is_new_and_stops_what_is_gone(tmp_path: Pa
     with up(tmp_path) as process:
         process.wait_for_line("quiet: READY")
         fleet_in(tmp_path, '[services.other]\nfile = "quiet.py"\n')
-        done = ran("restart", cwd=tmp_path)
+        done = ran_here("restart", cwd=tmp_path)
         assert done.status == 0
         assert "other is new" in done.err
         assert "quiet is gone" in done.err
@@ -162,13 +165,13 @@ def test_a_file_with_errors_restarts_nothing(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
     with up(tmp_path) as process:
         process.wait_for_line("quiet: READY")
-        (before,) = ran("ps", "--json", cwd=tmp_path).objects
+        (before,) = ran_here("ps", "--json", cwd=tmp_path).objects
         (tmp_path / "quiet.py").write_text("def broken(:\n")
-        done = ran("restart", cwd=tmp_path)
+        done = ran_here("restart", cwd=tmp_path)
         assert (done.status, "E401" in done.err) == (1, True)
         (tmp_path / "fleet.toml").write_text("[services\n")
-        assert ran("restart", cwd=tmp_path).status == 1
-        (after,) = ran("ps", "--json", "--fleet", "fleet.toml", cwd=tmp_path).objects
+        assert ran_here("restart", cwd=tmp_path).status == 1
+        (after,) = ran_here("ps", "--json", "--fleet", "fleet.toml", cwd=tmp_path).objects
         assert after["pid"] == before["pid"]
 
 
@@ -179,7 +182,7 @@ def test_a_restart_after_which_one_is_not_ready_is_1(tmp_path: Path) -> None:
         process.wait_for_line("quiet: READY")
         bad = QUIET + "\ndef init_function():\n    raise ValueError('no luck')\n"
         (tmp_path / "quiet.py").write_text(bad)
-        done = ran("restart", "quiet", cwd=tmp_path)
+        done = ran_here("restart", "quiet", cwd=tmp_path)
         assert done.status == 1
         assert "quiet: ended with 2" in done.err
 
@@ -188,7 +191,7 @@ def test_lines_of_a_restart_go_to_the_same_file(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
     with up(tmp_path) as process:
         process.wait_for_line("quiet: READY")
-        assert ran("restart", cwd=tmp_path).status == 0
+        assert ran_here("restart", cwd=tmp_path).status == 0
         lines = (tmp_path / "logs/quiet.log").read_text().splitlines()
         assert [json.loads(line)["event"] for line in lines].count("ready") == 2
 
@@ -200,13 +203,13 @@ def test_a_rolling_restart_loses_no_call_and_each_instance_is_new(tmp_path: Path
         wait_for_client(process)
         for _ in range(2):
             before = {
-                row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects
+                row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
             }
-            done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+            done = ran_here("restart", "--rolling", "doubler", cwd=tmp_path)
             assert done.status == 0, done.err
             assert "doubler#2: the new one is READY" in done.err
             after = {
-                row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects
+                row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
             }
             assert set(after) == {"doubler#1", "doubler#2", "client"}
             assert after["client"] == before["client"]
@@ -222,22 +225,26 @@ def test_a_rolling_restart_that_fails_leaves_the_old_ones(tmp_path: Path) -> Non
     fleet_in(tmp_path, toml, doubler=SILENT, client=CLIENT)
     with up(tmp_path) as process:
         wait_for_client(process)
-        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        before = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
         bad = SILENT.replace(
             "    global NUMBER", "    raise ValueError('no luck')\n    global NUMBER"
         )
         (tmp_path / "doubler.py").write_text(bad)
-        done = ran("restart", "--rolling", cwd=tmp_path)
+        done = ran_here("restart", "--rolling", cwd=tmp_path)
         assert done.status == 1
         assert "doubler#1: the new one has ended before it was READY" in done.err
-        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        after = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
         assert after == before
         # what would break those that stay up is not even started
         breaking = SILENT.replace(
             '"required_arguments": {"n": int}', '"required_arguments": {"n": str}'
         )
         (tmp_path / "doubler.py").write_text(breaking)
-        done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+        done = ran_here("restart", "--rolling", "doubler", cwd=tmp_path)
         assert (done.status, "E201" in done.err) == (1, True)
         process.interrupt()
         assert process.wait() == 0
@@ -249,7 +256,7 @@ def test_what_cannot_run_twice_is_stopped_then_started_and_that_is_said(tmp_path
     fleet_in(tmp_path, toml, level=PUBLISHING, quiet=QUIET)
     with up(tmp_path) as process:
         process.wait_for_line("level: READY")
-        done = ran("restart", "--rolling", "level", cwd=tmp_path)
+        done = ran_here("restart", "--rolling", "level", cwd=tmp_path)
         assert done.status == 0
         assert "level: stopped, then started: it has an out-state, level" in done.err
         assert phases(tmp_path) == {"level": "READY", "quiet": "READY"}
@@ -262,13 +269,17 @@ def test_a_service_whose_files_change_runs_again_and_no_other(tmp_path: Path) ->
     with up(tmp_path, "--reload") as process:
         ready = {"one", "two"}
         process.wait_for_line(lambda line: not left(ready, line))
-        before = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        before = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
         (tmp_path / "shared_words.py").write_text("TEXT = 'broken\n")
         process.wait_for_line("what runs runs on")
         (tmp_path / "shared_words.py").write_text("TEXT = 'second'\n")
         process.wait_for_line('"second"')
         process.wait_for_line("one: READY")
-        after = {row["service"]: row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects}
+        after = {
+            row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
+        }
         assert after["one"] != before["one"]
         assert after["two"] == before["two"]
         process.interrupt()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.fleets import (
     ASKING,
-    DOUBLING,
+    SILENT,
     QUIET,
     assert_nothing_is_left,
     fleet_in,
@@ -21,7 +21,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ config = { status = 7 }
 
 
 def test_an_up_that_is_killed_at_any_moment_leaves_nothing_for_long(tmp_path: Path) -> None:
-    fleet_in(tmp_path, MARKET, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, MARKET, doubler=SILENT, asker=ASKING)
     chance = random.Random(18)
     for _ in range(KILLS):
         with Process("up", cwd=tmp_path) as process:
@@ -85,13 +85,13 @@ def test_an_old_one_that_is_killed_while_its_successor_starts_is_succeeded(tmp_p
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
-        (row,) = ran("ps", "--json", cwd=tmp_path).objects
+        (row,) = ran_here("ps", "--json", cwd=tmp_path).objects
         with Process("restart", "--rolling", cwd=tmp_path) as verb:
             process.wait_for_line("begun")
             os.kill(row["pid"], signal.SIGKILL)
             assert verb.wait() == 0, verb.err
-        until(lambda: ran("health", "quiet", cwd=tmp_path).status == 0)
-        (row,) = ran("ps", "--json", cwd=tmp_path).objects
+        until(lambda: ran_here("health", "quiet", cwd=tmp_path).status == 0)
+        (row,) = ran_here("ps", "--json", cwd=tmp_path).objects
         assert row["phase"] == "READY"
         process.interrupt()
         assert process.wait() == 0
@@ -112,7 +112,7 @@ def test_an_old_one_that_is_killed_while_its_successor_starts_is_succeeded(tmp_p
 def test_a_fleet_of_60_instances_comes_and_goes(tmp_path: Path, placement: tuple[str, ...]) -> None:
     # sixty that end at once take their time on a busy machine
     toml = MARKET.replace("instances = 2", "instances = 60\nstop_timeout_s = 120")
-    fleet_in(tmp_path, toml, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, toml, doubler=SILENT, asker=ASKING)
     with up(tmp_path, *placement) as process:
         assert process.wait(300.0) == 7, process.err
     ready = [line for line in process.err if line.endswith(": READY")]
@@ -146,7 +146,7 @@ def test_one_that_was_ready_is_tried_again_when_it_cannot_start_after_a_restart(
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
         (tmp_path / "bad").touch()
-        done = ran("restart", "quiet", cwd=tmp_path)
+        done = ran_here("restart", "quiet", cwd=tmp_path)
         assert done.status == 0
         assert "quiet: ended with 2; restarts in 0.2 s" in done.err
         assert "quiet: READY" in done.err
@@ -157,15 +157,15 @@ def test_services_that_the_file_has_by_now_are_lacking(tmp_path: Path) -> None:
     fleet_in(tmp_path, toml, quiet=QUIET)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
-        (before,) = ran("ps", "--json", cwd=tmp_path).objects
+        (before,) = ran_here("ps", "--json", cwd=tmp_path).objects
         more = '[services.{0}]\nfile = "quiet.py"\n'
         (tmp_path / "fleet.toml").write_text(toml + more.format("new") + more.format("newer"))
         done = ran("up", "new", cwd=tmp_path)
         assert done.status == 0, done.err
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["service"] for row in rows] == ["quiet", "new"]
         assert ran("up", cwd=tmp_path).status == 0
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["READY"] * 3
         assert rows[0]["pid"] == before["pid"]
         done = ran("up", cwd=tmp_path)

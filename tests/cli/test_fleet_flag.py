@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fleets import DOUBLING, fleet_in, up, wait_until_ready
+from tests.support.fleets import SILENT, DOUBLING, fleet_in, up, wait_until_ready
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -57,16 +57,16 @@ def test_each_verb_means_the_fleet_that_is_named_or_that_of_the_folder(
 
     def both(*argv: str) -> tuple[Ran, Ran]:
         """Run a verb in the folder of the first fleet, and elsewhere for the second."""
-        here = ran(*argv, cwd=one)
-        there = ran(*argv, "--fleet", str(other / "fleet.toml"), cwd=tmp_path)
+        here = ran_here(*argv, cwd=one)
+        there = ran_here(*argv, "--fleet", str(other / "fleet.toml"), cwd=tmp_path)
         assert (here.status, there.status) == (0, 0), (argv, here.err, there.err)
         return here, there
 
-    assert ran("stats", "doubler", cwd=tmp_path).status == 2  # it may be either
+    assert ran_here("stats", "doubler", cwd=tmp_path).status == 2  # it may be either
 
     replies = both("call", "doubler/double", "n=4")
     assert [reply.objects[0]["instance"] for reply in replies] == [1, 2]
-    assert ran("call", "double", "n=4", "--json", cwd=one).objects[0]["instance"] == 1
+    assert ran_here("call", "double", "n=4", "--json", cwd=one).objects[0]["instance"] == 1
     pids = [reply.objects[0]["pid"] for reply in replies]
     assert [info.objects[0]["pid"] for info in both("info", "doubler", "--json")] == pids
     assert [rows.objects[0]["pid"] for rows in both("ps", "--json")] == pids
@@ -99,24 +99,24 @@ def test_what_shows_everything_shows_that_fleet_alone(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:
     named = ("--fleet", str(two[1] / "fleet.toml"))
-    assert len(ran("top", "--json", cwd=tmp_path).objects) == 2
-    assert len(ran("top", "--json", *named, cwd=tmp_path).objects) == 1
-    assert len(ran("ps", "--json", *named, cwd=tmp_path).objects) == 1
-    assert len(ran("ps", "--json", cwd=two[0]).objects) == 2
+    assert len(ran_here("top", "--json", cwd=tmp_path).objects) == 2
+    assert len(ran_here("top", "--json", *named, cwd=tmp_path).objects) == 1
+    assert len(ran_here("ps", "--json", *named, cwd=tmp_path).objects) == 1
+    assert len(ran_here("ps", "--json", cwd=two[0]).objects) == 2
     with Process("web", "--http", "127.0.0.1:0", *named, cwd=tmp_path) as web:
         page = web.wait_for_line("web: ").partition("web: ")[2]
         with urllib.request.urlopen(f"{page}graph.svg", timeout=10) as answer:
             assert answer.read().decode().count(">doubler<") == 1
-    assert ran("check", "--live", *named, cwd=tmp_path).status == 0
-    assert ran("stop", "doubler", *named, cwd=tmp_path).status == 0
-    assert ran("stop", "doubler", "nosuch", *named, cwd=tmp_path).status == 2
-    assert [row["phase"] for row in ran("ps", "--json", cwd=two[0]).objects] == ["READY"]
-    done = ran("call", "double", "n=1", *named, cwd=tmp_path)
+    assert ran_here("check", "--live", *named, cwd=tmp_path).status == 0
+    assert ran_here("stop", "doubler", *named, cwd=tmp_path).status == 0
+    assert ran_here("stop", "doubler", "nosuch", *named, cwd=tmp_path).status == 2
+    assert [row["phase"] for row in ran_here("ps", "--json", cwd=two[0]).objects] == ["READY"]
+    done = ran_here("call", "double", "n=1", *named, cwd=tmp_path)
     assert done.status == 3
     with Process("watch", "doubler/double", "-n", "1", "--json", cwd=two[0]) as watching:
         until(
             lambda: (
-                ran("call", "double", "n=3", cwd=two[0]).status == 0
+                ran_here("call", "double", "n=3", cwd=two[0]).status == 0
                 and watching.popen.poll() is not None
             )
         )
@@ -124,17 +124,17 @@ def test_what_shows_everything_shows_that_fleet_alone(
 
 
 def test_a_fleet_that_does_not_run_is_3_and_its_files_are_read_all_the_same(tmp_path: Path) -> None:
-    folder = fleet_in(tmp_path / "there", FLEET.format(number=1), doubler=DOUBLING)
+    folder = fleet_in(tmp_path / "there", FLEET.format(number=1), doubler=SILENT)
     named = ("--fleet", str(folder / "fleet.toml"))
     for verb in ("stats", "info", "health", "stop", "loglevel"):
         done = ran(verb, "doubler", *named, cwd=tmp_path)
         assert (done.status, "no up of" in done.err) == (3, True), (verb, done.err)
-    schema = ran("schema", *named, cwd=tmp_path)
+    schema = ran_here("schema", *named, cwd=tmp_path)
     assert schema.status == 0, schema.err
     assert "doubler.double" in json.loads(schema.out)["channels"]
-    assert ran("schema", cwd=folder).out == schema.out
-    assert "doubler" in ran("graph", *named, cwd=tmp_path).out
-    assert ran("plan", *named, cwd=tmp_path).status == 0
-    assert ran("check", *named, cwd=tmp_path).status == 0
-    assert ran("logs", *named, cwd=tmp_path).status == 0
-    assert ran("stats", "doubler", *named, "--at", "127.0.0.1:1", cwd=tmp_path).status == 2
+    assert ran_here("schema", cwd=folder).out == schema.out
+    assert "doubler" in ran_here("graph", *named, cwd=tmp_path).out
+    assert ran_here("plan", *named, cwd=tmp_path).status == 0
+    assert ran_here("check", *named, cwd=tmp_path).status == 0
+    assert ran_here("logs", *named, cwd=tmp_path).status == 0
+    assert ran_here("stats", "doubler", *named, "--at", "127.0.0.1:1", cwd=tmp_path).status == 2

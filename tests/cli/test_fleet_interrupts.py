@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.fleets import (
     ASKING,
-    DOUBLING,
+    SILENT,
     QUIET,
     assert_nothing_is_left,
     fleet_in,
@@ -20,7 +20,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def ended_in_peace(process: Process, folder: Path) -> int:
 
 
 def phases(folder: Path) -> list[tuple[str, str, int]]:
-    rows = ran("ps", "--json", cwd=folder).objects
+    rows = ran_here("ps", "--json", cwd=folder).objects
     return [(row["service"], row["phase"], row["pid"]) for row in rows]
 
 
@@ -104,7 +104,7 @@ def test_a_rolling_restart_whose_verb_is_interrupted_leaves_the_old_ones(tmp_pat
         process.wait_for_line("quiet#1: the old one runs on")
         until(lambda: phases(tmp_path) == before)
         # and nothing is under way any more
-        assert ran("scale", "quiet", "1", cwd=tmp_path).status == 0
+        assert ran_here("scale", "quiet", "1", cwd=tmp_path).status == 0
 
 
 def test_what_a_verb_stops_is_not_run_again_by_a_restart_that_is_under_way(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_what_a_verb_stops_is_not_run_again_by_a_restart_that_is_under_way(tmp_p
         wait_until_ready(process, "quiet#1", "quiet#2")
         with Process("restart", "--rolling", "quiet", cwd=tmp_path) as verb:
             process.wait_for_line("begun")
-            assert ran("stop", "quiet", cwd=tmp_path).status == 0
+            assert ran_here("stop", "quiet", cwd=tmp_path).status == 0
             # the one that was to be next is left out, or its successor is not wanted any more
             assert verb.wait() in {0, 1}, verb.err
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [(row["phase"], row["pid"]) for row in rows] == [("STOPPED", None)] * 2
         assert ran("up", cwd=tmp_path).status == 0
 
@@ -134,7 +134,7 @@ config = { status = 7 }
 
 
 def test_an_interrupt_at_any_moment_of_the_start_leaves_nothing(tmp_path: Path) -> None:
-    fleet_in(tmp_path, MARKET, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, MARKET, doubler=SILENT, asker=ASKING)
     chance = random.Random(17)
     for _ in range(STARTS):
         moment = chance.uniform(0.0, 2.5)

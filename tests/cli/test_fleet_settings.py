@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.fleets import QUIET, assert_nothing_is_left, fleet_in, up, wait_until_ready
 from tests.support.ports import held_port
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_levels_environment_config_folder_and_http_are_as_the_file_says(
         with up(tmp_path, *placement) as process:
             wait_until_ready(process, "talker")
             assert status_at(port, "/readyz") == 200
-            (row,) = ran("ps", "--json", cwd=tmp_path).objects
+            (row,) = ran_here("ps", "--json", cwd=tmp_path).objects
             assert (row["service"], row["phase"]) == ("talker", "READY")
             process.interrupt()
             assert process.wait() == 0
@@ -98,9 +98,9 @@ def test_what_has_an_http_port_of_its_own_is_not_scaled_and_never_beside_itself(
         fleet_in(tmp_path, toml, quiet=QUIET)
         with up(tmp_path) as process:
             wait_until_ready(process, "quiet#1")
-            done = ran("scale", "quiet", "2", cwd=tmp_path)
+            done = ran_here("scale", "quiet", "2", cwd=tmp_path)
             assert (done.status, "its http is at" in done.err) == (1, True)
-            done = ran("restart", "--rolling", cwd=tmp_path)
+            done = ran_here("restart", "--rolling", cwd=tmp_path)
             assert done.status == 0
             assert "stopped, then started: it has http in the file" in done.err
             assert status_at(port, "/livez") == 200
@@ -115,7 +115,7 @@ def test_a_restart_lets_lines_be_shown_and_kept_as_the_file_says_by_then(
     with up(tmp_path, *placement) as process:
         wait_until_ready(process, "talker")
         (tmp_path / "fleet.toml").write_text(toml.replace('"WARNING"', '"DEBUG"'))
-        assert ran("restart", "talker", cwd=tmp_path).status == 0
+        assert ran_here("restart", "talker", cwd=tmp_path).status == 0
         process.wait_for_line("at debug")
     log = (tmp_path / "logs/talker.log").read_text()
     assert log.count("at debug") == 1
@@ -130,7 +130,7 @@ def test_a_restart_has_the_environment_that_the_file_says_by_then(
     with up(tmp_path, *placement) as process:
         process.wait_for_line("hello 1 green")
         (tmp_path / "fleet.toml").write_text(toml.replace("green", "blue"))
-        assert ran("restart", "talker", cwd=tmp_path).status == 0
+        assert ran_here("restart", "talker", cwd=tmp_path).status == 0
         process.wait_for_line("hello 1 blue")
 
 
@@ -145,7 +145,7 @@ def test_services_of_one_process_cannot_want_different_environments(tmp_path: Pa
         wait_until_ready(process, "one", "two")
         changed = texts[0] + texts[1].replace("green", "blue")
         (tmp_path / "fleet.toml").write_text(changed)
-        done = ran("restart", cwd=tmp_path)
+        done = ran_here("restart", cwd=tmp_path)
         assert (done.status, problem in done.err) == (1, True)
         process.interrupt()
         assert process.wait() == 0

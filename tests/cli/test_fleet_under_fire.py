@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.fire import Fire, under_fire
 from tests.support.fleets import assert_nothing_is_left, up
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def changed_under_fire(folder: Path, *changes: tuple[str, ...]) -> Fire:
         left = {f"sf_actors: client#{number}: READY" for number in range(1, CLIENTS + 1)}
         process.wait_for_line(lambda line: bool(left.discard(line)) or not left, 120.0)
         for change in changes:
-            done = ran(*change, cwd=folder)
+            done = ran_here(*change, cwd=folder)
             assert done.status == 0, (change, done.err)
         process.interrupt()
         assert process.wait() == 0, process.err
@@ -57,11 +57,11 @@ def test_a_fleet_with_keys_loses_none_either(tmp_path: Path) -> None:
     toml.write_text('[fleet]\nkeys = "keys"\n' + toml.read_text())
     done = ran("up", cwd=tmp_path)
     assert (done.status, "sf_actors keys fleet" in done.err) == (1, True)
-    assert ran("keys", "fleet", cwd=tmp_path).status == 0
+    assert ran_here("keys", "fleet", cwd=tmp_path).status == 0
     with up(tmp_path) as process:
         process.wait_for_line("client#1: READY")
         for change in (("restart", "--rolling", "doubler"), ("scale", "doubler", "2")):
-            assert ran(*change, cwd=tmp_path).status == 0
+            assert ran_here(*change, cwd=tmp_path).status == 0
         process.interrupt()
         assert process.wait() == 0, process.err
     require_each_answered_once(Fire.of(tmp_path))
@@ -71,7 +71,7 @@ def test_in_one_process_instances_are_run_again_one_by_one_and_lose_none(tmp_pat
     under_fire(tmp_path, clients=1, threads=4, replyers=2)
     with up(tmp_path, "--in-process") as process:
         process.wait_for_line("client#1: READY")
-        done = ran("restart", "--rolling", "doubler", cwd=tmp_path)
+        done = ran_here("restart", "--rolling", "doubler", cwd=tmp_path)
         assert done.status == 0, done.err
         assert "doubler#2: stopped, then started: all runs in one process" in done.err
         process.interrupt()

@@ -22,7 +22,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.processes import ROOT, Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -46,16 +46,16 @@ def test_up_in_the_background_is_there_until_down(tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert "second: READY" in done.err
 
-    rows = ran("ps", "--json", cwd=tmp_path).objects
+    rows = ran_here("ps", "--json", cwd=tmp_path).objects
     assert [(row["service"], row["phase"]) for row in rows[:2]] == [
         ("first", "READY"),
         ("second", "READY"),
     ]
     again = ran("up", "-d", cwd=tmp_path)
     assert (again.status, "runs already" in again.err) == (1, True)
-    assert ran("down", cwd=tmp_path).status == 0
+    assert ran_here("down", cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path)
-    assert ran("down", cwd=tmp_path).status == 0
+    assert ran_here("down", cwd=tmp_path).status == 0
 
 
 def test_up_in_the_background_stops_all_where_not_all_can_be_ready(tmp_path: Path) -> None:
@@ -82,13 +82,15 @@ def test_up_in_the_background_stops_all_when_the_time_is_over(tmp_path: Path) ->
 def test_up_in_the_background_reloads_too(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
     assert ran("up", "-d", "--reload", cwd=tmp_path).status == 0
-    before = [row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects]
+    before = [row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects]
     (tmp_path / "quiet.py").write_text(QUIET.replace("begun", "begun anew"))
     log = tmp_path / "logs/first.log"
     until(lambda: "begun anew" in log.read_text(), patience_s=30.0)
-    until(lambda: ran("wait", "first", cwd=tmp_path).status == 0)
-    assert not {row["pid"] for row in ran("ps", "--json", cwd=tmp_path).objects} & set(before[:1])
-    assert ran("down", cwd=tmp_path).status == 0
+    until(lambda: ran_here("wait", "first", cwd=tmp_path).status == 0)
+    assert not {row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects} & set(
+        before[:1]
+    )
+    assert ran_here("down", cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path)
 
 
@@ -118,17 +120,17 @@ def test_what_a_verb_has_stopped_stays_so_until_up(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         wait_until_ready(process, "first", "second")
         for name in ("second", "first"):
-            stopped = ran("stop", name, "--json", cwd=tmp_path)
+            stopped = ran_here("stop", name, "--json", cwd=tmp_path)
             assert stopped.status == 0
             assert stopped.objects[0]["service"] == name
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [(row["phase"], row["reason"], row["pid"]) for row in rows] == [
             ("STOPPED", "stopped", None)
         ] * 2
 
         done = ran("up", "second", cwd=tmp_path)
         assert done.status == 0
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["READY", "READY"]
 
 
@@ -137,9 +139,9 @@ def test_up_with_names_starts_these_and_what_they_come_after(tmp_path: Path) -> 
     fleet_in(tmp_path, toml, quiet=QUIET)
     with up(tmp_path, "second") as process:
         wait_until_ready(process, "first", "second")
-        rows = {row["service"]: row for row in ran("ps", "--json", cwd=tmp_path).objects}
+        rows = {row["service"]: row for row in ran_here("ps", "--json", cwd=tmp_path).objects}
         assert (rows["third"]["phase"], rows["third"]["reason"]) == ("STOPPED", "not started")
-        assert "not started" in ran("ps", cwd=tmp_path).out
+        assert "not started" in ran_here("ps", cwd=tmp_path).out
 
         wrong = ran("up", "secnod", cwd=tmp_path)
         assert (wrong.status, "'second'" in wrong.err) == (3, True)
@@ -156,7 +158,7 @@ def test_ps_shows_what_a_service_waits_for_and_when_it_restarts(tmp_path: Path) 
     fleet_in(tmp_path, toml, quiet=QUIET, slow=slow, ends=ending, done="def main(): pass\n")
     with up(tmp_path) as process:
         process.wait_for_line("ends: ended with 1; restarts in 1.6 s")
-        rows = {row["service"]: row for row in ran("ps", "--json", cwd=tmp_path).objects}
+        rows = {row["service"]: row for row in ran_here("ps", "--json", cwd=tmp_path).objects}
         assert rows["slow"]["phase"] == "STARTING"
         assert (rows["late"]["phase"], rows["late"]["reason"]) == ("WAITS", "waits for slow")
         assert rows["ends"]["phase"] in {"RESTARTS", "STARTING", "READY"}
@@ -167,9 +169,9 @@ def test_a_process_that_is_silent_is_still_the_fleets(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
     with up(tmp_path) as process:
         wait_until_ready(process, "first", "second")
-        pid = ran("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
+        pid = ran_here("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
         os.kill(pid, signal.SIGSTOP)
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         os.kill(pid, signal.SIGCONT)
 
     assert [(row["service"], row["phase"]) for row in rows] == [
@@ -187,7 +189,7 @@ def test_nobody_reaches_an_up_that_has_told_of_its_end(tmp_path: Path) -> None:
         assert connection is not None
         assert ask(connection, lambda _words: None, verb="down")["status"] == 0
         assert place.connect() is None
-        assert ran("down", cwd=tmp_path).status == 0
+        assert ran_here("down", cwd=tmp_path).status == 0
         assert_nothing_is_left(tmp_path)
 
 
@@ -198,9 +200,9 @@ def test_a_fleet_in_another_folder_is_named(tmp_path: Path) -> None:
     link = tmp_path / "link.toml"
     link.symlink_to(path)
 
-    assert ran("ps", "--fleet", str(link), cwd=tmp_path).status == 0
+    assert ran_here("ps", "--fleet", str(link), cwd=tmp_path).status == 0
     assert "runs already" in ran("up", "--fleet", str(link), cwd=tmp_path).err
-    assert ran("down", "--fleet", str(link), cwd=tmp_path).status == 0
+    assert ran_here("down", "--fleet", str(link), cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path / "there")
 
 
@@ -211,10 +213,10 @@ def test_down_is_1_when_something_had_to_be_killed(tmp_path: Path) -> None:
         quiet=QUIET,
     )
     assert ran("up", "-d", cwd=tmp_path).status == 0
-    pid = ran("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
+    pid = ran_here("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
     os.kill(pid, signal.SIGSTOP)
 
-    assert ran("down", cwd=tmp_path).status == 1
+    assert ran_here("down", cwd=tmp_path).status == 1
     assert_nothing_is_left(tmp_path)
 
 
@@ -236,7 +238,7 @@ def test_logs_are_merged_by_time_and_filtered(tmp_path: Path) -> None:
     written(tmp_path, "second", (minutes[1], "info", "a1"), (minutes[4], "debug", "d4"))
 
     def events(*argv: str) -> list[str]:
-        done = ran("logs", *argv, cwd=tmp_path)
+        done = ran_here("logs", *argv, cwd=tmp_path)
         assert done.status == 0, done.err
         return [line["event"] for line in done.objects]
 
@@ -246,8 +248,8 @@ def test_logs_are_merged_by_time_and_filtered(tmp_path: Path) -> None:
     assert events("--level", "WARNING") == ["b2", "c5"]
     assert events("--grep", "[bc][0-9]") == ["b2", "c5"]
     assert events("--workflow", "a") == ["a0", "a1"]
-    assert ran("logs", "frist", cwd=tmp_path).status == 3
-    assert ran("logs", "--since", "soon", cwd=tmp_path).status == 2
+    assert ran_here("logs", "frist", cwd=tmp_path).status == 3
+    assert ran_here("logs", "--since", "soon", cwd=tmp_path).status == 2
 
 
 def test_logs_follow_what_comes_and_new_files_and_those_put_aside(tmp_path: Path) -> None:

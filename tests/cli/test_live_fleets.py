@@ -11,14 +11,14 @@ from sf_actors.sockets.keys import new_pair
 from sf_actors.testing import module_of
 from tests.support.fleets import (
     ASKING,
-    DOUBLING,
+    SILENT,
     assert_nothing_is_left,
     fleet_in,
     up,
     wait_until_ready,
 )
 from tests.support.services import requester, service_of
-from tests.support.shell import ran
+from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,39 +51,39 @@ file = "asker.py"
 def test_a_fleet_is_held_against_its_own_processes_not_anothers_of_the_same_names(
     tmp_path: Path,
 ) -> None:
-    here = fleet_in(tmp_path / "here", TWO, doubler=DOUBLING, asker=STAYING)
-    there = fleet_in(tmp_path / "there", TWO, doubler=DOUBLING, asker=STAYING)
+    here = fleet_in(tmp_path / "here", TWO, doubler=SILENT, asker=STAYING)
+    there = fleet_in(tmp_path / "there", TWO, doubler=SILENT, asker=STAYING)
     with up(there) as running:
         wait_until_ready(running, "doubler", "asker")
-        assert ran("check", "--live", cwd=here).status == 3
+        assert ran_here("check", "--live", cwd=here).status == 3
 
         with up(here) as own:
             wait_until_ready(own, "doubler", "asker")
             # who runs there could follow, who runs here could not
-            for name, text in (("doubler", DOUBLING), ("asker", STAYING)):
+            for name, text in (("doubler", SILENT), ("asker", STAYING)):
                 (here / f"{name}.py").write_text(text.replace('"n": int', '"n": str'))
-            assert ran("check", cwd=here).status == 0
-            broken = ran("check", "--live", "--json", cwd=here)
+            assert ran_here("check", cwd=here).status == 0
+            broken = ran_here("check", "--live", "--json", cwd=here)
             assert broken.status == 1
             assert {one["code"] for one in broken.objects} == {"E201"}
-            whole = ran("check", "--live", cwd=there)
+            whole = ran_here("check", "--live", cwd=there)
             assert (whole.status, whole.out) == (0, "")
     assert_nothing_is_left(here)
     assert_nothing_is_left(there)
 
 
 def test_keys_of_a_fleet_admit_its_links_and_no_stranger(tmp_path: Path) -> None:
-    fleet_in(tmp_path, WITH_KEYS, doubler=DOUBLING, asker=ASKING)
-    before = ran("check", "--json", cwd=tmp_path)
+    fleet_in(tmp_path, WITH_KEYS, doubler=SILENT, asker=ASKING)
+    before = ran_here("check", "--json", cwd=tmp_path)
     assert (before.status, {one["code"] for one in before.objects}) == (1, {"E501"})
 
-    assert ran("keys", "fleet", cwd=tmp_path).status == 0
-    after = ran("check", "--strict", cwd=tmp_path)
+    assert ran_here("keys", "fleet", cwd=tmp_path).status == 0
+    after = ran_here("check", "--strict", cwd=tmp_path)
     assert (after.status, after.out) == (0, "")
     with up(tmp_path) as running:
         wait_until_ready(running, "doubler#1", "doubler#2")
         running.wait_for_line(lambda line: "doubled 5 10" in line)
-        address = ran("info", "doubler#1", "--json", cwd=tmp_path).objects[0]["addresses"]
+        address = ran_here("info", "doubler#1", "--json", cwd=tmp_path).objects[0]["addresses"]
         for keys in (None, keys_of_a_stranger(tmp_path)):
             assert is_refused(address["connections"]["in"]["double"]["replyer"], keys)
         # the keys of one of the fleet are not refused

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.fleets import (
     ASKING,
-    DOUBLING,
+    SILENT,
     QUIET,
     assert_nothing_is_left,
     fleet_in,
@@ -23,7 +23,7 @@ from tests.support.fleets import (
 )
 from tests.support.ports import held_port
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ config = { status = 7 }
 
 
 def test_a_main_that_ends_the_fleet_gives_it_its_exit_status(tmp_path: Path) -> None:
-    fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, SMALL, doubler=SILENT, asker=ASKING)
     with up(tmp_path) as process:
         assert process.wait() == 7
 
@@ -63,7 +63,7 @@ def test_a_main_that_ends_the_fleet_gives_it_its_exit_status(tmp_path: Path) -> 
 
 
 def test_lines_are_appended_to_a_file_for_each_instance(tmp_path: Path) -> None:
-    fleet_in(tmp_path, SMALL, doubler=DOUBLING, asker=ASKING)
+    fleet_in(tmp_path, SMALL, doubler=SILENT, asker=ASKING)
     for _ in range(2):
         assert ran("up", cwd=tmp_path).status == 7
 
@@ -205,8 +205,8 @@ def test_one_that_cannot_start_is_not_tried_again_and_stops_nothing_else(tmp_pat
         fleet_in(tmp_path, toml, quiet=QUIET, other="connection_models = {}\n")
         with up(tmp_path) as process:
             process.wait_for_line("quiet: ended with 2: it could not start")
-            until(lambda: ran("health", "other", cwd=tmp_path).status == 0)
-            rows = {row["service"]: row for row in ran("ps", "--json", cwd=tmp_path).objects}
+            until(lambda: ran_here("health", "other", cwd=tmp_path).status == 0)
+            rows = {row["service"]: row for row in ran_here("ps", "--json", cwd=tmp_path).objects}
             assert (rows["quiet"]["phase"], rows["quiet"]["pid"]) == ("FAILED", None)
             assert rows["other"]["phase"] == "READY"
 
@@ -236,7 +236,7 @@ def test_a_child_that_does_not_stop_is_gone_4_s_after_its_up_was_killed(tmp_path
         process.interrupt(signal.SIGKILL)
         process.popen.wait()
         until(lambda: not processes_of(tmp_path), patience_s=8.0)
-    assert ran("down", cwd=tmp_path).status == 0
+    assert ran_here("down", cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path)
 
 

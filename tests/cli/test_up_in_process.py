@@ -18,7 +18,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_signal_runs_the_hook_and_ends_it_with_0(tmp_path: Path) -> None:
     fleet_in(tmp_path, ONE, quiet=QUIET + "\ndef sigint_handler():\n    print('by SIGINT')\n")
     with up(tmp_path, "--in-process") as process:
         wait_until_ready(process, "quiet")
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [(row["service"], row["pid"]) for row in rows] == [("quiet", process.popen.pid)]
         process.interrupt()
         assert process.wait() == 0
@@ -101,11 +101,11 @@ def test_verbs_reach_it(tmp_path: Path) -> None:
     fleet_in(tmp_path, ONE + '[services.other]\nfile = "quiet.py"\n', quiet=QUIET)
     with up(tmp_path, "--in-process") as process:
         wait_until_ready(process, "quiet", "other")
-        assert ran("stop", "quiet", cwd=tmp_path).status == 0
-        rows = ran("ps", "--json", cwd=tmp_path).objects
+        assert ran_here("stop", "quiet", cwd=tmp_path).status == 0
+        rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["STOPPED", "READY"]
         assert ran("up", "quiet", cwd=tmp_path).status == 0
-        assert ran("down", cwd=tmp_path).status == 0
+        assert ran_here("down", cwd=tmp_path).status == 0
         assert process.wait() == 0
 
 

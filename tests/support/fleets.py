@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.processes import PATIENCE_S, Process
-from tests.support.shell import ran
+from tests.support.shell import ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -25,16 +25,14 @@ connection_models = {"in": {"ask": {"connection_type": "replyer",
 """
 
 #: A replyer that doubles a number, and returns its instance and process.
-DOUBLING = """
+SILENT = """
 import os
-from sf_actors import get_logger
 config_model = {"optional": {"instance": int}}
 NUMBER = 0
 def init_function(to_send, states, config):
     global NUMBER
     NUMBER = config.get("instance", 0)
 def on_double(args):
-    get_logger().info("doubling", n=args["n"])
     return {"n": 2 * args["n"], "instance": NUMBER, "pid": os.getpid()}
 connection_models = {"in": {"double": {
     "connection_type": "replyer",
@@ -43,6 +41,11 @@ connection_models = {"in": {"double": {
     "required_creation_arguments": {"connection_function": on_double},
 }}}
 """
+
+#: The same, and it logs each call. That imports structlog, which takes long, so most tests use `SILENT`.
+DOUBLING = SILENT.replace("import os\n", "import os\nfrom sf_actors import get_logger\n").replace(
+    "    return {", '    get_logger().info("doubling", n=args["n"])\n    return {'
+)
 
 #: Calls a few times, prints the replies, and ends with a status.
 ASKING = """
@@ -106,7 +109,7 @@ def up(folder: Path, *argv: str) -> Iterator[Process]:
             if process.popen.poll() is None:
                 process.interrupt()
                 process.wait()
-    ran("down", cwd=folder)
+    ran_here("down", cwd=folder)
 
 
 def wait_until_ready(process: Process, *names: str, patience_s: float = PATIENCE_S) -> None:

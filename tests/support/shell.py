@@ -1,4 +1,4 @@
-"""Runs the shell's verbs as processes, and services that they can inspect."""
+"""Runs the shell's verbs, as processes or in this one, and services that they can inspect."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sf_actors import inspect
+from sf_actors.cli.shell import main
 from tests.support.processes import PATIENCE_S, ROOT
 from tests.support.services import ECHO_ADDRESSES, echo, replying, service_of
 
@@ -56,6 +58,22 @@ def ran(
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def ran_here(*argv: str, cwd: Path) -> Ran:
+    """Run a verb in this process, in a folder; in its main thread alone."""
+    with (
+        TemporaryFile("w+", encoding="utf-8") as out,
+        TemporaryFile("w+", encoding="utf-8") as err,
+    ):
+        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+            try:
+                status: object = main(argv)
+            except SystemExit as end:
+                status = end.code
+        for stream in (out, err):
+            stream.seek(0)
+        return Ran(int(str(status)), out.read(), err.read())
 
 
 @contextmanager
