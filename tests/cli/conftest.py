@@ -9,6 +9,7 @@ import pytest
 
 from sf_actors.cli import shell as shell_
 from tests.inspection.conftest import folder  # noqa: F401 - a fixture of these tests too
+from tests.support.read_here import services_are_read_here  # noqa: F401 - likewise
 from tests.support.shell import Ran
 
 if TYPE_CHECKING:

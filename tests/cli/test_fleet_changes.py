@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bytecode import compile_file, replace_unseen
-from tests.support.fleets import SILENT, QUIET, assert_nothing_is_left, fleet_in, up
+from tests.support.fleets import QUIET, SILENT, assert_nothing_is_left, fleet_in, up
 from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:

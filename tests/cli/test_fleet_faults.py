@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.fleets import (
     ASKING,
-    SILENT,
     QUIET,
+    SILENT,
     assert_nothing_is_left,
     fleet_in,
     processes_of,

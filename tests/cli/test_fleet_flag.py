@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fleets import SILENT, DOUBLING, fleet_in, up, wait_until_ready
+from tests.support.fleets import DOUBLING, SILENT, fleet_in, up, wait_until_ready
 from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
 from tests.support.waiting import until

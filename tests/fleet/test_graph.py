@@ -10,6 +10,7 @@ import pytest
 from sf_actors import DefinitionError, UsageError
 from sf_actors.cli.verbs import graph
 from tests.inspection.service_texts import write_market
+from tests.support.read_here import services_are_read_here  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from pathlib import Path
