@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bytecode import compile_file, replace_unseen
+from tests.support.effort import effort
 from tests.support.fleets import QUIET, SILENT, assert_nothing_is_left, fleet_in, up
 from tests.support.shell import ran, ran_here
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-#: Asks a thousand times a second until it is stopped; each call that fails ends it with 1.
+#: Asks a thousand times a second until it is stopped, at most; each call that fails ends it with 1.
 CLIENT = """
 connection_models = {"out": {"double": {
     "connection_type": "requester",
@@ -37,7 +38,7 @@ def main(to_send, stopping):
             seen.append(reply["instance"])
             print("seen", reply["instance"], flush=True)
     print("asked", n, "without a loss", flush=True)
-"""
+""".replace("0.001", str(1 / effort(1000, brief=200)))
 
 FLEET = """
 [services.doubler]
@@ -201,7 +202,7 @@ def test_a_rolling_restart_loses_no_call_and_each_instance_is_new(tmp_path: Path
     fleet_in(tmp_path, toml, doubler=SILENT, client=CLIENT)
     with up(tmp_path) as process:
         wait_for_client(process)
-        for _ in range(2):
+        for _ in range(effort(2, brief=1)):
             before = {
                 row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
             }

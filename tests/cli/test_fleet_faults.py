@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.effort import effort
 from tests.support.fleets import (
     ASKING,
     QUIET,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-KILLS = 30 if IS_LONG else 4
+KILLS = 30 if IS_LONG else effort(4, brief=2)
 
 #: How long what has lost its `up` may take to be gone, in seconds; on a busy machine too.
 ORPHANED_S = 20.0
