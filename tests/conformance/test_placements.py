@@ -1,4 +1,7 @@
-"""One fleet, the same wherever it runs: its results, its lines, its exit status."""
+"""Two fleets, the same wherever they run: results, lines, exit status, and what fails.
+
+They are in one file so that one worker has the cluster of Ray for both.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 FLEET = Path(__file__).parent / "fleet"
+#: What fails, is run again or cannot start does so in the same way.
+FAULTS = Path(__file__).parent / "faults"
 #: With what `main` of the fleet ends, and so the fleet.
 STATUSES = (0, 3) if IS_FULL else (3,)
 #: The placement that the others are held against.
@@ -58,6 +63,23 @@ def outcome_of(placement: str, status: int) -> Outcome:
         outcome = PLACEMENTS[placement].run(folder)
     assert outcome.lines, outcome.words
     return outcome
+
+
+@cache
+def faults_in(placement: str) -> Outcome:
+    """Run the fleet of faults once in a placement."""
+    with TemporaryDirectory() as there:
+        folder = Path(there) / "faults"
+        shutil.copytree(FAULTS, folder)
+        return PLACEMENTS[placement].run(folder)
+
+
+def printed_by(outcome: Outcome, instance: str, stream: str) -> list[str]:
+    return [
+        line["event"]
+        for line in outcome.lines
+        if line["instance"] == instance and line.get("stream") == stream
+    ]
 
 
 def alike(outcome: Outcome) -> dict[str, set[str]]:
@@ -152,3 +174,40 @@ def test_the_fleet_names_no_address() -> None:
     texts = [path.read_text("utf-8") for path in FLEET.iterdir() if path.suffix != ".pyc"]
 
     assert not any(re.search(r"127\.0|ipc:|tcp:|inproc:", text) for text in texts)
+
+
+@each_placement
+def test_a_main_that_ends_with_a_text_gives_it_to_standard_error_and_ends_the_fleet_with_1(
+    placement: str,
+) -> None:
+    outcome = faults_in(placement)
+
+    assert outcome.status == 1
+    assert printed_by(outcome, "ender", "stderr") == ["that was all"]
+    assert "sf_actors: ender: ended with 1" in outcome.words
+
+
+@each_placement
+def test_what_fails_is_run_again_after_longer_and_longer(placement: str) -> None:
+    outcome = faults_in(placement)
+
+    assert printed_by(outcome, "flaky", "stdout") == ["run 1", "run 2", "run 3", "run 4"]
+    said = [word for word in outcome.words if word.startswith("sf_actors: flaky: ended with")]
+    assert said == [
+        "sf_actors: flaky: ended with 1; restarts in 0.2 s",
+        "sf_actors: flaky: ended with 1; restarts in 0.4 s",
+        "sf_actors: flaky: ended with 4; restarts in 0.8 s",
+    ]
+    told = printed_by(outcome, "flaky", "stderr")
+    assert "the second" in told
+    assert "ValueError: the first" in told
+
+
+@each_placement
+def test_what_cannot_start_is_not_tried_again_and_stops_nothing_else(placement: str) -> None:
+    outcome = faults_in(placement)
+
+    reason = "ended with 2: it could not start, and is not tried again"
+    assert outcome.words.count(f"sf_actors: broken: {reason}") == 1
+    assert f"sf_actors: broken failed: {reason}" in outcome.words
+    assert "RuntimeError: it cannot start" in printed_by(outcome, "broken", "stderr")
