@@ -6,6 +6,7 @@ It inherits a channel over which `up` says what to run. When the other side of t
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -114,6 +115,8 @@ class _Running:
         RESIDENTS.command = partial(str, f"sf_actors up: {task.name}")
         RESIDENTS.on_ready = lambda _name: self._tell_ready()
         self._service = service_of(task)
+        # what was imported stays to the end: no collection need look at it, the last one included
+        gc.freeze()
         path = str(task.service.file)
         arguments = Arguments(
             service_path=path, main_mode=task.service.main, http=task.service.http

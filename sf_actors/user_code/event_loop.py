@@ -1,4 +1,4 @@
-"""Where the coroutine functions of one service run, if it has some.
+"""The event loop of one service, which is made for its first coroutine function.
 
 asyncio is much to import: a service that has no such function does without it.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EventLoop:
-    """An `AsyncioLoop` from the first coroutine function on; before, there is nothing to end.
+    """An `AsyncioLoop` from the first coroutine function on; without one, nothing runs here.
 
     :param interrupt_guard: that of the threads which wait here
     """

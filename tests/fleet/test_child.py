@@ -29,8 +29,8 @@ MESSAGES = 4_000
 class Heard:
     """A child, and what it has said."""
 
-    def __init__(self, folder: Path, held: int) -> None:
-        (folder / "quiet.py").write_text(QUIET)
+    def __init__(self, folder: Path, held: int, text: str) -> None:
+        (folder / "quiet.py").write_text(text)
         service = FleetService(name="quiet", file=folder / "quiet.py")
         addresses = {
             "connections": {"in": {"ask": {"replyer": f"ipc://{folder}/ask"}}, "out": {}},
@@ -64,10 +64,10 @@ class Heard:
 
 
 @contextmanager
-def heard(folder: Path) -> Iterator[Heard]:
+def heard(folder: Path, text: str = QUIET) -> Iterator[Heard]:
     held, other = os.pipe()
     try:
-        one = Heard(folder, held)
+        one = Heard(folder, held, text)
         try:
             yield one
         finally:
@@ -95,6 +95,13 @@ def test_what_is_told_is_bounded(tmp_path: Path) -> None:
         os.kill(one.child.pid, signal.SIGSTOP)
         message = {"connect": ["x" * 100_000], "id": 1}
         assert not all(one.child.tell(message) for _ in range(20))
+
+
+def test_no_collection_looks_at_what_was_imported_before_the_service(tmp_path: Path) -> None:
+    counting = QUIET + "import gc, os\nif gc.get_freeze_count() < 10_000:\n    os._exit(9)\n"
+    with heard(tmp_path, counting) as one:
+        one.wait_for(lambda: bool(one.messages or one.statuses))
+        assert "ready" in one.messages[0]
 
 
 def test_its_end_is_told_with_its_status(tmp_path: Path) -> None:
