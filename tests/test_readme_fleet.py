@@ -14,7 +14,8 @@ from docutils import nodes
 from tests.inspection.conftest import folder as runtime_folder
 from tests.support.fleets import up
 from tests.support.processes import ROOT
-from tests.support.shell import ran
+from tests.support.read_here import services_are_read_here
+from tests.support.shell import ran_here
 from tests.test_readme import blocks, folder, rows, section
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["folder", "runtime_folder"]
+__all__ = ["folder", "runtime_folder", "services_are_read_here"]
 
 TITLE = "Many services"
 PRICERS = "Three pricers behind one requester"
@@ -87,9 +88,9 @@ def test_the_fleet_of_three_pricers_has_ten_lines_at_most(fleets: Path) -> None:
 def test_the_market_is_checked_run_and_drawn_as_shown(market: Path) -> None:
     check, run, graph = (shlex.split(command) for command in commands_below(MARKET))
 
-    checked = ran(*check, cwd=market)
+    checked = ran_here(*check, cwd=market)
     assert (checked.status, checked.err) == (0, "sf_actors: nothing is wrong\n")
-    drawn = ran(*graph, cwd=market)
+    drawn = ran_here(*graph, cwd=market)
     assert [drawn.out.splitlines()] == shown_below(MARKET)
     assert run[0] == "up"
     with up(market, *run[1:]) as process:
@@ -102,7 +103,7 @@ def test_the_exports_are_written_as_shown(fleets: Path) -> None:
     commands = [command for command in commands_below(TITLE) if command.startswith("export ")]
     assert len(commands) == 2
     for command in commands:
-        assert ran(*shlex.split(command), cwd=fleets).status == 0, command
+        assert ran_here(*shlex.split(command), cwd=fleets).status == 0, command
     assert (fleets / "units" / f"{fleets.name}.target").is_file()
     assert list((fleets / "k8s").glob("*.yaml"))
 

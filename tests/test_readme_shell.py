@@ -10,8 +10,8 @@ from docutils import nodes
 
 from sf_actors.demo.market import HOW_TO_LOOK
 from tests.inspection.conftest import folder
-from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.processes import ROOT, Process
+from tests.support.shell import ran, ran_here
 from tests.support.terminal import Terminal
 from tests.test_readme import commands, section
 
@@ -35,7 +35,7 @@ def commands_of_the_demo() -> list[str]:
 def _market(folder: object) -> Iterator[None]:
     del folder
     with Process(*shlex.split(commands_of_the_demo()[0])) as market:
-        assert ran("wait", "screen", "--timeout", "20").status == 0
+        assert ran_here("wait", "screen", "--timeout", "20", cwd=ROOT).status == 0
         yield
         market.interrupt()
         assert market.wait() == 0
@@ -44,7 +44,7 @@ def _market(folder: object) -> Iterator[None]:
 @pytest.mark.usefixtures("_market")
 def test_each_command_shows_something_of_the_demonstration() -> None:
     for command in commands_of_the_demo()[1:]:
-        found = ran(*shlex.split(command))
+        found = ran_here(*shlex.split(command), cwd=ROOT)
         assert (found.status, found.err) == (0, ""), command
         assert found.out, command
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.effort import effort
 from tests.support.fire import Fire, under_fire
 from tests.support.fleets import assert_nothing_is_left, up
 from tests.support.shell import ran, ran_here
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-CLIENTS, THREADS = (20, 1) if IS_LONG else (2, 10)
+CLIENTS, THREADS = (20, 1) if IS_LONG else (2, effort(10, brief=5))
 RESTARTS = 20 if IS_LONG else 1
 
 
@@ -46,7 +47,7 @@ def changed_under_fire(folder: Path, *changes: tuple[str, ...]) -> Fire:
 
 def require_each_answered_once(fire: Fire) -> None:
     assert not fire.lost
-    assert len(fire.answered) > 100
+    assert len(fire.answered) > effort(100, brief=20)
     assert sorted(fire.done) == sorted(fire.answered)
     assert len(set(fire.done)) == len(fire.done)
 
@@ -57,7 +58,8 @@ def test_a_fleet_with_keys_loses_none_either(tmp_path: Path) -> None:
     toml.write_text('[fleet]\nkeys = "keys"\n' + toml.read_text())
     done = ran("up", cwd=tmp_path)
     assert (done.status, "sf_actors keys fleet" in done.err) == (1, True)
-    assert ran_here("keys", "fleet", cwd=tmp_path).status == 0
+    # in a process of its own: it reads files that open some when they are imported
+    assert ran("keys", "fleet", cwd=tmp_path).status == 0
     with up(tmp_path) as process:
         process.wait_for_line("client#1: READY")
         for change in (("restart", "--rolling", "doubler"), ("scale", "doubler", "2")):

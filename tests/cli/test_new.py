@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.processes import ROOT, Process
-from tests.support.shell import ran
+from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -31,18 +31,18 @@ def written() -> dict[str, str]:
     ("given", "name"), [("greeter", "greeter"), ("gro\u0308\u00dfer", "größer"), ("问候", "问候")]
 )
 def test_what_it_writes_runs_and_its_test_passes(tmp_path: Path, given: str, name: str) -> None:
-    assert ran("new", given, cwd=tmp_path).status == 0
+    assert ran_here("new", given, cwd=tmp_path).status == 0
     tested = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     with Process("-s", f"{name}.py", "-a", "addresses.json", cwd=tmp_path) as process:
         process.wait_until_ready()
-        asked = ran("call", name, "name=world")
+        asked = ran_here("call", name, "name=world", cwd=tmp_path)
 
     assert "1 passed" in tested.stdout, tested.stdout
     assert asked == (0, '{"text": "Hello world!"}\n', "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.support.effort import IS_FULL
 from tests.support.fleets import fleet_in
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ import os, time
 DONE = open(f"done/{os.getpid()}", "a", buffering=1)
 def on_double(args):
     DONE.write(args["id"] + "\\n")
-    time.sleep(0.004)
+    time.sleep(PAUSE_S)
     return {"n": 2 * args["n"]}
 connection_models = {"in": {"double": {
     "connection_type": "replyer",
@@ -25,7 +26,7 @@ connection_models = {"in": {"double": {
     "required_return_arguments": {"n": int},
     "required_creation_arguments": {"on_double": on_double},
 }}}
-"""
+""".replace("PAUSE_S", "0.004" if IS_FULL else "0.01")
 
 #: Calls in several threads until it is stopped, and records each call and how long it took.
 CLIENT = """
