@@ -16,7 +16,7 @@ from sf_actors.sockets.keys import new_pair
 from sf_actors.testing import module_of, running
 from tests.support.bare_sockets import bare
 from tests.support.processes import Process
-from tests.support.shell import ran
+from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def test_what_publishers_send_reaches_subscribers_and_ps_lists_it() -> None:
 
             until(is_through)
             assert subscriber.recv() == msgspec.msgpack.encode({"args": {}})
-        assert ran("wait", "bus").status == 0
-        rows = ran("ps", "--json").objects
+        assert ran_here("wait", "bus").status == 0
+        rows = ran_here("ps", "--json").objects
         process.interrupt(signal.SIGTERM)
         assert process.wait() == 0
 
@@ -58,8 +58,8 @@ def test_it_is_stopped_from_the_shell_and_ends_by_ctrl_c() -> None:
     arguments = ["--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json"]
     with Process("bus", *arguments) as process:
         bound(process)
-        assert ran("wait", "bus").status == 0
-        assert ran("stop", "bus").status == 0
+        assert ran_here("wait", "bus").status == 0
+        assert ran_here("stop", "bus").status == 0
         assert process.wait() == 0
     with Process("bus", *arguments) as process:
         bound(process)

@@ -14,7 +14,7 @@ from sf_actors.testing import module_of
 from tests.inspection.test_command_line import service_file
 from tests.support.processes import Process
 from tests.support.services import REPLYER_FILE, Background, service_of
-from tests.support.shell import echoing, looked_at, ran
+from tests.support.shell import echoing, looked_at, ran, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,7 +213,7 @@ def test_a_process_that_is_stopped_by_a_signal_is_exit_status_124(tmp_path: Path
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
         process.interrupt(signal.SIGSTOP)
-        found = ran("call", "svc/echo", "n=1", "--timeout", "0.7")
+        found = ran_here("call", "svc/echo", "n=1", "--timeout", "0.7")
         process.interrupt(signal.SIGCONT)
 
     assert found.status == 124

@@ -15,7 +15,7 @@ from sf_actors.testing import module_of
 from tests.inspection.test_command_line import service_file
 from tests.support.processes import Process
 from tests.support.services import Background, ask, service_of
-from tests.support.shell import echoing, looked_at, ran
+from tests.support.shell import echoing, looked_at, ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_a_process_that_is_stopped_by_a_signal_is_listed_as_without_an_answer(
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
         process.interrupt(signal.SIGSTOP)
-        as_json, as_text = ran("ps", "--json"), ran("ps")
+        as_json, as_text = ran_here("ps", "--json"), ran_here("ps")
         process.interrupt(signal.SIGCONT)
 
     row = json.loads(as_json.out)
@@ -138,14 +138,14 @@ def test_a_process_that_was_killed_is_gone_within_2_s_and_so_is_its_file(
 ) -> None:
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
-        assert "svc" in ran("ps").out
+        assert "svc" in ran_here("ps").out
         process.popen.kill()
         process.wait()
 
-        assert ran("ps", "--json").out == ""
+        assert ran_here("ps", "--json").out == ""
 
         def is_removed() -> bool:
-            ran("ps", "--quiet")
+            ran_here("ps", "--quiet")
             return not list(folder.iterdir())
 
         until(is_removed)
@@ -173,10 +173,10 @@ def processor_time_of_children() -> float:
 )
 def test_a_verb_starts_within_400_ms(verb: str) -> None:
     """Of processor time, which a busy machine does not change; there is little to wait for."""
-    took = []
-    for _ in range(2):
+
+    def took() -> float:
         before = processor_time_of_children()
         ran(*verb.split())
-        took.append(processor_time_of_children() - before)
+        return processor_time_of_children() - before
 
-    assert min(took) < 0.4
+    assert took() < 0.4 or took() < 0.4

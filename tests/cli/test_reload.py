@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.bytecode import compile_file, replace_unseen
-from tests.support.processes import ROOT, Process
+from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def reloading(tmp_path: Path, folder: Path) -> Iterator[Process]:
 
 
 def said() -> str:
-    found = ran_here("call", "svc/say", "--json", cwd=ROOT)
+    found = ran_here("call", "svc/say", "--json")
     assert found.status == 0, found.err
     return str(found.objects[0]["text"])
 

@@ -14,7 +14,7 @@ from sf_actors.cli.verbs import health, wait
 from tests.inspection.test_command_line import service_file
 from tests.support.processes import Process
 from tests.support.services import Background, ask
-from tests.support.shell import echoing, looked_at, ran
+from tests.support.shell import echoing, looked_at, ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,9 +132,9 @@ def main():
 def test_what_is_not_ready_in_time_is_exit_status_1_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text(STARTING)
     with Process("-s", str(tmp_path / "svc.py"), "-m") as process:
-        found = ran("wait", "svc", "--timeout", "1.5")
-        unhealthy = ran("health", "svc")
-        assert ran("stop", "svc", "--json").objects == [
+        found = ran_here("wait", "svc", "--timeout", "1.5")
+        unhealthy = ran_here("health", "svc")
+        assert ran_here("stop", "svc", "--json").objects == [
             {"service": "svc", "pid": process.popen.pid, "stopped": True}
         ]
         process.wait()

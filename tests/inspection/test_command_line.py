@@ -10,6 +10,7 @@ import pytest
 
 from sf_actors.version import VERSION
 from tests.inspection.asking import address_in, asker_of, sockets_in
+from tests.support.effort import IS_FULL
 from tests.support.processes import Process
 from tests.support.services import REPLYER_FILE
 from tests.support.waiting import until
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.slow
 
 STUCK_FILE = (
     REPLYER_FILE
-    + """
+    + f"""
 def init_function():
     while True:
-        pass
+        {"pass" if IS_FULL else "__import__('time').sleep(0.01)"}
 """
 )
 
@@ -59,8 +60,7 @@ def test_it_answers_while_init_function_is_stuck_and_names_its_line(
 ) -> None:
     with Process(*service_file(tmp_path, STUCK_FILE)) as process:
         with asker_of(address_in(folder)) as asker:
-            while not (running := asker.ask("stats", service="svc")["running"]):
-                pass
+            running = until(lambda: asker.ask("stats", service="svc")["running"])
         last = len(STUCK_FILE.splitlines())
         assert running[0]["model"] == "init_function"
         assert running[0]["since_s"] > 1
@@ -89,8 +89,7 @@ def test_it_answers_soon_while_a_handler_is_stuck_in_a_loop_and_names_the_line(
         process.wait_until_ready()
         with asker_of(address_in(folder)) as asker, asker_of(address_in(folder)) as other:
             other.send("ask", service="svc", model="echo", args={"n": 1}, timeout_s=60)
-            while not (running := asker.ask("stats", service="svc")["running"]):
-                pass
+            running = until(lambda: asker.ask("stats", service="svc")["running"])
             assert running[0]["model"] == "echo"
             assert running[0]["at"] in {f"{tmp_path}/svc.py:3", f"{tmp_path}/svc.py:4"}
             took = []
@@ -112,8 +111,7 @@ def test_a_coroutine_that_is_stuck_has_its_line_named(tmp_path: Path, folder: Pa
         process.wait_until_ready()
         with asker_of(address_in(folder)) as asker, asker_of(address_in(folder)) as other:
             other.send("ask", service="svc", model="echo", args={"n": 1}, timeout_s=60)
-            while not (running := asker.ask("stats", service="svc")["running"]):
-                pass
+            running = until(lambda: asker.ask("stats", service="svc")["running"])
             assert running[0]["at"] == f"{tmp_path}/svc.py:5"
         process.popen.kill()
 

@@ -75,13 +75,14 @@ def fleet_in(folder: Path, toml: str, **files: str) -> Path:
 def processes_of(folder: Path) -> dict[int, str]:
     """Return the processes whose working directory is a folder, which are those of its fleet."""
     found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+    there = str(folder.resolve())
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
             with suppress(OSError):
-                if (entry / "cwd").resolve() == folder.resolve():
-                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if os.readlink(f"/proc/{name}/cwd") == there:
+                    command = Path(f"/proc/{name}/cmdline").read_bytes()
                     if command:
-                        found[int(entry.name)] = command
+                        found[int(name)] = command.replace(b"\0", b" ").decode()
     return found
 
 

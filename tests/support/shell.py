@@ -60,13 +60,13 @@ def ran(
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def ran_here(*argv: str, cwd: Path) -> Ran:
-    """Run a verb in this process, in a folder; in its main thread alone."""
+def ran_here(*argv: str, cwd: Path | None = None) -> Ran:
+    """Run a verb in this process, in a folder if one is given; in its main thread alone."""
     with (
         TemporaryFile("w+", encoding="utf-8") as out,
         TemporaryFile("w+", encoding="utf-8") as err,
     ):
-        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+        with chdir(cwd or "."), redirect_stdout(out), redirect_stderr(err):
             try:
                 status: object = main(argv)
             except SystemExit as end:

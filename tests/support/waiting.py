@@ -26,8 +26,9 @@ def until(
 
 def until_at_most(seconds: float, condition: Callable[[], Any]) -> Any:
     """Wait until a condition holds or the time is over; returns its last value."""
-    deadline = monotonic() + seconds
+    began = monotonic()
     between_looks = threading.Event()
-    while not (found := condition()) and monotonic() < deadline:
-        between_looks.wait(0.002)
+    while not (found := condition()) and (waited := monotonic() - began) < seconds:
+        # less often in a long wait: a look may take processor time from what is waited for
+        between_looks.wait(min(0.02, max(0.002, waited / 20)))
     return found
