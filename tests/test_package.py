@@ -30,6 +30,11 @@ service.stop_service()
 print(len(os.listdir(os.environ['SF_ACTORS_RUNTIME_DIR'])))
 """
 
+CHECKED = """
+import sys
+from sf_actors.cli.shell import main
+print(main(["check", "--fleet", "sf_actors/demo/fleet.toml"]), "zmq" in sys.modules)
+"""
 IMPORTED = """
 print([name for name in ("asyncio", "structlog") if name in sys.modules])
 """
@@ -66,6 +71,11 @@ def test_a_service_without_coroutine_functions_imports_neither_asyncio_nor_struc
     folder.mkdir(mode=0o700)
 
     assert printed(RUN.replace("import os", "import os, sys") + IMPORTED).split()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_fleet_without_keys_is_checked_without_zeromq() -> None:
+    assert printed(CHECKED) == "0 False"
 
 
 @pytest.mark.slow

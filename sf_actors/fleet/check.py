@@ -9,7 +9,6 @@ from sf_actors.fleet.addresses import bound_by, ipc_addresses
 from sf_actors.fleet.checks.addresses import Placed, misplaced, taken_now, too_long
 from sf_actors.fleet.checks.contradictions import contradictions
 from sf_actors.fleet.checks.fields import mismatches
-from sf_actors.fleet.checks.keys import refusing
 from sf_actors.fleet.checks.modules import shared_modules
 from sf_actors.fleet.checks.settings import unheard, unsafe
 from sf_actors.fleet.checks.waiting import Waits
@@ -66,7 +65,9 @@ def check(fleet: Fleet, *, in_process: bool = False, with_ports: bool = False) -
     ]
     if in_process:
         findings += shared_modules(fleet)
-    else:
+    elif fleet.keys is not None:
+        from sf_actors.fleet.checks.keys import refusing  # noqa: PLC0415 - imports ZeroMQ
+
         findings += refusing(fleet, outlines, linked.links, linked.outside)
     if with_ports:
         findings += taken_now(placed)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.bytecode import compile_file, replace_unseen
 from tests.support.effort import effort
 from tests.support.fleets import QUIET, SILENT, assert_nothing_is_left, fleet_in, up
-from tests.support.shell import ran, ran_here
+from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_service_may_have_no_instance(tmp_path: Path) -> None:
         assert ran_here("scale", "quiet", "0", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {}
         for verb, status in (("up", 1), ("stop", 0), ("restart", 0)):
-            done = ran(verb, "quiet", cwd=tmp_path)
+            done = ran_here(verb, "quiet", cwd=tmp_path)
             assert done.status == status, done.err
             assert verb == "restart" or "quiet: no instance" in done.err
         assert ran_here("scale", "quiet", "1", cwd=tmp_path).status == 0

@@ -131,7 +131,7 @@ def test_one_that_fails_for_ever_while_a_verb_waits_for_it_keeps_nobody_waiting(
     fleet_in(tmp_path, toml, quiet=QUIET, bad=bad)
     with up(tmp_path, "quiet") as process:
         wait_until_ready(process, "quiet")
-        done = ran("up", "late", cwd=tmp_path)
+        done = ran_here("up", "late", cwd=tmp_path)
         assert done.status == 1
         assert "late: waits for bad" in done.err
         assert "bad: ended with 2" in done.err
@@ -161,13 +161,13 @@ def test_services_that_the_file_has_by_now_are_lacking(tmp_path: Path) -> None:
         (before,) = ran_here("ps", "--json", cwd=tmp_path).objects
         more = '[services.{0}]\nfile = "quiet.py"\n'
         (tmp_path / "fleet.toml").write_text(toml + more.format("new") + more.format("newer"))
-        done = ran("up", "new", cwd=tmp_path)
+        done = ran_here("up", "new", cwd=tmp_path)
         assert done.status == 0, done.err
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["service"] for row in rows] == ["quiet", "new"]
-        assert ran("up", cwd=tmp_path).status == 0
+        assert ran_here("up", cwd=tmp_path).status == 0
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["READY"] * 3
         assert rows[0]["pid"] == before["pid"]
-        done = ran("up", cwd=tmp_path)
+        done = ran_here("up", cwd=tmp_path)
         assert (done.status, "runs already, pid" in done.err) == (1, True)

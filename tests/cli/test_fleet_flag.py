@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.fleets import DOUBLING, SILENT, fleet_in, up, wait_until_ready
 from tests.support.processes import Process
-from tests.support.shell import ran, ran_here
+from tests.support.shell import ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def test_each_verb_means_the_fleet_that_is_named_or_that_of_the_folder(
 
 
 def both_or_none(verb: str, id_: str, two: tuple[Path, Path], elsewhere: Path) -> tuple[Ran, Ran]:
-    here = ran(verb, id_, cwd=two[0])
-    there = ran(verb, id_, "--fleet", str(two[1] / "fleet.toml"), cwd=elsewhere)
+    here = ran_here(verb, id_, cwd=two[0])
+    there = ran_here(verb, id_, "--fleet", str(two[1] / "fleet.toml"), cwd=elsewhere)
     assert (here.status, there.status) == (1, 0)
     return here, there
 
@@ -127,7 +127,7 @@ def test_a_fleet_that_does_not_run_is_3_and_its_files_are_read_all_the_same(tmp_
     folder = fleet_in(tmp_path / "there", FLEET.format(number=1), doubler=SILENT)
     named = ("--fleet", str(folder / "fleet.toml"))
     for verb in ("stats", "info", "health", "stop", "loglevel"):
-        done = ran(verb, "doubler", *named, cwd=tmp_path)
+        done = ran_here(verb, "doubler", *named, cwd=tmp_path)
         assert (done.status, "no up of" in done.err) == (3, True), (verb, done.err)
     schema = ran_here("schema", *named, cwd=tmp_path)
     assert schema.status == 0, schema.err

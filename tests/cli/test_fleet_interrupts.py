@@ -122,7 +122,7 @@ def test_what_a_verb_stops_is_not_run_again_by_a_restart_that_is_under_way(tmp_p
             assert verb.wait() in {0, 1}, verb.err
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [(row["phase"], row["pid"]) for row in rows] == [("STOPPED", None)] * 2
-        assert ran("up", cwd=tmp_path).status == 0
+        assert ran_here("up", cwd=tmp_path).status == 0
 
 
 MARKET = """

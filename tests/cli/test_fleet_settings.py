@@ -85,7 +85,7 @@ def test_levels_environment_config_folder_and_http_are_as_the_file_says(
 def test_two_instances_at_one_http_port_are_an_error_before_the_start(tmp_path: Path) -> None:
     toml = '[services.quiet]\nfile = "quiet.py"\nhttp = "127.0.0.1:8123"\ninstances = 2\n'
     fleet_in(tmp_path, toml, quiet=QUIET)
-    done = ran("up", cwd=tmp_path)
+    done = ran_here("up", cwd=tmp_path)
     assert (done.status, "E103" in done.err) == (1, True)
     assert not (tmp_path / "logs").exists()
 

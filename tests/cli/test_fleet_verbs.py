@@ -113,7 +113,7 @@ def test_an_up_that_is_left_before_all_are_ready_stops_everything(
 
 def test_a_wait_of_nothing_is_no_wait_and_one_without_d_is_none(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
-    assert ran("up", "--wait", "5", cwd=tmp_path).status == 2
+    assert ran_here("up", "--wait", "5", cwd=tmp_path).status == 2
     done = ran("up", "-d", "--wait", "0", cwd=tmp_path)
     assert (done.status, "within 0 s" in done.err) == (1, True)
     assert_nothing_is_left(tmp_path)
@@ -132,7 +132,7 @@ def test_what_a_verb_has_stopped_stays_so_until_up(tmp_path: Path) -> None:
             ("STOPPED", "stopped", None)
         ] * 2
 
-        done = ran("up", "second", cwd=tmp_path)
+        done = ran_here("up", "second", cwd=tmp_path)
         assert done.status == 0
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["READY", "READY"]
@@ -147,7 +147,7 @@ def test_up_with_names_starts_these_and_what_they_come_after(tmp_path: Path) -> 
         assert (rows["third"]["phase"], rows["third"]["reason"]) == ("STOPPED", "not started")
         assert "not started" in ran_here("ps", cwd=tmp_path).out
 
-        wrong = ran("up", "secnod", cwd=tmp_path)
+        wrong = ran_here("up", "secnod", cwd=tmp_path)
         assert (wrong.status, "'second'" in wrong.err) == (3, True)
 
 
@@ -206,7 +206,7 @@ def test_a_fleet_in_another_folder_is_named(tmp_path: Path) -> None:
     link.symlink_to(path)
 
     assert ran_here("ps", "--fleet", str(link), cwd=tmp_path).status == 0
-    assert "runs already" in ran("up", "--fleet", str(link), cwd=tmp_path).err
+    assert "runs already" in ran_here("up", "--fleet", str(link), cwd=tmp_path).err
     assert ran_here("down", "--fleet", str(link), cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path / "there")
 

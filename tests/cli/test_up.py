@@ -76,7 +76,7 @@ def test_lines_are_appended_to_a_file_for_each_instance(tmp_path: Path) -> None:
 
 def test_a_fleet_with_errors_is_not_started(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.asker]\nfile = "asker.py"\nmain = true\n', asker=ASKING)
-    done = ran("up", cwd=tmp_path)
+    done = ran_here("up", cwd=tmp_path)
 
     assert done.status == 1
     assert "E101 asker/double" in done.err
@@ -85,7 +85,7 @@ def test_a_fleet_with_errors_is_not_started(tmp_path: Path) -> None:
 
 
 def test_a_fleet_file_that_cannot_be_read_is_2(tmp_path: Path) -> None:
-    done = ran("up", cwd=tmp_path)
+    done = ran_here("up", cwd=tmp_path)
 
     assert (done.status, done.err.count("\n")) == (2, 1)
 
@@ -244,7 +244,7 @@ def test_a_second_up_says_that_the_fleet_runs(tmp_path: Path) -> None:
     fleet_in(tmp_path, ONE, quiet=QUIET)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
-        done = ran("up", cwd=tmp_path)
+        done = ran_here("up", cwd=tmp_path)
 
     assert (done.status, done.err) == (1, f"sf_actors: runs already, pid {process.popen.pid}\n")
 

@@ -18,7 +18,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.processes import Process
-from tests.support.shell import ran, ran_here
+from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_verbs_reach_it(tmp_path: Path) -> None:
         assert ran_here("stop", "quiet", cwd=tmp_path).status == 0
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         assert [row["phase"] for row in rows] == ["STOPPED", "READY"]
-        assert ran("up", "quiet", cwd=tmp_path).status == 0
+        assert ran_here("up", "quiet", cwd=tmp_path).status == 0
         assert ran_here("down", cwd=tmp_path).status == 0
         assert process.wait() == 0
 
@@ -112,7 +112,7 @@ def test_verbs_reach_it(tmp_path: Path) -> None:
 def test_it_cannot_be_in_the_background(tmp_path: Path) -> None:
     fleet_in(tmp_path, ONE, quiet=QUIET)
 
-    assert ran("up", "-d", "--in-process", cwd=tmp_path).status == 2
+    assert ran_here("up", "-d", "--in-process", cwd=tmp_path).status == 2
 
 
 def test_what_is_stuck_is_left_behind_and_the_process_ends_with_1(tmp_path: Path) -> None:
