@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.bytecode import compile_file, replace_unseen
 from tests.support.effort import effort
-from tests.support.fleets import QUIET, SILENT, assert_nothing_is_left, fleet_in, up
+from tests.support.fleets import ANYWHERE, QUIET, SILENT, assert_nothing_is_left, fleet_in, up
 from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_scaling_up_and_down_loses_no_call(tmp_path: Path, how: str) -> None:
 
 def test_a_service_may_have_no_instance(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\ninstances = 2\n', quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("quiet#2: READY")
         assert ran_here("scale", "quiet", "0", cwd=tmp_path).status == 0
         assert phases(tmp_path) == {}
@@ -109,7 +109,7 @@ def test_what_must_be_one_is_not_scaled(tmp_path: Path) -> None:
     toml = '[services.level]\nfile = "level.py"\n[services.quiet]\nfile = "quiet.py"\n'
     toml += "[services.bus]\nbus = true\n"
     fleet_in(tmp_path, toml, level=PUBLISHING, quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("level: READY")
         for name, why in (
             ("level", "out-state"),
@@ -152,7 +152,7 @@ def test_a_restart_runs_what_the_file_says_now_and_loses_no_call(tmp_path: Path)
 
 def test_a_restart_of_all_starts_what_is_new_and_stops_what_is_gone(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("quiet: READY")
         fleet_in(tmp_path, '[services.other]\nfile = "quiet.py"\n')
         done = ran_here("restart", cwd=tmp_path)
@@ -164,7 +164,7 @@ def test_a_restart_of_all_starts_what_is_new_and_stops_what_is_gone(tmp_path: Pa
 
 def test_a_file_with_errors_restarts_nothing(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("quiet: READY")
         (before,) = ran_here("ps", "--json", cwd=tmp_path).objects
         (tmp_path / "quiet.py").write_text("def broken(:\n")
@@ -179,7 +179,7 @@ def test_a_file_with_errors_restarts_nothing(tmp_path: Path) -> None:
 def test_a_restart_after_which_one_is_not_ready_is_1(tmp_path: Path) -> None:
     toml = '[services.quiet]\nfile = "quiet.py"\nrestart = "never"\n'
     fleet_in(tmp_path, toml, quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("quiet: READY")
         bad = QUIET + "\ndef init_function():\n    raise ValueError('no luck')\n"
         (tmp_path / "quiet.py").write_text(bad)
@@ -190,7 +190,7 @@ def test_a_restart_after_which_one_is_not_ready_is_1(tmp_path: Path) -> None:
 
 def test_lines_of_a_restart_go_to_the_same_file(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("quiet: READY")
         assert ran_here("restart", cwd=tmp_path).status == 0
         lines = (tmp_path / "logs/quiet.log").read_text().splitlines()

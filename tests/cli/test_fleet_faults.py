@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.effort import effort
 from tests.support.fleets import (
+    ANYWHERE,
     ASKING,
     QUIET,
     SILENT,
@@ -129,7 +130,7 @@ def test_one_that_fails_for_ever_while_a_verb_waits_for_it_keeps_nobody_waiting(
     toml = '[services.quiet]\nfile = "quiet.py"\n[services.late]\nfile = "quiet.py"\n'
     toml += 'after = ["bad"]\n[services.bad]\nfile = "bad.py"\nrestart = "never"\n'
     fleet_in(tmp_path, toml, quiet=QUIET, bad=bad)
-    with up(tmp_path, "quiet") as process:
+    with up(tmp_path, *ANYWHERE, "quiet") as process:
         wait_until_ready(process, "quiet")
         done = ran_here("up", "late", cwd=tmp_path)
         assert done.status == 1
@@ -144,7 +145,7 @@ def test_one_that_was_ready_is_tried_again_when_it_cannot_start_after_a_restart(
     flag += "    if pathlib.Path('bad').exists():\n"
     flag += "        pathlib.Path('bad').unlink()\n        raise ValueError('no luck')\n"
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET + flag)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         wait_until_ready(process, "quiet")
         (tmp_path / "bad").touch()
         done = ran_here("restart", "quiet", cwd=tmp_path)
@@ -156,7 +157,7 @@ def test_one_that_was_ready_is_tried_again_when_it_cannot_start_after_a_restart(
 def test_services_that_the_file_has_by_now_are_lacking(tmp_path: Path) -> None:
     toml = '[services.quiet]\nfile = "quiet.py"\n'
     fleet_in(tmp_path, toml, quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         wait_until_ready(process, "quiet")
         (before,) = ran_here("ps", "--json", cwd=tmp_path).objects
         more = '[services.{0}]\nfile = "quiet.py"\n'

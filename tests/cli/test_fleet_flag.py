@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.fleets import DOUBLING, SILENT, fleet_in, up, wait_until_ready
+from tests.support.fleets import ANYWHERE, DOUBLING, SILENT, fleet_in, up, wait_until_ready
 from tests.support.processes import Process
 from tests.support.shell import ran_here
 from tests.support.waiting import until
@@ -44,7 +44,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         fleet_in(tmp_path / name, FLEET.format(number=number), doubler=DOUBLING + SUBSCRIBING)
         for number, name in ((1, "one"), (2, "two"))
     )
-    with up(folders[0]) as one, up(folders[1]) as two:
+    with up(folders[0], *ANYWHERE) as one, up(folders[1], *ANYWHERE) as two:
         wait_until_ready(one, "doubler")
         wait_until_ready(two, "doubler")
         yield folders[0], folders[1]

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-CLIENTS, THREADS = (20, 1) if IS_LONG else (2, effort(10, brief=5))
+CLIENTS, THREADS = (20, 1) if IS_LONG else (effort(2, brief=1), effort(10, brief=6))
+REPLYERS = 3 if IS_LONG else effort(3, brief=2)
 RESTARTS = 20 if IS_LONG else 1
 
 
 def changed_under_fire(folder: Path, *changes: tuple[str, ...]) -> Fire:
     """Run a fleet under fire, change it by verbs, and end it; return what came of it."""
-    under_fire(folder, clients=CLIENTS, threads=THREADS)
+    under_fire(folder, clients=CLIENTS, threads=THREADS, replyers=REPLYERS)
     with up(folder) as process:
         left = {f"sf_actors: client#{number}: READY" for number in range(1, CLIENTS + 1)}
         process.wait_for_line(lambda line: bool(left.discard(line)) or not left, 120.0)

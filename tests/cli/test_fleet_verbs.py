@@ -16,6 +16,7 @@ from sf_actors.fleet.control import ask
 from sf_actors.fleet.place import Place
 from tests.support.effort import effort
 from tests.support.fleets import (
+    ANYWHERE,
     QUIET,
     assert_nothing_is_left,
     fleet_in,
@@ -121,7 +122,7 @@ def test_a_wait_of_nothing_is_no_wait_and_one_without_d_is_none(tmp_path: Path) 
 
 def test_what_a_verb_has_stopped_stays_so_until_up(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         wait_until_ready(process, "first", "second")
         for name in ("second", "first"):
             stopped = ran_here("stop", name, "--json", cwd=tmp_path)
@@ -141,7 +142,7 @@ def test_what_a_verb_has_stopped_stays_so_until_up(tmp_path: Path) -> None:
 def test_up_with_names_starts_these_and_what_they_come_after(tmp_path: Path) -> None:
     toml = TWO + '[services.third]\nfile = "quiet.py"\n'
     fleet_in(tmp_path, toml, quiet=QUIET)
-    with up(tmp_path, "second") as process:
+    with up(tmp_path, *ANYWHERE, "second") as process:
         wait_until_ready(process, "first", "second")
         rows = {row["service"]: row for row in ran_here("ps", "--json", cwd=tmp_path).objects}
         assert (rows["third"]["phase"], rows["third"]["reason"]) == ("STOPPED", "not started")

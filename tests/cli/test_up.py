@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.fleets import (
+    ANYWHERE,
     ASKING,
     QUIET,
     SILENT,
@@ -203,7 +204,7 @@ def test_one_that_cannot_start_is_not_tried_again_and_stops_nothing_else(tmp_pat
         toml = f'{ONE}bind = {{ ask = "127.0.0.1:{port}" }}\n'
         toml += '[services.other]\nfile = "other.py"\n'
         fleet_in(tmp_path, toml, quiet=QUIET, other="connection_models = {}\n")
-        with up(tmp_path) as process:
+        with up(tmp_path, *ANYWHERE) as process:
             process.wait_for_line("quiet: ended with 2: it could not start")
             until(lambda: ran_here("health", "other", cwd=tmp_path).status == 0)
             rows = {row["service"]: row for row in ran_here("ps", "--json", cwd=tmp_path).objects}
@@ -242,7 +243,7 @@ def test_a_child_that_does_not_stop_is_gone_4_s_after_its_up_was_killed(tmp_path
 
 def test_a_second_up_says_that_the_fleet_runs(tmp_path: Path) -> None:
     fleet_in(tmp_path, ONE, quiet=QUIET)
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         wait_until_ready(process, "quiet")
         done = ran_here("up", cwd=tmp_path)
 
@@ -253,6 +254,6 @@ def test_what_waits_is_told_of_after_2_s(tmp_path: Path) -> None:
     slow = QUIET.replace('print("begun")', "import time; time.sleep(3)")
     toml = ONE + '[services.late]\nfile = "late.py"\nafter = ["quiet"]\n'
     fleet_in(tmp_path, toml, quiet=slow, late="connection_models = {}\n")
-    with up(tmp_path) as process:
+    with up(tmp_path, *ANYWHERE) as process:
         process.wait_for_line("late: waits for quiet")
         wait_until_ready(process, "late")

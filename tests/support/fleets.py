@@ -7,12 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.effort import IS_FULL
 from tests.support.processes import PATIENCE_S, Process
 from tests.support.shell import ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: Flags of `up` in tests that do not need processes: in one process a fleet starts sooner.
+ANYWHERE = () if IS_FULL else ("--in-process",)
 
 #: A service that is READY at once, and prints a line.
 QUIET = """
