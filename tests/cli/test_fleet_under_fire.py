@@ -48,7 +48,7 @@ def changed_under_fire(folder: Path, *changes: tuple[str, ...]) -> Fire:
 
 def require_each_answered_once(fire: Fire) -> None:
     assert not fire.lost
-    assert len(fire.answered) > effort(100, brief=20)
+    assert len(fire.answered) > effort(100, brief=10)
     assert sorted(fire.done) == sorted(fire.answered)
     assert len(set(fire.done)) == len(fire.done)
 
