@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: The files that take longest, from the longest on; told by `pytest --durations=0`.
 SLOWEST = (
     "fleet/ray/test_on_ray.py",
+    "conformance/test_placements.py",
     "benchmarks/test_run.py",
     "replication/test_machine.py",
     "security/test_conversations.py",

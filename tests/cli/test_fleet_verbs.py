@@ -76,11 +76,12 @@ def test_up_in_the_background_stops_all_where_not_all_can_be_ready(tmp_path: Pat
 
 def test_up_in_the_background_stops_all_when_the_time_is_over(tmp_path: Path) -> None:
     slow = QUIET + "\ndef init_function(to_send):\n    import time; time.sleep(60)\n"
-    fleet_in(tmp_path, TWO, quiet=slow)
-    done = ran("up", "-d", "--wait", "2", cwd=tmp_path)
+    toml = f"[defaults]\nstop_timeout_s = 0.5\n{TWO}"
+    fleet_in(tmp_path, toml, quiet=slow)
+    done = ran("up", "-d", "--wait", "1", cwd=tmp_path)
 
     assert done.status == 1
-    assert "not all are READY within 2 s" in done.err
+    assert "not all are READY within 1 s" in done.err
     assert_nothing_is_left(tmp_path)
 
 
@@ -154,7 +155,7 @@ def test_up_with_names_starts_these_and_what_they_come_after(tmp_path: Path) -> 
 
 def test_ps_shows_what_a_service_waits_for_and_when_it_restarts(tmp_path: Path) -> None:
     ending = "def main():\n    raise SystemExit(1)\n"
-    toml = '[services.slow]\nfile = "slow.py"\n'
+    toml = '[services.slow]\nfile = "slow.py"\nstop_timeout_s = 0.5\n'
     toml += '[services.late]\nfile = "quiet.py"\nafter = ["slow"]\n'
     toml += '[services.ends]\nfile = "ends.py"\nmain = true\nends_fleet = false\n'
     toml += 'restart = "on-failure"\n[services.done]\nfile = "done.py"\nmain = true\n'
