@@ -12,7 +12,8 @@ from docutils import nodes
 from tests.inspection.conftest import folder as runtime_folder
 from tests.support.fleets import assert_nothing_is_left
 from tests.support.processes import ROOT, Process
-from tests.support.shell import ran
+from tests.support.read_here import services_are_read_here
+from tests.support.shell import ran, ran_here
 from tests.test_readme import blocks, folder, section
 from tests.test_readme_fleet import commands_below, fleets
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["fleets", "folder", "runtime_folder"]
+__all__ = ["fleets", "folder", "runtime_folder", "services_are_read_here"]
 
 MOST_WORDS = 2_000
 
@@ -31,10 +32,10 @@ MOST_WORDS = 2_000
 def started(fleets: Path) -> Path:
     """The folder of the fleet, which has been checked, planned and started as shown."""
     check, plan, up = (shlex.split(command) for command in commands_below("A fleet"))
-    checked = ran(*check, cwd=fleets)
+    checked = ran_here(*check, cwd=fleets)
     assert (checked.status, checked.err) == (0, "sf_actors: nothing is wrong\n")
     assert ["prices/book", "->", "follow/book"] in [
-        line.split()[:3] for line in ran(*plan, cwd=fleets).out.splitlines()
+        line.split()[:3] for line in ran_here(*plan, cwd=fleets).out.splitlines()
     ]
     assert ran(*up, cwd=fleets).status == 0
     return fleets
@@ -75,11 +76,11 @@ def test_each_way_to_look_at_the_fleet_shows_something(started: Path) -> None:
     shown = {}
     try:
         for look in looks:
-            found = ran(*look, cwd=started)
+            found = ran_here(*look, cwd=started)
             assert (found.status, found.err) == (0, ""), look
             shown[look[0]] = found.out
     finally:
-        stopped = ran(*down, cwd=started)
+        stopped = ran_here(*down, cwd=started)
 
     assert [line.split()[:1] for line in shown["ps"].splitlines()[1:]] == [
         ["greet"],

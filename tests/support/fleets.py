@@ -46,7 +46,7 @@ connection_models = {"in": {"double": {
 }}}
 """
 
-#: The same, and it logs each call. That imports structlog, which takes long, so most tests use `SILENT`.
+#: The same, and it logs each call, for which it imports structlog: most tests take `SILENT`.
 DOUBLING = SILENT.replace("import os\n", "import os\nfrom sf_actors import get_logger\n").replace(
     "    return {", '    get_logger().info("doubling", n=args["n"])\n    return {'
 )

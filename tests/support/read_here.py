@@ -1,6 +1,6 @@
-"""Services of a fleet read in the tests' own process, where CI takes one for each.
+"""Reads the services of a fleet in the tests' own process; CI takes a process for each.
 
-How they are read in processes of their own is what tests/fleet/test_reading.py tries.
+tests/fleet/test_reading.py reads them in processes in any case.
 """
 
 from __future__ import annotations
