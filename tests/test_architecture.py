@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -80,6 +81,9 @@ PRICE = re.compile(
 MAX_LINES = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 
+#: What is looked at in a file.
+KINDS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.Attribute)
+
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
@@ -87,9 +91,24 @@ def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Give the full names of the modules that a file imports, wherever in it that stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Return all that a file is made of; those of the package are asked for again and again."""
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, KINDS)
+    ]
+
+
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
+    """Return the full names of the modules that a file imports, wherever in it that stands."""
+    return tuple(imports_in(path))
+
+
+def imports_in(path: Path) -> Iterator[str]:
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -219,10 +238,9 @@ def inner_words(library: str, path: Path) -> set[str]:
     """Return what a file names of the inner parts of a library, imported or of its objects."""
     imported = {word for name in imports_of(path) for word in of_library(library, name)}
     inside = PYZMQ_INSIDE if library == "zmq" else private_members(pykka.ThreadingActor)
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     names = {
         node.name if isinstance(node, ast.FunctionDef) else node.attr
-        for node in nodes
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.Attribute)
     }
     return imported | (names & inside)
