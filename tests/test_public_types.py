@@ -98,7 +98,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for name, text in FILES.items():
         (folder / name).write_text(text)
     lines = strictly_checked(folder, *FILES)
-    assert lines[-1] == "Found 3 errors in 1 file (checked 3 source files)"
+    assert "3 source files" in lines[-1]
     return lines
 
 
