@@ -104,6 +104,7 @@ def test_a_request_that_is_a_flood_takes_little_memory_and_is_answered_with_an_e
     flooded.forget_highest()
     before_mb = flooded.highest_mb()
     with bare(zmq.REQ, connect=flooded.endpoint("open.replyer")) as asking:
+        asking.rcvtimeo = 60_000
         reply = ask(asking, request)
     grown_mb = flooded.highest_mb() - before_mb
 
@@ -121,7 +122,7 @@ def test_a_published_flood_takes_little_memory_and_is_dropped(flooded: Victim, k
         flooded.forget_highest()
         before_mb = flooded.highest_mb()
         publisher.send(published)
-        until(lambda: dropped(flooded, "told") > before, "it is dropped")
+        until(lambda: dropped(flooded, "told") > before, "it is dropped", patience_s=60)
         grown_mb = flooded.highest_mb() - before_mb
 
     assert dropped(flooded, "told") == before + 1
