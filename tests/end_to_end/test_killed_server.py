@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.effort import effort
 from tests.support.processes import Process
 from tests.support.waiting import until
 
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-CLIENTS = 20 if IS_LONG else effort(3, brief=2)
-REQUESTS = 200 if IS_LONG else effort(60, brief=40)
+CLIENTS = 20 if IS_LONG else 3
+REQUESTS = 200 if IS_LONG else 60
 KILLS = 2
 PATIENCE_S = 500.0
 
