@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from pykka import ActorRegistry
 
+from tests.support.effort import IS_FULL
 from tests.support.ports import held_port
 from tests.support.services import Gate
 
@@ -32,6 +34,11 @@ SLOWEST = (
     "security/test_chosen_keys.py",
     "replicas/test_joins.py",
 )
+
+#: What hypothesis tries of a test that says no number, if not the hundred of a full effort.
+settings.register_profile("brief", max_examples=30)
+if not IS_FULL:
+    settings.load_profile("brief")
 
 #: How long a thread that was told to end may take, in seconds.
 ENDING_S = 5.0

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.support.mypy import strictly_checked
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SERVICE = """
 from dataclasses import dataclass
@@ -93,24 +88,36 @@ def fits(to_send: ToSend) -> Send:
 pytestmark = pytest.mark.slow
 
 
-def checked(folder: Path, text: str) -> list[str]:
-    """Return what mypy says of a file."""
-    (folder / "svc.py").write_text(text)
-    return strictly_checked(folder, "svc.py")
+FILES = {"svc.py": SERVICE, "wrong.py": WRONG, "fitting.py": FITTING}
 
 
-def test_a_typed_service_file_passes(tmp_path: Path) -> None:
-    assert checked(tmp_path, SERVICE) == ["Success: no issues found in 1 source file"]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Give what mypy says of all files."""
+    folder = tmp_path_factory.mktemp("typed")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    lines = strictly_checked(folder, *FILES)
+    assert "3 source files" in lines[-1]
+    return lines
 
 
-def test_what_does_not_fit_is_found(tmp_path: Path) -> None:
-    lines = checked(tmp_path, WRONG)
+def lines_about(said: list[str], file: str) -> list[str]:
+    return [line for line in said if line.startswith(f"{file}:")]
 
-    assert len(lines) == 4
+
+def test_a_typed_service_file_passes(said: list[str]) -> None:
+    assert not lines_about(said, "svc.py")
+
+
+def test_what_does_not_fit_is_found(said: list[str]) -> None:
+    lines = lines_about(said, "wrong.py")
+
+    assert len(lines) == 3
     assert '"number"' in lines[0]
     assert "Too few arguments" in lines[1] or "arg" in lines[1]
     assert '"set"' in lines[2]
 
 
-def test_what_functions_get_fits_the_types(tmp_path: Path) -> None:
-    assert checked(tmp_path, FITTING) == ["Success: no issues found in 1 source file"]
+def test_what_functions_get_fits_the_types(said: list[str]) -> None:
+    assert not lines_about(said, "fitting.py")

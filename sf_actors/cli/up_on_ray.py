@@ -62,6 +62,7 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
         if arguments.detach:
             status = shown.until_ready(wait_s)
             if status == 0:
+                control.leave()
                 return 0
             control.end(signal.SIGTERM)
             shown.to_end()

@@ -13,7 +13,7 @@ from tests.support.effort import effort
 
 STEPS = 40
 RULES = settings(
-    max_examples=effort(1_000, brief=100),
+    max_examples=effort(1_000, brief=40),
     stateful_step_count=STEPS,
     deadline=None,
     suppress_health_check=list(HealthCheck),

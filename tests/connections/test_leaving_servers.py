@@ -12,6 +12,7 @@ import zmq
 
 from tests.support.bare_sockets import bare
 from tests.support.doubling_service import asking
+from tests.support.effort import effort
 from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.bare_sockets import Socket
 
 #: Without a monitor that is stopped in time one in some hundred ended all connections.
-ROUNDS = 1_000
+ROUNDS = effort(1_000, brief=150)
 
 
 def answer(server: Socket) -> None:

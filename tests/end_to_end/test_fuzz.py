@@ -21,6 +21,7 @@ from sf_actors.testing import module_of, running
 from sf_actors.wire import envelope, snapshots
 from tests.security.keyrings import Keyring, Knocker
 from tests.support.bare_sockets import ask, bare, packed, unpacked
+from tests.support.effort import effort
 from tests.support.hostile_messages import BOOK, FRAMES, QUICK, N
 from tests.support.services import Background
 from tests.support.waiting import PATIENCE_S, until
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 #: Frames that hypothesis makes, and how many messages are made of them.
-FRAMES_MADE = 2_000
-MESSAGES = 20_000
+FRAMES_MADE = effort(2_000, brief=600)
+MESSAGES = effort(20_000, brief=4_000)
 WARM_UP = MESSAGES // 4
 SEED = random.SystemRandom().randrange(2**32)
 
@@ -59,7 +60,7 @@ class Hostile:
     def module(self) -> Any:
         handled = {"required_creation_arguments": {"on_new": self._on_new}, "required_arguments": N}
         binding = {"optional_creation_arguments": {"is_binder": True}}
-        asked = {"optional_creation_arguments": {"timeout_s": 5.0}, "required_arguments": N}
+        asked = {"optional_creation_arguments": {"timeout_s": 1.0}, "required_arguments": N}
         state = {"optional_creation_arguments": QUICK, "required_arguments": BOOK}
 
         def init_function(to_send: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.doubling_service import asking
+from tests.support.effort import effort
 from tests.support.noted_jobs import Callers, Worker
 from tests.support.waiting import PATIENCE_S
 
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-RESTARTS = 50 if IS_LONG else 4
-CALLERS = 20
+RESTARTS = 50 if IS_LONG else effort(4, brief=2)
+SLOW_RESTARTS = RESTARTS if IS_LONG else effort(2, brief=1)
+CALLERS = effort(20, brief=8)
 
 #: How long each job takes, in seconds.
 JOB_S = 0.001
@@ -88,7 +90,7 @@ def test_restarts_lose_no_call_and_each_is_done_once(
     try:
         # a second try would hide a lost one, if it is done by the same process
         with under_fire(address, timeout_s=3 * PATIENCE_S) as callers:
-            for _ in range(RESTARTS if pause_s == 0 or IS_LONG else 2):
+            for _ in range(SLOW_RESTARTS if pause_s else RESTARTS):
                 callers.go_on()
                 ended(process)
                 threading.Event().wait(pause_s)

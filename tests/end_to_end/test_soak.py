@@ -23,6 +23,7 @@ from sf_actors import Service
 from sf_actors.testing import module_of
 from tests.conftest import open_descriptors
 from tests.support.bare_sockets import ask, bare
+from tests.support.effort import effort
 from tests.support.models import address_of
 from tests.support.services import Background, echo_service
 from tests.support.waiting import until
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 IS_LONG = "SF_ACTORS_SOAK" in os.environ
-CYCLES = 1_000 if IS_LONG else 40
-SERVICES = 1_000 if IS_LONG else 60
+CYCLES = 1_000 if IS_LONG else effort(40, brief=20)
+SERVICES = 1_000 if IS_LONG else effort(60, brief=24)
 CALLERS = 8
 
 #: How much more than before may be in use: blocks of Python's allocator, and of C's in MB.

@@ -11,6 +11,7 @@ import pytest
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.peers.original import keeping, original
+from tests.support.effort import IS_FULL
 from tests.support.processes import PATIENCE_S
 from tests.support.state_pair import following, leading, lose, model, towards
 from tests.support.waiting import until
@@ -27,6 +28,10 @@ pytestmark = pytest.mark.slow
 until_peer = partial(until, patience_s=PATIENCE_S)
 
 ROWS = {"state": {str: int}}
+
+#: All of them in full, else for either kind of state each once.
+TOPICS: list[str | None] = [None, "book"] if IS_FULL else [None]
+OTHER_TOPICS: list[str | None] = [None, "book"] if IS_FULL else ["book"]
 
 #: How its in-state says what it holds: it calls no handler, so a replyer is asked.
 FOLLOWS = """
@@ -103,7 +108,7 @@ def looking(address: str) -> Iterator[Callable[[], Any]]:
         yield lambda: senders[0]("connection", "look", {})["book"]
 
 
-@pytest.mark.parametrize("topic", [None, "book"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_its_full_update_in_follows_our_full_update_out(topic: str | None, tmp_path: Path) -> None:
     service_file = f"""
         def model_function(args, to_send, states, config):
@@ -127,7 +132,7 @@ def test_its_full_update_in_follows_our_full_update_out(topic: str | None, tmp_p
             assert peer.wait_for_line("value 2") == "value 2 True"
 
 
-@pytest.mark.parametrize("topic", [None, "book"])
+@pytest.mark.parametrize("topic", OTHER_TOPICS)
 def test_our_full_update_in_follows_its_full_update_out(
     topic: str | None, tmp_path: Path, new_address: Callable[[], str]
 ) -> None:
@@ -166,7 +171,7 @@ def test_our_full_update_in_follows_its_full_update_out(
         assert follower.status.epoch is None
 
 
-@pytest.mark.parametrize("topic", [None, "book"])
+@pytest.mark.parametrize("topic", OTHER_TOPICS)
 def test_its_delta_update_in_follows_our_delta_update_out(
     topic: str | None, tmp_path: Path, new_address: Callable[[], str]
 ) -> None:
@@ -242,7 +247,7 @@ def test_its_delta_update_in_takes_our_whole_updates(
         until_peer(lambda: look() == {"z": 1, "y": 2})
 
 
-@pytest.mark.parametrize("topic", [None, "book"])
+@pytest.mark.parametrize("topic", TOPICS)
 def test_our_delta_update_in_follows_its_delta_update_out(
     topic: str | None, tmp_path: Path, new_address: Callable[[], str]
 ) -> None:

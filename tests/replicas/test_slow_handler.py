@@ -18,13 +18,14 @@ import pytest
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.replicas.state_processes import bound_by
+from tests.support.effort import effort
 from tests.support.models import ANY_PORT
 from tests.support.processes import PATIENCE_S, Process
 from tests.support.state_pair import model, towards
 
 pytestmark = pytest.mark.slow
 
-FEED_S = 60.0 if "SF_ACTORS_SOAK" in os.environ else 4.0
+FEED_S = 60.0 if "SF_ACTORS_SOAK" in os.environ else effort(4, brief=2)
 STALE_AFTER_S = 1.0
 
 #: How much later than with a machine of one's own something may be noticed, in seconds.

@@ -8,6 +8,7 @@ import pytest
 
 from sf_actors.replication.catching_up import CatchingUp
 from tests.replication.runs import FollowedRuns, run_of
+from tests.support.effort import effort
 
 CATCH_UP_S = 1.0
 
@@ -58,7 +59,7 @@ class Model:
         return ready
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(effort(40, brief=12)))
 def test_the_same_requests_go_on_at_the_same_time_as_in_the_model(seed: int) -> None:
     random, now = Random(seed), 0.0
     states = [FollowedRuns({run: 0}, followed=run, heard_at=0.0) for run in range(3)]

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from msgspec.structs import replace
 
@@ -19,10 +19,11 @@ from sf_actors.replication.replica import Replica
 from sf_actors.replication.values.patch import PatchRefused
 from tests.replication.faults import STEPS, Faults
 from tests.support.effort import IS_FULL, effort
+from tests.support.hunting import hunt
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = effort(1000, brief=200, variable="SF_ACTORS_EXAMPLES")
+EXAMPLES = effort(1000, brief=60, variable="SF_ACTORS_EXAMPLES")
 SHARDS = effort(2, brief=1)
 PROFILE = settings(
     max_examples=-(-EXAMPLES // SHARDS),
@@ -297,21 +298,13 @@ class ShowsThePhaseOfItsLastEvent(Replica):
 BROKEN = [
     BlindToGaps,
     BlindToEpochs,
-    BelievesLateAnswers,
-    TakesStaleSnapshots,
-    TrustsSnapshots,
     LosesItsBuffer,
-    AppliesItsBufferAcrossGaps,
     NeverEmptiesItsBuffer,
-    DeafToHeads,
     WaitsForEver,
-    WaitsForTheRest,
-    LeavesDamageBe,
     FollowsWhomItHeardLast,
     GoesOnWithItsNumbers,
     NeverFollowsASmallerEpoch,
     TakesAnswersOfAnybody,
-    WaitsForNoPublisher,
     IsStaleBetweenTwoHeartbeats,
     DoesNotSayThatNobodyAnswers,
     OrdersByTheCallersNumbers,
@@ -320,17 +313,23 @@ BROKEN = [
     ShowsThePhaseOfItsLastEvent,
 ]
 
+#: What few examples meet; hunting for it takes long.
+RARELY_MET = [
+    BelievesLateAnswers,
+    TakesStaleSnapshots,
+    TrustsSnapshots,
+    AppliesItsBufferAcrossGaps,
+    DeafToHeads,
+    WaitsForTheRest,
+    LeavesDamageBe,
+    WaitsForNoPublisher,
+]
 
-@pytest.mark.parametrize("broken", BROKEN)
+
+@pytest.mark.parametrize("broken", BROKEN + (RARELY_MET if IS_FULL else []))
 def test_a_replica_with_one_rule_broken_is_found_out(broken: type[Replica]) -> None:
     class Broken(Faults):
         replica_type = broken
 
-    hunt = settings(
-        PROFILE,
-        max_examples=2000,
-        phases=[Phase.generate],
-        derandomize=True,
-    )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Broken, settings=hunt)
+        hunt(Broken, PROFILE, examples=2000)

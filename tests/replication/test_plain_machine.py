@@ -7,13 +7,15 @@ from collections import Counter
 from typing import ClassVar
 
 import pytest
-from hypothesis import Phase, seed, settings
+from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.replication.plain_peer import PlainPeer
 from sf_actors.replication.replica import Replica
 from tests.replication.plain_simulation import PlainFaults
 from tests.replication.test_machine import EXAMPLES, PROFILE
+from tests.support.effort import IS_FULL
+from tests.support.hunting import hunt
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +31,9 @@ def test_a_replica_of_a_peer_without_epochs_is_right_or_says_that_it_is_not() ->
         counts: ClassVar[Counter[str]] = Counter()
 
     run_state_machine_as_test(Machine, settings=settings(PROFILE, max_examples=EXAMPLES))
-    assert {name for name, count in Machine.counts.items() if count} >= FAULTS
+    assert Machine.counts["live"]
+    if IS_FULL:
+        assert {name for name, count in Machine.counts.items() if count} >= FAULTS
 
 
 class BelievesHeads(PlainPeer):
@@ -79,13 +83,18 @@ class Overtaken(Replica):
         self._plain = TakesAnyDeltaForOneInTheSnapshot(self._heard, chosen["heartbeat_s"])
 
 
+BROKEN = [DoubtsNoNumber, KeepsWhatItHad, Overtaken]
+
+#: What few examples meet; hunting for it takes long.
+RARELY_MET = [WithHeads]
+
+
 @pytest.mark.parametrize(
-    "broken", [WithHeads, DoubtsNoNumber, KeepsWhatItHad, Overtaken], ids=lambda kind: kind.__name__
+    "broken", BROKEN + (RARELY_MET if IS_FULL else []), ids=lambda kind: kind.__name__
 )
 def test_a_replica_with_one_rule_for_such_peers_broken_is_found_out(broken: type[Replica]) -> None:
     class Broken(PlainFaults):
         replica_type = broken
 
-    hunt = settings(PROFILE, max_examples=2000, phases=[Phase.generate], derandomize=True)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Broken, settings=hunt)
+        hunt(Broken, PROFILE, examples=2000)

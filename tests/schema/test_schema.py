@@ -16,6 +16,7 @@ from sf_actors.errors import InvalidArguments, InvalidMessage, ModelError
 from sf_actors.schema.schema import Schema, require_no_null_fields
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.limits import MAX_DEPTH
+from tests.support.effort import effort
 
 from .strategies import TYPED, same
 
@@ -48,7 +49,7 @@ def refused(schema: Schema, value: Any) -> str:
     return str(caught.value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=effort(200, brief=40), deadline=None)
 @given(st.data())
 @pytest.mark.slow
 def test_what_may_be_sent_comes_back_equal_and_of_the_declared_types(data: st.DataObject) -> None:
@@ -63,7 +64,7 @@ def test_what_may_be_sent_comes_back_equal_and_of_the_declared_types(data: st.Da
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=effort(100, brief=40), deadline=None)
 @given(TYPED, st.data())
 def test_a_whole_value_is_a_patch_too(typed: Any, data: st.DataObject) -> None:
     declared, values = typed
@@ -73,7 +74,7 @@ def test_a_whole_value_is_a_patch_too(typed: Any, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=effort(300, brief=40), deadline=None)
 @given(TYPED, st.binary(max_size=60))
 def test_no_bytes_raise_anything_but_our_error(typed: Any, raw: bytes) -> None:
     schema = schema_of({"x": typed[0]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from decimal import Decimal
+from itertools import product
 from threading import Event
 from time import monotonic, perf_counter, process_time
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,11 @@ from sf_actors.testing import module_of, running
 from tests.security.chosen_keys import PRIME, fields_with
 from tests.security.victim import PATIENCE_S, Bystander, Victim, message
 from tests.support.bare_sockets import ask, bare
+from tests.support.effort import IS_FULL, effort
 from tests.support.models import ANY_PORT, endpoint_of, replyer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -33,32 +36,38 @@ KINDS = ("decimals", "uuids", "pairs")
 LONGER_S = 1.0
 
 #: Calls of another that are measured at least.
-CALLS = 500
+CALLS = effort(500, brief=100)
 
 #: Messages of an attack, and what is said of each.
 ATTACKS = 3
 REFUSED = "expected keys whose hashes differ"
 
 
+def dropped(victim: Victim, side: str, name: str) -> Any:
+    return victim.counters("connections", side, name)["dropped"]
+
+
 def wait_until_refused(
-    victim: Victim, side: str, name: str, patience_s: float = PATIENCE_S
+    victim: Victim, side: str, name: str, before: Any, patience_s: float = PATIENCE_S
 ) -> None:
     """Wait until all messages of an attack are counted."""
     deadline, pause = monotonic() + patience_s, Event()
-    while victim.counters("connections", side, name)["dropped"] != {"invalid": ATTACKS}:
-        assert monotonic() < deadline, victim.counters("connections", side, name)
+    while (now := dropped(victim, side, name)) != {"invalid": before.get("invalid", 0) + ATTACKS}:
+        assert monotonic() < deadline, now
         pause.wait(0.05)
 
 
 def attack_by_request(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    before = dropped(victim, "in", "open")
     with bare(zmq.REQ, connect=victim.endpoint("open.replyer")) as asking:
         asking.rcvtimeo = 60_000
         for _ in range(ATTACKS):
             assert ask(asking, message(args=fields))["error"]["type"] == "InvalidMessage"
-    wait_until_refused(victim, "in", "open")
+    wait_until_refused(victim, "in", "open", before)
 
 
 def attack_by_reply(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
+    before = dropped(victim, "out", "asked")
     with bare(zmq.REQ, connect=victim.endpoint("ask.replyer")) as asking:
         for _ in range(ATTACKS):
             ask(asking, {"args": {"n": 1}})
@@ -66,17 +75,18 @@ def attack_by_reply(victim: Victim, _bystander: Bystander, fields: bytes) -> Non
             victim.villain.replyer.recv()
             victim.villain.replyer.send(message(return_args=fields))
             victim.process.wait_for_line("the call failed")
-    wait_until_refused(victim, "out", "asked")
+    wait_until_refused(victim, "out", "asked", before)
 
 
 def attack_by_publication(victim: Victim, bystander: Bystander, fields: bytes) -> None:
+    before = dropped(victim, "in", "told")
     with bare(zmq.PUB, connect=victim.endpoint("told.subscriber")) as publisher:
         victim.be_told(publisher)
         for _ in range(ATTACKS):
             publisher.send(message(args=fields))
         # none of them is lost with the socket, and nobody else calls meanwhile
         bystander.slowest_of(CALLS)
-        wait_until_refused(victim, "in", "told", 60)
+        wait_until_refused(victim, "in", "told", before, 60)
 
 
 def attack_by_delta(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
@@ -103,14 +113,23 @@ WAYS = {
     "snapshot": attack_by_snapshot,
 }
 
+#: Each in a process of its own: each way, and each kind, once.
+OF_PEERS_CALLED = [("reply", "uuids"), ("delta", "pairs"), ("snapshot", "decimals")]
+if IS_FULL:
+    OF_PEERS_CALLED = list(product(("reply", "delta", "snapshot"), KINDS))
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("way", WAYS)
-def test_the_calls_of_others_go_on_while_chosen_keys_are_refused(
-    tmp_path: Path, way: str, kind: str
-) -> None:
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    """Give one that has one attack after the other behind it, by who connects to it."""
+    with Victim(tmp_path_factory.mktemp("attacked")) as running_:
+        running_.leave_alone()
+        yield running_
+
+
+def require_calls_go_on(victim: Victim, way: str, kind: str) -> None:
     fields = fields_with(kind)
-    with Victim(tmp_path) as victim, Bystander(victim) as bystander:
+    with Bystander(victim) as bystander:
         usual_s = bystander.slowest_of(CALLS)
         calls = len(bystander.waits_s)
         WAYS[way](victim, bystander, fields)
@@ -119,21 +138,34 @@ def test_the_calls_of_others_go_on_while_chosen_keys_are_refused(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["request", "publication"])
+def test_the_calls_of_others_go_on_while_chosen_keys_are_refused(
+    attacked: Victim, way: str, kind: str
+) -> None:
+    require_calls_go_on(attacked, way, kind)
+
+
+@pytest.mark.parametrize(("way", "kind"), OF_PEERS_CALLED)
+def test_the_calls_of_others_go_on_while_chosen_keys_of_a_peer_that_was_called_are_refused(
+    tmp_path: Path, way: str, kind: str
+) -> None:
+    with Victim(tmp_path) as victim:
+        require_calls_go_on(victim, way, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_message_with_chosen_keys_is_refused_with_the_computing_of_a_harmless_one(
-    tmp_path: Path, kind: str
+    attacked: Victim, kind: str
 ) -> None:
     computed_s = {True: 0.0, False: 0.0}
-    with (
-        Victim(tmp_path) as victim,
-        bare(zmq.REQ, connect=victim.endpoint("open.replyer")) as asking,
-    ):
+    with bare(zmq.REQ, connect=attacked.endpoint("open.replyer")) as asking:
         asking.rcvtimeo = 60_000
         for _ in range(ATTACKS):
             for is_harmless in (True, False):
                 request = message(args=fields_with(kind, is_harmless=is_harmless))
-                before_s = victim.numbers()["cpu_s"]
+                before_s = attacked.numbers()["cpu_s"]
                 assert ("error" in ask(asking, request)) is not is_harmless
-                computed_s[is_harmless] += victim.numbers()["cpu_s"] - before_s
+                computed_s[is_harmless] += attacked.numbers()["cpu_s"] - before_s
     # they are refused before most of the work on them: else it takes tens of times as long
     assert computed_s[False] < 3 * computed_s[True], computed_s
 

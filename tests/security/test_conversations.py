@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-CONVERSATIONS = effort(3_000, brief=500, variable="SF_ACTORS_CONVERSATIONS")
+CONVERSATIONS = effort(3_000, brief=250, variable="SF_ACTORS_CONVERSATIONS")
 SEED = os.environ.get("SF_ACTORS_SEED") or str(random.SystemRandom().randrange(2**32))
 
 #: How many of them are with a service without keys, where more of what they say is heard.

@@ -258,9 +258,17 @@ class Victim:
     def be_told(self, publisher: Socket) -> None:
         """Wait until it hears a publisher that connects to it."""
         deadline = monotonic() + PATIENCE_S
-        while not self.counters("connections", "in", "told")["received"]:
+        before = self._told()
+        while self._told() == before:
             assert monotonic() < deadline, "nothing is heard"
             publisher.send(packed({"args": {"n": 1}}))
+
+    def _told(self) -> int:
+        return int(self.counters("connections", "in", "told")["received"])
+
+    def leave_alone(self) -> None:
+        """Let it have nobody to connect to: others connect to it."""
+        self.villain.close()
 
 
 class Bystander:

@@ -8,11 +8,16 @@ import pytest
 
 from sf_actors.sockets.topic_limits import OF_STRANGERS
 from tests.sockets.test_subscriptions import TOPIC, a_publisher, resident_mb
+from tests.support.effort import effort
 from tests.support.processes import Process
 
 pytestmark = pytest.mark.slow
 
-PEERS = 100
+PEERS = effort(100, brief=12)
+
+#: How often all come, and how long they stay, in seconds.
+ROUNDS = effort(2, brief=1)
+STAY_S = 0.5
 
 #: What one send may take, in seconds. It is mostly below a tenth, beside other work once in a while
 #: up to 3; with topics of any length and the bounds of those who are trusted it was 8 to 64.
@@ -24,14 +29,14 @@ SWARM = """
 import os, sys, time, zmq
 context = zmq.Context()
 topics, size = int(sys.argv[3]), int(sys.argv[4])
-for _ in range(2):
+for _ in range(int(sys.argv[5])):
     swarm = [context.socket(zmq.XSUB) for _ in range(int(sys.argv[2]))]
     for one in swarm:
         one.linger = one.sndhwm = 0
         one.connect(sys.argv[1])
         for _ in range(topics):
             one.send(bytes([1]) + os.urandom(size))
-    time.sleep(0.5)
+    time.sleep(float(sys.argv[6]))
     for one in swarm:
         one.close()
 context.term()
@@ -41,7 +46,7 @@ print('gone')
 
 @pytest.mark.parametrize(("topics", "size"), [(300, 299), (1_700, 51), (4_000, 20)])
 def test_a_swarm_that_comes_and_goes_holds_up_no_send_for_long(topics: int, size: int) -> None:
-    arguments = [str(number) for number in (PEERS, topics, size)]
+    arguments = [str(number) for number in (PEERS, topics, size, ROUNDS, STAY_S)]
     with (
         a_publisher("127.0.0.1:0", topic=TOPIC) as published,
         Process("-c", SWARM, published.endpoint, *arguments, module=None) as swarm,

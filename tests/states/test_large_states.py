@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from sf_actors.states.arriving import SnapshotInProgress
 from sf_actors.states.delta_out import DeltaOut
 from sf_actors.sync.latch import Latch
 from tests.support.bare_peers import asked
+from tests.support.effort import effort
 from tests.support.state_pair import LEVELS, following, leading, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
@@ -39,7 +39,7 @@ MANY = 20 * RUN
 LARGE = {"title": "large", "bids": {Decimal(n): Decimal(n) / 2 for n in range(MANY)}}
 
 #: Keys of the state whose pauses are measured; a million for the figure.
-KEYS = int(os.environ.get("SF_ACTORS_KEYS", "300000"))
+KEYS = effort(300_000, brief=60_000, variable="SF_ACTORS_KEYS")
 
 
 @pytest.mark.parametrize(

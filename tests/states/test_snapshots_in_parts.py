@@ -14,6 +14,7 @@ import zmq
 from sf_actors.replication.status import Phase
 from sf_actors.states import snapshots_out
 from tests.support.bare_peers import asked
+from tests.support.effort import effort
 from tests.support.state_pair import following, kill, leading, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
@@ -26,10 +27,14 @@ OUT, IN = "delta_update_out", "delta_update_in"
 LIMIT = 100_000
 NOTES = {"notes": {str: str}, "prices": {Decimal: Decimal}}
 
-#: about 5 MB
+#: Replicas that join at once.
+JOINING = effort(10, brief=3)
+
+#: about 5 MB, or 2
+NOTED, PRICED = effort(4_000, brief=1_600), effort(50_000, brief=20_000)
 LARGE: dict[str, Any] = {
-    "notes": {f"note {n}": f"{n}" * 20 + "x" * 900 for n in range(4_000)},
-    "prices": {Decimal(n): Decimal(n) / 4 for n in range(50_000)},
+    "notes": {f"note {n}": f"{n}" * 20 + "x" * 900 for n in range(NOTED)},
+    "prices": {Decimal(n): Decimal(n) / 4 for n in range(PRICED)},
 }
 
 
@@ -82,7 +87,7 @@ def joined(parts: list[Any]) -> dict[str, Any]:
     return whole
 
 
-def test_ten_replicas_join_a_value_of_fifty_messages_while_updates_go_on() -> None:
+def test_many_replicas_join_a_value_of_many_messages_while_updates_go_on() -> None:
     is_enough = threading.Event()
     sent = 0
     with ExitStack() as running:
@@ -92,7 +97,7 @@ def test_ten_replicas_join_a_value_of_fifty_messages_while_updates_go_on() -> No
         def publish() -> None:
             nonlocal sent
             while not is_enough.wait(0.002):
-                leader.send(notes={f"note {sent % 4_000}": f"again {sent}"})
+                leader.send(notes={f"note {sent % NOTED}": f"again {sent}"})
                 sent += 1
 
         publishing = threading.Thread(target=publish)
@@ -101,7 +106,7 @@ def test_ten_replicas_join_a_value_of_fifty_messages_while_updates_go_on() -> No
         to = towards(leader.addresses)
         joining = model(IN, NOTES, max_message_bytes=LIMIT)
         followers = [
-            running.enter_context(following(joining, to, has_handler=False)) for _ in range(10)
+            running.enter_context(following(joining, to, has_handler=False)) for _ in range(JOINING)
         ]
         for follower in followers:
             follower.wait_for_phase(Phase.LIVE)

@@ -11,12 +11,17 @@ import pytest
 
 from sf_actors.errors import DefinitionError
 from sf_actors.replication.status import Phase
+from sf_actors.states import update_calls
 from sf_actors.testing import module_of, running
+from tests.support.effort import effort
 from tests.support.state_pair import leading, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
 KINDS = ["delta_update", "full_update"]
 N = {"n": int}
+
+#: By how much less may wait than otherwise, and does.
+SMALLER = effort(1, brief=20)
 
 
 class Held:
@@ -117,8 +122,10 @@ def test_a_call_for_many_deltas_has_the_keys_that_are_gone_no_more() -> None:
 @pytest.mark.parametrize(("fields", "conflated"), [({"n": str}, 0), ({"n": list}, 2)])
 @pytest.mark.slow
 def test_calls_that_may_hold_too_much_become_one_long_before_those_that_cannot(
-    fields: Any, conflated: int
+    fields: Any, conflated: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    most = update_calls.MAX_WAITING_BYTES
+    monkeypatch.setattr(update_calls, "MAX_WAITING_BYTES", most // SMALLER)
     handler = Held()
     shown: list[Any] = []
     module = module_of(
@@ -126,7 +133,8 @@ def test_calls_that_may_hold_too_much_become_one_long_before_those_that_cannot(
         state_models={"in": {"book": model("full_update_in", fields, on_update=handler)}},
         init_function=lambda to_send, states, config: shown.append(states),
     )
-    large: Any = [[]] * 600_000 if fields["n"] is list else "x" * 600_000
+    size = 600_000 // SMALLER
+    large: Any = [[]] * size if fields["n"] is list else "x" * size
     with leading(model("full_update_out", fields)) as leader:
         addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
         with running(module, addresses=addresses, console_loglevel=None):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
@@ -16,6 +16,8 @@ from sf_actors.states import update_calls
 from sf_actors.states.update_calls import UpdateCall, UpdateCalls
 from sf_actors.user_code.update import Update
 from tests.replication.shapes import patches, plain_merge, wholes
+from tests.support.effort import effort
+from tests.support.hunting import hunt
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +25,7 @@ MOST = 4
 MOST_BYTES = 100
 
 PROFILE = settings(
-    max_examples=200,
+    max_examples=effort(200, brief=40),
     stateful_step_count=50,
     deadline=None,
     database=None,
@@ -211,14 +213,12 @@ def test_calls_with_one_rule_broken_are_found_out(broken: type[UpdateCalls]) -> 
     class Broken(SlowHandler):
         calls_type = broken
 
-    hunt = settings(PROFILE, phases=[Phase.generate], derandomize=True)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Broken, settings=hunt)
+        hunt(Broken, PROFILE, examples=200)
 
 
 def test_a_whole_value_that_does_not_say_so_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "UpdateCall", SaysNothingOfTheWhole)
     assert update_calls.UpdateCall is not SaysNothingOfTheWhole
-    hunt = settings(PROFILE, phases=[Phase.generate], derandomize=True)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(SlowHandler, settings=hunt)
+        hunt(SlowHandler, PROFILE, examples=200)

@@ -15,6 +15,7 @@ from sf_actors.schema.schema import Schema
 from sf_actors.storage import compaction, pending, recorder, writer
 from sf_actors.storage.store import Store
 from tests.storage.keeping import PATIENCE_S, Keeper, kept_in
+from tests.support.effort import effort
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 LEVELS = {str: float}
 BOOK = {"title": str, "bids": LEVELS}
 
+#: By how much less is stored than otherwise, and updated.
+SMALLER = effort(1, brief=8)
+
 #: Of a value that is far larger than what a file has beside it.
-KEYS = 150_000
+KEYS = 150_000 // SMALLER
 
 OPTIONAL = {"note": str, "nested": {"a": int, "b": {str: int}}, "list": [int]}
 
@@ -146,7 +150,7 @@ def test_what_does_not_fit_into_memory_is_replaced_by_the_whole_value(
 def test_large_values_that_follow_each_other_end_with_the_last(path: Path) -> None:
     with Keeper(path, BOOK) as keeper:
         for n in range(20):
-            bids = {f"{n} {key}": float(key) for key in range(20_000)}
+            bids = {f"{n} {key}": float(key) for key in range(20_000 // SMALLER)}
             keeper.send(title=str(n), bids=bids, is_snapshot=True)
             keeper.send(bids={"one": float(n)})
         value = keeper.value
@@ -160,6 +164,7 @@ def size_of(path: Path) -> int:
 
 @pytest.mark.slow
 def test_after_100_000_updates_the_file_has_three_times_the_value_at_most(path: Path) -> None:
+    count = 100_000 // SMALLER
     bids = {f"level {n}": n / 2 for n in range(KEYS)}
     largest = 0
     with Keeper(path, BOOK) as keeper:
@@ -167,9 +172,9 @@ def test_after_100_000_updates_the_file_has_three_times_the_value_at_most(path: 
         packed = len(
             keeper.fields.checked({"title": "", "bids": bids, "is_snapshot": True}).content
         )
-        for n in range(100_000):
+        for n in range(count):
             keeper.send(bids={f"level {n * 7 % KEYS}": n / 4, f"level {n % 1000}": n / 3})
-            if n % 10_000 == 0:
+            if n % (count // 10) == 0:
                 keeper.store.flush(PATIENCE_S)
                 largest = max(largest, size_of(path))
         keeper.store.flush(PATIENCE_S)
@@ -177,7 +182,7 @@ def test_after_100_000_updates_the_file_has_three_times_the_value_at_most(path: 
         value = keeper.value
 
     assert largest <= 3 * packed + 3 * 2**20
-    assert kept_in(path, BOOK) == (value, 100_000)
+    assert kept_in(path, BOOK) == (value, count)
 
 
 @pytest.mark.slow
@@ -200,17 +205,18 @@ def test_a_value_that_becomes_small_has_a_small_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "LOOK_S", 0.05)
+    monkeypatch.setattr(compaction, "SMALL_BYTES", compaction.SMALL_BYTES // SMALLER)
     with Keeper(path, BOOK, {"asks": LEVELS}) as keeper:
-        asks = {f"level {n}": n / 2 for n in range(300_000)}
+        asks = {f"level {n}": n / 2 for n in range(300_000 // SMALLER)}
         keeper.send(title="a", bids={}, asks=asks, is_snapshot=True)
         assert keeper.store.flush(PATIENCE_S)
         assert size_of(path) > 4 * compaction.SMALL_BYTES
         keeper.send(asks=None)
         has_shrunk = threading.Event()
-        for _ in range(300):
+        for _ in range(1_500):
             if size_of(path) <= 4 * compaction.SMALL_BYTES:
                 break
-            has_shrunk.wait(0.1)
+            has_shrunk.wait(0.02)
 
     assert size_of(path) <= 4 * compaction.SMALL_BYTES
     assert kept_in(path, BOOK, {"asks": LEVELS}) == ({"title": "a", "bids": {}}, 1)
@@ -277,7 +283,7 @@ updates = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=effort(60, brief=20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

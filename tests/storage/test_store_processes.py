@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 KILLS = effort(200, brief=20, variable="SF_ACTORS_KILLS")
 
 #: Keys of the state whose pauses are measured; a million for the figure.
-KEYS = int(os.environ.get("SF_ACTORS_KEYS", "300000"))
+KEYS = effort(300_000, brief=60_000, variable="SF_ACTORS_KEYS")
 
 
 def output_of(*command: object) -> str:

@@ -17,6 +17,7 @@ from sf_actors.replication.values.persistent_map import Map
 from sf_actors.testing import module_of, running
 from sf_actors.user_code.state_slot import StateSlot
 from sf_actors.user_code.states_view import PINNED, States
+from tests.support.effort import effort
 from tests.support.state_pair import following, leading, lose, model, towards
 from tests.support.waiting import PATIENCE_S, until
 
@@ -243,11 +244,14 @@ def test_to_look_at_a_large_state_costs_no_more_than_at_a_small_one() -> None:
         assert took[1] < max(20 * took[0], 0.0005)
 
 
+ROWS = effort(300_000, brief=60_000)
+
+
 @pytest.mark.slow
 def test_an_update_of_a_large_state_costs_no_more_than_of_a_small_one() -> None:
     declared = {"rows": {int: int}}
     with leading(model("delta_update_out", declared)) as leader:
-        leader.send(rows=dict.fromkeys(range(300_000), 1))
+        leader.send(rows=dict.fromkeys(range(ROWS), 1))
         with following(model("delta_update_in", declared), towards(leader.addresses)) as follower:
             follower.next_update()
             begun = monotonic()

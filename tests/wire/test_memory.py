@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sf_actors.wire import memory
 from sf_actors.wire.memory import (
     BYTES_PER_BYTE,
     BYTES_PER_BYTE_IN_PIECES,
@@ -21,12 +22,19 @@ from sf_actors.wire.memory import (
     memory_of,
     require_affordable,
 )
+from tests.support.effort import effort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: More than anything takes: then all is looked at.
 ALL = 10**12
+
+#: Items of a flood, for which a list that grew to them has few places beside.
+ITEMS = effort(100_000, brief=10_600)
+#: Items of one that is walked over, and what part of the free memory a refused one is measured by.
+WALKED = effort(1_000_000, brief=200_000)
+SMALLER = effort(1, brief=16)
 
 ANYTHING = Prices()
 DECIMALS = Prices(decimals=True)
@@ -60,7 +68,7 @@ def taken_by(packed: bytes, type_: Any) -> int:
     return taken
 
 
-def many(item: bytes, count: int = 100_000) -> bytes:
+def many(item: bytes, count: int = ITEMS) -> bytes:
     return b"\xdd" + count.to_bytes(4, "big") + item * count
 
 
@@ -100,10 +108,14 @@ def test_a_flood_of_what_is_dear_is_estimated_at_no_less_than_it_takes(name: str
 
 @pytest.mark.parametrize("name", DEAR)
 @pytest.mark.slow
-def test_a_flood_that_would_take_twenty_times_its_bytes_is_refused(name: str) -> None:
+def test_a_flood_that_would_take_twenty_times_its_bytes_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "FREE_MEMORY", FREE_MEMORY // SMALLER)
+    monkeypatch.setattr(memory, "FREE_BYTES", FREE_BYTES // SMALLER)
     item, _type, prices = DEAR[name]
     each = memory_of(many(item, 1_000), prices, ALL) / 1_000
-    flood = many(item, int(2 * FREE_MEMORY / each))
+    flood = many(item, int(2 * memory.FREE_MEMORY / each))
     if memory_of(flood, prices, ALL) > BYTES_PER_BYTE * len(flood):
         with pytest.raises(ValueError, match=r"at most \d+ MiB of memory"):
             require_affordable(flood, prices)
@@ -118,7 +130,7 @@ def test_what_is_not_looked_at_takes_little(name: str) -> None:
     assert taken_by(many(item, FREE_BYTES // len(item)), type_) < FREE_MEMORY
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=effort(60, brief=20))
 @given(values)
 @pytest.mark.slow
 def test_no_value_is_estimated_at_less_than_its_objects(value: Any) -> None:
@@ -153,17 +165,17 @@ def test_what_services_send_is_let_pass(made: Callable[[], Any]) -> None:
 
 @pytest.mark.slow
 def test_a_book_of_a_million_decimals_is_below_what_a_state_may_take() -> None:
-    packed = msgpack.packb({str(n): "1.5" for n in range(1_000_000)})
+    packed = msgpack.packb({str(n): "1.5" for n in range(WALKED)})
     assert at_most_of(packed, DECIMALS) < BYTES_PER_BYTE_IN_PIECES * len(packed)
 
 
 @pytest.mark.parametrize("item", [b"\xde\x00\x00", b"\xdc\x00\x01\x01", b"\xd9\x01a", b"\xc4\x00"])
 @pytest.mark.slow
 def test_what_alternates_is_walked_over_quickly(item: bytes) -> None:
-    flood = many(item + b"\xa2ab", 1_000_000)
+    flood = many(item + b"\xa2ab", WALKED)
     begun = process_time()
     at_most_of(flood, ANYTHING)
-    assert process_time() - begun < 10
+    assert process_time() - begun < 10 * WALKED / 1_000_000
 
 
 @pytest.mark.parametrize("packed", [b"\xdf\x01", b"\xc1\xde\x01\x00", b"\xde", b"\xd9", b""])

@@ -171,10 +171,16 @@ class Control:
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
+        self._has_left = False
 
     def end(self, number: int) -> None:
         """End the fleet; at the second call, at once."""
         self._actor.end.remote(number)
+
+    def leave(self) -> None:
+        """Show no more: the fleet goes on alone, and its end waits for nobody here."""
+        self._has_left = True
+        ray.get(self._actor.show_no_more.remote())
 
     def shown(self) -> Iterator[Any]:
         """Yield the events that `up` shows, until the fleet ends."""
@@ -209,7 +215,7 @@ class Control:
 
     def _heard(self, ask: Callable[[int], Any]) -> Iterator[Any]:
         last = since = 0
-        while True:
+        while not self._has_left:
             try:
                 news: News = ray.get(ask(last))
             except ActorUnavailableError:

@@ -76,6 +76,10 @@ class ControlActor:
         """Return the next events for `up` to show, waiting for the first."""
         return self._shown.after(last, NEWS_S)
 
+    def show_no_more(self) -> None:
+        """Let go the `up` that has shown this fleet; the end of the fleet does not wait for it."""
+        self._shown.dismiss()
+
     def end(self, number: int) -> None:
         """End the fleet; at the second call, at once."""
         self._began.wait()

@@ -44,6 +44,8 @@ class Events:
         self.seen = 0
         self._readers = 0
         self._read_at = -inf
+        #: nobody wants any more
+        self._is_unwanted = False
         self._changed = threading.Condition()
 
     @property
@@ -72,7 +74,7 @@ class Events:
                 self.seen = last
                 self._changed.notify_all()
             self._readers += 1
-            self._changed.wait_for(lambda: self._count != last, wait_s)
+            self._changed.wait_for(lambda: self._count != last or self._is_unwanted, wait_s)
             self._readers -= 1
             self._read_at = monotonic()
             first = self._count - len(self._kept)
@@ -84,10 +86,16 @@ class Events:
             events = [event for event, _ in kept]
             return News(begin + len(events), events, begin - last, self._since)
 
+    def dismiss(self) -> None:
+        """Answer at once from now on: nobody wants more, and no end waits until it is seen."""
+        with self._changed:
+            self._is_unwanted = True
+            self._changed.notify_all()
+
     def wait_seen(self, wait_s: float) -> bool:
         """Wait until a reader, if there is one, has confirmed all events; True if it has."""
         with self._changed:
             is_read = self._readers or monotonic() - self._read_at < wait_s
-            return bool(is_read) and self._changed.wait_for(
+            return bool(is_read and not self._is_unwanted) and self._changed.wait_for(
                 lambda: self.seen >= self._count, wait_s
             )

@@ -7,11 +7,10 @@ import stat
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-import kubernetes_validate
 import pytest
-import yaml
 
 from tests.fleet.export.services import FLEET, write_fleet
+from tests.support.manifests import documents_in, require_valid
 from tests.support.shell import ran
 
 if TYPE_CHECKING:
@@ -20,25 +19,49 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
+Files = dict[str, dict[str, Any]]
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
     write_fleet(tmp_path)
     return tmp_path
 
 
-def exported(market: Path) -> dict[str, dict[str, Any]]:
-    """Return the documents by file and kind; each one fits the schema."""
+@pytest.fixture(scope="module")
+def as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a fleet that is exported, and stays as it is."""
+    folder = tmp_path_factory.mktemp("market")
+    write_fleet(folder)
+    export(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def files(as_it_is: Path) -> Files:
+    """Give its documents."""
+    return documents_of(as_it_is)
+
+
+def export(market: Path) -> None:
     done = ran("export", "kubernetes", "--image", "me/market:1", "-o", "k8s", cwd=market)
     assert done.status == 0, done.err
+
+
+def documents_of(market: Path) -> Files:
+    """Return the documents by file and kind; each one fits the schema."""
     found = {}
     for path in sorted((market / "k8s").glob("*.yaml")):
-        documents = list(yaml.safe_load_all(path.read_text()))
+        documents = documents_in(path)
         for document in documents:
-            kubernetes_validate.validate(
-                document, kubernetes_validate.latest_version(), strict=True
-            )
+            require_valid(document)
         found[path.name] = {document["kind"]: document for document in documents}
     return found
+
+
+def exported(market: Path) -> Files:
+    export(market)
+    return documents_of(market)
 
 
 def container(workload: dict[str, Any]) -> dict[str, Any]:
@@ -47,9 +70,7 @@ def container(workload: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_service_is_a_stateful_set_that_others_reach_by_name(market: Path) -> None:
-    files = exported(market)
-
+def test_a_service_is_a_stateful_set_that_others_reach_by_name(files: Files) -> None:
     pricer = files["market-pricer.yaml"]
     assert pricer["Service"]["spec"]["publishNotReadyAddresses"] is True
     assert pricer["Service"]["spec"]["clusterIP"] == "None"
@@ -70,9 +91,7 @@ def test_a_service_is_a_stateful_set_that_others_reach_by_name(market: Path) -> 
     assert config == '{"factor": 1.50}\n'
 
 
-def test_a_main_that_ends_is_a_job_and_a_bus_has_two_ports(market: Path) -> None:
-    files = exported(market)
-
+def test_a_main_that_ends_is_a_job_and_a_bus_has_two_ports(files: Files) -> None:
     assert files["market-caller.yaml"].keys() == {"ConfigMap", "Job"}
     assert files["market-caller.yaml"]["Job"]["spec"]["backoffLimit"] == 0
     bus = files["market-bus.yaml"]
@@ -80,12 +99,11 @@ def test_a_main_that_ends_is_a_job_and_a_bus_has_two_ports(market: Path) -> None
     assert container(bus["StatefulSet"])["command"][:4] == ["python", "-m", "sf_actors", "bus"]
 
 
-def test_the_same_fleet_gives_the_same_bytes(market: Path) -> None:
-    exported(market)
-    before = {path.name: path.read_bytes() for path in (market / "k8s").iterdir()}
-    exported(market)
+def test_the_same_fleet_gives_the_same_bytes(as_it_is: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (as_it_is / "k8s").iterdir()}
+    export(as_it_is)
 
-    assert {path.name: path.read_bytes() for path in (market / "k8s").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (as_it_is / "k8s").iterdir()} == before
 
 
 def test_keys_are_secrets_of_their_owner_alone(market: Path) -> None:
@@ -121,7 +139,7 @@ def test_each_instance_of_a_main_that_ends_is_a_job(market: Path) -> None:
     (market / "fleet.toml").write_text(FLEET.replace("main = true", "main = true\ninstances = 2"))
     done = ran("export", "kubernetes", "--image", "x", "-o", "k8s", cwd=market)
     assert done.status == 0, done.err
-    documents = list(yaml.safe_load_all((market / "k8s" / "market-caller.yaml").read_text()))
+    documents = documents_in(market / "k8s" / "market-caller.yaml")
 
     jobs = [one for one in documents if one["kind"] == "Job"]
     assert [one["metadata"]["name"] for one in jobs] == ["market-caller-1", "market-caller-2"]

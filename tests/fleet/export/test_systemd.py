@@ -29,16 +29,29 @@ def market(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a fleet that is exported, and stays as it is."""
+    folder = tmp_path_factory.mktemp("market")
+    write_fleet(folder)
+    exported(folder)
+    return folder
+
+
 def exported(market: Path, *flags: str) -> dict[str, str]:
     done = ran("export", "systemd", "-o", "units", *flags, cwd=market)
     assert (done.status, done.err) == (0, "")
+    return files_of(market)
+
+
+def files_of(market: Path) -> dict[str, str]:
     folder = market / "units"
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
-def test_each_service_is_a_unit_and_instances_are_a_template(market: Path) -> None:
-    files = exported(market)
+def test_each_service_is_a_unit_and_instances_are_a_template(as_it_is: Path) -> None:
+    files = files_of(as_it_is)
 
     assert sorted(files) == [
         ".sf_actors-export",
@@ -57,7 +70,7 @@ def test_each_service_is_a_unit_and_instances_are_a_template(market: Path) -> No
         "Restart=on-failure",
         "RestartPreventExitStatus=2",
         "TimeoutStopSec=15",
-        f"WorkingDirectory={market}",
+        f"WorkingDirectory={as_it_is}",
         'Environment="TITLE=50%% of $HOME"',
     ):
         assert line in pricer.splitlines()
@@ -70,16 +83,16 @@ def test_each_service_is_a_unit_and_instances_are_a_template(market: Path) -> No
     assert files["config/pricer.json"] == '{"factor": 1.50}\n'
 
 
-def test_the_same_fleet_gives_the_same_bytes(market: Path) -> None:
-    assert exported(market) == exported(market)
+def test_the_same_fleet_gives_the_same_bytes(as_it_is: Path) -> None:
+    assert files_of(as_it_is) == exported(as_it_is)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_finds_nothing_wrong_with_them(market: Path) -> None:
-    units = [name for name in exported(market) if name.endswith((".service", ".target"))]
+def test_systemd_finds_nothing_wrong_with_them(as_it_is: Path) -> None:
+    units = [name for name in files_of(as_it_is) if name.endswith((".service", ".target"))]
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
-        cwd=market / "units",
+        cwd=as_it_is / "units",
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -115,10 +128,10 @@ def test_machines_reach_each_other_by_tcp(market: Path) -> None:
     assert "expected a host for each service" in done.err
 
 
-def test_units_run_as_they_say_and_tell_when_they_are_ready(market: Path) -> None:
-    files = exported(market)
-    runtime = market / "run"
-    env = {"RUNTIME_DIRECTORY": str(runtime), "NOTIFY_SOCKET": str(market / "n")}
+def test_units_run_as_they_say_and_tell_when_they_are_ready(as_it_is: Path) -> None:
+    files = files_of(as_it_is)
+    runtime = as_it_is / "run"
+    env = {"RUNTIME_DIRECTORY": str(runtime), "NOTIFY_SOCKET": str(as_it_is / "n")}
     runtime.mkdir(mode=0o700)
 
     def command(unit: str, number: str) -> list[str]:
@@ -128,14 +141,14 @@ def test_units_run_as_they_say_and_tell_when_they_are_ready(market: Path) -> Non
         return words[3:]
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        listening.bind(str(market / "n"))
+        listening.bind(str(as_it_is / "n"))
         listening.settimeout(PATIENCE_S)
         with (
-            Process(*command("market-pricer@.service", "1"), cwd=market, env=env) as one,
-            Process(*command("market-pricer@.service", "2"), cwd=market, env=env) as other,
+            Process(*command("market-pricer@.service", "1"), cwd=as_it_is, env=env) as one,
+            Process(*command("market-pricer@.service", "2"), cwd=as_it_is, env=env) as other,
         ):
             assert [listening.recv(100) for _ in range(2)] == [b"READY=1"] * 2
-            with Process(*command("market-caller.service", ""), cwd=market, env=env) as caller:
+            with Process(*command("market-caller.service", ""), cwd=as_it_is, env=env) as caller:
                 assert caller.wait() == 0
                 assert caller.out == ["3.0"]
             one.interrupt(signal.SIGTERM)

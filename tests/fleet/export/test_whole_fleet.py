@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import kubernetes_validate
 import pytest
-import yaml
 
 from sf_actors.cli.arguments import Arguments, parse
 from tests.conformance.test_placements import FLEET
+from tests.support.manifests import documents_in, require_valid
 from tests.support.processes import PATIENCE_S
 from tests.support.shell import ran
 
@@ -21,22 +20,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Path:
-    folder = tmp_path / "fleet"
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "fleet"
     shutil.copytree(FLEET, folder)
     text = (folder / "fleet.toml").read_text()
     (folder / "fleet.toml").write_text(text.replace("[fleet]", '[fleet]\nkeys = "keys"'))
     assert ran("keys", "fleet", cwd=folder).status == 0
     return folder
-
-
-def documents_in(folder: Path) -> list[dict[str, Any]]:
-    return [
-        document
-        for path in sorted(folder.glob("*.yaml"))
-        for document in yaml.safe_load_all(path.read_text())
-    ]
 
 
 def test_kubernetes_takes_each_kind_and_its_commands_are_ours(fleet: Path) -> None:
@@ -48,7 +39,7 @@ def test_kubernetes_takes_each_kind_and_its_commands_are_ours(fleet: Path) -> No
         *("ConfigMap", "Job", "Secret", "Service", "StatefulSet")
     }
     for one in documents:
-        kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
+        require_valid(one)
     workloads = [one for one in documents if one["kind"] in {"Job", "StatefulSet"}]
     assert len(workloads) == 8
     for one in workloads:

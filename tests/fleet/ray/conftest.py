@@ -15,5 +15,7 @@ def cluster() -> RayCluster:
     """Give the cluster."""
     pytest.importorskip("ray")
     from tests.support.ray_cluster import cluster_here
+    from tests.support.ray_verbs import verbs_here
 
+    verbs_here()
     return cluster_here()

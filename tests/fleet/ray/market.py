@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.effort import IS_FULL
 from tests.support.fleets import DOUBLING, fleet_in
 from tests.support.processes import Process
+from tests.support.ray_verbs import verbs_here
 from tests.support.shell import Ran, ran
 
 if TYPE_CHECKING:
@@ -99,6 +101,8 @@ def up_on_ray(cluster: RayCluster, folder: Path) -> Iterator[Process]:
 
 def asked(cluster: RayCluster, folder: Path, *argv: str) -> Ran:
     """Run a verb about a fleet on Ray."""
+    if not IS_FULL:
+        return verbs_here().ran(*argv, cwd=folder, **cluster.env)
     return ran(*argv, cwd=folder, patience_s=PATIENCE_S, **cluster.env)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 
 from sf_actors.fleet.ray.events import Events
+from tests.support.waiting import until
 
 
 def test_who_asks_gets_what_came_since() -> None:
@@ -55,3 +57,18 @@ def test_an_end_waits_only_where_somebody_asks() -> None:
     thread.start()
     thread.join()
     assert events.wait_seen(10.0)
+
+
+def test_an_end_waits_for_nobody_who_was_let_go() -> None:
+    events, began = Events(), monotonic()
+    asking = threading.Thread(target=lambda: events.after(0, 10.0))
+    asking.start()
+    until(lambda: events._readers)
+    events.dismiss()
+    asking.join()
+    # the next question may have been under way
+    events.after(0, 10.0)
+    events.add("end")
+
+    assert not events.wait_seen(10.0)
+    assert monotonic() - began < 5.0

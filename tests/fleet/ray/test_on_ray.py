@@ -301,6 +301,7 @@ def test_a_host_that_no_node_has_is_an_error(cluster: RayCluster, tmp_path: Path
 
 
 def test_no_cluster_is_exit_3(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
     fleet_in(tmp_path, ALONE, doubler=DOUBLING)
     done = ran("up", "--on", "ray", "--ray-address", "127.0.0.1:1", cwd=tmp_path)
 

@@ -18,6 +18,7 @@ from sf_actors.replication.values.frozen import View, freeze
 from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.values.persistent_map import EMPTY
 from tests.replication.values.test_fields import fields, model_of, on_wire
+from tests.support.effort import effort
 
 DOCUMENT: dict[str, Any] = {"document": dict, "parts": {str: object}, "list": list}
 EMPTY_DOCUMENT: dict[str, Any] = {"document": {}, "parts": {}, "list": []}
@@ -51,7 +52,7 @@ def intended(target: Any, patch: Any) -> Any:
     return merged
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=effort(300, brief=80))
 @given(st.lists(_patches | _wholes, max_size=8))
 @example([{"document": {"a": {"b": None}}}])
 @example([{"document": {"a": {"b": None}}, "parts": {}, "list": [], "is_snapshot": True}])
