@@ -91,6 +91,7 @@ class Replyer(SocketActor):
         if self.handler is None:
             raise TypeError(f"{self.model.where}: a replyer without a handler")
         self.serving = self.handler
+        self._inside = InsideRequests()  # before the bind: `close` asks for it where that fails
         self._socket = self.bind(zmq.ROUTER, "replyer")
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -123,7 +124,6 @@ class Replyer(SocketActor):
         self._on_quiet = None
         #: when the end of the quiet time should be noticed
         self._noticed_at: float | None = None
-        self._inside = InsideRequests()
 
     def on_begin(self) -> None:
         """Start reading."""

@@ -9,7 +9,7 @@ import pytest
 
 from sf_actors.errors import BindError
 from sf_actors.testing import module_of, running
-from tests.support.models import at, replyer
+from tests.support.models import at, publisher, replyer, subscriber
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +63,39 @@ def test_one_that_has_ended_is_not_named() -> None:
             serving("late", f"127.0.0.1:{port}"),
         ):
             pass
+
+
+BINDER = {"required_creation_arguments": {"is_binder": True}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "model", "sockets"),
+    [
+        ("connection", "in", replyer(lambda args: None), ["replyer"]),
+        ("connection", "in", replyer(lambda args: None, workers=2), ["replyer"]),
+        ("connection", "in", subscriber(lambda args: None, is_binder=True), ["subscriber"]),
+        ("connection", "out", publisher(), ["publisher"]),
+        ("state", "out", {"state_type": "delta_update"}, ["publisher", "replyer"]),
+        ("state", "out", {"state_type": "full_update"}, ["publisher"]),
+        ("state", "in", {"state_type": "full_update", **BINDER}, ["subscriber"]),
+    ],
+)
+def test_a_bind_that_fails_raises_its_error_and_logs_nothing(
+    kind: str,
+    side: str,
+    model: dict[str, Any],
+    sockets: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        addresses = {f"{kind}s": {side: {"it": dict.fromkeys(sockets, taken)}}}
+        module = module_of(**{f"{kind}_models": {side: {"it": model}}})
+        with (
+            pytest.raises(BindError, match="another socket has it"),
+            running(module, addresses=addresses, console_loglevel="WARNING"),
+        ):
+            pass
+    assert capfd.readouterr().err == ""
