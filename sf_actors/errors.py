@@ -116,14 +116,14 @@ class RequestTimeout(SfActorsError):
 class RemoteError(SfActorsError):
     """The other side answered with an error.
 
-    `type` is the name of the error on the other side, `message` its text, or '' if the other side
-    does not send it (`error_details`).
+    `type` is the name of the error on the other side, `message` its text, or '' if it has none or
+    the other side does not send it (`error_details`).
     """
 
     def __init__(self, type_: str, message: str, *, connection: str) -> None:
         text = message
         if not message and type_ != Refused.__name__:
-            text = "its text stays in the log over there (error_details)"
+            text = "its text, if it has one, stays in the log over there (error_details)"
         super().__init__(f"{connection}: the other side answered {type_}{text and ': '}{text}")
         self.type = type_
         self.message = message

@@ -182,7 +182,9 @@ class Stop:
             except BaseException as error:
                 state.run_context.log.exception("stop failed")
                 state.blame(error)
-            state.run_context.log.info("stopped")
+            if state.was_ready:
+                # what kept it from READY is raised, and is all that there is to say
+                state.run_context.log.info("stopped")
         self._on_stopped()
         if overdue:
             self._on_overdue()

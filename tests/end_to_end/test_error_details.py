@@ -177,8 +177,20 @@ def test_a_caller_learns_why_it_is_told_no_more(tmp_path: Path) -> None:
 
     assert (error.type, error.message) == ("Vault", "")
     assert str(error).endswith(
-        "the other side answered Vault: its text stays in the log over there (error_details)"
+        "answered Vault: its text, if it has one, stays in the log over there (error_details)"
     )
+
+
+def fail_without_a_word(args: dict[str, Any]) -> None:
+    raise AssertionError
+
+
+def test_an_error_without_a_text_promises_none_in_the_log(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/told"
+    error = told_to_a_requester(address, serving(fail_without_a_word, address))
+
+    assert (error.type, error.message) == ("AssertionError", "")
+    assert "its text, if it has one," in str(error)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_bind_that_fails_raises_its_error_and_logs_nothing(
         module = module_of(**{f"{kind}_models": {side: {"it": model}}})
         with (
             pytest.raises(BindError, match="another socket has it"),
-            running(module, addresses=addresses, console_loglevel="WARNING"),
+            running(module, addresses=addresses),
         ):
             pass
     assert capfd.readouterr().err == ""
