@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sf_actors.definition.config.model import ConfigSource
 from sf_actors.definition.names import require_service_name
 from sf_actors.definition.paths import filled
-from sf_actors.definition.service_arguments import require_arguments
+from sf_actors.definition.service_arguments import is_set, require_arguments
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.definition.source import source_of
 from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
@@ -93,7 +93,7 @@ class Service:
         self._stop_timeout_s = seconds("stop_timeout_s", stop_timeout_s)
         self._log_path = log_path
         self._name = name
-        self._allow_inbound = allow_inbound
+        self._allow_inbound = is_set(allow_inbound=allow_inbound)
         self._keys = keys
         self._error_details = checked_details(error_details)
         self._forks = FORKS.count

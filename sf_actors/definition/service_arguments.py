@@ -15,6 +15,7 @@ _PATH: Final = (str, os.PathLike), "a path, as text or os.PathLike"
 _EXPECTED: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
     "addresses": ((Mapping,), "a dict"),
     "name": ((str,), "a text"),
+    "allow_inbound": ((bool,), "True or False"),
     "log_path": _PATH,
     "keys": _PATH,
 }
@@ -29,3 +30,12 @@ def require_arguments(**arguments: Any) -> None:
         types, expected = _EXPECTED[name]
         if value is not None and not isinstance(value, types):
             raise UsageError(f"Service: {name}: expected {expected}, got {shown(value)}")
+
+
+def is_set(**argument: bool | None) -> bool:
+    """Return a switch, which None leaves off.
+
+    :raises UsageError: it is neither True nor False; it names the argument
+    """
+    require_arguments(**argument)
+    return any(argument.values())

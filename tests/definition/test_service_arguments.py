@@ -21,6 +21,7 @@ MODULE = module_of(init_function=lambda: None)
         ("addresses", [], "a dict, got list []"),
         ("name", 5, "a text, got int 5"),
         ("name", b"svc", "a text, got bytes b'svc'"),
+        ("allow_inbound", "no", "True or False, got str 'no'"),
         ("log_path", 5, "a path, as text or os.PathLike, got int 5"),
         ("keys", [1], "a path, as text or os.PathLike, got list [1]"),
     ],
