@@ -142,9 +142,9 @@ def _find_entry(model: Addressed, whole: Mapping[str, object], *, where: str) ->
         if given.get(step) is None:
             names = [str(name) for name in given if name != step]
             hint = nearest(step, names) or _elsewhere(model, whole, where=where)
+            got = f"None for {step!r}" if step in given else f"no {step!r}{hint}"
             raise AddressError(
-                f"{place}: expected the address of {_sockets(model)} of {model.where}, "
-                f"got no {step!r}{hint}"
+                f"{place}: expected the address of {_sockets(model)} of {model.where}, got {got}"
             )
         entry = given[step]
         place += f"[{step!r}]"

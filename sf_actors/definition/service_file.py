@@ -259,7 +259,10 @@ class ServiceFile:
 
     def _require_main(self, *, main_mode: bool) -> None:
         if main_mode and self._hooks.get("main") is None:
-            near = nearest("main", (name for name in self._names if not name.startswith("_")))
+            near = nearest(
+                "main",
+                (name for name in self._names if name != "main" and not name.startswith("_")),
+            )
             raise DefinitionError(
                 f"{self.where}: main mode needs a function 'main', such as "
                 f"main(to_send, states, config), got none{near}"

@@ -295,6 +295,11 @@ def test_what_is_none_or_missing_is_empty(addresses: object) -> None:
         resolve(addresses, [REPLYER])
 
 
+def test_a_model_whose_address_is_none_is_not_said_to_be_missing() -> None:
+    with pytest.raises(AddressError, match=r"\['in'\]: expected .*, got None for 'orders'$"):
+        resolve(orders(None), [REPLYER])
+
+
 def test_a_missing_model_of_two_sockets_names_both() -> None:
     with pytest.raises(AddressError, match=r"of the sockets 'publisher' and 'replyer' of svc\.py"):
         resolve({}, [BOOK])

@@ -178,6 +178,11 @@ def test_main_mode_needs_main(service: Load) -> None:
     assert message.endswith("did you mean 'mian'?")
 
 
+def test_a_main_that_is_none_is_not_what_was_meant(service: Load) -> None:
+    message = refusal(service("main = None\n"), main_mode=True)
+    assert message.endswith("got none")
+
+
 def test_main_mode_without_main_runs_no_hook(service: Load) -> None:
     refusal(service("def setup_config(config): 1 / 0\n"), main_mode=True)
 
