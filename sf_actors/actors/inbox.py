@@ -31,6 +31,14 @@ class Tick:
 TICK: Final = Tick()
 _TICK: Final = Envelope(TICK)
 
+
+class Alarm:
+    """The message that the alarm of the inbox has come."""
+
+
+ALARM: Final = Alarm()
+_ALARM: Final = Envelope(ALARM)
+
 # A plain integer: pyzmq's enums cost more than its calls.
 _POLLIN: Final = int(zmq.POLLIN)
 #: A poll that took at least this long really waited, so nothing was queued before it.
@@ -185,6 +193,8 @@ class SocketInbox:
         self._polled: list[tuple[Any, int]] = [(self._wakeup.fd, _POLLIN)]
         #: When `get` returns a `Tick`, in seconds of `time.monotonic`; None: never.
         self.deadline: float | None = None
+        #: When `get` returns an `Alarm`, for the connections of its sockets; likewise.
+        self.alarm: float | None = None
         #: True if the actor has work to do in pieces: `get` does not wait, and returns a `Step` in
         #: turn with readable sources.
         self.has_work = False
@@ -224,7 +234,7 @@ class SocketInbox:
                 self._turns = 0
                 self._is_works_turn = self._is_works_turn or self.has_work
                 asked_at = monotonic()
-                is_endless = self.deadline is None and not self.has_work
+                is_endless = self.deadline is None and self.alarm is None and not self.has_work
                 timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
                 ready = zmq_poll(self._polled, timeout_ms if busy is None else 0)
                 for item, _ in ready:
@@ -279,10 +289,14 @@ class SocketInbox:
             return _take_all(self.waiting)
 
     def _longest_wait_ms(self, now: float) -> int:
-        if self.has_work or self.deadline is None:
+        if self.alarm is not None and now >= self.alarm:
+            self.alarm = None
+            self.put(_ALARM)
+        if self.has_work or self.deadline is self.alarm is None:
             return 0
+        until = min(at for at in (self.deadline, self.alarm) if at is not None)
         # rounded up: zero until the deadline would be a busy loop
-        return min(int(max(0.0, self.deadline - now) * 1000) + 1, _LONGEST_POLL_MS)
+        return min(int(max(0.0, until - now) * 1000) + 1, _LONGEST_POLL_MS)
 
     def _turn_of(self, source: Pollable) -> Envelope[Any]:
         self._is_idle = False

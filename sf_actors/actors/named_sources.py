@@ -1,7 +1,8 @@
-"""Connects an actor's sockets to host names, and reads their monitors to follow them."""
+"""Keeps an actor's sockets connected: reads their monitors, to follow host names and losses."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.inbox import SocketSource
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class NamedSources:
-    """Connects sockets of an actor to the names among their addresses; in the actor's thread.
+    """Keeps sockets of an actor connected; in the actor's thread.
 
     :param tell: brings the actor a `Found`; called in another thread
+    :param given_up: called with an address and why, when libzmq has given up a connection
     """
 
     def __init__(
@@ -31,31 +33,39 @@ class NamedSources:
         model: Model,
         inbox: SocketInbox,
         tell: Callable[[Found], Any],
+        given_up: Callable[[Endpoint, str], Any],
     ) -> None:
         self._transport = run_context.transport
         self._where = model.where
         self._unresolved = Unresolved(run_context.log, model.where)
         self._inbox = inbox
         self._tell = tell
+        self._given_up = given_up
         self._open: list[tuple[NamedPeers, SocketSource]] = []
 
     def connect(
         self, socket: Socket, endpoint: Endpoint, lock: AbstractContextManager[Any] | None
     ) -> None:
-        """Connect a socket to the names among its addresses, once they are looked up."""
-        named = [one for one in endpoint.all if one.is_name]
-        if not named:
+        """Follow a socket's connections; before it is connected to its numeric addresses.
+
+        It is connected to the names among its addresses once they are looked up.
+        """
+        followed = [one for one in endpoint.all if one.scheme != "inproc"]
+        if not followed:
             return
         peers = NamedPeers(
             self._transport,
             socket,
-            named,
+            followed,
             self._tell,
             self._unresolved,
             where=self._where,
+            given_up=self._given_up,
             lock=lock,
         )
-        source = SocketSource(peers.events, receive=peers.read_event, take=peers.take_event)
+        source = SocketSource(
+            peers.events, receive=peers.read_event, take=partial(self._take_event, peers)
+        )
         self._inbox.watch(source)
         self._open.append((peers, source))
 
@@ -64,6 +74,22 @@ class NamedSources:
         if not endpoint.is_name:
             return endpoint
         return next((peers.at(endpoint) for peers, _ in self._open if peers.at(endpoint)), None)
+
+    def restore(self) -> None:
+        """Connect again what libzmq has given up, since the alarm of the inbox has come."""
+        for peers, _ in self._open:
+            peers.restore()
+            self._set_alarm(peers)
+
+    def _take_event(self, peers: NamedPeers, event: list[bytes]) -> None:
+        peers.take_event(event)
+        self._set_alarm(peers)
+
+    def _set_alarm(self, peers: NamedPeers) -> None:
+        due = peers.next_deadline
+        if due is not None:
+            set_for = self._inbox.alarm
+            self._inbox.alarm = due if set_for is None else min(set_for, due)
 
     def forget(self, socket: Socket) -> None:
         """Stop following the names of a socket, before it is closed."""

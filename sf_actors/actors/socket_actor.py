@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import pykka
 import zmq
 
-from sf_actors.actors.inbox import STEP, TICK, SocketInbox, SocketSource, WaitFailed
+from sf_actors.actors.inbox import ALARM, STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
 from sf_actors.actors.named_sources import NamedSources
 from sf_actors.actors.orders import Begin, Drain, LastLook, Move, SetTaps
@@ -83,7 +83,7 @@ class SocketActor(Actor):
         self.taps = run_context.taps.get(model.key, ())
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
-        self._named = NamedSources(run_context, model, self.inbox, self.tell)
+        self._named = NamedSources(run_context, model, self.inbox, self.tell, self.note_given_up)
         self._inproc = InprocPeers(run_context.transport, self.tell)
         self._is_open = False
         self._is_taken_over = False
@@ -204,9 +204,9 @@ class SocketActor(Actor):
             where=self.model.where,
             server=f"{self.model.kind}/{self.model.name}",
             subscription=subscription,
+            prepare=lambda socket: self._named.connect(socket, endpoint, lock),
         )
         self._connected.append(opened)
-        self._named.connect(opened, endpoint, lock)
         self._inproc.follow(opened, endpoint, lock)
         return opened
 
@@ -249,6 +249,18 @@ class SocketActor(Actor):
         except pykka.ActorDeadError:
             return False
         return True
+
+    def note_given_up(self, endpoint: Endpoint, reason: str) -> None:
+        """Log that libzmq has given up a connection, which is made again; at a limited rate."""
+        left_out = self.throttle.admit("given up", monotonic())
+        if left_out is not None:
+            self.run_context.log.warning(
+                "connection was given up: connecting again",
+                model=self.model.where,
+                address=str(endpoint),
+                reason=reason,
+                left_out=left_out,
+            )
 
     def warn(self, reason: str, text: str) -> None:
         """Log that a message was dropped, at a limited rate, with the number of lines left out."""
@@ -345,6 +357,8 @@ class SocketActor(Actor):
     def _take_message(self, message: Any) -> None:
         if type(message) is Found:
             message.peers.take(message)
+        elif message is ALARM:
+            self._named.restore()
         elif type(message) is Freed:
             self._inproc.take(message)
         elif type(message) is SetTaps:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import select
 import threading
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import zmq
@@ -46,6 +48,7 @@ class NamedBus:
                 self._take,
                 Unresolved(run_context.log, model.where),
                 where=model.where,
+                given_up=partial(_note_given_up, run_context, model),
             )
         self._end = Wakeup()
         self._thread = threading.Thread(target=self._follow, name="sf_actors/bus", daemon=True)
@@ -80,5 +83,18 @@ class NamedBus:
             with self._out.lock:
                 # before waiting: the descriptor signals a change, not a state
                 self._peers.read_events()
-            if self._end.fd in (fd for fd, _ in poll.poll()):
+                self._peers.restore()
+            due = self._peers.next_deadline
+            # rounded up: zero until then would be a busy loop
+            wait_ms = None if due is None else int(max(0.0, due - monotonic()) * 1000) + 1
+            if self._end.fd in (fd for fd, _ in poll.poll(wait_ms)):
                 return
+
+
+def _note_given_up(run_context: RunContext, model: Model, endpoint: Endpoint, reason: str) -> None:
+    run_context.log.warning(
+        "connection was given up: connecting again",
+        model=model.where,
+        address=str(endpoint),
+        reason=reason,
+    )

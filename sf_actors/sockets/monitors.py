@@ -30,8 +30,8 @@ CONNECTION_EVENTS = (
     | zmq.EVENT_CLOSED
 )
 
-#: The events of a connection that libzmq makes again itself.
-RETRY_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_RETRIED
+#: The events of a connection that libzmq makes again itself, unless it has closed it itself.
+RETRY_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED
 
 #: Numbers the monitors. pyzmq names a monitor after its socket's descriptor. In libzmq 4.3.5
 #: another socket may get that descriptor before the first monitor is gone, and would then get no

@@ -1,13 +1,18 @@
-"""Connects a socket to peers by host name: looks names up, connects, and follows changes.
+"""Keeps a socket connected: looks host names up, and connects again where libzmq gives up.
 
 libzmq itself repeats a connection, to the numeric address that it was given. Each time, the name is
 looked up again, and the connection moves if the name points elsewhere or has another address that
 was not tried yet.
+
+A connection that libzmq has closed itself it does not repeat: the peer sent what is no ZMTP 3, as
+another program that had the port for a while, or a message of more than the socket takes. It is
+lost without a `CONNECT_RETRIED`, and is made again here.
 """
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import zmq
@@ -26,6 +31,16 @@ if TYPE_CHECKING:
     from sf_actors.sockets.transport import Transport
 
 _SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+_DISCONNECTED: Final = int(zmq.EVENT_DISCONNECTED)
+
+#: How long after a loss libzmq may take to say that it connects again, in seconds; also the pause
+#: before it is done here.
+GIVEN_UP_S: Final = RECONNECT_MAX_MS / 1000
+
+
+#: Why a connection was given up, before and after the peers had greeted each other.
+_EARLY: Final = "what answers there is no ZeroMQ peer for this socket"
+_LATE: Final = "the peer broke the protocol, perhaps by far more bytes than max_message_bytes"
 
 
 class Found:
@@ -46,16 +61,29 @@ class Found:
 
 
 class _Peer:
-    """One name, and the address that it is connected to.
+    """One address as it was given, and the numeric one that it is connected to.
 
     :ivar is_connected: whether it was connected at the last event
+    :ivar given_up_at: when its lost connection counts as given up; None: it is not lost
+    :ivar is_given_up: libzmq does not connect it again
     """
 
-    __slots__ = ("at", "endpoint", "is_connected", "look_up", "pause_ms", "turns")
+    __slots__ = (
+        "at",
+        "endpoint",
+        "given_up_at",
+        "is_connected",
+        "is_given_up",
+        "look_up",
+        "pause_ms",
+        "turns",
+    )
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.at: Endpoint | None = None
+        self.at: Endpoint | None = None if endpoint.is_name else endpoint
+        self.given_up_at: float | None = None
+        self.is_given_up = False
         self.turns = HostsInTurn()
         self.look_up: LookUp | None = None
         self.is_connected = False
@@ -63,10 +91,13 @@ class _Peer:
 
 
 class NamedPeers:
-    """Connects a socket to host names; for the thread that may use the socket.
+    """Keeps a socket connected; for the thread that may use the socket.
 
-    :param endpoints: its addresses with a name as host
+    It must be made before the socket is connected to numeric addresses, whose events it needs all.
+
+    :param endpoints: its addresses; names are connected here, the others by the caller
     :param found: called with a `Found` in another thread; must bring it to `take`
+    :param given_up: called with an address and why, when libzmq has given up a connection
     :param lock: held while the socket is used, if other threads use it too
     :ivar events: the monitor, for `read_events` when it is readable
     """
@@ -80,19 +111,23 @@ class NamedPeers:
         unresolved: Unresolved,
         *,
         where: str,
+        given_up: Callable[[Endpoint, str], Any],
         lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._transport = transport
         self.socket = socket
         self._found = found
         self._unresolved = unresolved
+        self._given_up = given_up
         self._lock = lock or nullcontext()
         self._is_closed = False
         self._peers = [_Peer(endpoint) for endpoint in endpoints]
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
+        if any(endpoint.is_name for endpoint in endpoints):
+            socket.setsockopt(zmq.CONNECT_TIMEOUT, monitors.CONNECT_TIMEOUT_MS)
         self.events = transport.events_of(socket, "names", monitors.RETRY_EVENTS, where=where)
         for peer in self._peers:
-            self._look_up(peer)
+            if peer.at is None:
+                self._look_up(peer)
 
     def read_event(self) -> list[bytes]:
         """Read an event.
@@ -104,10 +139,15 @@ class NamedPeers:
     def take_event(self, event: list[bytes]) -> None:
         """Handle an event: look a name up again if its connection was lost or could not be made."""
         address = event[1].decode(errors="replace")
+        number = int.from_bytes(event[0][:2], "little")
         for peer in self._peers:
             if peer.at is None or peer.at.zmq_endpoint != address:
                 continue
-            if int.from_bytes(event[0][:2], "little") == _SUCCEEDED:
+            if number == _DISCONNECTED:
+                peer.given_up_at = monotonic() + GIVEN_UP_S
+                continue
+            peer.given_up_at = None
+            if number == _SUCCEEDED:
                 peer.is_connected = True
                 peer.pause_ms = RECONNECT_MS
                 peer.turns.succeeded()
@@ -115,8 +155,33 @@ class NamedPeers:
             if not peer.is_connected:
                 peer.turns.failed()
             peer.is_connected = False
-            if peer.look_up is None:
+            if peer.endpoint.is_name and peer.look_up is None:
                 self._look_up(peer)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `restore` has something to do, in seconds of `time.monotonic`; None: never."""
+        return min(
+            (peer.given_up_at for peer in self._peers if peer.given_up_at is not None),
+            default=None,
+        )
+
+    def restore(self) -> None:
+        """Connect again what libzmq has given up."""
+        now = monotonic()
+        for peer in self._peers:
+            if self._is_closed or peer.given_up_at is None or now < peer.given_up_at:
+                continue
+            peer.given_up_at = None
+            self._given_up(peer.endpoint, _LATE if peer.is_connected else _EARLY)
+            peer.is_connected = False
+            if peer.endpoint.is_name:
+                peer.is_given_up = True
+                if peer.look_up is None:
+                    self._look_up(peer)
+            elif peer.at is not None:
+                with self._lock:
+                    self._transport.reconnect(self.socket, peer.at)
 
     def read_events(self) -> None:
         """Read and handle all waiting events."""
@@ -139,8 +204,9 @@ class NamedPeers:
         if peer.is_connected:
             return
         host = peer.turns.choose(found.hosts)
-        if peer.at is not None and peer.at.host == host:
+        if peer.at is not None and peer.at.host == host and not peer.is_given_up:
             return
+        peer.is_given_up = False
         before, peer.at = peer.at, peer.endpoint.at(host)
         with self._lock:
             # applies to this connection alone; it doubles until one is made
