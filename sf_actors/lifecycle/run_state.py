@@ -177,8 +177,11 @@ class RunState:
         """Return the `to_send` of handlers.
 
         :raises UsageError: nothing is open yet
+        :raises ServiceStopped: it has ended before anything was open
         """
         if self.to_send is None:
+            if self.phase is RunPhase.STOPPED:
+                raise ServiceStopped(f"{self.run_context.name} stopped before it was ready")
             raise UsageError(f"to_send: {self.run_context.name} is still being opened")
         return self.to_send
 

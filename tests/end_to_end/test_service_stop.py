@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from queue import Queue
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import ServiceRunning, ServiceStopped
+from sf_actors import BindError, ServiceRunning, ServiceStopped
 from sf_actors.testing import module_of
-from tests.support.models import address_of
+from tests.support.models import address_of, at
 from tests.support.services import (
     ECHO_ADDRESSES,
     Background,
@@ -38,6 +39,18 @@ def test_stopping_what_does_not_run_does_nothing() -> None:
     service.stop_service()
     service.stop_service()
     assert service.failure is None
+
+
+def test_what_could_not_start_is_stopped_for_who_sends() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        service = service_of(replying(), addresses=at({"echo": taken}))
+        with pytest.raises(BindError):
+            service.run_service()
+    with pytest.raises(ServiceStopped, match="stopped before it was ready"):
+        service.to_send("echo", {})
 
 
 def test_many_threads_may_stop_a_service_at_once() -> None:
