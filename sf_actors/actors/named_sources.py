@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.inbox import SocketSource
+from sf_actors.sockets.given_up import GivenUp
 from sf_actors.sockets.named_peers import Found, NamedPeers
 from sf_actors.sockets.names import Unresolved
 
@@ -24,7 +25,6 @@ class NamedSources:
     """Keeps sockets of an actor connected; in the actor's thread.
 
     :param tell: brings the actor a `Found`; called in another thread
-    :param given_up: called with an address and why, when libzmq has given up a connection
     """
 
     def __init__(
@@ -33,14 +33,13 @@ class NamedSources:
         model: Model,
         inbox: SocketInbox,
         tell: Callable[[Found], Any],
-        given_up: Callable[[Endpoint, str], Any],
     ) -> None:
         self._transport = run_context.transport
         self._where = model.where
         self._unresolved = Unresolved(run_context.log, model.where)
         self._inbox = inbox
         self._tell = tell
-        self._given_up = given_up
+        self._given_up = GivenUp(run_context.log, model.where)
         self._open: list[tuple[NamedPeers, SocketSource]] = []
 
     def connect(

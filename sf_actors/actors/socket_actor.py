@@ -83,7 +83,7 @@ class SocketActor(Actor):
         self.taps = run_context.taps.get(model.key, ())
         self._bound: list[Socket] = []
         self._connected: list[Socket] = []
-        self._named = NamedSources(run_context, model, self.inbox, self.tell, self.note_given_up)
+        self._named = NamedSources(run_context, model, self.inbox, self.tell)
         self._inproc = InprocPeers(run_context.transport, self.tell)
         self._is_open = False
         self._is_taken_over = False
@@ -249,18 +249,6 @@ class SocketActor(Actor):
         except pykka.ActorDeadError:
             return False
         return True
-
-    def note_given_up(self, endpoint: Endpoint, reason: str) -> None:
-        """Log that libzmq has given up a connection, which is made again; at a limited rate."""
-        left_out = self.throttle.admit("given up", monotonic())
-        if left_out is not None:
-            self.run_context.log.warning(
-                "connection was given up: connecting again",
-                model=self.model.where,
-                address=str(endpoint),
-                reason=reason,
-                left_out=left_out,
-            )
 
     def warn(self, reason: str, text: str) -> None:
         """Log that a message was dropped, at a limited rate, with the number of lines left out."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import select
 import threading
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import zmq
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.sockets.given_up import GivenUp
 from sf_actors.sockets.named_peers import Found, NamedPeers
 from sf_actors.sockets.names import Unresolved
 from sf_actors.sync.wakeup import Wakeup
@@ -48,7 +48,7 @@ class NamedBus:
                 self._take,
                 Unresolved(run_context.log, model.where),
                 where=model.where,
-                given_up=partial(_note_given_up, run_context, model),
+                given_up=GivenUp(run_context.log, model.where),
             )
         self._end = Wakeup()
         self._thread = threading.Thread(target=self._follow, name="sf_actors/bus", daemon=True)
@@ -89,12 +89,3 @@ class NamedBus:
             wait_ms = None if due is None else int(max(0.0, due - monotonic()) * 1000) + 1
             if self._end.fd in (fd for fd, _ in poll.poll(wait_ms)):
                 return
-
-
-def _note_given_up(run_context: RunContext, model: Model, endpoint: Endpoint, reason: str) -> None:
-    run_context.log.warning(
-        "connection was given up: connecting again",
-        model=model.where,
-        address=str(endpoint),
-        reason=reason,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from sf_actors.connections.named_bus import NamedBus
 from sf_actors.counters import Counters
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.descriptors import look_for_descriptors
+from sf_actors.sockets.given_up import GivenUp
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
+from sf_actors.sockets.named_peers import NamedPeers
+from sf_actors.sockets.names import Unresolved
 from sf_actors.sockets.publishing_socket import PublishingSocket
 from sf_actors.wire.envelope import encode_published
 
@@ -56,6 +60,11 @@ class Publisher:
         )
         self._inproc = InprocPeers(run_context.transport, self._connect_again)
         self._bus: NamedBus | None = None
+        #: follows the connection to a bus that is given by its number, whenever it sends; with the
+        #: lock held once the socket is attached
+        self._followed: dict[Socket | None, NamedPeers] = {}
+        self._unresolved = Unresolved(run_context.log, model.where)
+        self._given_up = GivenUp(run_context.log, model.where)
         #: they get a copy of each message; changed with the lock held
         self.taps: tuple[Tap, ...] = ()
         if model.creation["is_x_pub"]:
@@ -70,6 +79,7 @@ class Publisher:
             try:
                 self._follow_name(endpoint)
             except BaseException:
+                self._unfollow(socket)
                 run_context.transport.close(socket)
                 raise
         #: when subscribers have had the time to join, in seconds of `time.monotonic`
@@ -118,6 +128,7 @@ class Publisher:
                 self.out.attach(opened)
         finally:
             self._inproc.forget(left)
+            self._unfollow(left)
             self._run_context.transport.close(left)
         self._follow_name(endpoint)
 
@@ -129,9 +140,28 @@ class Publisher:
             self.model.creation,
             where=self.model.where,
             server=f"{self.model.kind}/{self.model.name}",
+            prepare=partial(self._follow, endpoint=endpoint),
         )
         self._inproc.follow(opened, endpoint, self.out.lock)
         return opened
+
+    def _follow(self, socket: Socket, *, endpoint: Endpoint) -> None:
+        """Follow the connection to a numeric address, before it is made."""
+        if endpoint.scheme != "inproc" and not endpoint.is_name:
+            self._followed[socket] = NamedPeers(
+                self._run_context.transport,
+                socket,
+                [endpoint],
+                lambda _found: None,
+                self._unresolved,
+                where=self.model.where,
+                given_up=self._given_up,
+            )
+
+    def _unfollow(self, socket: Socket) -> None:
+        followed = self._followed.pop(socket, None)
+        if followed is not None:
+            followed.close()
 
     def _follow_name(self, endpoint: Endpoint) -> None:
         """Follow the host of a bus if it is a name."""
@@ -151,6 +181,10 @@ class Publisher:
         self.out.look_at = now + LISTENING_PAUSE_S
         if self.out.subscriptions is not None:
             self.out.subscriptions.read_all()
+        followed = self._followed and self._followed.get(self.out.socket)
+        if followed:
+            followed.read_events()
+            followed.restore()
         look_for_descriptors(self._run_context.log)
 
     def close(self, timeout_s: float) -> bool:  # noqa: ARG002 - a send never waits
@@ -163,6 +197,7 @@ class Publisher:
             socket, self.out.socket = self.out.socket, None
             self._inproc.close()
             if socket is not None and self.model.creation["is_x_pub"]:
+                self._unfollow(socket)
                 self._run_context.transport.close(socket)
             elif socket is not None:
                 self._run_context.transport.unbind(socket)

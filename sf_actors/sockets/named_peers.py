@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
+    from sf_actors.sockets.given_up import GivenUp
     from sf_actors.sockets.transport import Transport
 
 _SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
@@ -36,11 +37,6 @@ _DISCONNECTED: Final = int(zmq.EVENT_DISCONNECTED)
 #: How long after a loss libzmq may take to say that it connects again, in seconds; also the pause
 #: before it is done here.
 GIVEN_UP_S: Final = RECONNECT_MAX_MS / 1000
-
-
-#: Why a connection was given up, before and after the peers had greeted each other.
-_EARLY: Final = "what answers there is no ZeroMQ peer for this socket"
-_LATE: Final = "the peer broke the protocol, perhaps by far more bytes than max_message_bytes"
 
 
 class Found:
@@ -97,7 +93,6 @@ class NamedPeers:
 
     :param endpoints: its addresses; names are connected here, the others by the caller
     :param found: called with a `Found` in another thread; must bring it to `take`
-    :param given_up: called with an address and why, when libzmq has given up a connection
     :param lock: held while the socket is used, if other threads use it too
     :ivar events: the monitor, for `read_events` when it is readable
     """
@@ -111,7 +106,7 @@ class NamedPeers:
         unresolved: Unresolved,
         *,
         where: str,
-        given_up: Callable[[Endpoint, str], Any],
+        given_up: GivenUp,
         lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._transport = transport
@@ -173,7 +168,7 @@ class NamedPeers:
             if self._is_closed or peer.given_up_at is None or now < peer.given_up_at:
                 continue
             peer.given_up_at = None
-            self._given_up(peer.endpoint, _LATE if peer.is_connected else _EARLY)
+            self._given_up.note(peer.endpoint, has_greeted=peer.is_connected)
             peer.is_connected = False
             if peer.endpoint.is_name:
                 peer.is_given_up = True

@@ -14,7 +14,7 @@ import zmq
 from sf_actors.sockets import named_peers
 from sf_actors.testing import module_of, running
 from tests.support.bare_sockets import bare, packed
-from tests.support.models import at, into, service, subscriber
+from tests.support.models import at, into, publisher, service, subscriber
 from tests.support.ports import held_port
 from tests.support.waiting import PATIENCE_S, until
 
@@ -159,3 +159,19 @@ def test_a_replica_follows_again_after_an_update_far_too_large_for_it() -> None:
             publishing.to_send("book", {"text": "x" * 10_000})
             publishing.to_send("book", {"text": "last"})
             until(lambda: following.states["book"] == {"text": "last"}, "the last value")
+
+
+def test_a_publisher_reaches_its_bus_after_a_stranger_had_the_port() -> None:
+    sender = service("it", None, {"news": publisher(N, is_x_pub=True)})
+    with held_port() as port:
+        given = at(None, {"news": f"127.0.0.1:{port}"})
+        with running(sender, addresses=given, console_loglevel=None) as sending:
+            with strange(port, STRANGERS["ssh"]) as stranger:
+                stranger.meet(1)
+            with bare(zmq.SUB, bind=f"tcp://127.0.0.1:{port}") as bus:
+
+                def has_reached() -> bool:
+                    sending.to_send("news", {"n": 1})
+                    return bool(bus.poll(0))
+
+                until(has_reached, "a message after the stranger had left")
