@@ -9,7 +9,6 @@ from contextlib import suppress
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from sf_actors.actors.incoming import incoming
@@ -17,6 +16,7 @@ from sf_actors.actors.taps import RequestNote
 from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.link import Link
+from sf_actors.connections.place_key import place_key
 from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -141,7 +141,7 @@ class Requester:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
-        key = msgspec.msgpack.encode(checked[self._by]) if self._by is not None else None
+        key = place_key(checked[self._by]) if self._by is not None else None
         call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
         reply: bytes | None = None
         try:
