@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sf_actors.actors.inbox import SocketSource
+import zmq
+
+from sf_actors.actors.inbox import Pollable
 from sf_actors.sockets.given_up import GivenUp
 from sf_actors.sockets.named_peers import Found, NamedPeers
 from sf_actors.sockets.names import Unresolved
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
+
+
+class Connections(NamedTuple):
+    """A message: something may have happened to a socket's connections."""
+
+    peers: NamedPeers
 
 
 class NamedSources:
@@ -40,7 +47,7 @@ class NamedSources:
         self._inbox = inbox
         self._tell = tell
         self._given_up = GivenUp(run_context.log, model.where)
-        self._open: list[tuple[NamedPeers, SocketSource]] = []
+        self._open: list[tuple[NamedPeers, Pollable]] = []
 
     def connect(
         self, socket: Socket, endpoint: Endpoint, lock: AbstractContextManager[Any] | None
@@ -62,9 +69,8 @@ class NamedSources:
             given_up=self._given_up,
             lock=lock,
         )
-        source = SocketSource(
-            peers.events, receive=peers.read_event, take=partial(self._take_event, peers)
-        )
+        # by its descriptor: nobody else uses the monitor, and it is read until nothing is left
+        source = Pollable(int(peers.events.getsockopt(zmq.FD)), Connections(peers))
         self._inbox.watch(source)
         self._open.append((peers, source))
 
@@ -80,9 +86,13 @@ class NamedSources:
             peers.restore()
             self._set_alarm(peers)
 
-    def _take_event(self, peers: NamedPeers, event: list[bytes]) -> None:
-        peers.take_event(event)
-        self._set_alarm(peers)
+    def read(self, connections: Connections) -> None:
+        """Read what there is of a socket's connections."""
+        for peers, source in self._open:
+            if peers is connections.peers:
+                peers.read_events()
+                source.drained()
+                self._set_alarm(peers)
 
     def _set_alarm(self, peers: NamedPeers) -> None:
         due = peers.next_deadline

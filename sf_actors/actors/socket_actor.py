@@ -14,7 +14,7 @@ import zmq
 
 from sf_actors.actors.inbox import ALARM, STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
-from sf_actors.actors.named_sources import NamedSources
+from sf_actors.actors.named_sources import Connections, NamedSources
 from sf_actors.actors.orders import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
@@ -345,6 +345,8 @@ class SocketActor(Actor):
     def _take_message(self, message: Any) -> None:
         if type(message) is Found:
             message.peers.take(message)
+        elif type(message) is Connections:
+            self._named.read(message)
         elif message is ALARM:
             self._named.restore()
         elif type(message) is Freed:

@@ -12,6 +12,7 @@ import zmq
 from pykka._envelope import Envelope
 
 from sf_actors.actors.inbox import (
+    ALARM,
     STEP,
     TICK,
     Inbox,
@@ -169,6 +170,23 @@ def test_a_deadline_comes_as_a_tick_once(inbox: SocketInbox) -> None:
 
     assert get_in_time(inbox) is TICK
     assert inbox.deadline is None
+
+
+def test_an_alarm_comes_once_and_leaves_the_deadline_alone(inbox: SocketInbox) -> None:
+    alarm = inbox.alarm = monotonic() + 0.02
+    deadline = inbox.deadline = alarm + 0.05
+    assert get_in_time(inbox) is ALARM
+    assert monotonic() >= alarm
+    assert (inbox.alarm, inbox.deadline) == (None, deadline)
+    assert get_in_time(inbox) is TICK
+    assert monotonic() >= deadline
+
+
+def test_an_alarm_comes_without_a_deadline_and_beside_work(inbox: SocketInbox) -> None:
+    inbox.alarm = monotonic()
+    assert get_in_time(inbox) is ALARM
+    inbox.has_work, inbox.alarm = True, monotonic()
+    assert ALARM in {get_in_time(inbox) for _ in range(3)}
 
 
 def test_a_deadline_does_not_come_early(inbox: SocketInbox) -> None:
