@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, Queue
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any
@@ -33,6 +33,14 @@ _FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+
+
+#: What Chromium says of an expression whose page went away before its value was there.
+_NAVIGATED = "Inspected target navigated"
+
+
+class NavigatedError(AssertionError):
+    """The page that was asked has gone: another one is loaded in its place."""
 
 
 class Tab:
@@ -75,10 +83,13 @@ class Tab:
         """Wait until an expression is true; returns its value."""
         deadline = monotonic() + PATIENCE_S
         between_looks = threading.Event()
-        while not (found := self.value(expression)):
+        while True:
+            # where a page has just left, there is no value yet
+            with suppress(NavigatedError):
+                if found := self.value(expression):
+                    return found
             assert monotonic() < deadline, f"waited in vain: {expression}"
             between_looks.wait(0.05)
-        return found
 
     def click(self, selector: str) -> None:
         """Click with the mouse in the middle of an element."""
@@ -105,6 +116,8 @@ class Tab:
             except Empty:
                 raise AssertionError(f"Chromium does not answer to {method}") from None
             if answer.get("id") == self._number:
+                if answer.get("error", {}).get("message", "").startswith(_NAVIGATED):
+                    raise NavigatedError(answer)
                 assert "error" not in answer, answer
                 found: dict[str, Any] = answer["result"]
                 return found
