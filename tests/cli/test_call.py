@@ -12,6 +12,7 @@ import pytest
 from sf_actors import Refused
 from sf_actors.testing import module_of
 from tests.inspection.test_command_line import service_file
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import REPLYER_FILE, Background, service_of
 from tests.support.shell import echoing, looked_at, ran, ran_here
@@ -212,7 +213,7 @@ def test_a_file_and_an_address_need_no_inspector(
 def test_a_process_that_is_stopped_by_a_signal_is_exit_status_124(tmp_path: Path) -> None:
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
-        process.interrupt(signal.SIGSTOP)
+        freeze(process.popen.pid)
         found = ran_here("call", "svc/echo", "n=1", "--timeout", "0.7")
         process.interrupt(signal.SIGCONT)
 

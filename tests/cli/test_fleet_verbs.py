@@ -23,6 +23,7 @@ from tests.support.fleets import (
     up,
     wait_until_ready,
 )
+from tests.support.freezing import freeze
 from tests.support.processes import ROOT, Process
 from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
@@ -177,7 +178,7 @@ def test_a_process_that_is_silent_is_still_the_fleets(tmp_path: Path) -> None:
     with up(tmp_path) as process:
         wait_until_ready(process, "first", "second")
         pid = ran_here("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         rows = ran_here("ps", "--json", cwd=tmp_path).objects
         os.kill(pid, signal.SIGCONT)
 
@@ -221,7 +222,7 @@ def test_down_is_1_when_something_had_to_be_killed(tmp_path: Path) -> None:
     )
     assert ran("up", "-d", cwd=tmp_path).status == 0
     pid = ran_here("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
 
     assert ran_here("down", cwd=tmp_path).status == 1
     assert_nothing_is_left(tmp_path)

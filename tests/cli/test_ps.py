@@ -13,6 +13,7 @@ import pytest
 
 from sf_actors.testing import module_of
 from tests.inspection.test_command_line import service_file
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import Background, ask, service_of
 from tests.support.shell import echoing, looked_at, ran, ran_here
@@ -122,7 +123,7 @@ def test_a_process_that_is_stopped_by_a_signal_is_listed_as_without_an_answer(
 ) -> None:
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
-        process.interrupt(signal.SIGSTOP)
+        freeze(process.popen.pid)
         as_json, as_text = ran_here("ps", "--json"), ran_here("ps")
         process.interrupt(signal.SIGCONT)
 

@@ -22,6 +22,7 @@ from tests.support.fleets import (
     up,
     wait_until_ready,
 )
+from tests.support.freezing import freeze
 from tests.support.ports import held_port
 from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
@@ -145,7 +146,7 @@ def test_what_does_not_end_in_time_is_killed_and_the_fleet_ends_with_1(tmp_path:
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
         (pid,) = (pid for pid in processes_of(tmp_path) if pid != process.popen.pid)
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         process.interrupt()
         assert process.wait() == 1
     assert any("killed" in line for line in process.err)

@@ -21,6 +21,7 @@ from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.transport import Transport
 from sf_actors.testing import running
 from tests.support.doubling_service import asking, attempt
+from tests.support.freezing import freeze
 from tests.support.models import Sender, address_of, at, counters, publisher, service, subscriber
 from tests.support.processes import Process
 from tests.support.services import REPLYER_FILE
@@ -73,8 +74,7 @@ def process_of(folder: Path, file: str, addresses: dict[str, Any]) -> Iterator[P
 @contextmanager
 def frozen(process: Process) -> Iterator[None]:
     """Have a process do nothing while the block runs."""
-    process.popen.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.popen.pid, os.WSTOPPED | os.WNOWAIT)
+    freeze(process.popen.pid)
     try:
         yield
     finally:

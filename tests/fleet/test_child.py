@@ -15,6 +15,7 @@ from sf_actors.fleet.child import Child
 from sf_actors.fleet.fleet import FleetService
 from sf_actors.fleet.task import Task
 from tests.support.fleets import QUIET
+from tests.support.freezing import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ def heard(folder: Path, text: str = QUIET) -> Iterator[Heard]:
 def test_what_one_that_does_not_read_is_told_waits_for_it_whole(tmp_path: Path) -> None:
     with heard(tmp_path) as one:
         one.wait_for(lambda: any("ready" in message for message in one.messages))
-        os.kill(one.child.pid, signal.SIGSTOP)
+        freeze(one.child.pid)
         given = ["connections", "out", "nobody", "ipc:///tmp/" + "x" * 60]
         for number in range(MESSAGES):
             assert one.child.tell({"connect": given, "id": number})
@@ -92,7 +93,7 @@ def test_what_one_that_does_not_read_is_told_waits_for_it_whole(tmp_path: Path) 
 
 def test_what_is_told_is_bounded(tmp_path: Path) -> None:
     with heard(tmp_path) as one:
-        os.kill(one.child.pid, signal.SIGSTOP)
+        freeze(one.child.pid)
         message = {"connect": ["x" * 100_000], "id": 1}
         assert not all(one.child.tell(message) for _ in range(20))
 

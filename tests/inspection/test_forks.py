@@ -12,6 +12,7 @@ import pytest
 
 from sf_actors.inspection.folder import is_refused, remove_if_stale
 from tests.inspection.asking import address_in, asker_of, sockets_in
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.waiting import until
 
@@ -110,7 +111,7 @@ def test_a_process_that_is_stopped_listens_and_is_silent(tmp_path: Path, folder:
         child_of(process)
         address = address_in(folder)
         path = sockets_in(folder)[0]
-        process.popen.send_signal(signal.SIGSTOP)
+        freeze(process.popen.pid)
         assert not is_refused(path)
         assert not remove_if_stale(path)
         with asker_of(address) as asker:
@@ -125,7 +126,7 @@ def test_a_full_backlog_is_no_stale_socket(tmp_path: Path, folder: Path) -> None
     with forking(tmp_path, "end") as process:
         child_of(process)
         path = sockets_in(folder)[0]
-        process.popen.send_signal(signal.SIGSTOP)
+        freeze(process.popen.pid)
         waiting = []
         try:
             for _ in range(300):

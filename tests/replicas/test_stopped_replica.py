@@ -11,6 +11,7 @@ import pytest
 from tests.replicas.ledger import FIELDS, OPTIONAL, Ledger
 from tests.replicas.state_processes import Replica
 from tests.support.bare_peers import subscribed
+from tests.support.freezing import freeze
 from tests.support.state_pair import leading, model, towards
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def test_a_replica_frozen_past_the_high_water_mark_is_right_again_after_one_resy
         with replica.process:
             replica.wait_for(phase="LIVE")
             replica.wait_for(n=publish(20))
-            replica.process.interrupt(signal.SIGSTOP)
+            freeze(replica.process.popen.pid)
             os.waitid(os.P_PID, replica.process.popen.pid, os.WSTOPPED)
             publish(UPDATES, pad="x" * BYTES)
             last = publish(1, pad="")

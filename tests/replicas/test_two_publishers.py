@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import service_of
 from tests.support.state_pair import model
@@ -92,7 +93,7 @@ def test_replicas_follow_the_newer_say_that_there_are_two_and_never_go_back(tmp_
             told = follower.wait_for_line("there are two publishers")
             assert '"warning"' in told
             # the old one falls silent, and comes back with all that it has not said
-            old.interrupt(signal.SIGSTOP)
+            freeze(old.popen.pid)
             for _ in range(20):
                 follower.wait_for_line("run 2")
             old.interrupt(signal.SIGCONT)

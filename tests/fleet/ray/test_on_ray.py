@@ -25,6 +25,7 @@ from tests.fleet.ray.market import (
     up_on_ray,
 )
 from tests.support.fleets import ASKING, DOUBLING, fleet_in, wait_until_ready
+from tests.support.freezing import freeze
 from tests.support.ray_cluster import FAR
 from tests.support.shell import ran
 from tests.support.waiting import until
@@ -285,7 +286,7 @@ def test_what_does_not_end_in_time_is_killed_and_down_says_so(
     with up_on_ray(cluster, tmp_path) as process:
         said(process, "doubler: READY")
         pid = rows_of(cluster, tmp_path)["doubler"]["pid"]
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         assert asked(cluster, tmp_path, "down").status == 1
         assert process.wait(PATIENCE_S) == 1
     assert any("killed" in line for line in process.err)

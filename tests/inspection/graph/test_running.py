@@ -11,6 +11,7 @@ import pytest
 
 from sf_actors.cli.verbs import graph
 from tests.inspection.service_texts import ADDRESSES, write_market
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def test_a_process_that_does_not_answer_is_told_and_left_out(
 ) -> None:
     started("keeper")
     frozen = started("exchange")
-    frozen.interrupt(signal.SIGSTOP)
+    freeze(frozen.popen.pid)
 
     assert graph.run(["--json", "--timeout", "1"]) == 0
 

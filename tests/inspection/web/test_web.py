@@ -18,6 +18,7 @@ from sf_actors.inspection.http.listener import Listener
 from tests.inspection.http.clients import got
 from tests.inspection.service_texts import ADDRESSES, write_market
 from tests.support.chromium import CHROMIUM, browser
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.waiting import until
 
@@ -85,7 +86,7 @@ def test_a_process_that_is_frozen_is_shown_and_killed_it_is_gone(
     _, address = page
     assert b"NO ANSWER" not in got(address, "/graph.svg")[1]
 
-    exchange.interrupt(signal.SIGSTOP)
+    freeze(exchange.popen.pid)
     picture = until(lambda: frozen(got(address, "/graph.svg")[1]), "a frozen process")
     assert b">exchange<" in picture
     assert b">orders<" in picture
@@ -97,7 +98,7 @@ def test_a_process_that_is_frozen_is_shown_and_killed_it_is_gone(
 def test_a_process_that_was_frozen_before_is_shown_too(
     exchange: Process,
 ) -> None:
-    exchange.interrupt(signal.SIGSTOP)
+    freeze(exchange.popen.pid)
     with Process("web", "--http", "127.0.0.1:0") as process:
         address = process.wait_for_line("web: http://").partition("//")[2].rstrip("/")
         picture = got(address, "/graph.svg")[1]
