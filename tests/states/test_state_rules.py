@@ -83,6 +83,29 @@ def test_a_publisher_that_has_loaded_nothing_is_an_empty_one(
             until(lambda: follower.value == {} and follower.status.phase is Phase.LIVE)
 
 
+def test_the_handler_hears_of_a_resync_that_empties_the_value(
+    new_address: Callable[[], str],
+) -> None:
+    addresses = {"publisher": new_address(), "replyer": new_address()}
+    with following(
+        model("delta_update_in", N, heartbeat_s=0.1, stale_after_s=1.0), towards(addresses)
+    ) as follower:
+        with publishing(addresses, lambda to_send: to_send("state", "book", {"n": 7})):
+            assert follower.next_update() == ({"n": 7}, {"n": 7})
+        # the second run of nothing changes nothing
+        for _ in range(2):
+            with publishing(addresses, lambda: None) as publisher:
+                until(
+                    lambda run=publisher: (
+                        follower.status.epoch == run.states.status("book").epoch
+                        and follower.status.phase is Phase.LIVE
+                    )
+                )
+        with publishing(addresses, lambda to_send: to_send("state", "book", {"n": 8})):
+            assert follower.next_update() == ({}, {})
+            assert follower.next_update() == ({"n": 8}, {"n": 8})
+
+
 def test_numbers_of_the_caller_are_any_integers() -> None:
     with (
         leading(model("delta_update_out", N) | NUMBERED) as leader,
