@@ -203,3 +203,19 @@ def test_of_two_starts_the_later_has_the_larger_epoch() -> None:
             assert follower.states.wait(timeout_s=PATIENCE_S)
             epochs.append(follower.status.epoch)
     assert epochs[0] < epochs[1]
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_on_status_hears_of_a_replica_that_begins_anew(
+    kind: str, new_address: Callable[[], str]
+) -> None:
+    with leading(model(f"{kind}_update_out", N)) as leader:
+        leader.send(n=1)
+        there = towards(leader.addresses)
+        with following(model(f"{kind}_update_in", N), there) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            elsewhere = {socket: new_address() for socket in there}
+            follower.service.connect("states", "in", "book", elsewhere)
+            follower.wait_for_phase(Phase.SYNCING)
+            follower.service.connect("states", "in", "book", there)
+            follower.wait_for_phase(Phase.LIVE)
