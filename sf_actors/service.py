@@ -20,7 +20,7 @@ from sf_actors.lifecycle.run import Run
 from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.lifecycle.signals import SignalHandlers
 from sf_actors.lifecycle.stats import stats_before, stats_of
-from sf_actors.log import LogScope
+from sf_actors.log.scope import LogScope, scopes_of_one_service
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
@@ -83,8 +83,7 @@ class Service:
         self._given_addresses = addresses
         given = {} if config is None else config
         self._config = given if isinstance(given, ConfigSource) else ConfigSource(given)
-        self._scope_of = partial(
-            LogScope,
+        self._scope_of = scopes_of_one_service(
             console_level=console_loglevel,
             file_level=file_loglevel,
             backup_count=backup_count,

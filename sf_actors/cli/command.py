@@ -19,7 +19,7 @@ from sf_actors.cli.tokens import shown_command
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UsageError, UserError
 from sf_actors.inspection.presence import PRESENCE
 from sf_actors.lifecycle.residents import RESIDENTS
-from sf_actors.log.console import write_to_console
+from sf_actors.log.console import CONSOLE, write_to_console
 from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
 from sf_actors.log.tracebacks import whole_traceback
@@ -256,4 +256,4 @@ def _tell(error: BaseException) -> int:
 def _print(message: str) -> None:
     """Print an error; control characters, for instance of a file name, are escaped."""
     lines = "\n".join(map(escaped, message.split("\n")))
-    print(lines, file=sys.stderr)  # noqa: T201 - errors go to standard error
+    CONSOLE.write_last(lines)

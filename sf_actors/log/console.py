@@ -7,12 +7,16 @@ import os
 import stat
 import sys
 import threading
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final, TextIO
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.line import bare_line
 from sf_actors.log.outlet import Outlet
 from sf_actors.log.rendering import to_json, to_text
+
+LAST_PATIENCE_S: Final = 1.0
+"""How long the last text of a command may wait for the reader, in seconds."""
 
 
 class Console:
@@ -45,21 +49,32 @@ class Console:
                 text = encoded
             else:
                 text = to_json(line, ascii_only=encoding != "utf-8")
-            packed = (text + "\n").encode(encoding, "backslashreplace")
-            with self._lock:
-                outlet = self._outlet_of(stream)
-                if outlet is None:
-                    stream.write(packed.decode(encoding))
-                    stream.flush()
-                else:
-                    if outlet.is_ready:
-                        # first the output that others have buffered
-                        stream.flush()
-                    outlet.write(packed)
+            self._put(stream, text, encoding)
         except ServiceStopped:
             raise
         except Exception:  # noqa: BLE001 - closed, broken or replaced: there is nowhere to report it
             return
+
+    def write_last(self, text: str) -> None:
+        """Write the text with which a command ends, for which a reader may take longer."""
+        stream = sys.stderr
+        with suppress(Exception):  # as above
+            self._put(stream, text, getattr(stream, "encoding", None) or "utf-8", LAST_PATIENCE_S)
+
+    def _put(
+        self, stream: TextIO, text: str, encoding: str, patience_s: float | None = None
+    ) -> None:
+        packed = (text + "\n").encode(encoding, "backslashreplace")
+        with self._lock:
+            outlet = self._outlet_of(stream)
+            if outlet is None:
+                stream.write(packed.decode(encoding))
+                stream.flush()
+            else:
+                if outlet.is_ready:
+                    # first the output that others have buffered
+                    stream.flush()
+                outlet.write(packed, patience_s)
 
     def _outlet_of(self, stream: object) -> Outlet | None:
         """Return the outlet for a stream that may block, None for any other stream."""

@@ -28,9 +28,32 @@ class Scope(Protocol):
     name: str | None
     #: the lowest level that is written anywhere
     threshold: int
+    #: the runs of its service
+    runs: Runs
 
     def write(self, level: int, line: dict[str, Any]) -> None:
         """Write a line with a level to the outputs that want it."""
+
+
+class Runs:
+    """The runs of one `Service`: a thread that outlives one belongs to the next.
+
+    The scopes themselves are not kept alive: a thread may outlive its service by far.
+    """
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        self._newest: weakref.ref[Scope] | None = None
+
+    def begin(self, scope: Scope) -> None:
+        """Note the scope of another run."""
+        self._newest = weakref.ref(scope)
+
+    @property
+    def newest(self) -> Scope | None:
+        """The scope of the run that began last; None if it is over and gone."""
+        return None if self._newest is None else self._newest()
 
 
 WORKFLOW_ID: ContextVar[object] = ContextVar("sf_actors_workflow_id", default=None)
@@ -49,8 +72,8 @@ def current_scope() -> Scope | None:
     """Return the scope of the current context, else of the thread, else None."""
     scope = SCOPE.get()
     if scope is None:
-        noted = threading.current_thread().__dict__.get(_NOTE)
-        scope = None if noted is None else noted()
+        noted: Runs | None = threading.current_thread().__dict__.get(_NOTE)
+        scope = None if noted is None else noted.newest
     return scope
 
 
@@ -87,8 +110,7 @@ def _noting(start: Callable[..., None]) -> Callable[..., None]:
     def noting(thread: threading.Thread, *args: object, **options: object) -> None:
         scope = current_scope()
         if scope is not None:
-            # a weak reference: a thread that outlives its service must not keep it alive
-            thread.__dict__[_NOTE] = weakref.ref(scope)
+            thread.__dict__[_NOTE] = scope.runs
         start(thread, *args, **options)
 
     return noting

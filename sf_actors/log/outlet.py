@@ -45,9 +45,10 @@ class Outlet:
         """True if a write would not block now."""
         return self._can_take(0.0)
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes, patience_s: float | None = None) -> None:
         """Write a line with its newline, or drop it.
 
+        :param patience_s: how long it may wait for the reader, even if lines before it were dropped
         :raises OSError: the descriptor is closed, or its reader is gone
         """
         if self._is_writing:
@@ -59,14 +60,16 @@ class Outlet:
             return
         self._is_writing = True
         try:
-            self._write(line)
+            self._write(line, patience_s)
             while self._late:
                 self._write(self._late.pop(0))
         finally:
             self._is_writing = False
 
-    def _write(self, line: bytes) -> None:
-        until = monotonic() + (0.0 if self._is_stuck else PATIENCE_S)
+    def _write(self, line: bytes, patience_s: float | None = None) -> None:
+        if patience_s is None:
+            patience_s = 0.0 if self._is_stuck else PATIENCE_S
+        until = monotonic() + patience_s
         rest, self._rest = self._rest, b""
         if rest:
             self._rest = self._put(rest, until)

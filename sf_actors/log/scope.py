@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, UnsetType
 
 from sf_actors.errors import UsageError
 from sf_actors.log.console import write_to_console
-from sf_actors.log.current import SCOPE, THREAD_STARTS, Scope
+from sf_actors.log.current import SCOPE, THREAD_STARTS, Runs, Scope
 from sf_actors.log.level import OFF, parse_level, shown_level
 from sf_actors.log.line import bare_line
 from sf_actors.log.open_scopes import OPEN_SCOPES
@@ -36,6 +37,7 @@ class LogScope:
     :param log_path: the file to write to; its folder is created
     :param file_level: the lowest level that goes to the file
     :param backup_count: hourly files to keep; 0 keeps all
+    :param runs: the other runs of the same service
     :raises UsageError: an unknown level, or a file that cannot be opened
     """
 
@@ -47,8 +49,10 @@ class LogScope:
         log_path: str | PathLike[str] | None = None,
         file_level: str | int | None = "INFO",
         backup_count: int = 24,
+        runs: Runs | None = None,
     ) -> None:
         self.name = name
+        self.runs = runs or Runs()
         self._console_level = parse_level(console_level, where="console_loglevel")
         self._file_level = parse_level(file_level, where="file_loglevel")
         if not isinstance(backup_count, int) or isinstance(backup_count, bool) or backup_count < 0:
@@ -65,6 +69,7 @@ class LogScope:
         if not self._closed:
             THREAD_STARTS.watch()
             OPEN_SCOPES.add(self)
+            self.runs.begin(self)
 
     def __repr__(self) -> str:
         return f"<LogScope {self.name!r}>"
@@ -152,6 +157,11 @@ class LogScope:
         if trouble is not None and not told:
             event = "log file cannot be written"
             write_to_console(bare_line("error", self.name, event, reason=str(trouble)), None)
+
+
+def scopes_of_one_service(**options: Any) -> Callable[..., LogScope]:
+    """Return what makes the scope of each run of a service, from its name and its other options."""
+    return partial(LogScope, runs=Runs(), **options)
 
 
 NOT_A_SERVICE = LogScope(None)

@@ -25,7 +25,8 @@ class Updated(msgspec.Struct, frozen=True):
     :ivar value: the value right after this update
     :ivar is_resync: the whole value was replaced, and updates in between were not seen
     :ivar is_whole: `fields` are the whole value
-    :ivar is_empty: the publisher has not published yet: the number is -1, and there is no update
+    :ivar is_empty: nothing has changed: the publisher has not published yet, so that the number is
+        -1, and the value was empty before
     :ivar workflow_id: of the update itself, which may have been buffered until now; None for a
         snapshot
     :ivar size: bytes of the message that brought it, 0 if it came decoded

@@ -104,13 +104,14 @@ class FollowedValue:
     ) -> Updated:
         fields = fields() if callable(fields) else fields
         value = snapshot(fields, self._shape, partial=True)
+        had_any = bool(self._pending.value)
         self._pending.replace(value)
         self.resyncs += self._is_synced
         self.epoch, self.count, self._given = epoch, count, given
         self._is_synced = self._is_sound = True
         self._trouble.needs_whole = False
         self._comparison.forget()
-        is_empty = count < 0 and (epoch is not None or not value)
+        is_empty = count < 0 and (epoch is not None or not value) and not had_any
         return Updated(self.number, fields, value, True, True, is_empty, count=count)
 
     def _try(  # noqa: PLR0917 - as a buffer keeps them

@@ -45,13 +45,16 @@ class FullReplica(Patience):
     :ivar has_many: whether each epoch is a separate publisher
     """
 
-    def __init__(self, *, stale_after_s: float, many: bool = False) -> None:
+    def __init__(self, *, now: float, stale_after_s: float, many: bool = False) -> None:
         self.value: Map[str, Any] = EMPTY
         self.number = -1
         self.epoch: int | None = None
         self.phase = Phase.SYNCING
         self.duplicates = 0
         self._silence = Silence(stale_after_s)
+        self._begun_at = now
+        # also said of a publisher that has no value yet, which is as silent as nobody
+        self._is_unheard = False
         self.has_many = many
         self._heard = PublisherProgress(stale_after_s / 3)
         self._numbers: OrderedDict[int | None, int] = OrderedDict()
@@ -111,6 +114,7 @@ class FullReplica(Patience):
         """Process the time; call it at `next_deadline` at the latest."""
         actions: list[Action] = []
         self._heard.forget_second(now, self.stale_after_s)
+        self._is_unheard = self._is_unheard_at(now)
         if self._can_be_stale() and self._heard.is_silent(now, self.stale_after_s):
             self._enter(Phase.STALE, now, actions, f"nothing heard for {self.stale_after_s} s")
         return actions
@@ -119,6 +123,8 @@ class FullReplica(Patience):
     def next_deadline(self) -> float | None:
         """When `on_tick` is due; None if only a message can change anything."""
         dues = [self._heard.end_of_two(self.stale_after_s)]
+        if self._heard.at is None and not self._is_unheard:
+            dues.append(self._begun_at + self.stale_after_s)
         if self._heard.at is not None and self._can_be_stale():
             dues.append(self._heard.at + self.stale_after_s)
         return min((due for due in dues if due is not None), default=None)
@@ -130,7 +136,8 @@ class FullReplica(Patience):
             return Reason.INVALID, self._error
         if self._heard.two is not None:
             return Reason.TWO_PUBLISHERS, self._heard.two
-        return self._of_silence if self.phase is Phase.STALE else None
+        is_unheard = self._is_unheard and self._heard.at is None
+        return self._of_silence if is_unheard or self.phase is Phase.STALE else None
 
     @property
     def error(self) -> str | None:
@@ -147,9 +154,10 @@ class FullReplica(Patience):
 
         A full state has no resyncs. Its duplicates look like heartbeats and are left out.
         """
-        is_silent = self._has_value and self._heard.is_silent(now, self.stale_after_s)
+        is_stale = self._has_value and self._heard.is_silent(now, self.stale_after_s)
+        is_silent = is_stale or self._is_unheard_at(now)
         return Status(
-            phase=Phase.STALE if is_silent else self.phase,
+            phase=Phase.STALE if is_stale else self.phase,
             number=self.number,
             epoch=self.epoch,
             age_s=None if self._heard.at is None else max(0.0, now - self._heard.at),
@@ -171,6 +179,9 @@ class FullReplica(Patience):
     def heard_at(self) -> float | None:
         """When a publisher was last heard, in seconds of the caller's clock; any thread."""
         return self._heard.at
+
+    def _is_unheard_at(self, now: float) -> bool:
+        return self._heard.at is None and now - self._begun_at >= self.stale_after_s
 
     def _can_be_stale(self) -> bool:
         return self._has_value and self.phase is not Phase.STALE

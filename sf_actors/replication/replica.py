@@ -62,8 +62,7 @@ class Replica(Standing):
     ) -> Sequence[Action]:
         """Process a delta of the subscription; HOT if it is the next one.
 
-        :param count: the publisher's own count, if `number` is its caller's; None if they are the
-            same
+        :param count: the publisher's own count; None if `number`, which a caller may give, is it
         :param workflow_id: put into `Updated` whenever the delta is applied
         """
         if (
@@ -75,10 +74,12 @@ class Replica(Standing):
             return self._on_other_delta(now, epoch, number, is_snapshot, fields, count, workflow_id)
         self._heard.aired_at, self._heard.head = now, number
         try:
+            if self.tells_all or is_snapshot or self._comparison.digest is not None:
+                # still packed, since what is told of it has its size
+                return (self._advance(number, is_snapshot, fields, None, workflow_id),)
             if type(fields) is not dict and callable(fields):
                 fields = fields()
-            is_eager = self.tells_all or is_snapshot or self._comparison.digest is not None
-            if is_eager or not self._pending.keep(fields):
+            if not self._pending.keep(fields):
                 return (self._advance(number, is_snapshot, fields, None, workflow_id),)
         except (PatchRefused, MessageError) as problem:
             actions: list[Action] = []

@@ -275,7 +275,7 @@ class DeltaOut(OutState[DeltaPublication]):
             failed = self._transfers.step()
             if failed is not None:
                 transfer, item = failed
-                problem = over_limit("an item of the snapshot", item.size, transfer.size)
+                problem = over_limit("an item of the snapshot", item.size, transfer.limit)
                 self._fail(transfer.address, transfer.workflow_id, problem)
         self._pack_for_those_who_ask()
 
@@ -374,7 +374,7 @@ class DeltaOut(OutState[DeltaPublication]):
         if reply and len(reply) <= most:
             self._send(address, reply)
         elif size is not None and may_come_in_parts(workflow_id):
-            self._transfers.begin(Transfer(address, workflow_id, packed, size))
+            self._transfers.begin(Transfer(address, workflow_id, packed, size, most))
         else:
             problem = over_limit("the snapshot", max(len(reply), len(raw)), most)
             self._fail(address, workflow_id, problem)

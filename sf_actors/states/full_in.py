@@ -26,10 +26,11 @@ class FullIn(InState):
         self.open_subscription(is_binder=creation["is_binder"])
         self._arguments = self.incoming(self.model.arguments)
         self._replica = FullReplica(
-            stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
+            now=monotonic(), stale_after_s=creation["stale_after_s"], many=creation["is_binder"]
         )
         self.show(self._replica)
         self.follow_subscription()
+        self.inbox.deadline = self._replica.next_deadline
 
     def on_tick(self) -> None:
         """Handle a deadline of the replica."""

@@ -97,6 +97,7 @@ class InState(Reader):
         self._visible = (replica.epoch, replica.number, replica.phase)
         states, name = self.run_context.states, self.model.name
         slot = states.slot(name)
+        before = replica.phase if slot is None else slot.status().phase
         if slot is None:
             version = (replica.value, None, -1)
             slot = StateSlot(version, self.status, replica, monotonic())
@@ -104,6 +105,8 @@ class InState(Reader):
         else:
             slot.renew(self.status, replica, monotonic())
         self._slot = slot
+        if before is not replica.phase:
+            self.tell_status(self.status(), "the replica begins anew")
 
     def status(self) -> Status:
         """Return the status, which is never ahead of the value that `states` shows; any thread."""

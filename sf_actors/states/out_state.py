@@ -155,7 +155,8 @@ class Publication(ABC):
 
     def status(self) -> Status:
         """Return the status, which is always LIVE: the value is not a replica; any thread."""
-        return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0)
+        skipped = self.counters.skipped
+        return Status(Phase.LIVE, self.number, self.out.epoch, 0.0, 0, 0, skipped=skipped)
 
     @abstractmethod
     def send_sign_of_life(self) -> None:

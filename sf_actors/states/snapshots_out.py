@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
-from sf_actors.replication.values.parts import Division, ItemTooLarge
+from sf_actors.replication.values.parts import Division
 from sf_actors.sockets.frames import NOBLOCK, NOBLOCK_SNDMORE, send_frame
 from sf_actors.wire.parts import ENVELOPE, Version, encode_first_part, encode_part
 
@@ -35,6 +35,17 @@ GIVEN_UP_AFTER_S: Final = 120.0
 #: The first and the longest pause before another try, in seconds; each is twice the one before.
 _SHORTEST_PAUSE_S: Final = 0.002
 _LONGEST_PAUSE_S: Final = 0.5
+
+
+class ItemTooLarge(ValueError):
+    """An item that cannot be divided is larger than a message.
+
+    :param size: its bytes
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"an item of {size} bytes")
+        self.size = size
 
 
 class PackedSnapshot:
@@ -76,12 +87,17 @@ class Transfer:
     """A snapshot that one peer gets in parts.
 
     :param address: the frames that lead back to the requester
-    :param size: most bytes of a part
-    :raises ItemTooLarge: see `Division.step`
+    :param size: most bytes of a part, unless it is one item that is larger
+    :param limit: most bytes of that one
     """
 
     def __init__(
-        self, address: ReturnPath, workflow_id: object, packed: PackedSnapshot, size: int
+        self,
+        address: ReturnPath,
+        workflow_id: object,
+        packed: PackedSnapshot,
+        size: int,
+        limit: int,
     ) -> None:
         self.address = address
         self.workflow_id = workflow_id
@@ -90,6 +106,7 @@ class Transfer:
         self.sent = 0
         self.pause_s = _SHORTEST_PAUSE_S
         self.size = size
+        self.limit = limit
         self._division = packed.division(size)
         self._is_divided = False
 
@@ -101,11 +118,24 @@ class Transfer:
     def divide(self) -> bool:
         """Divide some more of the value; return True if all was divided already.
 
-        :raises ItemTooLarge: an item is larger than a part
+        :raises ItemTooLarge: an item does not fit a message
         """
         was_divided = self._is_divided
         self._is_divided = was_divided or self._division.step()
+        if self._is_divided and not was_divided:
+            self._require_room()
         return was_divided
+
+    def _require_room(self) -> None:
+        largest = self._division.largest
+        if largest is None:
+            return
+        size = self._division.size_at(largest)
+        # packed to be measured only if it is close
+        if size + ENVELOPE > self.limit and (
+            size > self.limit or len(self._part(1 + largest)) > self.limit
+        ):
+            raise ItemTooLarge(size)
 
     @property
     def is_over(self) -> bool:
@@ -114,13 +144,17 @@ class Transfer:
 
     def next_part(self, *, interval_s: float, fields: Sequence[str]) -> bytes:
         """Return the next part to send, packed."""
+        if self.sent:
+            return self._part(self.sent)
         parts, version = 1 + len(self._division.parts), self.packed.version
-        if not self.sent:
-            return encode_first_part(
-                version, self.workflow_id, parts, self.size, interval_s=interval_s, fields=fields
-            )
-        pieces = self._division.pieces(self.sent - 1)
-        return encode_part(version, self.workflow_id, self.sent, parts, pieces)
+        return encode_first_part(
+            version, self.workflow_id, parts, self.size, interval_s=interval_s, fields=fields
+        )
+
+    def _part(self, place: int) -> bytes:
+        parts, version = 1 + len(self._division.parts), self.packed.version
+        pieces = self._division.pieces(place - 1)
+        return encode_part(version, self.workflow_id, place, parts, pieces)
 
 
 class Transfers:

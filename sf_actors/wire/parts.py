@@ -30,7 +30,8 @@ LEAST_PART: Final = 1_024
 """Lowest limit of a peer, in bytes, for which a snapshot is divided."""
 
 LARGEST_PART: Final = 2**20
-"""Most bytes of a part: a peer that reads slowly makes the publisher hold one or two."""
+"""Most bytes of a part, unless it is one larger item: a peer that reads slowly makes the publisher
+hold one or two."""
 
 ENVELOPE: Final = 256
 """Most bytes that a part has around its pieces."""

@@ -64,3 +64,34 @@ def test_calls_and_the_stop_go_on(tmp_path: Path, arguments: list[str]) -> None:
     if arguments:
         lines = (tmp_path / "svc.log").read_text().splitlines()
         assert sum('"event": "xxx' in line for line in lines) == 100
+
+
+FAILING = """
+from sf_actors import get_logger
+
+def main():
+    for _ in range(40):
+        get_logger().info('x' * 5000)
+    raise {}
+"""
+
+
+@pytest.mark.parametrize("raised", ["ValueError('x')", "SystemExit('text')"])
+def test_a_service_that_fails_ends_though_its_error_is_not_read(
+    tmp_path: Path, raised: str
+) -> None:
+    (tmp_path / "svc.py").write_text(FAILING.format(raised))
+    read_fd, write_fd = os.pipe()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "sf_actors", "-s", "svc.py", "-m"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=write_fd,
+    )
+    os.close(write_fd)
+    try:
+        assert running.wait(PATIENCE_S) == 1
+    finally:
+        running.kill()
+        running.wait()
+        os.close(read_fd)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sf_actors.log import LogScope, current_scope, get_logger
+from sf_actors.log.scope import scopes_of_one_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +116,39 @@ def test_a_thread_belongs_to_the_service_that_started_it(
         *(("a", "child"), ("a", "grandchild"), ("b", "child"), ("b", "grandchild")),
         *((None, "child"), (None, "grandchild")),
     ]
+
+
+def test_a_thread_that_outlives_a_run_belongs_to_the_next_run_of_its_service(
+    console: Console, tmp_path: Path
+) -> None:
+    scope_of = scopes_of_one_service(log_path=tmp_path / "svc.log")
+    goes_on, has_written = threading.Semaphore(0), threading.Semaphore(0)
+
+    def write() -> None:
+        for event in ("first", "between", "second"):
+            goes_on.acquire(timeout=DEADLINE_S)
+            LOG.info(event)
+            has_written.release()
+
+    def let_write() -> None:
+        goes_on.release()
+        assert has_written.acquire(timeout=DEADLINE_S)
+
+    first, other = scope_of("svc"), LogScope("other")
+    with first.entered():
+        thread = threading.Thread(target=write)
+        thread.start()
+        let_write()
+    first.close()
+    let_write()
+    second = scope_of("svc")
+    let_write()
+    thread.join(DEADLINE_S)
+    second.close()
+    other.close()
+
+    assert [line["event"] for line in read(tmp_path / "svc.log")] == ["first", "second"]
+    assert [line["service"] for line in console.lines()] == ["svc"] * 3
 
 
 def test_a_thread_that_was_made_outside_belongs_to_who_starts_it(

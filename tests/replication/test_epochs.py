@@ -201,7 +201,7 @@ def test_an_answer_makes_a_replica_live_only_until_another_publisher_is_heard() 
 
 
 def test_a_full_replica_tells_of_two_publishers_and_follows_the_larger() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     for second in range(6):
         replica.on_value(second + 0.0, NEW, 0, {"x": "new"})
         replica.on_value(second + 0.5, OLD, 5, {"x": "old"})
@@ -214,7 +214,7 @@ def test_a_full_replica_tells_of_two_publishers_and_follows_the_larger() -> None
 
 
 def test_many_publishers_to_one_full_replica_are_no_error() -> None:
-    replica = FullReplica(stale_after_s=3.0, many=True)
+    replica = FullReplica(now=0.0, stale_after_s=3.0, many=True)
     for second in range(6):
         for epoch in (OLD, NEW):
             replica.on_value(float(second), epoch, second, {"x": epoch})

@@ -7,6 +7,7 @@ import pytest
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.actions import PhaseChanged, Refused, Updated
 from sf_actors.replication.full import FullReplica
+from sf_actors.replication.reasons import Reason
 from sf_actors.replication.status import Phase, Status
 from sf_actors.replication.values.frozen import View, thaw
 
@@ -18,9 +19,9 @@ def taken(actions: Any) -> list[int]:
 
 
 def test_the_first_value_makes_a_replica_live() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     assert replica.status(1.0) == Status(Phase.SYNCING, -1, None, None, 0, 0)
-    assert replica.next_deadline is None
+    assert replica.next_deadline == 3.0
     updated, changed = replica.on_value(1.0, OLD, 4, {"x": 1})
     assert updated == Updated(4, {"x": 1}, replica.value, False, True, count=4)
     assert isinstance(changed, PhaseChanged)
@@ -28,15 +29,27 @@ def test_the_first_value_makes_a_replica_live() -> None:
     assert View(replica.value) == {"x": 1}
 
 
+def test_a_replica_that_has_never_heard_anything_says_so_until_it_does() -> None:
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
+    assert replica.status(2.9).error is None
+    assert replica.status(3.0).error == "nothing has been heard for 3 s"
+    assert replica.on_tick(3.0) == []
+    assert replica.trouble == (Reason.SILENT, "nothing has been heard for 3 s")
+    assert replica.status(4.0).phase is Phase.SYNCING
+    assert replica.next_deadline is None
+    replica.on_value(5.0, OLD, 4, {"x": 1})
+    assert (replica.trouble, replica.status(5.0).error) == (None, None)
+
+
 def test_a_value_replaces_the_one_before_whole() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, OLD, 0, {"x": 1, "y": 1})
     replica.on_value(0.0, OLD, 1, {"x": 2})
     assert View(replica.value) == {"x": 2}
 
 
 def test_a_value_repeated_by_heartbeats_is_taken_once_and_not_decoded_again() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
 
     def never() -> Any:
         pytest.fail("decoded again")
@@ -51,7 +64,7 @@ def test_a_value_repeated_by_heartbeats_is_taken_once_and_not_decoded_again() ->
 
 
 def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
 
     def poison() -> Any:
         raise InvalidMessage("field 'x': expected int, got str")
@@ -68,7 +81,7 @@ def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live
 
 
 def test_a_live_replica_that_refuses_a_value_is_live_no_more_until_it_has_taken_one() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, OLD, 0, {"x": 1})
 
     def poison() -> Any:
@@ -92,7 +105,7 @@ def test_a_live_replica_that_refuses_a_value_is_live_no_more_until_it_has_taken_
 
 
 def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, OLD, 4, {"x": 1})
     assert replica.next_deadline == 3.0
     assert replica.on_tick(2.9) == []
@@ -106,7 +119,7 @@ def test_silence_makes_a_replica_stale_and_any_sign_of_life_live() -> None:
 
 
 def test_a_status_is_never_live_after_a_silence_that_no_tick_has_noticed() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     assert replica.status(9.0).phase is Phase.SYNCING
     replica.on_value(0.0, OLD, 4, {"x": 1})
     assert replica.status(2.9).phase is Phase.LIVE
@@ -116,14 +129,14 @@ def test_a_status_is_never_live_after_a_silence_that_no_tick_has_noticed() -> No
 
 
 def test_values_left_out_are_counted_as_a_gap() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     for number in (4, 5, 8, 9):
         replica.on_value(0.0, OLD, number, {"x": number})
     assert replica.status(0.0).gaps == 1
 
 
 def test_a_publisher_that_was_started_again_is_followed_and_its_past_dropped() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, OLD, 9, {"x": 9})
     assert taken(replica.on_value(0.0, NEW, 0, {"x": 0})) == [0]
     assert replica.on_value(0.0, OLD, 10, {"x": 10}) == ()
@@ -131,7 +144,7 @@ def test_a_publisher_that_was_started_again_is_followed_and_its_past_dropped() -
 
 
 def test_a_smaller_epoch_is_followed_when_the_larger_one_is_silent() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, NEW, 0, {"x": 0})
     replica.on_value(1.0, NEW, 0, {"x": 0})
     for now in (0.1, 2.0, 3.9):
@@ -142,7 +155,7 @@ def test_a_smaller_epoch_is_followed_when_the_larger_one_is_silent() -> None:
 
 
 def test_of_many_publishers_the_value_that_came_last_stands() -> None:
-    replica = FullReplica(stale_after_s=3.0, many=True)
+    replica = FullReplica(now=0.0, stale_after_s=3.0, many=True)
     assert taken(replica.on_value(0.0, OLD, 5, {"x": "old"})) == [5]
     assert taken(replica.on_value(0.0, NEW, 2, {"x": "new"})) == [2]
     assert replica.on_value(1.0, OLD, 5, {"x": "old"}) == []
@@ -151,7 +164,7 @@ def test_of_many_publishers_the_value_that_came_last_stands() -> None:
 
 
 def test_messages_without_epoch_and_number_are_taken_as_they_come() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     assert taken(replica.on_value(0.0, None, None, {"x": 1})) == [0]
     assert taken(replica.on_value(0.0, None, None, {"x": 1})) == [1]
     assert replica.status(0.0).number == 1

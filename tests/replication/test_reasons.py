@@ -52,7 +52,7 @@ def test_who_is_in_step_lacks_no_answer_but_says_that_it_hears_nothing(live: Fol
 
 @pytest.mark.parametrize("is_noticed", [True, False])
 def test_a_full_replica_that_is_stale_says_that_it_hears_nothing(is_noticed: bool) -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, 1, 0, {"x": 1})
     if is_noticed:
         replica.on_tick(3.0)
@@ -154,7 +154,7 @@ def test_the_interval_may_come_with_deltas(live: Follower) -> None:
 
 
 def test_a_full_replica_waits_for_two_intervals_as_well() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, 1, 0, {"x": 1}, interval_s=5.0)
     assert (replica.stale_after_s, replica.is_stale_after_raised) == (10.0, True)
     assert replica.next_deadline == 10.0
@@ -163,7 +163,7 @@ def test_a_full_replica_waits_for_two_intervals_as_well() -> None:
 
 
 def test_a_full_replica_whose_publisher_loads_keeps_its_value_and_becomes_stale() -> None:
-    replica = FullReplica(stale_after_s=3.0)
+    replica = FullReplica(now=0.0, stale_after_s=3.0)
     replica.on_value(0.0, 1, 7, {"x": 1})
     replica.on_tick(3.0)
     assert (replica.status(3.0).phase, replica.status(3.0).number) == (Phase.STALE, 7)

@@ -185,6 +185,18 @@ def test_a_record_is_never_divided() -> None:
             assert follower.next_update().value == {"legs": legs}
 
 
+@pytest.mark.parametrize("size", [2_000, 3_900])
+def test_an_item_may_be_as_large_as_a_message(size: int) -> None:
+    declared = {"a": {str: str}, "legs": {str: {"note": str}}}
+    whole = {"a": dict.fromkeys("abc", "x" * size), "legs": {"one": {"note": "y" * size}}}
+    with leading(model(OUT, declared)) as leader:
+        leader.send(**whole)
+        # it is divided into messages of 2,048 bytes, the power of two below
+        limited = model(IN, declared, max_message_bytes=4_095)
+        with following(limited, towards(leader.addresses)) as follower:
+            assert follower.next_update().value == whole
+
+
 @pytest.mark.parametrize(
     ("declared", "item"),
     [

@@ -83,6 +83,29 @@ def test_a_publisher_that_has_loaded_nothing_is_an_empty_one(
             until(lambda: follower.value == {} and follower.status.phase is Phase.LIVE)
 
 
+def test_the_handler_hears_of_a_resync_that_empties_the_value(
+    new_address: Callable[[], str],
+) -> None:
+    addresses = {"publisher": new_address(), "replyer": new_address()}
+    with following(
+        model("delta_update_in", N, heartbeat_s=0.1, stale_after_s=1.0), towards(addresses)
+    ) as follower:
+        with publishing(addresses, lambda to_send: to_send("state", "book", {"n": 7})):
+            assert follower.next_update() == ({"n": 7}, {"n": 7})
+        # the second run of nothing changes nothing
+        for _ in range(2):
+            with publishing(addresses, lambda: None) as publisher:
+                until(
+                    lambda run=publisher: (
+                        follower.status.epoch == run.states.status("book").epoch
+                        and follower.status.phase is Phase.LIVE
+                    )
+                )
+        with publishing(addresses, lambda to_send: to_send("state", "book", {"n": 8})):
+            assert follower.next_update() == ({}, {})
+            assert follower.next_update() == ({"n": 8}, {"n": 8})
+
+
 def test_numbers_of_the_caller_are_any_integers() -> None:
     with (
         leading(model("delta_update_out", N) | NUMBERED) as leader,
@@ -96,7 +119,7 @@ def test_numbers_of_the_caller_are_any_integers() -> None:
         until(lambda: follower.status.skipped == 1)
         assert follower.value == leader.service.states["book"] == {"n": 2}
         assert follower.status.phase is Phase.LIVE
-        assert leader.stats["skipped"] == 1
+        assert leader.stats["skipped"] == leader.service.states.status("book").skipped == 1
         assert leader.send(n=5, current_num=-5, is_snapshot=True) == -5
         until(lambda: follower.value == {"n": 5} and follower.status.number == -5)
         assert leader.send(n=6, current_num=-4, is_snapshot=False) == -4
@@ -180,3 +203,19 @@ def test_of_two_starts_the_later_has_the_larger_epoch() -> None:
             assert follower.states.wait(timeout_s=PATIENCE_S)
             epochs.append(follower.status.epoch)
     assert epochs[0] < epochs[1]
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_on_status_hears_of_a_replica_that_begins_anew(
+    kind: str, new_address: Callable[[], str]
+) -> None:
+    with leading(model(f"{kind}_update_out", N)) as leader:
+        leader.send(n=1)
+        there = towards(leader.addresses)
+        with following(model(f"{kind}_update_in", N), there) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            elsewhere = {socket: new_address() for socket in there}
+            follower.service.connect("states", "in", "book", elsewhere)
+            follower.wait_for_phase(Phase.SYNCING)
+            follower.service.connect("states", "in", "book", there)
+            follower.wait_for_phase(Phase.LIVE)

@@ -149,6 +149,29 @@ def test_calls_that_may_hold_too_much_become_one_long_before_those_that_cannot(
     assert [update.number for _, _, update in calls] == [0, *range(1 + conflated, 4)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [900, 90_000])
+def test_calls_that_hold_too_many_bytes_become_one(
+    kind: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(update_calls, "MAX_WAITING_BYTES", int(2.5 * size))
+    handler = Held()
+    text = {"n": str}
+    in_model = model(f"{kind}_in", text, on_update=handler)
+    module = module_of("slow", state_models={"in": {"book": in_model}})
+    with leading(model(f"{kind}_out", text)) as leader:
+        addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
+        with running(module, addresses=addresses, console_loglevel=None) as service:
+            leader.send(n="")
+            assert handler.entered.wait(PATIENCE_S)
+            for number in range(1, 4):
+                leader.send(n=f"{number}" * size)
+            until(lambda: service.states.status("book").conflated == 2)
+            handler.goes_on.set()
+            calls = [handler.calls.get(timeout=PATIENCE_S) for _ in range(2)]
+    assert [(update.number, args["n"][:1]) for args, _, update in calls] == [(0, ""), (3, "3")]
+
+
 def test_updates_of_a_stop_that_wait_become_one_call() -> None:
     handler = Held()
     shown: list[Any] = []

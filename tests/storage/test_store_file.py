@@ -263,6 +263,14 @@ def test_a_value_that_does_not_fit_the_model_of_today_is_refused(
     assert "expected a value that fits the model" in text
 
 
+def test_what_does_not_fit_is_told_though_other_fields_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "book.db"
+    with Keeper(path, {"gone": int, "title": str}) as keeper:
+        keeper.send(gone=1, title="x", is_snapshot=True)
+
+    assert "field 'title': expected int, got str 'x'" in refusal(path, {"title": int})
+
+
 def test_fields_that_the_model_no_longer_has_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "book.db"
     inner = {"a": int, "b": int}

@@ -1,8 +1,9 @@
 """Divides a packed value among messages of a given size.
 
 The runs of a `Packing` are used as they are if they fit, else divided at their items. An item that
-is itself a mapping is divided likewise, unless it is a record, whose fields belong together. Each
-piece is a complete map that holds a part of the value.
+is itself a mapping is divided likewise, unless it is a record, whose fields belong together. One
+that cannot be divided and does not fit has a larger message of its own. Each piece is a complete
+map that holds a part of the value.
 """
 
 from __future__ import annotations
@@ -26,24 +27,14 @@ _LONGEST_HEADER: Final = 5
 """Bytes of the header of a large map, and of one around packed bytes."""
 
 
-class ItemTooLarge(ValueError):
-    """An item that cannot be divided is larger than a message.
-
-    :param size: its bytes
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"an item of {size} bytes")
-        self.size = size
-
-
 class Division:
     """Divides one packed mapping, step by step.
 
     :param raw: the packed mapping
     :param cuts: the runs in it, in order; none if it is one run
-    :param room: most bytes of the pieces of one message
+    :param room: most bytes of the pieces of one message, unless one item is larger
     :ivar parts: the pieces of each message, once `step` has returned True
+    :ivar largest: the place among them of the largest item that is larger than `room`, or None
     """
 
     def __init__(self, raw: bytes, cuts: list[Cut], shape: Shape, room: int) -> None:
@@ -52,20 +43,16 @@ class Division:
         self._shape = shape
         self._room = room
         self._left = 0
-        self._problem: ItemTooLarge | None = None
+        self.largest: int | None = None
         self._steps = self._divide(cuts or _whole(raw))
 
     def step(self) -> bool:
-        """Divide some more runs; return True when all are divided.
+        """Divide some more runs; return True when all are divided."""
+        return sum(1 for _ in islice(self._steps, RUNS_AT_ONCE)) < RUNS_AT_ONCE
 
-        :raises ItemTooLarge: an item does not fit a message
-        """
-        if self._problem is None:
-            try:
-                return sum(1 for _ in islice(self._steps, RUNS_AT_ONCE)) < RUNS_AT_ONCE
-            except ItemTooLarge as problem:
-                self._problem = problem
-        raise self._problem
+    def size_at(self, place: int) -> int:
+        """Return the most bytes that the pieces of one message can have."""
+        return sum(map(_size, self.parts[place]))
 
     def pieces(self, place: int) -> list[bytes]:
         """Return the pieces of one message, each a map with a part of the value."""
@@ -87,6 +74,9 @@ class Division:
             self._left = self._room
         self.parts[-1].append(piece)
         self._left -= size
+        is_large = size > self._room
+        if is_large and (self.largest is None or size > self.size_at(self.largest)):
+            self.largest = len(self.parts) - 1
 
     def _divided(self, cut: Cut, shape: Shape) -> Iterator[Cut]:
         room = self._room - _around(cut.path)
@@ -109,14 +99,14 @@ class Division:
             yield Cut(cut.path, begin, at, count)
 
     def _within(self, item: Cut, shape: Shape) -> Iterator[Cut]:
-        """Divide an item that is itself a mapping."""
+        """Divide an item that is itself a mapping; others are yielded whole."""
         key, start = item.path[-1], item.start + len(item.path[-1])
         packed, within = self._raw[start : item.end], _shape_of(shape, key)
-        if not isinstance(within, Table | Open) or not is_map(packed[0]):
-            raise ItemTooLarge(item.end - item.start)
-        count = count_of(packed)
-        if not count or _around(item.path) >= self._room:
-            raise ItemTooLarge(item.end - item.start)
+        is_mapping = isinstance(within, Table | Open) and is_map(packed[0])
+        count = count_of(packed) if is_mapping else 0
+        if within is None or not count or _around(item.path) >= self._room:
+            yield Cut(item.path[:-1], item.start, item.end, 1)
+            return
         begin = start + len(_header_of(packed))
         yield from self._divided(Cut(item.path, begin, item.end, count), within)
 
