@@ -80,9 +80,9 @@ def _parts(to_send: Any) -> dict[str, Callable[[], object]]:
 
     levels = {str(key): float(key) for key in range(KEYS)}
     to_send("state", "book", {"is_snapshot": True, "levels": levels})
-    # private: the outlets behind the bound `__call__`
-    outlets = to_send.__self__._outlets  # noqa: SLF001
-    trades, book = outlets["connection", "trades"], outlets["state", "book"]
+    # private: what sends behind the bound `__call__`
+    outbounds = to_send.__self__._outbounds  # noqa: SLF001
+    trades, book = outbounds["connection", "trades"], outbounds["state", "book"]
     trade_fields = trades.model.arguments
     socket, lock = trades.out.socket, threading.Lock()
     frame = encode_published(TRADE, "0x123456789abcdef", 2**60, 5)

@@ -362,7 +362,7 @@ class Service:
                     ended=self._ended,
                     on_bound=self._addresses.note,
                     on_end=partial(loading.leave, file.unload),
-                    on_overdue=self._tell_overdue,
+                    on_overdue=self._call_on_overdue,
                     nudge=self._nudge,
                 )
                 return briefly_shielded(lambda: loading.note(self._keep(make())))
@@ -378,12 +378,12 @@ class Service:
         overdue = loading.overdue(self._name or default_name(self._source))
         with self._lock:
             self._failure = self._failure or overdue
-        self._tell_overdue()
+        self._call_on_overdue()
 
-    def _tell_overdue(self) -> None:
+    def _call_on_overdue(self) -> None:
         with self._lock:
-            told, self.on_overdue = self.on_overdue or (lambda: None), None
-        told()
+            on_overdue, self.on_overdue = self.on_overdue or (lambda: None), None
+        on_overdue()
 
     def _nudge(self) -> None:
         if self._signals is not None:

@@ -62,7 +62,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class Answer(NamedTuple):
+class ZapReply(NamedTuple):
     """The reply to libzmq."""
 
     is_admitted: bool
@@ -184,7 +184,7 @@ class Authenticator(Actor):
 
     def _answer(
         self, frames: list[bytes], authorized: Callable[[], frozenset[bytes]]
-    ) -> Answer | None:
+    ) -> ZapReply | None:
         try:
             start = frames.index(b"", 1) + 1
             question = frames[start:]
@@ -204,7 +204,7 @@ class Authenticator(Actor):
         else:
             self._warn(verdict.reason, verdict.key, question)
             answer = [b"400", b"not authorized", b"", b""]
-        return Answer(verdict.is_admitted, [*frames[:start], _VERSION, request_id, *answer])
+        return ZapReply(verdict.is_admitted, [*frames[:start], _VERSION, request_id, *answer])
 
     def _warn(self, reason: str, key: bytes, question: Sequence[bytes] = ()) -> None:
         """Log a refusal at a limited rate: strangers can cause any number of them."""

@@ -67,7 +67,7 @@ class Deliveries:
 
     :param source: not read while `high_water_mark` calls wait, or too many bytes
     :param is_ready: False: calls are kept until `begin`
-    :ivar keeps_turn: the handler lock of one call is kept for the next, until `let_go`
+    :ivar keeps_handler_lock: the handler lock of one call is kept for the next, until `let_go`
     :ivar counting: held while a call is counted, if several may run at once
     """
 
@@ -79,7 +79,7 @@ class Deliveries:
         self.source = source
         self.counters = actor.counters
         self.backlog = self.counters.queued = Backlog()
-        self.keeps_turn = False
+        self.keeps_handler_lock = False
         self._actor = actor
         self._handler_lock = actor.run_context.handler_lock
         self._queue: CallQueue = actor.run_context.router
@@ -126,22 +126,22 @@ class Deliveries:
         :param size: bytes of its message
         :returns: True if it ran
         """
-        turn = self._handler_lock
-        if self._has_handler_lock and turn.queued:
+        lock = self._handler_lock
+        if self._has_handler_lock and lock.queued:
             # calls that have queued since the last call came before this one
             self.let_go()
         backlog = self.backlog
         # calls that ran count too until their answers are sent, since answers go out in order
         are_waiting = backlog.brought - self._kept_apart != backlog.finished
         is_ready = self._early is None and not are_waiting
-        if self._has_handler_lock or (is_ready and turn.try_acquire()):
+        if self._has_handler_lock or (is_ready and lock.try_acquire()):
             self._has_handler_lock = True
             try:
-                turn.run(call)
+                lock.run(call)
             finally:
-                if not self.keeps_turn:
+                if not self.keeps_handler_lock:
                     self._has_handler_lock = False
-                    turn.release()
+                    lock.release()
             return True
         self.queue(call, size)
         return False

@@ -23,8 +23,8 @@ def incoming(schema: Schema, model: Model, count: Callable[[], None], log: Packa
     """
     if model.creation["unknown_fields"] == "refuse":
         return schema
-    return schema.tolerant(UnknownFields(count, partial(_tell, model, log)))
+    return schema.tolerant(UnknownFields(count, partial(_log_unknown, model, log)))
 
 
-def _tell(model: Model, log: PackageLogger, name: str) -> None:
+def _log_unknown(model: Model, log: PackageLogger, name: str) -> None:
     log.info("unknown field dropped", model=model.where, field=name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import CallSource, RunContext
 
 
-class Fence:
+class _Marker:
     """A message that reaches the router after every call that was queued before it.
 
     :param passed: called in the router's thread, or in the one that cancels the queue
@@ -26,7 +26,7 @@ class Fence:
         self.passed = passed
 
 
-class _Source:
+class _QueuedSource:
     """A source of calls in the queue."""
 
     def __init__(self, source: CallSource) -> None:
@@ -88,13 +88,13 @@ class Router(Actor):
         self._run_context.supervisor.opened(self, None)
 
     def on_receive(self, message: Any) -> None:
-        """Run one call, or let a fence pass."""
+        """Run one call, or let a marker pass."""
         try:
             if isinstance(message, Call):
                 self._run(message)
-            elif isinstance(message, _Source):
+            elif isinstance(message, _QueuedSource):
                 self._run_source(message)
-            elif isinstance(message, Fence):
+            elif isinstance(message, _Marker):
                 message.passed()
             elif isinstance(message, WaitFailed):
                 raise message.error
@@ -130,14 +130,14 @@ class Router(Actor):
                     self._handler_lock.run_here(call)
                     call.settle()
                 return
-        self.queue.put(Envelope(_Source(source)))
+        self.queue.put(Envelope(_QueuedSource(source)))
 
-    def fence(self, passed: Callable[[], None]) -> None:
-        """Have `passed` called when every call that was queued by now is over; any thread."""
+    def call_after_queued(self, function: Callable[[], None]) -> None:
+        """Have a function called when every call that was queued by now is over; any thread."""
         if self._has_begun:
-            self.queue.add(Fence(passed))
+            self.queue.add(_Marker(function))
         else:
-            passed()
+            function()
 
     def cancel_queued(self) -> int:
         """Cancel every queued call and all later ones; any thread.
@@ -153,13 +153,13 @@ class Router(Actor):
             if isinstance(message, Call):
                 self._cancel(message)
                 cancelled += 1
-            elif isinstance(message, _Source):
+            elif isinstance(message, _QueuedSource):
                 cancelled += message.source.cancel()
-            elif isinstance(message, Fence):
+            elif isinstance(message, _Marker):
                 message.passed()
         return cancelled
 
-    def _run_source(self, message: _Source) -> None:
+    def _run_source(self, message: _QueuedSource) -> None:
         source = message.source
         while (call := source.next_call()) is not None:
             self._run(call)

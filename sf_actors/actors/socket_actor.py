@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import pykka
 import zmq
 
+from sf_actors.actors.commands import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.inbox import ALARM, STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
 from sf_actors.actors.named_sources import Connections, NamedSources
-from sf_actors.actors.orders import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.errors import MessageError
 from sf_actors.log.throttle import Throttle

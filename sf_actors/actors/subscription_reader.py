@@ -26,7 +26,7 @@ _NO_TOPIC: Final = frozenset(bytes((first,)) for first in SHORT_MAPS)
 LONG: Final = 10_000
 
 
-class Reader(SocketActor):
+class SubscriptionReader(SocketActor):
     """Reads a SUB socket.
 
     Subclasses override `take`, which gets each message without its topic.

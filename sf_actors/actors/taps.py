@@ -27,7 +27,7 @@ MAX_BYTES: Final = 4 * 2**20
 """Most bytes that they may hold, not counting the value of a state that a tap begins with."""
 
 
-class Packs(Protocol):
+class Packer(Protocol):
     """Packs a value step by step."""
 
     raw: bytes
@@ -145,7 +145,7 @@ class ValueNote(Note):
 
     def __init__(
         self,
-        packing: Packs,
+        packing: Packer,
         number: int,
         *,
         is_first: bool,
@@ -173,7 +173,7 @@ class ValueNote(Note):
         }
 
 
-class FirstFrame:
+class PackedValue:
     """The value of a full update state, which is packed already."""
 
     def __init__(self, frame: bytes) -> None:
@@ -272,7 +272,7 @@ class Tap:
             self._is_awake = True
         self._wake()
 
-    def add_value(self, packing: Callable[[], Packs], number: int) -> None:
+    def add_value(self, packing: Callable[[], Packer], number: int) -> None:
         """Add the value that a state begins with, unless that was done."""
         if not self.has_value:
             self.has_value = True

@@ -64,9 +64,9 @@ class Tracing:
         self._service = service
         self._kinds = SpanKind
 
-    def outlet(self, outlet: Outbound) -> TracedOutlet:
-        """Return an outlet that sends within a client or producer span."""
-        return TracedOutlet(outlet, self)
+    def traced(self, outbound: Outbound) -> TracedOutbound:
+        """Return what sends as the given one does, within a client or producer span."""
+        return TracedOutbound(outbound, self)
 
     def send(self, model: Model, send: Send, args: Any, workflow_id: object) -> Any:
         """Send within a span."""
@@ -137,18 +137,18 @@ class Tracing:
         return self._propagator.extract({_KEY: text})
 
 
-class TracedOutlet:
+class TracedOutbound:
     """An outbound connection or out-state that sends within a span."""
 
-    def __init__(self, outlet: Outbound, tracing: Tracing) -> None:
-        self.counters: Counters = outlet.counters
-        self._outlet = outlet
+    def __init__(self, outbound: Outbound, tracing: Tracing) -> None:
+        self.counters: Counters = outbound.counters
+        self._outbound = outbound
         self._tracing = tracing
 
     def send(self, args: Any, workflow_id: object) -> Any:
         """Send arguments; any thread."""
-        outlet: Any = self._outlet
-        return self._tracing.send(outlet.model, outlet.send, args, workflow_id)
+        outbound: Any = self._outbound
+        return self._tracing.send(outbound.model, outbound.send, args, workflow_id)
 
 
 def packed(traceparent: str | None) -> Raw | UnsetType:

@@ -15,10 +15,10 @@ from selectors import EVENT_READ
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.cli.output import tell
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.fleet.channel import Lines, send
-from sf_actors.fleet.standing import Phase
+from sf_actors.fleet.instance import InstancePhase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -57,7 +57,7 @@ def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> 
             process.wait()
             raise
         if status is None:
-            tell(f"not all are READY within {wait_s:g} s: everything is stopped again")
+            report(f"not all are READY within {wait_s:g} s: everything is stopped again")
             _give_up(ours)
         if status != 0:
             process.wait()
@@ -85,7 +85,7 @@ def _listen(ours: socket.socket, wait_s: float) -> int | None:
         for line in lines.add(piece):
             message = json.loads(line)
             if "say" in message:
-                tell(message["say"])
+                report(message["say"])
             else:
                 return int(message["status"])
 
@@ -99,10 +99,10 @@ def _give_up(ours: socket.socket) -> None:
         for line in lines.add(piece):
             message = json.loads(line)
             if "say" in message:
-                tell(message["say"])
+                report(message["say"])
 
 
-class Report:
+class Reports:
     """The reports of a background `up` to the command that started it.
 
     :param descriptor: of the socket
@@ -113,7 +113,7 @@ class Report:
         self._socket.set_inheritable(False)
         self._is_over = False
 
-    def say(self, words: str) -> None:
+    def report(self, words: str) -> None:
         """Send a text to be printed; dropped once the status has been sent."""
         if not self._is_over:
             send(self._socket, {"say": words})
@@ -132,25 +132,25 @@ class Report:
     def _look(self, supervisor: Supervisor, names: Collection[str]) -> bool:
         """Report that all are READY, or stop the fleet; True when there is nothing left to do."""
         course = supervisor.course
-        standings = [course.standings[name] for name in names]
+        instances = [course.instances[name] for name in names]
         if course.is_ending:
             return True
-        if any(one.phase is Phase.FAILED for one in standings):
-            self.say("not all can be READY: everything is stopped again")
+        if any(one.phase is InstancePhase.FAILED for one in instances):
+            self.report("not all can be READY: everything is stopped again")
             supervisor.end(signal.SIGTERM, status=FAILED)
             return True
-        if any(one.phase not in {Phase.READY, Phase.ENDED} for one in standings):
+        if any(one.phase not in {InstancePhase.READY, InstancePhase.ENDED} for one in instances):
             return False
-        self._report(0)
+        self._send_status(0)
         supervisor.selector.unregister(self._socket)
         self._socket.close()
         return True
 
-    def _report(self, status: int) -> None:
+    def _send_status(self, status: int) -> None:
         self._is_over = True
         send(self._socket, {"status": status})
 
     def finish(self, status: int) -> None:
         """Report the end of the fleet, if it came before all were READY."""
         if not self._is_over:
-            self._report(status)
+            self._send_status(status)

@@ -34,7 +34,7 @@ _CREATION = {
 class Bus:
     """An XSUB and an XPUB socket, and the loop that forwards between them.
 
-    One thread creates, runs and closes it; any thread may call `stats` and the stop methods.
+    One thread creates, runs and closes it; any thread may call `stats` and `stop_service`.
 
     :param name: the name that `ps` and other verbs show
     :param keys: admit only peers whose keys are authorized
@@ -66,17 +66,17 @@ class Bus:
 
     def run(self) -> None:
         """Forward messages and subscriptions until the stop, or a signal in the main thread."""
-        with signalled() as told:
-            self._pass_on_until_stop(told)
+        with signalled() as signal_fd:
+            self._pass_on_until_stop(signal_fd)
 
-    def _pass_on_until_stop(self, signalled: int) -> None:
+    def _pass_on_until_stop(self, signal_fd: int) -> None:
         poller = zmq.Poller()
-        for one in (*self._sockets, self._wakeup.fd, signalled):
+        for one in (*self._sockets, self._wakeup.fd, signal_fd):
             poller.register(one, zmq.POLLIN)
         while not self._is_stopping:
             ready = dict(poller.poll())
-            if signalled in ready:
-                os.read(signalled, 1_024)
+            if signal_fd in ready:
+                os.read(signal_fd, 1_024)
             questions, keys = self._questions, self._keys
             if questions is not None and keys is not None and questions in ready:
                 _admit(questions, keys)
@@ -117,14 +117,10 @@ class Bus:
             "states": {"in": {}, "out": {}},
         }
 
-    def begin_stop(self) -> None:
-        """Make `run` return; does not wait."""
+    def stop_service(self) -> None:
+        """Make `run` return; does not wait, since a bus has nothing to drain."""
         self._is_stopping = True
         self._wakeup.set()
-
-    def stop_service(self) -> None:
-        """Make `run` return, like `begin_stop`: a bus has nothing to drain."""
-        self.begin_stop()
 
     def _bound(self, kind: int, address: str, name: str) -> Socket:
         where = f"bus: --{name}"

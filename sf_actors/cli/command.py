@@ -58,7 +58,7 @@ def run() -> None:
         status = 128 + signal.SIGINT
     sys.stdout.flush()
     if _staying():
-        _in_background(_tell_who_stays)
+        _in_background(_warn_who_stays)
     sys.exit(status)
 
 
@@ -68,7 +68,7 @@ def _staying() -> list[threading.Thread]:
     return [one for one in threading.enumerate() if one is not here and not one.daemon]
 
 
-def _tell_who_stays() -> None:
+def _warn_who_stays() -> None:
     """Warn of threads that keep the process alive: it would look hung."""
     threading.Event().wait(STAYING_S)
     if names := [one.name for one in _staying()]:
@@ -94,11 +94,11 @@ def main(argv: Sequence[str]) -> int:
             return _reload(argv, arguments)
         service = _service(arguments)
     except UserError as error:
-        return _tell(error)
+        return _report(error)
     if SYSTEMD in os.environ:
-        from sf_actors.cli.notify_socket import tell_systemd  # noqa: PLC0415 - under systemd alone
+        from sf_actors.cli.notify_socket import notify_systemd  # noqa: PLC0415 - under systemd alone
 
-        tell_systemd()
+        notify_systemd()
     return run_service(service, arguments)
 
 
@@ -207,7 +207,7 @@ def _exit_when_stuck(service: Service, has_returned: threading.Event) -> None:
     if has_returned.wait(LEAVING_S):
         return
     if service.failure is not None:
-        _tell(service.failure)
+        _report(service.failure)
     # the stuck code may hold the stream's lock too
     _in_background(sys.stdout.flush, wait_s=LEAVING_S)
     os._exit(FAILED)
@@ -232,22 +232,22 @@ def _status(service: Service, error: BaseException) -> int:
         if error.code is not None:
             _print(str(error.code))
         return FAILED
-    tell_failure(error)
+    print_failure(error)
     return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 
 
-def tell_failure(error: BaseException) -> None:
+def print_failure(error: BaseException) -> None:
     """Print a user error in one line, an error in user code with its traceback."""
     if isinstance(error, ServiceFailed | ServiceStopped) or (
         isinstance(error, UserError) and not passed_user_code(error)
     ):
-        _tell(error)
+        _report(error)
     else:
         error = trimmed(error)
         _print(whole_traceback((type(error), error, error.__traceback__)))
 
 
-def _tell(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     """Print an error in one line."""
     _print(f"sf_actors: {error}")
     return NOT_READY

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.output import read_input
-from sf_actors.cli.reach import place_at
-from sf_actors.cli.target import Model, Resident, chosen_model, parse_target
+from sf_actors.cli.remote_services import responder_at
+from sf_actors.cli.target import RemoteModel, RemoteService, chosen_model, parse_target
 from sf_actors.cli.values import read_fields
 from sf_actors.errors import UsageError
-from sf_actors.inspection.asking import Place
+from sf_actors.inspection.client import Responder
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +34,8 @@ def add_direct(parser: Parser) -> None:
 class Direct:
     """One model of a service file, at an address."""
 
-    model: Model
-    place: Place
+    model: RemoteModel
+    responder: Responder
 
     def fields(self, pairs: Sequence[str]) -> dict[str, Any]:
         """Read the fields of a message from `key=value` pairs; errors as of `read_fields`."""
@@ -44,7 +44,7 @@ class Direct:
 
 
 def direct_of(
-    arguments: argparse.Namespace, is_usable: Callable[[Model], bool], *, what: str
+    arguments: argparse.Namespace, is_usable: Callable[[RemoteModel], bool], *, what: str
 ) -> Direct | None:
     """Return the model that `--file` and `--address` name, None without these flags.
 
@@ -62,19 +62,21 @@ def direct_of(
     if arguments.fleet is not None:
         raise UsageError("--fleet: expected none beside --file and --address, got one")
     model = model_in(arguments.file, arguments.target, is_usable, what=what)
-    return Direct(model, place_at(arguments.address, arguments.timeout, flag="--address"))
+    return Direct(model, responder_at(arguments.address, arguments.timeout, flag="--address"))
 
 
-def model_in(path: str, text: str, is_usable: Callable[[Model], bool], *, what: str) -> Model:
+def model_in(
+    path: str, text: str, is_usable: Callable[[RemoteModel], bool], *, what: str
+) -> RemoteModel:
     """Return the model of a service file that a target names; errors as of `direct_of`."""
     from sf_actors.inspection.messages import fields_of  # noqa: PLC0415 - seldom needed
     from sf_actors.inspection.outline import read_outline  # noqa: PLC0415
 
     outline = read_outline(path)
-    resident = Resident(Place(path), outline.name)
+    service = RemoteService(Responder(path), outline.name)
     models = [
-        Model(
-            resident,
+        RemoteModel(
+            service,
             one.kind,
             one.side,
             one.name,

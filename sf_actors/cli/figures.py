@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sf_actors.inspection.asking import Place
+    from sf_actors.inspection.client import Responder
 
 #: The columns of `ps`, and those that `top` adds.
 PS_KEYS: Final = (
@@ -59,9 +59,9 @@ def states_of(stats: dict[str, Any]) -> dict[str, int]:
     return found
 
 
-def silent_row(place: Place, keys: tuple[str, ...]) -> dict[str, Any]:
+def silent_row(responder: Responder, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return the row for a process that does not answer."""
-    return dict.fromkeys(keys) | {"service": place.name, "pid": place.pid}
+    return dict.fromkeys(keys) | {"service": responder.name, "pid": responder.pid}
 
 
 def row_of(pid: int | None, stats: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:

@@ -81,12 +81,12 @@ class _Running:
 
     def run(self) -> int:
         """Run the instance; in the main thread."""
-        from sf_actors.cli.command import tell_failure  # noqa: PLC0415 - the channel is listened to
+        from sf_actors.cli.command import print_failure  # noqa: PLC0415 - the channel is listened to
 
         try:
             return self._run_bus() if self._task.service.is_bus else self._run_service()
         except UserError as error:
-            tell_failure(error)
+            print_failure(error)
             return 2
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
@@ -113,7 +113,7 @@ class _Running:
         PRESENCE.is_wanted = True
         task = self._task
         RESIDENTS.command = partial(str, f"sf_actors up: {task.name}")
-        RESIDENTS.on_ready = lambda _name: self._tell_ready()
+        RESIDENTS.on_ready = lambda _name: self._send_ready()
         self._service = service_of(task)
         # what was imported stays to the end: no collection need look at it, the last one included
         gc.freeze()
@@ -135,10 +135,10 @@ class _Running:
             there["xpub"],
             keys=task.keys,
             name=task.name,
-            on_bound=lambda _bus: self._tell_ready(),
+            on_bound=lambda _bus: self._send_ready(),
         )
 
-    def _tell_ready(self) -> None:
+    def _send_ready(self) -> None:
         send(self._channel, {"ready": True, "files": files_of(self._task)})
 
     def _connect(self, given: list[Any]) -> str | None:

@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from sf_actors.cli.output import tell
+from sf_actors.cli.stderr import report
 from sf_actors.fleet.channel import Lines
 from sf_actors.wording import reason_of
 
@@ -72,7 +72,7 @@ class FleetLogs:
                 with aside.open("rb") as file:
                     yield from _parsed(name, file)
             except OSError as error:
-                tell(f"{aside}: {reason_of(error)}")
+                report(f"{aside}: {reason_of(error)}")
         yield from self._tails[name].new()
 
 

@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.watched_files import WatchedFiles
-from sf_actors.fleet.changes import Step
+from sf_actors.fleet.changes import InternalRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.fleet.changes import Changes
+    from sf_actors.fleet.changes import FleetChanges
     from sf_actors.fleet.supervisor import Supervisor
 
 
 class Reload:
     """Watches the files of each instance that is READY; in the supervisor's thread.
 
-    :param say: shows a text to the user
+    :param report: shows a text to the user
     """
 
     def __init__(
-        self, supervisor: Supervisor, changes: Changes, say: Callable[[str], None]
+        self, supervisor: Supervisor, changes: FleetChanges, report: Callable[[str], None]
     ) -> None:
         self._supervisor = supervisor
         self._changes = changes
-        self._say = say
+        self._report = report
         self._changed: set[str] = set()
         self._watching: WatchedFiles | None = None
         self._is_restarting = False
@@ -63,12 +63,12 @@ class Reload:
         names = [name for name, paths in self._supervisor.files.items() if changed & set(paths)]
         if not names:
             return
-        self._say(f"{Path(min(changed)).name} has changed: {', '.join(names)} restart")
+        self._report(f"{Path(min(changed)).name} has changed: {', '.join(names)} restart")
         self._is_restarting = True
-        self._changes.take(Step({"names": names}, self._say, self._done))
+        self._changes.take(InternalRequest({"names": names}, self._report, self._done))
 
     def _done(self, status: int) -> None:
         self._is_restarting = False
         if status:
-            self._say("not restarted, or not READY; what runs runs on; waiting for a change")
+            self._report("not restarted, or not READY; what runs runs on; waiting for a change")
         self._restart()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import text_of
-from sf_actors.cli.output import tell
+from sf_actors.cli.stderr import report
 
 if TYPE_CHECKING:
     import argparse
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sf_actors.fleet.findings import Finding
     from sf_actors.fleet.fleet import Fleet
 
-#: The same as in `sf_actors.fleet.fleet_file`, which is imported only after -h.
-DEFAULT = "fleet.toml"
+#: The fleet file if none is named.
+DEFAULT_FILE = "fleet.toml"
 
 
 def add_fleet(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
         "--fleet",
         metavar="FILE",
         type=text_of,
-        help=f"the file of the fleet (default {DEFAULT} in the working directory)",
+        help=f"the file of the fleet (default {DEFAULT_FILE} in the working directory)",
     )
 
 
@@ -37,7 +37,7 @@ def fleet_of(arguments: argparse.Namespace) -> Fleet:
     """
     from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415 - after -h
 
-    return read_fleet(arguments.fleet or DEFAULT)
+    return read_fleet(arguments.fleet or DEFAULT_FILE)
 
 
 def logs_of_fleet(arguments: argparse.Namespace) -> Path:
@@ -45,17 +45,17 @@ def logs_of_fleet(arguments: argparse.Namespace) -> Path:
 
     :raises FleetError: there is no such file
     """
-    path = Path(arguments.fleet or DEFAULT)
+    path = Path(arguments.fleet or DEFAULT_FILE)
     if not path.is_file():
         # raises, and says what is wrong
         fleet_of(arguments)
     return path.resolve().parent / "logs"
 
 
-def tell_findings(findings: Iterable[Finding]) -> None:
+def report_findings(findings: Iterable[Finding]) -> None:
     """Print findings to standard error, one a line."""
     for finding in findings:
-        tell(str(finding))
+        report(str(finding))
 
 
 def emit_findings(out: Output, findings: Iterable[Finding]) -> None:

@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.command import tell_failure
+from sf_actors.cli.command import print_failure
 from sf_actors.cli.fleet_child import service_of
 from sf_actors.cli.split_streams import INSTANCE, split_streams
 from sf_actors.errors import ServiceStopped, StopOverdue, UsageError
@@ -69,7 +69,7 @@ class InProcess:
         """Stop it gracefully: a thread cannot be killed. A stuck one is left at the deadline."""
         self.signal(signal.SIGTERM)
 
-    def tell(self, message: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """Carry out a `connect` message, and answer it; False while there is no service."""
         if self._service is None:
             return False
@@ -140,7 +140,7 @@ class InProcess:
         """Stop the service as asked; before it is READY there may be none yet."""
         INSTANCE.set(self.task.name)
         if self._bus is not None:
-            self._bus.begin_stop()
+            self._bus.stop_service()
         elif self._service is not None and self._asked is not None:
             # an error of the hook is recorded as the service's failure
             with suppress(Exception):
@@ -149,7 +149,7 @@ class InProcess:
     def _status_of(self, error: BaseException) -> int:
         was_ready = self._service is not None and self._service.was_ready
         if isinstance(error, StopOverdue):
-            tell_failure(error)
+            print_failure(error)
             return -signal.SIGKILL
         if isinstance(error, ServiceStopped) and self._asked is not None:
             return 0
@@ -158,7 +158,7 @@ class InProcess:
                 return error.code or 0
             print(error.code, file=sys.stderr)  # noqa: T201 - as the end of a process would
             return 1
-        tell_failure(error)
+        print_failure(error)
         return 1 if was_ready else 2
 
 
@@ -204,7 +204,7 @@ def run_here(fleet: Fleet, supervisor: Supervisor, *, leave: Callable[[], None])
         for number, address in enumerate(addresses):
             if number:
                 # a process has one HTTP listener, which answers for all its services
-                supervisor.tell(f"http of {address} is left out: {next(iter(addresses))} has it")
+                supervisor.report(f"http of {address} is left out: {next(iter(addresses))} has it")
             else:
                 stack.enter_context(closing(http(address)))
         stack.enter_context(split_streams(supervisor.take_line))

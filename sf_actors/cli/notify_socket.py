@@ -22,14 +22,14 @@ def notify(message: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as telling:
-        telling.settimeout(PATIENCE_S)
-        telling.connect(address)
-        telling.send(message.encode())
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE_S)
+        client.connect(address)
+        client.send(message.encode())
 
 
-def tell_systemd() -> None:
-    """Have systemd told when the service of this process is READY, and when its stop begins."""
+def notify_systemd() -> None:
+    """Notify systemd when the service of this process is READY, and when its stop begins."""
     before = RESIDENTS.on_ready
 
     def on_ready(name: str) -> None:

@@ -1,4 +1,4 @@
-"""The output of a verb: data on standard output, messages on standard error, line by line.
+"""The output of a verb: data on standard output, line by line.
 
 Control characters in texts from outside are escaped, so that a terminal does not act on them.
 """
@@ -87,12 +87,6 @@ class Output:
                 ]
             lines.append("  ".join(padded).rstrip())
         return "\n".join(lines)
-
-
-def tell(words: str) -> None:
-    """Print a message to standard error, control characters escaped."""
-    lines = "\n".join(map(escaped, words.split("\n")))
-    print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
 def to_json(value: object, *, indent: int | None = None, is_ascii: bool = False) -> str:

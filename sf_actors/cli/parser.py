@@ -50,13 +50,13 @@ def verb_parser(
     if has_json:
         parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     if has_timeout:
-        told = "no limit" if timeout_s is None else f"{timeout_s:g}"
+        default = "no limit" if timeout_s is None else f"{timeout_s:g}"
         parser.add_argument(
             "--timeout",
             type=seconds_of,
             default=timeout_s,
             metavar="SECONDS",
-            help=f"how long to wait for one answer (default {told})",
+            help=f"how long to wait for one answer (default {default})",
         )
     return parser
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import zmq
 
 from sf_actors.errors import AddressError, BindError, TargetError
-from sf_actors.inspection.asking import packed_or_refused
+from sf_actors.inspection.client import packed_or_refused
 from sf_actors.sockets.bind_problems import bind_message
 from sf_actors.sockets.endpoint import parse
 from sf_actors.wire.topic import pack

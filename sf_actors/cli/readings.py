@@ -6,12 +6,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import PS_KEYS, TOP_KEYS, row_of, silent_row, top_row_of
-from sf_actors.inspection.asking import Answer, Place, questions
+from sf_actors.inspection.client import Answer, Responder, questions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sf_actors.cli.reach import Reach
+    from sf_actors.cli.remote_services import RemoteServices
 
 
 class Readings:
@@ -20,11 +20,11 @@ class Readings:
     :param has_more: with the further columns of `top`
     """
 
-    def __init__(self, reach: Reach, *, has_more: bool) -> None:
-        self._reach = reach
+    def __init__(self, remote: RemoteServices, *, has_more: bool) -> None:
+        self._remote = remote
         self._has_more = has_more
-        self._last: dict[Place, tuple[float, dict[str, Any]]] = {}
-        self._pids: dict[Place, int | None] = {}
+        self._last: dict[Responder, tuple[float, dict[str, Any]]] = {}
+        self._pids: dict[Responder, int | None] = {}
 
     def read(self, *, timeout_s: float) -> list[dict[str, Any]]:
         """Return one row a service, with the rates since the last reading.
@@ -33,24 +33,24 @@ class Readings:
 
         :param timeout_s: how long to wait for the answers, in seconds
         """
-        places = self._reach.places()
-        elsewhere = [one for one in places if one.pid is None and one not in self._pids]
-        for ping in self._reach.asking.ask_all(questions(elsewhere, "ping"), timeout_s=timeout_s):
-            self._pids[ping.place] = (ping.value or {}).get("pid")
-        asked = questions(places, "stats")
-        answers = self._reach.asking.ask_all(asked, timeout_s=timeout_s)
+        inspectors = self._remote.inspectors()
+        elsewhere = [one for one in inspectors if one.pid is None and one not in self._pids]
+        for ping in self._remote.client.ask_all(questions(elsewhere, "ping"), timeout_s=timeout_s):
+            self._pids[ping.responder] = (ping.value or {}).get("pid")
+        asked = questions(inspectors, "stats")
+        answers = self._remote.client.ask_all(asked, timeout_s=timeout_s)
         now = monotonic()
         rows = [row for answer in answers for row in self._rows(answer, now)]
         self._last = {
-            answer.place: (now, answer.value) for answer in answers if answer.value is not None
+            answer.responder: (now, answer.value) for answer in answers if answer.value is not None
         }
         return rows
 
     def _rows(self, answer: Answer, now: float) -> Iterator[dict[str, Any]]:
         if answer.value is None:
-            yield silent_row(answer.place, PS_KEYS + TOP_KEYS * self._has_more)
+            yield silent_row(answer.responder, PS_KEYS + TOP_KEYS * self._has_more)
             return
-        then, last = self._last.get(answer.place, (now, {}))
+        then, last = self._last.get(answer.responder, (now, {}))
         before = _by_name(last)
         started_at = {
             one["service"]["service"]: one["started_at"]
@@ -62,7 +62,7 @@ class Readings:
         if last and now > then:
             used = process.get("cpu_s", 0.0) - (last.get("process") or {}).get("cpu_s", 0.0)
             cpu = max(0.0, used / (now - then))
-        pid = self._pids.get(answer.place, answer.place.pid)
+        pid = self._pids.get(answer.responder, answer.responder.pid)
         for name, stats in _by_name(answer.value).items():
             row = row_of(pid, stats, before.get(name))
             # the process knows it exactly; computed here it would jitter by milliseconds

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.arguments import Arguments, parse
-from sf_actors.cli.command import NOT_READY, given_to, tell_failure
+from sf_actors.cli.command import NOT_READY, given_to, print_failure
 from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.definition.service_file import load
 from sf_actors.definition.source import source_of
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         with redirect_stdout(sys.stderr):
             _load(arguments)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything
-        tell_failure(error)
+        print_failure(error)
         return NOT_READY
     folder = Path(arguments.service_path).absolute().parent
     files = {path for path in map(_file_of, list(sys.modules.values())) if folder in path.parents}

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sf_actors.cli.file_stamps import stamps_of
-from sf_actors.cli.output import tell
+from sf_actors.cli.stderr import report
 from sf_actors.cli.watched_files import WatchedFiles
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class _Supervisor:
         elif self._is_stopping:
             self._is_over = True
         else:
-            tell(f"{self._file.name} has ended with {status}; waiting for a change")
+            report(f"{self._file.name} has ended with {status}; waiting for a change")
 
     def _rehearse(self, changed: str) -> None:
         """Start loading the service in another process, in place of an earlier rehearsal."""
@@ -152,10 +152,10 @@ class _Supervisor:
             return
         if not is_good:
             runs_on = "the old one runs on" if self._process else "waiting for a change"
-            tell(f"{self._file.name} does not load; {runs_on}")
+            report(f"{self._file.name} does not load; {runs_on}")
             return
         if self._changed:
-            tell(f"{self._changed} has changed: {self._file.name} runs again")
+            report(f"{self._changed} has changed: {self._file.name} runs again")
         if self._process is None:
             self._start()
         else:
@@ -178,11 +178,11 @@ class _Supervisor:
             process_group=0,
         )
 
-        def tell_end() -> None:
+        def queue_end() -> None:
             out, _ = process.communicate()
             self._news.put(_Ended(process, out or b""))
 
-        threading.Thread(target=tell_end, name="reload/end", daemon=True).start()
+        threading.Thread(target=queue_end, name="reload/end", daemon=True).start()
         return process
 
     def _watch(self, stamps: dict[str, str]) -> None:
@@ -190,7 +190,7 @@ class _Supervisor:
             if self._watching.files == set(map(Path, stamps)):
                 return
             self._watching.end()
-        self._watching = WatchedFiles(stamps, self._tell_change)
+        self._watching = WatchedFiles(stamps, self._queue_change)
 
-    def _tell_change(self, paths: set[str]) -> None:
+    def _queue_change(self, paths: set[str]) -> None:
         self._news.put(_Changed(Path(min(paths)).name))

@@ -199,16 +199,16 @@ def shown_json(value: Any) -> str:
 
 def _first(read: Callable[[Schema], Any], options: Sequence[Schema], given: str) -> Any:
     """Return the result of the first alternative that fits."""
-    told = ""
+    problem = ""
     for one in options:
         try:
             return read(one)
         except Unfit as error:
-            told = told or str(error)
+            problem = problem or str(error)
         except (ValueError, ArithmeticError, RecursionError):
             continue
     expected = " or ".join(dict.fromkeys(map(type_of, options))) or "nothing"
-    raise Unfit(told or f"expected {expected}, got {cut(given)}")
+    raise Unfit(problem or f"expected {expected}, got {cut(given)}")
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sf_actors.cli.stderr import report
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.cli.verb_table import BY_NAME, listed
 from sf_actors.errors import (
@@ -21,7 +22,7 @@ from sf_actors.errors import (
     UsageError,
     UserError,
 )
-from sf_actors.wording import escaped, nearest, reason_of, text_of
+from sf_actors.wording import nearest, reason_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def run() -> None:
         status = _without_reader()
     except OSError as error:
         # such as a full disk, or no descriptor left
-        _tell(reason_of(error))
+        report(reason_of(error))
         status = FAILED
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -83,12 +84,12 @@ def main(argv: Sequence[str]) -> int:
     :returns: the exit status
     """
     if not argv:
-        _tell(f"expected a verb, or -s svc.py to run a service; -h explains\n{listed()}".rstrip())
+        report(f"expected a verb, or -s svc.py to run a service; -h explains\n{listed()}".rstrip())
         return USAGE
     try:
         return _run_verb(argv[0], argv[1:])
     except SfActorsError as error:
-        _tell(text_of(error))
+        report(text_of(error))
         return next(status for kind, status in _STATUSES if isinstance(error, kind))
 
 
@@ -101,12 +102,6 @@ def _run_verb(name: str, argv: Sequence[str]) -> int:
 
     status: int = import_module(verb.module).run(argv)
     return status
-
-
-def _tell(message: str) -> None:
-    """Print a message to standard error, control characters escaped."""
-    lines = "\n".join(map(escaped, message.split("\n")))
-    print(f"sf_actors: {lines}", file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
 def _without_reader() -> int:

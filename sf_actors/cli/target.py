@@ -12,7 +12,7 @@ from sf_actors.wording import cut, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sf_actors.inspection.asking import Place
+    from sf_actors.inspection.client import Responder
 
 _TARGET = re.compile(r"([^/#@]+)(#[1-9]\d{0,8})?(@\d{1,9})?(?:/(?:(in|out)/)?([^/#@]+))?")
 _FORM = "SERVICE[#N][@PID][/[in/|out/]MODEL]"
@@ -55,23 +55,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
-    """A running service, and the place of its inspector.
+class RemoteService:
+    """A running service, and its inspector.
 
-    :ivar service: its name within the process
+    :ivar name: within its process: `svc`, `svc#2`
     :ivar pid: the process
     """
 
-    place: Place
-    service: str
+    inspector: Responder
+    name: str
     pid: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.service}@{self.pid}" if self.pid else self.service
+        return f"{self.name}@{self.pid}" if self.pid else self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class RemoteModel:
     """A model of a running service.
 
     :ivar kind: `connections` or `states`
@@ -79,7 +79,7 @@ class Model:
         `secured` by keys
     """
 
-    resident: Resident
+    service: RemoteService
     kind: str
     side: str
     name: str
@@ -96,7 +96,7 @@ class Model:
         return f"{self.side}/{self.name}"
 
     def __str__(self) -> str:
-        return f"{self.resident}/{self.side}/{self.name}"
+        return f"{self.service}/{self.side}/{self.name}"
 
 
 def parse_target(text: str) -> Target:
@@ -126,41 +126,41 @@ def parse_service(text: str) -> Target:
     return target
 
 
-def chosen_service(target: Target, residents: Sequence[Resident]) -> Resident:
+def chosen_service(target: Target, services: Sequence[RemoteService]) -> RemoteService:
     """Return the service that was named.
 
     :raises UsageError: there are several
     :raises TargetError: there is none
     """
-    found = [one for one in residents if target.is_service(one.pid, one.service)]
+    found = [one for one in services if target.is_service(one.pid, one.name)]
     if not found:
-        names = {one.service for one in residents}
+        names = {one.name for one in services}
         hint = nearest(target.service, names - {target.service})
         if not hint and target.pid is not None and target.service in names:
-            of_name = [str(one) for one in residents if one.service == target.service]
+            of_name = [str(one) for one in services if one.name == target.service]
             hint = f"; there is {', '.join(of_name)}"
         raise TargetError(f"expected a service that runs, got {target.text!r}{hint}")
     return _only(found, target, "service")
 
 
-def models_of(resident: Resident, info: dict[str, Any]) -> Iterator[Model]:
+def models_of(service: RemoteService, info: dict[str, Any]) -> Iterator[RemoteModel]:
     """Yield the models in the `info` of a service, each with its addresses."""
     for kind, sides in info.get("models", {}).items():
         for side, models in sides.items():
             addresses = info.get("addresses", {}).get(kind, {}).get(side, {})
             for name, shape in models.items():
                 place = {"addresses": addresses.get(name), "secured": info.get("secured")}
-                yield Model(resident, kind, side, name, shape | place)
+                yield RemoteModel(service, kind, side, name, shape | place)
 
 
 def chosen_model(
     target: Target,
-    models: Iterable[Model],
-    is_usable: Callable[[Model], bool],
+    models: Iterable[RemoteModel],
+    is_usable: Callable[[RemoteModel], bool],
     *,
     what: str,
     prefers_binder: bool = False,
-) -> Model:
+) -> RemoteModel:
     """Return the model that was named.
 
     :param models: the models of the services that may be meant
@@ -182,23 +182,23 @@ def chosen_model(
     return _only(found, target, what)
 
 
-def _is_named(target: Target, model: Model) -> bool:
+def _is_named(target: Target, model: RemoteModel) -> bool:
     if target.model:
         is_it = model.name == target.model and target.side in ("", model.side)
-        return is_it and target.is_service(model.resident.pid, model.resident.service)
-    is_model = model.name == target.service and target.pid in (None, model.resident.pid)
-    return is_model or target.is_service(model.resident.pid, model.resident.service)
+        return is_it and target.is_service(model.service.pid, model.service.name)
+    is_model = model.name == target.service and target.pid in (None, model.service.pid)
+    return is_model or target.is_service(model.service.pid, model.service.name)
 
 
-def _binds(model: Model) -> bool:
+def _binds(model: RemoteModel) -> bool:
     return bool(model.shape.get("binds", model.type in BINDING))
 
 
 def _no_model(
     target: Target,
-    seen: Sequence[Model],
-    named: Sequence[Model],
-    is_usable: Callable[[Model], bool],
+    seen: Sequence[RemoteModel],
+    named: Sequence[RemoteModel],
+    is_usable: Callable[[RemoteModel], bool],
     what: str,
 ) -> str:
     usable = [one for one in seen if is_usable(one)]
@@ -206,7 +206,7 @@ def _no_model(
         wanted = target.model or target.service
         names = {one.name for one in usable}
         if not target.model:
-            names |= {one.resident.service for one in usable}
+            names |= {one.service.name for one in usable}
         hint = nearest(wanted, names - {wanted})
     else:
         hint = ""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from ray.exceptions import RayError
 
+from sf_actors.cli.fleet_check import checked_fleet
 from sf_actors.cli.fleet_lines import FleetLines
-from sf_actors.cli.on_ray import cluster_of
-from sf_actors.cli.output import tell
-from sf_actors.cli.planning import checked
+from sf_actors.cli.ray_flags import cluster_of
 from sf_actors.cli.shell import FAILED
-from sf_actors.fleet.ray.crew import Design
+from sf_actors.cli.stderr import report
+from sf_actors.fleet.ray.actor_registry import Design
 from sf_actors.fleet.ray.package import keys_of, require_inside, write_package
 from sf_actors.fleet.signals import taken
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.check import Checked
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.ray.cluster import Cluster, Control
+    from sf_actors.fleet.ray.cluster import Cluster, ControlHandle
 
 
 def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) -> int:
@@ -39,7 +39,7 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
     :raises UserError: it cannot be sent to the cluster, or cannot run there
     """
     require_inside(fleet)
-    found = checked(fleet, tell, in_process=False)
+    found = checked_fleet(fleet, report, in_process=False)
     if found is None:
         return FAILED
     signals: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
@@ -53,7 +53,7 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
             design = design_of(fleet, found, cluster)
             services = list(fleet.by_name)
             answer = control.ask(
-                tell, verb="start", names=arguments.names, services=services, design=design
+                report, verb="start", names=arguments.names, services=services, design=design
             )
             return int(answer.get("status", FAILED))
         cluster.require_hosts()
@@ -70,7 +70,7 @@ def run_on_ray(fleet: Fleet, arguments: argparse.Namespace, *, wait_s: float) ->
             status = shown.to_end()
         left = cluster.wait_gone()
         if left:
-            tell(f"still there: {', '.join(left)}")
+            report(f"still there: {', '.join(left)}")
             return status or FAILED
         return status
 
@@ -101,7 +101,7 @@ class _Shown:
     def __init__(
         self,
         fleet: Fleet,
-        control: Control,
+        control: ControlHandle,
         events: SimpleQueue[tuple[Any, ...]],
         *,
         is_quiet: bool,
@@ -130,11 +130,11 @@ class _Shown:
             try:
                 event = self._events.get(timeout=max(0.0, deadline - monotonic()))
             except Empty:
-                tell(f"not all are READY within {wait_s:g} s: everything is stopped again")
+                report(f"not all are READY within {wait_s:g} s: everything is stopped again")
                 return FAILED
             if event[0] == "settled":
                 if event[1]:
-                    tell("not all can be READY: everything is stopped again")
+                    report("not all can be READY: everything is stopped again")
                 return int(event[1])
             if event[0] == "signal":
                 return 128 + int(event[1])
@@ -146,7 +146,7 @@ class _Shown:
         if kind == "signal":
             self._control.end(*given)
         elif kind == "say":
-            tell(*given)
+            report(*given)
         elif kind == "line" and self._show is not None:
             self._show(*given)
         elif kind == "over":

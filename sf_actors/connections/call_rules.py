@@ -1,19 +1,19 @@
 """The rules that choose an address for each call of a requester; no threads, sockets or clocks.
 
-A call is sent as one or more attempts. An attempt is under way at its place until it is answered or
-the place's connection is lost, even if its call ended long before.
+A call is sent as one or more attempts. An attempt is under way at its peer until it is answered or
+the peer's connection is lost, even if its call ended long before.
 
 =============================== ==================================================================
 event                           result
 =============================== ==================================================================
-a call begins                   it goes to the connected place with the fewest attempts under way
+a call begins                   it goes to the connected peer with the fewest attempts under way
                                 that is not stopping, by its key if it has one; else it waits
 an attempt is answered          that is the call's reply, however old the attempt is
-an attempt comes back unhandled its place stops; if no attempt of the call is under way and none was
+an attempt comes back unhandled its peer stops; if no attempt of the call is under way and none was
                                 lost, the call is sent again: no retry is used up
-a try times out                 a retry, if one is left: at the same place, unless the call is
+a try times out                 a retry, if one is left: at the same peer, unless the call is
                                 idempotent; the attempt stays under way
-a place says that it stops      it gets no more calls until its connection is lost and made again
+a peer says that it stops       it gets no more calls until its connection is lost and made again
 a connection is lost            the fate of its attempts is unknown: a call that had one there goes
                                 nowhere else, unless it is idempotent
 =============================== ==================================================================
@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-#: Most attempts of ended calls that are remembered for each place.
+#: Most attempts of ended calls that are remembered for each peer.
 MAX_LATE = 10_000
 
 
-class Place:
-    """One address, as calls see it.
+class Peer:
+    """The service at one address, as calls see it.
 
     :ivar under_way: the attempts by id, in order, with None for those of calls that have ended
     :ivar is_away: whether the last try to connect failed, or the connection was lost
@@ -55,83 +55,83 @@ class Place:
 class CallState:
     """The state of one call.
 
-    :param key: the packed value that decides its place among several; None: the load decides
-    :ivar place: where it was sent last
+    :param key: the packed value that decides its peer among several; None: the load decides
+    :ivar peer: where it was sent last
     :ivar attempts: the ids of its attempts that are under way
     :ivar has_lost: whether an attempt was lost with its connection
     :ivar is_unsent: whether it still has to be sent
     """
 
-    __slots__ = ("attempts", "has_lost", "is_unsent", "key", "place", "retries_left", "tries")
+    __slots__ = ("attempts", "has_lost", "is_unsent", "key", "peer", "retries_left", "tries")
 
     def __init__(self, retries: int = 0, key: bytes | None = None) -> None:
         self.key = key
         self.retries_left = retries
         self.tries = 1
-        self.place: Place | None = None
+        self.peer: Peer | None = None
         self.attempts: list[bytes] = []
         self.has_lost = False
         self.is_unsent = True
 
 
 class CallRules:
-    """The places of one requester, and the rules at the top of the file. For one thread at a time.
+    """The peers of one requester, and the rules at the top of the file. For one thread at a time.
 
-    :param is_idempotent: whether retries may go to another place
+    :param is_idempotent: whether retries may go to another peer
     """
 
-    def __init__(self, places: list[Place], *, is_idempotent: bool = False) -> None:
-        self.places = places
+    def __init__(self, peers: list[Peer], *, is_idempotent: bool = False) -> None:
+        self.peers = peers
         self.is_idempotent = is_idempotent
-        #: places that get no further call, but still have some to answer
-        self.retired: list[Place] = []
+        #: peers that get no further call, but still have some to answer
+        self.retired: list[Peer] = []
         self._uses = 0
 
-    def choose(self, call: CallState) -> Place | None:
-        """Return the place to send the call to now, or None if it must wait; HOT."""
-        if call.place is not None and (call.attempts or call.has_lost) and not self.is_idempotent:
-            return call.place if call.place.is_usable else None
-        places = self.places
-        if len(places) == 1:
-            (place,) = places
+    def choose(self, call: CallState) -> Peer | None:
+        """Return the peer to send the call to now, or None if it must wait; HOT."""
+        if call.peer is not None and (call.attempts or call.has_lost) and not self.is_idempotent:
+            return call.peer if call.peer.is_usable else None
+        peers = self.peers
+        if len(peers) == 1:
+            (peer,) = peers
             # `is_usable`, written out since a call of the property would cost more
-            is_usable = place.is_connected and not place.is_stopping and not place.is_full
-            return place if is_usable else None
+            is_usable = peer.is_connected and not peer.is_stopping and not peer.is_full
+            return peer if is_usable else None
         if call.key is not None:
-            there = [place for place in places if not place.is_away and not place.is_stopping]
+            there = [peer for peer in peers if not peer.is_away and not peer.is_stopping]
             if not there:
                 return None
-            chosen = max(there, key=lambda place: _weight(call.key, place))
+            chosen = max(there, key=lambda peer: _weight(call.key, peer))
             return chosen if chosen.is_usable else None
-        usable = [place for place in places if place.is_usable]
+        usable = [peer for peer in peers if peer.is_usable]
         return min(usable, key=_load) if usable else None
 
-    def sent(self, call: CallState, place: Place, attempt: bytes) -> None:
+    def sent(self, call: CallState, peer: Peer, attempt: bytes) -> None:
         """Note that an attempt was sent; HOT."""
         self._uses += 1
-        place.used = self._uses
-        place.under_way[attempt] = call
-        call.place = place
+        peer.used = self._uses
+        peer.under_way[attempt] = call
+        call.peer = peer
         call.attempts.append(attempt)
         call.is_unsent = False
 
-    def answered(self, place: Place, attempt: bytes) -> CallState | None:
+    def answered(self, peer: Peer, attempt: bytes) -> CallState | None:
         """Note a reply; HOT.
 
         :returns: the call that it answers, if that still waits
         """
-        call = place.under_way.pop(attempt, None)
+        call = peer.under_way.pop(attempt, None)
         if call is not None:
             call.attempts.remove(attempt)
         return call
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
         """Note that a request came back unhandled.
 
         :returns: the call, if it must be sent again
         """
-        place.is_stopping = True
-        call = self.answered(place, attempt)
+        peer.is_stopping = True
+        call = self.answered(peer, attempt)
         if call is None or call.attempts or call.has_lost:
             return None
         call.is_unsent = True
@@ -154,37 +154,37 @@ class CallRules:
         call.is_unsent = False
         if not call.attempts:
             return
-        for place in (*self.places, *self.retired):
+        for peer in (*self.peers, *self.retired):
             for attempt in call.attempts:
-                if attempt in place.under_way:
-                    place.under_way[attempt] = None
-            if len(place.under_way) > MAX_LATE:
-                late = (id_ for id_, waiting in place.under_way.items() if waiting is None)
+                if attempt in peer.under_way:
+                    peer.under_way[attempt] = None
+            if len(peer.under_way) > MAX_LATE:
+                late = (id_ for id_, waiting in peer.under_way.items() if waiting is None)
                 oldest = next(late, None)
                 if oldest is not None:
-                    del place.under_way[oldest]
+                    del peer.under_way[oldest]
         call.attempts.clear()
 
-    def connected(self, place: Place) -> None:
+    def connected(self, peer: Peer) -> None:
         """Note that a connection was made."""
-        place.is_connected = True
-        place.is_away = place.is_stopping = place.is_full = False
+        peer.is_connected = True
+        peer.is_away = peer.is_stopping = peer.is_full = False
 
-    def lost(self, place: Place) -> None:
+    def lost(self, peer: Peer) -> None:
         """Note that a connection was lost, or could not be made."""
-        place.is_connected = place.is_stopping = place.is_full = False
-        place.is_away = True
-        for attempt, call in place.under_way.items():
+        peer.is_connected = peer.is_stopping = peer.is_full = False
+        peer.is_away = True
+        for attempt, call in peer.under_way.items():
             if call is not None:
                 call.attempts.remove(attempt)
                 call.has_lost = True
-        place.under_way.clear()
+        peer.under_way.clear()
 
 
-def _load(place: Place) -> tuple[int, int]:
-    return len(place.under_way), place.used
+def _load(peer: Peer) -> tuple[int, int]:
+    return len(peer.under_way), peer.used
 
 
-def _weight(key: bytes | None, place: Place) -> bytes:
-    """Return a place's weight for a key (rendezvous hashing); the same in every process."""
-    return blake2b(place.name.encode() + b"\0" + (key or b""), digest_size=8).digest()
+def _weight(key: bytes | None, peer: Peer) -> bytes:
+    """Return a peer's weight for a key (rendezvous hashing); the same in every process."""
+    return blake2b(peer.name.encode() + b"\0" + (key or b""), digest_size=8).digest()

@@ -46,7 +46,7 @@ from sf_actors.wire.envelope import MESSAGE_LENGTH, expiring_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.connections.call_rules import Place
+    from sf_actors.connections.call_rules import Peer
 
 #: Most requests that are held back.
 MAX_HELD_BACK = 32
@@ -140,12 +140,12 @@ class Exchange:
         return call.reply
 
     def connect(self, links: Sequence[Link]) -> None:
-        """Send new calls to these places; calls under way stay where they are."""
+        """Send new calls to these peers; calls under way stay where they are."""
         with self._lock:
             rules = self.rules
-            rules.retired += [place for place in rules.places if place not in links]
-            rules.retired = [place for place in rules.retired if place not in links]
-            rules.places = list(links)
+            rules.retired += [peer for peer in rules.peers if peer not in links]
+            rules.retired = [peer for peer in rules.retired if peer not in links]
+            rules.peers = list(links)
             self._follow([*links, *(link for link in self._links if link not in links)])
             if self._holder is None:
                 self._look(monotonic())
@@ -153,8 +153,8 @@ class Exchange:
 
     @property
     def links(self) -> list[Link]:
-        """The places that calls are sent to now."""
-        return [place for place in self.rules.places if isinstance(place, Link)]
+        """The peers that calls are sent to now."""
+        return [peer for peer in self.rules.peers if isinstance(peer, Link)]
 
     def close(self) -> None:
         """Close the sockets; after the last caller has left."""
@@ -166,7 +166,7 @@ class Exchange:
                 self._nudge.close()
 
     def _follow(self, links: list[Link]) -> None:
-        """Wait for the sockets of these places from now on."""
+        """Wait for the sockets of these peers from now on."""
         self._links = links
         self._by_fd = {link.fds[0]: link for link in links}
         poll = select.poll()
@@ -234,27 +234,27 @@ class Exchange:
             return True
 
     def _send(self, call: WaitingCall, *, is_fresh: bool = False) -> bool:
-        """Send a request to the place that the rules choose; return False if it must wait; HOT.
+        """Send a request to the peer that the rules choose; return False if it must wait; HOT.
 
         :param is_fresh: the call begins just now
         """
         rules = self.rules
         while True:
-            place = rules.choose(call)
-            if place is None:
+            peer = rules.choose(call)
+            if peer is None:
                 return False
             frame = call.frame
             if not is_fresh:
                 frame = expiring_in(frame, call.ends_at - monotonic())
             attempt = b""
-            if not place.needs_no_id:  # type: ignore[attr-defined]
+            if not peer.needs_no_id:  # type: ignore[attr-defined]
                 attempt = self._prefix + self._next_number().to_bytes(8, "big")
-            if place.send(attempt, frame):  # type: ignore[attr-defined]
-                rules.sent(call, place, attempt)
+            if peer.send(attempt, frame):  # type: ignore[attr-defined]
+                rules.sent(call, peer, attempt)
                 call.sent += 1
                 self._has_sent = True
                 return True
-            place.is_full = True
+            peer.is_full = True
 
     def _send_unsent(self) -> None:
         for call in list(self._unsent):
@@ -338,24 +338,24 @@ class Exchange:
         return is_all
 
     def _close_retired(self) -> None:
-        over = [place for place in self.rules.retired if not any(place.under_way.values())]
+        over = [peer for peer in self.rules.retired if not any(peer.under_way.values())]
         if over:
-            self.rules.retired = [place for place in self.rules.retired if place not in over]
+            self.rules.retired = [peer for peer in self.rules.retired if peer not in over]
             self._follow([link for link in self._links if link not in over])
-            for place in over:
-                place.close()  # type: ignore[attr-defined]
+            for peer in over:
+                peer.close()  # type: ignore[attr-defined]
 
-    def _take(self, place: Place, attempt: bytes, frame: bytes) -> None:
+    def _take(self, peer: Peer, attempt: bytes, frame: bytes) -> None:
         if attempt == STOPPING:
-            place.is_stopping = True
-            hurry_others(self._links, place)
+            peer.is_stopping = True
+            hurry_others(self._links, peer)
             return
         if len(frame) < _LONGEST_FAILURE and b"unhandled" in frame and is_unhandled(frame):
-            again = self.rules.unhandled(place, attempt)
+            again = self.rules.unhandled(peer, attempt)
             if isinstance(again, WaitingCall):
                 self._unsent[again] = None
             return
-        call = self.rules.answered(place, attempt)
+        call = self.rules.answered(peer, attempt)
         if isinstance(call, WaitingCall) and call in self._waiting:
             del self._waiting[call]
             self._unsent.pop(call, None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.definition.models import Model
 
 
-class Overdue(Exception):
+class DeadlinePassed(Exception):
     """Our own deadline has passed, as opposed to a RequestTimeout raised by the target itself."""
 
 
@@ -50,7 +50,7 @@ class Outcome:
             self.done.set()
 
 
-class Watched:
+class TappedCall:
     """A call whose request and outcome are copied to taps.
 
     :param taps: the taps that get the copy
@@ -112,7 +112,7 @@ class ExternalTarget:
         plain = arguments.checked(args)
         checked = arguments.with_instances(plain, is_whole=False)
         # before the call, since the target may change its arguments
-        watched = Watched(self.taps, plain, workflow_id) if self.taps else None
+        tapped = TappedCall(self.taps, plain, workflow_id) if self.taps else None
         with self._count_lock:
             self.counters.sent += 1
         begins_here = WORKFLOW_ID.get() is None
@@ -126,18 +126,18 @@ class ExternalTarget:
             returned = self.model.return_arguments
             result = returned.checked(result)
             reply = returned.with_instances(result)
-        except Overdue as error:
+        except DeadlinePassed as error:
             with self._count_lock:
                 self.counters.timeouts += 1
             overdue = RequestTimeout(str(error))
-            if watched is not None:
-                watched.note(overdue)
+            if tapped is not None:
+                tapped.note(overdue)
             raise overdue from None
         except BaseException as error:
             with self._count_lock:
                 self.counters.fail(error)
-            if watched is not None:
-                watched.note(error)
+            if tapped is not None:
+                tapped.note(error)
             raise
         finally:
             if begins_here:
@@ -145,8 +145,8 @@ class ExternalTarget:
                 WORKFLOW_ID.set(None)
         with self._count_lock:
             self.counters.handled += 1
-        if watched is not None:
-            watched.note(result)
+        if tapped is not None:
+            tapped.note(result)
         return reply
 
     def set_taps(self, taps: tuple[Tap, ...], _new: Tap | None) -> None:
@@ -181,7 +181,7 @@ class ExternalTarget:
             where = self.model.where
             if self._run_context.closing.is_set():
                 raise ServiceStopped(f"{where}: the service stops, its target is not waited for")
-            raise Overdue(
+            raise DeadlinePassed(
                 f"{where}: the target has not returned within {timeout_s:g} s; it runs on in a "
                 "thread of its own"
             )

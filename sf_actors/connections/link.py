@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 from zmq import zmq_poll
 
-from sf_actors.connections.call_rules import Place
+from sf_actors.connections.call_rules import Peer
 from sf_actors.errors import MessageError
 from sf_actors.sockets import inproc, monitors, names
 from sf_actors.sockets.frames import (
@@ -48,7 +48,7 @@ _SUCCEEDED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
 _CLOSED = int(zmq.EVENT_CLOSED)
 
 
-class Link(Place):
+class Link(Peer):
     """A DEALER socket to one address; for one thread at a time.
 
     libzmq would reconnect by itself without telling us, so this does it instead: see `changes`.
@@ -226,12 +226,12 @@ class Link(Place):
         self._at = endpoint
 
     def _ask_for_host(self) -> None:
-        def tell(hosts: tuple[str, ...], problem: str) -> None:
+        def on_found(hosts: tuple[str, ...], problem: str) -> None:
             self._found = hosts, problem
             self.has_news = True
             self.wake()
 
-        self._look_up = names.NAMES.look_up(self.endpoint.host, tell)
+        self._look_up = names.NAMES.look_up(self.endpoint.host, on_found)
 
     def _take_host(self) -> Iterator[bool]:
         """Connect to an address of the name; `names` repeats a look-up that failed."""
@@ -323,7 +323,7 @@ def _nobody() -> None:
     """Wake nobody: the next caller that looks sees the result."""
 
 
-def hurry_others(links: Iterable[Link], gone: Place) -> None:
+def hurry_others(links: Iterable[Link], gone: Peer) -> None:
     """When one link stops or is lost, try at once to connect the others: one may be its successor.
 
     Without this, a call would wait up to `LONGEST_RETRY_S` for a successor that is already running.

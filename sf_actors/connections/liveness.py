@@ -27,7 +27,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.inbox import Pollable
-from sf_actors.sockets.probe import CannotAsk, NoPeer, Probe, target_of
+from sf_actors.sockets.probe import NoPeer, Probe, ProbeFailed, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ HEARTBEAT_S = 5.0
 ANSWER_S = 2.0
 
 
-class Greeting:
+class ProbeGreeted:
     """The probe may have been greeted."""
 
 
@@ -84,7 +84,7 @@ class PublisherLiveness:
         self._awaited: Pollable | None = None
         #: a publisher may start after its subscribers, so the first failure is not logged
         self._may_come_later = True
-        self._is_told = False
+        self._is_loss_logged = False
         self._waits_for_host = False
         counters.peers = 0 if self._can_ask else None
 
@@ -104,7 +104,7 @@ class PublisherLiveness:
         if not self._can_ask:
             return
         if self._counters.received != self._received:
-            self._lives()
+            self._note_alive()
         elif self._probe is None:
             self._ask()
         else:
@@ -131,13 +131,13 @@ class PublisherLiveness:
             return
         try:
             self._probe = Probe(target)
-        except CannotAsk:
+        except ProbeFailed:
             # missing descriptors are logged by the check at each tick (see `descriptors`)
             self._look_again(HEARTBEAT_S)
         except NoPeer as error:
-            self._is_lost(str(error))
+            self._note_lost(str(error))
         else:
-            self._awaited = Pollable(self._probe.fd, Greeting())
+            self._awaited = Pollable(self._probe.fd, ProbeGreeted())
             self._inbox.watch(self._awaited)
             self._look_again(ANSWER_S)
 
@@ -145,37 +145,37 @@ class PublisherLiveness:
         try:
             # before the deadline: the greeting may have come while this process was frozen itself
             if probe.has_greeted():
-                self._lives()
+                self._note_alive()
             elif is_time_over:
                 reason = probe.silence()
                 if not probe.is_connected:
                     self._drop_probe()
-                self._is_lost(reason)
+                self._note_lost(reason)
             elif self._awaited is not None:
                 self._awaited.drained()
         except NoPeer as error:
             self._drop_probe()
-            self._is_lost(str(error))
-        except CannotAsk:
+            self._note_lost(str(error))
+        except ProbeFailed:
             self._drop_probe()
             self._look_again(HEARTBEAT_S)
 
-    def _lives(self) -> None:
+    def _note_alive(self) -> None:
         self._drop_probe()
         self._received = self._counters.received
         self._counters.peers = 1
         self._may_come_later = False
-        if self._is_told:
-            self._is_told = False
+        if self._is_loss_logged:
+            self._is_loss_logged = False
             self._log.info("publisher answers", model=self._where, address=str(self._endpoint))
         self._look_again(HEARTBEAT_S)
 
-    def _is_lost(self, reason: str) -> None:
+    def _note_lost(self, reason: str) -> None:
         self._counters.peers = 0
         if self._may_come_later:
             self._may_come_later = False
-        elif not self._is_told:
-            self._is_told = True
+        elif not self._is_loss_logged:
+            self._is_loss_logged = True
             self._log.warning(
                 "publisher does not answer",
                 model=self._where,

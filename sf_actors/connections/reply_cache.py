@@ -23,9 +23,9 @@ def key_of(request_id: str | int, args: bytes | memoryview) -> bytes:
     The id alone does not suffice: two clients may number their requests alike, and neither must get
     the other's reply.
     """
-    told = blake2b(args, digest_size=16, key=_SECRET)
-    told.update(repr(request_id).encode("utf-8", "surrogatepass"))
-    return told.digest()
+    digest = blake2b(args, digest_size=16, key=_SECRET)
+    digest.update(repr(request_id).encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 class Repetition(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
-from sf_actors.actors.inside import FromInside, InsideRequests
+from sf_actors.actors.injected import InjectedMessage, InjectedRequests
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
@@ -18,7 +18,7 @@ from sf_actors.connections.waiting_requests import StatesChanged, WaitingRequest
 from sf_actors.counters import Counters
 from sf_actors.errors import InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
-from sf_actors.sockets.error_details import tells_texts
+from sf_actors.sockets.error_details import sends_texts
 from sf_actors.sockets.frames import (
     CALL_ID,
     STOPPING,
@@ -46,7 +46,7 @@ QUICK_S = 0.005
 QUICK_CALLS = 20
 
 #: Most peers that are told of a stop; the oldest are left out.
-MAX_TOLD = 10_000
+MAX_TO_NOTIFY = 10_000
 
 #: How long the socket must be quiet before it is closed, in seconds: requests that were sent before
 #: their requesters heard of the stop arrive within this time.
@@ -91,11 +91,11 @@ class Replyer(SocketActor):
         if self.handler is None:
             raise TypeError(f"{self.model.where}: a replyer without a handler")
         self.serving = self.handler
-        self._inside = InsideRequests()  # before the bind: `close` asks for it where that fails
+        self._injected = InjectedRequests()  # before the bind: `close` needs it if that fails
         self._socket = self.bind(zmq.ROUTER, "replyer")
         # a reply to a client that is gone fails instead of vanishing, so that it can be counted
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.tells_texts = tells_texts(
+        self.sends_texts = sends_texts(
             self.run_context.error_details,
             self._socket,
             is_secured=self.run_context.transport.is_secured,
@@ -117,7 +117,7 @@ class Replyer(SocketActor):
         #: how many of the last calls in a row were quick
         self._quick_calls = 0
         #: the addresses of our own requesters, which are told of a stop
-        self._told: dict[tuple[bytes, ...], None] = {}
+        self._to_notify: dict[tuple[bytes, ...], None] = {}
         #: requests that are not answered yet and may be repeated
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
@@ -131,8 +131,8 @@ class Replyer(SocketActor):
             self._waiting = WaitingRequests(self, self._deliveries)
         receive = partial(receive_frames, self._socket, 1)
         self._deliveries.source = self.watch(self._socket, receive=receive, take=self._take)
-        for request in self._inside.begun():
-            self._take(self._inside.enter(request))
+        for request in self._injected.begun():
+            self._take(self._injected.enter(request))
 
     def on_message(self, message: Any) -> None:
         """Send an answer that comes from the router's thread, or resume reading."""
@@ -141,9 +141,9 @@ class Replyer(SocketActor):
             self._answer(message)
         elif isinstance(message, ResumeReading):
             self._deliveries.resume()
-        elif isinstance(message, FromInside):
-            if not self._inside.keeps(message):
-                self._take(self._inside.enter(message))
+        elif isinstance(message, InjectedMessage):
+            if not self._injected.keeps(message):
+                self._take(self._injected.enter(message))
         elif isinstance(message, StatesChanged) and self._waiting is not None:
             self._waiting.on_change()
 
@@ -171,7 +171,7 @@ class Replyer(SocketActor):
             self._answer(request)
         problem = "the service stops"
         notice = encode_failure("ServiceStopped", problem, None, unhandled=True)
-        for peer in self._told:
+        for peer in self._to_notify:
             send_answer(self._socket, [*peer, STOPPING, b""], notice, Counters())
         if self._deliveries.source is not None:
             self.inbox.resume(self._deliveries.source)
@@ -216,7 +216,7 @@ class Replyer(SocketActor):
 
     def close(self) -> None:
         """Release all that wait for the socket to be quiet, and stop listening to states."""
-        for request in self._inside.begun():
+        for request in self._injected.begun():
             request.refuse()
         if self._waiting is not None:
             self._waiting.close()
@@ -227,7 +227,7 @@ class Replyer(SocketActor):
         """Count an answer that came after the socket was closed."""
         if isinstance(message, RequestCall):
             self.counters.drop("peer_gone")
-        elif isinstance(message, FromInside):
+        elif isinstance(message, InjectedMessage):
             message.refuse()
         else:
             super().on_late(message)
@@ -305,9 +305,9 @@ class Replyer(SocketActor):
         if self.is_draining:
             self._used_at = monotonic()
         elif len(address) > 2 and address[-2].startswith(CALL_ID):
-            self._told[tuple(address[:-2])] = None
-            if len(self._told) > MAX_TOLD:
-                del self._told[next(iter(self._told))]
+            self._to_notify[tuple(address[:-2])] = None
+            if len(self._to_notify) > MAX_TO_NOTIFY:
+                del self._to_notify[next(iter(self._to_notify))]
 
     def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:
         """Answer a repetition like its first request; while the service stops, refuse a new one."""
@@ -332,7 +332,7 @@ class Replyer(SocketActor):
 
     def _text_for_peers(self, error: MessageError) -> str:
         is_of_user_code = isinstance(error, InvalidMessage) and error.is_of_user_code
-        return "" if is_of_user_code and not self.tells_texts else str(error)
+        return "" if is_of_user_code and not self.sends_texts else str(error)
 
     def _answer(self, request: RequestCall) -> None:
         """Send a reply; HOT."""
@@ -352,7 +352,7 @@ class Replyer(SocketActor):
         if self._cache is not None and request.key is not None:
             for repetition in self._cache.finish(request.key, request.frame):
                 self._repeat(repetition, request.frame)
-        if self._inside.by_address and self._inside.answers(
+        if self._injected.by_address and self._injected.answers(
             request.address, request.frame, counters
         ):
             return
@@ -395,6 +395,6 @@ class Replyer(SocketActor):
 
     def _send(self, address: list[bytes], frame: bytes) -> None:
         self._used_at = monotonic()
-        if self._inside.by_address and self._inside.answers(address, frame, self.counters):
+        if self._injected.by_address and self._injected.answers(address, frame, self.counters):
             return
         send_answer(self._socket, address, frame, self.counters)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sf_actors.user_code.states_view import States
 
 
-class Answering(Protocol):
+class AnsweringActor(Protocol):
     """The replyer, as its requests see it."""
 
     serving: Callable[..., Any]
@@ -28,7 +28,7 @@ class Answering(Protocol):
     checked_reply: Callable[[Any], Any]
     max_bytes: int
     states: States
-    tells_texts: bool
+    sends_texts: bool
 
     def note_invalid(self, error: BaseException) -> None:
         """Note that the handler's result fails its model."""
@@ -54,7 +54,7 @@ class RequestCall(Call):
 
     def __init__(
         self,
-        replyer: Answering,
+        replyer: AnsweringActor,
         args: dict[str, Any],
         address: list[bytes],
         workflow_id: object,
@@ -100,12 +100,12 @@ class RequestCall(Call):
                 error = invalid
             replyer.note_invalid(error)
         if isinstance(error, Refused):
-            # its text was written for the caller, so `tells_texts` does not matter
+            # its text was written for the caller, so `sends_texts` does not matter
             self.frame = encode_failure(
                 Refused.__name__, text_of(error), self.workflow_id, seen=seen
             )
             return
-        text = text_of(error) if replyer.tells_texts else ""
+        text = text_of(error) if replyer.sends_texts else ""
         self.frame = encode_failure(type(error).__name__, text, self.workflow_id, seen=seen)
 
     def settle(self) -> None:

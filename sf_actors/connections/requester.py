@@ -28,7 +28,7 @@ from sf_actors.errors import (
     RequestTimeout,
     ServiceStopped,
 )
-from sf_actors.replication.lack import lack
+from sf_actors.replication.missing_updates import missing_updates
 from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.names import Unresolved
 from sf_actors.wire.envelope import decode_reply, encode_request
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 MAX_PRIVATE = 8
 
 
-class Seat:
+class ThreadExchange:
     """The exchange that a thread calls through, from its first call until the thread ends.
 
     :param own: an exchange for this thread alone, or the shared one
@@ -208,17 +208,17 @@ class Requester:
             if self._is_closed:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")
             try:
-                seat: Seat = self._here.seat
+                mine: ThreadExchange = self._here.mine
             except AttributeError:
-                seat = self._here.seat = Seat(self._place(), self._free)
+                mine = self._here.mine = ThreadExchange(self._place(), self._free)
             under_way = self._under_way
             under_way.add(call)
             self.counters.in_flight = count = len(under_way)
             # an earlier request of this thread that is still unanswered must arrive first
-            exchange = seat.last
+            exchange = mine.last
             if exchange is None:
-                exchange = seat.own if count <= MAX_PRIVATE else self.exchanges[-1]
-                seat.last = exchange
+                exchange = mine.own if count <= MAX_PRIVATE else self.exchanges[-1]
+                mine.last = exchange
             return exchange
 
     def _place(self) -> Exchange:
@@ -250,7 +250,7 @@ class Requester:
                 return
             self._under_way.remove(call)
             if is_answered:
-                self._here.seat.last = None
+                self._here.mine.last = None
             counters.in_flight = len(self._under_way)
             counters.sent += call.sent
             counters.received += is_answered
@@ -301,14 +301,14 @@ class Requester:
         :param ends_at: when the time of the call is over, in seconds of `time.monotonic`
         """
         states, now = self._states, monotonic()
-        found = lack(seen, states.followed, now, self._catch_up_s, time_ns)
+        found = missing_updates(seen, states.followed, now, self._catch_up_s, time_ns)
         until = min(now + self._catch_up_s, ends_at)
         if not found.coming:
             until = min(until, found.unknown_until)
 
         def has_caught_up() -> bool:
             nonlocal found
-            found = lack(seen, states.followed, monotonic(), self._catch_up_s, time_ns)
+            found = missing_updates(seen, states.followed, monotonic(), self._catch_up_s, time_ns)
             return not found.coming and not found.unknown
 
         if found.coming or found.unknown:
@@ -342,10 +342,10 @@ class Requester:
 
 def _whereabouts(exchange: Exchange) -> str:
     """Return what is known about the addresses that do not answer."""
-    told = []
+    parts = []
     for link in exchange.links:
         if link.is_stopping:
-            told.append(f"; the service at {link.endpoint} is stopping")
+            parts.append(f"; the service at {link.endpoint} is stopping")
         elif not link.is_connected:
-            told.append(f"; {link.problem}")
-    return "".join(told)
+            parts.append(f"; {link.problem}")
+    return "".join(parts)

@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
-from sf_actors.actors.inside import FromInside
-from sf_actors.actors.subscription_reader import Reader
+from sf_actors.actors.injected import InjectedMessage
+from sf_actors.actors.subscription_reader import SubscriptionReader
 from sf_actors.actors.taps import MessageNote
-from sf_actors.connections.liveness import Greeting, PublisherLiveness
+from sf_actors.connections.liveness import ProbeGreeted, PublisherLiveness
 from sf_actors.errors import MessageError
 from sf_actors.schema.one_pass import published_decoder
 from sf_actors.sockets.named_peers import Found
@@ -26,7 +26,7 @@ MAX_PUBLISHERS = 1_000
 MAX_MISSED = 2**32
 
 
-class Subscriber(Reader):
+class Subscriber(SubscriptionReader):
     """Owns a SUB socket, with the topic as its subscription."""
 
     counted = (
@@ -88,11 +88,11 @@ class Subscriber(Reader):
 
     def on_readable(self, source: SocketSource) -> None:
         """Read a batch; the handler lock of one message is kept for the next; HOT."""
-        self.deliveries.keeps_turn = source is self.subscription
+        self.deliveries.keeps_handler_lock = source is self.subscription
         try:
             super().on_readable(source)
         finally:
-            self.deliveries.keeps_turn = False
+            self.deliveries.keeps_handler_lock = False
             self.deliveries.let_go()
 
     def before_long_read(self) -> None:
@@ -108,16 +108,16 @@ class Subscriber(Reader):
         """Resume reading, read an answer to a probe, or take a message from inside."""
         if isinstance(message, ResumeReading):
             self.deliveries.resume()
-        elif isinstance(message, FromInside):
-            self._take_from_inside(message)
-        elif type(message) is not Greeting:
+        elif isinstance(message, InjectedMessage):
+            self._take_injected(message)
+        elif type(message) is not ProbeGreeted:
             super().on_message(message)
             if type(message) is Found and self._pulse is not None:
                 self._pulse.on_found()
         elif self._pulse is not None:
             self._pulse.on_greeting()
 
-    def _take_from_inside(self, message: FromInside) -> None:
+    def _take_injected(self, message: InjectedMessage) -> None:
         """Take a message as if a publisher had sent it; confirm that before its handler runs."""
         if message.is_moot:
             return
@@ -137,7 +137,7 @@ class Subscriber(Reader):
 
     def on_late(self, message: Any) -> None:
         """Refuse a message from inside that came too late."""
-        if isinstance(message, FromInside):
+        if isinstance(message, InjectedMessage):
             message.refuse()
         else:
             super().on_late(message)

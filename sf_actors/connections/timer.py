@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHORTEST_S: Final = 1e-9
 
 
-class Waiting(Protocol):
+class TimerActor(Protocol):
     """The actor that waits for the next call of a timer."""
 
     def tell(self, message: object) -> bool:
@@ -59,7 +59,7 @@ class Timer:
         self.label = model.where
         self.counters = counters
         self.backlog = counters.queued = Backlog()
-        self.actor: Waiting | None = None
+        self.actor: TimerActor | None = None
         self.due_at: float | None = None
         self._every_s = max(float(model.creation["every_s"]), SHORTEST_S)
         self._began_at: float | None = None

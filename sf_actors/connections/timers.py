@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pykka
 
+from sf_actors.actors.commands import Begin, Drain
 from sf_actors.actors.inbox import TICK, SocketInbox, WaitFailed
-from sf_actors.actors.orders import Begin, Drain
 from sf_actors.actors.pykka_actor import Actor
 from sf_actors.connections.timer import CallEnded
 from sf_actors.counters import Counters

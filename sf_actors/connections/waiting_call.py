@@ -36,7 +36,7 @@ class WaitingCall(CallState):
         self.key = key
         self.retries_left = retries
         self.tries = 1
-        self.place = None
+        self.peer = None
         self.attempts = []
         self.has_lost = False
         self.is_unsent = True

@@ -47,10 +47,10 @@ class WaitingRequests:
             count_behind=self._count_behind,
             wall_ns=time_ns,
         )
-        #: whether it is subscribed to changes of states
-        self._is_told = False
+        #: whether it is called at changes of states
+        self._is_subscribed = False
         #: whether a notice of a change is on its way
-        self._is_telling = False
+        self._is_notice_sent = False
 
     def keep(self, request: RequestCall, packed: Raw | UnsetType | None) -> bool:
         """Keep a request if the service lacks an update that its caller had seen; HOT.
@@ -66,9 +66,9 @@ class WaitingRequests:
         if not waiting.keep(monotonic(), request, peer, seen, request.expires_at):
             return False
         self._deliveries.keep_apart(request.size)
-        if not self._is_told:
-            self._is_told = True
-            self._changes.tell(self._note_change)
+        if not self._is_subscribed:
+            self._is_subscribed = True
+            self._changes.add_callback(self._note_change)
         # changes since the check above were not reported
         self.take_up_ready()
         return True
@@ -83,7 +83,7 @@ class WaitingRequests:
     def on_step(self) -> None:
         """Check the waiting requests, since a state has changed."""
         # before checking, so that a change meanwhile is reported again
-        self._replyer.inbox.has_work = self._is_telling = False
+        self._replyer.inbox.has_work = self._is_notice_sent = False
         self.take_up_ready()
 
     def take_up_ready(self) -> None:
@@ -95,23 +95,23 @@ class WaitingRequests:
             self._deliveries.take_up(request)
         self._replyer.inbox.deadline = waiting.next_deadline
         if not waiting:
-            self._hear_no_more()
+            self._unsubscribe()
 
     def close(self) -> list[RequestCall]:
         """Stop waiting, and return the requests that waited."""
-        self._hear_no_more()
+        self._unsubscribe()
         self._replyer.inbox.deadline = None
         self._replyer.inbox.has_work = False
         return self._catching_up.take_all()
 
-    def _hear_no_more(self) -> None:
-        self._is_told = False
-        self._changes.tell_no_more(self._note_change)
+    def _unsubscribe(self) -> None:
+        self._is_subscribed = False
+        self._changes.remove_callback(self._note_change)
 
     def _note_change(self) -> None:
         """Notify the replyer that a state has changed; in the thread of that state."""
-        if not self._is_telling:
-            self._is_telling = True
+        if not self._is_notice_sent:
+            self._is_notice_sent = True
             self._replyer.tell(StatesChanged())
 
     def _count_behind(self) -> None:

@@ -178,7 +178,7 @@ def _compiled(path: Path) -> CodeType:
     try:
         return _code_of(source, str(path))
     except SyntaxError as exc:
-        raise DefinitionError(_told(exc)) from exc
+        raise DefinitionError(_syntax_problem(exc)) from exc
 
 
 @lru_cache(MAX_COMPILED)
@@ -203,10 +203,10 @@ def _execute(code: CodeType, module: ModuleType) -> None:
     except SyntaxError as exc:
         if exc.filename is None or exc.filename.startswith("<"):
             raise  # from a text that the file itself evaluates
-        raise DefinitionError(_told(exc)) from exc
+        raise DefinitionError(_syntax_problem(exc)) from exc
 
 
-def _told(error: SyntaxError) -> str:
+def _syntax_problem(error: SyntaxError) -> str:
     place = f"{error.filename}:{error.lineno}" if error.lineno else str(error.filename)
     return f"{place}: {type(error).__name__}: {' '.join(str(error.msg).split())}"
 

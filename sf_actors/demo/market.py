@@ -76,7 +76,7 @@ def tasks() -> list[Task]:
     from sf_actors.fleet.check import Checked  # noqa: PLC0415
     from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415
     from sf_actors.fleet.levels import levels_of  # noqa: PLC0415
-    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.linking import link  # noqa: PLC0415
     from sf_actors.fleet.reading import read_here  # noqa: PLC0415
 
     fleet = read_fleet(FOLDER / "fleet.toml")

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.fleet.meeting import entry_of
+from sf_actors.fleet.matching import entry_of
 from sf_actors.fleet.outlines import XPUB, XSUB
 from sf_actors.sockets.endpoint import parse
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sf_actors.fleet.fleet import Fleet, FleetService
-    from sf_actors.fleet.joints import End, Link
+    from sf_actors.fleet.links import End, Link
     from sf_actors.fleet.outlines import ModelOutline, ServiceOutline
 
     #: kind, side, model and socket
-    Place = tuple[str, str, str, str]
+    SocketKey = tuple[str, str, str, str]
     #: the addresses that an instance binds
-    Bound = dict[Place, str]
+    Bound = dict[SocketKey, str]
     #: chooses an address for a socket of an instance to bind
-    Choose = Callable[[str, Place], str]
+    Choose = Callable[[str, SocketKey], str]
     #: takes an instance and the address that it binds; returns the address to connect to
     Reach = Callable[[str, str], str]
 
@@ -43,7 +43,7 @@ class Numbered:
     prefix: str
     numbers: Iterator[int]
 
-    def __call__(self, _instance: str, _socket: Place) -> str:
+    def __call__(self, _instance: str, _socket: SocketKey) -> str:
         """Return the next address."""
         return f"{self.prefix}{next(self.numbers)}"
 
@@ -130,7 +130,7 @@ def connected_to(
     found: list[str] = []
     for link in links:
         for joint in link.joints:
-            if _place(joint.connector) == mine:
+            if _key_of(joint.connector) == mine:
                 binder = joint.binder
                 key = (binder.kind, binder.side, binder.model, binder.socket)
                 found += [
@@ -169,7 +169,9 @@ def bound_in_order(
     }
 
 
-def _binders(service: FleetService, outline: ServiceOutline) -> Iterator[tuple[Place, str | None]]:
+def _binders(
+    service: FleetService, outline: ServiceOutline
+) -> Iterator[tuple[SocketKey, str | None]]:
     """Yield the sockets that bind, each with its address in the file, if any."""
     if service.is_bus:
         for name in (XSUB, XPUB):
@@ -182,7 +184,7 @@ def _binders(service: FleetService, outline: ServiceOutline) -> Iterator[tuple[P
                 yield (*model.key, socket), one  # type: ignore[misc]
 
 
-def _place(end: End) -> tuple[str, str, str, str, str]:
+def _key_of(end: End) -> tuple[str, str, str, str, str]:
     return end.service, end.kind, end.side, end.model, end.socket
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.fleet.addresses import addresses_of, bound_in_order
-from sf_actors.fleet.standing import Member
+from sf_actors.fleet.instance import Member
 from sf_actors.fleet.task import Task
 
 if TYPE_CHECKING:

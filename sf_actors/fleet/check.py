@@ -13,7 +13,7 @@ from sf_actors.fleet.checks.modules import shared_modules
 from sf_actors.fleet.checks.settings import unheard, unsafe
 from sf_actors.fleet.checks.waiting import Waits
 from sf_actors.fleet.findings import Finding
-from sf_actors.fleet.links import Linked, link
+from sf_actors.fleet.linking import Linked, link
 from sf_actors.fleet.reading import Read, read_services
 from sf_actors.inspection.folder import VARIABLE, folder
 from sf_actors.sockets.endpoint import parse

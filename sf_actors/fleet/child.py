@@ -115,15 +115,15 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def tell(self, message: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """Send it a message, or queue it until it reads; returns False if that is not possible."""
         if self._channel.fileno() < 0 or len(self._unsent) > _MOST_UNSENT:
             return False
         self._unsent += packed(message)
-        self._send()
+        self._flush()
         return True
 
-    def _send(self) -> None:
+    def _flush(self) -> None:
         """Send as much as the channel takes now, and the rest when it is writable."""
         try:
             del self._unsent[: self._channel.send(self._unsent)]
@@ -138,7 +138,7 @@ class Child:
     def _use_channel(self) -> None:
         self._read_messages()
         if self._unsent and self._channel.fileno() >= 0:
-            self._send()
+            self._flush()
 
     def hang_up(self) -> None:
         """Close the channel, so that the child stops as if `up` were gone."""
@@ -149,7 +149,7 @@ class Child:
     def abandon(self) -> int:
         """Kill it and wait for its end, without calling `on_end`."""
         self.kill()
-        self._end(is_told=False)
+        self._end(is_reported=False)
         return self._process.returncode
 
     def _register(self, descriptor: int, call: Callable[[], object]) -> None:
@@ -185,7 +185,7 @@ class Child:
         for line in self._messages.add(piece):
             self._on_message(self, json.loads(line))
 
-    def _end(self, *, is_told: bool = True) -> None:
+    def _end(self, *, is_reported: bool = True) -> None:
         # not reaped yet, so the id of its group cannot be reused
         os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         self.kill()
@@ -208,5 +208,5 @@ class Child:
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        if is_told:
+        if is_reported:
             self._on_end(self, self._process.returncode)

@@ -23,7 +23,7 @@ _PIECE: Final = 65536
 _MOST: Final = 64
 
 
-class Request:
+class VerbRequest:
     """One request, until it is answered; in the selector's thread.
 
     :ivar args: its arguments, with the verb as `verb`
@@ -36,7 +36,7 @@ class Request:
         self._connection = connection
         self._selector = selector
 
-    def say(self, words: str) -> None:
+    def report(self, words: str) -> None:
         """Report progress to the verb that asks."""
         if self.is_open:
             send(self._connection, {"say": words})
@@ -55,7 +55,7 @@ class Request:
             self._connection.close()
 
 
-class Control:
+class ControlSocket:
     """Accepts the requests of other verbs.
 
     :param take: called with each request
@@ -65,12 +65,12 @@ class Control:
         self,
         listener: socket.socket,
         selector: DefaultSelector,
-        take: Callable[[Request], None],
+        take: Callable[[VerbRequest], None],
     ) -> None:
         self._listener = listener
         self._selector = selector
         self._take = take
-        self._open: list[Request] = []
+        self._open: list[VerbRequest] = []
         selector.register(listener, EVENT_READ, self._accept)
 
     def refuse(self) -> None:
@@ -91,13 +91,13 @@ class Control:
             if len(self._open) >= _MOST:
                 connection.close()
                 return
-            request, lines = Request(connection, self._selector), Lines()
+            request, lines = VerbRequest(connection, self._selector), Lines()
             self._open.append(request)
             self._selector.register(
                 connection, EVENT_READ, lambda: self._read(request, connection, lines)
             )
 
-    def _read(self, request: Request, connection: socket.socket, lines: Lines) -> None:
+    def _read(self, request: VerbRequest, connection: socket.socket, lines: Lines) -> None:
         try:
             piece = connection.recv(_PIECE)
         except BlockingIOError:
@@ -112,27 +112,27 @@ class Control:
             if not request.args:
                 self._take_line(request, line)
 
-    def _take_line(self, request: Request, line: bytes) -> None:
+    def _take_line(self, request: VerbRequest, line: bytes) -> None:
         try:
             request.args = json.loads(line)
             self._take(request)
         except Exception as error:  # noqa: BLE001 - such as of another version; the fleet runs on
-            request.say(f"it cannot be understood: {type(error).__name__}: {error}")
+            request.report(f"it cannot be understood: {type(error).__name__}: {error}")
             request.end(1)
 
 
-def ask(connection: socket.socket, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
+def ask(connection: socket.socket, report: Callable[[str], None], **args: Any) -> dict[str, Any]:
     """Send a request to the running `up`, and wait for its answer; closes the connection.
 
-    :param say: takes its progress reports
-    :returns: the answer; without `status`, after a word to `say`, if `up` ended before answering
+    :param report: takes its progress reports
+    :returns: the answer; without `status`, after a word to `report`, if `up` ended before answering
     """
     with connection:
         send(connection, args)
         for message in messages(connection):
             if "say" in message:
-                say(message["say"])
+                report(message["say"])
             else:
                 return message
-    say("the up that was asked has ended before it answered")
+    report("the up that was asked has ended before it answered")
     return {}

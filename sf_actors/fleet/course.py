@@ -19,9 +19,9 @@ from sf_actors.fleet.actions import (
     exit_status,
     shown_end,
 )
+from sf_actors.fleet.instance import RUNNING, InstancePhase, InstanceState, Member
 from sf_actors.fleet.levels import levels_of
 from sf_actors.fleet.restarts import Restarts
-from sf_actors.fleet.standing import RUNNING, Member, Phase, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,7 +34,7 @@ class Course:
     """The course of one fleet, from its start to its end."""
 
     def __init__(self, members: Iterable[Member]) -> None:
-        self.standings: dict[str, Standing] = {}
+        self.instances: dict[str, InstanceState] = {}
         self._actions: list[Action] = []
         self._ending: list[list[str]] | None = None
         self._signal = signal.SIGTERM
@@ -60,32 +60,32 @@ class Course:
     def next_due(self) -> float | None:
         """Return the time at which `pass_time` must be called, in seconds, or None."""
         return min(
-            (one.due for one in self.standings.values() if one.due is not None), default=None
+            (one.due for one in self.instances.values() if one.due is not None), default=None
         )
 
-    def phase_of(self, name: str) -> Phase:
+    def phase_of(self, name: str) -> InstancePhase:
         """Return the phase of an instance; STOPPED if it is unknown."""
-        standing = self.standings.get(name)
-        return Phase.STOPPED if standing is None else standing.phase
+        instance = self.instances.get(name)
+        return InstancePhase.STOPPED if instance is None else instance.phase
 
     def reason_of(self, name: str, now: float) -> str:
         """Return why an instance does not run, as `ps` shows it."""
-        standing = self.standings[name]
-        if standing.phase is Phase.WAITS:
-            return f"waits for {', '.join(self._lacking(standing.member))}"
-        if standing.phase is Phase.RESTARTS and standing.due is not None:
-            return f"restarts in {max(0.0, standing.due - now):.1f} s"
-        return standing.reason
+        instance = self.instances[name]
+        if instance.phase is InstancePhase.WAITS:
+            return f"waits for {', '.join(self._lacking(instance.member))}"
+        if instance.phase is InstancePhase.RESTARTS and instance.due is not None:
+            return f"restarts in {max(0.0, instance.due - now):.1f} s"
+        return instance.reason
 
     def waits_in_vain(self, name: str) -> bool:
         """Return True if an instance waits for one that has failed or was stopped."""
-        standing = self.standings[name]
-        if standing.phase is not Phase.WAITS:
+        instance = self.instances[name]
+        if instance.phase is not InstancePhase.WAITS:
             return False
-        lacking = self._lacking(standing.member)
+        lacking = self._lacking(instance.member)
         return any(
-            one.phase in {Phase.FAILED, Phase.STOPPED} or self.waits_in_vain(other)
-            for other, one in self.standings.items()
+            one.phase in {InstancePhase.FAILED, InstancePhase.STOPPED} or self.waits_in_vain(other)
+            for other, one in self.instances.items()
             if one.member.service in lacking
         )
 
@@ -93,67 +93,71 @@ class Course:
 
     def add(self, member: Member) -> None:
         """Add an instance that is not started yet, or replace the rules of a known one."""
-        old = self.standings.get(member.name)
+        old = self.instances.get(member.name)
         if old is None:
-            self.standings[member.name] = Standing(member, Restarts(member.restart))
+            self.instances[member.name] = InstanceState(member, Restarts(member.restart))
         else:
             old.member, old.restarts = member, old.restarts.renewed(member.restart)
 
     def remove(self, name: str) -> None:
         """Remove an instance that does not run."""
-        del self.standings[name]
+        del self.instances[name]
 
     def start(self, names: Collection[str], now: float) -> list[Action]:
         """Start instances that do not run, and the services that they come `after`."""
         if self._ending is None:
             for name in self.with_needed(names):
-                standing = self.standings[name]
-                if name not in names and standing.phase is Phase.ENDED:
+                instance = self.instances[name]
+                if name not in names and instance.phase is InstancePhase.ENDED:
                     # it has done its work
                     continue
-                if standing.phase in {Phase.STOPPED, Phase.FAILED, Phase.ENDED}:
-                    standing.phase, standing.reason, standing.due = Phase.WAITS, "", None
-                    standing.restarts = standing.restarts.renewed(standing.member.restart)
-                elif standing.phase is Phase.STOPS:
-                    standing.runs_again = True
+                if instance.phase in {
+                    InstancePhase.STOPPED,
+                    InstancePhase.FAILED,
+                    InstancePhase.ENDED,
+                }:
+                    instance.phase, instance.reason, instance.due = InstancePhase.WAITS, "", None
+                    instance.restarts = instance.restarts.renewed(instance.member.restart)
+                elif instance.phase is InstancePhase.STOPS:
+                    instance.runs_again = True
             self._start_waiting(now)
         return self._taken()
 
     def ready(self, name: str, now: float) -> list[Action]:
         """Note that an instance is READY."""
-        standing = self.standings[name]
-        if standing.phase is Phase.STARTS:
-            standing.phase = Phase.READY
-            standing.restarts.note_ready(now)
+        instance = self.instances[name]
+        if instance.phase is InstancePhase.STARTS:
+            instance.phase = InstancePhase.READY
+            instance.restarts.note_ready(now)
             self._actions.append(Say(name, "READY"))
             self._start_waiting(now)
         return self._taken()
 
     def take_over(self, name: str, now: float) -> None:
         """Note that the successor of an instance, started beside it, is READY."""
-        standing = self.standings[name]
+        instance = self.instances[name]
         if self._ending is None:
-            standing.phase, standing.reason, standing.due = Phase.READY, "", None
-            standing.restarts.note_ready(now)
+            instance.phase, instance.reason, instance.due = InstancePhase.READY, "", None
+            instance.restarts.note_ready(now)
 
     def ended(self, name: str, status: int, now: float) -> list[Action]:
         """Note that the process of an instance has ended.
 
         :param status: its exit status, negative for a signal
         """
-        standing = self.standings[name]
-        if standing.phase not in RUNNING or self._is_over:
+        instance = self.instances[name]
+        if instance.phase not in RUNNING or self._is_over:
             return self._taken()
-        standing.status, standing.due = status, None
-        if status == -signal.SIGKILL and standing.phase is Phase.STOPS:
-            standing.was_killed = True
+        instance.status, instance.due = status, None
+        if status == -signal.SIGKILL and instance.phase is InstancePhase.STOPS:
+            instance.was_killed = True
             # only what is killed while the fleet ends counts, not an earlier stop by a verb
             self._had_to_kill = self._had_to_kill or self._ending is not None
-        by_verb = standing.phase is Phase.STOPS
+        by_verb = instance.phase is InstancePhase.STOPS
         if by_verb:
-            self._take_stopped(standing)
+            self._take_stopped(instance)
         else:
-            self._take_end(standing, status, now)
+            self._take_end(instance, status, now)
         if self._ending is not None:
             self._end_on(now)
         else:
@@ -164,15 +168,15 @@ class Course:
 
     def pass_time(self, now: float) -> list[Action]:
         """Restart and kill what is due."""
-        for name, standing in self.standings.items():
-            if standing.due is None or standing.due > now:
+        for name, instance in self.instances.items():
+            if instance.due is None or instance.due > now:
                 continue
-            if standing.phase is Phase.RESTARTS:
-                self._run(standing, now)
+            if instance.phase is InstancePhase.RESTARTS:
+                self._run(instance, now)
             else:
-                standing.due = None
+                instance.due = None
                 text = (
-                    f"has not ended within {standing.member.stop_timeout_s + GRACE_S:g} s: killed"
+                    f"has not ended within {instance.member.stop_timeout_s + GRACE_S:g} s: killed"
                 )
                 self._actions += [Say(name, text, is_bad=True), Kill(name)]
         return self._taken()
@@ -180,16 +184,20 @@ class Course:
     def stop(self, names: Iterable[str], now: float, *, runs_again: bool = False) -> list[Action]:
         """Stop instances for a verb; they stay stopped unless `runs_again`."""
         for name in names if self._ending is None else ():
-            standing = self.standings[name]
-            if standing.phase in {Phase.STARTS, Phase.READY}:
-                self._signal_stop(standing, signal.SIGTERM, now)
-                standing.runs_again = runs_again
-            elif standing.phase is Phase.STOPS:
-                standing.runs_again = runs_again
+            instance = self.instances[name]
+            if instance.phase in {InstancePhase.STARTS, InstancePhase.READY}:
+                self._signal_stop(instance, signal.SIGTERM, now)
+                instance.runs_again = runs_again
+            elif instance.phase is InstancePhase.STOPS:
+                instance.runs_again = runs_again
             elif runs_again:
-                self._run(standing, now)
-            elif standing.phase in {Phase.WAITS, Phase.RESTARTS}:
-                standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
+                self._run(instance, now)
+            elif instance.phase in {InstancePhase.WAITS, InstancePhase.RESTARTS}:
+                instance.phase, instance.reason, instance.due = (
+                    InstancePhase.STOPPED,
+                    "stopped",
+                    None,
+                )
         return self._taken()
 
     def end(self, number: int, now: float, *, status: int = 0) -> list[Action]:
@@ -213,38 +221,38 @@ class Course:
             return self.end(number, now)
         if not self._is_over:
             self._is_over = True
-            running = [one for one in self.standings.values() if one.phase in RUNNING]
+            running = [one for one in self.instances.values() if one.phase in RUNNING]
             self._actions += [Kill(one.member.name) for one in running]
             self._actions.append(Finish(128 + number, is_at_once=True))
         return self._taken()
 
     # internal
 
-    def _take_stopped(self, standing: Standing) -> None:
-        runs_again, standing.runs_again = standing.runs_again, False
-        standing.phase, standing.reason = Phase.STOPPED, "stopped"
+    def _take_stopped(self, instance: InstanceState) -> None:
+        runs_again, instance.runs_again = instance.runs_again, False
+        instance.phase, instance.reason = InstancePhase.STOPPED, "stopped"
         if runs_again and self._ending is None:
-            self._run(standing, standing.began)
+            self._run(instance, instance.began)
         else:
-            self._actions.append(Say(standing.member.name, "has stopped"))
+            self._actions.append(Say(instance.member.name, "has stopped"))
 
-    def _take_end(self, standing: Standing, status: int, now: float) -> None:
-        member = standing.member
+    def _take_end(self, instance: InstanceState, status: int, now: float) -> None:
+        member = instance.member
         how = shown_end(status)
-        standing.reason = how
+        instance.reason = how
         pause_s, refusal = None, ""
         if self._ending is None and not member.ends_fleet:
-            pause_s = standing.restarts.pause_after(status, now)
-            refusal = standing.restarts.refusal
+            pause_s = instance.restarts.pause_after(status, now)
+            refusal = instance.restarts.refusal
         if pause_s is not None:
-            standing.phase, standing.due = Phase.RESTARTS, now + pause_s
+            instance.phase, instance.due = InstancePhase.RESTARTS, now + pause_s
             text = f"{how}; restarts in {pause_s:g} s"
             self._actions.append(Say(member.name, text, is_bad=status != 0))
             return
-        standing.phase = Phase.ENDED if status == 0 else Phase.FAILED
+        instance.phase = InstancePhase.ENDED if status == 0 else InstancePhase.FAILED
         if refusal:
-            standing.reason = f"{how}: {refusal}"
-        self._actions.append(Say(member.name, standing.reason, is_bad=status != 0))
+            instance.reason = f"{how}: {refusal}"
+        self._actions.append(Say(member.name, instance.reason, is_bad=status != 0))
         if member.ends_fleet and self._ending is None:
             self._status = exit_status(status)
             self._begin_end(signal.SIGTERM, now)
@@ -252,14 +260,18 @@ class Course:
     def _begin_end(self, number: int, now: float) -> None:
         self._signal = signal.Signals(number)
         levels = levels_of(
-            {one.member.service: one.member.after for one in self.standings.values()}
+            {one.member.service: one.member.after for one in self.instances.values()}
         )
         stages: dict[int, list[str]] = {}
-        for name, standing in self.standings.items():
-            if standing.phase in {Phase.WAITS, Phase.RESTARTS}:
-                standing.phase, standing.reason, standing.due = Phase.STOPPED, "stopped", None
-            elif standing.phase in RUNNING:
-                member = standing.member
+        for name, instance in self.instances.items():
+            if instance.phase in {InstancePhase.WAITS, InstancePhase.RESTARTS}:
+                instance.phase, instance.reason, instance.due = (
+                    InstancePhase.STOPPED,
+                    "stopped",
+                    None,
+                )
+            elif instance.phase in RUNNING:
+                member = instance.member
                 # services in main mode stop first
                 stage = len(levels) if member.is_main else levels[member.service]
                 stages.setdefault(stage, []).append(name)
@@ -270,7 +282,7 @@ class Course:
     def _end_on(self, now: float) -> None:
         """Stop the next level once all instances of this one have ended."""
         while self._ending:
-            if any(self.standings[name].phase in RUNNING for name in self._ending[-1]):
+            if any(self.instances[name].phase in RUNNING for name in self._ending[-1]):
                 return
             self._ending.pop()
             self._stop_stage(now)
@@ -282,24 +294,24 @@ class Course:
     def _stop_stage(self, now: float) -> None:
         if self._ending:
             for name in self._ending[-1]:
-                standing = self.standings[name]
-                if standing.phase in {Phase.STARTS, Phase.READY}:
-                    self._signal_stop(standing, self._signal, now)
+                instance = self.instances[name]
+                if instance.phase in {InstancePhase.STARTS, InstancePhase.READY}:
+                    self._signal_stop(instance, self._signal, now)
 
-    def _signal_stop(self, standing: Standing, number: int, now: float) -> None:
-        standing.phase, standing.reason, standing.was_killed = Phase.STOPS, "", False
-        standing.due = now + standing.member.stop_timeout_s + GRACE_S
-        self._actions.append(Signal(standing.member.name, number))
+    def _signal_stop(self, instance: InstanceState, number: int, now: float) -> None:
+        instance.phase, instance.reason, instance.was_killed = InstancePhase.STOPS, "", False
+        instance.due = now + instance.member.stop_timeout_s + GRACE_S
+        self._actions.append(Signal(instance.member.name, number))
 
-    def _run(self, standing: Standing, now: float) -> None:
-        standing.phase, standing.reason, standing.due = Phase.STARTS, "", None
-        standing.began = now
-        self._actions.append(Start(standing.member.name))
+    def _run(self, instance: InstanceState, now: float) -> None:
+        instance.phase, instance.reason, instance.due = InstancePhase.STARTS, "", None
+        instance.began = now
+        self._actions.append(Start(instance.member.name))
 
     def _start_waiting(self, now: float) -> None:
-        for standing in self.standings.values():
-            if standing.phase is Phase.WAITS and not self._lacking(standing.member):
-                self._run(standing, now)
+        for instance in self.instances.values():
+            if instance.phase is InstancePhase.WAITS and not self._lacking(instance.member):
+                self._run(instance, now)
 
     def _lacking(self, member: Member) -> list[str]:
         """Return the services that an instance still waits for."""
@@ -307,24 +319,27 @@ class Course:
 
     def _is_there(self, service: str) -> bool:
         return all(
-            one.phase is Phase.READY or (one.phase is Phase.ENDED and one.status == 0)
-            for one in self.standings.values()
+            one.phase is InstancePhase.READY
+            or (one.phase is InstancePhase.ENDED and one.status == 0)
+            for one in self.instances.values()
             if one.member.service == service
         )
 
     def _end_if_nothing_runs(self) -> None:
-        phases = {one.phase for one in self.standings.values()}
-        if self._is_over or phases & {*RUNNING, Phase.RESTARTS}:
+        phases = {one.phase for one in self.instances.values()}
+        if self._is_over or phases & {*RUNNING, InstancePhase.RESTARTS}:
             return
         # whatever still waits, waits for something that does not run
         self._ending, self._is_over = [], True
-        self._actions.append(Finish(1 if phases & {Phase.FAILED, Phase.WAITS} else 0))
+        self._actions.append(
+            Finish(1 if phases & {InstancePhase.FAILED, InstancePhase.WAITS} else 0)
+        )
 
     def with_needed(self, names: Collection[str]) -> list[str]:
         """Return instances, and those of all services that they come `after`, even indirectly."""
-        services = {self.standings[name].member.service for name in names}
+        services = {self.instances[name].member.service for name in names}
         waiting = list(services)
-        after = {one.member.service: one.member.after for one in self.standings.values()}
+        after = {one.member.service: one.member.after for one in self.instances.values()}
         needed: set[str] = set()
         while waiting:
             for service in after.get(waiting.pop(), ()):
@@ -333,7 +348,7 @@ class Course:
                     waiting.append(service)
         return [
             name
-            for name, one in self.standings.items()
+            for name, one in self.instances.items()
             if name in names or one.member.service in needed
         ]
 

@@ -21,8 +21,8 @@ from sf_actors.definition.config.json_file import plain
 from sf_actors.definition.environment import expanded
 from sf_actors.definition.service_file import load
 from sf_actors.errors import SfActorsError
-from sf_actors.fleet.asks import names_asked
 from sf_actors.fleet.fleet import INSTANCE, FleetService
+from sf_actors.fleet.handler_calls import names_called
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline
 from sf_actors.fleet.source_places import lines_of_models, place
 from sf_actors.inspection.messages import messages_of
@@ -44,11 +44,11 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     service, addresses = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
     try:
-        told = described(service, addresses)
+        description = described(service, addresses)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything
-        told = _failure(error, str(service.file))
+        description = _failure(error, str(service.file))
     with open(answer, "w", encoding="utf-8", errors="surrogatepass") as file:  # noqa: PTH123 - a descriptor
-        json.dump(told, file, default=str)
+        json.dump(description, file, default=str)
     os._exit(0)
 
 
@@ -118,7 +118,7 @@ def _plain_values(model: Model) -> dict[str, Any]:
 def _asked(tree: ast.Module | None, model: Model, path: Path) -> tuple[str, ...]:
     if tree is None or model.handler is None:
         return ()
-    return names_asked(tree, model.handler, str(path.absolute()))
+    return names_called(tree, model.handler, str(path.absolute()))
 
 
 def _tree_of(path: Path) -> ast.Module | None:
@@ -138,8 +138,8 @@ def _failure(error: BaseException, file: str) -> dict[str, str]:
     at = f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else file
     if isinstance(error, SystemExit):
         return {"failure": f"it called sys.exit({error.code!r})", "at": at}
-    told = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return {"failure": f"it raised {told}", "at": at}
+    raised = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return {"failure": f"it raised {raised}", "at": at}
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ class FleetService:
         elif self.config is not None:
             given = self.config
         if number is not None:
-            told = {INSTANCE: number}
-            given = {**told, **given} if self.instances is None else {**given, **told}
+            instance = {INSTANCE: number}
+            given = {**instance, **given} if self.instances is None else {**given, **instance}
         return ConfigSource(given, where=where)
 
 

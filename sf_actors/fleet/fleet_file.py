@@ -14,7 +14,7 @@ from sf_actors.fleet.service_keys import (
     KEYS,
     NOT_OF_A_BUS,
     OF_ONE_SERVICE,
-    Place,
+    Position,
     read_list,
     read_name,
     read_path,
@@ -25,9 +25,6 @@ from sf_actors.wording import nearest, reason_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from os import PathLike
-
-#: The default name of a fleet file.
-DEFAULT: Final = "fleet.toml"
 
 _TABLES: Final = ("fleet", "defaults", "check", "services")
 _FLEET: Final = ("name", "keys")
@@ -53,14 +50,14 @@ def read_fleet(path: str | PathLike[str]) -> Fleet:
     except RecursionError:
         raise FleetError(f"{given}: nested too deep") from None
     real = given.resolve()
-    place = Place(real.parent, str(given))
-    _require_known(tables, _TABLES, place.text, "table")
-    top = Place(place.folder, f"{place.text}: fleet")
+    position = Position(real.parent, str(given))
+    _require_known(tables, _TABLES, position.text, "table")
+    top = Position(position.folder, f"{position.text}: fleet")
     fleet = read_table(tables.get("fleet", {}), top)
     _require_known(fleet, _FLEET, top.text)
-    check_place = Place(place.folder, f"{place.text}: check")
-    check = read_table(tables.get("check", {}), check_place)
-    _require_known(check, ("ignore",), check_place.text)
+    check_position = Position(position.folder, f"{position.text}: check")
+    check = read_table(tables.get("check", {}), check_position)
+    _require_known(check, ("ignore",), check_position.text)
     return Fleet(
         name=read_name(fleet["name"], top.at("name"))
         if "name" in fleet
@@ -68,8 +65,8 @@ def read_fleet(path: str | PathLike[str]) -> Fleet:
         path=real,
         folder=real.parent,
         keys=read_path(fleet["keys"], top.at("keys")) if "keys" in fleet else None,
-        ignore=read_list(check.get("ignore", []), check_place.at("ignore")),
-        services=_services(tables, place),
+        ignore=read_list(check.get("ignore", []), check_position.at("ignore")),
+        services=_services(tables, position),
         lines=_lines_of(text),
     )
 
@@ -86,26 +83,26 @@ def _text_of(path: Path) -> str:
         raise FleetError(f"{path}: cannot read the fleet file: {reason_of(error)}{hint}") from None
 
 
-def _services(tables: Mapping[str, Any], place: Place) -> tuple[FleetService, ...]:
-    defaults_place = Place(place.folder, f"{place.text}: defaults")
-    defaults = read_table(tables.get("defaults", {}), defaults_place)
+def _services(tables: Mapping[str, Any], position: Position) -> tuple[FleetService, ...]:
+    defaults_position = Position(position.folder, f"{position.text}: defaults")
+    defaults = read_table(tables.get("defaults", {}), defaults_position)
     usual = [key for key in KEYS if key not in OF_ONE_SERVICE]
     for key in defaults:
         if key in OF_ONE_SERVICE:
             raise FleetError(
-                f"{defaults_place.text}: expected keys that services have in common, got {key!r}"
+                f"{defaults_position.text}: expected keys that services have in common, got {key!r}"
             )
-    _require_known(defaults, usual, defaults_place.text)
-    read = _fields(defaults, defaults_place)
+    _require_known(defaults, usual, defaults_position.text)
+    read = _fields(defaults, defaults_position)
 
-    services_place = Place(place.folder, f"{place.text}: services")
-    services = read_table(tables.get("services", {}), services_place)
+    services_position = Position(position.folder, f"{position.text}: services")
+    services = read_table(tables.get("services", {}), services_position)
     if not services:
         raise FleetError(
-            f"{place.text}: expected services, such as [services.exchange] with "
+            f"{position.text}: expected services, such as [services.exchange] with "
             'file = "exchange.py", got none'
         )
-    found = {name: _given(name, given, services_place, read) for name, given in services.items()}
+    found = {name: _given(name, given, services_position, read) for name, given in services.items()}
     mains = [name for name, fields in found.items() if fields.get("main")]
     made = []
     for name, fields in found.items():
@@ -115,33 +112,37 @@ def _services(tables: Mapping[str, Any], place: Place) -> tuple[FleetService, ..
     return tuple(made)
 
 
-def _given(name: str, given: Any, services: Place, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _given(
+    name: str, given: Any, services: Position, defaults: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the fields of a service that the file gives, including its `[defaults]`."""
-    place = services.at(name)
+    position = services.at(name)
     read_name(name, services)
-    table = read_table(given, place)
-    _require_known(table, KEYS, place.text)
-    own = _fields(table, place)
+    table = read_table(given, position)
+    _require_known(table, KEYS, position.text)
+    own = _fields(table, position)
     if own.get("is_bus", defaults.get("is_bus", False) and "file" not in own):
         for key in NOT_OF_A_BUS:
             if key in table:
-                raise FleetError(f"{place.text}: expected a bus or a service, got bus and {key!r}")
+                raise FleetError(
+                    f"{position.text}: expected a bus or a service, got bus and {key!r}"
+                )
         kept = {field for key, (field, _) in KEYS.items() if key not in NOT_OF_A_BUS}
         shared = {field: value for field, value in defaults.items() if field in kept}
         return {**shared, **own, "is_bus": True}
     if "file" not in own:
         hint = nearest("file", table)
         raise FleetError(
-            f'{place.text}: expected file = "svc.py", or bus = true, got neither{hint}'
+            f'{position.text}: expected file = "svc.py", or bus = true, got neither{hint}'
         )
     return {**defaults, **own, "is_bus": False}
 
 
-def _fields(table: Mapping[str, Any], place: Place) -> dict[str, Any]:
+def _fields(table: Mapping[str, Any], position: Position) -> dict[str, Any]:
     fields = {}
     for key, value in table.items():
         field, read = KEYS[key]
-        fields[field] = read(value, place.at(key))
+        fields[field] = read(value, position.at(key))
     return fields
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from os.path import relpath
 from typing import TYPE_CHECKING
 
-from sf_actors.fleet.meeting import entry_of
+from sf_actors.fleet.matching import entry_of
 from sf_actors.inspection.graph.model import Edge, Graph, Node, OpenEnd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.linking import Linked
     from sf_actors.fleet.outlines import ServiceOutline
 
 

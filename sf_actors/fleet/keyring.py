@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.joints import End, Link
+    from sf_actors.fleet.links import End, Link
     from sf_actors.fleet.outlines import ServiceOutline
 
 #: The file below `servers` that holds for all models; only users write it.

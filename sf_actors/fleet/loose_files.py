@@ -14,8 +14,8 @@ from sf_actors.fleet.check import between
 from sf_actors.fleet.checks.addresses import Placed, misplaced, taken_now, too_long
 from sf_actors.fleet.findings import Finding
 from sf_actors.fleet.fleet import Fleet, FleetService
-from sf_actors.fleet.links import Linked
-from sf_actors.fleet.meeting import SOCKET_AT, Pair, is_opposite, may_join, meets, way
+from sf_actors.fleet.linking import Linked
+from sf_actors.fleet.matching import SOCKET_AT, Pair, is_opposite, matches, may_join, requirement
 from sf_actors.fleet.reading import read_services
 from sf_actors.inspection.graph.joining import leads_to
 from sf_actors.sockets.endpoint import parse
@@ -173,8 +173,8 @@ def _misjoined(
     model: ModelOutline, socket: str, binder: ModelOutline, bound: str
 ) -> tuple[str, str] | None:
     """Return what a socket expects, and what it gets; None if the two match."""
-    if not is_opposite(model, binder) or not meets(model, binder):
-        return f"what meets {way(model)}", f"{binder}, {way(binder)}"
+    if not is_opposite(model, binder) or not matches(model, binder):
+        return f"what meets {requirement(model)}", f"{binder}, {requirement(binder)}"
     wanted = SOCKET_AT[socket]
     if bound != wanted:
         return f"the {wanted} for its {socket}", f"the {bound} of {binder}"

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.addresses import Bound, Choose
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.joints import Link
-    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.linking import Linked
+    from sf_actors.fleet.links import Link
     from sf_actors.fleet.outlines import ServiceOutline
 
 

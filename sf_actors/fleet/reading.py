@@ -126,14 +126,14 @@ def _read(
     finally:
         _end(process)
     try:
-        told = json.loads(answer)
+        description = json.loads(answer)
     except ValueError:
         return _finding(
             service, f"its process ended with {process.returncode} while it was imported"
         )
-    if "failure" in told:
-        return _finding(service, told["failure"], at=told["at"])
-    return _outline_of(service.name, told)
+    if "failure" in description:
+        return _finding(service, description["failure"], at=description["at"])
+    return _outline_of(service.name, description)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -147,17 +147,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
-def _outline_of(name: str, told: dict[str, Any]) -> ServiceOutline:
+def _outline_of(name: str, description: dict[str, Any]) -> ServiceOutline:
     models: list[ModelOutline] = []
-    for given in told["models"]:
+    for given in description["models"]:
         model = ModelOutline(**given)
         models.append(replace(model, asks=tuple(model.asks), at=shown_place(model.at)))
     return ServiceOutline(
         name,
         tuple(model for model in models if model.type in FAMILIES),
         tuple(model for model in models if model.type not in FAMILIES),
-        addresses=told["addresses"],
-        takes_instance=told["takes_instance"],
+        addresses=description["addresses"],
+        takes_instance=description["takes_instance"],
     )
 
 

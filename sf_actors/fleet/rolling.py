@@ -6,18 +6,18 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sf_actors.fleet.standing import Phase
+from sf_actors.fleet.instance import InstancePhase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sf_actors.fleet.fleet import FleetService
-    from sf_actors.fleet.operation import Operation
+    from sf_actors.fleet.instance import Member
     from sf_actors.fleet.outlines import ServiceOutline
     from sf_actors.fleet.runner import Runner
-    from sf_actors.fleet.standing import Member
     from sf_actors.fleet.supervisor import Supervisor
     from sf_actors.fleet.task import Task
+    from sf_actors.fleet.verb_answers import VerbAnswers
 
 
 def why_not_beside(service: FleetService, outline: ServiceOutline) -> str | None:
@@ -47,10 +47,10 @@ class Rolling:
 
     :param renewed: returns the rules and the task of an instance; if True is passed, with new
         addresses
-    :param tell_connectors: has all other instances connect to the new addresses, then calls back
+    :param reconnect_others: has all other instances connect to the new addresses, then calls back
     :param why_stopped: returns why an instance cannot run beside its successor, or None
     :param undo: undoes the last new addresses
-    :param say: shows a text to the verb that asks
+    :param report: shows a text to the verb that asks
     :param is_wanted: returns False if the verb is gone; no further instance is replaced then
     :param then: called with the exit status: 1 if one failed and the rest was left alone
     """
@@ -58,26 +58,28 @@ class Rolling:
     def __init__(
         self,
         supervisor: Supervisor,
-        operation: Operation,
+        answers: VerbAnswers,
         *,
         renewed: Callable[[str, bool], tuple[Member, Task]],
-        tell_connectors: Callable[[str, Callable[[], object]], None],
+        reconnect_others: Callable[[str, Callable[[], object]], None],
         why_stopped: Callable[[str], str | None],
         undo: Callable[[], None],
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         is_wanted: Callable[[], bool],
         then: Callable[[int], object],
     ) -> None:
         self._supervisor = supervisor
-        self._operation = operation
+        self._answers = answers
         self._renewed = renewed
-        self._tell_connectors = tell_connectors
+        self._reconnect_others = reconnect_others
         self._why_stopped = why_stopped
         self._undo = undo
-        self._say, self._is_wanted, self._then = say, is_wanted, then
-        standings = supervisor.course.standings
+        self._report, self._is_wanted, self._then = report, is_wanted, then
+        instances = supervisor.course.instances
         #: the instances that no verb had stopped when this began
-        self._running = {name for name, one in standings.items() if one.phase is not Phase.STOPPED}
+        self._running = {
+            name for name, one in instances.items() if one.phase is not InstancePhase.STOPPED
+        }
 
     def run(self, names: Sequence[str]) -> None:
         """Replace these instances, in the background."""
@@ -90,32 +92,35 @@ class Rolling:
             return
         name, left = names[0], names[1:]
         if not self._is_wanted():
-            self._supervisor.tell(f"{name}: runs on unchanged: the command that asked is gone")
+            self._supervisor.report(f"{name}: runs on unchanged: the command that asked is gone")
             self._then(1)
             return
         on = partial(self.run, left)
         why = self._why_stopped(name)
-        if name in self._running and course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
-            self._say(f"{name}: left out: a verb has stopped it")
+        if name in self._running and course.phase_of(name) in {
+            InstancePhase.STOPS,
+            InstancePhase.STOPPED,
+        }:
+            self._report(f"{name}: left out: a verb has stopped it")
             on()
-        elif why is None and course.phase_of(name) is Phase.READY:
+        elif why is None and course.phase_of(name) is InstancePhase.READY:
             self._replace(name, on)
         else:
             if why is not None:
-                self._say(f"{name}: stopped, then started: {why}")
+                self._report(f"{name}: stopped, then started: {why}")
             self._stop_and_start(name, on)
 
     def _stop_and_start(self, name: str, then: Callable[[], None]) -> None:
         self._supervisor.add(*self._renewed(name, False))
         self._supervisor.stop([name], runs_again=True)
 
-        def are_others_told(status: int) -> None:
+        def are_others_connected(status: int) -> None:
             if status:
                 self._then(status)
             else:
-                self._tell_connectors(name, then)
+                self._reconnect_others(name, then)
 
-        self._operation.when_settled([name], self._say, are_others_told)
+        self._answers.when_settled([name], self._report, are_others_connected)
 
     def _replace(self, name: str, then: Callable[[], None]) -> None:
         supervisor = self._supervisor
@@ -127,21 +132,21 @@ class Rolling:
             return
 
         def look() -> bool:
-            if runner not in supervisor.beside:
+            if runner not in supervisor.extra_runs:
                 self._fail(name, "the new one has ended before it was READY; the old one runs on")
-            elif supervisor.course.phase_of(name) in {Phase.STOPS, Phase.STOPPED}:
+            elif supervisor.course.phase_of(name) in {InstancePhase.STOPS, InstancePhase.STOPPED}:
                 # stopped by a verb or with the fleet, so it needs no successor
-                supervisor.beside.stop(runner, monotonic())
+                supervisor.extra_runs.stop(runner, monotonic())
                 self._fail(name, "it has been stopped")
-            elif not (self._is_wanted() or supervisor.beside.is_ready(runner)):
-                supervisor.beside.stop(runner, monotonic())
-                supervisor.tell(f"{name}: the old one runs on: the command that asked is gone")
+            elif not (self._is_wanted() or supervisor.extra_runs.is_ready(runner)):
+                supervisor.extra_runs.stop(runner, monotonic())
+                supervisor.report(f"{name}: the old one runs on: the command that asked is gone")
                 self._fail(name, "not wanted any more")
-            elif supervisor.beside.is_ready(runner):
+            elif supervisor.extra_runs.is_ready(runner):
                 supervisor.add(member, task)
                 old = supervisor.take_over(runner)
-                self._say(f"{name}: the new one is READY")
-                self._tell_connectors(name, partial(self._drain, old, then))
+                self._report(f"{name}: the new one is READY")
+                self._reconnect_others(name, partial(self._drain, old, then))
             else:
                 return False
             return True
@@ -150,12 +155,12 @@ class Rolling:
 
     def _drain(self, old: Runner | None, then: Callable[[], None]) -> None:
         """Stop the old one, which has no callers any more; continue when it has ended."""
-        beside = self._supervisor.beside
+        extra_runs = self._supervisor.extra_runs
         if old is not None:
-            beside.stop(old, monotonic())
+            extra_runs.stop(old, monotonic())
 
         def look() -> bool:
-            if old is not None and old in beside:
+            if old is not None and old in extra_runs:
                 return False
             then()
             return True
@@ -167,5 +172,5 @@ class Rolling:
         self._end(f"{name}: {why}")
 
     def _end(self, words: str) -> None:
-        self._say(words)
+        self._report(words)
         self._then(1)

@@ -20,7 +20,7 @@ class Runner(Protocol):
     def kill(self) -> None:
         """Kill it."""
 
-    def tell(self, message: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """Send it a message."""
 
     def abandon(self) -> int:

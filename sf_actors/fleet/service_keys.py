@@ -32,8 +32,8 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The place of a value in the file.
+class Position:
+    """The position of a value in the file.
 
     :ivar folder: the folder that paths are relative to
     :ivar text: for messages: "fleet.toml: services.exchange.bind"
@@ -42,114 +42,114 @@ class Place:
     folder: Path
     text: str
 
-    def at(self, step: str) -> Place:
-        """Return a place within this one."""
-        return Place(self.folder, f"{self.text}.{step}")
+    def at(self, step: str) -> Position:
+        """Return a position within this one."""
+        return Position(self.folder, f"{self.text}.{step}")
 
     def wrong(self, expected: str, value: object, hint: str = "") -> FleetError:
         """Return an error: `expected`, but `value` was found here."""
         return FleetError(f"{self.text}: expected {expected}, got {shown(plain(value))}{hint}")
 
 
-def read_text(value: Any, place: Place) -> str:
+def read_text(value: Any, position: Position) -> str:
     """Read a text, with variables of the environment replaced."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise place.wrong("a text", value)
+        raise position.wrong("a text", value)
     text = expanded(value)
     if isinstance(text, Unset):
-        raise FleetError(f"{place.text}: {text.problem}")
+        raise FleetError(f"{position.text}: {text.problem}")
     return str(text)
 
 
-def read_path(value: Any, place: Place) -> Path:
+def read_path(value: Any, position: Position) -> Path:
     """Read a path; returns an absolute one."""
-    return place.folder / read_text(value, place)
+    return position.folder / read_text(value, position)
 
 
-def read_name(value: Any, place: Place) -> str:
+def read_name(value: Any, position: Position) -> str:
     """Read a name in the form of a service's name."""
-    text = read_text(value, place)
+    text = read_text(value, position)
     if not NAME.fullmatch(text):
-        raise place.wrong("a name of letters, digits, _ and -, that begins with a letter", text)
+        raise position.wrong("a name of letters, digits, _ and -, that begins with a letter", text)
     return text
 
 
-def read_list(value: Any, place: Place) -> tuple[str, ...]:
+def read_list(value: Any, position: Position) -> tuple[str, ...]:
     """Read a list of texts."""
     if not isinstance(value, list):
-        raise place.wrong("a list of texts", value)
-    return tuple(read_text(item, place) for item in value)
+        raise position.wrong("a list of texts", value)
+    return tuple(read_text(item, position) for item in value)
 
 
-def read_flag(value: Any, place: Place) -> bool:
+def read_flag(value: Any, position: Position) -> bool:
     """Read a boolean."""
     if not isinstance(value, bool):
-        raise place.wrong("true or false", value)
+        raise position.wrong("true or false", value)
     return value
 
 
-def read_table(value: Any, place: Place) -> dict[str, Any]:
+def read_table(value: Any, position: Position) -> dict[str, Any]:
     """Read a table."""
     if not isinstance(value, dict):
-        raise place.wrong("a table", value)
+        raise position.wrong("a table", value)
     return value
 
 
-def _config(value: Any, place: Place) -> Mapping[str, Any] | Path:
+def _config(value: Any, position: Position) -> Mapping[str, Any] | Path:
     if isinstance(value, dict):
         return value
     if not isinstance(value, str):
-        raise place.wrong("a table, or the path of a JSON file", value)
-    return read_path(value, place)
+        raise position.wrong("a table, or the path of a JSON file", value)
+    return read_path(value, position)
 
 
-def _instances(value: Any, place: Place) -> int:
-    count = _whole(value, place, least=1)
+def _instances(value: Any, position: Position) -> int:
+    count = _whole(value, position, least=1)
     if count > MOST_INSTANCES:
-        raise place.wrong(f"{MOST_INSTANCES} at most", value)
+        raise position.wrong(f"{MOST_INSTANCES} at most", value)
     return count
 
 
-def _count(value: Any, place: Place) -> int:
-    return _whole(value, place, least=0)
+def _count(value: Any, position: Position) -> int:
+    return _whole(value, position, least=0)
 
 
-def _whole(value: Any, place: Place, *, least: int) -> int:
+def _whole(value: Any, position: Position, *, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise place.wrong(f"a whole number, {least} or more", value)
+        raise position.wrong(f"a whole number, {least} or more", value)
     return value
 
 
-def _seconds(value: Any, place: Place) -> float:
+def _seconds(value: Any, position: Position) -> float:
     if not is_seconds(value):
-        raise place.wrong(EXPECTED, value)
+        raise position.wrong(EXPECTED, value)
     return float(value)
 
 
-def _restart(value: Any, place: Place) -> str:
+def _restart(value: Any, position: Position) -> str:
     if value not in _RESTARTS:
         wanted = ", ".join(map(repr, _RESTARTS))
-        raise place.wrong(f"one of {wanted}", value, nearest(value, _RESTARTS))
+        raise position.wrong(f"one of {wanted}", value, nearest(value, _RESTARTS))
     return str(value)
 
 
-def _level(value: Any, place: Place) -> str:
-    text = read_text(str(value) if type(value) is int else value, place)
+def _level(value: Any, position: Position) -> str:
+    text = read_text(str(value) if type(value) is int else value, position)
     try:
-        parse_level(text, where=place.text)
+        parse_level(text, where=position.text)
     except UsageError as error:
         raise FleetError(str(error)) from None
     return text
 
 
-def _after(value: Any, place: Place) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(read_list(value, place)))
+def _after(value: Any, position: Position) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(read_list(value, position)))
 
 
-def _links(value: Any, place: Place) -> dict[str, tuple[Partner, ...]]:
+def _links(value: Any, position: Position) -> dict[str, tuple[Partner, ...]]:
     found = {}
-    for name, given in read_table(value, place).items():
-        inside = place.at(name)
+    for name, given in read_table(value, position).items():
+        inside = position.at(name)
         texts = given if isinstance(given, list) else [given]
         if not texts:
             raise inside.wrong("'SERVICE/MODEL', or a list of them", given)
@@ -157,10 +157,10 @@ def _links(value: Any, place: Place) -> dict[str, tuple[Partner, ...]]:
     return found
 
 
-def _partner(value: Any, place: Place) -> Partner:
+def _partner(value: Any, position: Position) -> Partner:
     if not isinstance(value, str):
-        raise place.wrong("'SERVICE/MODEL', or a list of them", value)
-    steps = read_text(value, place).split("/")
+        raise position.wrong("'SERVICE/MODEL', or a list of them", value)
+    steps = read_text(value, position).split("/")
     service, *model = steps
     if (
         not service
@@ -168,32 +168,34 @@ def _partner(value: Any, place: Place) -> Partner:
         or not all(steps)
         or (len(steps) == 3 and model[0] not in KINDS)
     ):
-        raise place.wrong("'SERVICE/MODEL', or a list of them", value)
+        raise position.wrong("'SERVICE/MODEL', or a list of them", value)
     if len(model) == 2:
         return Partner(service, model[1], model[0])
     return Partner(service, model[0] if model else None)
 
 
-def _model_key(name: str, place: Place) -> str:
+def _model_key(name: str, position: Position) -> str:
     """Read a key that names a model: NAME, 'connections/NAME' or 'states/NAME'."""
     kind, separator, model = name.partition("/")
     if separator and (kind not in KINDS or not model or "/" in model):
-        raise place.wrong("a model's name, 'connections/NAME' or 'states/NAME'", name)
+        raise position.wrong("a model's name, 'connections/NAME' or 'states/NAME'", name)
     return name
 
 
-def _bind(value: Any, place: Place) -> dict[str, Any]:
-    return _addresses(value, place, _address)
+def _bind(value: Any, position: Position) -> dict[str, Any]:
+    return _addresses(value, position, _address)
 
 
-def _connect(value: Any, place: Place) -> dict[str, Any]:
-    return _addresses(value, place, _addresses_to)
+def _connect(value: Any, position: Position) -> dict[str, Any]:
+    return _addresses(value, position, _addresses_to)
 
 
-def _addresses(value: Any, place: Place, read: Callable[[Any, Place], Any]) -> dict[str, Any]:
+def _addresses(
+    value: Any, position: Position, read: Callable[[Any, Position], Any]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, given in read_table(value, place).items():
-        inside = place.at(name)
+    for name, given in read_table(value, position).items():
+        inside = position.at(name)
         if isinstance(given, dict):
             found[_model_key(name, inside)] = {
                 socket: read(one, inside.at(socket)) for socket, one in given.items()
@@ -203,31 +205,31 @@ def _addresses(value: Any, place: Place, read: Callable[[Any, Place], Any]) -> d
     return found
 
 
-def _address(value: Any, place: Place) -> str:
-    text = read_text(value, place)
+def _address(value: Any, position: Position) -> str:
+    text = read_text(value, position)
     scheme, _, path = text.partition("://")
     if scheme == "ipc" and path not in ("", "*"):
         # `check` finds out if a socket can bind it
         return text
     try:
-        parse(text, where=place.text)
+        parse(text, where=position.text)
     except AddressError as error:
         raise FleetError(str(error)) from None
     return text
 
 
-def _addresses_to(value: Any, place: Place) -> str | list[str]:
+def _addresses_to(value: Any, position: Position) -> str | list[str]:
     if not isinstance(value, list):
-        return _address(value, place)
+        return _address(value, position)
     if not value:
-        raise place.wrong("an address or more", value)
-    return [_address(one, place) for one in value]
+        raise position.wrong("an address or more", value)
+    return [_address(one, position) for one in value]
 
 
-def _env(value: Any, place: Place) -> dict[str, str]:
+def _env(value: Any, position: Position) -> dict[str, str]:
     found = {}
-    for name, given in read_table(value, place).items():
-        inside = place.at(name)
+    for name, given in read_table(value, position).items():
+        inside = position.at(name)
         if not _VARIABLE.fullmatch(name):
             raise inside.wrong("the name of a variable", name)
         if not isinstance(given, str) or "\0" in given:
@@ -239,14 +241,14 @@ def _env(value: Any, place: Place) -> dict[str, str]:
     return found
 
 
-def _record(_value: Any, place: Place) -> None:
+def _record(_value: Any, position: Position) -> None:
     raise FleetError(
-        f"{place.text}: recordings are not there yet in this version; leave the key out"
+        f"{position.text}: recordings are not there yet in this version; leave the key out"
     )
 
 
 #: Key -> the field of `FleetService`, and the function that reads its value.
-KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Place], Any]]]] = {
+KEYS: Final[Mapping[str, tuple[str, Callable[[Any, Position], Any]]]] = {
     "file": ("file", read_path),
     "bus": ("is_bus", read_flag),
     "config": ("config", _config),

@@ -15,11 +15,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.actions import Action, Finish, Kill, Say, Signal, Start
-from sf_actors.fleet.beside import Beside
 from sf_actors.fleet.course import Course
+from sf_actors.fleet.extra_runs import ExtraRuns
+from sf_actors.fleet.instance import RUNNING, InstancePhase
 from sf_actors.fleet.instance_log import InstanceLog
 from sf_actors.fleet.signals import taken
-from sf_actors.fleet.standing import RUNNING, Phase
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from sf_actors.fleet.instance import Member
     from sf_actors.fleet.runner import Runner
-    from sf_actors.fleet.standing import Member
     from sf_actors.fleet.task import Task
 
 #: How long after a start it is shown what instances still wait for, in seconds.
-TELLING_S: Final = 2.0
+REPORTING_S: Final = 2.0
 
 #: The status of an instance whose process could not be started.
 _NOT_STARTED: Final = 127
@@ -44,7 +44,7 @@ class Supervisor:
     :param instances: the rules and the task of each instance
     :param folder: the fleet's folder, which gets the log files
     :param show: takes the name of an instance and one of its lines
-    :param tell: shows a text of our own
+    :param report: shows a text of our own
     :param runner: starts an instance: `Child`, or a callable with the same arguments
     """
 
@@ -54,11 +54,11 @@ class Supervisor:
         folder: Path,
         *,
         show: Callable[[str, dict[str, Any]], None],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         runner: Callable[..., Runner],
     ) -> None:
         self._folder = folder
-        self._show, self.tell, self._runner = show, tell, runner
+        self._show, self.report, self._runner = show, report, runner
         self.selector = DefaultSelector()
         self._posted: deque[Callable[[], None]] = deque()
         self._waking, self._woken = socket.socketpair()
@@ -71,9 +71,9 @@ class Supervisor:
         self._status: int | None = None
         #: by instance: the stamps of its files, by path, when it last became READY
         self.files: dict[str, dict[str, str]] = {}
-        self.beside = Beside(tell)
+        self.extra_runs = ExtraRuns(report)
         self._finish: Finish | None = None
-        self._tell_at: float | None = None
+        self._report_at: float | None = None
         self._wakes: list[float] = []
         self._connecting: dict[int, Callable[[int], None]] = {}
         self._numbers = count()
@@ -132,13 +132,13 @@ class Supervisor:
         """
         number = next(self._numbers)
         self._connecting[number] = done
-        runner.tell({"connect": list(given), "id": number})
+        runner.send({"connect": list(given), "id": number})
         return number
 
     def start(self, names: Collection[str]) -> None:
         """Start instances, and the services that they come `after`."""
         now = monotonic()
-        self._tell_at = now + TELLING_S
+        self._report_at = now + REPORTING_S
         self.do(self.course.start(names, now))
 
     def stop(self, names: Collection[str], *, runs_again: bool = False) -> None:
@@ -162,32 +162,32 @@ class Supervisor:
         :raises OSError: it cannot be started
         """
         runner = self._run_task(task)
-        self.beside.add(runner)
+        self.extra_runs.add(runner)
         return runner
 
     def take_over(self, runner: Runner) -> Runner | None:
         """Make a READY successor the current run; returns the old one, which is now beside it."""
         name = runner.task.name
         old = self.runners.get(name)
-        self.beside.remove(runner)
+        self.extra_runs.remove(runner)
         self.runners[name], self.tasks[name] = runner, runner.task
         self.course.take_over(name, monotonic())
         if old is not None:
-            self.beside.add(old)
+            self.extra_runs.add(old)
         return old
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the status of each instance, for `ps`."""
         now = monotonic()
         rows = []
-        for name, standing in self.course.standings.items():
+        for name, instance in self.course.instances.items():
             runner = self.runners.get(name)
             rows.append(
                 {
                     "service": name,
-                    "phase": standing.phase.value,
+                    "phase": instance.phase.value,
                     "reason": None
-                    if standing.phase in RUNNING
+                    if instance.phase in RUNNING
                     else self.course.reason_of(name, now),
                     "pid": None if runner is None else runner.pid,
                 }
@@ -197,12 +197,12 @@ class Supervisor:
     @property
     def has_left_behind(self) -> bool:
         """True if something still ran when the fleet had ended."""
-        return bool(self.runners) or bool(self.beside) or self.had_to_kill
+        return bool(self.runners) or bool(self.extra_runs) or self.had_to_kill
 
     @property
     def had_to_kill(self) -> bool:
         """True if something exceeded its deadline while the fleet ended."""
-        return self.course.had_to_kill or self.beside.had_to_kill
+        return self.course.had_to_kill or self.extra_runs.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
         """Log a line that an instance in this process has printed; one call at a time."""
@@ -233,7 +233,7 @@ class Supervisor:
             ours.close()
 
     def _leave(self) -> None:
-        left = [*self.runners.values(), *self.beside.take_all()]
+        left = [*self.runners.values(), *self.extra_runs.take_all()]
         for runner in left:
             runner.kill()
         for runner in left:
@@ -269,27 +269,27 @@ class Supervisor:
     def _patience(self) -> float | None:
         if self._signals or self._posted:
             return 0.0
-        dues = (self.course.next_due(), self.beside.next_due(), self._tell_at)
+        dues = (self.course.next_due(), self.extra_runs.next_due(), self._report_at)
         due = [one for one in dues if one is not None] + self._wakes
         return max(0.0, min(due) - monotonic()) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()
         self.do(self.course.pass_time(now))
-        self.beside.pass_time(now)
+        self.extra_runs.pass_time(now)
         self._wakes = [one for one in self._wakes if one > now]
-        if self._tell_at is not None and now >= self._tell_at:
-            self._tell_at = None
-            self._tell_what_waits(now)
+        if self._report_at is not None and now >= self._report_at:
+            self._report_at = None
+            self._report_what_waits(now)
 
-    def _tell_what_waits(self, now: float) -> None:
+    def _report_what_waits(self, now: float) -> None:
         if self.course.is_ending:
             return
-        for name, standing in self.course.standings.items():
-            if standing.phase is Phase.WAITS:
-                self.tell(f"{name}: {self.course.reason_of(name, now)}")
-            elif standing.phase is Phase.STARTS:
-                self.tell(f"{name}: not READY yet: it is starting")
+        for name, instance in self.course.instances.items():
+            if instance.phase is InstancePhase.WAITS:
+                self.report(f"{name}: {self.course.reason_of(name, now)}")
+            elif instance.phase is InstancePhase.STARTS:
+                self.report(f"{name}: not READY yet: it is starting")
 
     def _act(self) -> None:
         """Perform all queued work; signals come before other work."""
@@ -299,7 +299,7 @@ class Supervisor:
             while self._posted:
                 self._posted.popleft()()
             if self.course.is_ending:
-                self.beside.stop_all(monotonic())
+                self.extra_runs.stop_all(monotonic())
             if not self._actions:
                 watchers, self._watchers = self._watchers, []
                 kept = [one for one in watchers if not one()]
@@ -318,13 +318,13 @@ class Supervisor:
     def _finish_when_alone(self) -> None:
         """End the loop if the course is over and nothing runs beside it, or at a second signal."""
         finish = self._finish
-        if finish is not None and (finish.is_at_once or not self.beside):
+        if finish is not None and (finish.is_at_once or not self.extra_runs):
             self._status = finish.status or int(self.had_to_kill)
-            self._tell_failures()
+            self._print_failures()
 
     def _do(self, action: Action) -> None:
         if isinstance(action, Say):
-            self.tell(f"{action.name}: {action.text}")
+            self.report(f"{action.name}: {action.text}")
             if action.is_bad:
                 # a fleet in the background shows its texts to nobody
                 self._logs[action.name].note(action.text)
@@ -344,7 +344,7 @@ class Supervisor:
         try:
             self.runners[name] = self._run_task(self.tasks[name])
         except OSError as error:
-            self.tell(f"{name}: it cannot be started: {reason_of(error)}")
+            self.report(f"{name}: it cannot be started: {reason_of(error)}")
             self.do(self.course.ended(name, _NOT_STARTED, monotonic()))
 
     def _run_task(self, task: Task) -> Runner:
@@ -361,35 +361,35 @@ class Supervisor:
         name = runner.task.name
         if "ready" in message:
             self.files[name] = message.get("files", {})
-        if "ready" in message and runner in self.beside:
-            self.beside.note_ready(runner)
+        if "ready" in message and runner in self.extra_runs:
+            self.extra_runs.note_ready(runner)
         elif "ready" in message and self.runners.get(name) is runner:
             self.do(self.course.ready(name, monotonic()))
         if "connected" in message:
             if message["error"]:
-                self.tell(f"{name}: it cannot connect elsewhere: {message['error']}")
+                self.report(f"{name}: it cannot connect elsewhere: {message['error']}")
             done = self._connecting.pop(message["connected"], None)
             if done is not None:
                 done(message["connected"])
 
     def _take_end(self, runner: Runner, status: int) -> None:
         name = runner.task.name
-        if runner in self.beside:
-            self.beside.remove(runner)
+        if runner in self.extra_runs:
+            self.extra_runs.remove(runner)
             self._finish_when_alone()
         elif self.runners.get(name) is runner:
             del self.runners[name]
             self.do(self.course.ended(name, status, monotonic()))
 
-    def _tell_failures(self) -> None:
+    def _print_failures(self) -> None:
         """Show why instances have failed, and their last lines."""
-        for name, standing in self.course.standings.items():
-            if standing.phase is not Phase.FAILED:
+        for name, instance in self.course.instances.items():
+            if instance.phase is not InstancePhase.FAILED:
                 continue
-            self.tell(f"{name} failed: {standing.reason}")
+            self.report(f"{name} failed: {instance.reason}")
             for line in self._logs[name].last:
                 text = f"{line['level']}: {line['event']}"
                 if line.get("exception"):
                     text += f"\n{line['exception']}"
                 for part in text.split("\n"):
-                    self.tell(f"  {name} | {part}")
+                    self.report(f"  {name} | {part}")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from sf_actors.errors import InvalidArguments, UsageError
-from sf_actors.inspection.asks import Answered, Asks
+from sf_actors.inspection.injections import Injections, ModelAnswered
 from sf_actors.inspection.numbers import all_numbers_of, process_numbers
 from sf_actors.inspection.question import one_of
-from sf_actors.inspection.streams import Left, Streams, Woken
-from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.inspection.streams import RunEnded, StreamReady, Streams
+from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS, Resident
-from sf_actors.sockets.peers import Tables
+from sf_actors.sockets.peers import KernelTables
 from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.inspection.deadlines import Deadlines
-    from sf_actors.inspection.question import Arguments, Question
-    from sf_actors.inspection.streams import StreamDoor
+    from sf_actors.inspection.question import OpenQuestion, QuestionArguments
+    from sf_actors.inspection.streams import StreamSockets
 
 
 class Answers:
@@ -32,19 +32,19 @@ class Answers:
 
     :param tell: sends a message to the inspector, which passes it to `go_on`; any thread
     :param deadlines: the inspector's timed actions
-    :param door: opens the sockets of streams
+    :param sockets: opens the sockets of streams
     :ivar dropped: how many messages arrived that were not requests
     """
 
     def __init__(
-        self, tell: Callable[[object], None], deadlines: Deadlines, door: StreamDoor
+        self, tell: Callable[[object], None], deadlines: Deadlines, sockets: StreamSockets
     ) -> None:
         self.dropped = 0
-        self._asks = Asks(tell, deadlines)
-        self._streams = Streams(tell, deadlines, door)
+        self._injections = Injections(tell, deadlines)
+        self._streams = Streams(tell, deadlines, sockets)
         self._stopping: WeakSet[Resident] = WeakSet()
 
-    def take(self, question: Question) -> None:
+    def take(self, question: OpenQuestion) -> None:
         """Answer a question, or start what will answer it later."""
         try:
             arguments = question.arguments()
@@ -63,11 +63,11 @@ class Answers:
 
     def go_on(self, message: object) -> None:
         """Handle a message that another thread has sent to the inspector."""
-        if isinstance(message, Answered):
-            self._asks.take(message)
-        elif isinstance(message, Woken):
+        if isinstance(message, ModelAnswered):
+            self._injections.take(message)
+        elif isinstance(message, StreamReady):
             message.stream.go_on()
-        elif isinstance(message, Left):
+        elif isinstance(message, RunEnded):
             message.stream.end()
 
     def close(self) -> None:
@@ -76,39 +76,39 @@ class Answers:
 
     # the verbs
 
-    def ping(self, _arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def ping(self, _arguments: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Return the process id, the version and the names of the services."""
         names = [resident.name for resident in RESIDENTS.all]
         return {"pid": os.getpid(), "version": VERSION, "services": names}
 
-    def info(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def info(self, arguments: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Return the description of a service."""
         from sf_actors.inspection.info import info_of  # noqa: PLC0415 - it describes all types
 
         return info_of(resident_of(arguments))
 
-    def stats(self, arguments: Arguments, _question: Question) -> dict[str, Any]:
+    def stats(self, arguments: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Return the numbers of one service or of all, and of the process."""
         process = process_numbers() | {"inspector_dropped": self.dropped}
         if arguments.service is not None:
             return all_numbers_of(resident_of(arguments)) | {"process": process}
-        tables = Tables()
+        tables = KernelTables()
         services = [all_numbers_of(resident, tables) for resident in RESIDENTS.all]
         return {"services": services, "process": process}
 
-    def ask(self, asked: Arguments, question: Question) -> None:
+    def ask(self, asked: QuestionArguments, question: OpenQuestion) -> None:
         """Hand a request to a replyer, whose reply is sent later."""
-        self._asks.begin(resident_of(asked), "replyer", asked, question)
+        self._injections.begin(resident_of(asked), "replyer", asked, question)
 
-    def publish(self, asked: Arguments, question: Question) -> None:
+    def publish(self, asked: QuestionArguments, question: OpenQuestion) -> None:
         """Hand a message to a subscriber."""
-        self._asks.begin(resident_of(asked), "subscriber", asked, question)
+        self._injections.begin(resident_of(asked), "subscriber", asked, question)
 
-    def tap(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+    def tap(self, asked: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Open a stream of the messages of a model, and return its address."""
         return {"address": self._streams.open(resident_of(asked), asked.model)}
 
-    def loglevel(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+    def loglevel(self, asked: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Set the given levels, and return the previous ones."""
         resident = resident_of(asked)
         if resident.state is None:
@@ -121,7 +121,7 @@ class Answers:
             raise InvalidArguments(str(error)) from None
         return {"console": console, "file": file}
 
-    def stop(self, asked: Arguments, _question: Question) -> dict[str, Any]:
+    def stop(self, asked: QuestionArguments, _question: OpenQuestion) -> dict[str, Any]:
         """Start a graceful stop of a service, and return at once."""
         resident = resident_of(asked)
         if resident in self._stopping:
@@ -151,7 +151,7 @@ VERBS: Final[dict[str, Callable[..., dict[str, Any] | None]]] = {
 """The verbs, by name."""
 
 
-def resident_of(arguments: Arguments) -> Resident:
+def resident_of(arguments: QuestionArguments) -> Resident:
     """Return the service that a question is about.
 
     :raises InvalidArguments: there is none of this name

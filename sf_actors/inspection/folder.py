@@ -38,7 +38,7 @@ _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _BACKLOG: Final = 128
 
 
-class Spot(NamedTuple):
+class InspectorSocket(NamedTuple):
     """A socket of an inspector.
 
     :ivar pid: the process, from the file's name
@@ -159,7 +159,7 @@ def listening(path: Path) -> socket.socket:
     return listener
 
 
-def spots(where: Path) -> list[Spot]:
+def inspector_sockets(where: Path) -> list[InspectorSocket]:
     """Return the inspectors' sockets in a folder, sorted by process, including stale ones.
 
     :raises OSError: the folder cannot be read
@@ -169,8 +169,8 @@ def spots(where: Path) -> list[Spot]:
         pid, _, rest = path.name.partition("-")
         name = rest.partition("-")[2]
         if path.suffix == SUFFIX and pid.isdecimal() and name:
-            found.append(Spot(path, int(pid), name.removesuffix(SUFFIX)))
-    return sorted(found, key=lambda spot: (spot.pid, spot.path.name))
+            found.append(InspectorSocket(path, int(pid), name.removesuffix(SUFFIX)))
+    return sorted(found, key=lambda one: (one.pid, one.path.name))
 
 
 def is_refused(path: Path) -> bool:

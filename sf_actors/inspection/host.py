@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import ServiceFailed, UsageError
-from sf_actors.inspection.door import Door
 from sf_actors.inspection.folder import new_path, prepared
-from sf_actors.inspection.inspector import Inspector, Life, ListenToo
+from sf_actors.inspection.inspector import Inspector, ListenRemotely, Opening
+from sf_actors.inspection.socket_file import SocketFile
 from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class Host:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wanted_by: set[object] = set()
-        self._door: Door | None = None
+        self._file: SocketFile | None = None
         self._actor: ActorRef[Inspector] | None = None
-        self._life = Life()
-        self._remote: ListenToo | None = None
+        self._opening = Opening()
+        self._remote: ListenRemotely | None = None
 
     @property
     def remote_address(self) -> str | None:
@@ -41,7 +41,7 @@ class Host:
     @property
     def address(self) -> str | None:
         """The address of the inspector; None while there is none."""
-        return None if self._door is None else f"ipc://{self._door.path}"
+        return None if self._file is None else f"ipc://{self._file.path}"
 
     def want(self, who: object, name: str) -> None:
         """Start the inspector if there is none, and keep it until `leave(who)`.
@@ -74,7 +74,7 @@ class Host:
                         f"address, got {address!r} as well"
                     )
                 return
-            asked = ListenToo(address, keys)
+            asked = ListenRemotely(address, keys)
             self._actor.tell(asked)
             if not asked.is_done.wait(OPENING_S):
                 raise ServiceFailed(f"{address} did not open within {OPENING_S:g} s")
@@ -91,10 +91,10 @@ class Host:
             self._wanted_by.discard(who)
             if self._wanted_by or self._actor is None:
                 return
-            actor, self._actor, self._door = self._actor, None, None
+            actor, self._actor, self._file = self._actor, None, None
             self._remote = None
             actor.stop(block=False)
-            thread = self._life.thread
+            thread = self._opening.thread
             if thread is not None and thread is not threading.current_thread():
                 thread.join(ENDING_S)
 
@@ -106,19 +106,19 @@ class Host:
     def forget(self) -> None:
         """Reset, in the child of a fork: thread, sockets and file belong to the parent."""
         # keep the parent's objects: their resources must not be freed here
-        self._kept = (self._actor, self._life)
+        self._kept = (self._actor, self._opening)
         self.__init__()  # type: ignore[misc]
 
     def _open(self, name: str) -> None:
-        door = Door(new_path(prepared(), name))
-        life = self._life = Life()
-        actor: ActorRef[Inspector] = Inspector.start(door, life)
-        if not life.has_opened.wait(OPENING_S):
+        file = SocketFile(new_path(prepared(), name))
+        opening = self._opening = Opening()
+        actor: ActorRef[Inspector] = Inspector.start(file, opening)
+        if not opening.has_opened.wait(OPENING_S):
             actor.stop(block=False)
             raise ServiceFailed(f"the inspector's socket did not open within {OPENING_S:g} s")
-        if life.error is not None:
-            raise life.error
-        self._door, self._actor = door, actor
+        if opening.error is not None:
+            raise opening.error
+        self._file, self._actor = file, actor
 
 
 HOST: Final = Host()

@@ -20,8 +20,8 @@ from sf_actors.actors.pykka_actor import Actor
 from sf_actors.counters import summary
 from sf_actors.errors import MessageError, ServiceStopped
 from sf_actors.inspection.deadlines import Deadlines
-from sf_actors.inspection.door import Door
 from sf_actors.inspection.folder import STREAM_SUFFIX, new_path
+from sf_actors.inspection.socket_file import SocketFile
 from sf_actors.log import package_logger
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sockets.frames import BATCH, receive_frames, split_request
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sf_actors.inspection.answers import Answers
-    from sf_actors.inspection.entrance import Entrance
     from sf_actors.inspection.question import Send
+    from sf_actors.inspection.remote_socket import RemoteSocket
     from sf_actors.sockets.frames import Socket
     from sf_actors.wire.messages import Request
 
@@ -63,7 +63,7 @@ _CREATION = {
 }
 
 
-class ListenToo:
+class ListenRemotely:
     """A message: listen for other machines as well; the sender waits for `is_done`.
 
     :param address: `tcp://HOST:PORT`
@@ -79,7 +79,7 @@ class ListenToo:
         self.error: BaseException | None = None
 
 
-class Life:
+class Opening:
     """The start of an inspector, seen by the one who started it; any thread.
 
     :ivar has_opened: set when its socket is open, or `error` says why not
@@ -95,46 +95,46 @@ class Life:
 class Inspector(Actor):
     """Reads questions and answers them; its hooks run in its own thread.
 
-    :param door: the socket where it listens
-    :param life: reports its start
+    :param file: the file of the socket where it listens
+    :param opening: set once its socket is open, or once it cannot be
     """
 
     inbox_type = SocketInbox
 
-    def __init__(self, door: Door, life: Life) -> None:
+    def __init__(self, file: SocketFile, opening: Opening) -> None:
         super().__init__()
-        self._life = life
-        self._door = door
+        self._opening = opening
+        self._file = file
         self._socket: Socket | None = None
         #: the sockets for other machines
-        self._entrances: list[Entrance] = []
+        self._remote_sockets: list[RemoteSocket] = []
         self._inbox = cast("SocketInbox", self.actor_inbox)
         self._transport: Transport | None = None
         self._sources: list[SocketSource] = []
         self._deadlines = Deadlines()
         self._dropped = 0
         self._faults = 0
-        self._streams: dict[Socket, tuple[SocketSource, Door]] = {}
+        self._streams: dict[Socket, tuple[SocketSource, SocketFile]] = {}
         #: created at the first question: its imports take longer than all others
         self._answers: Answers | None = None
 
     def not_started(self, error: RuntimeError) -> None:
         """Report that no thread could be started."""
-        self._life.error = no_thread_left("the inspector") if is_no_thread_left(error) else error
-        self._life.has_opened.set()
+        self._opening.error = no_thread_left("the inspector") if is_no_thread_left(error) else error
+        self._opening.has_opened.set()
 
     def on_start(self) -> None:
         """Open the socket, and start reading."""
-        thread = self._life.thread = threading.current_thread()
+        thread = self._opening.thread = threading.current_thread()
         thread.name = "sf_actors/inspector"
         try:
             self._transport = Transport(name="the inspector")
             self._open(self._transport)
         except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
-            self._life.error = error
+            self._opening.error = error
             self.stop()
         finally:
-            self._life.has_opened.set()
+            self._opening.has_opened.set()
 
     def on_receive(self, message: Any) -> None:
         """Handle a message of the inbox."""
@@ -153,8 +153,8 @@ class Inspector(Actor):
                 self._deadlines.act(monotonic())
             elif type(message) is WaitFailed:
                 raise message.error
-            elif type(message) is ListenToo:
-                self._listen_too(message)
+            elif type(message) is ListenRemotely:
+                self._listen_remotely(message)
             elif self._answers is not None:
                 self._answers.go_on(message)
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
@@ -179,21 +179,21 @@ class Inspector(Actor):
             self._transport.close(self._socket, linger_ms=0)
         if self._transport is not None:
             self._transport.shut(lambda: None)
-        for entrance in self._entrances:
-            entrance.close()
-        self._door.close()
+        for remote in self._remote_sockets:
+            remote.close()
+        self._file.close()
         self._inbox.close()
 
     def _open(self, transport: Transport) -> None:
-        endpoint = parse(f"ipc://{self._door.path}", where="the inspector")
+        endpoint = parse(f"ipc://{self._file.path}", where="the inspector")
         self._socket, _ = transport.bound(
             zmq.ROUTER,
             endpoint,
             _CREATION,
             where="the inspector",
-            listener_fd=self._door.fd,
+            listener_fd=self._file.fd,
         )
-        self._door.is_taken = True
+        self._file.is_taken = True
         self._watch(self._socket)
 
     def _watch(self, socket: Socket) -> None:
@@ -201,14 +201,14 @@ class Inspector(Actor):
         self._sources.append(source)
         self._inbox.watch(source)
 
-    def _listen_too(self, message: ListenToo) -> None:
-        from sf_actors.inspection.entrance import Entrance  # noqa: PLC0415 - seldom used
+    def _listen_remotely(self, message: ListenRemotely) -> None:
+        from sf_actors.inspection.remote_socket import RemoteSocket  # noqa: PLC0415 - seldom used
 
         try:
-            entrance = Entrance(message.address, message.keys, _CREATION)
-            self._entrances.append(entrance)
-            self._watch(entrance.socket)
-            message.bound_to = entrance.address
+            remote = RemoteSocket(message.address, message.keys, _CREATION)
+            self._remote_sockets.append(remote)
+            self._watch(remote.socket)
+            message.bound_to = remote.address
         except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
             message.error = error
         finally:
@@ -223,19 +223,19 @@ class Inspector(Actor):
         """
         if self._transport is None:
             raise ServiceStopped("the inspector ends")
-        door = Door(new_path(self._door.path.parent, name, STREAM_SUFFIX))
+        file = SocketFile(new_path(self._file.path.parent, name, STREAM_SUFFIX))
         try:
             socket, address = self._transport.bound(
                 zmq.XPUB,
-                parse(f"ipc://{door.path}", where="the inspector"),
+                parse(f"ipc://{file.path}", where="the inspector"),
                 _CREATION | {"high_water_mark": RECORDS_QUEUED},
                 where="the inspector",
-                listener_fd=door.fd,
+                listener_fd=file.fd,
             )
         except BaseException:
-            door.close()
+            file.close()
             raise
-        door.is_taken = True
+        file.is_taken = True
         # raise when the queue is full, so that drops can be counted
         socket.setsockopt(zmq.XPUB_NODROP, 1)
 
@@ -244,17 +244,17 @@ class Inspector(Actor):
             source.drained()
 
         source = SocketSource(socket, take=take)
-        self._streams[socket] = source, door
+        self._streams[socket] = source, file
         self._inbox.watch(source)
         return socket, address
 
     def close_stream(self, socket: Socket) -> None:
         """Close a stream's socket, and remove its file."""
-        source, door = self._streams.pop(socket)
+        source, file = self._streams.pop(socket)
         self._inbox.forget(source)
         if self._transport is not None:
             self._transport.close(socket, linger_ms=0)
-        door.close()
+        file.close()
 
     def _read(self, source: SocketSource) -> None:
         for _ in range(BATCH):
@@ -269,17 +269,17 @@ class Inspector(Actor):
             except MessageError:
                 self._dropped += 1
                 continue
-            way = _Way(source.socket, address)
-            self._take_request(request, way.send)
+            route = _Route(source.socket, address)
+            self._take_request(request, route.send)
 
     def _take_request(self, request: Request, send: Send) -> None:
         from sf_actors.inspection.answers import Answers  # noqa: PLC0415 - see `_answers`
-        from sf_actors.inspection.question import Question  # noqa: PLC0415
+        from sf_actors.inspection.question import OpenQuestion  # noqa: PLC0415
 
         if self._answers is None:
             self._answers = Answers(self._tell, self._deadlines, self)
         self._answers.dropped = self._dropped
-        self._answers.take(Question(request.args, request.workflow_id, send))
+        self._answers.take(OpenQuestion(request.args, request.workflow_id, send))
 
 
 @contextmanager
@@ -297,7 +297,7 @@ def _short_turns() -> Iterator[None]:
         sys.setswitchinterval(interval_s)
 
 
-class _Way:
+class _Route:
     """The route back to a client, however late; in the inspector's thread."""
 
     def __init__(self, socket: Socket, address: list[bytes]) -> None:

@@ -14,7 +14,7 @@ from sf_actors.inspection.iso_time import iso_time
 from sf_actors.inspection.running import running_in
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.lifecycle.stats import stats_of
-from sf_actors.sockets.peers import Tables
+from sf_actors.sockets.peers import KernelTables
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.residents import Resident
@@ -23,7 +23,7 @@ _SELF: Final = Path("/proc/self")
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
-def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
+def numbers_of(resident: Resident, tables: KernelTables | None = None) -> dict[str, Any]:
     """Return `Service.stats()`, with a name that is unique in the process; any thread.
 
     :param tables: the kernel's socket tables, if shared by several services
@@ -35,11 +35,11 @@ def numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, An
 
 def numbers_of_all() -> list[dict[str, Any]]:
     """Return the numbers of all services of this process; any thread."""
-    tables = Tables()
+    tables = KernelTables()
     return [numbers_of(resident, tables) for resident in RESIDENTS.all]
 
 
-def all_numbers_of(resident: Resident, tables: Tables | None = None) -> dict[str, Any]:
+def all_numbers_of(resident: Resident, tables: KernelTables | None = None) -> dict[str, Any]:
     """Return the numbers of a service, and its long-running calls; any thread."""
     return {
         "service": numbers_of(resident, tables),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Send = Callable[[bytes], None]
 
 
-class Arguments(Struct, gc=False, forbid_unknown_fields=True):
+class QuestionArguments(Struct, gc=False, forbid_unknown_fields=True):
     """The verb of a question and its arguments; the args for a model stay packed."""
 
     verb: str
@@ -30,10 +30,10 @@ class Arguments(Struct, gc=False, forbid_unknown_fields=True):
     file: str | int | UnsetType | None = UNSET
 
 
-_decoder: Final = msgspec.msgpack.Decoder(Arguments)
+_decoder: Final = msgspec.msgpack.Decoder(QuestionArguments)
 
 
-class Question:
+class OpenQuestion:
     """One question, and where its answer goes; in the inspector's thread.
 
     :param args: packed
@@ -45,7 +45,7 @@ class Question:
         self.send = send
         self._args = args
 
-    def arguments(self) -> Arguments:
+    def arguments(self) -> QuestionArguments:
         """Decode and return the arguments.
 
         :raises InvalidArguments: they are not those of a question

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.errors import UsageError
 from sf_actors.inspection.asyncapi import MODEL
 from sf_actors.inspection.messages import incoming_of, outgoing_of
-from sf_actors.schema.taking import untaken
+from sf_actors.schema.compatibility import incompatibilities
 from sf_actors.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Place = tuple[str, str, str, str]
+ChannelKey = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def breaks(old: Mapping[str, Any], new: Mapping[str, Any], *, where: str) -> lis
         ) from None
 
 
-def _channels(document: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
+def _channels(document: Mapping[str, Any]) -> dict[ChannelKey, Mapping[str, Any]]:
     found = {}
     for channel in document["channels"].values():
         model = channel[MODEL]
@@ -56,11 +56,11 @@ def _channels(document: Mapping[str, Any]) -> dict[Place, Mapping[str, Any]]:
 
 
 def _breaks(
-    old: Mapping[Place, Mapping[str, Any]], new: Mapping[Place, Mapping[str, Any]]
+    old: Mapping[ChannelKey, Mapping[str, Any]], new: Mapping[ChannelKey, Mapping[str, Any]]
 ) -> Iterator[Break]:
-    for place, before in old.items():
-        service, _, _, name = place
-        channel = new.get(place)
+    for key, before in old.items():
+        service, _, _, name = key
+        channel = new.get(key)
         was = before[MODEL]
         if channel is None:
             yield Break(service, name, f"the {was['type']} is gone")
@@ -78,9 +78,9 @@ def _breaks(
 def _fields(type_: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     before, now = incoming_of(type_, old), incoming_of(type_, new)
     if before is not None and now is not None:
-        for one in untaken(now, before):
+        for one in incompatibilities(now, before):
             yield f"{one.path}, which comes in: now {one.expected}, an older peer sends {one.got}"
     before, now = outgoing_of(type_, old), outgoing_of(type_, new)
     if before is not None and now is not None:
-        for one in untaken(before, now):
+        for one in incompatibilities(before, now):
             yield f"{one.path}, which goes out: an older peer wants {one.expected}, now {one.got}"

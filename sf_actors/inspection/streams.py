@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import zmq
 
-from sf_actors.actors.orders import SetTaps
+from sf_actors.actors.commands import SetTaps
 from sf_actors.actors.taps import Note, Tap
 from sf_actors.errors import InvalidArguments
 from sf_actors.inspection.iso_time import iso_time
@@ -49,7 +49,7 @@ LONGEST_PAUSE_S: Final = 0.5
 _SILENT: Final = ("timer",)
 
 
-class StreamDoor(Protocol):
+class StreamSockets(Protocol):
     """Opens and closes the sockets of streams; in the inspector's thread."""
 
     def open_stream(self, name: str, read: Callable[[], None]) -> tuple[Socket, str]:
@@ -63,7 +63,7 @@ class StreamDoor(Protocol):
         """Close the socket of a stream."""
 
 
-class Woken:
+class StreamReady:
     """A message: a stream has something to send."""
 
     __slots__ = ("stream",)
@@ -75,7 +75,7 @@ class Woken:
 class Stream:
     """The stream of one model for one watcher; in the inspector's thread.
 
-    :param tell: sends `Woken` to the inspector; any thread
+    :param tell: sends `StreamReady` to the inspector; any thread
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Stream:
         self._deadlines = deadlines
         self._on_end = on_end
         self.socket: Socket | None = None
-        woken = Woken(self)
-        self._tap = Tap(lambda: tell(woken))
-        self._left = lambda: tell(Left(self))
+        ready = StreamReady(self)
+        self._tap = Tap(lambda: tell(ready))
+        self._on_run_end = lambda: tell(RunEnded(self))
         self._is_tapped = False
         self._note: Note | None = None
         #: a record for which the socket had no room
@@ -111,7 +111,7 @@ class Stream:
         """Wait for a listener."""
         self.socket = socket
         self._wait_alone()
-        self.resident.when_left.append(self._left)
+        self.resident.when_left.append(self._on_run_end)
         if self.resident not in RESIDENTS.all:
             self.end()
 
@@ -160,8 +160,8 @@ class Stream:
             self._is_tapped = False
             set_taps(self._state, self._model, without=self._tap)
         self._tap.close()
-        if self._left in self.resident.when_left:
-            self.resident.when_left.remove(self._left)
+        if self._on_run_end in self.resident.when_left:
+            self.resident.when_left.remove(self._on_run_end)
         if self.socket is not None:
             self._on_end(self)
             self.socket = None
@@ -230,11 +230,11 @@ class Streams:
     """The streams of a process; in the inspector's thread."""
 
     def __init__(
-        self, tell: Callable[[object], None], deadlines: Deadlines, door: StreamDoor
+        self, tell: Callable[[object], None], deadlines: Deadlines, sockets: StreamSockets
     ) -> None:
         self._tell = tell
         self._deadlines = deadlines
-        self._door = door
+        self._sockets = sockets
         self._streams: set[Stream] = set()
 
     def open(self, resident: Resident, name: str | None) -> str:
@@ -256,7 +256,7 @@ class Streams:
             deadlines=self._deadlines,
             on_end=self._forget,
         )
-        socket, address = self._door.open_stream(resident.name, stream.read)
+        socket, address = self._sockets.open_stream(resident.name, stream.read)
         self._streams.add(stream)
         stream.begin(socket)
         return address
@@ -269,10 +269,10 @@ class Streams:
     def _forget(self, stream: Stream) -> None:
         self._streams.discard(stream)
         if stream.socket is not None:
-            self._door.close_stream(stream.socket)
+            self._sockets.close_stream(stream.socket)
 
 
-class Left:
+class RunEnded:
     """A message: the run of a stream's service is over."""
 
     __slots__ = ("stream",)
@@ -290,11 +290,11 @@ def set_taps(
     taps[model.key] = now = now if with_ is None else (*now, with_)
     actor = state.actors.get(f"{model.kind}/{model.side}/{model.name}")
     if model.side == "out":
-        outlets: Any = (
+        outbounds: Any = (
             state.assembly.publications if model.kind == "states" else state.assembly.connections
         )
-        if model.name in outlets:
-            outlets[model.name].set_taps(now, with_)
+        if model.name in outbounds:
+            outbounds[model.name].set_taps(now, with_)
     elif actor is not None:
         actor.tell(SetTaps(now, with_))
 

@@ -1,4 +1,4 @@
-"""Builds the parts of a run from its models: outlets for outbound models, actors for the rest."""
+"""Builds the parts of a run from its models: senders for outbound models, else actors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Tapped(Protocol):
-    """An outlet that can have taps."""
+    """An outbound connection or out-state that can have taps."""
 
     def set_taps(self, taps: tuple[Tap, ...], new: Tap | None, /) -> None:
         """Copy what passes to these taps from now on."""
@@ -64,14 +64,16 @@ class Assembly:
         self.publications: dict[str, DeltaPublication | FullPublication] = {}
 
     @property
-    def outlets(self) -> dict[tuple[str, str], Outbound]:
-        """The outlets of `to_send`, by ('connection' or 'state', name)."""
+    def outbounds(self) -> dict[tuple[str, str], Outbound]:
+        """The connections and out-states of `to_send`, by ('connection' or 'state', name)."""
         found: dict[tuple[str, str], Outbound] = {}
-        found.update({("connection", name): outlet for name, outlet in self.connections.items()})
-        found.update({("state", name): outlet for name, outlet in self.publications.items()})
+        found.update(
+            {("connection", name): outbound for name, outbound in self.connections.items()}
+        )
+        found.update({("state", name): outbound for name, outbound in self.publications.items()})
         tracing = self._run_context.tracing
         if tracing is not None:
-            return {place: tracing.outlet(outlet) for place, outlet in found.items()}
+            return {place: tracing.traced(outbound) for place, outbound in found.items()}
         return found
 
     def open_connections(self) -> None:
@@ -81,10 +83,10 @@ class Assembly:
         """
         for model in self._models:
             if model.kind == "connections" and model.side == "out":
-                outlet = self._connection(model)
-                self.connections[model.name] = outlet
-                self._begin_taps(model, outlet)
-                self.counters[model.key] = outlet.counters
+                outbound = self._connection(model)
+                self.connections[model.name] = outbound
+                self._begin_taps(model, outbound)
+                self.counters[model.key] = outbound.counters
 
     def actor_names(self) -> set[str]:
         """Return the names of the actors that `start_actors` starts."""
@@ -148,11 +150,11 @@ class Assembly:
             return Publisher(self._run_context, model, endpoint)
         return Requester(self._run_context, model, endpoint)
 
-    def _begin_taps(self, model: Model, outlet: Tapped) -> None:
-        """Give an outlet the taps that were begun before it existed."""
+    def _begin_taps(self, model: Model, outbound: Tapped) -> None:
+        """Give an outbound connection the taps that were begun before it existed."""
         taps = self._run_context.taps.get(model.key, ())
         for tap in taps:
-            outlet.set_taps(taps, tap)
+            outbound.set_taps(taps, tap)
 
     def _start_workers(self, model: Model) -> None:
         run_context = self._run_context

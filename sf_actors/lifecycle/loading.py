@@ -18,7 +18,7 @@ from sf_actors.user_code.interruptible import UserCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.lifecycle.residents import Inhabitant, Source
+    from sf_actors.lifecycle.residents import ResidentService, Source
     from sf_actors.lifecycle.run import Run
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Loading:
         #: the run, as the rest of the process sees it
         self.resident: Resident | None = None
 
-    def enter(self, name: str, service: Inhabitant, source: Source) -> None:
+    def enter(self, name: str, service: ResidentService, source: Source) -> None:
         """Make the run that begins visible to the rest of the process."""
         self.resident = Resident(name, service, source, self.code)
         RESIDENTS.enter(self.resident)

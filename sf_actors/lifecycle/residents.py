@@ -32,7 +32,7 @@ STUCK_AFTER_S: Final = 60.0
 MOST_FAILURES: Final = 100
 
 
-class Inhabitant(Protocol):
+class ResidentService(Protocol):
     """A service, as the rest of the process sees it; any thread."""
 
     @property
@@ -63,7 +63,7 @@ class Resident:
     """
 
     name: str
-    service: Inhabitant
+    service: ResidentService
     source: Source
     loading: UserCode
     state: RunState | None = None

@@ -7,7 +7,7 @@ import threading
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from sf_actors.actors.orders import Move
+from sf_actors.actors.commands import Move
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.tracing import tracing_of
 from sf_actors.connections.publisher import Publisher
@@ -16,7 +16,7 @@ from sf_actors.counters import summary
 from sf_actors.definition.addresses import resolve
 from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, SfActorsError, UsageError
 from sf_actors.lifecycle.assembly import Assembly
-from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.lifecycle.run_state import RunPhase, RunState
 from sf_actors.lifecycle.signal_hook import SignalHook
 from sf_actors.lifecycle.signals import ENDING_S
@@ -58,7 +58,7 @@ class Run:
     :param event_loop: runs the coroutine functions of user code
     :param least_pause_s: least time between two calls of handlers, in seconds
     :param keys: CURVE keys, or None
-    :param error_details: how much of a handler's error callers get; None: see `tells_texts`
+    :param error_details: how much of a handler's error callers get; None: see `sends_texts`
     :param ended: set when everything is closed
     :param on_bound: called with the address of each bound socket
     :param on_end: called when everything is closed
@@ -222,9 +222,11 @@ class Run:
         if state.phase is not RunPhase.READY:
             raise ServiceStopped(f"{state.run_context.name} does not run")
         # the kind is checked too, since an out-state may have the name of a connection
-        outlet = state.assembly.connections.get(name) if key[:2] == ("connections", "out") else None
-        if isinstance(outlet, (Requester, Publisher)):
-            outlet.connect(endpoints[model.sockets[0]])
+        outbound = (
+            state.assembly.connections.get(name) if key[:2] == ("connections", "out") else None
+        )
+        if isinstance(outbound, (Requester, Publisher)):
+            outbound.connect(endpoints[model.sockets[0]])
         else:
             state.actors[f"{kind}/{side}/{name}"].tell(Move(endpoints))
 

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
-from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.sync.event import LightEvent
 from sf_actors.user_code.states_view import PINNED
 from sf_actors.user_code.to_send import SendPermit, ToSend
@@ -190,7 +190,7 @@ class RunState:
         run_context = self.run_context
         return ToSend(
             run_context.name,
-            self.assembly.outlets,
+            self.assembly.outbounds,
             permit,
             interrupt_guard=run_context.interrupt_guard,
             new_workflow_id=run_context.new_workflow_id,

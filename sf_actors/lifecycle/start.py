@@ -6,10 +6,10 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.authenticator import Authenticator
-from sf_actors.actors.orders import Begin
+from sf_actors.actors.commands import Begin
 from sf_actors.actors.router import Router
 from sf_actors.errors import ServiceFailed, ServiceStopped
-from sf_actors.lifecycle.reserve import RESERVE
+from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.sync.latch import Latch
@@ -47,7 +47,7 @@ class Start:
                 if not (isinstance(error, ServiceStopped) and state.stop_begun.is_set()):
                     state.blame(error)
                 raise
-            self._tell_ready()
+            self._announce_ready()
 
     def arrive(self, name: str, error: BaseException | None) -> None:
         """Note that an actor is open, or why it cannot be; any thread."""
@@ -153,7 +153,7 @@ class Start:
             if state.timers is not None:
                 state.timers.tell(Begin())
 
-    def _tell_ready(self) -> None:
+    def _announce_ready(self) -> None:
         state = self._state
         addresses = {name: address for name, address, _ in state.bound_to}
         state.run_context.log.info("ready", addresses=addresses)

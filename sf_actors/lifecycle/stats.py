@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.sockets.descriptors import look_for_descriptors
-from sf_actors.sockets.peers import Tables
+from sf_actors.sockets.peers import KernelTables
 
 if TYPE_CHECKING:
     from sf_actors.lifecycle.run_state import RunState
@@ -24,12 +24,12 @@ def stats_before(name: str, *, is_loading: bool = False) -> dict[str, Any]:
     }
 
 
-def stats_of(state: RunState, tables: Tables | None = None) -> dict[str, Any]:
+def stats_of(state: RunState, tables: KernelTables | None = None) -> dict[str, Any]:
     """Return the numbers of a current or ended run; any thread.
 
     :param tables: the kernel's tables, to share between several runs
     """
-    tables = tables or Tables()
+    tables = tables or KernelTables()
     run_context = state.run_context
     if state.ended_at is None:
         with run_context.scope.entered():

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pykka import ActorDeadError
 
-from sf_actors.actors.orders import Drain, LastLook
+from sf_actors.actors.commands import Drain, LastLook
 from sf_actors.errors import StopOverdue
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sync.event import LightEvent
@@ -241,7 +241,7 @@ class Stop:
             for pool in self._pools:
                 pool.leave_behind()
         readers = [a for a in state.actors.values() if a.model.side == "in" and a.is_open]
-        _telling(readers, LastLook)(LAST_LOOK_S)
+        _sent_to_all(readers, LastLook)(LAST_LOOK_S)
         return overdue
 
     def _leave_handler_behind(self) -> None:
@@ -266,10 +266,10 @@ class Stop:
         # main may end before the signal hook has begun
         yield state.hook_ended.wait
         state.set_stopping()
-        yield _telling(state.callers, Drain)
+        yield _sent_to_all(state.callers, Drain)
         if state.router is not None:
             passed = LightEvent()
-            state.router.fence(passed.set)
+            state.router.call_after_queued(passed.set)
             yield passed.wait
         for pool in self._pools:
             yield pool.wait_until_idle
@@ -308,8 +308,8 @@ class Stop:
         for side in ("in", "out"):
             actors = [actor for actor in state.actors.values() if actor.model.side == side]
             left_behind += _end(actors, deadline, stuck)
-        for name, outlet in state.assembly.connections.items():
-            if not outlet.close(max(0.0, deadline - monotonic())):
+        for name, outbound in state.assembly.connections.items():
+            if not outbound.close(max(0.0, deadline - monotonic())):
                 left_behind.append(f"a caller of {name!r}")
         for actor in (state.timers, state.router, state.authenticator):
             if actor is not None:
@@ -320,15 +320,15 @@ class Stop:
         return left_behind
 
 
-def _telling(
-    readers: Sequence[SocketActor | Timers], message: type[Drain | LastLook]
+def _sent_to_all(
+    actors: Sequence[SocketActor | Timers], message: type[Drain | LastLook]
 ) -> Callable[[float], bool]:
     """Send actors a message.
 
     :returns: a wait until all have acted on it
     """
-    latch = Latch({actor.name for actor in readers})
-    for actor in readers:
+    latch = Latch({actor.name for actor in actors})
+    for actor in actors:
         if not actor.tell(message(latch)):
             latch.arrive(actor.name)
     return lambda timeout_s: not latch.wait(timeout_s)

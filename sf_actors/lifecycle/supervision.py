@@ -6,7 +6,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.orders import Begin
+from sf_actors.actors.commands import Begin
 from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.timers import Timers

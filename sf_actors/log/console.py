@@ -90,11 +90,11 @@ class Console:
             return None
         key = (fd, found.st_dev, found.st_ino)
         if self._outlet is None or self._outlet[0] != key:
-            self._outlet = key, Outlet(fd, _told)
+            self._outlet = key, Outlet(fd, _note_of_dropped)
         return self._outlet[1]
 
 
-def _told(dropped: int) -> str:
+def _note_of_dropped(dropped: int) -> str:
     return to_json(bare_line("warning", None, "lines dropped: nobody read them", count=dropped))
 
 

@@ -23,21 +23,21 @@ class OpenScopes:
         """Add a scope that was opened."""
         with self._lock:
             self._scopes.append(scope)
-            self._tell()
+            self._notify()
 
     def remove(self, scope: Scope) -> None:
         """Remove a scope that was closed."""
         with self._lock:
             self._scopes.remove(scope)
-            self._tell()
+            self._notify()
 
     def follow(self, follow: Callable[[Sequence[Scope]], None] | None) -> None:
         """Call a function with all scopes now, and at each change; None ends that."""
         with self._lock:
             self._follow = follow
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._follow is not None:
             self._follow(self._scopes)
 

@@ -26,12 +26,12 @@ class Outlet:
     A line that is not read in time is dropped and counted; a line that was partly written is
     completed first. When the reader comes back, a line says how many were dropped.
 
-    :param tell: returns that line for a number, without a newline
+    :param note_of: returns that line for a number, without a newline
     """
 
-    def __init__(self, fd: int, tell: Callable[[int], str]) -> None:
+    def __init__(self, fd: int, note_of: Callable[[int], str]) -> None:
         self._fd = fd
-        self._tell = tell
+        self._note_of = note_of
         self._ready = select.poll()
         self._ready.register(fd, select.POLLOUT)
         self._rest = b""
@@ -77,7 +77,7 @@ class Outlet:
                 self._dropped += 1
                 return
         if self._dropped and self._can_take(0.0):
-            note, self._dropped = self._tell(self._dropped), 0
+            note, self._dropped = self._note_of(self._dropped), 0
             line = note.encode() + b"\n" + line
         left = self._put(line, until)
         if len(left) == len(line):

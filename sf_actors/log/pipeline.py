@@ -53,7 +53,7 @@ def interpolate(home: Any, level: str, fields: EventDict) -> EventDict:
         return fields
 
 
-def tell_whose(home: Any, level: str, fields: EventDict) -> EventDict:
+def add_head(home: Any, level: str, fields: EventDict) -> EventDict:
     """Put the fields of every line in front."""
     return {**head_of(level, fields.pop("event"), home.scope.name), **fields}
 
@@ -65,6 +65,6 @@ PROCESSORS: tuple[Processor, ...] = (
     interpolate,
     ExceptionRenderer(whole_traceback),
     StackInfoRenderer(additional_ignores=["sf_actors.log"]),
-    tell_whose,
+    add_head,
 )
 """The pipeline of users' loggers."""

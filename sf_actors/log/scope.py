@@ -146,15 +146,15 @@ class LogScope:
         file = self._file
         if file is not None and level >= self._file_level:
             encoded = to_json(line)
-            self._tell_once(file.write(encoded))
+            self._report_once(file.write(encoded))
         if level >= self._console_level:
             write_to_console(line, encoded)
         for listen in LISTENERS:
             listen(level, line)
 
-    def _tell_once(self, trouble: OSError | None) -> None:
-        told, self._file_trouble = self._file_trouble, trouble is not None
-        if trouble is not None and not told:
+    def _report_once(self, trouble: OSError | None) -> None:
+        was_reported, self._file_trouble = self._file_trouble, trouble is not None
+        if trouble is not None and not was_reported:
             event = "log file cannot be written"
             write_to_console(bare_line("error", self.name, event, reason=str(trouble)), None)
 

@@ -51,14 +51,14 @@ def _pieces(exc_info: Any, longest: int) -> Iterator[str]:
     """Yield headers, frames and texts of at most `longest` characters, without final newlines."""
     _, error, frames = exc_info
     made = traceback.TracebackException(type(error), error, frames, compact=True)
-    is_text_told = False
+    has_text = False
     for whole in made.format():
         piece = whole.removesuffix("\n")
         if whole.startswith("\n") and piece:
             # the sentence between an exception and the one that it caused
-            is_text_told = False
+            has_text = False
             yield piece
-        elif piece == _HEADER and not is_text_told:
+        elif piece == _HEADER and not has_text:
             yield piece
         elif piece.startswith(" "):
             # a frame, or anything within an exception group, which has a margin of its own
@@ -67,8 +67,8 @@ def _pieces(exc_info: Any, longest: int) -> Iterator[str]:
         else:
             text = bounded(piece, longest).replace("\n", f"\n{_INDENT}")
             # a piece after the text must be a note, which has no mark of its own
-            yield _INDENT + text if is_text_told else text
-            is_text_told = True
+            yield _INDENT + text if has_text else text
+            has_text = True
 
 
 def _ends(pieces: list[str]) -> list[str]:

@@ -64,10 +64,10 @@ class PhaseChanged(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Refused(msgspec.Struct, frozen=True):
+class UpdateRefused(msgspec.Struct, frozen=True):
     """An update was refused: count and log it."""
 
     problem: MessageError
 
 
-Action = Updated | Ask | PhaseChanged | Refused
+Action = Updated | Ask | PhaseChanged | UpdateRefused

@@ -1,9 +1,9 @@
 """Holds requests until their service has caught up with the services of their callers.
 
-A request waits for the updates that its service lacks (`lack`). Later requests of the same peer
-wait behind it, so that a peer's calls stay in order; those of other peers pass. When too many wait,
-the peer with the most of them has its first one go on without: a peer that claims to have seen
-updates that never existed loses its own place, not that of others.
+A request waits for the updates that its service lacks (`missing_updates`). Later requests of the
+same peer wait behind it, so that a peer's calls stay in order; those of other peers pass. When too
+many wait, the peer with the most of them has its first one go on without: a peer that claims to
+have seen updates that never existed loses its own place, not that of others.
 
 A request that waits for an unknown run, which a state may still hear of, is not checked after each
 message of a state, since a check takes time, but every `LOOK_AGAIN_S`.
@@ -17,12 +17,12 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from sf_actors.replication.lack import NOTHING, lack, progress
+from sf_actors.replication.missing_updates import NOTHING, missing_updates, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sf_actors.replication.lack import Following, Lack
+    from sf_actors.replication.missing_updates import FollowedState, MissingUpdates
     from sf_actors.wire.seen import Seen
 
 #: Outdated entries that the heaps may have, besides as many as there are waiting requests.
@@ -78,7 +78,7 @@ class CatchingUp(Generic[R]):
 
     def __init__(
         self,
-        states: Collection[Following],
+        states: Collection[FollowedState],
         *,
         catch_up_s: float,
         most: int,
@@ -123,7 +123,7 @@ class CatchingUp(Generic[R]):
         :param expires_at: when its caller stops waiting for the answer; None: never
         :returns: False if it may go on
         """
-        found = self._lack(seen, now) if seen else NOTHING
+        found = self._missing_updates(seen, now) if seen else NOTHING
         if not found.coming and not found.unknown:
             if found.is_behind:
                 self._count_behind()
@@ -196,8 +196,8 @@ class CatchingUp(Generic[R]):
         first = self._deadlines[0][0]
         return min(first, self._look_again_at) if self._is_look_due else first
 
-    def _lack(self, seen: Seen, now: float) -> Lack:
-        return lack(seen, self._states, now, self._catch_up_s, self._wall_ns)
+    def _missing_updates(self, seen: Seen, now: float) -> MissingUpdates:
+        return missing_updates(seen, self._states, now, self._catch_up_s, self._wall_ns)
 
     def _await(self, wait: Wait[R], coming: Seen) -> None:
         wait.coming |= coming
@@ -228,7 +228,7 @@ class CatchingUp(Generic[R]):
             if now >= wait.until:
                 # its time is over, so it goes on without them in any case
                 continue
-            found = self._lack(wait.unknown, now)
+            found = self._missing_updates(wait.unknown, now)
             wait.unknown = found.unknown
             wait.is_behind = wait.is_behind or found.is_behind
             self._await(wait, found.coming)

@@ -9,7 +9,7 @@ from sf_actors.replication.actions import Action, Updated
 from sf_actors.replication.buffer import Buffer
 from sf_actors.replication.digest_check import DigestCheck
 from sf_actors.replication.failures import ApplyFailures
-from sf_actors.replication.publisher_seen import PublisherProgress
+from sf_actors.replication.publisher_progress import PublisherProgress
 from sf_actors.replication.values.patch import PatchRefused, snapshot
 from sf_actors.replication.values.pending import PendingPatches
 

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import MessageError
-from sf_actors.replication.actions import Action, PhaseChanged, Refused, Updated
-from sf_actors.replication.publisher_seen import PublisherProgress
+from sf_actors.replication.actions import Action, PhaseChanged, Updated, UpdateRefused
+from sf_actors.replication.publisher_progress import PublisherProgress
 from sf_actors.replication.reasons import Reason
 from sf_actors.replication.silence import Patience, Silence
 from sf_actors.replication.status import Phase, Status
@@ -90,7 +90,7 @@ class FullReplica(Patience):
                     fields = fields()
             except MessageError as problem:
                 self._error = str(problem)
-                actions.append(Refused(problem))
+                actions.append(UpdateRefused(problem))
             else:
                 self._error = None
                 self._has_value = True

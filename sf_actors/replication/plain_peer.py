@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.replication.publishers_beside import UNHEARD
 
 if TYPE_CHECKING:
-    from sf_actors.replication.publisher_seen import PublisherProgress
+    from sf_actors.replication.publisher_progress import PublisherProgress
 
 
 BEFORE_FIRST: Final = -1

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from sf_actors.errors import MessageError
 from sf_actors.replication.actions import Action, Ask
+from sf_actors.replication.condition import Condition
 from sf_actors.replication.plain_peer import BEFORE_FIRST, PlainPeer
 from sf_actors.replication.publishers_beside import UNHEARD
 from sf_actors.replication.snapshot_requests import SnapshotRequests
-from sf_actors.replication.standing import Standing
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.patch import PatchRefused
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
 
 
-class Replica(Standing):
+class Replica(Condition):
     """Follows one publisher by the rules in the docstring of `sf_actors.replication`.
 
     Each `on_…` takes an event with its time (monotonic, seconds) and returns the actions to do.
@@ -29,8 +29,8 @@ class Replica(Standing):
     `MessageError`. Decoded fields are passed on in `Updated` and not kept, so the receiver may
     change them. Not thread-safe: it belongs to one actor. `value` is frozen and for any thread.
 
-    :param tells_all: return an `Updated` for each update, with the value right after it; if False,
-        updates that are next in order return none, which is cheaper
+    :param reports_all: return an `Updated` for each update, with the value right after it; if
+        False, updates that are next in order return none, which is cheaper
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class Replica(Standing):
         heartbeat_s: float,
         stale_after_s: float,
         rng: random.Random,
-        tells_all: bool = True,
+        reports_all: bool = True,
         buffer_size: int = 100_000,
     ) -> None:
         asking = SnapshotRequests(rng, heartbeat_s=heartbeat_s, first_due=now + heartbeat_s)
         super().__init__(shape, buffer_size, heartbeat_s, stale_after_s, asking)
-        self.tells_all = tells_all
+        self.reports_all = reports_all
         self._heartbeat_s = heartbeat_s
         self._plain = PlainPeer(self._heard, heartbeat_s)
 
@@ -74,7 +74,7 @@ class Replica(Standing):
             return self._on_other_delta(now, epoch, number, is_snapshot, fields, count, workflow_id)
         self._heard.aired_at, self._heard.head = now, number
         try:
-            if self.tells_all or is_snapshot or self._comparison.digest is not None:
+            if self.reports_all or is_snapshot or self._comparison.digest is not None:
                 # still packed, since what is told of it has its size
                 return (self._advance(number, is_snapshot, fields, None, workflow_id),)
             if type(fields) is not dict and callable(fields):

@@ -21,7 +21,7 @@ from sf_actors.schema.limits import holds_set, is_open
 from sf_actors.schema.scalars import NOTHING, is_enum
 from sf_actors.schema.types import bare, fields_of, members_of
 from sf_actors.schema.unknown import MAX_FIELDS
-from sf_actors.sync.work import Work
+from sf_actors.sync.cpu_time import CpuTime
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wire.msgpack import (
     TEXTS,
@@ -94,14 +94,14 @@ def require_spread(keys: Collection[Any], *, is_set: bool = False) -> None:
 
 def _is_slow(keys: Collection[Any], *, is_set: bool) -> bool:
     """Build a table of the keys, as the decoder would; return True if that takes too long."""
-    work, left, count = Work(), iter(keys), 0
+    cpu_time, left, count = CpuTime(), iter(keys), 0
     table: Any = set() if is_set else {}
     while run := list(islice(left, _RUN)):
         deque(
             map(table.add, run) if is_set else map(table.__setitem__, run, repeat(None)), maxlen=0
         )
         count += len(run)
-        if work.spent_s > _ALLOWED_S + _ALLOWED_PER_KEY_S * count:
+        if cpu_time.spent_s > _ALLOWED_S + _ALLOWED_PER_KEY_S * count:
             return True
     return False
 

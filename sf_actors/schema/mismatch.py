@@ -19,7 +19,7 @@ class Mismatch(ValueError):
         """Prepend a step to the path: ``.field`` or ``[3]``."""
         self.path = step + self.path
 
-    def told(self, where: str) -> str:
+    def message(self, where: str) -> str:
         """Return the message with the place and the path in front."""
         field = f"field {self.path.removeprefix('.')!r}: " if self.path else ""
         return f"{where}: {field}{self.text}"

@@ -154,7 +154,7 @@ class Schema:
         try:
             return build(fields)
         except Mismatch as error:
-            invalid = InvalidMessage(error.told(self.where))
+            invalid = InvalidMessage(error.message(self.where))
             invalid.is_of_user_code = True
             raise invalid from error.__cause__
 
@@ -170,7 +170,7 @@ class Schema:
         try:
             return build(self._decode(encode(fields)))
         except Mismatch as error:
-            raise InvalidArguments(error.told(self.where)) from error.__cause__
+            raise InvalidArguments(error.message(self.where)) from error.__cause__
 
     def field_of(self, name: str) -> Callable[[Any], Any]:
         """Return a getter of a required field from a message as its receiver gets it."""
@@ -202,7 +202,7 @@ class Schema:
             if found is not None:
                 names = unknown_names(raw, self._type.__annotations__, found=found)
         except ValueError as error:
-            raise InvalidMessage(Mismatch(str(error)).told(self.where)) from None
+            raise InvalidMessage(Mismatch(str(error)).message(self.where)) from None
         if nested is not None and unknown.wants_names:
             names = chain(names, nested_names(raw, self._type))
         unknown.note(names)
@@ -256,7 +256,7 @@ class Schema:
 
     def _invalid(self, raw: bytes | memoryview | msgspec.Raw, error: Exception) -> InvalidMessage:
         return InvalidMessage(
-            reason_for(raw, self._type, error, is_tolerant=self._unknown is not None).told(
+            reason_for(raw, self._type, error, is_tolerant=self._unknown is not None).message(
                 self.where
             )
         )
@@ -274,7 +274,7 @@ def _in_full(
                 fields = stands_for.fields(fields)
             return check(copied_fields(fields) if is_copied else fields)
         except Mismatch as error:
-            raise InvalidArguments(error.told(where)) from None
+            raise InvalidArguments(error.message(where)) from None
         except RuntimeError as error:
             raise InvalidArguments(
                 f"{where}: expected arguments that stay as they are while they are checked, "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sf_actors.schema.shape import Shape
 
-MAX_TOLD: Final = 20
+MAX_REPORTED: Final = 20
 """Most names of unknown fields that are reported for each model."""
 
 MAX_FIELDS: Final = 200_000
@@ -37,18 +37,18 @@ class UnknownFields:
     """The unknown fields of one model's messages.
 
     :param count: called once for each part of a message that had some; in the thread that decodes
-    :param tell: called with each new name, cut to fit a line, at most `MAX_TOLD` times
+    :param report: called with each new name, cut to fit a line, at most `MAX_REPORTED` times
     """
 
-    def __init__(self, count: Callable[[], None], tell: Callable[[str], None]) -> None:
+    def __init__(self, count: Callable[[], None], report: Callable[[str], None]) -> None:
         self._count = count
-        self._tell = tell
-        self._told: set[str] = set()
+        self._report = report
+        self._reported: set[str] = set()
 
     @property
     def wants_names(self) -> bool:
         """Whether more names may be reported."""
-        return len(self._told) < MAX_TOLD
+        return len(self._reported) < MAX_REPORTED
 
     def note(self, names: Iterable[str]) -> None:
         """Count a message that had unknown fields, and report the new names."""
@@ -57,9 +57,9 @@ class UnknownFields:
             if not self.wants_names:
                 return
             short = named(name)
-            if short not in self._told:
-                self._told.add(short)
-                self._tell(short)
+            if short not in self._reported:
+                self._reported.add(short)
+                self._report(short)
 
 
 def unknown_names(raw: Any, known: Collection[str], *, found: int) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Descriptors:
     def __init__(self) -> None:
         self.look_at = 0.0
         self._throttle = Throttle(WARNING_INTERVAL_S)
-        self._is_told = False
+        self._is_logged = False
 
     def look(self, log: PackageLogger, now: float) -> None:
         """Log when no descriptor is left, at a limited rate, and when some are left again.
@@ -43,13 +43,13 @@ class Descriptors:
         """
         self.look_at = now + LOOK_PAUSE_S
         if _is_one_left():
-            if self._is_told:
-                self._is_told = False
+            if self._is_logged:
+                self._is_logged = False
                 log.info("descriptors are left again: connections are accepted")
             return
         left_out = self._throttle.admit("none is left", now)
         if left_out is not None:
-            self._is_told = True
+            self._is_logged = True
             log.warning(
                 "no descriptor is left: connections are not accepted until others end; raise the "
                 "limit, for example with ulimit -n",

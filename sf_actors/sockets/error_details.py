@@ -33,7 +33,7 @@ def checked_details(value: Any) -> ErrorDetails | None:
     )
 
 
-def tells_texts(chosen: ErrorDetails | None, socket: Socket, *, is_secured: bool) -> bool:
+def sends_texts(chosen: ErrorDetails | None, socket: Socket, *, is_secured: bool) -> bool:
     """Return True if replies of a bound socket carry the texts of errors.
 
     Unless the user has chosen, they do if the socket is local or requires keys.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _numbers: Final = count(1)
 _bound: Final[dict[str, int]] = {}
-_told: Final[dict[str, tuple[Callable[[], object], ...]]] = {}
-_told_lock: Final = Lock()
+_callbacks: Final[dict[str, tuple[Callable[[], object], ...]]] = {}
+_callbacks_lock: Final = Lock()
 
 
 def note_bound(name: str) -> None:
@@ -34,26 +34,26 @@ def bound(name: str) -> int | None:
     return _bound.get(name)
 
 
-def tell_when_free(name: str, function: Callable[[], object]) -> None:
+def add_callback(name: str, function: Callable[[], object]) -> None:
     """Call a function each time an address is free again, in the thread that frees it.
 
     A socket that connects then waits for the next socket that is bound there. Any thread.
     """
-    with _told_lock:
-        _told[name] = (*_told.get(name, ()), function)
+    with _callbacks_lock:
+        _callbacks[name] = (*_callbacks.get(name, ()), function)
 
 
-def tell_no_more(name: str, function: Callable[[], object]) -> None:
+def remove_callback(name: str, function: Callable[[], object]) -> None:
     """Stop calling a function; any thread."""
-    with _told_lock:
-        left = tuple(other for other in _told.get(name, ()) if other is not function)
+    with _callbacks_lock:
+        left = tuple(other for other in _callbacks.get(name, ()) if other is not function)
         if left:
-            _told[name] = left
+            _callbacks[name] = left
         else:
-            _told.pop(name, None)
+            _callbacks.pop(name, None)
 
 
 def note_free(name: str) -> None:
     """Note that an address is free again; any thread."""
-    for tell in _told.get(name, ()):
-        tell()
+    for callback in _callbacks.get(name, ()):
+        callback()

@@ -36,13 +36,13 @@ class Freed(NamedTuple):
 class InprocPeers:
     """Connects sockets again to inproc addresses; for the thread that may use them.
 
-    :param tell: called with a `Freed` in another thread; must bring it to `take`
+    :param on_freed: called with a `Freed` in another thread; must bring it to `take`
     """
 
-    def __init__(self, transport: Transport, tell: Callable[[Freed], Any]) -> None:
+    def __init__(self, transport: Transport, on_freed: Callable[[Freed], Any]) -> None:
         self._transport = transport
-        self._tell = tell
-        self._told: list[tuple[Freed, Callable[[], Any]]] = []
+        self._on_freed = on_freed
+        self._callbacks: list[tuple[Freed, Callable[[], Any]]] = []
 
     def follow(
         self, socket: Socket, endpoint: Endpoint, lock: AbstractContextManager[Any] | None
@@ -51,9 +51,9 @@ class InprocPeers:
         for one in endpoint.all:
             if one.scheme == "inproc":
                 freed = Freed(socket, one, nullcontext() if lock is None else lock)
-                tell = partial(self._tell, freed)
-                inproc.tell_when_free(one.path, tell)
-                self._told.append((freed, tell))
+                callback = partial(self._on_freed, freed)
+                inproc.add_callback(one.path, callback)
+                self._callbacks.append((freed, callback))
 
     def take(self, freed: Freed) -> None:
         """Connect a socket again, unless it was closed meanwhile."""
@@ -63,11 +63,11 @@ class InprocPeers:
 
     def forget(self, socket: Socket) -> None:
         """Stop following the addresses of a socket, before it is closed."""
-        for entry in [entry for entry in self._told if entry[0].socket is socket]:
-            self._told.remove(entry)
-            inproc.tell_no_more(entry[0].endpoint.path, entry[1])
+        for entry in [entry for entry in self._callbacks if entry[0].socket is socket]:
+            self._callbacks.remove(entry)
+            inproc.remove_callback(entry[0].endpoint.path, entry[1])
 
     def close(self) -> None:
         """Stop following the addresses of all sockets."""
-        for freed, _ in list(self._told):
+        for freed, _ in list(self._callbacks):
             self.forget(freed.socket)

@@ -49,7 +49,7 @@ MAX_FILE_BYTES = 16_384
 SETTLED_NS = 3_000_000_000
 
 #: How long a fault that has gone is remembered, so as not to be logged again, in seconds.
-TOLD_AGAIN_S = 5.0
+LOGGED_AGAIN_S = 5.0
 
 _KEY = re.compile(rb"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 #: Z85 writes four bytes as five of these digits (rfc.zeromq.org/spec/32): 85**5 exceeds 2**32.
@@ -126,7 +126,7 @@ class Authorized:
         self._folder = root / "authorized"
         self._seen: dict[str, _Seen] = {}
         #: by path: the fault that was logged, and when it was last there
-        self._told: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, tuple[str, float]] = {}
 
     def keys(self) -> frozenset[bytes]:
         """Return the public keys that the folder has now, Z85.
@@ -142,7 +142,7 @@ class Authorized:
             found = {}
             reason = _unread(self._folder, fault) if isinstance(fault, OSError) else str(fault)
             trouble[str(self._folder)] = f"{reason}; until then nobody may connect"
-        self._tell(trouble)
+        self._log_trouble(trouble)
         return frozenset(found.values())
 
     def _look(self, trouble: dict[str, str]) -> dict[str, bytes]:
@@ -197,18 +197,18 @@ class Authorized:
                 raise
             return _Seen(version, b"", str(fault))
 
-    def _tell(self, trouble: dict[str, str]) -> None:
-        if not trouble and not self._told:
+    def _log_trouble(self, trouble: dict[str, str]) -> None:
+        if not trouble and not self._logged:
             return
         now = time.monotonic()
         for place, reason in trouble.items():
-            if self._told.get(place, ("", 0.0))[0] != reason:
+            if self._logged.get(place, ("", 0.0))[0] != reason:
                 LOG.warning("keys left out", reason=reason)
-            self._told[place] = (reason, now)
+            self._logged[place] = (reason, now)
         # kept for a while: a flood that takes all descriptors makes faults come and go
-        for place, (_, last) in list(self._told.items()):
-            if place not in trouble and now - last > TOLD_AGAIN_S:
-                del self._told[place]
+        for place, (_, last) in list(self._logged.items()):
+            if place not in trouble and now - last > LOGGED_AGAIN_S:
+                del self._logged[place]
 
 
 @dataclass(frozen=True, slots=True)

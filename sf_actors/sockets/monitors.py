@@ -86,14 +86,14 @@ def await_closed(events: Socket, close: Callable[[], object], wait_ms: int) -> N
         events.recv()
     except BaseException as error:
         # if it were closed now, libzmq's thread would wait for a reader for ever: see `stop`
-        _close_when_told(events)
+        _close_after_event(events)
         if not isinstance(error, zmq.Again):
             raise
     else:
         events.close()
 
 
-def _close_when_told(events: Socket) -> None:
+def _close_after_event(events: Socket) -> None:
     def wait() -> None:
         events.rcvtimeo = -1
         with suppress(zmq.ZMQError):

@@ -225,7 +225,7 @@ class NamedPeers:
         self._transport.close(self.events, linger_ms=0)
 
     def _look_up(self, peer: _Peer) -> None:
-        def tell(hosts: tuple[str, ...], problem: str) -> None:
+        def on_found(hosts: tuple[str, ...], problem: str) -> None:
             self._found(Found(self, peer, hosts, problem))
 
-        peer.look_up = names.NAMES.look_up(peer.endpoint.host, tell)
+        peer.look_up = names.NAMES.look_up(peer.endpoint.host, on_found)

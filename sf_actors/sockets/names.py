@@ -30,15 +30,15 @@ LONGEST_RETRY_S: Final = 1.0
 class LookUp:
     """One pending request for a name.
 
-    :param tell: called with the numeric hosts, or with the text of the problem, in a thread of
+    :param on_found: called with the numeric hosts, or with the text of the problem, in a thread of
         `Names`; after a problem it is called again. After `cancel` it may still be called once.
     """
 
-    __slots__ = ("host", "tell")
+    __slots__ = ("host", "on_found")
 
-    def __init__(self, host: str, tell: Callable[[tuple[str, ...], str], None]) -> None:
+    def __init__(self, host: str, on_found: Callable[[tuple[str, ...], str], None]) -> None:
         self.host = host
-        self.tell = tell
+        self.on_found = on_found
 
 
 def resolved(host: str) -> tuple[str, ...]:
@@ -69,9 +69,9 @@ class Names:
         self._threads = 0
         self._idle = 0
 
-    def look_up(self, host: str, tell: Callable[[tuple[str, ...], str], None]) -> LookUp:
+    def look_up(self, host: str, on_found: Callable[[tuple[str, ...], str], None]) -> LookUp:
         """Request the numeric hosts of a name; returns at once."""
-        look_up = LookUp(host, tell)
+        look_up = LookUp(host, on_found)
         with self._changed:
             if host in self._asking:
                 self._asking[host].append(look_up)
@@ -129,7 +129,7 @@ class Names:
                     self._pauses_s[host] = min(2 * pause_s, LONGEST_RETRY_S)
                     heapq.heappush(self._due, (monotonic() + pause_s, host))
             for look_up in asking:
-                look_up.tell(hosts, problem)
+                look_up.on_found(hosts, problem)
 
     def _next(self) -> str | None:
         """Wait for the next name that is due; None: there is none, and the thread ends."""

@@ -28,7 +28,7 @@ _ESTABLISHED = re.compile(r"^ *[0-9]+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F:]+ 01 "
 _CONNECTED = "03"
 
 
-class Tables:
+class KernelTables:
     """The kernel's tables, as they were on first use."""
 
     def __init__(self) -> None:
@@ -87,12 +87,12 @@ class Listener(NamedTuple):
         """True if other machines can reach it."""
         return bool(self.port) and not (self.host is not None and self.host.is_loopback)
 
-    def peers(self, tables: Tables | None = None) -> int | None:
+    def peers(self, tables: KernelTables | None = None) -> int | None:
         """Return the number of connections now, or None if unknown.
 
         :param tables: the current tables, to share between several listeners
         """
-        tables = tables or Tables()
+        tables = tables or KernelTables()
         try:
             if self.port:
                 return sum(self.host in (None, host) for host in tables.hosts_of(self.port))

@@ -45,7 +45,7 @@ _UNREACHABLE: Final = "unreachable, or frozen with too many connections that wai
 _FOREIGN: Final = "the peer there does not speak ZMTP"
 
 
-class CannotAsk(Exception):
+class ProbeFailed(Exception):
     """The probe failed on our side, for example without a descriptor; the peer is unknown."""
 
 
@@ -73,7 +73,7 @@ def target_of(endpoint: Endpoint) -> Target | None:
 class Probe:
     """A connection that waits for a greeting; for one thread, which it never blocks.
 
-    :raises CannotAsk: no descriptor or port is left for it
+    :raises ProbeFailed: no descriptor or port is left for it
     :raises NoPeer: it is refused at once
     """
 
@@ -117,7 +117,7 @@ class Probe:
         """Return True if the greeting has arrived, False if not yet.
 
         :raises NoPeer: none will come
-        :raises CannotAsk: reading failed on our side, for lack of memory
+        :raises ProbeFailed: reading failed on our side, for lack of memory
         """
         try:
             # read everything: closing with unread bytes would send the peer a reset
@@ -149,9 +149,9 @@ class Probe:
                 self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _read(error: OSError) -> CannotAsk | NoPeer:
+def _read(error: OSError) -> ProbeFailed | NoPeer:
     """Return what an error of the system says about the peer."""
     number = error.errno or 0
     if number in _OURS:
-        return CannotAsk(os.strerror(number))
+        return ProbeFailed(os.strerror(number))
     return NoPeer(_REASONS.get(number) or str(error.strerror or error))

@@ -64,7 +64,7 @@ class DeltaIn(InState):
             heartbeat_s=creation["heartbeat_s"],
             stale_after_s=creation["stale_after_s"],
             rng=random.Random(),  # noqa: S311 - spreads requests, guards nothing
-            tells_all=self.handler is not None or bool(self.taps),
+            reports_all=self.handler is not None or bool(self.taps),
         )
         self._requests: SocketSource | None = None
         self._is_answered = True
@@ -79,7 +79,7 @@ class DeltaIn(InState):
     def on_taps(self, new: Tap | None) -> None:
         """Have the replica report each update while there are taps."""
         self._show_kept()
-        self._replica.tells_all = self.handler is not None or bool(self.taps)
+        self._replica.reports_all = self.handler is not None or bool(self.taps)
         super().on_taps(new)
 
     def read(self) -> None:
@@ -91,7 +91,7 @@ class DeltaIn(InState):
     def on_tick(self) -> None:
         """Handle a deadline of the replica."""
         self._act(self._replica.on_tick(monotonic()))
-        self.tell_trouble()
+        self.log_trouble()
         self.read()
         self.inbox.deadline = self._replica.next_deadline
 
@@ -180,7 +180,7 @@ class DeltaIn(InState):
             interval_s=envelope.interval_s,
         )
         self._act(beat)
-        self.tell_trouble()
+        self.log_trouble()
 
     def _packed(self, args: DeltaArgs, size: int, cuts: list[Cut] | None = None) -> LazyFields:
         decode: Any = self._decoded_patch
@@ -208,7 +208,7 @@ class DeltaIn(InState):
             elif isinstance(action, PhaseChanged):
                 if action.status.phase is Phase.LIVE:
                     self._let_go()
-                self.tell_status(action.status, action.reason)
+                self.show_status(action.status, action.reason)
         if not is_in_step:
             self.inbox.deadline = self._replica.next_deadline
 
@@ -260,7 +260,7 @@ class DeltaIn(InState):
         try:
             self._take_answer(decode_snapshot_reply(frames[-1]))
         finally:
-            self.tell_trouble()
+            self.log_trouble()
 
     def _take_answer(self, reply: SnapshotReply) -> None:
         token, now, replica = reply.workflow_id, monotonic(), self._replica
@@ -380,7 +380,7 @@ class DeltaIn(InState):
             self._act(actions)
             del actions
             free_gradually(replaced)
-            self.tell_trouble()
+            self.log_trouble()
         self.read()
         self.inbox.has_work = self._has_work()
         self.inbox.deadline = replica.next_deadline

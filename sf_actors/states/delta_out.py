@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
-    from sf_actors.replication.values.fields import Update
+    from sf_actors.replication.values.fields import OutgoingUpdate
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.replication.values.pieces import Packing
     from sf_actors.states.snapshots_out import ReturnPath
@@ -121,7 +121,7 @@ class DeltaPublication(Publication):
         except PatchRefused as refused:
             raise InvalidArguments(f"{self.model.where}: {refused}") from None
 
-    def _send_any(self, update: Update, workflow_id: object) -> int | None:
+    def _send_any(self, update: OutgoingUpdate, workflow_id: object) -> int | None:
         content, number, cuts = update.content, update.number, update.cuts
         if not update.is_snapshot:
             with self.out.lock:
@@ -237,8 +237,8 @@ class DeltaOut(OutState[DeltaPublication]):
         requests = self.bind(zmq.ROUTER, "replyer", send_queue=ANSWERS_QUEUED)
         # a reply to a peer that is gone must fail, not vanish
         requests.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        telling = {"interval_s": self.publication.heartbeat_s, "fields": self._names}
-        self._transfers = Transfers(requests, self.counters, self._max_asking, telling)
+        contents = {"interval_s": self.publication.heartbeat_s, "fields": self._names}
+        self._transfers = Transfers(requests, self.counters, self._max_asking, contents)
         self._retry_at: float | None = None
         super().open()
         receive = partial(receive_frames, requests, 1)

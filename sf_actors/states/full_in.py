@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.actors.tracing import Traced
-from sf_actors.replication.actions import PhaseChanged, Refused, Updated
+from sf_actors.replication.actions import PhaseChanged, Updated, UpdateRefused
 from sf_actors.replication.full import MAX_PUBLISHERS, FullReplica
 from sf_actors.states.in_state import InState
 from sf_actors.wire.envelope import decode_published
@@ -35,7 +35,7 @@ class FullIn(InState):
     def on_tick(self) -> None:
         """Handle a deadline of the replica."""
         self._act(self._replica.on_tick(monotonic()), None)
-        self.tell_trouble()
+        self.log_trouble()
         self.read()
         self.inbox.deadline = self._replica.next_deadline
 
@@ -53,8 +53,8 @@ class FullIn(InState):
         if self.tracing is not None:
             id_ = Traced(id_, envelope.traceparent)
         self._act(actions, id_, len(message))
-        if self._told or self._replica.trouble is not None:
-            self.tell_trouble()
+        if self._logged_reasons or self._replica.trouble is not None:
+            self.log_trouble()
 
     def _note_run(self, count: int) -> None:
         """Note how far one of many publishers is, for when another one's value is shown."""
@@ -72,8 +72,8 @@ class FullIn(InState):
                 if self._replica.has_many:
                     self._note_run(action.count)
             elif isinstance(action, PhaseChanged):
-                self.tell_status(action.status, action.reason)
+                self.show_status(action.status, action.reason)
                 # within a phase, the deadline is only put off, and waking up too early costs little
                 self.inbox.deadline = self._replica.next_deadline
-            elif isinstance(action, Refused):
+            elif isinstance(action, UpdateRefused):
                 self.refuse(action.problem)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw
 
-from sf_actors.actors.taps import FirstFrame, WholeUpdateNote
+from sf_actors.actors.taps import PackedValue, WholeUpdateNote
 from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.replication.values.frozen import freeze, thaw
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -16,7 +16,7 @@ from sf_actors.wire.envelope import decode_published, encode, encode_published
 
 if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
-    from sf_actors.actors.taps import Packs
+    from sf_actors.actors.taps import Packer
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.persistent_map import Map
@@ -102,11 +102,11 @@ class FullPublication(Publication):
                 tap.note(WholeUpdateNote, frame[len(out.topic) :])
         return number
 
-    def packing_of_value(self) -> Packs:
+    def packing_of_value(self) -> Packer:
         """Return what packs the current value; with the lock held."""
         if self._frame is None:
             return Packing(EMPTY, self.model.arguments.shape)
-        return FirstFrame(self._frame[len(self.out.topic) :])
+        return PackedValue(self._frame[len(self.out.topic) :])
 
     def _packed(self, args: Any, workflow_id: object, number: int) -> bytes:
         heartbeat_s = self.model.creation["heartbeat_s"]

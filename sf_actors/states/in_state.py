@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from sf_actors.actors.subscription_reader import Reader
+from sf_actors.actors.subscription_reader import SubscriptionReader
 from sf_actors.actors.taps import FieldsNote, ValueNote
 from sf_actors.actors.tracing import Traced
 from sf_actors.definition.signature import WithUpdate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.run_context import RunContext
-    from sf_actors.actors.taps import Note, Packs, Tap
+    from sf_actors.actors.taps import Note, Packer, Tap
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.actions import Updated
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 NO_KNOWN: Final[dict[str, Any]] = {}
 
 
-class InState(Reader):
+class InState(SubscriptionReader):
     """An actor that follows a state and shows its value in `states`.
 
     :param on_status: takes the status, to_send, states, config; called when the phase changes
@@ -81,15 +81,15 @@ class InState(Reader):
         #: returns what `states` shows of a value
         self.content: Callable[[Map[str, Any]], Map[str, Any]] = _as_it_is
         #: packs a value as `states` shows it, for taps
-        self.packing: Callable[[Map[str, Any]], Packs] = partial(
+        self.packing: Callable[[Map[str, Any]], Packer] = partial(
             Packing, shape=model.arguments.shape
         )
         self._phase_lines = Throttle(burst=20)
         #: number of updates in the value that `states` shows
         self._count_shown = -1
         #: the reasons that were logged since the state was last LIVE
-        self._told: set[Reason] = set()
-        self._told_of_interval = False
+        self._logged_reasons: set[Reason] = set()
+        self._is_interval_logged = False
 
     def show(self, replica: Replica | FullReplica) -> None:
         """Show a replica in `states`; a successor of an actor that died keeps the last value."""
@@ -106,7 +106,7 @@ class InState(Reader):
             slot.renew(self.status, replica, monotonic())
         self._slot = slot
         if before is not replica.phase:
-            self.tell_status(self.status(), "the replica begins anew")
+            self.show_status(self.status(), "the replica begins anew")
 
     def status(self) -> Status:
         """Return the status, which is never ahead of the value that `states` shows; any thread."""
@@ -199,14 +199,14 @@ class InState(Reader):
         self.calls.drain()
         self.inbox.deadline = None
 
-    def tell_trouble(self) -> None:
+    def log_trouble(self) -> None:
         """Log why the state is not LIVE, each reason once until it is LIVE again."""
         trouble = self._followed.trouble
         if trouble is None:
-            if self._told and self._followed.phase is Phase.LIVE:
-                self._told.clear()
-        elif trouble[0] not in self._told:
-            self._told.add(trouble[0])
+            if self._logged_reasons and self._followed.phase is Phase.LIVE:
+                self._logged_reasons.clear()
+        elif trouble[0] not in self._logged_reasons:
+            self._logged_reasons.add(trouble[0])
             # throttled, since any peer on the publisher's bus can cause it as often as it likes
             left_out = self.throttle.admit("not followed", monotonic())
             if left_out is not None:
@@ -218,8 +218,8 @@ class InState(Reader):
                     reason=trouble[1],
                     **({"left_out": left_out} if left_out else {}),
                 )
-        if self._followed.is_stale_after_raised and not self._told_of_interval:
-            self._told_of_interval = True
+        if self._followed.is_stale_after_raised and not self._is_interval_logged:
+            self._is_interval_logged = True
             self.run_context.log.warning(
                 "stale_after_s is less than two heartbeats of the publisher: raised",
                 state=self.model.name,
@@ -227,7 +227,7 @@ class InState(Reader):
                 in_force_s=self._followed.stale_after_s,
             )
 
-    def tell_status(self, status: Status, reason: str) -> None:
+    def show_status(self, status: Status, reason: str) -> None:
         """Show and log a change of phase, and have `on_status` called."""
         self._visible = (status.epoch, status.number, status.phase)
         # throttled, since any peer on the publisher's bus can cause it as often as it likes

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from sf_actors.actors.inbox import SocketSource
     from sf_actors.actors.run_context import RunContext
-    from sf_actors.actors.taps import Packs, Tap
+    from sf_actors.actors.taps import Packer, Tap
     from sf_actors.counters import Counters
     from sf_actors.definition.models import Model
     from sf_actors.replication.values.persistent_map import Map
     from sf_actors.sockets.endpoint import Endpoint
     from sf_actors.sockets.frames import Socket
-    from sf_actors.storage.reading import Kept
+    from sf_actors.storage.reading import StoredValue
     from sf_actors.storage.store import Store
 
 
@@ -72,7 +72,7 @@ class Publication(ABC):
         #: the actor that is told of subscriptions which a caller's send came upon
         self.actor: SocketActor | None = None
 
-    def _opened_store(self) -> Kept | None:
+    def _opened_store(self) -> StoredValue | None:
         """Open the file that keeps the value, and return what it holds.
 
         :raises StoreError: it cannot be used
@@ -122,7 +122,7 @@ class Publication(ABC):
             self.taps = taps
 
     @abstractmethod
-    def packing_of_value(self) -> Packs:
+    def packing_of_value(self) -> Packer:
         """Return what packs the current value; with the lock held."""
 
     @property

@@ -164,16 +164,16 @@ class Transfers:
     of our memory than with a snapshot in one message.
 
     :param most: most peers
-    :param telling: the contents of the first part: `interval_s` and `fields`
+    :param contents: the contents of the first part: `interval_s` and `fields`
     """
 
     def __init__(
-        self, socket: Socket, counters: Counters, most: int, telling: dict[str, Any]
+        self, socket: Socket, counters: Counters, most: int, contents: dict[str, Any]
     ) -> None:
         self._socket = socket
         self._counters = counters
         self._most = most
-        self._telling = telling
+        self._contents = contents
         self._ready: deque[Transfer] = deque()
         #: a heap of the transfers to peers without room, by the time of the next try; the number
         #: sorts equal times
@@ -223,7 +223,7 @@ class Transfers:
                 raise
             self._counters.drop("peer_gone")
             return None
-        send_frame(self._socket, transfer.next_part(**self._telling), NOBLOCK)
+        send_frame(self._socket, transfer.next_part(**self._contents), NOBLOCK)
         transfer.sent += 1
         transfer.moved_at = monotonic()
         transfer.pause_s = _SHORTEST_PAUSE_S

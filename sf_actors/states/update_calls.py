@@ -42,7 +42,7 @@ class UpdateCall(Call):
     :param size: bytes of the message that brought it
     """
 
-    __slots__ = ("_calls", "_fields", "size", "takes_update", "update", "whole")
+    __slots__ = ("_calls", "_fields", "size", "update", "whole")
 
     def __init__(
         self,

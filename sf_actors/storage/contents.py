@@ -137,7 +137,7 @@ class _Decoder:
             fields: dict[str, Any] = self._decode(raw)
         except Exception as error:  # noqa: BLE001 - as in `Schema`
             reason = reason_for(raw, self._type, error, is_tolerant=True)
-            raise Misfit(reason.told("the value").removeprefix("the value: ")) from None
+            raise Misfit(reason.message("the value").removeprefix("the value: ")) from None
         return fields
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sf_actors.storage.file import StoreFile
 
 
-class Kept(NamedTuple):
+class StoredValue(NamedTuple):
     """The content of a file.
 
     :ivar value: frozen; the state's initial one if there has been no update
@@ -49,7 +49,7 @@ class Position(NamedTuple):
     log_bytes: int
 
 
-def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Position]:
+def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[StoredValue, Position]:
     """Return the content of a file, and the position from which its writer continues.
 
     Runs in the thread that starts the service.
@@ -81,7 +81,7 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[Kept, Posi
         raise file.refused(
             "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
         ) from None
-    kept = Kept(held.value, number, last, head.epoch or None)
+    kept = StoredValue(held.value, number, last, head.epoch or None)
     return kept, Position(head, last, log_bytes)
 
 

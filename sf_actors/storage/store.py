@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sf_actors.log import PackageLogger
     from sf_actors.schema.schema import Schema
-    from sf_actors.storage.reading import Kept, Position
+    from sf_actors.storage.reading import Position, StoredValue
 
 #: How long `close` waits for the thread once it has given up, in seconds.
 _GIVING_UP_S = 1.0
@@ -57,7 +57,7 @@ class Store:
         *,
         is_single: bool = False,
         where: str,
-    ) -> tuple[Store, Kept]:
+    ) -> tuple[Store, StoredValue]:
         """Open and lock the file, creating it if there is none, and read its content.
 
         Runs in the thread that starts the service; other threads can run meanwhile.

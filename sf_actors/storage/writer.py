@@ -155,7 +155,7 @@ class Writer(threading.Thread):
             recorder.compact()
         except Exception as fault:  # noqa: BLE001 - likewise
             if recorder.give_up_compaction():
-                self._tell(fault)
+                self._report(fault)
             else:
                 self._failed(fault)
             return
@@ -170,9 +170,9 @@ class Writer(threading.Thread):
         self.recorder.start_anew()
         self._has_failed = True
         self._retry_s = min(max(2 * self._retry_s, RETRY_S), LONGEST_RETRY_S)
-        self._tell(fault)
+        self._report(fault)
 
-    def _tell(self, fault: Exception) -> None:
+    def _report(self, fault: Exception) -> None:
         self._on_failed()
         left_out = self._throttle.admit("store", monotonic())
         if left_out is not None:

@@ -236,7 +236,7 @@ class AsyncioLoop:
                     # if user code stops the loop, it runs on
                     loop.run_forever()
                 except (SystemExit, KeyboardInterrupt) as error:
-                    self._tell_exit("a task", error)
+                    self._report_exit("a task", error)
         except BaseException as error:  # noqa: BLE001 - the waiting threads must be told
             self._die(error)
         finally:
@@ -254,12 +254,12 @@ class AsyncioLoop:
         with self._lock:
             self._is_ending = self._is_over = True
             calls = tuple(self._calls)
-        self._tell_exit("the event loop", failed)
+        self._report_exit("the event loop", failed)
         for call in calls:
             call.error = failed
             call.done.set()
 
-    def _tell_exit(self, label: str, error: BaseException) -> None:
+    def _report_exit(self, label: str, error: BaseException) -> None:
         if self.on_exit is not None and not isinstance(error, KeyboardInterrupt):
             self.on_exit(label, error)
         else:
@@ -272,13 +272,13 @@ class AsyncioLoop:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _note(self, _loop: object, told: dict[str, Any]) -> None:
+    def _note(self, _loop: object, problem: dict[str, Any]) -> None:
         """Log an exception of a task that nobody awaited; in any thread that drops the task."""
-        error = told.get("exception")
+        error = problem.get("exception")
         if isinstance(error, SystemExit | ServiceStopped):
             # handled elsewhere, or a task that the stop ended
             return
-        task = told.get("task") or told.get("future")
+        task = problem.get("task") or problem.get("future")
         label = task.label if isinstance(task, ServiceTask) else "the event loop"
         left_out = self._errors.admit(label, monotonic())
         if left_out is None:
@@ -289,7 +289,7 @@ class AsyncioLoop:
             log.package_logger().error,
             "task failed",
             task=label,
-            error=summary(error) if error is not None else told.get("message"),
+            error=summary(error) if error is not None else problem.get("message"),
             left_out=left_out,
             exc_info=None if error is None else trimmed(error),
         )

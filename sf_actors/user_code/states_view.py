@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, UnsetType
 
 from sf_actors.errors import InvalidArguments, UsageError
-from sf_actors.replication.lack import progress
+from sf_actors.replication.missing_updates import progress
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View
 from sf_actors.sync.forks import FORKS, of_parent
-from sf_actors.user_code.changes import Changes
+from sf_actors.user_code.state_changes import StateChanges
 from sf_actors.wire.seen import MAX_SEEN, Seen
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sf_actors.replication.lack import Following
+    from sf_actors.replication.missing_updates import FollowedState
     from sf_actors.replication.status import Status
     from sf_actors.user_code.state_slot import OwnSlot, Slot, StateSlot, Version
 
@@ -41,11 +41,11 @@ class States(Mapping[str, Mapping[str, Any]]):
         self,
         cells: dict[str, StateSlot],
         out: dict[str, OwnSlot] | None = None,
-        changes: Changes | None = None,
+        changes: StateChanges | None = None,
     ) -> None:
         self._cells = cells
         self._out: dict[str, OwnSlot] = {} if out is None else out
-        self._changes = Changes() if changes is None else changes
+        self._changes = StateChanges() if changes is None else changes
         self.has_any = bool(self._cells or self._out)
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
@@ -78,7 +78,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         return bool(self._cells)
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> StateChanges:
         """The object that wakes threads which wait for a state."""
         return self._changes
 
@@ -128,7 +128,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         self.has_any = True
 
     @property
-    def followed(self) -> Collection[Following]:
+    def followed(self) -> Collection[FollowedState]:
         """The in-states, with the runs that they follow."""
         return self._cells.values()
 
@@ -198,7 +198,7 @@ class PinnedStates(States):
         cells: dict[str, StateSlot],
         out: dict[str, OwnSlot],
         instead: Mapping[str, Version],
-        changes: Changes,
+        changes: StateChanges,
     ) -> None:
         # the base class's assignments, since calling its `__init__` would cost more
         self._cells, self._out, self._changes = cells, out, changes

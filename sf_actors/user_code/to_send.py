@@ -73,7 +73,7 @@ class ToSend:
     gets the bound `__call__`, which costs less to call.
 
     :param name: of the service, for messages
-    :param outlets: by ('connection' or 'state', name)
+    :param outbounds: the outbound connections and out-states, by ('connection' or 'state', name)
     :param permit: withdrawn when the user code that has this function must end
     :param interrupt_guard: delays interrupts while a call is in here
     :param new_workflow_id: returns an id for a workflow that begins here
@@ -85,14 +85,14 @@ class ToSend:
         "_interrupt_guard",
         "_name",
         "_new_workflow_id",
-        "_outlets",
+        "_outbounds",
         "_permit",
     )
 
     def __init__(
         self,
         name: str,
-        outlets: Mapping[tuple[str, str], Outbound],
+        outbounds: Mapping[tuple[str, str], Outbound],
         permit: SendPermit,
         *,
         interrupt_guard: InterruptGuard,
@@ -102,14 +102,14 @@ class ToSend:
         self._new_workflow_id = new_workflow_id
         self._interrupt_guard = interrupt_guard
         self._permit = permit
-        self._outlets = dict(outlets)
+        self._outbounds = dict(outbounds)
         self._by_kind: dict[str, dict[Any, Send]] = {kind: {} for kind in _KINDS}
-        names = [output for _, output in outlets]
+        names = [output for _, output in outbounds]
         self._by_name: dict[str, Send] = {}
-        for (kind, output), outlet in outlets.items():
-            self._by_kind[kind][output] = outlet.send
+        for (kind, output), outbound in outbounds.items():
+            self._by_kind[kind][output] = outbound.send
             if names.count(output) == 1:
-                self._by_name[output] = outlet.send
+                self._by_name[output] = outbound.send
 
     def __call__(self, output_type: str, output_name: Any, args: Any = _MISSING) -> Sent:
         """Send; HOT.
@@ -149,18 +149,18 @@ class ToSend:
                 interrupt_guard.leave(here)
 
     def __repr__(self) -> str:
-        names = ", ".join(f"{kind} {name!r}" for kind, name in self._outlets)
+        names = ", ".join(f"{kind} {name!r}" for kind, name in self._outbounds)
         return f"<to_send of {self._name}: {names or 'nothing to send to'}>"
 
     def _note(self, error: SfActorsError, send: Send, workflow_id: object) -> None:
         if error.workflow_id is None:
             error.workflow_id = workflow_id
         if not isinstance(error, ServiceStopped):
-            (counters,) = (o.counters for o in self._outlets.values() if o.send == send)
+            (counters,) = (o.counters for o in self._outbounds.values() if o.send == send)
             counters.last_error = summary(error)
 
     def _unknown(self, output_type: object, output_name: object, *, has_kind: bool) -> str:
-        names = [name for _, name in self._outlets]
+        names = [name for _, name in self._outbounds]
         if not has_kind:
             if names.count(str(output_type)) > 1:
                 return (
@@ -182,9 +182,9 @@ class ToSend:
                 f"{nearest(output_type, _KINDS)}"
             )
         (other,) = (kind for kind in _KINDS if kind != output_type)
-        if output_name in [name for kind, name in self._outlets if kind == other]:
+        if output_name in [name for kind, name in self._outbounds if kind == other]:
             hint = f"; the {other} has that name: to_send({other!r}, {output_name!r}, args)"
         else:
-            same = [name for kind, name in self._outlets if kind == output_type]
+            same = [name for kind, name in self._outbounds if kind == output_type]
             hint = nearest(output_name, same)
         return f"to_send: no outbound {output_type} is named {output_name!r}{hint}"

@@ -18,17 +18,17 @@ MOST = 4
 class FakeRouter:
     """Keeps what queues until the test lets it run."""
 
-    def __init__(self, turn: HandlerLock) -> None:
-        self.turn = turn
+    def __init__(self, handler_lock: HandlerLock) -> None:
+        self.handler_lock = handler_lock
         self.calls: list[Call] = []
 
     def enqueue(self, call: Call) -> None:
-        self.turn.enqueue()
+        self.handler_lock.enqueue()
         self.calls.append(call)
 
     def run_next(self) -> None:
         call = self.calls.pop(0)
-        self.turn.run_queued(call, lambda: True)
+        self.handler_lock.run_queued(call, lambda: True)
         call.settle()
 
 
@@ -43,10 +43,12 @@ class FakeActor:
         self.changes: list[str] = []
         self.told: list[object] = []
         self.counters = Counters("queued")
-        turn = HandlerLock(offered=lambda pinned: (pinned,), on_error=lambda call, error: None)
-        self.router = FakeRouter(turn)
+        handler_lock = HandlerLock(
+            offered=lambda pinned: (pinned,), on_error=lambda call, error: None
+        )
+        self.router = FakeRouter(handler_lock)
         self.run_context = SimpleNamespace(
-            handler_lock=turn, router=self.router, new_workflow_id=lambda: "new"
+            handler_lock=handler_lock, router=self.router, new_workflow_id=lambda: "new"
         )
         self.model = SimpleNamespace(creation={"high_water_mark": MOST})
         self.inbox = SimpleNamespace(
@@ -74,11 +76,11 @@ def deliveries_of(actor: FakeActor, *, is_ready: bool = True) -> Deliveries:
 
 def queue(deliveries: Deliveries, actor: FakeActor, count: int) -> None:
     """Bring calls while another has the handler lock."""
-    turn = actor.run_context.handler_lock
-    assert turn.try_acquire()
+    handler_lock = actor.run_context.handler_lock
+    assert handler_lock.try_acquire()
     for number in range(count):
         deliveries.deliver(actor.handler, number, "w")
-    turn.release()
+    handler_lock.release()
 
 
 def test_a_call_runs_at_once_when_none_runs_and_none_waits(actor: FakeActor) -> None:
@@ -100,7 +102,7 @@ def test_a_call_queues_while_another_has_the_turn(actor: FakeActor) -> None:
 
 def test_the_turn_is_kept_for_the_next_call_until_it_is_let_go(actor: FakeActor) -> None:
     deliveries = deliveries_of(actor)
-    deliveries.keeps_turn = True
+    deliveries.keeps_handler_lock = True
     deliveries.deliver(actor.handler, 1, "w")
     assert not actor.run_context.handler_lock.try_acquire()
     deliveries.deliver(actor.handler, 2, "w")
@@ -112,7 +114,7 @@ def test_the_turn_is_kept_for_the_next_call_until_it_is_let_go(actor: FakeActor)
 
 def test_a_kept_turn_is_let_go_for_what_has_queued_meanwhile(actor: FakeActor) -> None:
     deliveries = deliveries_of(actor)
-    deliveries.keeps_turn = True
+    deliveries.keeps_handler_lock = True
     deliveries.deliver(actor.handler, 1, "w")
     other = Call(actor.handler, "other", label="other", counters=Counters())
     actor.router.enqueue(other)
@@ -166,14 +168,14 @@ def test_reading_pauses_while_two_large_messages_wait_and_goes_on_when_one_is_ov
     actor: FakeActor,
 ) -> None:
     deliveries = deliveries_of(actor)
-    turn = actor.run_context.handler_lock
-    assert turn.try_acquire()
+    handler_lock = actor.run_context.handler_lock
+    assert handler_lock.try_acquire()
     deliveries.deliver(actor.handler, 1, "w", size=2 * MAX_WAITING_BYTES)
     assert actor.changes == []
     deliveries.deliver(actor.handler, 2, "w", size=1)
     assert actor.changes == ["pause"]
     assert actor.told == []
-    turn.release()
+    handler_lock.release()
     actor.router.run_next()
     (message,) = actor.told
     assert isinstance(message, ResumeReading)

@@ -101,10 +101,10 @@ def test_a_service_of_two_connections_has_a_thread_for_calls_that_wait_at_once(
         assert thread.is_alive()
 
 
-def test_a_fence_passes_at_once_where_nothing_has_ever_queued(router: Router) -> None:
+def test_a_marker_passes_at_once_where_nothing_has_ever_queued(router: Router) -> None:
     passed = threading.Event()
 
-    router.fence(passed.set)
+    router.call_after_queued(passed.set)
 
     assert passed.is_set()
     assert router.thread is None
@@ -150,18 +150,18 @@ def test_calls_that_wait_run_in_their_order(router: Router) -> None:
         assert told.get(timeout=PATIENCE_S) == (number, "settled")
 
 
-def test_a_fence_passes_after_what_was_queued_before_it(router: Router) -> None:
+def test_a_marker_passes_after_what_was_queued_before_it(router: Router) -> None:
     told: queue.Queue[Any] = queue.Queue()
     hold = Hold()
     thread = held(router, hold, told)
     router.enqueue(Noted(0, nothing, told))
-    router.fence(lambda: told.put("fence"))
+    router.call_after_queued(lambda: told.put("marker"))
     router.enqueue(Noted(1, nothing, told))
     hold.may_go.set()
     thread.join(PATIENCE_S)
 
     came = [told.get(timeout=PATIENCE_S) for _ in range(6)]
-    assert came.index((0, "settled")) < came.index("fence") < came.index((1, "done"))
+    assert came.index((0, "settled")) < came.index("marker") < came.index((1, "done"))
 
 
 def test_cancelling_reaches_every_call_that_waits_also_the_next_one(router: Router) -> None:

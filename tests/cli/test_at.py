@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sf_actors
-from sf_actors.cli.reach import Reach
+from sf_actors.cli.remote_services import RemoteServices
 from sf_actors.errors import UsageError
 from sf_actors.sockets.keys import new_pair
 from tests.inspection.test_command_line import service_file
-from tests.inspection.test_entrance import keys
+from tests.inspection.test_remote_socket import keys
 from tests.support.ports import held_port
 from tests.support.processes import Process
 from tests.support.shell import echoing
@@ -86,4 +86,4 @@ def test_keys_that_cannot_be_used_are_told(shell: Shell, there: list[str], tmp_p
 
 def test_keys_alone_are_a_usage_error() -> None:
     with pytest.raises(UsageError, match="expected --at"):
-        Reach(keys="./keys")
+        RemoteServices(keys="./keys")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors.fleet.control import ask
-from sf_actors.fleet.place import Place
+from sf_actors.fleet.run_folder import RunFolder
 from tests.support.effort import effort
 from tests.support.fleets import (
     ANYWHERE,
@@ -190,13 +190,13 @@ def test_a_process_that_is_silent_is_still_the_fleets(tmp_path: Path) -> None:
 
 def test_nobody_reaches_an_up_that_has_told_of_its_end(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
-    place = Place.of(tmp_path / "fleet.toml")
+    run_folder = RunFolder.of(tmp_path / "fleet.toml")
     for _ in range(effort(5, brief=2)):
         assert ran("up", "-d", cwd=tmp_path).status == 0
-        connection = place.connect()
+        connection = run_folder.connect()
         assert connection is not None
         assert ask(connection, lambda _words: None, verb="down")["status"] == 0
-        assert place.connect() is None
+        assert run_folder.connect() is None
         assert ran_here("down", cwd=tmp_path).status == 0
         assert_nothing_is_left(tmp_path)
 

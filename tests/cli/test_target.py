@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sf_actors.cli.target import (
-    Model,
-    Resident,
+    RemoteModel,
+    RemoteService,
     chosen_model,
     chosen_service,
     models_of,
@@ -16,10 +16,10 @@ from sf_actors.cli.target import (
     parse_target,
 )
 from sf_actors.errors import TargetError, UsageError
-from sf_actors.inspection.asking import Place
+from sf_actors.inspection.client import Responder
 
-HERE = Place("ipc:///run/12-abcd-desk.sock", 12, "desk")
-THERE = Place("ipc:///run/34-abcd-desk.sock", 34, "desk")
+HERE = Responder("ipc:///run/12-abcd-desk.sock", 12, "desk")
+THERE = Responder("ipc:///run/34-abcd-desk.sock", 34, "desk")
 
 
 def info(**models: str) -> dict[str, Any]:
@@ -31,8 +31,10 @@ def info(**models: str) -> dict[str, Any]:
     return {"models": {"connections": sides}}
 
 
-DESK = list(models_of(Resident(HERE, "desk", 12), info(in_orders="replyer", in_ticks="subscriber")))
-SCREEN = list(models_of(Resident(HERE, "screen", 12), info(out_orders="requester")))
+DESK = list(
+    models_of(RemoteService(HERE, "desk", 12), info(in_orders="replyer", in_ticks="subscriber"))
+)
+SCREEN = list(models_of(RemoteService(HERE, "screen", 12), info(out_orders="requester")))
 
 
 @pytest.mark.parametrize(
@@ -78,28 +80,28 @@ def test_a_service_is_expected_where_no_model_is_used() -> None:
 
 
 def test_a_name_means_the_first_service_of_its_process_that_has_it() -> None:
-    residents = [Resident(HERE, "desk", 12), Resident(HERE, "desk#2", 12)]
+    services = [RemoteService(HERE, "desk", 12), RemoteService(HERE, "desk#2", 12)]
 
-    assert chosen_service(parse_target("desk"), residents) == residents[0]
-    assert chosen_service(parse_target("desk#2"), residents) == residents[1]
+    assert chosen_service(parse_target("desk"), services) == services[0]
+    assert chosen_service(parse_target("desk#2"), services) == services[1]
 
 
 def test_a_name_in_two_processes_is_ambiguous_unless_the_process_is_named() -> None:
-    residents = [Resident(HERE, "desk", 12), Resident(THERE, "desk", 34)]
+    services = [RemoteService(HERE, "desk", 12), RemoteService(THERE, "desk", 34)]
 
     with pytest.raises(UsageError, match="may be desk@12, desk@34"):
-        chosen_service(parse_target("desk"), residents)
-    assert chosen_service(parse_target("desk@34"), residents) == residents[1]
+        chosen_service(parse_target("desk"), services)
+    assert chosen_service(parse_target("desk@34"), services) == services[1]
 
 
 def test_a_service_that_does_not_run_is_told_with_the_nearest() -> None:
     with pytest.raises(TargetError, match="got 'dsk'; did you mean 'desk'"):
-        chosen_service(parse_target("dsk"), [Resident(HERE, "desk", 12)])
+        chosen_service(parse_target("dsk"), [RemoteService(HERE, "desk", 12)])
     with pytest.raises(TargetError, match="got 'desk@99'; there is desk@12"):
-        chosen_service(parse_target("desk@99"), [Resident(HERE, "desk", 12)])
+        chosen_service(parse_target("desk@99"), [RemoteService(HERE, "desk", 12)])
 
 
-def chosen(text: str, *types: str, models: list[Model] | None = None, **options: Any) -> str:
+def chosen(text: str, *types: str, models: list[RemoteModel] | None = None, **options: Any) -> str:
     found = chosen_model(
         parse_target(text),
         DESK + SCREEN if models is None else models,

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sf_actors.connections.call_rules import CallRules, CallState, Place
+from sf_actors.connections.call_rules import CallRules, CallState, Peer
 from tests.support.effort import effort
 
 STEPS = 40
@@ -39,9 +39,9 @@ class Told:
 
 
 class Machine(RuleBasedStateMachine):
-    """Callers, three places, and connections that come and go.
+    """Callers, three peers, and connections that come and go.
 
-    :ivar there: the places that are connected
+    :ivar there: the peers that are connected
     :ivar stopping: those of them that said so
     :ivar full: those that take no more at the moment
     :ivar away: those that a try to connect to failed, or that were lost
@@ -52,8 +52,8 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places = {name: Place(name) for name in "abc"}
-        self.rules = self.rules_type(list(self.places.values()), is_idempotent=self.is_idempotent)
+        self.peers = {name: Peer(name) for name in "abc"}
+        self.rules = self.rules_type(list(self.peers.values()), is_idempotent=self.is_idempotent)
         self.calls: list[Told] = []
         self.numbers = 0
         self.there: set[str] = set()
@@ -61,50 +61,50 @@ class Machine(RuleBasedStateMachine):
         self.full: set[str] = set()
         self.away: set[str] = set()
         self.last_uses: dict[str, int] = dict.fromkeys("abc", 0)
-        #: where calls of a key went, by the places that they had to choose from
+        #: where calls of a key went, by the peers that they had to choose from
         self.homes: dict[tuple[bytes, frozenset[str]], str] = {}
 
     def usable(self) -> set[str]:
-        return {place.name for place in self.rules.places} & self.there - self.stopping - self.full
+        return {peer.name for peer in self.rules.peers} & self.there - self.stopping - self.full
 
     def send(self, told: Told) -> None:
         """Send a call if it can be sent now, and see that it goes where it must."""
         call = told.call
         if not call.is_unsent:
             return
-        place = self.rules.choose(call)
-        name = None if place is None else place.name
+        peer = self.rules.choose(call)
+        name = None if peer is None else peer.name
         unsure = told.unsure
         if unsure and not self.is_idempotent:
             home = told.sent_by[unsure[-1]]
             is_there = home in self.there - self.stopping - self.full
-            assert name == (home if is_there else None), "a retry goes to the same place"
+            assert name == (home if is_there else None), "a retry goes to the same peer"
         elif call.key is None:
             self.require_least(name)
         else:
             self.require_home(call.key, name)
-        if place is not None:
+        if peer is not None:
             self.numbers += 1
             attempt = b"%d" % self.numbers
-            self.rules.sent(call, place, attempt)
+            self.rules.sent(call, peer, attempt)
             told.fates[attempt] = "under way"
-            told.sent_by[attempt] = place.name
-            self.last_uses[place.name] = self.numbers
+            told.sent_by[attempt] = peer.name
+            self.last_uses[peer.name] = self.numbers
 
     def require_least(self, name: str | None) -> None:
-        """See that the place with the fewest attempts under way is used, the one least lately."""
+        """See that the peer with the fewest attempts under way is used, the one least lately."""
         loads = {
-            usable: (len(self.places[usable].under_way), self.last_uses[usable])
+            usable: (len(self.peers[usable].under_way), self.last_uses[usable])
             for usable in sorted(self.usable())
         }
         assert loads.get(name or "") == min(loads.values(), default=None)
 
     def require_home(self, key: bytes, name: str | None) -> None:
-        """See that a key has one place, which it keeps as long as that is there."""
-        if len(self.rules.places) == 1:
+        """See that a key has one peer, which it keeps as long as that is there."""
+        if len(self.rules.peers) == 1:
             assert name == next(iter(self.usable()), None)
             return
-        known = {place.name for place in self.rules.places}
+        known = {peer.name for peer in self.rules.peers}
         choice = frozenset(known - self.away - self.stopping)
         if name is None:
             home = self.homes.get((key, choice))
@@ -137,7 +137,7 @@ class Machine(RuleBasedStateMachine):
         if name not in self.there:
             self.there.add(name)
             self._forget(name)
-            self.rules.connected(self.places[name])
+            self.rules.connected(self.peers[name])
             self.send_all()
 
     def _forget(self, name: str) -> None:
@@ -151,8 +151,8 @@ class Machine(RuleBasedStateMachine):
         self.there.discard(name)
         self._forget(name)
         self.away.add(name)
-        self.rules.lost(self.places[name])
-        assert not self.places[name].under_way
+        self.rules.lost(self.peers[name])
+        assert not self.peers[name].under_way
         for told in self.calls:
             for attempt, fate in told.fates.items():
                 if told.sent_by[attempt] == name and fate == "under way":
@@ -168,51 +168,51 @@ class Machine(RuleBasedStateMachine):
     def say_stopping(self, name: str) -> None:
         if name in self.there:
             self.stopping.add(name)
-            self.places[name].is_stopping = True
+            self.peers[name].is_stopping = True
 
     @rule(name=NAMES)
     def be_full(self, name: str) -> None:
         if name in self.there:
             self.full.add(name)
-            self.places[name].is_full = True
+            self.peers[name].is_full = True
 
     @rule()
     def look(self) -> None:
         """Have room again."""
         self.full.clear()
-        for place in self.places.values():
-            place.is_full = False
+        for peer in self.peers.values():
+            peer.is_full = False
         self.send_all()
 
-    def under_way(self) -> list[tuple[Place, bytes]]:
-        return [(place, id_) for place in self.places.values() for id_ in place.under_way]
+    def under_way(self) -> list[tuple[Peer, bytes]]:
+        return [(peer, id_) for peer in self.peers.values() for id_ in peer.under_way]
 
     @precondition(lambda self: self.under_way())
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
         """Answer an attempt: an earlier one than the last, or one of a call that has ended."""
-        place, attempt = data.draw(st.sampled_from(self.under_way()))
+        peer, attempt = data.draw(st.sampled_from(self.under_way()))
         owner = self.owner_of(attempt)
-        call = self.rules.answered(place, attempt)
+        call = self.rules.answered(peer, attempt)
         assert call is (owner.call if owner else None), "late, but of a call that waits"
-        assert self.rules.answered(place, attempt) is None, "a second time"
+        assert self.rules.answered(peer, attempt) is None, "a second time"
         if owner is not None:
             self.end(owner)
 
     @rule(name=NAMES, number=st.integers(0, 50))
     def answer_what_was_not_asked(self, name: str, number: int) -> None:
         attempt = b"%d" % number
-        if attempt not in self.places[name].under_way:
-            assert self.rules.answered(self.places[name], attempt) is None
+        if attempt not in self.peers[name].under_way:
+            assert self.rules.answered(self.peers[name], attempt) is None
 
     @precondition(lambda self: self.under_way())
     @rule(data=st.data())
     def answer_unhandled(self, data: st.DataObject) -> None:
-        place, attempt = data.draw(st.sampled_from(self.under_way()))
-        self.stopping.add(place.name)
+        peer, attempt = data.draw(st.sampled_from(self.under_way()))
+        self.stopping.add(peer.name)
         owner = self.owner_of(attempt)
         was_unsent = owner is not None and owner.call.is_unsent
-        again = self.rules.unhandled(place, attempt)
+        again = self.rules.unhandled(peer, attempt)
         if owner is None:
             assert again is None
             return
@@ -241,9 +241,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(names=st.sets(NAMES, min_size=1))
     def connect_elsewhere(self, names: set[str]) -> None:
-        chosen = [self.places[name] for name in sorted(names)]
-        self.rules.retired = [p for p in self.places.values() if p not in chosen]
-        self.rules.places = chosen
+        chosen = [self.peers[name] for name in sorted(names)]
+        self.rules.retired = [p for p in self.peers.values() if p not in chosen]
+        self.rules.peers = chosen
         self.send_all()
 
     def owner_of(self, attempt: bytes) -> Told | None:
@@ -260,10 +260,10 @@ class Machine(RuleBasedStateMachine):
             waiting = {id_ for id_, fate in told.fates.items() if fate == "under way"}
             assert set(told.call.attempts) == waiting
             for id_ in waiting:
-                assert self.places[told.sent_by[id_]].under_way[id_] is told.call
+                assert self.peers[told.sent_by[id_]].under_way[id_] is told.call
         alive = {id(told.call) for told in self.calls}
-        for place in self.places.values():
-            for waiting_call in place.under_way.values():
+        for peer in self.peers.values():
+            for waiting_call in peer.under_way.values():
                 assert waiting_call is None or id(waiting_call) in alive
 
     @invariant()

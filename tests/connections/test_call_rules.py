@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sf_actors.connections import call_rules
-from sf_actors.connections.call_rules import CallRules, CallState, Place
+from sf_actors.connections.call_rules import CallRules, CallState, Peer
 from tests.connections.call_rules_machine import RULES, STEPS, IdempotentMachine, Machine
 from tests.support.effort import IS_FULL
 from tests.support.hunting import hunt
@@ -27,40 +27,38 @@ def test_the_rules_of_idempotent_calls_hold_as_well() -> None:
 class UsesTheBusiest(CallRules):
     """Sends a call to where most are under way."""
 
-    def choose(self, call: CallState) -> Place | None:
+    def choose(self, call: CallState) -> Peer | None:
         super_ = super().choose(call)
         if super_ is None or call.attempts or call.has_lost or call.key is not None:
             return super_
-        return max(
-            (place for place in self.places if place.is_usable), key=lambda p: len(p.under_way)
-        )
+        return max((peer for peer in self.peers if peer.is_usable), key=lambda p: len(p.under_way))
 
 
 class UsesTheFirstAmongEquals(CallRules):
     """Does not take turns."""
 
-    def sent(self, call: CallState, place: Place, attempt: bytes) -> None:
-        super().sent(call, place, attempt)
-        place.used = 0
+    def sent(self, call: CallState, peer: Peer, attempt: bytes) -> None:
+        super().sent(call, peer, attempt)
+        peer.used = 0
 
 
 class CountsAnsweredCallsAsLoad(CallRules):
     """Goes by how many were sent, ever."""
 
-    def choose(self, call: CallState) -> Place | None:
+    def choose(self, call: CallState) -> Peer | None:
         found = super().choose(call)
         if found is None or call.attempts or call.has_lost or call.key is not None:
             return found
-        return min((place for place in self.places if place.is_usable), key=lambda p: p.used)
+        return min((peer for peer in self.peers if peer.is_usable), key=lambda p: p.used)
 
 
 class ForgetsTriesThatTookTooLong(CallRules):
     """Takes a call that timed out for one that is no load any more."""
 
     def time_is_over(self, call: CallState) -> bool:
-        for place in self.places:
+        for peer in self.peers:
             for attempt in call.attempts:
-                place.under_way.pop(attempt, None)
+                peer.under_way.pop(attempt, None)
         call.attempts.clear()
         return super().time_is_over(call)
 
@@ -68,7 +66,7 @@ class ForgetsTriesThatTookTooLong(CallRules):
 class RetriesAnywhere(CallRules):
     """Takes every call for idempotent."""
 
-    def choose(self, call: CallState) -> Place | None:
+    def choose(self, call: CallState) -> Peer | None:
         self.is_idempotent = True
         return super().choose(call)
 
@@ -76,7 +74,7 @@ class RetriesAnywhere(CallRules):
 class RetriesAtTheSamePlace(CallRules):
     """Takes no call for idempotent."""
 
-    def choose(self, call: CallState) -> Place | None:
+    def choose(self, call: CallState) -> Peer | None:
         self.is_idempotent = False
         return super().choose(call)
 
@@ -84,10 +82,10 @@ class RetriesAtTheSamePlace(CallRules):
 class RetriesElsewhereAfterALoss(CallRules):
     """Takes what was lost with its connection for not handled."""
 
-    def lost(self, place: Place) -> None:
-        calls = [call for call in place.under_way.values() if call is not None]
+    def lost(self, peer: Peer) -> None:
+        calls = [call for call in peer.under_way.values() if call is not None]
         before = [call.has_lost for call in calls]
-        super().lost(place)
+        super().lost(peer)
         for call, had_lost in zip(calls, before, strict=True):
             call.has_lost = had_lost
 
@@ -95,17 +93,17 @@ class RetriesElsewhereAfterALoss(CallRules):
 class KeepsWhatWasLost(CallRules):
     """Waits for replies of a connection that is gone."""
 
-    def lost(self, place: Place) -> None:
-        kept = dict(place.under_way)
-        super().lost(place)
-        place.under_way.update(kept)
+    def lost(self, peer: Peer) -> None:
+        kept = dict(peer.under_way)
+        super().lost(peer)
+        peer.under_way.update(kept)
 
 
 class TakesUnhandledForATry(CallRules):
     """Uses up a retry for a call that comes back unhandled."""
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
-        call = super().unhandled(place, attempt)
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
+        call = super().unhandled(peer, attempt)
         if call is not None:
             call.retries_left -= 1
         return call
@@ -114,8 +112,8 @@ class TakesUnhandledForATry(CallRules):
 class GivesUpWhatComesBackUnhandled(CallRules):
     """Never sends a call again that came back unhandled."""
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
-        call = super().unhandled(place, attempt)
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
+        call = super().unhandled(peer, attempt)
         if call is not None:
             call.is_unsent = False
         return None
@@ -124,9 +122,9 @@ class GivesUpWhatComesBackUnhandled(CallRules):
 class SendsAgainBesideAnAttempt(CallRules):
     """Sends a call again as soon as one of its attempts came back unhandled."""
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
-        place.is_stopping = True
-        call = self.answered(place, attempt)
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
+        peer.is_stopping = True
+        call = self.answered(peer, attempt)
         if call is None or call.has_lost:
             return None
         call.is_unsent = True
@@ -136,9 +134,9 @@ class SendsAgainBesideAnAttempt(CallRules):
 class SendsAgainAfterALoss(CallRules):
     """Sends a call again that came back unhandled although another attempt was lost."""
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
-        place.is_stopping = True
-        call = self.answered(place, attempt)
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
+        peer.is_stopping = True
+        call = self.answered(peer, attempt)
         if call is None or call.attempts:
             return None
         call.is_unsent = True
@@ -146,58 +144,58 @@ class SendsAgainAfterALoss(CallRules):
 
 
 class GoesOnWhereItCameBackUnhandled(CallRules):
-    """Does not gather from an unhandled call that its place stops."""
+    """Does not gather from an unhandled call that its peer stops."""
 
-    def unhandled(self, place: Place, attempt: bytes) -> CallState | None:
-        was_stopping = place.is_stopping
-        call = super().unhandled(place, attempt)
-        place.is_stopping = was_stopping
+    def unhandled(self, peer: Peer, attempt: bytes) -> CallState | None:
+        was_stopping = peer.is_stopping
+        call = super().unhandled(peer, attempt)
+        peer.is_stopping = was_stopping
         return call
 
 
 class SendsToWhoStops(CallRules):
-    """Does not mind that a place stops."""
+    """Does not mind that a peer stops."""
 
-    def choose(self, call: CallState) -> Place | None:
-        for place in self.places:
-            place.is_stopping = False
+    def choose(self, call: CallState) -> Peer | None:
+        for peer in self.peers:
+            peer.is_stopping = False
         return super().choose(call)
 
 
 class SendsToNobody(CallRules):
     """Hands a request to a connection that is not there."""
 
-    def lost(self, place: Place) -> None:
-        super().lost(place)
-        place.is_connected = True
+    def lost(self, peer: Peer) -> None:
+        super().lost(peer)
+        peer.is_connected = True
 
 
 class AvoidsWhoStoppedOnce(CallRules):
     """Remembers a stop beyond the connection."""
 
-    def connected(self, place: Place) -> None:
-        was_stopping = place.is_stopping
-        super().connected(place)
-        place.is_stopping = was_stopping
+    def connected(self, peer: Peer) -> None:
+        was_stopping = peer.is_stopping
+        super().connected(peer)
+        peer.is_stopping = was_stopping
 
-    def lost(self, place: Place) -> None:
-        was_stopping = place.is_stopping
-        super().lost(place)
-        place.is_stopping = was_stopping
+    def lost(self, peer: Peer) -> None:
+        was_stopping = peer.is_stopping
+        super().lost(peer)
+        peer.is_stopping = was_stopping
 
 
 class AvoidsWhoWasFullOnce(CallRules):
     """Remembers a full queue beyond the connection."""
 
-    def connected(self, place: Place) -> None:
-        was_full = place.is_full
-        super().connected(place)
-        place.is_full = was_full
+    def connected(self, peer: Peer) -> None:
+        was_full = peer.is_full
+        super().connected(peer)
+        peer.is_full = was_full
 
-    def lost(self, place: Place) -> None:
-        was_full = place.is_full
-        super().lost(place)
-        place.is_full = was_full
+    def lost(self, peer: Peer) -> None:
+        was_full = peer.is_full
+        super().lost(peer)
+        peer.is_full = was_full
 
 
 class HasARetryMore(CallRules):
@@ -225,28 +223,28 @@ class CountsNoRetries(CallRules):
 class TakesTheLastAttemptsReplyOnly(CallRules):
     """Drops a reply to an earlier attempt of a call that still waits."""
 
-    def answered(self, place: Place, attempt: bytes) -> CallState | None:
-        call = place.under_way.get(attempt)
+    def answered(self, peer: Peer, attempt: bytes) -> CallState | None:
+        call = peer.under_way.get(attempt)
         is_late = call is not None and call.attempts[-1] != attempt
-        found = super().answered(place, attempt)
+        found = super().answered(peer, attempt)
         return None if is_late else found
 
 
 class AnswersTwice(CallRules):
     """Takes a reply that comes again for another one."""
 
-    def answered(self, place: Place, attempt: bytes) -> CallState | None:
-        call = super().answered(place, attempt)
+    def answered(self, peer: Peer, attempt: bytes) -> CallState | None:
+        call = super().answered(peer, attempt)
         if call is not None and len(call.attempts) == 1:
-            place.under_way[attempt] = call
+            peer.under_way[attempt] = call
         return call
 
 
 class TakesAnyReply(CallRules):
     """Takes a reply for that of the oldest call there, whatever attempt it belongs to."""
 
-    def answered(self, place: Place, attempt: bytes) -> CallState | None:
-        return super().answered(place, next(iter(place.under_way), attempt))
+    def answered(self, peer: Peer, attempt: bytes) -> CallState | None:
+        return super().answered(peer, next(iter(peer.under_way), attempt))
 
 
 class AnswersWhoHasLeft(CallRules):
@@ -277,7 +275,7 @@ class SendsWhatHasEnded(CallRules):
 class SendsAKeyAnywhere(CallRules):
     """Takes no notice of keys."""
 
-    def choose(self, call: CallState) -> Place | None:
+    def choose(self, call: CallState) -> Peer | None:
         key, call.key = call.key, None
         try:
             return super().choose(call)
@@ -286,28 +284,28 @@ class SendsAKeyAnywhere(CallRules):
 
 
 class MovesAKeyThatMustWait(CallRules):
-    """Sends a key elsewhere while its place is full or not connected yet."""
+    """Sends a key elsewhere while its peer is full or not connected yet."""
 
-    def choose(self, call: CallState) -> Place | None:
-        usable = [place for place in self.places if place.is_usable]
-        places, self.places = self.places, usable or self.places
+    def choose(self, call: CallState) -> Peer | None:
+        usable = [peer for peer in self.peers if peer.is_usable]
+        peers, self.peers = self.peers, usable or self.peers
         try:
             return super().choose(call)
         finally:
-            self.places = places
+            self.peers = peers
 
 
 class MovesKeysByTheCount(CallRules):
-    """Has keys move among places that stay when one of them goes."""
+    """Has keys move among peers that stay when one of them goes."""
 
-    def choose(self, call: CallState) -> Place | None:
-        if call.key is None or (call.place is not None and (call.attempts or call.has_lost)):
+    def choose(self, call: CallState) -> Peer | None:
+        if call.key is None or (call.peer is not None and (call.attempts or call.has_lost)):
             return super().choose(call)
-        there = [place for place in self.places if not place.is_away and not place.is_stopping]
+        there = [peer for peer in self.peers if not peer.is_away and not peer.is_stopping]
         if not there:
             return None
-        place = there[sum(call.key) % len(there)]
-        return place if place.is_usable else None
+        peer = there[sum(call.key) % len(there)]
+        return peer if peer.is_usable else None
 
 
 BROKEN = [
@@ -366,25 +364,25 @@ def test_an_idempotent_call_that_stays_where_it_is_is_found_out() -> None:
 
 
 def test_attempts_of_ended_calls_are_remembered_up_to_a_bound() -> None:
-    place = Place("a")
-    rules = CallRules([place])
-    rules.connected(place)
+    peer = Peer("a")
+    rules = CallRules([peer])
+    rules.connected(peer)
     for number in range(call_rules.MAX_LATE + 10):
         call = CallState()
-        rules.sent(call, place, b"%d" % number)
+        rules.sent(call, peer, b"%d" % number)
         rules.ended(call)
-    assert len(place.under_way) == call_rules.MAX_LATE
-    assert b"0" not in place.under_way
+    assert len(peer.under_way) == call_rules.MAX_LATE
+    assert b"0" not in peer.under_way
 
 
 def test_a_key_has_the_same_place_whatever_others_there_are() -> None:
-    places = [Place(name) for name in "abcd"]
-    rules = CallRules(places)
-    for place in places:
-        rules.connected(place)
+    peers = [Peer(name) for name in "abcd"]
+    rules = CallRules(peers)
+    for peer in peers:
+        rules.connected(peer)
     before = {n: rules.choose(CallState(key=b"%d" % n)) for n in range(100)}
     assert len(set(before.values())) == 4
-    rules.lost(places[3])
-    for n, place in before.items():
+    rules.lost(peers[3])
+    for n, peer in before.items():
         now = rules.choose(CallState(key=b"%d" % n))
-        assert now is place or place is places[3]
+        assert now is peer or peer is peers[3]

@@ -11,10 +11,10 @@ import zmq
 
 from sf_actors.actors.inbox import TICK, SocketInbox
 from sf_actors.connections import liveness as pulse
-from sf_actors.connections.liveness import Greeting, PublisherLiveness
+from sf_actors.connections.liveness import ProbeGreeted, PublisherLiveness
 from sf_actors.counters import Counters
 from sf_actors.sockets.endpoint import parse
-from sf_actors.sockets.probe import CannotAsk, Probe
+from sf_actors.sockets.probe import Probe, ProbeFailed
 from sf_actors.testing import running
 from tests.conftest import open_descriptors
 from tests.security.keyrings import Keyring
@@ -69,7 +69,7 @@ class Patient:
         if message is TICK:
             self.pulse.on_tick()
             return "tick"
-        assert isinstance(message, Greeting)
+        assert isinstance(message, ProbeGreeted)
         self.pulse.on_greeting()
         return "greeting"
 
@@ -188,7 +188,7 @@ def test_without_a_descriptor_what_is_known_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(_target: object) -> None:
-        raise CannotAsk("Too many open files")
+        raise ProbeFailed("Too many open files")
 
     with bare(zmq.PUB, bind=f"ipc://{tmp_path}/it"), pulse_of(f"ipc://{tmp_path}/it") as patient:
         patient.until_peers(1)
@@ -205,7 +205,7 @@ def test_a_probe_that_cannot_be_read_says_nothing(
     listening: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cannot(_probe: Probe) -> bool:
-        raise CannotAsk("Cannot allocate memory")
+        raise ProbeFailed("Cannot allocate memory")
 
     with pulse_of(f"ipc://{tmp_path}/it") as patient:
         with monkeypatch.context() as patched:

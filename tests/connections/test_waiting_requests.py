@@ -212,7 +212,7 @@ def test_the_successor_of_an_actor_that_died_with_those_that_waited_lets_others_
         until(lambda: knower.counters["restarts"] == 1, "the restart")
         # by the successor, once it has opened
         until(lambda: knower.counters["queued"] == knower.counters["in_flight"] == 0, "a new start")
-        assert not knower.service.states.changes._told
+        assert not knower.service.states.changes._callbacks
         peer = sockets.enter_context(knower.peer())
         peer.send(request({teller.epoch: 1}))
         is_waiting(knower)

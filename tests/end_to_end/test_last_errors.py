@@ -85,7 +85,7 @@ def test_timeouts_and_retries_are_counted() -> None:
     assert "no reply" in numbers["last_error"]
 
 
-def test_the_last_error_of_each_kind_of_outlet_is_what_its_caller_got() -> None:
+def test_the_last_error_of_each_kind_of_outbound_model_is_what_its_caller_got() -> None:
     sender = Sender()
     free = "127.0.0.1:0"
     module = module_of(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sf_actors.fleet.addresses import connectable, connected_to, inproc_addresses, ipc_addresses
-from sf_actors.fleet.links import link
+from sf_actors.fleet.linking import link
 from sf_actors.fleet.plan import Plan, plan_of
 from tests.fleet.outlines import fleet, model, named, outline, service
 

@@ -84,7 +84,7 @@ def test_what_one_that_does_not_read_is_told_waits_for_it_whole(tmp_path: Path) 
         freeze(one.child.pid)
         given = ["connections", "out", "nobody", "ipc:///tmp/" + "x" * 60]
         for number in range(MESSAGES):
-            assert one.child.tell({"connect": given, "id": number})
+            assert one.child.send({"connect": given, "id": number})
         os.kill(one.child.pid, signal.SIGCONT)
         one.wait_for(lambda: len(one.messages) > MESSAGES)
         answered = [message["connected"] for message in one.messages if "connected" in message]
@@ -95,7 +95,7 @@ def test_what_is_told_is_bounded(tmp_path: Path) -> None:
     with heard(tmp_path) as one:
         freeze(one.child.pid)
         message = {"connect": ["x" * 100_000], "id": 1}
-        assert not all(one.child.tell(message) for _ in range(20))
+        assert not all(one.child.send(message) for _ in range(20))
 
 
 def test_no_collection_looks_at_what_was_imported_before_the_service(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_its_end_is_told_with_its_status(tmp_path: Path) -> None:
         one.child.signal(signal.SIGTERM)
         one.wait_for(lambda: bool(one.statuses))
         assert one.statuses == [0]
-        assert not one.child.tell({"connect": [], "id": 1})
+        assert not one.child.send({"connect": [], "id": 1})

@@ -16,13 +16,13 @@ from hypothesis.stateful import (
 
 from sf_actors.fleet.actions import Action, Finish, Kill, Signal, Start
 from sf_actors.fleet.course import GRACE_S, Course
+from sf_actors.fleet.instance import RUNNING, InstancePhase, Member
 from sf_actors.fleet.levels import levels_of
-from sf_actors.fleet.standing import RUNNING, Member, Phase
 
 
 def course_of(*members: Member) -> Course:
     course = Course(members)
-    course.start(list(course.standings), 0.0)
+    course.start(list(course.instances), 0.0)
     return course
 
 
@@ -90,7 +90,7 @@ def test_naming_a_service_starts_what_it_is_after_too() -> None:
     )
 
     assert course.start(["c"], 0.0) == [Start("a")]
-    assert course.standings["b"].phase is Phase.WAITS
+    assert course.instances["b"].phase is InstancePhase.WAITS
 
 
 def test_those_in_main_mode_stop_first_and_then_level_by_level() -> None:
@@ -170,7 +170,7 @@ def test_what_a_verb_has_stopped_is_not_run_again() -> None:
 
     assert course.stop(["a"], 2.0) == [Signal("a", signal.SIGTERM)]
     course.ended("a", 1, 3.0)
-    assert course.standings["a"].phase is Phase.STOPPED
+    assert course.instances["a"].phase is InstancePhase.STOPPED
     assert course.next_due() is None
 
 
@@ -203,7 +203,7 @@ def test_a_job_that_has_ended_is_not_run_again_for_one_that_is_after_it() -> Non
     course.ended("b", 0, 2.1)
 
     assert course.start(["b"], 3.0) == [Start("b")]
-    assert course.standings["job"].phase is Phase.ENDED
+    assert course.instances["job"].phase is InstancePhase.ENDED
 
 
 def test_a_restart_that_is_under_way_when_the_fleet_ends_is_none() -> None:
@@ -292,7 +292,7 @@ class CourseMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9))
     def one_is_ready(self, number: int) -> None:
         name = sorted(self.alive)[number % len(self.alive)]
-        if self.course.standings[name].phase is Phase.STARTS:
+        if self.course.instances[name].phase is InstancePhase.STARTS:
             self.ready.add(name)
         self.act(self.course.ready(name, self.now))
 
@@ -302,8 +302,8 @@ class CourseMachine(RuleBasedStateMachine):
         name = sorted(self.alive)[number % len(self.alive)]
         self.alive.discard(name)
         self.ready.discard(name)
-        standing = self.course.standings[name]
-        if standing.phase is Phase.STOPS:
+        instance = self.course.instances[name]
+        if instance.phase is InstancePhase.STOPS:
             self.was_killed |= self.is_ending and status == -signal.SIGKILL
         else:
             if status == 0 and BY_NAME[name].restart != "always":
@@ -333,9 +333,13 @@ class CourseMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(sorted(BY_NAME)))
     def a_verb_starts_one(self, name: str) -> None:
         for one in self.course.with_needed([name]):
-            if self.course.standings[one].phase not in {Phase.RESTARTS, Phase.READY, Phase.STARTS}:
+            if self.course.instances[one].phase not in {
+                InstancePhase.RESTARTS,
+                InstancePhase.READY,
+                InstancePhase.STARTS,
+            }:
                 self.by_verb.add(one)
-                if self.course.standings[one].phase is not Phase.STOPS:
+                if self.course.instances[one].phase is not InstancePhase.STOPS:
                     self.ran.discard(one)
         self.act(self.course.start([name], self.now))
 
@@ -361,16 +365,16 @@ class CourseMachine(RuleBasedStateMachine):
     @invariant()
     def what_runs_is_what_it_takes_for_running(self) -> None:
         if getattr(self, "status", 0) is None:
-            standings = self.course.standings
-            assert {name for name in standings if standings[name].phase in RUNNING} == self.alive
+            instances = self.course.instances
+            assert {name for name in instances if instances[name].phase in RUNNING} == self.alive
 
     @invariant()
     def nothing_waits_without_a_time_or_a_reason(self) -> None:
         if getattr(self, "status", 0) is None:
-            for name, standing in self.course.standings.items():
-                if standing.phase is Phase.RESTARTS:
-                    assert standing.due is not None
-                if standing.phase is Phase.WAITS:
+            for name, instance in self.course.instances.items():
+                if instance.phase is InstancePhase.RESTARTS:
+                    assert instance.due is not None
+                if instance.phase is InstancePhase.WAITS:
                     assert self.course.reason_of(name, self.now) != "waits for "
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from sf_actors import KeysError
 from sf_actors.fleet.keyring import remove_keys, write_keys
-from sf_actors.fleet.links import link
+from sf_actors.fleet.linking import link
 from sf_actors.sockets.keys import load, new_pair
 from tests.fleet.outlines import fleet, model, named, outline, service
 

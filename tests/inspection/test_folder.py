@@ -12,7 +12,7 @@ import pytest
 import sf_actors
 from sf_actors.errors import UsageError
 from sf_actors.inspection.folder import folder as place
-from sf_actors.inspection.folder import listening, new_path, remove_if_stale, spots
+from sf_actors.inspection.folder import inspector_sockets, listening, new_path, remove_if_stale
 from tests.inspection.asking import asker_of, sockets_in
 from tests.support.services import ECHO_ADDRESSES, ask, replying
 from tests.support.services import echo_service as running_echo
@@ -117,7 +117,7 @@ def test_what_a_dead_process_left_is_removed_and_what_listens_is_not(folder: Pat
     folder.mkdir(mode=0o700)
     path = folder / "12345-abcd-svc.sock"
     listener = listening(path)
-    assert [(spot.pid, spot.name) for spot in spots(folder)] == [(12345, "svc")]
+    assert [(one.pid, one.name) for one in inspector_sockets(folder)] == [(12345, "svc")]
     old = path.stat().st_mtime - 10
     os.utime(path, (old, old))
     # one that accepts and is silent is there

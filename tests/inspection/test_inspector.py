@@ -164,7 +164,7 @@ def test_a_fault_in_an_answer_costs_that_answer_alone(
 def test_more_asks_than_may_wait_are_refused(
     asker: Asker, monkeypatch: pytest.MonkeyPatch, gate: Any
 ) -> None:
-    monkeypatch.setattr("sf_actors.inspection.asks.MAX_UNDER_WAY", 1)
+    monkeypatch.setattr("sf_actors.inspection.injections.MAX_UNDER_WAY", 1)
     with echo_service() as service, asker_of(sf_actors.inspect().address) as other:
         model = {"service": "service_under_test", "model": "echo", "args": {"n": 1}}
         service._run.state.run_context.handler_lock._lock.acquire()

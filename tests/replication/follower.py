@@ -21,7 +21,7 @@ WHOLE: dict[str, Any] = {"price": 0, "book": {}}
 class Follower:
     """A replica together with all that it has asked for."""
 
-    def __init__(self, buffer_size: int = 100, *, tells_all: bool = True) -> None:
+    def __init__(self, buffer_size: int = 100, *, reports_all: bool = True) -> None:
         self.now = 0.0
         self.replica = Replica(
             SHAPE,
@@ -29,7 +29,7 @@ class Follower:
             heartbeat_s=1.0,
             stale_after_s=3.0,
             rng=random.Random(7),
-            tells_all=tells_all,
+            reports_all=reports_all,
             buffer_size=buffer_size,
         )
         self.asked: list[Ask] = []

@@ -87,7 +87,7 @@ class PlainSimulation:
             heartbeat_s=HEARTBEAT_S,
             stale_after_s=STALE_AFTER_S,
             rng=self.rng,
-            tells_all=self.rng.random() < 0.5,
+            reports_all=self.rng.random() < 0.5,
             buffer_size=12,
         )
 

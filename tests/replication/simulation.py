@@ -47,14 +47,14 @@ class Simulation(Publishing):
         self.newest_run = -1
         self.asked_at: deque[float] = deque(maxlen=ASKS + 1)
         # one without a handler merges the changes of tables later
-        self.tells_all = self.counts["join"] % 2 == 0
+        self.reports_all = self.counts["join"] % 2 == 0
         self.replica = self.replica_type(
             SHAPE,
             now=self.now,
             heartbeat_s=HEARTBEAT_S,
             stale_after_s=STALE_AFTER_S,
             rng=self.rng,
-            tells_all=self.tells_all,
+            reports_all=self.reports_all,
             buffer_size=BUFFER_SIZE,
         )
         self.heartbeat()
@@ -180,7 +180,7 @@ class Simulation(Publishing):
         assert phase is replica.phase
         if replica.count > count:
             count = min(self._after_skipped(epoch, count), replica.count)
-        if not self.tells_all and (replica.epoch, replica.count) == (epoch, count + 1):
+        if not self.reports_all and (replica.epoch, replica.count) == (epoch, count + 1):
             self.counts["kept"] += 1
             count += 1
         assert count == replica.count
@@ -191,7 +191,7 @@ class Simulation(Publishing):
         replica = self.replica
         if replica.epoch is not None:
             # a look merges what was kept, so there is not always one
-            if self.tells_all or self.rng.random() < 0.5:
+            if self.reports_all or self.rng.random() < 0.5:
                 self._check(replica.epoch, replica.count, replica.number, replica.value)
             if replica.phase is Phase.LIVE:
                 assert replica.count >= self.heard.get(replica.epoch, -1)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sf_actors.errors import InvalidMessage
-from sf_actors.replication.actions import PhaseChanged, Refused, Updated
+from sf_actors.replication.actions import PhaseChanged, Updated, UpdateRefused
 from sf_actors.replication.full import FullReplica
 from sf_actors.replication.reasons import Reason
 from sf_actors.replication.status import Phase, Status
@@ -70,7 +70,7 @@ def test_a_value_that_is_refused_is_told_and_its_heartbeats_make_no_replica_live
         raise InvalidMessage("field 'x': expected int, got str")
 
     [refused] = replica.on_value(0.0, OLD, 0, poison)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, UpdateRefused)
     assert str(refused.problem) == "field 'x': expected int, got str"
     assert replica.on_value(1.0, OLD, 0, poison) == []
     status = replica.status(1.0)
@@ -88,7 +88,7 @@ def test_a_live_replica_that_refuses_a_value_is_live_no_more_until_it_has_taken_
         raise InvalidMessage("field 'x': expected int, got str")
 
     refused, changed = replica.on_value(1.0, OLD, 1, poison)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, UpdateRefused)
     assert isinstance(changed, PhaseChanged)
     assert (changed.status.phase, changed.status.number) == (Phase.SYNCING, 0)
     assert "expected int" in changed.reason

@@ -155,7 +155,7 @@ def test_the_next_delta_is_applied_and_given_with_the_value_after_it(live: Follo
 
 
 def test_a_replica_that_need_not_tell_of_each_update_has_its_value_all_the_same() -> None:
-    quiet = Follower(tells_all=False)
+    quiet = Follower(reports_all=False)
     quiet.heartbeat(5)
     quiet.snapshot(5)
     assert quiet.delta(6, {"book": {"a": 1}}) == []
@@ -167,7 +167,7 @@ def test_a_replica_that_need_not_tell_of_each_update_has_its_value_all_the_same(
 
 
 def test_a_replica_that_need_not_tell_of_each_update_tells_what_goes_wrong() -> None:
-    quiet = Follower(tells_all=False)
+    quiet = Follower(reports_all=False)
     quiet.heartbeat(5)
     quiet.snapshot(5)
     quiet.delta(6, {"book": {"a": 1}})

@@ -51,7 +51,7 @@ def same(one: Any, other: Any) -> bool:
 def refused(declared: Any, value: Any) -> str:
     with pytest.raises(Mismatch) as caught:
         check_for(declared)(value)
-    return caught.value.told("t")
+    return caught.value.message("t")
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,12 @@ VALUES: list[Any] = [
 NAMES = ["a", "it's", 'a "b" {c}', "fields", "v"]
 
 
-def told(check: Any, fields: Any) -> Any:
+def message(check: Any, fields: Any) -> Any:
     """Return what came out: fields with their types, or the text of the refusal."""
     try:
         return repr(check(fields))
     except Mismatch as error:
-        return error.told("t")
+        return error.message("t")
 
 
 @given(
@@ -94,13 +94,13 @@ def test_it_comes_to_what_the_check_field_by_field_comes_to(
     declared = [(n, canonical(type_, where="t")) for n, type_ in zip(NAMES, types, strict=True)]
     must, may = dict(declared[:required]), dict(declared[required:])
     in_full = fields_checker(must, may)
-    assert told(compiled(must, may, in_full), fields) == told(in_full, fields)
+    assert message(compiled(must, may, in_full), fields) == message(in_full, fields)
 
 
 @pytest.mark.parametrize("value", [*VALUES, [], "x"])
 def test_what_is_no_dict_of_fields_comes_to_the_same_as_well(value: Any) -> None:
     in_full = fields_checker({"x": int}, {})
-    assert told(compiled({"x": int}, {}, in_full), value) == told(in_full, value)
+    assert message(compiled({"x": int}, {}, in_full), value) == message(in_full, value)
 
 
 def test_what_is_no_dict_is_not_looked_into() -> None:

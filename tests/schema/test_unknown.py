@@ -13,7 +13,7 @@ from sf_actors.errors import InvalidMessage
 from sf_actors.schema.schema import Schema
 from sf_actors.schema.unknown import (
     MAX_FIELDS,
-    MAX_TOLD,
+    MAX_REPORTED,
     UnknownFields,
     changes_nothing,
     nested_names,
@@ -94,11 +94,11 @@ def test_they_are_dropped_at_every_declared_depth(
 
 def test_no_more_than_so_many_names_are_told(heard: Heard) -> None:
     schema = tolerant(heard, {"n": int})
-    for number in range(3 * MAX_TOLD):
+    for number in range(3 * MAX_REPORTED):
         schema.decoded(packed({"n": 1, f"extra{number}": 1}))
 
-    assert heard.count == 3 * MAX_TOLD
-    assert heard.names == [f"extra{number}" for number in range(MAX_TOLD)]
+    assert heard.count == 3 * MAX_REPORTED
+    assert heard.names == [f"extra{number}" for number in range(MAX_REPORTED)]
 
 
 def test_a_name_is_cut_and_escaped(heard: Heard) -> None:
@@ -151,7 +151,7 @@ def test_a_hundred_thousand_of_them_cost_little(heard: Heard, declared: Any) -> 
 
     assert process_time() - began < 0.5
     assert heard.count == 1
-    assert len(heard.names) == MAX_TOLD
+    assert len(heard.names) == MAX_REPORTED
 
 
 @pytest.mark.slow

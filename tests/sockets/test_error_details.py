@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from sf_actors.sockets.error_details import checked_details, tells_texts
+from sf_actors.sockets.error_details import checked_details, sends_texts
 
 
 def tells(endpoint: str, *, is_secured: bool = False, error_details: Any = None) -> bool:
     """Ask for a socket that says it is bound there."""
     socket: Any = SimpleNamespace(getsockopt_string=lambda option: endpoint)
-    return tells_texts(error_details, socket, is_secured=is_secured)
+    return sends_texts(error_details, socket, is_secured=is_secured)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def tells(endpoint: str, *, is_secured: bool = False, error_details: Any = None)
         "inproc://x",
     ],
 )
-def test_what_this_machine_alone_reaches_tells_texts(endpoint: str) -> None:
+def test_what_this_machine_alone_reaches_sends_texts(endpoint: str) -> None:
     assert tells(endpoint)
 
 

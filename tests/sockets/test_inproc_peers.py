@@ -53,22 +53,22 @@ def test_a_publisher_reaches_the_successor_of_a_subscribers_actor_that_died() ->
         join(sender, got)
 
 
-def test_nobody_is_told_of_an_address_after_a_stop() -> None:
+def test_nobody_is_called_back_for_an_address_after_a_stop() -> None:
     with subscribing(ADDRESS, queue.Queue()):
-        assert list(inproc._told) == [ADDRESS.removeprefix("inproc://")]
-    assert not inproc._told
+        assert list(inproc._callbacks) == [ADDRESS.removeprefix("inproc://")]
+    assert not inproc._callbacks
 
 
 @pytest.mark.parametrize("name", ["nobody", "one"])
-def test_who_has_had_enough_is_told_no_more(name: str) -> None:
-    told: list[int] = []
-    first, second = (lambda: told.append(1)), (lambda: told.append(2))
+def test_a_callback_that_was_removed_is_called_no_more(name: str) -> None:
+    called: list[int] = []
+    first, second = (lambda: called.append(1)), (lambda: called.append(2))
     for function in (first, second):
-        inproc.tell_when_free("one", function)
-    inproc.tell_no_more(name, first)
+        inproc.add_callback("one", function)
+    inproc.remove_callback(name, first)
     try:
         inproc.note_free("one")
-        assert told == ([2] if name == "one" else [1, 2])
+        assert called == ([2] if name == "one" else [1, 2])
     finally:
-        inproc.tell_no_more("one", first)
-        inproc.tell_no_more("one", second)
+        inproc.remove_callback("one", first)
+        inproc.remove_callback("one", second)

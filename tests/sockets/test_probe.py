@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from sf_actors.sockets.endpoint import parse
-from sf_actors.sockets.probe import CannotAsk, NoPeer, Probe, target_of
+from sf_actors.sockets.probe import NoPeer, Probe, ProbeFailed, target_of
 from tests.conftest import open_descriptors
 from tests.support.bare_sockets import bare
 from tests.support.waiting import PATIENCE_S
@@ -175,7 +175,7 @@ def test_without_a_descriptor_nothing_is_known() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(map(int, open_descriptors())), hard))
     try:
-        with pytest.raises(CannotAsk):
+        with pytest.raises(ProbeFailed):
             Probe((socket.AF_INET, ("127.0.0.1", 9)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -83,7 +83,9 @@ def a_publisher(address: str, **creation: Any) -> Iterator[Publishing]:
             endpoint_of(served, "it", "out"),
             lambda: sender.connection("it", {"n": 1}),
             lambda: counters(served, "it", "out"),
-            lambda: served._run.state.assembly.outlets["connection", "it"].out.subscriptions._bytes,  # type: ignore[union-attr]
+            lambda: (
+                served._run.state.assembly.outbounds["connection", "it"].out.subscriptions._bytes
+            ),  # type: ignore[union-attr]
         )
 
 

@@ -15,7 +15,7 @@ import msgpack
 import pytest
 import zmq
 
-from sf_actors.actors.orders import Drain
+from sf_actors.actors.commands import Drain
 from sf_actors.log import WORKFLOW_ID
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.pieces import RUN

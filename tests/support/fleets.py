@@ -99,9 +99,9 @@ def sockets_of_fleets() -> list[str]:
 def assert_nothing_is_left(folder: Path) -> None:
     """Fail if a fleet of this folder has left a process or a socket."""
     until(lambda: not processes_of(folder), f"the end of {processes_of(folder)}")
-    from sf_actors.fleet.place import Place
+    from sf_actors.fleet.run_folder import RunFolder
 
-    assert not Place.of(folder / "fleet.toml").folder.exists()
+    assert not RunFolder.of(folder / "fleet.toml").path.exists()
 
 
 @contextmanager

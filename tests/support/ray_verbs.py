@@ -77,7 +77,7 @@ def run(argv: list[str], cwd: str, env: dict[str, str], files: list[str]) -> int
 
 def main() -> None:
     """Run verbs until standard input ends."""
-    import sf_actors.cli.asking_on_ray
+    import sf_actors.cli.ray_requests
     import sf_actors.fleet.ray.cluster  # noqa: F401 - for those that are forked
 
     # who is forked has none of ours

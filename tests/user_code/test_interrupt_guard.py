@@ -40,13 +40,13 @@ class FakeRunContext:
 
 
 class Counted:
-    """What every outlet has."""
+    """What every outbound connection has."""
 
     counters = Counters()
 
 
 class Critical(Counted):
-    """An outlet that must be left by the way that it was entered."""
+    """An outbound connection that must be left by the way that it was entered."""
 
     def __init__(self) -> None:
         self.entered = self.left = 0
@@ -59,7 +59,7 @@ class Critical(Counted):
 
 
 class Waiting(Counted):
-    """An outlet that waits until the test lets it go on."""
+    """An outbound connection that waits until the test lets it go on."""
 
     def __init__(self) -> None:
         self.entered, self.may_go = threading.Event(), threading.Event()
@@ -74,15 +74,15 @@ class Waiting(Counted):
 
 
 class Sending:
-    """User code in a thread of its own, with a `to_send` to one outlet."""
+    """User code in a thread of its own, with a `to_send` to one outbound connection."""
 
-    def __init__(self, outlet: Any, user_code: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(self, outbound: Any, user_code: Callable[[Callable[[], Any]], Any]) -> None:
         run_context = FakeRunContext()
         self.interrupt_guard = run_context.interrupt_guard
         self.code = UserCode(run_context.interrupt_guard)
         to_send = ToSend(
             "test",
-            {("connection", "it"): outlet},
+            {("connection", "it"): outbound},
             SendPermit(),
             interrupt_guard=run_context.interrupt_guard,
             new_workflow_id=run_context.new_workflow_id,
@@ -104,11 +104,11 @@ class Sending:
 
 
 def test_an_interrupt_during_a_send_arrives_when_the_send_is_over() -> None:
-    outlet = Waiting()
-    sending = Sending(outlet, lambda send: send())
-    assert outlet.entered.wait(PATIENCE_S)
+    outbound = Waiting()
+    sending = Sending(outbound, lambda send: send())
+    assert outbound.entered.wait(PATIENCE_S)
     assert sending.code.interrupt() == "user code"
-    outlet.may_go.set()
+    outbound.may_go.set()
     assert sending.is_over()
     [(result, error)] = sending.outcome  # type: ignore[misc]
     assert result is None
@@ -118,11 +118,11 @@ def test_an_interrupt_during_a_send_arrives_when_the_send_is_over() -> None:
 
 def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again() -> None:
     first, second = Waiting(), Waiting()
-    outlets = [first, second]
+    outbounds = [first, second]
 
     class Both(Counted):
         def send(self, args: Any, workflow_id: object) -> None:
-            outlets.pop(0).send(args, workflow_id)
+            outbounds.pop(0).send(args, workflow_id)
 
     caught: list[BaseException] = []
 
@@ -134,23 +134,23 @@ def test_user_code_that_swallows_the_interrupt_goes_on_and_is_interrupted_again(
                 caught.append(error)
 
     sending = Sending(Both(), user_code)
-    for outlet in (first, second):
-        assert outlet.entered.wait(PATIENCE_S)
+    for outbound in (first, second):
+        assert outbound.entered.wait(PATIENCE_S)
         sending.code.interrupt()
-        outlet.may_go.set()
+        outbound.may_go.set()
     assert sending.is_over()
     assert len(caught) == 2
 
 
 def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -> None:
-    outlet = Waiting()
+    outbound = Waiting()
     interrupt_guard = InterruptGuard()
     code = UserCode(interrupt_guard)
 
     def user_code() -> None:
         here = threading.get_ident()
         interrupt_guard.guarded_threads.add(here)
-        outlet.send({}, None)
+        outbound.send({}, None)
         interrupt_guard.guarded_threads.discard(here)  # and does not look for what has waited
 
     faults: list[BaseException] = []
@@ -165,9 +165,9 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert outlet.entered.wait(PATIENCE_S)
+    assert outbound.entered.wait(PATIENCE_S)
     code.interrupt()
-    outlet.may_go.set()
+    outbound.may_go.set()
     thread.join(PATIENCE_S)
     assert faults == []
     assert not interrupt_guard.has_pending
@@ -175,11 +175,11 @@ def test_what_an_interrupt_waited_for_is_not_interrupted_after_the_user_code() -
 
 @pytest.mark.slow
 def test_no_interrupt_ever_hits_the_inside_of_a_send() -> None:
-    outlet, run_context = Critical(), FakeRunContext()
+    outbound, run_context = Critical(), FakeRunContext()
     code = UserCode(run_context.interrupt_guard)
     to_send = ToSend(
         "test",
-        {("connection", "it"): outlet},
+        {("connection", "it"): outbound},
         SendPermit(),
         interrupt_guard=run_context.interrupt_guard,
         new_workflow_id=run_context.new_workflow_id,
@@ -208,7 +208,7 @@ def test_no_interrupt_ever_hits_the_inside_of_a_send() -> None:
         assert over.acquire(timeout=PATIENCE_S)
     thread.join(PATIENCE_S)
     assert [type(error) for error in errors] == [ServiceStopped] * INTERRUPTS
-    assert outlet.entered == outlet.left > 0, f"seed {seed}"
+    assert outbound.entered == outbound.left > 0, f"seed {seed}"
 
 
 def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> None:
@@ -224,11 +224,11 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
         creation = {"target": target, "timeout_s": None}  # noqa: RUF012 - a fake
 
     run_context = FakeRunContext()
-    outlet = ExternalTarget(cast("RunContext", run_context), cast("Model", FakeModel()))
+    outbound = ExternalTarget(cast("RunContext", run_context), cast("Model", FakeModel()))
     code = UserCode(run_context.interrupt_guard)
     to_send = ToSend(
         "test",
-        {("connection", "it"): outlet},
+        {("connection", "it"): outbound},
         SendPermit(),
         interrupt_guard=run_context.interrupt_guard,
         new_workflow_id=run_context.new_workflow_id,
@@ -245,12 +245,12 @@ def test_what_an_external_target_does_is_user_code_that_can_be_interrupted() -> 
 
 
 def test_user_code_that_was_left_behind_ends_and_does_nothing_else() -> None:
-    outlet = Waiting()
-    sending = Sending(outlet, lambda send: send())
-    assert outlet.entered.wait(PATIENCE_S)
+    outbound = Waiting()
+    sending = Sending(outbound, lambda send: send())
+    assert outbound.entered.wait(PATIENCE_S)
     assert sending.code.leave_behind(lambda: False) is None
     assert sending.code.leave_behind(lambda: True) is not None
-    outlet.may_go.set()
+    outbound.may_go.set()
     assert sending.is_over()
     [outcome] = sending.outcome
     assert isinstance(outcome, LeftBehind)

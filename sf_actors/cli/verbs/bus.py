@@ -7,9 +7,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.notify_socket import notify
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
+from sf_actors.cli.stderr import report
 
 if TYPE_CHECKING:
     import os
@@ -37,15 +38,15 @@ def run(argv: Sequence[str]) -> int:
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
 
-    def tell_bound(bus: Bus) -> None:
+    def report_bound(bus: Bus) -> None:
         notify("READY=1")
         there = bus.bound
         if out.as_json:
             out.emit(there)
         else:
-            tell(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
+            report(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
 
-    return pass_on(arguments.xsub, arguments.xpub, keys=arguments.keys, on_bound=tell_bound)
+    return pass_on(arguments.xsub, arguments.xpub, keys=arguments.keys, on_bound=report_bound)
 
 
 def pass_on(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.cli.call_load import CallLoad
 from sf_actors.cli.direct import add_direct, direct_of
 from sf_actors.cli.flags import count_of
-from sf_actors.cli.load import Load
-from sf_actors.cli.output import Output, read_input, tell
+from sf_actors.cli.output import Output, read_input
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach, place_at
-from sf_actors.cli.target import Model, parse_target
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags, responder_at
+from sf_actors.cli.stderr import report
+from sf_actors.cli.target import RemoteModel, parse_target
 from sf_actors.cli.values import read_fields
 from sf_actors.errors import UsageError, UserError
-from sf_actors.inspection.asking import GRACE_S, Asking, Place, Question
+from sf_actors.inspection.client import GRACE_S, InspectorClient, Question, Responder
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,7 @@ def run(argv: Sequence[str]) -> int:
         "JSON object from standard input.",
         example="sf_actors call exchange/new_order side=buy price=99.5 quantity=1",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     add_direct(parser)
     parser.add_argument("-n", type=count_of, metavar="N", help="call N times, print a table")
     parser.add_argument("-c", type=count_of, metavar="C", default=1, help="how many at once")
@@ -46,65 +47,67 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
     direct = direct_of(arguments, _is_usable, what="replyer")
     if direct is not None:
-        with Asking() as asking:
-            question = Question(direct.place, direct.fields(arguments.pairs))
-            return _ask(out, asking, question, arguments)
-    with Reach.of(arguments) as reach:
+        with InspectorClient() as client:
+            question = Question(direct.responder, direct.fields(arguments.pairs))
+            return _ask(out, client, question, arguments)
+    with RemoteServices.of(arguments) as remote:
         target = parse_target(arguments.target)
-        model = reach.model(target, _is_usable, what="replyer")
+        model = remote.model(target, _is_usable, what="replyer")
         fields = read_fields(
             arguments.pairs, model.shape.get("arguments") or {}, read_input=read_input
         )
-        place = None if arguments.n is None else _own_place(model, arguments.timeout)
-        if place is not None:
-            question = Question(place, fields)
+        responder = None if arguments.n is None else _own_responder(model, arguments.timeout)
+        if responder is not None:
+            question = Question(responder, fields)
         else:
             question = _through_inspector(model, fields, arguments)
             if arguments.c > MOST_THROUGH_INSPECTOR:
-                tell(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
+                report(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
                 arguments.c = MOST_THROUGH_INSPECTOR
-        return _ask(out, reach.asking, question, arguments)
+        return _ask(out, remote.client, question, arguments)
 
 
-def _is_usable(model: Model) -> bool:
+def _is_usable(model: RemoteModel) -> bool:
     return model.type == "replyer"
 
 
-def _own_place(model: Model, timeout_s: float) -> Place | None:
+def _own_responder(model: RemoteModel, timeout_s: float) -> Responder | None:
     """Return a replyer's own address, None if only its process can reach it.
 
     Many calls go there directly, so that they measure the replyer and not the inspector.
     """
     address = str((model.shape["addresses"] or {}).get("replyer"))
-    if model.shape["secured"] is not False or model.resident.place.pid is None:
+    if model.shape["secured"] is not False or model.service.inspector.pid is None:
         return None
     host, colon, port = address.removeprefix("tcp://").rpartition(":")
     if host in {"0.0.0.0", "*"}:  # noqa: S104 - compared, not bound
         address = f"127.0.0.1{colon}{port}"
     try:
-        return place_at(address, timeout_s, flag="-n")
+        return responder_at(address, timeout_s, flag="-n")
     except UserError:
         return None
 
 
 def _through_inspector(
-    model: Model, fields: dict[str, Any], arguments: argparse.Namespace
+    model: RemoteModel, fields: dict[str, Any], arguments: argparse.Namespace
 ) -> Question:
     args = {
         "verb": "ask",
-        "service": model.resident.service,
+        "service": model.service.name,
         "model": model.name,
         "args": fields,
         "timeout_s": arguments.timeout,
     }
-    return Question(model.resident.place, args)
+    return Question(model.service.inspector, args)
 
 
-def _ask(out: Output, asking: Asking, question: Question, arguments: argparse.Namespace) -> int:
+def _ask(
+    out: Output, client: InspectorClient, question: Question, arguments: argparse.Namespace
+) -> int:
     # the inspector keeps the deadline, and reports that it passed
     longest_s = arguments.timeout + GRACE_S
     if arguments.n is not None:
-        return Load(asking, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)
-    reply = asking.ask_all([question], timeout_s=longest_s)[0].result(arguments.timeout)
+        return CallLoad(client, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)
+    reply = client.ask_all([question], timeout_s=longest_s)[0].result(arguments.timeout)
     out.emit(reply, indent=2 if out.is_terminal and not out.as_json else None)
     return 0

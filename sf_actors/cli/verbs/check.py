@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.fleets import add_fleet, emit_findings, fleet_of
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.service_files import add_service_files
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
     emit_findings(out, findings)
     errors = sum(finding.is_error for finding in findings)
     if not out.as_json:
-        tell(_summary(errors, len(findings) - errors))
+        report(_summary(errors, len(findings) - errors))
     return FAILED if errors or (arguments.strict and findings) else 0
 
 
@@ -82,16 +83,16 @@ def _findings(arguments: argparse.Namespace) -> Sequence[Finding]:
         )
     fleet = fleet_of(arguments)
     if arguments.live:
-        from sf_actors.cli.fleet_asking import running_pids  # noqa: PLC0415
-        from sf_actors.cli.reach import Reach  # noqa: PLC0415
-        from sf_actors.fleet.live import check_live  # noqa: PLC0415
-        from sf_actors.fleet.place import Place  # noqa: PLC0415
+        from sf_actors.cli.fleet_requests import running_pids  # noqa: PLC0415
+        from sf_actors.cli.remote_services import RemoteServices  # noqa: PLC0415
+        from sf_actors.fleet.live_check import check_live  # noqa: PLC0415
+        from sf_actors.fleet.run_folder import RunFolder  # noqa: PLC0415
         from sf_actors.inspection.graph.running import read_infos  # noqa: PLC0415
 
-        with Reach(timeout_s=arguments.timeout) as reach:
-            infos = read_infos(reach.asking, reach.places(), reach.timeout_s)
+        with RemoteServices(timeout_s=arguments.timeout) as remote:
+            infos = read_infos(remote.client, remote.inspectors(), remote.timeout_s)
         found = [info for some in infos.values() for info in some]
-        return check_live(fleet, found, pids=running_pids(Place.of(fleet.path)))
+        return check_live(fleet, found, pids=running_pids(RunFolder.of(fleet.path)))
     from sf_actors.fleet.check import check  # noqa: PLC0415
 
     return check(fleet, in_process=arguments.in_process, with_ports=arguments.ports).findings

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleet_place import required_place, take_place
+from sf_actors.cli.fleet_run_folder import required_run_folder, take_run_folder
 from sf_actors.cli.fleets import add_fleet
-from sf_actors.cli.on_ray import add_on, is_on_ray
-from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,22 +29,22 @@ def run(argv: Sequence[str]) -> int:
     add_on(parser)
     arguments = parsed(parser, argv)
     if is_on_ray(arguments):
-        from sf_actors.cli.asking_on_ray import down  # noqa: PLC0415 - needs the extra
+        from sf_actors.cli.ray_requests import down  # noqa: PLC0415 - needs the extra
 
         return down(arguments)
-    place = required_place(arguments)
+    run_folder = required_run_folder(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415
 
-    connection = take_place(place)
+    connection = take_run_folder(run_folder)
     if connection is None:
-        place.leave()
-        tell("the fleet does not run")
+        run_folder.leave()
+        report("the fleet does not run")
         return 0
-    answer = ask(connection, tell, verb="down")
+    answer = ask(connection, report, verb="down")
     # it answers just before its process ends: wait for that
-    follower = take_place(place)
+    follower = take_run_folder(run_folder)
     if follower is None:
-        place.leave()
+        run_folder.leave()
     else:
         follower.close()
     return int(answer.get("status", FAILED))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import text_of
-from sf_actors.cli.fleets import add_fleet, fleet_of, tell_findings
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.fleets import add_fleet, fleet_of, report_findings
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.errors import UsageError
 from sf_actors.wording import escaped, nearest
 
@@ -54,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
     from sf_actors.fleet.export.files import write_all  # noqa: PLC0415
 
     checked = check(fleet)
-    tell_findings(checked.findings)
+    report_findings(checked.findings)
     if checked.has_errors:
         return FAILED
     files = (_kubernetes if engine == "kubernetes" else _systemd)(fleet, checked, arguments)
@@ -124,6 +125,6 @@ def _kubernetes(
 
     waiting = [service.name for service in fleet.services if service.after]
     if waiting:
-        tell(f"Kubernetes starts all at once, whatever after says: {', '.join(waiting)}")
+        report(f"Kubernetes starts all at once, whatever after says: {', '.join(waiting)}")
     manifests = Manifests(fleet, checked.outlines, checked.linked, arguments.image)
     return list(manifests.files())

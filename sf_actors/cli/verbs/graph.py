@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sf_actors.cli.fleets import tell_findings
-from sf_actors.cli.output import Output, tell, to_json
+from sf_actors.cli.fleets import report_findings
+from sf_actors.cli.output import Output, to_json
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.service_files import add_service_files, read_outlines
+from sf_actors.cli.stderr import report
 from sf_actors.errors import DefinitionError, SfActorsError, UsageError
 from sf_actors.inspection.graph.dot import dot_of
 from sf_actors.inspection.graph.drawing import drawing_of
@@ -47,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
         example="sf_actors graph exchange.py trader.py -a addresses.json -o market.svg",
         has_json=False,
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     add_service_files(parser, nargs="*")
     forms = parser.add_mutually_exclusive_group()
     for form, endings in _ENDINGS.items():
@@ -107,7 +108,7 @@ def _of_fleet(arguments: argparse.Namespace) -> Graph:
     """
     from sf_actors.fleet.fleet_file import read_fleet  # noqa: PLC0415 - with a fleet alone
     from sf_actors.fleet.graph import graph_of_fleet  # noqa: PLC0415
-    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.linking import link  # noqa: PLC0415
     from sf_actors.fleet.reading import read_services  # noqa: PLC0415
 
     if len(arguments.files) > 1 or arguments.addresses or arguments.configs:
@@ -117,19 +118,19 @@ def _of_fleet(arguments: argparse.Namespace) -> Graph:
     for finding in read.findings:
         raise DefinitionError(str(finding))
     linked = link(fleet, read.outlines)
-    tell_findings(linked.findings)
+    report_findings(linked.findings)
     return graph_of_fleet(fleet, read.outlines, linked)
 
 
 def _of_what_runs(arguments: argparse.Namespace) -> Graph:
     if arguments.addresses or arguments.configs:
         raise UsageError("-a, -c: expected service files beside them, got none")
-    with Reach.of(arguments) as reach:
-        places = reach.places()
-        found = read_infos(reach.asking, places, reach.timeout_s)
-    for place in places:
-        if place not in found:
-            tell(f"{place}: NO ANSWER")
+    with RemoteServices.of(arguments) as remote:
+        inspectors = remote.inspectors()
+        found = read_infos(remote.client, inspectors, remote.timeout_s)
+    for inspector in inspectors:
+        if inspector not in found:
+            report(f"{inspector}: NO ANSWER")
     return graph_of_infos(info for infos in found.values() for info in infos)
 
 

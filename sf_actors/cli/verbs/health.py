@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration
 from sf_actors.cli.flags import seconds_of
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach, service_named
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags, service_named
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
         "and the reason.",
         example="sf_actors health exchange",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument(
         "--stuck-after",
         type=seconds_of,
@@ -36,17 +37,17 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
-    with Reach.of(arguments) as reach:
-        resident = service_named(reach, arguments.service)
-        answer = reach.ask(resident, "stats")
+    with RemoteServices.of(arguments) as remote:
+        service = service_named(remote, arguments.service)
+        answer = remote.ask(service, "stats")
     stuck_after_s = arguments.stuck_after
     if stuck_after_s is None:
         stuck_after_s = answer.get("stuck_after_s", STUCK_AFTER_S)
     reason = reason_against(answer, stuck_after_s)
     if out.as_json:
-        out.emit({"service": resident.service, "healthy": not reason, "reason": reason or None})
+        out.emit({"service": service.name, "healthy": not reason, "reason": reason or None})
     elif reason:
-        tell(f"{resident}: {reason}")
+        report(f"{service}: {reason}")
     else:
         out.line("healthy")
     return FAILED if reason else 0

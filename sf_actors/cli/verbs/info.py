@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.schema_reader import SchemaReader, type_of
-from sf_actors.cli.target import Model, models_of, parse_target
+from sf_actors.cli.target import RemoteModel, models_of, parse_target
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -43,31 +43,33 @@ def run(argv: Sequence[str]) -> int:
         "its fields and an example of how it is used.",
         example="sf_actors info exchange/new_order",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("target", metavar="SERVICE[/MODEL]", help="a service that runs")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     target = parse_target(arguments.target)
-    with Reach.of(arguments) as reach:
+    with RemoteServices.of(arguments) as remote:
         if target.model:
-            model = reach.model(
+            model = remote.model(
                 target, lambda _: True, what="model of a service", prefers_binder=True
             )
             if out.as_json:
-                out.emit({"service": model.resident.service, "model": model.name} | model.shape)
+                out.emit({"service": model.service.name, "model": model.name} | model.shape)
             else:
                 out.line("\n".join(_model_text(out, model)))
             return 0
-        resident = reach.service(target)
-        info = reach.ask(resident, "info")
+        service = remote.service(target)
+        info = remote.ask(service, "info")
     if out.as_json:
         out.emit(info)
         return 0
-    out.line("\n".join(_service_text(out, info, list(models_of(resident, info)))))
+    out.line("\n".join(_service_text(out, info, list(models_of(service, info)))))
     return 0
 
 
-def _service_text(out: Output, info: dict[str, Any], models: Sequence[Model]) -> Iterator[str]:
+def _service_text(
+    out: Output, info: dict[str, Any], models: Sequence[RemoteModel]
+) -> Iterator[str]:
     versions = {"python": info.get("python")} | (info.get("versions") or {})
     lines = {
         "service": f"{info['service']} (pid {info['pid']})",
@@ -89,22 +91,22 @@ def _service_text(out: Output, info: dict[str, Any], models: Sequence[Model]) ->
         yield ""
         yield out.table(("MODEL", "TYPE", "TOPIC", "ADDRESSES"), rows)
         yield ""
-        yield f"fields of one: sf_actors info {escaped(str(models[0].resident))}/MODEL"
+        yield f"fields of one: sf_actors info {escaped(str(models[0].service))}/MODEL"
 
 
-def _topic(model: Model) -> str:
+def _topic(model: RemoteModel) -> str:
     topic = model.shape.get("topic")
     return "-" if topic is None else str(topic)
 
 
-def _addresses(model: Model) -> str:
+def _addresses(model: RemoteModel) -> str:
     found = model.shape["addresses"]
     if not found:
         return "-"
     return ", ".join(f"{socket} {address}" for socket, address in found.items())
 
 
-def _model_text(out: Output, model: Model) -> Iterator[str]:
+def _model_text(out: Output, model: RemoteModel) -> Iterator[str]:
     yield escaped(f"{model}: {model.type}, topic {_topic(model)}")
     for what, title in (("arguments", "fields"), ("return_arguments", "reply")):
         schema = model.shape.get(what)

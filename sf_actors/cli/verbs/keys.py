@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleets import add_fleet, fleet_of, tell_findings
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.fleets import add_fleet, fleet_of, report_findings
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def run(argv: Sequence[str]) -> int:
     fleet = fleet_of(arguments)
 
     from sf_actors.fleet.keyring import remove_keys, write_keys  # noqa: PLC0415 - after -h
-    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.linking import link  # noqa: PLC0415
     from sf_actors.fleet.reading import read_services  # noqa: PLC0415
 
     read = read_services(fleet)
     linked = link(fleet, read.outlines)
     findings = (*read.findings, *linked.findings)
-    tell_findings(findings)
+    report_findings(findings)
     if findings:
         return FAILED
     for path in write_keys(fleet, read.outlines, linked.links):
@@ -55,5 +56,5 @@ def run(argv: Sequence[str]) -> int:
         if out.as_json:
             out.emit({"path": str(path), "removed": True})
         else:
-            tell(f"removed {escaped(str(path))}: its link is gone")
+            report(f"removed {escaped(str(path))}: its link is gone")
     return 0

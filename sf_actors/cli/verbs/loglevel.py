@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.flags import text_of
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach, service_named
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags, service_named
+from sf_actors.cli.stderr import report
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def run(argv: Sequence[str]) -> int:
         "previous ones.",
         example="sf_actors loglevel exchange DEBUG",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     parser.add_argument("level", metavar="LEVEL", nargs="?", type=text_of, help="of its console")
     parser.add_argument("--file-level", metavar="LEVEL", type=text_of, help="of its log file")
@@ -36,15 +37,15 @@ def run(argv: Sequence[str]) -> int:
                 parser.error(f"expected a level ({', '.join(_LEVELS)}), got {level!r}")
             given[key] = level.upper()
     out = Output(as_json=arguments.json)
-    with Reach.of(arguments) as reach:
-        resident = service_named(reach, arguments.service)
-        before = reach.ask(resident, "loglevel", **given)
+    with RemoteServices.of(arguments) as remote:
+        service = service_named(remote, arguments.service)
+        before = remote.ask(service, "loglevel", **given)
     if out.as_json:
         out.emit({"console": before.get("console"), "file": before.get("file")})
     else:
         out.line(f"console {_named(before.get('console'))}, file {_named(before.get('file'))}")
     for key, level in given.items():
-        tell(f"{resident}: {key} {level}")
+        report(f"{service}: {key} {level}")
     return 0
 
 

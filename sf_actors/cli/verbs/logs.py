@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.cli.fleet_lines import FleetLines
 from sf_actors.cli.fleet_logs import FleetLogs, Found, names_in
 from sf_actors.cli.fleets import add_fleet, fleet_of, logs_of_fleet
-from sf_actors.cli.on_ray import add_on, is_on_ray
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.pauses import LOOK_S, pause
+from sf_actors.cli.polling import LOOK_S, pause
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import Terminated
 from sf_actors.errors import TargetError, UsageError
 from sf_actors.log.level import parse_level
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = parsed(parser, argv)
     is_meant = _filter(arguments)
     if is_on_ray(arguments):
-        from sf_actors.cli.asking_on_ray import log_folder  # noqa: PLC0415 - needs the extra
+        from sf_actors.cli.ray_requests import log_folder  # noqa: PLC0415 - needs the extra
 
         with log_folder(arguments) as (folder, update):
             return _print(arguments, folder, is_meant, update)

@@ -9,9 +9,10 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def run(argv: Sequence[str]) -> int:
     if any(name in addresses["connections"][side] for side in ("in", "out")):
         there.append(f"{name} in {addresses_path}")
     if there:
-        tell(f"{', '.join(there)}: there already, nothing was written")
+        report(f"{', '.join(there)}: there already, nothing was written")
         return FAILED
     try:
         for path, text in texts.items():
@@ -95,7 +96,7 @@ def run(argv: Sequence[str]) -> int:
         _add(addresses, name)
         _replace(addresses_path, json.dumps(addresses, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
-        tell(f"{error.filename}: {error.strerror}")
+        report(f"{error.filename}: {error.strerror}")
         return FAILED
     out = Output(as_json=arguments.json)
     written = [*map(str, texts), str(addresses_path)]
@@ -104,8 +105,8 @@ def run(argv: Sequence[str]) -> int:
         return 0
     for one in written:
         out.line(one)
-    tell(f"run it: python -m sf_actors -s {name}.py -a addresses.json")
-    tell(f"ask it: python -m sf_actors call {name} name=world")
+    report(f"run it: python -m sf_actors -s {name}.py -a addresses.json")
+    report(f"ask it: python -m sf_actors call {name} name=world")
     return 0
 
 

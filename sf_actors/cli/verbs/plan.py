@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.fleets import add_fleet, fleet_of, tell_findings
+from sf_actors.cli.fleets import add_fleet, fleet_of, report_findings
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
@@ -36,17 +36,17 @@ def run(argv: Sequence[str]) -> int:
     fleet = fleet_of(arguments)
 
     from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415 - after -h
-    from sf_actors.fleet.links import link  # noqa: PLC0415
+    from sf_actors.fleet.linking import link  # noqa: PLC0415
     from sf_actors.fleet.plan import plan_of  # noqa: PLC0415
     from sf_actors.fleet.reading import read_services  # noqa: PLC0415
     from sf_actors.inspection.folder import folder  # noqa: PLC0415
 
     read = read_services(fleet)
-    tell_findings(read.findings)
+    report_findings(read.findings)
     if read.findings:
         return FAILED
     linked = link(fleet, read.outlines)
-    tell_findings(linked.findings)
+    report_findings(linked.findings)
     choose = inproc_addresses(fleet) if arguments.in_process else ipc_addresses(fleet, folder())
     plan = plan_of(fleet, read.outlines, linked, choose)
     if out.as_json:
@@ -58,7 +58,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _lines(plan: Plan, out: Output) -> Iterator[str]:
-    told = plan.as_dict()
+    content = plan.as_dict()
     rows = [
         [
             service["name"],
@@ -67,11 +67,11 @@ def _lines(plan: Plan, out: Output) -> Iterator[str]:
             ", ".join(service["after"]),
             service["host"] or "",
         ]
-        for service in told["services"]
+        for service in content["services"]
     ]
     yield out.table(["SERVICE", "INSTANCES", "FILE", "AFTER", "HOST"], rows)
     links = [
-        [one["from"], "->", one["to"], one["kind"], one["topic"] or ""] for one in told["links"]
+        [one["from"], "->", one["to"], one["kind"], one["topic"] or ""] for one in content["links"]
     ]
     if links:
         yield ""
@@ -81,7 +81,7 @@ def _lines(plan: Plan, out: Output) -> Iterator[str]:
         ["INSTANCE", "MODEL", "SOCKET", "ADDRESS"],
         [
             [instance, *row]
-            for instance, addresses in told["addresses"].items()
+            for instance, addresses in content["addresses"].items()
             for row in _rows(addresses)
         ],
     )

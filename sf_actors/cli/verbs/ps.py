@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.figures import duration, phase_colour, short
-from sf_actors.cli.fleet_place import place_here
-from sf_actors.cli.on_ray import add_on, is_on_ray
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.fleet_run_folder import run_folder_here
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.readings import Readings
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import ABSENT
+from sf_actors.cli.stderr import report
 from sf_actors.inspection.folder import plain_name
 from sf_actors.wording import nearest
 
@@ -34,22 +35,22 @@ def run(argv: Sequence[str]) -> int:
         example="sf_actors ps",
         timeout_s=ANSWER_S,
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="print only the process ids")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only services of these names")
     add_on(parser)
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     if is_on_ray(arguments):
-        from sf_actors.cli.asking_on_ray import rows_of  # noqa: PLC0415 - needs the extra
+        from sf_actors.cli.ray_requests import rows_of  # noqa: PLC0415 - needs the extra
 
         return _print(out, rows_of(arguments), arguments)
-    with Reach.of(arguments) as reach:
-        rows = _rows(reach, arguments.timeout, is_quiet=arguments.quiet)
-    if arguments.at is None and (place := place_here(arguments)) is not None:
-        from sf_actors.cli.fleet_asking import with_fleet  # noqa: PLC0415 - in its folder alone
+    with RemoteServices.of(arguments) as remote:
+        rows = _rows(remote, arguments.timeout, is_quiet=arguments.quiet)
+    if arguments.at is None and (run_folder := run_folder_here(arguments)) is not None:
+        from sf_actors.cli.fleet_requests import with_fleet  # noqa: PLC0415 - in its folder alone
 
-        rows = with_fleet(rows, place, arguments)
+        rows = with_fleet(rows, run_folder, arguments)
     return _print(out, rows, arguments)
 
 
@@ -68,7 +69,7 @@ def _print(out: Output, rows: list[dict[str, Any]], arguments: argparse.Namespac
     else:
         out.line(as_text(out, rows))
     for name in missing:
-        tell(f"expected a service that runs, got {name!r}{nearest(name, names)}")
+        report(f"expected a service that runs, got {name!r}{nearest(name, names)}")
     return ABSENT if missing else 0
 
 
@@ -106,12 +107,12 @@ def _is_of(row: dict[str, Any], name: str) -> bool:
     return known in (row["service"], row["service"].partition("#")[0])
 
 
-def _rows(reach: Reach, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:
+def _rows(remote: RemoteServices, answer_s: float, *, is_quiet: bool) -> list[dict[str, Any]]:
     """Return one row a service, from two readings, or from one if no rate is needed."""
-    readings = Readings(reach, has_more=False)
+    readings = Readings(remote, has_more=False)
     began = time.monotonic()
     if not is_quiet:
         readings.read(timeout_s=min(BETWEEN_S, answer_s))
-        if reach.places():
+        if remote.inspectors():
             time.sleep(max(0.0, began + BETWEEN_S - time.monotonic()))
     return readings.read(timeout_s=answer_s)

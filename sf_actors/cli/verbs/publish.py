@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.direct import model_in
 from sf_actors.cli.flags import seconds_of
-from sf_actors.cli.output import Output, read_input, tell
+from sf_actors.cli.output import Output, read_input
 from sf_actors.cli.parser import TIMEOUT_S, parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
-from sf_actors.cli.target import Model, parse_target
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
+from sf_actors.cli.stderr import report
+from sf_actors.cli.target import RemoteModel, parse_target
 from sf_actors.cli.values import read_fields
 from sf_actors.errors import UsageError
 
@@ -26,7 +27,7 @@ def run(argv: Sequence[str]) -> int:
         "and waits for a subscriber. Values are read as by call.",
         example="sf_actors publish screen/ticks price=99.5",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("--file", metavar="svc.py", help="the service file with the model")
     parser.add_argument(
         "--address", metavar="ADDRESS", help="publish there: --address 127.0.0.1:27003"
@@ -49,31 +50,31 @@ def run(argv: Sequence[str]) -> int:
     if arguments.file is not None:
         model = model_in(arguments.file, arguments.target, _may_publish, what="subscriber")
         return _in_place(out, model, _fields(model, arguments), arguments)
-    with Reach.of(arguments) as reach:
+    with RemoteServices.of(arguments) as remote:
         target = parse_target(arguments.target)
-        model = reach.model(target, _is_subscriber, what="subscriber")
+        model = remote.model(target, _is_subscriber, what="subscriber")
         fields = _fields(model, arguments)
         if arguments.address is not None:
             return _in_place(out, model, fields, arguments)
-        reach.ask(model.resident, "publish", model=model.name, args=fields)
-    return _told(out, f"handed to {model}", {"model": str(model)})
+        remote.ask(model.service, "publish", model=model.name, args=fields)
+    return _sent(out, f"handed to {model}", {"model": str(model)})
 
 
-def _fields(model: Model, arguments: argparse.Namespace) -> dict[str, Any]:
+def _fields(model: RemoteModel, arguments: argparse.Namespace) -> dict[str, Any]:
     schema = model.shape.get("arguments") or {}
     return read_fields(arguments.pairs, schema, read_input=read_input)
 
 
-def _is_subscriber(model: Model) -> bool:
+def _is_subscriber(model: RemoteModel) -> bool:
     return model.type == "subscriber"
 
 
-def _may_publish(model: Model) -> bool:
+def _may_publish(model: RemoteModel) -> bool:
     return model.type in {"subscriber", "publisher"}
 
 
 def _in_place(
-    out: Output, model: Model, fields: dict[str, Any], arguments: argparse.Namespace
+    out: Output, model: RemoteModel, fields: dict[str, Any], arguments: argparse.Namespace
 ) -> int:
     from sf_actors.cli.publisher import BarePublisher  # noqa: PLC0415 - with --address alone
 
@@ -81,14 +82,14 @@ def _in_place(
     topic = model.shape.get("topic")
     with BarePublisher(arguments.address, topic, binds=not is_bound_there) as publisher:
         if not out.as_json:
-            tell(f"publishing at {publisher.address}, waiting for a subscriber")
+            report(f"publishing at {publisher.address}, waiting for a subscriber")
         publisher.publish(fields, wait_s=arguments.wait)
-    return _told(out, f"sent to who has subscribed at {publisher.address}", {"model": str(model)})
+    return _sent(out, f"sent to who has subscribed at {publisher.address}", {"model": str(model)})
 
 
-def _told(out: Output, words: str, record: dict[str, Any]) -> int:
+def _sent(out: Output, words: str, record: dict[str, Any]) -> int:
     if out.as_json:
         out.emit(record)
     else:
-        tell(words)
+        report(words)
     return 0

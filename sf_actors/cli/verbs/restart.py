@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleet_place import running_up
+from sf_actors.cli.fleet_run_folder import running_up
 from sf_actors.cli.fleets import add_fleet
-from sf_actors.cli.on_ray import add_on, is_on_ray
-from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +36,12 @@ def run(argv: Sequence[str]) -> int:
     add_on(parser)
     arguments = parsed(parser, argv)
     if is_on_ray(arguments):
-        from sf_actors.cli.asking_on_ray import restart  # noqa: PLC0415 - needs the extra
+        from sf_actors.cli.ray_requests import restart  # noqa: PLC0415 - needs the extra
 
         return restart(arguments)
     connection = running_up(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
 
     names, rolling = arguments.names, arguments.rolling
-    answer = ask(connection, tell, verb="restart", names=names, rolling=rolling)
+    answer = ask(connection, report, verb="restart", names=names, rolling=rolling)
     return int(answer.get("status", FAILED))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sf_actors.cli.fleet_place import running_up
+from sf_actors.cli.fleet_run_folder import running_up
 from sf_actors.cli.fleets import add_fleet
-from sf_actors.cli.on_ray import add_on, is_on_ray
-from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def run(argv: Sequence[str]) -> int:
     ):
         raise UsageError(f"N: expected a whole number up to {MOST_INSTANCES}, got {count!r}")
     if is_on_ray(arguments):
-        from sf_actors.cli.asking_on_ray import scale  # noqa: PLC0415 - needs the extra
+        from sf_actors.cli.ray_requests import scale  # noqa: PLC0415 - needs the extra
 
         return scale(arguments, int(count))
     connection = running_up(arguments)
     from sf_actors.fleet.control import ask  # noqa: PLC0415 - after -h
 
-    answer = ask(connection, tell, verb="scale", service=arguments.service, count=int(count))
+    answer = ask(connection, report, verb="scale", service=arguments.service, count=int(count))
     return int(answer.get("status", FAILED))

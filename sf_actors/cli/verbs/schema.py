@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.fleets import DEFAULT, add_fleet, fleet_of
+from sf_actors.cli.fleets import DEFAULT_FILE, add_fleet, fleet_of
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.service_files import (
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
     if old is None:
         out.emit(document, indent=None if out.as_json else 2)
         return 0
-    return _tell_breaks(out, old, document, where=arguments.diff)
+    return _report_breaks(out, old, document, where=arguments.diff)
 
 
 def _outlines(arguments: argparse.Namespace) -> list[Outline]:
@@ -67,12 +67,12 @@ def _outlines(arguments: argparse.Namespace) -> list[Outline]:
         return read_outlines(arguments)
     if arguments.addresses or arguments.configs:
         raise UsageError("-a, -c: expected service files beside them, got none")
-    if arguments.fleet is None and not Path(DEFAULT).is_file():
-        raise UsageError(f"expected svc.py, --fleet FILE or {DEFAULT} here, got none")
+    if arguments.fleet is None and not Path(DEFAULT_FILE).is_file():
+        raise UsageError(f"expected svc.py, --fleet FILE or {DEFAULT_FILE} here, got none")
     return read_fleet_outlines(fleet_of(arguments))
 
 
-def _tell_breaks(out: Output, old: dict[str, Any], new: dict[str, Any], *, where: str) -> int:
+def _report_breaks(out: Output, old: dict[str, Any], new: dict[str, Any], *, where: str) -> int:
     found = breaks(old, new, where=where)
     for one in found:
         if out.as_json:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sf_actors.cli.figures import duration, latency, phase_colour, quantile, short
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.pauses import pause
-from sf_actors.cli.reach import Reach, add_reach, service_named
+from sf_actors.cli.polling import pause
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags, service_named
 from sf_actors.cli.shell import Terminated
 from sf_actors.errors import TargetError
 from sf_actors.wording import escaped
@@ -55,22 +55,22 @@ def run(argv: Sequence[str]) -> int:
         "Show the numbers of a service: what its models received, handled and dropped.",
         example="sf_actors stats exchange -w",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument(
         "-w", "--watch", action="store_true", help="each second, until it is stopped"
     )
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
-    with Reach.of(arguments) as reach:
-        resident = service_named(reach, arguments.service)
-        _show(out, reach.ask(resident, "stats"))
+    with RemoteServices.of(arguments) as remote:
+        service = service_named(remote, arguments.service)
+        _show(out, remote.ask(service, "stats"))
         try:
             while arguments.watch:
                 pause(EVERY_S)
-                if reach.is_gone(resident.place):
-                    raise TargetError(f"{resident} has ended")
-                _show(out, reach.ask(resident, "stats"), is_again=True)
+                if remote.is_gone(service.inspector):
+                    raise TargetError(f"{service} has ended")
+                _show(out, remote.ask(service, "stats"), is_again=True)
         except Terminated:
             return 0
     return 0

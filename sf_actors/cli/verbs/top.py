@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
 from sf_actors.cli.readings import Readings
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import Terminated
 from sf_actors.cli.top_table import HEAD, RIGHT, cells_of, colours_of
 from sf_actors.cli.verbs.ps import BETWEEN_S
@@ -32,27 +32,27 @@ def run(argv: Sequence[str]) -> int:
         example="sf_actors top --once",
         timeout_s=ANSWER_S,
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("--once", action="store_true", help="print one table and end")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
     is_live = out.is_terminal and sys.stdin.isatty() and not arguments.once and not out.as_json
     if is_live and os.environ.get("TERM") != "dumb":
         try:
-            from sf_actors.cli.live import show  # noqa: PLC0415 - with a terminal alone
+            from sf_actors.cli.live_table import show  # noqa: PLC0415 - with a terminal alone
         except ImportError:
             raise UsageError(
                 "a live table needs the extra cli: pip install 'sf_actors[cli]'; or --once"
             ) from None
         try:
-            show(lambda: Reach.of(arguments), timeout_s=min(arguments.timeout, ANSWER_S))
+            show(lambda: RemoteServices.of(arguments), timeout_s=min(arguments.timeout, ANSWER_S))
         except Terminated:
             return 0
         return 0
-    with Reach.of(arguments) as reach:
-        readings = Readings(reach, has_more=True)
+    with RemoteServices.of(arguments) as remote:
+        readings = Readings(remote, has_more=True)
         readings.read(timeout_s=min(BETWEEN_S, arguments.timeout))
-        if reach.places():
+        if remote.inspectors():
             time.sleep(BETWEEN_S)
         rows = readings.read(timeout_s=arguments.timeout)
     if out.as_json:

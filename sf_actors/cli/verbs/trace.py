@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.fleet_logs import names_in
-from sf_actors.cli.fleets import DEFAULT, logs_of_fleet
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.fleets import DEFAULT_FILE, logs_of_fleet
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.errors import UsageError
-from sf_actors.inspection.asking import Question, questions
+from sf_actors.inspection.client import Question, questions
 from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def run(argv: Sequence[str]) -> int:
         "that --logs names.",
         example="sf_actors trace 4f1c9b0e --logs ./logs/*.log",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument(
-        "--logs", nargs="+", metavar="FILE", help="log files in place of those found"
+        "--logs", nargs="+", metavar="FILE", help="log files in inspector of those found"
     )
     parser.add_argument("workflow_id", metavar="WORKFLOW_ID", help="as a line or an error shows it")
     arguments = parsed(parser, argv)
@@ -54,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
             out.emit(line)
     if not lines:
         where = f"{len(paths)} log files" if paths else "any log file of what runs here"
-        tell(f"no line of {arguments.workflow_id!r} in {where}")
+        report(f"no line of {arguments.workflow_id!r} in {where}")
     return 0 if lines else FAILED
 
 
@@ -64,7 +65,7 @@ def _logs_of_fleet(arguments: Any) -> list[str]:
         if arguments.fleet is not None:
             raise UsageError("--fleet: expected no --at beside it, got one")
         return []
-    if arguments.fleet is None and not Path(DEFAULT).is_file():
+    if arguments.fleet is None and not Path(DEFAULT_FILE).is_file():
         return []
     folder = logs_of_fleet(arguments)
     return [str(folder / f"{name}.log") for name in names_in(folder)]
@@ -72,18 +73,18 @@ def _logs_of_fleet(arguments: Any) -> list[str]:
 
 def _logs_of(arguments: Any) -> list[str]:
     """Return the log files of the services that run."""
-    with Reach.of(arguments) as reach:
-        asking, timeout_s = reach.asking, reach.timeout_s
-        pings = asking.ask_all(questions(reach.places(), "ping"), timeout_s=timeout_s)
-        silent = [str(one.place) for one in pings if one.is_silent]
+    with RemoteServices.of(arguments) as remote:
+        client, timeout_s = remote.client, remote.timeout_s
+        pings = client.ask_all(questions(remote.inspectors(), "ping"), timeout_s=timeout_s)
+        silent = [str(one.responder) for one in pings if one.is_silent]
         asked = [
-            Question(one.place, {"verb": "info", "service": name})
+            Question(one.responder, {"verb": "info", "service": name})
             for one in pings
             for name in (one.value or {}).get("services", ())
         ]
-        answers = asking.ask_all(asked, timeout_s=timeout_s)
+        answers = client.ask_all(asked, timeout_s=timeout_s)
     for name in silent:
-        tell(f"no answer from {name}: its log file is left out")
+        report(f"no answer from {name}: its log file is left out")
     found = [str((one.value or {}).get("log_file") or "") for one in answers]
     return list(dict.fromkeys(filter(None, found)))
 
@@ -117,7 +118,7 @@ def _lines(paths: Iterable[Path], workflow_id: str) -> Iterator[dict[str, Any]]:
                         if line is not None and _is_of(line, workflow_id):
                             yield line
         except OSError as error:
-            tell(f"{path}: {error.strerror}")
+            report(f"{path}: {error.strerror}")
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.cli import stderr
 from sf_actors.cli.flags import seconds_of
 from sf_actors.cli.fleets import add_fleet, fleet_of
-from sf_actors.cli.on_ray import add_on, is_on_ray
-from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
+from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import FAILED
 from sf_actors.errors import SfActorsError, TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.cli.background import Report
+    from sf_actors.cli.background import Reports
     from sf_actors.cli.fleet_lines import Show
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.place import Place
+    from sf_actors.fleet.run_folder import RunFolder
     from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.task import Task
 
@@ -83,36 +83,36 @@ def run(argv: Sequence[str]) -> int:
         return put_into_background(fleet, [*flags, *arguments.names], wait_s=wait_s)
     if arguments.report is None:
         return _take_and_run(fleet, arguments, None)
-    from sf_actors.cli.background import Report  # noqa: PLC0415 - seldom used
+    from sf_actors.cli.background import Reports  # noqa: PLC0415 - seldom used
 
-    report = Report(arguments.report)
+    reports = Reports(arguments.report)
     status = FAILED
     try:
-        status = _take_and_run(fleet, arguments, report)
+        status = _take_and_run(fleet, arguments, reports)
     except SfActorsError as error:
-        report.say(str(error))
+        reports.report(str(error))
     finally:
-        report.finish(status)
+        reports.finish(status)
     return status
 
 
-def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, report: Report | None) -> int:
-    from sf_actors.cli.fleet_place import take_place  # noqa: PLC0415 - after -h
-    from sf_actors.fleet.place import Place  # noqa: PLC0415
+def _take_and_run(fleet: Fleet, arguments: argparse.Namespace, reports: Reports | None) -> int:
+    from sf_actors.cli.fleet_run_folder import take_run_folder  # noqa: PLC0415 - after -h
+    from sf_actors.fleet.run_folder import RunFolder  # noqa: PLC0415
 
-    say = tell if report is None else report.say
-    place = Place(fleet.mark)
-    connection = take_place(place, say)
+    report = stderr.report if reports is None else reports.report
+    run_folder = RunFolder(fleet.mark)
+    connection = take_run_folder(run_folder, report)
     if connection is not None:
         from sf_actors.fleet.control import ask  # noqa: PLC0415 - seldom used
 
         services = list(fleet.by_name)
-        answer = ask(connection, say, verb="start", names=arguments.names, services=services)
+        answer = ask(connection, report, verb="start", names=arguments.names, services=services)
         return int(answer.get("status", FAILED))
     try:
-        return _run(fleet, place, arguments, report)
+        return _run(fleet, run_folder, arguments, reports)
     finally:
-        place.leave()
+        run_folder.leave()
 
 
 def require_extra(flag: str, module: str) -> None:
@@ -142,34 +142,36 @@ def require_services(fleet: Fleet, names: Sequence[str]) -> None:
             )
 
 
-def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Report | None) -> int:
+def _run(
+    fleet: Fleet, run_folder: RunFolder, arguments: argparse.Namespace, reports: Reports | None
+) -> int:
+    from sf_actors.cli.fleet_check import checked_fleet  # noqa: PLC0415
     from sf_actors.cli.fleet_lines import FleetLines, nowhere  # noqa: PLC0415 - after -h
-    from sf_actors.cli.planning import checked  # noqa: PLC0415
     from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
     from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
-    from sf_actors.fleet.changes import Changes  # noqa: PLC0415
-    from sf_actors.fleet.control import Control  # noqa: PLC0415
-    from sf_actors.fleet.operation import Operation  # noqa: PLC0415
+    from sf_actors.fleet.changes import FleetChanges  # noqa: PLC0415
+    from sf_actors.fleet.control import ControlSocket  # noqa: PLC0415
     from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
+    from sf_actors.fleet.verb_answers import VerbAnswers  # noqa: PLC0415
 
-    say = tell if report is None else report.say
+    report = stderr.report if reports is None else reports.report
     # listen early: connections wait in the backlog until the supervisor answers
-    listener = place.listen()
+    listener = run_folder.listen()
     is_here = arguments.in_process
-    choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, place.folder.parent)
+    choose = inproc_addresses(fleet) if is_here else ipc_addresses(fleet, run_folder.path.parent)
     reading: dict[str, Any] = {}
     if is_here:
         from sf_actors.cli.in_process import read_again, require_one_environment  # noqa: PLC0415
 
         require_one_environment(fleet)
         reading["read_again"] = lambda _request: read_again(fleet.path)
-    found = checked(fleet, say, in_process=is_here)
+    found = checked_fleet(fleet, report, in_process=is_here)
     if found is None:
         return FAILED
     arrangement = Arrangement(fleet, found, Addresses(choose))
     instances = list(arrangement.instances())
     show: Show = nowhere
-    if report is None:
+    if reports is None:
         shown = [member.name for member, _ in instances]
         lines = FleetLines(shown, as_json=arguments.json)
         show = lines.guarded(lambda: supervisor.post(supervisor.end))
@@ -181,30 +183,30 @@ def _run(fleet: Fleet, place: Place, arguments: argparse.Namespace, report: Repo
             return InProcess(task, *given, post=supervisor.post, **more)
         from sf_actors.fleet.child import Child  # noqa: PLC0415
 
-        return Child(task, *given, folder=fleet.folder, held=place.held, **more)
+        return Child(task, *given, folder=fleet.folder, held=run_folder.held, **more)
 
-    supervisor = Supervisor(instances, fleet.folder, show=show, tell=say, runner=runner)
-    operation = Operation(supervisor)
-    changes = Changes(supervisor, operation, arrangement, in_process=is_here, **reading)
-    control = Control(listener, supervisor.selector, operation.take)
+    supervisor = Supervisor(instances, fleet.folder, show=show, report=report, runner=runner)
+    answers = VerbAnswers(supervisor)
+    changes = FleetChanges(supervisor, answers, arrangement, in_process=is_here, **reading)
+    control = ControlSocket(listener, supervisor.selector, answers.take)
     supervisor.on_over += [
         lambda _status: control.refuse(),
-        operation.finish,
+        answers.finish,
         lambda _status: control.close(),
     ]
-    names = operation.named(arguments.names)
-    if report is not None:
-        report.follow(supervisor, names)
+    names = answers.named(arguments.names)
+    if reports is not None:
+        reports.follow(supervisor, names)
     if arguments.reload:
         from sf_actors.cli.fleet_reload import Reload  # noqa: PLC0415 - seldom used
 
-        reload = Reload(supervisor, changes, say)
+        reload = Reload(supervisor, changes, report)
         supervisor.on_over.append(lambda _status: reload.end())
     if any(service.host for service in fleet.services):
-        say("hosts of the fleet file are left out: all runs on this machine")
+        report("hosts of the fleet file are left out: all runs on this machine")
     supervisor.start(names)
     if is_here:
         from sf_actors.cli.in_process import run_here  # noqa: PLC0415 - seldom used
 
-        return run_here(fleet, supervisor, leave=place.leave)
+        return run_here(fleet, supervisor, leave=run_folder.leave)
     return supervisor.run()

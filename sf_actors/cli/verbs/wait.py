@@ -5,11 +5,12 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.pauses import looked_for
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.polling import poll_until
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import FAILED
+from sf_actors.cli.stderr import report
 from sf_actors.cli.target import Target, parse_service
 from sf_actors.errors import RequestTimeout, TargetError, UsageError
 from sf_actors.wording import nearest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: How long to wait before saying so, in seconds.
-TELLING_S = 1.0
+REPORTING_S = 1.0
 
 
 def run(argv: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def run(argv: Sequence[str]) -> int:
         "it ends with 1 and the reason.",
         example="sf_actors wait exchange --for live:order_book --timeout 30",
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument(
         "--for",
         dest="wanted",
@@ -48,13 +49,13 @@ def run(argv: Sequence[str]) -> int:
     target = parse_service(arguments.service)
     out = Output(as_json=arguments.json)
     deadline = monotonic() + arguments.timeout
-    with Reach.of(arguments) as reach:
-        waiting = _Waiting(reach, target, wanted)
-        soon = min(deadline, monotonic() + TELLING_S)
-        is_so = looked_for(waiting.look, deadline=soon)
+    with RemoteServices.of(arguments) as remote:
+        waiting = _Waiting(remote, target, wanted)
+        soon = min(deadline, monotonic() + REPORTING_S)
+        is_so = poll_until(waiting.look, deadline=soon)
         if is_so is None and soon < deadline:
-            tell(f"waiting for {target.text}: {waiting.words}")
-            is_so = looked_for(waiting.look, deadline=deadline)
+            report(f"waiting for {target.text}: {waiting.words}")
+            is_so = poll_until(waiting.look, deadline=deadline)
     if out.as_json:
         reason = None if is_so else str(waiting.reason)
         out.emit({"service": target.text, "for": wanted, "met": bool(is_so), "reason": reason})
@@ -63,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
     if isinstance(waiting.reason, Exception):
         raise waiting.reason
     if not out.as_json:
-        tell(f"{target.text}: {waiting.reason} after {arguments.timeout:g} s")
+        report(f"{target.text}: {waiting.reason} after {arguments.timeout:g} s")
     return FAILED
 
 
@@ -73,9 +74,9 @@ class _Waiting:
     :ivar reason: why it did not hold at the last look: a text, or an error
     """
 
-    def __init__(self, reach: Reach, target: Target, wanted: str) -> None:
+    def __init__(self, remote: RemoteServices, target: Target, wanted: str) -> None:
         self.reason: str | RequestTimeout | TargetError = ""
-        self._reach = reach
+        self._remote = remote
         self._target = target
         self._wanted = wanted
 
@@ -91,8 +92,8 @@ class _Waiting:
         :raises UsageError: several services have the name, or the in-state does not exist
         """
         try:
-            resident = self._reach.service(self._target)
-            answer = self._reach.ask(resident, "stats")
+            service = self._remote.service(self._target)
+            answer = self._remote.ask(service, "stats")
         except (TargetError, RequestTimeout) as error:
             self.reason = error
             return None

@@ -7,14 +7,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli.flags import count_of
-from sf_actors.cli.output import Output, tell
+from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
-from sf_actors.cli.pauses import looked_for, pause
-from sf_actors.cli.reach import Reach, add_reach
+from sf_actors.cli.polling import pause, poll_until
+from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import NO_ANSWER, Terminated
-from sf_actors.cli.target import Model, Target, parse_target
+from sf_actors.cli.stderr import report
+from sf_actors.cli.target import RemoteModel, Target, parse_target
 from sf_actors.errors import SfActorsError, TargetError, UsageError, UserError
-from sf_actors.inspection.watching import StreamLost, Watching, patched
+from sf_actors.inspection.stream_reader import StreamLost, StreamReader, patched
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
         example="sf_actors watch exchange/order_book --value -n 10",
         timeout_s=None,
     )
-    add_reach(parser)
+    add_remote_flags(parser)
     parser.add_argument("--value", action="store_true", help="print a state's whole value")
     parser.add_argument("--rate", action="store_true", help="print the rates, one line a second")
     parser.add_argument("-n", type=count_of, metavar="N", help="end after N lines")
@@ -54,10 +55,10 @@ def run(argv: Sequence[str]) -> int:
     watch = _Watch(arguments, parse_target(arguments.target), deadline)
     arguments.timeout = ANSWER_S
     try:
-        with Reach.of(arguments) as reach:
+        with RemoteServices.of(arguments) as remote:
             is_over = False
             while not is_over:
-                is_over = watch.join(reach)
+                is_over = watch.join(remote)
     except Terminated:
         return 0
     return 0 if watch.printed or deadline is None else NO_ANSWER
@@ -77,42 +78,42 @@ class _Watch:
         self._target = target
         self._deadline = deadline
         self._out = Output(as_json=True)
-        self._told = ""
+        self._reported = ""
 
-    def join(self, reach: Reach) -> bool:
+    def join(self, remote: RemoteServices) -> bool:
         """Watch the model until its service ends, or until the limit of lines or time.
 
         :returns: True if a limit is reached
         """
-        address = looked_for(
-            lambda: self._address(reach), deadline=self._deadline, between_s=LOOK_S
+        address = poll_until(
+            lambda: self._address(remote), deadline=self._deadline, between_s=LOOK_S
         )
         if address is None:
             return True
-        with Watching(address) as watching:
-            watching.end_with(sys.stdout.fileno())
+        with StreamReader(address) as stream:
+            stream.end_with(sys.stdout.fileno())
             try:
-                return self._rates(watching) if self._arguments.rate else self._records(watching)
+                return self._rates(stream) if self._arguments.rate else self._records(stream)
             except StreamLost:
-                if not watching.has_begun:
+                if not stream.has_begun:
                     self._wait_for("its stream, on the machine where it runs, is not reached")
                     pause(LOOK_S)
                 return False
 
-    def _address(self, reach: Reach) -> str | None:
+    def _address(self, remote: RemoteServices) -> str | None:
         """Return the address of the stream; if there is none yet, say so once and return None.
 
         :raises UsageError: several models may be meant, or this one cannot be watched
         """
         try:
-            model = reach.model(
+            model = remote.model(
                 self._target,
                 lambda one: one.type not in _SILENT,
                 what="model that messages pass",
                 prefers_binder=True,
             )
             self._require_state(model)
-            return str(reach.ask(model.resident, "tap", model=model.address)["address"])
+            return str(remote.ask(model.service, "tap", model=model.address)["address"])
         except SfActorsError as error:
             is_absent = isinstance(error, TargetError) and not error.is_there
             if isinstance(error, UserError) and not is_absent:
@@ -124,25 +125,27 @@ class _Watch:
             self._wait_for(str(error))
             return None
 
-    def _require_state(self, model: Model) -> None:
+    def _require_state(self, model: RemoteModel) -> None:
         if self._arguments.value and model.kind != "states":
             raise UsageError(f"--value: expected a state, {model} is a {model.type}")
 
     def _wait_for(self, reason: str) -> None:
-        if reason != self._told:
-            self._told = reason
-            tell(f"waiting for {self._target.text}: {reason}")
+        if reason != self._reported:
+            self._reported = reason
+            report(f"waiting for {self._target.text}: {reason}")
 
-    def _records(self, watching: Watching) -> bool:
+    def _records(self, stream: StreamReader) -> bool:
         value: Any = None
-        while (record := watching.next(self._deadline)) is not None:
+        while (record := stream.next(self._deadline)) is not None:
             fields = record.fields
-            self._told = ""
+            self._reported = ""
             if fields["kind"] == "tap":
                 continue
             if self._arguments.value:
                 if fields.get("dropped"):
-                    tell(f"{fields['dropped']} updates were left out: the value is asked for again")
+                    report(
+                        f"{fields['dropped']} updates were left out: the value is asked for again"
+                    )
                     return False
                 args = fields.get("args")
                 value = args if _is_whole(fields) else patched(value, args)
@@ -151,12 +154,12 @@ class _Watch:
                 return True
         return True
 
-    def _rates(self, watching: Watching) -> bool:
+    def _rates(self, stream: StreamReader) -> bool:
         rates = _Rates()
         while True:
             at = rates.began + EVERY_S
             until = at if self._deadline is None else min(at, self._deadline)
-            record = watching.next(until)
+            record = stream.next(until)
             if record is not None:
                 rates.take(record.fields, record.size)
             elif monotonic() >= at:

@@ -9,23 +9,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import text_of
-from sf_actors.cli.fleet_reach import FleetReach
+from sf_actors.cli.fleet_processes import FleetProcesses
 from sf_actors.cli.fleets import add_fleet
-from sf_actors.cli.output import tell
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import Terminated
 from sf_actors.cli.signalled import signalled
+from sf_actors.cli.stderr import report
+from sf_actors.cli.web.live_graph import LiveGraph
 from sf_actors.cli.web.pages import Pages
-from sf_actors.cli.web.watch import Watch
 from sf_actors.inspection.graph.drawing import drawing_of
 from sf_actors.inspection.graph.model import Graph
 from sf_actors.inspection.http.listener import Listener
-from sf_actors.inspection.places import places_here
+from sf_actors.inspection.inspectors import inspectors_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sf_actors.inspection.asking import Place
+    from sf_actors.inspection.client import Responder
 
 ADDRESS = "127.0.0.1:8600"
 
@@ -58,30 +58,30 @@ def run(argv: Sequence[str]) -> int:
     )
     add_fleet(parser)
     arguments = parsed(parser, argv)
-    places: Callable[[], list[Place]] = places_here
-    if arguments.fleet is not None and (fleet := FleetReach.of(arguments)) is not None:
-        places = partial(_places_of, fleet)
+    inspectors: Callable[[], list[Responder]] = inspectors_here
+    if arguments.fleet is not None and (fleet := FleetProcesses.of(arguments)) is not None:
+        inspectors = partial(_inspectors_of, fleet)
     # fail now, not at the first request, if the extra is missing
     drawing_of(Graph((), (), ()))
-    places_here()
+    inspectors_here()
     try:
-        _serve(arguments.http, arguments.http_host, places)
+        _serve(arguments.http, arguments.http_host, inspectors)
     except Terminated:
         return 0
     return 0
 
 
-def _places_of(fleet: FleetReach) -> list[Place]:
-    return fleet.of_it(places_here())
+def _inspectors_of(fleet: FleetProcesses) -> list[Responder]:
+    return fleet.of_it(inspectors_here())
 
 
-def _serve(address: str, hosts: Sequence[str], places: Callable[[], list[Place]]) -> None:
+def _serve(address: str, hosts: Sequence[str], inspectors: Callable[[], list[Responder]]) -> None:
     """Serve the page until a signal handler raises in this thread."""
-    with closing(Watch(places)) as watch:
-        listener = Listener(address, Pages(watch).answer, hosts=hosts, where="--http")
-        with closing(listener), signalled() as told:
-            tell(f"web: http://{listener.address}/")
+    with closing(LiveGraph(inspectors)) as graph:
+        listener = Listener(address, Pages(graph).answer, hosts=hosts, where="--http")
+        with closing(listener), signalled() as signal_fd:
+            report(f"web: http://{listener.address}/")
             while True:
-                select.select([told], [], [])
+                select.select([signal_fd], [], [])
                 # still here: the signal's handler did not raise, so go on
-                os.read(told, 1_024)
+                os.read(signal_fd, 1_024)

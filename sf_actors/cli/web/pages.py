@@ -15,7 +15,7 @@ from sf_actors.cli.web.figures import BOX_LINES, EDGE_LINES
 from sf_actors.inspection.http.answer import Answer
 
 if TYPE_CHECKING:
-    from sf_actors.cli.web.watch import Picture, Watch
+    from sf_actors.cli.web.live_graph import LiveGraph, Picture
     from sf_actors.inspection.http.answer import Write
     from sf_actors.inspection.http.request import Request
 
@@ -39,8 +39,8 @@ _ASSETS: Final = {
 class Pages:
     """Answers the page's requests; any thread."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, graph: LiveGraph) -> None:
+        self._graph = graph
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request."""
@@ -48,11 +48,11 @@ class Pages:
 
     def _answer(self, request: Request) -> Answer:
         if request.path == "/":
-            picture = svg_of(self._watch.picture(EVERY_S))
+            picture = svg_of(self._graph.picture(EVERY_S))
             page = _asset("/page.html").replace("<!-- picture -->", picture)
             return Answer(page.encode("utf-8", "replace"), "text/html; charset=utf-8")
         if request.path == "/graph.svg":
-            picture = svg_of(self._watch.picture(EVERY_S))
+            picture = svg_of(self._graph.picture(EVERY_S))
             return Answer(picture.encode("utf-8", "replace"), "image/svg+xml")
         if request.path == "/events":
             return Answer(content_type="text/event-stream", stream=self._events)
@@ -65,10 +65,10 @@ class Pages:
     def _info(self, names: list[str]) -> Answer:
         if len(names) != 1:
             return Answer.text("expected /info?service=NAME", status=400)
-        members = self._watch.members(names[0])
+        members = self._graph.members(names[0])
         if len(members) > 1:
             return Answer.json({"services": members})
-        found = self._watch.info(names[0])
+        found = self._graph.info(names[0])
         if found is None:
             return Answer.text(f"no service {escape(names[0])!r} runs here", status=404)
         return Answer.json(plain(found))
@@ -77,7 +77,7 @@ class Pages:
         """Send the figures every second, and the picture whenever it has changed."""
         version = None
         while True:
-            picture = self._watch.picture(EVERY_S / 2)
+            picture = self._graph.picture(EVERY_S / 2)
             if picture.version != version and not write(_event("graph", svg_of(picture))):
                 return
             version = picture.version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.fleet.findings import Finding
-from sf_actors.fleet.meeting import entry_of
+from sf_actors.fleet.matching import entry_of
 from sf_actors.fleet.outlines import XPUB, XSUB, named_by
 from sf_actors.wording import nearest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def contradictions(fleet: Fleet, outlines: Mapping[str, ServiceOutline]) -> Iterator[Finding]:
-    """Yield the contradictions of a fleet; `links.py` checks the partners in `links`."""
+    """Yield the contradictions of a fleet; `linking.py` checks the partners in `links`."""
     for service in fleet.services:
         yield from _unknown_after(fleet, service)
     yield from _circles(fleet)

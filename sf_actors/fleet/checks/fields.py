@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from sf_actors.fleet.findings import Finding
 from sf_actors.inspection.messages import incoming_of, outgoing_of
-from sf_actors.schema.taking import untaken
+from sf_actors.schema.compatibility import incompatibilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sf_actors.fleet.meeting import Pair
+    from sf_actors.fleet.matching import Pair
     from sf_actors.fleet.outlines import ModelOutline
 
 
@@ -28,7 +28,7 @@ def _untaken(sender: ModelOutline, receiver: ModelOutline, of_what: str) -> Iter
     wanted = incoming_of(receiver.type, receiver.messages)
     if given is None or wanted is None:
         return
-    for one in untaken(wanted, given):
+    for one in incompatibilities(wanted, given):
         yield Finding(
             "E201" if one.is_certain else "W201",
             receiver.service,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.joints import Joint, Link
+    from sf_actors.fleet.links import Joint, Link
     from sf_actors.fleet.outlines import ModelOutline, ServiceOutline
 
 

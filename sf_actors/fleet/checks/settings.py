@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sf_actors.fleet.findings import Finding
-from sf_actors.fleet.meeting import entry_of
+from sf_actors.fleet.matching import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.links import Linked
-    from sf_actors.fleet.meeting import Pair
+    from sf_actors.fleet.linking import Linked
+    from sf_actors.fleet.matching import Pair
     from sf_actors.fleet.outlines import ServiceOutline
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.linking import Linked
     from sf_actors.fleet.outlines import ModelOutline, ServiceOutline
 
 
@@ -56,16 +56,16 @@ class Waits:
 
     def deadlocks(self) -> Iterator[Finding]:
         """Yield E302 once for each cycle, at the first of its handlers."""
-        told: set[frozenset[tuple[str, str]]] = set()
+        reported: set[frozenset[tuple[str, str]]] = set()
         for first in self._handlers:
             if first.creation.get("workers"):
                 continue
             for ring in self._rings(first, first.service, ()):
                 last = ring[-1].replyer
                 members = frozenset((one.requester.service, one.requester.name) for one in ring)
-                if members in told:
+                if members in reported:
                     continue
-                told.add(members)
+                reported.add(members)
                 steps = " -> ".join([str(first), *(str(one.replyer) for one in ring)])
                 message = (
                     f"its handler asks {ring[0].replyer}, which asks back: {steps}; the handler of "

@@ -29,9 +29,9 @@ from sf_actors.sockets.endpoint import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sf_actors.fleet.addresses import Bound, Place
+    from sf_actors.fleet.addresses import Bound, SocketKey
     from sf_actors.fleet.fleet import Fleet, FleetService
-    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.linking import Linked
     from sf_actors.fleet.outlines import ServiceOutline
 
 _HEAD: Final = "# Written by `sf_actors export kubernetes`, which replaces it.\n"
@@ -119,7 +119,7 @@ class Manifests:
 
     def _choose(self) -> Any:
         """Return a function that gives each socket of a service a port, the same in all pods."""
-        ports: dict[str, dict[Place, int]] = {}
+        ports: dict[str, dict[SocketKey, int]] = {}
         taken = {
             service.name: {
                 parse(text, where="bind").port for text in _texts_in(service.bind.values())
@@ -127,13 +127,13 @@ class Manifests:
             for service in self.fleet.services
         }
 
-        def choose(instance: str, place: Place) -> str:
+        def choose(instance: str, socket: SocketKey) -> str:
             name = instance.partition("#")[0]
             mine = ports.setdefault(name, {})
-            if place not in mine:
+            if socket not in mine:
                 used = taken[name] | set(mine.values())
-                mine[place] = next(port for port in range(_FIRST_PORT, 2**16) if port not in used)
-            return f"0.0.0.0:{mine[place]}"
+                mine[socket] = next(port for port in range(_FIRST_PORT, 2**16) if port not in used)
+            return f"0.0.0.0:{mine[socket]}"
 
         return choose
 

@@ -22,9 +22,9 @@ from sf_actors.sockets.endpoint import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sf_actors.fleet.addresses import Place
+    from sf_actors.fleet.addresses import SocketKey
     from sf_actors.fleet.fleet import Fleet, FleetService
-    from sf_actors.fleet.links import Linked
+    from sf_actors.fleet.linking import Linked
     from sf_actors.fleet.outlines import ServiceOutline
 
 _HEAD: Final = "# Written by `sf_actors export systemd`, which replaces it.\n"
@@ -111,8 +111,8 @@ class Units:
         numbers, ports = count(), count(_FIRST_PORT)
         apart = self._reached_from_elsewhere()
 
-        def choose(instance: str, place: Place) -> str:
-            if (instance.partition("#")[0], *place) in apart:
+        def choose(instance: str, socket: SocketKey) -> str:
+            if (instance.partition("#")[0], *socket) in apart:
                 return f"0.0.0.0:{next(ports)}"
             return f"ipc://${{RUNTIME_DIRECTORY}}/{next(numbers)}"
 

@@ -14,7 +14,7 @@ events.py         a log of events that other processes read
 loop.py           a thread that waits for descriptors
 slot.py           one instance on a node: its ports, its process; without Ray
 instance_actor.py … as an actor, which finds its peers when Ray has restarted it
-crew.py           the actors of all instances
+actor_registry.py the actors of all instances
 runner.py         one run of an instance, for the supervisor
 log_files.py      copies log files from another machine
 control_actor.py  the actor that supervises the fleet

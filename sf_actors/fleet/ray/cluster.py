@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.ray.crew import Design
-    from sf_actors.fleet.ray.events import News
+    from sf_actors.fleet.ray.actor_registry import Design
+    from sf_actors.fleet.ray.events import EventBatch
     from sf_actors.fleet.ray.log_files import Piece
 
 #: How long a cluster may take to accept a connection, and a fleet's actors to end, in seconds.
@@ -113,14 +113,14 @@ class Cluster:
                     f"the cluster has none"
                 )
 
-    def control(self) -> Control | None:
+    def control(self) -> ControlHandle | None:
         """Return the `up` of the fleet; None if it does not run."""
         try:
-            return Control(ray.get_actor(CONTROL))
+            return ControlHandle(ray.get_actor(CONTROL))
         except ValueError:
             return None
 
-    def required_control(self) -> Control:
+    def required_control(self) -> ControlHandle:
         """Return the `up` of the fleet, or raise.
 
         :raises TargetError: it does not run
@@ -132,7 +132,7 @@ class Cluster:
             )
         return found
 
-    def start(self, design: Design, names: list[str]) -> Control:
+    def start(self, design: Design, names: list[str]) -> ControlHandle:
         """Start the fleet.
 
         :raises TargetError: somebody else has just started it
@@ -156,7 +156,7 @@ class Cluster:
             )
         except ValueError:
             raise TargetError(f"the fleet {self._fleet.name} runs already") from None
-        return Control(actor)
+        return ControlHandle(actor)
 
     def wait_gone(self) -> list[str]:
         """Wait until no actor of the fleet is left; returns those that are left at the timeout."""
@@ -166,7 +166,7 @@ class Cluster:
         return list(left)
 
 
-class Control:
+class ControlHandle:
     """A verb's handle to the `up` of a fleet on Ray; any thread."""
 
     def __init__(self, actor: Any) -> None:
@@ -186,17 +186,17 @@ class Control:
         """Yield the events that `up` shows, until the fleet ends."""
         yield from self._heard(self._actor.news.remote)
 
-    def ask(self, say: Callable[[str], None], **args: Any) -> dict[str, Any]:
+    def ask(self, report: Callable[[str], None], **args: Any) -> dict[str, Any]:
         """Send a request, and wait for the answer.
 
-        :param say: takes progress reports
+        :param report: takes progress reports
         :returns: the answer; without `status` if `up` ended before it answered
         """
         try:
             number = ray.get(self._actor.ask.remote(**args))
             for message in self._heard(lambda last: self._actor.hear.remote(number, last)):
                 if "say" in message:
-                    say(message["say"])
+                    report(message["say"])
                 else:
                     # confirm the answer, so that the actor may end
                     self._actor.hear.remote(number, message.pop("last"))
@@ -217,20 +217,20 @@ class Control:
         last = since = 0
         while not self._has_left:
             try:
-                news: News = ray.get(ask(last))
+                batch: EventBatch = ray.get(ask(last))
             except ActorUnavailableError:
                 _pause(_BETWEEN_S)
                 continue
-            if since and news.since != since:
+            if since and batch.since != since:
                 # the actor was restarted
-                last, since = 0, news.since
+                last, since = 0, batch.since
                 continue
-            since = news.since
-            for number, event in enumerate(news.events, news.last - len(news.events) + 1):
+            since = batch.since
+            for number, event in enumerate(batch.events, batch.last - len(batch.events) + 1):
                 if isinstance(event, dict) and "status" in event:
                     event["last"] = number
                 yield event
-            last = news.last
+            last = batch.last
 
 
 class _OfOneThread:

@@ -11,26 +11,26 @@ import ray
 
 from sf_actors.errors import UserError
 from sf_actors.fleet.arrangement import Arrangement
-from sf_actors.fleet.changes import Changes
-from sf_actors.fleet.operation import Operation
-from sf_actors.fleet.ray.crew import Crew, NodeAddresses, answered, end
+from sf_actors.fleet.changes import FleetChanges
+from sf_actors.fleet.instance import InstancePhase
+from sf_actors.fleet.ray.actor_registry import ActorRegistry, NodeAddresses, answered, end
 from sf_actors.fleet.ray.events import Events
 from sf_actors.fleet.ray.log_files import Piece, pieces
 from sf_actors.fleet.ray.names import CONTROL
 from sf_actors.fleet.ray.package import moved_fleet
 from sf_actors.fleet.ray.requests import RemoteRequests
 from sf_actors.fleet.ray.runner import ActorRun
-from sf_actors.fleet.standing import Phase
 from sf_actors.fleet.supervisor import Supervisor
+from sf_actors.fleet.verb_answers import VerbAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.fleet.changes import Asked
+    from sf_actors.fleet.changes import ChangeRequest
     from sf_actors.fleet.check import Checked
     from sf_actors.fleet.fleet import Fleet
-    from sf_actors.fleet.ray.crew import Design
-    from sf_actors.fleet.ray.events import News
+    from sf_actors.fleet.ray.actor_registry import Design
+    from sf_actors.fleet.ray.events import EventBatch
     from sf_actors.fleet.runner import Runner
     from sf_actors.fleet.task import Task
 
@@ -53,10 +53,10 @@ class ControlActor:
         #: the events that `up` shows: texts, log lines, that the start is over, the end
         self._shown = Events()
         self._requests = RemoteRequests()
-        self._crew = Crew(design)
+        self._registry = ActorRegistry(design)
         self._supervisor: Supervisor | None = None
-        self._operation: Operation | None = None
-        self._changes: Changes | None = None
+        self._answers: VerbAnswers | None = None
+        self._changes: FleetChanges | None = None
         self._runs: list[ActorRun] = []
         #: the design that a verb has sent last
         self._offered = design
@@ -64,7 +64,7 @@ class ControlActor:
         threading.Thread(target=self._run, name="up", daemon=True).start()
 
     def __repr__(self) -> str:
-        return f"up of {self._crew.design.fleet.name}"
+        return f"up of {self._registry.design.fleet.name}"
 
     # called by others
 
@@ -72,7 +72,7 @@ class ControlActor:
         """Return True, which shows that the actor answers."""
         return True
 
-    def news(self, last: int) -> News:
+    def news(self, last: int) -> EventBatch:
         """Return the next events for `up` to show, waiting for the first."""
         return self._shown.after(last, NEWS_S)
 
@@ -91,19 +91,19 @@ class ControlActor:
         """Accept a request of a verb; returns the number for `hear`."""
         number, request = self._requests.add(args)
         self._began.wait()
-        supervisor, operation = self._supervisor, self._operation
-        if supervisor is None or operation is None:
-            request.say("the fleet has ended")
+        supervisor, answers = self._supervisor, self._answers
+        if supervisor is None or answers is None:
+            request.report("the fleet has ended")
             request.end(_FAILED)
             return number
         self._offered = args.pop("design", self._offered)
         if args.get("verb") == "scale":
             # here, so that creating actors does not block the supervisor
             self._prepare(args["service"], args["count"])
-        supervisor.post(lambda: operation.take(request))  # type: ignore[arg-type]
+        supervisor.post(lambda: answers.take(request))  # type: ignore[arg-type]
         return number
 
-    def hear(self, number: int, last: int) -> News:
+    def hear(self, number: int, last: int) -> EventBatch:
         """Return the next answers to a request, waiting for the first."""
         return self._requests.hear(number, last, NEWS_S)
 
@@ -125,23 +125,28 @@ class ControlActor:
         finally:
             self._supervisor = None
             self._began.set()
-            self._crew.end()
+            self._registry.end()
             self._shown.add(("over", status))
             self._leave()
 
     def _supervise(self) -> int:
-        crew = self._crew
+        registry = self._registry
         was_restarted = ray.get_runtime_context().was_current_actor_reconstructed
-        adopted = crew.adopt() if was_restarted else []
-        design = crew.design
+        adopted = registry.adopt() if was_restarted else []
+        design = registry.design
         fleet = moved_fleet(design.fleet, Path.cwd())
-        addresses = NodeAddresses(crew)
+        addresses = NodeAddresses(registry)
         arrangement = Arrangement(fleet, design.checked, addresses, _counts(fleet, adopted))
-        crew.prepare(name for names in arrangement.names().values() for name in names)
+        registry.prepare(name for names in arrangement.names().values() for name in names)
 
         def runner(task: Task, *given: Any, **more: Any) -> Runner:
             run = ActorRun(
-                task, *given, crew=crew, post=supervisor.post, moved=addresses.forget, **more
+                task,
+                *given,
+                registry=registry,
+                post=supervisor.post,
+                moved=addresses.forget,
+                **more,
             )
             self._runs = [*(one for one in self._runs if not one.is_over), run]
             return run
@@ -150,25 +155,25 @@ class ControlActor:
             list(arrangement.instances()),
             fleet.folder,
             show=self._show,
-            tell=lambda words: self._shown.add(("say", words)),
+            report=lambda words: self._shown.add(("say", words)),
             runner=runner,
         )
-        operation = Operation(supervisor)
-        changes = Changes(
-            supervisor, operation, arrangement, in_process=False, read_again=self._read_again
+        answers = VerbAnswers(supervisor)
+        changes = FleetChanges(
+            supervisor, answers, arrangement, in_process=False, read_again=self._read_again
         )
-        supervisor.on_over.append(operation.finish)
+        supervisor.on_over.append(answers.finish)
         supervisor.watch(self._sweep)
-        names = operation.named(self._names)
+        names = answers.named(self._names)
         if adopted:
             names = [name for name in names if self._still_runs(supervisor, name)]
         supervisor.start(names)
-        operation.when_settled(
+        answers.when_settled(
             supervisor.course.with_needed(names),
             lambda _words: None,
             lambda found: self._shown.add(("settled", found)),
         )
-        self._changes, self._operation, self._supervisor = changes, operation, supervisor
+        self._changes, self._answers, self._supervisor = changes, answers, supervisor
         self._began.set()
         return supervisor.run(takes_signals=False)
 
@@ -178,10 +183,14 @@ class ControlActor:
 
     def _still_runs(self, supervisor: Supervisor, name: str) -> bool:
         """Return True if a found instance should run; False, noting it, if it has ended."""
-        hired = self._crew.hired(name)
-        if answered(hired.actor.has_ended.remote(), _ANSWER_S):
-            standing = supervisor.course.standings[name]
-            standing.phase, standing.status, standing.reason = Phase.ENDED, 0, "ended before"
+        handle = self._registry.handle(name)
+        if answered(handle.actor.has_ended.remote(), _ANSWER_S):
+            instance = supervisor.course.instances[name]
+            instance.phase, instance.status, instance.reason = (
+                InstancePhase.ENDED,
+                0,
+                "ended before",
+            )
             return False
         return True
 
@@ -191,14 +200,14 @@ class ControlActor:
         if arrangement is None or found is None or arrangement.must_be_one(found) is not None:
             return
         try:
-            self._crew.prepare(found.names_of(number))
+            self._registry.prepare(found.names_of(number))
         except UserError as error:
             self._shown.add(("say", str(error)))
 
-    def _read_again(self, request: Asked) -> tuple[Fleet, Checked]:
+    def _read_again(self, request: ChangeRequest) -> tuple[Fleet, Checked]:
         """Use the fleet that the verb has read and checked, and prepare its actors."""
-        crew, design, changes = self._crew, self._offered, self._changes
-        crew.design = design
+        registry, design, changes = self._registry, self._offered, self._changes
+        registry.design = design
         fleet = moved_fleet(design.fleet, Path.cwd())
         if changes is not None and not request.args.get("rolling"):
             wanted = request.args.get("names", ())
@@ -207,24 +216,24 @@ class ControlActor:
             names = [name for some in new.names().values() for name in some]
             for name in names:
                 is_meant = not wanted or name in wanted or name.partition("#")[0] in wanted
-                if is_meant and crew.is_outdated(name):
+                if is_meant and registry.is_outdated(name):
                     old.choose.renew(name)
-            crew.prepare(names)
+            registry.prepare(names)
         return fleet, design.checked
 
     def _sweep(self) -> bool:
         """After each change, end the actors that are not needed any more."""
         supervisor = self._supervisor
         if supervisor is not None and not any(one.is_open for one in self._requests.all):
-            used = [one.hired for one in self._runs if not one.is_over]
-            self._crew.sweep(supervisor.course.standings, used)
+            used = [one.handle for one in self._runs if not one.is_over]
+            self._registry.sweep(supervisor.course.instances, used)
         return False
 
     def _leave(self) -> None:
         """End this actor, once all verbs have received the end."""
         for request in self._requests.all:
             if request.is_open:
-                request.say("the fleet has ended")
+                request.report("the fleet has ended")
                 request.end(_FAILED)
         for request in self._requests.all:
             request.answers.wait_seen(LEAVING_S)

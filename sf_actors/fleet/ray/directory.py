@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sf_actors.fleet.addresses import Bound
     from sf_actors.fleet.fleet import FleetService
-    from sf_actors.fleet.joints import Link
+    from sf_actors.fleet.links import Link
     from sf_actors.fleet.outlines import ServiceOutline
 
 _ALL_HOSTS: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - compared

@@ -17,8 +17,8 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 _PIECE: Final = 1000
 
 
-class News(NamedTuple):
-    """New events.
+class EventBatch(NamedTuple):
+    """A batch of new events.
 
     :ivar last: the argument for the next call
     :ivar dropped: how many events were dropped unread
@@ -63,7 +63,7 @@ class Events:
                 self._bytes -= self._kept.popleft()[1]
             self._changed.notify_all()
 
-    def after(self, last: int, wait_s: float) -> News:
+    def after(self, last: int, wait_s: float) -> EventBatch:
         """Return the events after the first `last`, waiting for one if there is none.
 
         :param last: confirms the events up to this number
@@ -80,11 +80,11 @@ class Events:
             first = self._count - len(self._kept)
             if last > self._count:
                 # the reader counts the events of an earlier process: start again
-                return News(0, [], 0, self._since)
+                return EventBatch(0, [], 0, self._since)
             begin = max(last, first)
             kept = islice(self._kept, begin - first, begin - first + _PIECE)
             events = [event for event, _ in kept]
-            return News(begin + len(events), events, begin - last, self._since)
+            return EventBatch(begin + len(events), events, begin - last, self._since)
 
     def dismiss(self) -> None:
         """Answer at once from now on: nobody wants more, and no end waits until it is seen."""

@@ -19,7 +19,7 @@ from sf_actors.fleet.ray.slot import Slot
 
 if TYPE_CHECKING:
     from sf_actors.fleet.ray.directory import Part, Spot
-    from sf_actors.fleet.ray.events import News
+    from sf_actors.fleet.ray.events import EventBatch
 
 #: How long a call for news waits for events, in seconds.
 NEWS_S: Final = 20.0
@@ -58,7 +58,7 @@ class InstanceActor:
         """Return True if its process has run and has ended."""
         return self._slot.has_run.is_set() and not self._slot.is_running()
 
-    def news(self, last: int) -> News:
+    def news(self, last: int) -> EventBatch:
         """Return the next events, waiting for the first."""
         return self._slot.events.after(last, NEWS_S)
 

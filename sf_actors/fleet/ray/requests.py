@@ -7,7 +7,7 @@ from itertools import count
 from time import time_ns
 from typing import Any, Final
 
-from sf_actors.fleet.ray.events import Events, News
+from sf_actors.fleet.ray.events import EventBatch, Events
 
 #: How many answered requests are kept until their answers are received.
 MOST_ANSWERED: Final = 256
@@ -26,7 +26,7 @@ class RemoteRequest:
         self.is_open = True
         self.answers = Events()
 
-    def say(self, words: str) -> None:
+    def report(self, words: str) -> None:
         """Report progress to the verb that asks."""
         self.answers.add({"say": words})
 
@@ -66,7 +66,7 @@ class RemoteRequests:
             self._kept[number] = request
         return number, request
 
-    def hear(self, number: int, last: int, wait_s: float) -> News:
+    def hear(self, number: int, last: int, wait_s: float) -> EventBatch:
         """Return the answers to a request after the first `last`, waiting for one if there is none.
 
         A call that confirms the last answer returns at once, and the request is forgotten. An

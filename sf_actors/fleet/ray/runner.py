@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
 
-from sf_actors.fleet.ray.crew import answered, end
+from sf_actors.fleet.ray.actor_registry import answered, end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.fleet.ray.crew import Crew
+    from sf_actors.fleet.ray.actor_registry import ActorRegistry
     from sf_actors.fleet.task import Task
 
 #: Between two attempts to reach an actor that Ray restarts, in seconds.
@@ -37,7 +37,7 @@ class ActorRun:
         task: Task,
         _selector: object,
         *,
-        crew: Crew,
+        registry: ActorRegistry,
         post: Callable[[Callable[[], None]], None],
         moved: Callable[[str], None],
         on_message: Callable[[Any, dict[str, Any]], None],
@@ -46,9 +46,9 @@ class ActorRun:
     ) -> None:
         self.task = task
         self.pid = 0
-        self._crew, self._post, self._moved = crew, post, moved
+        self._registry, self._post, self._moved = registry, post, moved
         self._on_message, self._on_line, self._on_end = on_message, on_line, on_end
-        self.hired = crew.hired(task.name)
+        self.handle = registry.handle(task.name)
         self._has_begun = False
         self._is_over = threading.Event()
         thread = threading.Thread(target=self._run, name=f"{task.name}/run", daemon=True)
@@ -65,34 +65,34 @@ class ActorRun:
     def signal(self, number: int) -> None:
         """Send it a signal; a run that has not begun ends at once."""
         if self._has_begun:
-            self.hired.actor.signal.remote(number)
+            self.handle.actor.signal.remote(number)
         else:
             self._end(-number)
-            self.hired.actor.kill.remote()
+            self.handle.actor.kill.remote()
 
     def kill(self) -> None:
         """Kill it, and its actor too if that does not answer."""
         threading.Thread(target=self._kill, name=f"{self.task.name}/kill", daemon=True).start()
 
-    def tell(self, message: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """Have it connect to all present instances; of the message only the `id` is used."""
-        self.hired.actor.know.remote(self._crew.spots(), message["id"])
+        self.handle.actor.know.remote(self._registry.spots(), message["id"])
         return True
 
     def abandon(self) -> int:
         """Kill it and its actor."""
         self._is_over.set()
-        self.hired.is_dead = True
-        answered(self.hired.actor.kill.remote(), _KILLING_S)
-        end(self.hired.actor)
+        self.handle.is_dead = True
+        answered(self.handle.actor.kill.remote(), _KILLING_S)
+        end(self.handle.actor)
         return -signal.SIGKILL
 
     def _kill(self) -> None:
-        ref = self.hired.actor.kill.remote()
+        ref = self.handle.actor.kill.remote()
         done, _ = ray.wait([ref], timeout=_KILLING_S)
         if not done:
-            self.hired.is_dead = True
-            end(self.hired.actor)
+            self.handle.is_dead = True
+            end(self.handle.actor)
             self._end(-signal.SIGKILL)
 
     # in a thread of its own
@@ -102,16 +102,16 @@ class ActorRun:
             begun = self._begin()
             last = begun["last"]
             while not self._is_over.is_set():
-                news = ray.get(self.hired.actor.news.remote(last))
-                last = news.last
-                ends = [value for kind, *value in news.events if kind == "end"]
-                self._post(partial(self._take, news.events, news.dropped))
+                batch = ray.get(self.handle.actor.news.remote(last))
+                last = batch.last
+                ends = [value for kind, *value in batch.events if kind == "end"]
+                self._post(partial(self._take, batch.events, batch.dropped))
                 if ends:
                     return
         except ActorUnavailableError:
             self._end(-signal.SIGKILL)
         except RayError:
-            self.hired.is_dead = True
+            self.handle.is_dead = True
             self._end(-signal.SIGKILL)
 
     def _end(self, status: int) -> None:
@@ -124,7 +124,7 @@ class ActorRun:
         found: dict[str, Any] | None = None
         while found is None:
             try:
-                found = ray.get(self.hired.actor.run.remote(self._crew.spots()))
+                found = ray.get(self.handle.actor.run.remote(self._registry.spots()))
             except ActorUnavailableError:
                 if self._is_over.is_set():
                     raise
@@ -132,15 +132,15 @@ class ActorRun:
                 self._is_over.wait(AGAIN_S)
         if self._is_over.is_set():
             # it was stopped before it began
-            self.hired.actor.kill.remote()
+            self.handle.actor.kill.remote()
         self._post(partial(self._take_begin, found))
         return found
 
     def _take_begin(self, begun: dict[str, Any]) -> None:
         self.pid = begun["pid"]
         spot = begun["spot"]
-        if spot != self.hired.spot:
-            self.hired.spot = spot
+        if spot != self.handle.spot:
+            self.handle.spot = spot
             self._moved(self.task.name)
         self._has_begun = True
         if begun["ready"] is not None and not self._is_over.is_set():

@@ -28,7 +28,7 @@ from sf_actors.fleet.task import Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sf_actors.fleet.addresses import Place
+    from sf_actors.fleet.addresses import SocketKey
     from sf_actors.fleet.ray.directory import Part
 
 #: The prefix of the folders with keys, in the node's folder for temporary files.
@@ -63,11 +63,11 @@ class Slot:
             write_keys(part.keys, self._keys)
         self._held = os.open(os.devnull, os.O_RDONLY)
         self._child: Child | None = None
-        self._is_ready: dict[str, Any] | None = None
-        self._told: dict[str, Any] = {}
+        self._ready_message: dict[str, Any] | None = None
+        self._given_addresses: dict[str, Any] = {}
         self._is_leaving = False
         self._numbers = count()
-        self._pending: dict[int, Telling] = {}
+        self._pending: dict[int, PendingConnects] = {}
         self.has_run = threading.Event()
         self._loop = Loop(f"{part.name}/process")
         if agent is not None:
@@ -134,7 +134,7 @@ class Slot:
 
     # in the loop
 
-    def _reserve(self, _instance: str, _socket: Place) -> str:
+    def _reserve(self, _instance: str, _socket: SocketKey) -> str:
         """Return an address on this node with a port that is reserved while the slot exists.
 
         The reserving socket has SO_REUSEADDR and does not listen, so that libzmq in the process can
@@ -154,14 +154,14 @@ class Slot:
             self.directory.replace(spots)
         self.has_run.set()
         if self._child is None:
-            self._is_ready = None
-            self._told = self.directory.addresses()
+            self._ready_message = None
+            self._given_addresses = self.directory.addresses()
             self.events.seen = self.events.count
             task = Task(
                 name=self._part.name,
                 service=self._service,
                 number=self._part.number,
-                addresses=self._told,
+                addresses=self._given_addresses,
                 keys=self._keys,
                 takes_signals=True,
             )
@@ -175,54 +175,59 @@ class Slot:
                 on_end=self._take_end,
             )
         else:
-            self._tell(None)
+            self._connect(None)
         last = self.events.seen
-        return {"pid": self._child.pid, "ready": self._is_ready, "last": last, "spot": self.spot}
+        return {
+            "pid": self._child.pid,
+            "ready": self._ready_message,
+            "last": last,
+            "spot": self.spot,
+        }
 
     def _know(self, spots: Mapping[str, Spot], number: int) -> None:
         self.directory.replace(spots)
-        self._tell(number)
+        self._connect(number)
 
     def _learn(self, name: str, spot: Spot) -> None:
         if self.directory.learn(name, spot):
-            self._tell(None)
+            self._connect(None)
 
-    def _tell(self, number: int | None) -> None:
+    def _connect(self, number: int | None) -> None:
         """Send its process the new connections; if it is not READY yet, that happens when it is."""
-        telling = Telling(number)
-        if self._child is not None and self._is_ready is not None:
+        connects = PendingConnects(number)
+        if self._child is not None and self._ready_message is not None:
             new = self.directory.addresses()
-            for given in changes(self._told, new):
+            for given in changes(self._given_addresses, new):
                 inner = next(self._numbers)
-                self._pending[inner] = telling
-                telling.left.add(inner)
-                self._child.tell({"connect": list(given), "id": inner})
-            self._told = new
-        self._answer(telling)
+                self._pending[inner] = connects
+                connects.unconfirmed.add(inner)
+                self._child.send({"connect": list(given), "id": inner})
+            self._given_addresses = new
+        self._confirm(connects)
 
-    def _answer(self, telling: Telling) -> None:
-        if not telling.left and (telling.number is not None or telling.error is not None):
-            self.events.add(("message", {"connected": telling.number, "error": telling.error}))
+    def _confirm(self, connects: PendingConnects) -> None:
+        if not connects.unconfirmed and (connects.number is not None or connects.error is not None):
+            self.events.add(("message", {"connected": connects.number, "error": connects.error}))
 
     def _take_message(self, _child: Child, message: dict[str, Any]) -> None:
         if "connected" in message:
-            telling = self._pending.pop(message["connected"], None)
-            if telling is not None:
-                telling.left.discard(message["connected"])
-                telling.error = telling.error or message["error"]
-                self._answer(telling)
+            connects = self._pending.pop(message["connected"], None)
+            if connects is not None:
+                connects.unconfirmed.discard(message["connected"])
+                connects.error = connects.error or message["error"]
+                self._confirm(connects)
             return
         if "ready" in message:
-            self._is_ready = message
-            self._tell(None)
+            self._ready_message = message
+            self._connect(None)
         self.events.add(("message", message))
 
     def _take_end(self, _child: Child, status: int) -> None:
-        self._child, self._is_ready = None, None
+        self._child, self._ready_message = None, None
         pending, self._pending = self._pending, {}
-        for telling in pending.values():
-            telling.left.clear()
-            self._answer(telling)
+        for connects in pending.values():
+            connects.unconfirmed.clear()
+            self._confirm(connects)
         self.events.add(("end", status))
 
     def _leave(self, agent_fd: int) -> None:
@@ -243,7 +248,7 @@ class Slot:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Telling:
+class PendingConnects:
     """Changes that a process has to confirm.
 
     :ivar number: the number that the confirmation carries, or None
@@ -251,5 +256,5 @@ class Telling:
 
     def __init__(self, number: int | None) -> None:
         self.number = number
-        self.left: set[int] = set()
+        self.unconfirmed: set[int] = set()
         self.error: str | None = None

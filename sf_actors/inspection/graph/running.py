@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.inspection.asking import Question
+from sf_actors.inspection.client import Question
 from sf_actors.inspection.graph.ends import ends_of_info
 from sf_actors.inspection.graph.joining import joined
 from sf_actors.inspection.graph.model import Node
@@ -13,33 +13,33 @@ from sf_actors.inspection.graph.model import Node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sf_actors.inspection.asking import Asking, Place
+    from sf_actors.inspection.client import InspectorClient, Responder
     from sf_actors.inspection.graph.model import Graph
 
 Info = dict[str, Any]
 
 
 def read_infos(
-    asking: Asking, places: Sequence[Place], timeout_s: float
-) -> dict[Place, list[Info]]:
+    client: InspectorClient, inspectors: Sequence[Responder], timeout_s: float
+) -> dict[Responder, list[Info]]:
     """Return the `info` of all services of the processes that answer; one thread.
 
     :param timeout_s: how long to wait for all of them, in seconds
     """
-    pinged = asking.ask_all(
-        [Question(place, {"verb": "ping"}) for place in places], timeout_s=timeout_s
+    pinged = client.ask_all(
+        [Question(inspector, {"verb": "ping"}) for inspector in inspectors], timeout_s=timeout_s
     )
     questions = [
-        Question(answer.place, {"verb": "info", "service": name})
+        Question(answer.responder, {"verb": "info", "service": name})
         for answer in pinged
         for name in (answer.value or {}).get("services", ())
     ]
-    infos: dict[Place, list[Info]] = {
-        answer.place: [] for answer in pinged if answer.value is not None
+    infos: dict[Responder, list[Info]] = {
+        answer.responder: [] for answer in pinged if answer.value is not None
     }
-    for answer in asking.ask_all(questions, timeout_s=timeout_s):
+    for answer in client.ask_all(questions, timeout_s=timeout_s):
         if answer.value is not None:  # None: it has ended meanwhile
-            infos[answer.place].append(answer.value)
+            infos[answer.responder].append(answer.value)
     return infos
 
 

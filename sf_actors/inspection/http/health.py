@@ -10,7 +10,7 @@ from sf_actors.inspection.running import running_in
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.replication.status import Phase
-from sf_actors.sockets.peers import Tables
+from sf_actors.sockets.peers import KernelTables
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def readiness(needs: Iterable[str]) -> dict[str, Any]:
     states: dict[str, dict[str, Any]] = {}
     absent: list[str] = []
     stopping: list[str] = []
-    tables = Tables()
+    tables = KernelTables()
     for resident in RESIDENTS.all:
         stats = numbers_of(resident, tables)
         services[resident.name] = stats["phase"]

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import AddressError, BindError
-from sf_actors.inspection.http.exchange import Exchange
+from sf_actors.inspection.http.connection import HttpConnection
 from sf_actors.sockets.endpoint import parse
 from sf_actors.sync.wakeup import Wakeup
 from sf_actors.wording import reason_of
@@ -54,7 +54,7 @@ class Listener:
         self._socket, self.address = _bound(address, where)
         self._lock = threading.Lock()
         #: the oldest first
-        self._exchanges: dict[Exchange, threading.Thread] = {}
+        self._connections: dict[HttpConnection, threading.Thread] = {}
         self._is_closed = False
         self._wakeup = Wakeup()
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -73,9 +73,9 @@ class Listener:
             if self._is_closed:
                 return
             self._is_closed = True
-            threads = list(self._exchanges.values())
-            for exchange in self._exchanges:
-                exchange.abort()
+            threads = list(self._connections.values())
+            for one in self._connections:
+                one.abort()
         self._wakeup.set()
         until = monotonic() + _ENDING_S
         for thread in (self._thread, *threads):
@@ -85,9 +85,9 @@ class Listener:
     def forget(self) -> None:
         """Free the copied descriptors, in the child of a fork, which has none of the threads."""
         self._lock = threading.Lock()
-        for exchange in self._exchanges:
-            exchange.close()
-        self._exchanges = {}
+        for one in self._connections:
+            one.close()
+        self._connections = {}
         if not self._is_closed:
             self._is_closed = True
             self._free()
@@ -111,40 +111,38 @@ class Listener:
         self._free()
 
     def _admit(self, connection: socket.socket) -> None:
-        exchange = Exchange(connection, self._answer, self._hosts)
-        thread = threading.Thread(
-            target=self._serve, args=(exchange,), name="http request", daemon=True
-        )
+        one = HttpConnection(connection, self._answer, self._hosts)
+        thread = threading.Thread(target=self._serve, args=(one,), name="http request", daemon=True)
         with self._lock:
             if self._is_closed:
                 connection.close()
                 return
-            if len(self._exchanges) >= MOST:
-                next(iter(self._exchanges)).abort()
-                del self._exchanges[next(iter(self._exchanges))]
-            self._exchanges[exchange] = thread
+            if len(self._connections) >= MOST:
+                next(iter(self._connections)).abort()
+                del self._connections[next(iter(self._connections))]
+            self._connections[one] = thread
         try:
             thread.start()
         except RuntimeError:
             # no thread can be started
-            self._end(exchange)
+            self._end(one)
 
-    def _serve(self, exchange: Exchange) -> None:
+    def _serve(self, one: HttpConnection) -> None:
         try:
-            exchange.run()
+            one.run()
         finally:
-            self._end(exchange)
+            self._end(one)
 
-    def _end(self, exchange: Exchange) -> None:
+    def _end(self, one: HttpConnection) -> None:
         with self._lock:
-            self._exchanges.pop(exchange, None)
-            exchange.close()
+            self._connections.pop(one, None)
+            one.close()
 
     def _wait_for_room(self) -> None:
         """Close the oldest connection, since no descriptor is left for another one."""
         with self._lock:
-            for exchange in list(self._exchanges)[:1]:
-                exchange.abort()
+            for one in list(self._connections)[:1]:
+                one.abort()
         poll = select.poll()
         poll.register(self._wakeup.fd, select.POLLIN)
         poll.poll(_SHORTAGE_S * 1000)

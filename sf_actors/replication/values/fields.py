@@ -39,7 +39,7 @@ _STATE_PREFIX = map_header(1) + encode("state")
 _MISSING: Any = object()
 
 
-class Update(msgspec.Struct, frozen=True, gc=False):
+class OutgoingUpdate(msgspec.Struct, frozen=True, gc=False):
     """An outgoing update.
 
     :ivar content: the content of `state` on the wire, packed unless it is flat
@@ -150,7 +150,7 @@ class StateFields:
                 return None
         return fields
 
-    def checked(self, args: Any) -> Update:
+    def checked(self, args: Any) -> OutgoingUpdate:
         """Check the arguments of a `to_send`.
 
         The published and the kept value are bytes and what they decode to, or for flat fields the
@@ -172,15 +172,15 @@ class StateFields:
             packing = self._packed_all(fields)
             if packing.cuts:
                 large = self._joined(packing.raw, packing.cuts, is_snapshot=is_snapshot)
-                return Update(packing.raw, large, is_snapshot, number, packing.cuts)
+                return OutgoingUpdate(packing.raw, large, is_snapshot, number, packing.cuts)
         if is_flat:
             content = fields.get("state", {}) if self._is_single else fields
-            return Update(content, fields, is_snapshot, number, None)
+            return OutgoingUpdate(content, fields, is_snapshot, number, None)
         raw = encode(fields)
         typed = schema.decoded(raw)
         if self._is_single:
             raw = raw[len(_STATE_PREFIX) :] if fields else EMPTY_MAP
-        return Update(raw, typed, is_snapshot, number, None)
+        return OutgoingUpdate(raw, typed, is_snapshot, number, None)
 
     def decoded(
         self, raw: msgspec.Raw, *, is_snapshot: bool, cuts: list[Cut] | None = None

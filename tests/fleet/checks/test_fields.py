@@ -14,7 +14,7 @@ import pytest
 
 from sf_actors.definition.models import build_models
 from sf_actors.fleet.checks.fields import mismatches
-from sf_actors.fleet.meeting import Pair
+from sf_actors.fleet.matching import Pair
 from sf_actors.fleet.outlines import ModelOutline
 from sf_actors.inspection.messages import messages_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sf_actors.fleet.checks.settings import unheard, unsafe
-from sf_actors.fleet.links import link
-from sf_actors.fleet.meeting import Pair
+from sf_actors.fleet.linking import link
+from sf_actors.fleet.matching import Pair
 from tests.fleet.outlines import fleet, model, named, outline, service
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sf_actors.fleet.checks.waiting import Waits
-from sf_actors.fleet.links import link
+from sf_actors.fleet.linking import link
 from tests.fleet.outlines import fleet, model, named, outline, service
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sf_actors.fleet.links import link
+from sf_actors.fleet.linking import link
 from sf_actors.fleet.ray.directory import Directory, Part, Spot, changes, links_of, reachable
 from tests.fleet.outlines import fleet, model, named, outline, service
 

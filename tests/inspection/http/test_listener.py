@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sf_actors import AddressError, BindError
-from sf_actors.inspection.http import exchange
+from sf_actors.inspection.http import connection as http_connection
 from sf_actors.inspection.http.answer import Answer
 from sf_actors.inspection.http.listener import MOST, Listener
 from tests.inspection.http.clients import connected, got, received, sent, status_of
@@ -68,8 +68,8 @@ def listener(site: Site) -> Iterator[Listener]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the deadlines short, and no other than in their lengths."""
-    monkeypatch.setattr(exchange, "REQUEST_S", 0.2)
-    monkeypatch.setattr(exchange, "ANSWER_S", 0.2)
+    monkeypatch.setattr(http_connection, "REQUEST_S", 0.2)
+    monkeypatch.setattr(http_connection, "ANSWER_S", 0.2)
 
 
 # what is answered
@@ -264,7 +264,9 @@ def test_who_does_not_read_the_answer_is_let_go(listener: Listener, site: Site) 
     with closing(connected(listener.address)) as connection:
         connection.sendall(GET)
 
-        until(lambda: not listener._exchanges and site.was_asked.is_set(), "the connection closed")
+        until(
+            lambda: not listener._connections and site.was_asked.is_set(), "the connection closed"
+        )
         assert len(received(connection)) < len(site.body)
 
 
@@ -274,7 +276,7 @@ def test_who_does_not_close_after_the_answer_is_let_go(listener: Listener) -> No
         connection.sendall(GET)
         assert status_of(received(connection)) == 200
 
-        until(lambda: not listener._exchanges, "the connection closed")
+        until(lambda: not listener._connections, "the connection closed")
 
 
 def test_slow_clients_hold_up_nobody(listener: Listener) -> None:
@@ -292,10 +294,10 @@ def test_of_65_the_oldest_unfinished_one_is_closed(listener: Listener) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(closing(connected(listener.address)))]
         connections[0].sendall(b"GET /")
-        until(lambda: len(listener._exchanges) == 1, "the oldest")
+        until(lambda: len(listener._connections) == 1, "the oldest")
         while len(connections) < MOST:
             connections.append(stack.enter_context(closing(connected(listener.address))))
-        until(lambda: len(listener._exchanges) == MOST, "all of them")
+        until(lambda: len(listener._connections) == MOST, "all of them")
 
         assert got(listener.address, "/")[0] == 200
 
@@ -309,7 +311,7 @@ def test_idle_it_has_one_thread_and_three_descriptors() -> None:
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with closing(Listener("127.0.0.1:0", lambda _: Answer())) as listener:
         assert got(listener.address, "/")[0] == 200
-        until(lambda: not listener._exchanges, "the end of the request")
+        until(lambda: not listener._connections, "the end of the request")
 
         until(lambda: threading.active_count() == threads + 1, "one thread")
         assert len(os.listdir("/proc/self/fd")) <= descriptors + 3
@@ -378,7 +380,7 @@ def test_it_can_be_closed_twice_while_requests_are_under_way(site: Site) -> None
     listener = Listener("127.0.0.1:0", site.answer)
     with closing(connected(listener.address)) as connection:
         connection.sendall(b"GET /")
-        until(lambda: listener._exchanges, "the connection")
+        until(lambda: listener._connections, "the connection")
 
         listener.close()
         listener.close()

@@ -12,8 +12,8 @@ import pytest
 
 import sf_actors
 from sf_actors import Service
+from sf_actors.cli.web.live_graph import LiveGraph
 from sf_actors.cli.web.pages import Pages
-from sf_actors.cli.web.watch import Watch
 from sf_actors.inspection.http.listener import Listener
 from sf_actors.testing import module_of
 from tests.inspection.http.clients import connected, got, got_json, sent, status_of
@@ -37,14 +37,14 @@ def _seen() -> Iterator[None]:
 
 
 @pytest.fixture
-def watch() -> Iterator[Watch]:
-    with closing(Watch()) as made:
+def graph() -> Iterator[LiveGraph]:
+    with closing(LiveGraph()) as made:
         yield made
 
 
 @pytest.fixture
-def address(watch: Watch) -> Iterator[str]:
-    with closing(Listener("127.0.0.1:0", Pages(watch).answer)) as listener:
+def address(graph: LiveGraph) -> Iterator[str]:
+    with closing(Listener("127.0.0.1:0", Pages(graph).answer)) as listener:
         yield listener.address
 
 
@@ -196,28 +196,28 @@ def test_a_service_that_comes_or_goes_is_a_new_picture(address: str) -> None:
         assert "asking" not in events.next("graph")
 
 
-def test_the_same_services_are_laid_out_once(watch: Watch) -> None:
+def test_the_same_services_are_laid_out_once(graph: LiveGraph) -> None:
     with answering():
-        first, second = watch.picture(0.0), watch.picture(0.0)
+        first, second = graph.picture(0.0), graph.picture(0.0)
 
     assert first is not second
     assert first.drawing is second.drawing
 
 
-def test_a_service_that_runs_again_elsewhere_is_a_new_picture(watch: Watch) -> None:
+def test_a_service_that_runs_again_elsewhere_is_a_new_picture(graph: LiveGraph) -> None:
     service = answering()
     with service:
-        first = watch.picture(0.0)
+        first = graph.picture(0.0)
     with service:
-        assert watch.picture(0.0).version > first.version
+        assert graph.picture(0.0).version > first.version
 
 
 def test_nothing_is_read_while_no_page_is_open(
-    address: str, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    address: str, graph: LiveGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
-    read = watch._read
-    monkeypatch.setattr(watch, "_read", lambda: reads.append(1) or read())
+    read = graph._read
+    monkeypatch.setattr(graph, "_read", lambda: reads.append(1) or read())
     assert reads == []
     with closing(connected(address)) as connection:
         Events(connection).next("figures")
@@ -233,9 +233,9 @@ def test_nothing_is_read_while_no_page_is_open(
     assert requests() == []
 
 
-def test_several_pages_share_one_reading(watch: Watch) -> None:
+def test_several_pages_share_one_reading(graph: LiveGraph) -> None:
     with answering():
-        assert watch.picture(10.0) is watch.picture(10.0)
+        assert graph.picture(10.0) is graph.picture(10.0)
 
 
 # many

@@ -17,7 +17,7 @@ from sf_actors.definition.models import Model, build_models
 from sf_actors.errors import InvalidMessage
 from sf_actors.replication.values import pieces
 from sf_actors.replication.values.digest import digest_of
-from sf_actors.replication.values.fields import StateFields, Update
+from sf_actors.replication.values.fields import OutgoingUpdate, StateFields
 from sf_actors.replication.values.frozen import View, freeze
 from sf_actors.replication.values.patch import merge, snapshot
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -55,7 +55,7 @@ def packed(of: StateFields, value: Any) -> bytes:
     return packing.raw
 
 
-def on_wire(update: Update) -> bytes:
+def on_wire(update: OutgoingUpdate) -> bytes:
     """What stands under `state` of the message."""
     content = update.content
     return content if isinstance(content, bytes) else encode(content)

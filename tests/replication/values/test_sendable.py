@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sf_actors.errors import InvalidArguments
 from sf_actors.replication.publisher_log import PublisherLog
-from sf_actors.replication.values.fields import LARGE, Update
+from sf_actors.replication.values.fields import LARGE, OutgoingUpdate
 from sf_actors.replication.values.frozen import View, freeze
 from sf_actors.replication.values.patch import PatchRefused, merge, snapshot
 from sf_actors.replication.values.persistent_map import EMPTY
@@ -74,7 +74,7 @@ def test_both_sides_have_what_the_sender_means_or_he_is_told(updates: list[dict[
         assert View(log.value) == View(there) == model
 
 
-def received(there: Any, typed: Any, sent: Update, shape: Any) -> Any:
+def received(there: Any, typed: Any, sent: OutgoingUpdate, shape: Any) -> Any:
     decoded = typed.decoded(msgspec.Raw(on_wire(sent)), is_snapshot=sent.is_snapshot)
     return snapshot(decoded, shape) if sent.is_snapshot else merge(there, decoded, shape)
 
