@@ -21,6 +21,8 @@ _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 
 #: Exit statuses of verbs: failed, and name not found.
 FAILED, ABSENT = 1, 3
+#: Said of an instance whose stop exceeded its deadline.
+_KILLED = "has not ended in time, and was killed"
 #: A fleet with this exit status or a higher one was ended by a second signal.
 _AT_ONCE = 128
 
@@ -62,7 +64,10 @@ class Operation:
         :param status: the fleet's exit status
         """
         had_to_kill = self._supervisor.had_to_kill or status >= _AT_ONCE
+        killed = [name for name, one in self._course.standings.items() if one.was_killed]
         for request in self._downs:
+            for name in killed if had_to_kill else ():
+                request.say(f"{name} {_KILLED}")
             request.end(FAILED if had_to_kill else 0)
 
     def named(self, names: Iterable[str]) -> list[str]:
@@ -194,9 +199,9 @@ class Operation:
     def _is_stopped(self, request: Request, names: list[str], pids: dict[str, int]) -> bool:
         if self._phases(names) & {*RUNNING, Phase.RESTARTS}:
             return False
-        for name in names:
-            request.say(f"{name} has stopped")
         killed = [name for name in names if self._course.standings[name].was_killed]
+        for name in names:
+            request.say(f"{name} {_KILLED if name in killed else 'has stopped'}")
         request.end(FAILED if killed else 0, stopped=names, pids=pids)
         return True
 

@@ -20,6 +20,7 @@ from sf_actors.fleet.course import Course
 from sf_actors.fleet.instance_log import InstanceLog
 from sf_actors.fleet.signals import taken
 from sf_actors.fleet.standing import RUNNING, Phase
+from sf_actors.sync.seconds import LONGEST_POLL_MS
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ class Supervisor:
             return 0.0
         dues = (self.course.next_due(), self.beside.next_due(), self._tell_at)
         due = [one for one in dues if one is not None] + self._wakes
-        return max(0.0, min(due) - monotonic()) if due else None
+        return min(max(0.0, min(due) - monotonic()), LONGEST_POLL_MS // 1000) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()

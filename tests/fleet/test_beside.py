@@ -69,3 +69,13 @@ def test_one_that_is_to_run_on_is_never_killed() -> None:
     beside.remove(runner)
     assert not beside
     assert not beside.is_ready(runner)
+
+
+def test_one_that_was_killed_is_waited_for_without_a_time_of_its_own() -> None:
+    beside, runner = Beside(lambda _words: None), Noting()
+    beside.add(runner)
+    beside.stop(runner, 0.0)
+    beside.pass_time(GRACE_S + 1.1)
+
+    assert beside.next_due() is None
+    assert runner in beside

@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     if direct is not None:
         with Asking() as asking:
             question = Question(direct.place, direct.fields(arguments.pairs))
-            return _ask(out, asking, question, arguments)
+            return _ask(out, asking, question, arguments, grace_s=0.0)
     with Reach.of(arguments) as reach:
         target = parse_target(arguments.target)
         model = reach.model(target, _is_usable, what="replyer")
@@ -57,13 +57,13 @@ def run(argv: Sequence[str]) -> int:
         )
         place = None if arguments.n is None else _own_place(model, arguments.timeout)
         if place is not None:
-            question = Question(place, fields)
-        else:
-            question = _through_inspector(model, fields, arguments)
-            if arguments.c > MOST_THROUGH_INSPECTOR:
-                tell(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
-                arguments.c = MOST_THROUGH_INSPECTOR
-        return _ask(out, reach.asking, question, arguments)
+            return _ask(out, reach.asking, Question(place, fields), arguments, grace_s=0.0)
+        question = _through_inspector(model, fields, arguments)
+        if arguments.n is not None and arguments.c > MOST_THROUGH_INSPECTOR:
+            tell(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
+            arguments.c = MOST_THROUGH_INSPECTOR
+        # the inspector keeps the deadline, and reports that it passed
+        return _ask(out, reach.asking, question, arguments, grace_s=GRACE_S)
 
 
 def _is_usable(model: Model) -> bool:
@@ -100,9 +100,15 @@ def _through_inspector(
     return Question(model.resident.place, args)
 
 
-def _ask(out: Output, asking: Asking, question: Question, arguments: argparse.Namespace) -> int:
-    # the inspector keeps the deadline, and reports that it passed
-    longest_s = arguments.timeout + GRACE_S
+def _ask(
+    out: Output,
+    asking: Asking,
+    question: Question,
+    arguments: argparse.Namespace,
+    *,
+    grace_s: float,
+) -> int:
+    longest_s = arguments.timeout + grace_s
     if arguments.n is not None:
         return Load(asking, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)
     reply = asking.ask_all([question], timeout_s=longest_s)[0].result(arguments.timeout)
