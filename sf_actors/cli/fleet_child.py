@@ -58,8 +58,20 @@ def main(channel_fd: int, held_fd: int) -> int:
         return running.run()
     finally:
         if running.is_orphaned:
-            sys.stdout.flush()
+            _leave_unseen()
             os.killpg(0, signal.SIGKILL)
+
+
+def _leave_unseen() -> None:
+    """Remove the inspector's socket, which the kill of our group would leave behind."""
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - seldom used
+
+    with suppress(Exception):
+        PRESENCE.is_wanted = False
+        PRESENCE.end()
+    with suppress(OSError):
+        # nobody reads it any more
+        sys.stdout.flush()
 
 
 def _take_signals() -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +25,6 @@ from tests.support.fleets import (
 from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +57,21 @@ def test_an_up_that_is_killed_at_any_moment_leaves_nothing_for_long(tmp_path: Pa
             until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
     assert ran("up", cwd=tmp_path).status == 7
     assert_nothing_is_left(tmp_path)
+
+
+def test_what_an_up_that_is_killed_has_run_takes_its_inspectors_sockets_along(
+    tmp_path: Path,
+) -> None:
+    toml = '[services.quiet]\nfile = "quiet.py"\n[services.bus]\nbus = true\n'
+    fleet_in(tmp_path, toml, quiet=QUIET)
+    runtime = Path(os.environ["SF_ACTORS_RUNTIME_DIR"])
+    with Process("up", cwd=tmp_path) as process:
+        wait_until_ready(process, "quiet", "bus")
+        assert len(list(runtime.glob("*.sock"))) == 2
+        process.popen.kill()
+        process.popen.wait()
+        until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
+    assert not list(runtime.glob("*.sock"))
 
 
 def test_an_up_that_is_killed_in_a_rolling_restart_leaves_neither_old_nor_new(
