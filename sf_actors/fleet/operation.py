@@ -23,8 +23,6 @@ _SETTLED = frozenset({Phase.READY, Phase.ENDED, Phase.FAILED, Phase.STOPPED})
 FAILED, ABSENT = 1, 3
 #: Said of an instance whose stop exceeded its deadline.
 _KILLED = "has not ended in time, and was killed"
-#: A fleet with this exit status or a higher one was ended by a second signal.
-_AT_ONCE = 128
 
 
 class Operation:
@@ -58,12 +56,9 @@ class Operation:
             return
         do(request)
 
-    def finish(self, status: int) -> None:
-        """Answer the requests that waited for the end of the fleet.
-
-        :param status: the fleet's exit status
-        """
-        had_to_kill = self._supervisor.had_to_kill or status >= _AT_ONCE
+    def finish(self, _status: int) -> None:
+        """Answer the requests that waited for the end of the fleet."""
+        had_to_kill = self._supervisor.had_to_kill
         killed = [name for name, one in self._course.standings.items() if one.was_killed]
         for request in self._downs:
             for name in killed if had_to_kill else ():

@@ -202,8 +202,9 @@ class Supervisor:
 
     @property
     def had_to_kill(self) -> bool:
-        """True if something exceeded its deadline while the fleet ended."""
-        return self.course.had_to_kill or self.beside.had_to_kill
+        """True if something exceeded its deadline at the end, or was not waited for."""
+        is_at_once = self._finish is not None and self._finish.is_at_once
+        return is_at_once or self.course.had_to_kill or self.beside.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
         """Log a line that an instance in this process has printed; one call at a time."""
