@@ -94,7 +94,9 @@ class _Running:
     def run(self) -> int:
         """Run the instance; in the main thread."""
         from sf_actors.cli.command import tell_failure  # noqa: PLC0415 - the channel is listened to
+        from sf_actors.lifecycle.residents import RESIDENTS  # noqa: PLC0415
 
+        RESIDENTS.command = partial(str, f"sf_actors up: {self._task.name}")
         try:
             return self._run_bus() if self._task.service.is_bus else self._run_service()
         except UserError as error:
@@ -124,7 +126,6 @@ class _Running:
 
         PRESENCE.is_wanted = True
         task = self._task
-        RESIDENTS.command = partial(str, f"sf_actors up: {task.name}")
         RESIDENTS.on_ready = lambda _name: self._tell_ready()
         self._service = service_of(task)
         # what was imported stays to the end: no collection need look at it, the last one included
