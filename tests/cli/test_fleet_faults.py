@@ -68,6 +68,8 @@ def test_what_an_up_that_is_killed_has_run_takes_its_inspectors_sockets_along(
     with Process("up", cwd=tmp_path) as process:
         wait_until_ready(process, "quiet", "bus")
         assert len(list(runtime.glob("*.sock"))) == 2
+        (bus,) = ran("info", "bus", "--json", cwd=tmp_path).objects
+        assert bus["command"] == "sf_actors up: bus"
         process.popen.kill()
         process.popen.wait()
         until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
