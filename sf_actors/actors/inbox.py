@@ -16,6 +16,7 @@ import zmq
 from zmq import zmq_poll
 
 from sf_actors.actors.pykka_actor import Envelope
+from sf_actors.sync.seconds import LONGEST_POLL_MS
 from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ _ALARM: Final = Envelope(ALARM)
 _POLLIN: Final = int(zmq.POLLIN)
 #: A poll that took at least this long really waited, so nothing was queued before it.
 _LEAST_WAIT_S: Final = 0.00002
-
-#: The longest wait of `zmq_poll`, which takes a C int on some platforms.
-_LONGEST_POLL_MS: Final = 2**31 - 1
 
 
 class Step:
@@ -296,7 +294,7 @@ class SocketInbox:
             return 0
         until = min(at for at in (self.deadline, self.alarm) if at is not None)
         # rounded up: zero until the deadline would be a busy loop
-        return min(int(max(0.0, until - now) * 1000) + 1, _LONGEST_POLL_MS)
+        return min(int(max(0.0, until - now) * 1000) + 1, LONGEST_POLL_MS)
 
     def _turn_of(self, source: Pollable) -> Envelope[Any]:
         self._is_idle = False

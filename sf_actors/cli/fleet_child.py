@@ -58,8 +58,20 @@ def main(channel_fd: int, held_fd: int) -> int:
         return running.run()
     finally:
         if running.is_orphaned:
-            sys.stdout.flush()
+            _leave_unseen()
             os.killpg(0, signal.SIGKILL)
+
+
+def _leave_unseen() -> None:
+    """Remove the inspector's socket, which the kill of our group would leave behind."""
+    from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - seldom used
+
+    with suppress(Exception):
+        PRESENCE.is_wanted = False
+        PRESENCE.end()
+    with suppress(OSError):
+        # nobody reads it any more
+        sys.stdout.flush()
 
 
 def _take_signals() -> None:
@@ -82,7 +94,9 @@ class _Running:
     def run(self) -> int:
         """Run the instance; in the main thread."""
         from sf_actors.cli.command import print_failure  # noqa: PLC0415 - the channel is listened to
+        from sf_actors.lifecycle.residents import RESIDENTS  # noqa: PLC0415
 
+        RESIDENTS.command = partial(str, f"sf_actors up: {self._task.name}")
         try:
             return self._run_bus() if self._task.service.is_bus else self._run_service()
         except UserError as error:
@@ -112,7 +126,6 @@ class _Running:
 
         PRESENCE.is_wanted = True
         task = self._task
-        RESIDENTS.command = partial(str, f"sf_actors up: {task.name}")
         RESIDENTS.on_ready = lambda _name: self._send_ready()
         self._service = service_of(task)
         # what was imported stays to the end: no collection need look at it, the last one included

@@ -11,6 +11,7 @@ from sf_actors.errors import AddressError, BindError, TargetError
 from sf_actors.inspection.client import packed_or_refused
 from sf_actors.sockets.bind_problems import bind_message
 from sf_actors.sockets.endpoint import parse
+from sf_actors.sync.seconds import poll_ms
 from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class BarePublisher:
         message = self._topic + packed_or_refused({"args": fields, "workflow_id": None})
         deadline = monotonic() + wait_s
         while (left := deadline - monotonic()) > 0:
-            if self._socket.poll(int(left * 1000) + 1):
+            if self._socket.poll(poll_ms(left)):
                 change = self._socket.recv()
                 if change[:1] == bytes([_SUBSCRIBED]) and self._topic.startswith(change[1:]):
                     self._socket.send(message)

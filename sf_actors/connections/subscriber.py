@@ -132,6 +132,8 @@ class Subscriber(SubscriptionReader):
             message.answer(encode_failure(type(error).__name__, str(error), message.workflow_id))
             return
         self.counters.received += 1
+        if self._pulse is not None:
+            self._pulse.on_inside()
         message.answer(encode_reply({}, envelope.workflow_id))
         self.take(message.packed)
 

@@ -6,7 +6,7 @@ It has no clock: callers pass the time, in seconds. One thread.
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sf_actors.fleet.course import GRACE_S
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sf_actors.fleet.runner import Runner
+
+#: When one that was killed is due: there is nothing more to do.
+_KILLED: Final = float("inf")
 
 
 class ExtraRuns:
@@ -72,13 +75,14 @@ class ExtraRuns:
 
     def next_due(self) -> float | None:
         """Return the time at which `pass_time` must be called, None if there is none."""
-        return min((due for due in self._due.values() if due is not None), default=None)
+        dues = (due for due in self._due.values() if due is not None and due < _KILLED)
+        return min(dues, default=None)
 
     def pass_time(self, now: float) -> None:
         """Kill the runs that have exceeded their deadline."""
         for runner, due in self._due.items():
             if due is not None and due <= now:
-                self._due[runner] = float("inf")
+                self._due[runner] = _KILLED
                 self.had_to_kill = True
                 allowed_s = runner.task.service.stop_timeout_s + GRACE_S
                 self._report(

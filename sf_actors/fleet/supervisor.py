@@ -20,6 +20,7 @@ from sf_actors.fleet.extra_runs import ExtraRuns
 from sf_actors.fleet.instance import RUNNING, InstancePhase
 from sf_actors.fleet.instance_log import InstanceLog
 from sf_actors.fleet.signals import taken
+from sf_actors.sync.seconds import LONGEST_POLL_MS
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -201,8 +202,9 @@ class Supervisor:
 
     @property
     def had_to_kill(self) -> bool:
-        """True if something exceeded its deadline while the fleet ended."""
-        return self.course.had_to_kill or self.extra_runs.had_to_kill
+        """True if something exceeded its deadline at the end, or was not waited for."""
+        is_at_once = self._finish is not None and self._finish.is_at_once
+        return is_at_once or self.course.had_to_kill or self.extra_runs.had_to_kill
 
     def take_line(self, name: str, stream: str, text: str, is_shown: bool) -> None:
         """Log a line that an instance in this process has printed; one call at a time."""
@@ -271,7 +273,7 @@ class Supervisor:
             return 0.0
         dues = (self.course.next_due(), self.extra_runs.next_due(), self._report_at)
         due = [one for one in dues if one is not None] + self._wakes
-        return max(0.0, min(due) - monotonic()) if due else None
+        return min(max(0.0, min(due) - monotonic()), LONGEST_POLL_MS // 1000) if due else None
 
     def _pass_time(self) -> None:
         now = monotonic()

@@ -23,8 +23,8 @@ _SETTLED = frozenset(
 
 #: Exit statuses of verbs: failed, and name not found.
 FAILED, ABSENT = 1, 3
-#: A fleet with this exit status or a higher one was ended by a second signal.
-_AT_ONCE = 128
+#: Said of an instance whose stop exceeded its deadline.
+_KILLED = "has not ended in time, and was killed"
 
 
 class VerbAnswers:
@@ -58,13 +58,13 @@ class VerbAnswers:
             return
         do(request)
 
-    def finish(self, status: int) -> None:
-        """Answer the requests that waited for the end of the fleet.
-
-        :param status: the fleet's exit status
-        """
-        had_to_kill = self._supervisor.had_to_kill or status >= _AT_ONCE
+    def finish(self, _status: int) -> None:
+        """Answer the requests that waited for the end of the fleet."""
+        had_to_kill = self._supervisor.had_to_kill
+        killed = [name for name, one in self._course.instances.items() if one.was_killed]
         for request in self._downs:
+            for name in killed if had_to_kill else ():
+                request.report(f"{name} {_KILLED}")
             request.end(FAILED if had_to_kill else 0)
 
     def named(self, names: Iterable[str]) -> list[str]:
@@ -200,9 +200,9 @@ class VerbAnswers:
     def _is_stopped(self, request: VerbRequest, names: list[str], pids: dict[str, int]) -> bool:
         if self._phases(names) & {*RUNNING, InstancePhase.RESTARTS}:
             return False
-        for name in names:
-            request.report(f"{name} has stopped")
         killed = [name for name in names if self._course.instances[name].was_killed]
+        for name in names:
+            request.report(f"{name} {_KILLED if name in killed else 'has stopped'}")
         request.end(FAILED if killed else 0, stopped=names, pids=pids)
         return True
 

@@ -18,6 +18,7 @@ from sf_actors.errors import (
     SfActorsError,
     UsageError,
 )
+from sf_actors.sync.seconds import poll_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -174,7 +175,7 @@ class InspectorClient:
                     break
                 if may_be_enough > 0:
                     left = min(left, may_be_enough)
-            readable = self._poller.poll(max(0, int(left * 1000) + 1)) if left > 0 else []
+            readable = self._poller.poll(poll_ms(left)) if left > 0 else []
             for socket, _ in readable:
                 for number, reply in _replies(socket):
                     index = open_.pop(number, -1)
@@ -210,7 +211,7 @@ class InspectorClient:
                 number = next(iter(began))
                 yield Answer(question.responder), monotonic() - began.pop(number)
                 continue
-            for socket, _ in self._poller.poll(int(wait_s * 1000) + 1):
+            for socket, _ in self._poller.poll(poll_ms(wait_s)):
                 for number, reply in _replies(socket):
                     if number in began:
                         took_s = monotonic() - began.pop(number)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import msgspec
 import zmq
 
+from sf_actors.sync.seconds import poll_ms
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -84,10 +86,10 @@ class StreamReader:
             else:
                 self.has_begun = True
                 return StreamRecord(msgspec.msgpack.decode(frame), len(frame))
-            left_ms = None if until is None else int((until - monotonic()) * 1000) + 1
-            if left_ms is not None and left_ms <= 0:
+            left_s = None if until is None else until - monotonic()
+            if left_s is not None and left_s <= 0:
                 return None
-            ready = dict(self._poller.poll(left_ms))
+            ready = dict(self._poller.poll(None if left_s is None else poll_ms(left_s)))
             if self._output is not None and self._output in ready:
                 raise BrokenPipeError
             if self._events in ready and self._socket not in ready:

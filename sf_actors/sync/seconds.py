@@ -11,6 +11,9 @@ from sf_actors.errors import UsageError
 #: The longest time that a thread can wait, in seconds.
 LONGEST_S: Final = threading.TIMEOUT_MAX
 
+#: The longest that one call of poll(2) can wait, in milliseconds: it counts them in 32 bits.
+LONGEST_POLL_MS: Final = 2**31 - 1
+
 EXPECTED: Final = f"seconds from 0 to {LONGEST_S:.0f}"
 
 
@@ -29,3 +32,11 @@ def seconds(name: str, value: object) -> float:
     if not is_seconds(value):
         raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
     return float(value)
+
+
+def poll_ms(left_s: float) -> int:
+    """Return what to give to poll(2), in milliseconds; of a longer wait it is the first part.
+
+    :param left_s: the time that is left, in seconds; it is rounded up, since 0 would be a busy loop
+    """
+    return int(min(max(0.0, left_s) * 1000 + 1, LONGEST_POLL_MS))

@@ -134,6 +134,21 @@ def test_no_reply_in_time_is_exit_status_124(shell: Shell, gate: Gate) -> None:
     assert "within 0.2 s" in found.err
 
 
+def test_a_timeout_of_years_is_waited_as_any_other(shell: Shell) -> None:
+    with looked_at(echoing("desk")):
+        assert shell("call", "desk/echo", "n=1", "--timeout", "9000000000").status == 0
+        assert shell("call", "echo", "n=1", "-n", "2", "--timeout", "9000000000").status == 0
+
+
+def test_many_calls_without_a_reply_end_after_the_time_of_one(shell: Shell, gate: Gate) -> None:
+    with looked_at(echoing("desk", gate)):
+        found = shell("call", "echo", "n=1", "-n", "2", "-c", "2", "--timeout", "0.2")
+        gate.may_end.set()
+
+    assert found.status == 1
+    assert "2 of 2 failed: no answer within 0.2 s" in found.err
+
+
 def test_one_slow_call_does_not_keep_the_shell_from_another_service(
     shell: Shell, gate: Gate
 ) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +25,6 @@ from tests.support.fleets import (
 from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +57,23 @@ def test_an_up_that_is_killed_at_any_moment_leaves_nothing_for_long(tmp_path: Pa
             until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
     assert ran("up", cwd=tmp_path).status == 7
     assert_nothing_is_left(tmp_path)
+
+
+def test_what_an_up_that_is_killed_has_run_takes_its_inspectors_sockets_along(
+    tmp_path: Path,
+) -> None:
+    toml = '[services.quiet]\nfile = "quiet.py"\n[services.bus]\nbus = true\n'
+    fleet_in(tmp_path, toml, quiet=QUIET)
+    runtime = Path(os.environ["SF_ACTORS_RUNTIME_DIR"])
+    with Process("up", cwd=tmp_path) as process:
+        wait_until_ready(process, "quiet", "bus")
+        assert len(list(runtime.glob("*.sock"))) == 2
+        (bus,) = ran("info", "bus", "--json", cwd=tmp_path).objects
+        assert bus["command"] == "sf_actors up: bus"
+        process.popen.kill()
+        process.popen.wait()
+        until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
+    assert not list(runtime.glob("*.sock"))
 
 
 def test_an_up_that_is_killed_in_a_rolling_restart_leaves_neither_old_nor_new(
@@ -97,6 +111,46 @@ def test_an_old_one_that_is_killed_while_its_successor_starts_is_succeeded(tmp_p
         assert row["phase"] == "READY"
         process.interrupt()
         assert process.wait() == 0
+    assert_nothing_is_left(tmp_path)
+
+
+def test_one_that_is_frozen_while_it_is_succeeded_is_killed_and_the_others_run_on(
+    tmp_path: Path,
+) -> None:
+    toml = '[services.quiet]\nfile = "quiet.py"\ninstances = 2\nstop_timeout_s = 0\n'
+    fleet_in(tmp_path, toml, quiet=QUIET)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet#1", "quiet#2")
+        first = ran("ps", "--json", cwd=tmp_path).objects[0]
+        os.kill(first["pid"], signal.SIGSTOP)
+        done = ran("restart", "--rolling", cwd=tmp_path)
+        assert done.status == 0, done.err
+        process.wait_for_line("quiet#1: one beside it has not ended within 5 s: killed")
+        rows = ran("ps", "--json", cwd=tmp_path).objects
+        assert [row["phase"] for row in rows] == ["READY", "READY"]
+
+        os.kill(rows[0]["pid"], signal.SIGSTOP)
+        done = ran("stop", "quiet#1", cwd=tmp_path)
+        assert done.status == 1
+        assert "quiet#1 has not ended in time, and was killed" in done.err
+
+        os.kill(rows[1]["pid"], signal.SIGSTOP)
+        done = ran("down", cwd=tmp_path)
+        assert done.status == 1
+        assert "quiet#2 has not ended in time, and was killed" in done.err
+        assert process.wait() == 1
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_stop_that_may_take_years_ends_when_the_handler_has(tmp_path: Path) -> None:
+    toml = '[services.quiet]\nfile = "quiet.py"\nstop_timeout_s = 9000000000\n'
+    slow = QUIET.replace("    return {}", "    import time; time.sleep(0.5)")
+    fleet_in(tmp_path, toml, quiet=slow)
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        ran("call", "quiet/ask", "--timeout", "0.1", cwd=tmp_path)
+        assert ran("down", cwd=tmp_path).status == 0
+        assert process.wait() == 0, process.err
     assert_nothing_is_left(tmp_path)
 
 

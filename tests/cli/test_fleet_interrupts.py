@@ -94,6 +94,33 @@ def test_down_goes_on_after_a_first_signal(tmp_path: Path) -> None:
             assert verb.wait() == 0
 
 
+def test_down_is_0_in_an_end_whose_status_is_large_but_for_which_nobody_was_killed(
+    tmp_path: Path,
+) -> None:
+    waiting = (
+        QUIET
+        + """
+def sigterm_handler():
+    import os, time
+    print("ending", flush=True)
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+"""
+    )
+    toml = TWO + '[services.ender]\nfile = "ender.py"\nmain = true\nafter = ["quiet"]\n'
+    ender = "def main():\n    raise SystemExit(200)\n"
+    fleet_in(tmp_path, toml, quiet=waiting, ender=ender)
+    with up(tmp_path) as process:
+        process.wait_for_line("ending")
+        with Process("down", cwd=tmp_path) as down:
+            # so that it has asked: nothing tells of that; later it finds that nothing runs
+            threading.Event().wait(0.5)
+            (tmp_path / "go").touch()
+            assert down.wait() == 0, down.err
+        assert process.wait() == 200
+    assert_nothing_is_left(tmp_path)
+
+
 def test_a_rolling_restart_whose_verb_is_interrupted_leaves_the_old_ones(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO + "stop_timeout_s = 2\n", quiet=SLOW)
     with up(tmp_path) as process:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sf_actors.connections import liveness
 from sf_actors.testing import module_of
 from tests.support.ports import held_port
 from tests.support.services import service_of
@@ -65,6 +66,19 @@ def test_a_message_reaches_the_handler_through_the_inspector(
         assert got.get(timeout=PATIENCE_S) == {"price": 1.5}
     assert found.status == 0
     assert found.out == ""
+
+
+def test_a_message_through_the_inspector_is_no_sign_of_the_publisher(
+    shell: Shell, new_address: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "HEARTBEAT_S", 0.01)
+    got: Queue[Any] = Queue()
+    service = listening(got.put, new_address())
+    with looked_at(service):
+        for _ in range(10):
+            assert shell("publish", "ticks", "price=1.5").status == 0
+            got.get(timeout=PATIENCE_S)
+            assert service.stats()["connections"]["in"]["ticks"]["peers"] == 0
 
 
 def test_a_wrong_value_is_exit_status_2_and_nothing_is_sent(

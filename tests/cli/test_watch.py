@@ -157,6 +157,23 @@ def test_without_a_line_in_time_it_is_exit_status_124(desk: str) -> None:
     assert ran("watch", "desk/echo", "--timeout", "0.5") == (124, "", "")
 
 
+def test_a_time_of_years_is_waited_as_any_other(publisher: Service) -> None:
+    publisher.to_send("state", "clock", {"n": 1})
+
+    assert ran("watch", "clock", "-n", "1", "--timeout", "9000000000").status == 0
+
+
+def test_a_process_that_is_silent_does_not_hold_it_up_beyond_its_time(tmp_path: Path) -> None:
+    with Process(*service_file(tmp_path)) as process:
+        process.wait_until_ready()
+        process.interrupt(signal.SIGSTOP)
+        found = ran("watch", "svc/echo", "--timeout", "0.3")
+        process.interrupt(signal.SIGCONT)
+
+    assert found.status == 124
+    assert "no answer within 0.3 s" in found.err
+
+
 def test_with_a_line_in_time_it_is_exit_status_0(publisher: Service) -> None:
     publisher.to_send("state", "clock", {"n": 1})
     found = ran("watch", "clock", "--timeout", "1")

@@ -169,6 +169,15 @@ def test_a_message_is_as_good_as_a_greeting(listening: socket.socket, tmp_path: 
         assert patient.log.lines == [LOST, BACK]
 
 
+def test_a_message_from_inside_the_process_is_no_sign_of_the_publisher(tmp_path: Path) -> None:
+    with pulse_of(f"ipc://{tmp_path}/it") as patient:
+        patient.ticks(1)
+        patient.counters.received += 1
+        patient.pulse.on_inside()
+        patient.ticks(2)
+        assert (patient.counters.peers, patient.log.lines) == (0, [LOST])
+
+
 def test_who_ends_the_connection_is_asked_again(listening: socket.socket, tmp_path: Path) -> None:
     with pulse_of(f"ipc://{tmp_path}/it") as patient:
         for _ in range(2):

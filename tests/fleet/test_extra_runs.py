@@ -69,3 +69,13 @@ def test_one_that_is_to_run_on_is_never_killed() -> None:
     runs.remove(runner)
     assert not runs
     assert not runs.is_ready(runner)
+
+
+def test_one_that_was_killed_is_waited_for_without_a_time_of_its_own() -> None:
+    runs, runner = ExtraRuns(lambda _words: None), Noting()
+    runs.add(runner)
+    runs.stop(runner, 0.0)
+    runs.pass_time(GRACE_S + 1.1)
+
+    assert runs.next_due() is None
+    assert runner in runs

@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     if direct is not None:
         with InspectorClient() as client:
             question = Question(direct.responder, direct.fields(arguments.pairs))
-            return _ask(out, client, question, arguments)
+            return _ask(out, client, question, arguments, grace_s=0.0)
     with RemoteServices.of(arguments) as remote:
         target = parse_target(arguments.target)
         model = remote.model(target, _is_usable, what="replyer")
@@ -59,12 +59,13 @@ def run(argv: Sequence[str]) -> int:
         responder = None if arguments.n is None else _own_responder(model, arguments.timeout)
         if responder is not None:
             question = Question(responder, fields)
-        else:
-            question = _through_inspector(model, fields, arguments)
-            if arguments.c > MOST_THROUGH_INSPECTOR:
-                report(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
-                arguments.c = MOST_THROUGH_INSPECTOR
-        return _ask(out, remote.client, question, arguments)
+            return _ask(out, remote.client, question, arguments, grace_s=0.0)
+        question = _through_inspector(model, fields, arguments)
+        if arguments.n is not None and arguments.c > MOST_THROUGH_INSPECTOR:
+            report(f"through the inspector at most {MOST_THROUGH_INSPECTOR} calls are at once")
+            arguments.c = MOST_THROUGH_INSPECTOR
+        # the inspector keeps the deadline, and reports that it passed
+        return _ask(out, remote.client, question, arguments, grace_s=GRACE_S)
 
 
 def _is_usable(model: RemoteModel) -> bool:
@@ -102,10 +103,14 @@ def _through_inspector(
 
 
 def _ask(
-    out: Output, client: InspectorClient, question: Question, arguments: argparse.Namespace
+    out: Output,
+    client: InspectorClient,
+    question: Question,
+    arguments: argparse.Namespace,
+    *,
+    grace_s: float,
 ) -> int:
-    # the inspector keeps the deadline, and reports that it passed
-    longest_s = arguments.timeout + GRACE_S
+    longest_s = arguments.timeout + grace_s
     if arguments.n is not None:
         return CallLoad(client, question, timeout_s=longest_s).run(out, arguments.n, arguments.c)
     reply = client.ask_all([question], timeout_s=longest_s)[0].result(arguments.timeout)

@@ -105,6 +105,7 @@ class _Watch:
 
         :raises UsageError: several models may be meant, or this one cannot be watched
         """
+        remote.timeout_s = self._answer_s()
         try:
             model = remote.model(
                 self._target,
@@ -129,7 +130,16 @@ class _Watch:
         if self._arguments.value and model.kind != "states":
             raise UsageError(f"--value: expected a state, {model} is a {model.type}")
 
+    def _answer_s(self) -> float:
+        """Return how long an answer may take, in seconds: no longer than the whole has left."""
+        if self._deadline is None:
+            return ANSWER_S
+        return round(min(ANSWER_S, max(0.0, self._deadline - monotonic())), 1)
+
     def _wait_for(self, reason: str) -> None:
+        if self._reported and self._deadline is not None and monotonic() >= self._deadline:
+            # nothing is waited for any more
+            return
         if reason != self._reported:
             self._reported = reason
             report(f"waiting for {self._target.text}: {reason}")

@@ -103,13 +103,15 @@ def ends_of_info(info: Mapping[str, Any], service: str) -> Iterator[End]:
                     continue
                 kind, socket = _KINDS[model["type"]]
                 known = info["addresses"].get(kind_of_model, {}).get(side, {}).get(name, {})
+                # one socket may bind and the other not, of a delta state that publishes to a bus
+                binds = model.get("binds", model["type"] in _BINDING)
                 yield End(
                     service,
                     name,
                     side,
                     kind,
                     sends=model["type"] in _SENDING,
-                    binds=model.get("binds", model["type"] in _BINDING),
+                    binds=(model.get("sockets") or {}).get(socket, binds),
                     topic=model.get("topic"),
                     endpoints=tuple(_parsed(known.get(socket))),
                     pid=info["pid"],

@@ -126,6 +126,26 @@ def test_a_bus_that_runs_stands_between_publishers_and_subscribers(
     assert found["open"] == []
 
 
+def test_a_delta_state_that_publishes_to_a_bus_is_joined_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], new_address: Callable[[], str]
+) -> None:
+    with Process("bus", "--xsub", "127.0.0.1:0", "--xpub", "127.0.0.1:0", "--json") as bus:
+        bound = json.loads(bus.wait_for_line("xsub"))
+        (tmp_path / "teller.py").write_text(
+            "state_models = {'out': {'level': {'state_type': 'delta_update',"
+            "'required_arguments': {'n': int},"
+            "'optional_creation_arguments': {'is_x_pub': True}}}}"
+        )
+        states = {"out": {"level": {"publisher": bound["xsub"], "replyer": new_address()}}}
+        (tmp_path / "a.json").write_text(json.dumps({"states": states}))
+        with Process("-s", str(tmp_path / "teller.py"), "-a", str(tmp_path / "a.json")) as teller:
+            teller.wait_until_ready()
+            found = shown(capsys)
+
+    assert [(one["from"], one["to"]) for one in found["edges"]] == [("teller/level", "bus/xsub")]
+    assert found["open"] == []
+
+
 def test_nothing_that_runs_is_an_empty_graph(capsys: pytest.CaptureFixture[str]) -> None:
     assert graph.run([]) == 0
     assert capsys.readouterr().out == ""
