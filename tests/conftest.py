@@ -67,6 +67,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[OWN_FOLDER] = os.environ[RUNTIME_DIR] = tempfile.mkdtemp(prefix="sfa")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers of `-n auto`: half of the time they wait for processes."""
+    given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS")
+    return int(given) if given else 2 * (os.cpu_count() or 1)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder of the inspectors' sockets."""
     if OWN_FOLDER in config.stash:
