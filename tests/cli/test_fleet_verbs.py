@@ -224,7 +224,9 @@ def test_down_is_1_when_something_had_to_be_killed(tmp_path: Path) -> None:
     pid = ran_here("ps", "first", "--json", cwd=tmp_path).objects[0]["pid"]
     freeze(pid)
 
-    assert ran_here("down", cwd=tmp_path).status == 1
+    done = ran_here("down", cwd=tmp_path)
+    assert done.status == 1
+    assert "first has not ended in time, and was killed" in done.err
     assert_nothing_is_left(tmp_path)
 
 

@@ -16,6 +16,7 @@ from sf_actors.testing import module_of
 from tests.cli.test_call import exchange
 from tests.inspection.test_command_line import service_file
 from tests.inspection.test_taps import publishing
+from tests.support.freezing import freeze
 from tests.support.processes import PATIENCE_S, ROOT, Process
 from tests.support.services import ask, service_of
 from tests.support.shell import echoing, looked_at, ran
@@ -166,7 +167,7 @@ def test_a_time_of_years_is_waited_as_any_other(publisher: Service) -> None:
 def test_a_process_that_is_silent_does_not_hold_it_up_beyond_its_time(tmp_path: Path) -> None:
     with Process(*service_file(tmp_path)) as process:
         process.wait_until_ready()
-        process.interrupt(signal.SIGSTOP)
+        freeze(process.popen.pid)
         found = ran("watch", "svc/echo", "--timeout", "0.3")
         process.interrupt(signal.SIGCONT)
 
