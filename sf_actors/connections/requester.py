@@ -16,7 +16,7 @@ from sf_actors.actors.taps import RequestNote
 from sf_actors.actors.tracing import TRACEPARENT
 from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.link import Link
-from sf_actors.connections.place_key import place_key
+from sf_actors.connections.peer_key import peer_key
 from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.counters import Counters
 from sf_actors.errors import (
@@ -141,7 +141,7 @@ class Requester:
             raise MessageTooLarge(
                 over_limit(f"{self.model.where}: the request", len(frame), self._max_bytes)
             )
-        key = place_key(checked[self._by]) if self._by is not None else None
+        key = peer_key(checked[self._by]) if self._by is not None else None
         call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
         reply: bytes | None = None
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sf_actors.connections.place_key import place_key
+from sf_actors.connections.peer_key import peer_key
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from sf_actors.connections.place_key import place_key
 )
 def test_equal_values_have_one_key(one: Any, other: Any) -> None:
     assert one == other
-    assert place_key(one) == place_key(other)
+    assert peer_key(one) == peer_key(other)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_equal_values_have_one_key(one: Any, other: Any) -> None:
     ],
 )
 def test_others_have_another(one: Any, other: Any) -> None:
-    assert place_key(one) != place_key(other)
+    assert peer_key(one) != peer_key(other)
 
 
 @pytest.mark.parametrize("value", [1, "text", b"bytes", 1.5, None, [1, 2], {"a": 1}])
 def test_services_that_hash_what_is_packed_agree(value: Any) -> None:
-    assert place_key(value) == msgspec.msgpack.encode(value)
+    assert peer_key(value) == msgspec.msgpack.encode(value)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1E+999999", "1E-999999"])
 def test_any_decimal_has_a_key(text: str) -> None:
-    assert place_key(Decimal(text)) == place_key(Decimal(text))
+    assert peer_key(Decimal(text)) == peer_key(Decimal(text))

@@ -12,7 +12,7 @@ from msgspec import msgpack
 _EXACT: Final = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-def place_key(value: Any) -> bytes:
+def peer_key(value: Any) -> bytes:
     """Return a checked value of the field as bytes, whatever the order of its keys and members."""
     if type(value) is Decimal and value.is_finite():
         # 1.50 and 1.5 are written differently; so is a zero of another sign or exponent
@@ -25,8 +25,8 @@ def place_key(value: Any) -> bytes:
     except TypeError:
         # keys that are no texts, or members that have no order, can be sorted as bytes alone
         if isinstance(value, Mapping):
-            pairs = [(place_key(key), place_key(inner)) for key, inner in value.items()]
+            pairs = [(peer_key(key), peer_key(inner)) for key, inner in value.items()]
             return msgpack.encode(sorted(pairs))
         if isinstance(value, (set, frozenset)):
-            return msgpack.encode(sorted(map(place_key, value)))
+            return msgpack.encode(sorted(map(peer_key, value)))
         return msgpack.encode(value)
