@@ -37,7 +37,9 @@ def head_of(level: str, event: str, service: str | None) -> dict[str, Any]:
 def bound_by_user() -> Mapping[str, Any]:
     """Return the fields that user code has bound with structlog's context variables."""
     module = sys.modules.get("structlog.contextvars")
-    return {} if module is None else module.get_contextvars()
+    # another thread may be importing it just now: then nobody has bound anything yet
+    bound = getattr(module, "get_contextvars", None)
+    return {} if bound is None else bound()
 
 
 def with_names_of_ours_kept(fields: Mapping[str, Any]) -> dict[str, Any]:

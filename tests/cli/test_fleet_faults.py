@@ -68,7 +68,8 @@ def test_what_an_up_that_is_killed_has_run_takes_its_inspectors_sockets_along(
     runtime = Path(os.environ["SF_ACTORS_RUNTIME_DIR"])
     with Process("up", cwd=tmp_path) as process:
         wait_until_ready(process, "quiet", "bus")
-        assert len(list(runtime.glob("*.sock"))) == 2
+        # a bus is seen some time after it passes messages on
+        until(lambda: len(list(runtime.glob("*.sock"))) == 2, "both inspectors")
         (bus,) = ran("info", "bus", "--json", cwd=tmp_path).objects
         assert bus["command"] == "sf_actors up: bus"
         process.popen.kill()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +35,16 @@ def test_a_service_without_a_logger_of_its_own_does_without_structlog(tmp_path: 
     path = tmp_path / "plain.log"
     assert printed(PLAIN.format(path=str(path))).splitlines()[-1] == "False"
     assert '"event": "ready"' in path.read_text()
+
+
+@pytest.mark.usefixtures("svc")
+def test_a_line_is_whole_while_another_thread_imports_structlog(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "structlog.contextvars", ModuleType("structlog.contextvars"))
+    OURS.info("ready", model="echo")
+    (line,) = console.lines()
+    assert (line["event"], line["model"], "log_error" in line) == ("ready", "echo", False)
 
 
 @pytest.mark.usefixtures("svc")

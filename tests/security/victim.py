@@ -184,6 +184,11 @@ def message(**parts: bytes) -> bytes:
     return _map(**parts)
 
 
+#: glibc gives large blocks back at once. By itself it would begin to keep them after the first, and
+#: how much that is depends on the small blocks between them.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
+
+
 class Victim:
     """The running service; ended by `with`."""
 
@@ -206,7 +211,7 @@ class Victim:
                 },
             },
         }
-        self.process = Process(str(script), json.dumps(addresses), module=None)
+        self.process = Process(str(script), json.dumps(addresses), module=None, env=ALLOCATOR)
         try:
             self._addresses = self.process.wait_until_ready()
         except BaseException:
