@@ -109,7 +109,7 @@ def test_ci_finds_the_command_that_runs_the_tests() -> None:
     lines = (ROOT / "README.rst").read_text("utf-8").splitlines()
     found = [line for line in lines if re.search(CI_PATTERN, line)]
     assert len(found) == 1
-    assert "pip install --quiet -e '.[test,ray]'" in found[0]
+    assert "pip install --quiet -e '.[test]'" in found[0]
 
 
 def test_each_snippet_is_run_here() -> None:

@@ -10,13 +10,14 @@ import re
 import shutil
 from collections import defaultdict
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.placements import PLACEMENTS
+from tests.conformance.placements import PLACEMENTS, RAY
 from tests.support.effort import IS_FULL
 
 if TYPE_CHECKING:
@@ -101,8 +102,12 @@ def without_places(line: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-each_placement = pytest.mark.parametrize("placement", PLACEMENTS)
-each_other = pytest.mark.parametrize("placement", [one for one in PLACEMENTS if one != REFERENCE])
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+CHOICES = {name: pytest.param(name, marks=needs_ray if name == RAY else ()) for name in PLACEMENTS}
+each_placement = pytest.mark.parametrize("placement", CHOICES.values())
+each_other = pytest.mark.parametrize(
+    "placement", [choice for name, choice in CHOICES.items() if name != REFERENCE]
+)
 each_status = pytest.mark.parametrize("status", STATUSES)
 
 

@@ -53,7 +53,7 @@ def test_the_console_script_is_the_same_command_line(tmp_path: Path) -> None:
         "import sys\ndef main(config): print(config['n']); sys.exit(7)\n"
     )
     script = Path(sysconfig.get_path("scripts")) / "sf_actors"
-    assert script.is_file(), "install the project with pip first: pip install -e '.[test,ray]'"
+    assert script.is_file(), "install the project with pip first: pip install -e '.[test]'"
     done = subprocess.run(
         [script, "-s", "svc.py", "-m", "-cl", "NONE", "--n", "5"],
         capture_output=True,

@@ -138,5 +138,5 @@ def host_here() -> str:
 
 def nodes() -> list[dict[str, Any]]:
     """Return Ray's description of the nodes of the cluster."""
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call, unused-ignore]
     return found
