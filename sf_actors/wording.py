@@ -189,7 +189,8 @@ def letters_between(one: str, other: str) -> int:
 
     More than two count as three.
     """
-    if abs(len(one) - len(other)) > 2:
+    if abs(len(one) - len(other)) > 2 or len(set(one) - set(other)) > 2:
+        # each letter that the other lacks takes a change of its own: most names end here
         return 3
     before: list[int] = []
     last = list(range(len(other) + 1))

@@ -48,6 +48,8 @@ class LocalModules:
         self._folders = tuple(folders)
         self.names = {name for folder in folders for name in _names_in(folder)}
         self._imported: set[str] | None = None
+        #: the imported modules that do not conflict, and their files
+        self._harmless: dict[str, str] = {}
 
     def hold(self) -> Callable[[], None]:
         """Claim the names of these modules against other services; call the result to release them.
@@ -95,8 +97,13 @@ class LocalModules:
     def _require_own(self) -> None:
         for name in self.names:
             file = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(file, str) and name != OUR_OWN and self._lacks(name, Path(file)):
+            if not isinstance(file, str) or name == OUR_OWN:
+                continue
+            if self._harmless.get(name) == file:
+                continue
+            if self._lacks(name, Path(file)):
                 raise self._refusal(name, Path(file), "the process has imported")
+            self._harmless[name] = file
 
     def _require_apart(self, others: Iterable[LocalModules]) -> None:
         """Refuse modules that conflict with those of other services, which share their folders."""
@@ -156,9 +163,10 @@ def _names_in(folder: Path) -> Iterator[str]:
 
 def _place(folder: Path, name: str) -> Path | None:
     """Return the file of a module or package in a folder, if there is one."""
-    for place in (folder / name / "__init__.py", folder / f"{name}.py"):
-        if place.is_file():
-            return place
+    # as text: most names are not there, and a path takes longer to make than to look for
+    for place in (f"{folder}/{name}/__init__.py", f"{folder}/{name}.py"):
+        if os.path.isfile(place):  # noqa: PTH113 - see above
+            return Path(place)
     return None
 
 

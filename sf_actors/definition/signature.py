@@ -19,6 +19,7 @@ import functools
 import inspect
 from dataclasses import dataclass
 from inspect import Parameter
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import DefinitionError
@@ -100,6 +101,11 @@ def bind_in_state(
 
 def takes(function: Callable[..., Any], name: str) -> bool:
     """Return True if a function has a parameter with this name that no partial has bound."""
+    if type(function) is FunctionType and not vars(function):
+        # the usual case; to make its signature takes twenty times as long
+        code = function.__code__
+        first, end = code.co_posonlyargcount, code.co_argcount + code.co_kwonlyargcount
+        return name in code.co_varnames[first:end]
     try:
         parameter = inspect.signature(function, follow_wrapped=False).parameters.get(name)
     except (ValueError, TypeError):
