@@ -102,7 +102,7 @@ def bind_in_state(
 def takes(function: Callable[..., Any], name: str) -> bool:
     """Return True if a function has a parameter with this name that no partial has bound."""
     if type(function) is FunctionType and not vars(function):
-        # the usual case; to make its signature takes twenty times as long
+        # the usual case, without its signature, which takes long to make
         code = function.__code__
         first, end = code.co_posonlyargcount, code.co_argcount + code.co_kwonlyargcount
         return name in code.co_varnames[first:end]
