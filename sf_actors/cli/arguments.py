@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from sf_actors.cli.flags import FLAGS, seconds_of, text_of
 from sf_actors.cli.parser import Parser
@@ -19,7 +19,7 @@ from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _PROGRAM = "sf_actors"
 _HELP_FLAGS = {"-h", "--help", "--version"}
@@ -38,8 +38,7 @@ Verbs, instead of a service; each explains itself with -h:
 {listed()}"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(NamedTuple):
     """Run a service: `sf_actors -s svc.py …`. Times are in seconds, paths as they were typed."""
 
     service_path: str
@@ -62,18 +61,16 @@ class Arguments:
     stuck_after: float | None = None
     ready_needs: list[str] | None = None
     reload: bool = False
-    extras: dict[str, str | bool] = field(default_factory=dict)
+    extras: Mapping[str, str | bool] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoArguments:
+class DemoArguments(NamedTuple):
     """Run the demonstration for a number of seconds: `sf_actors demo`."""
 
     seconds: float = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeysArguments:
+class KeysArguments(NamedTuple):
     """Write a CURVE key pair: `sf_actors keys new NAME --dir DIR`."""
 
     name: str
@@ -97,13 +94,13 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
     ours, extras = split(argv)
     # argparse gets every value with =, so that a value may begin with a dash
     given = vars(parser.parse_args(ours))
-    if given["service_path"] is None:
+    if "service_path" not in given:
         raise UsageError(
             f"expected a service file: -s svc.py, got none{_misspelled(extras)}; "
             "-h explains all flags"
         )
     for name in ("http_host", "stuck_after", "ready_needs"):
-        if given["http"] is None and given[name] is not None:
+        if name in given and "http" not in given:
             raise UsageError(f"--{name}: expected --http HOST:PORT beside it, got none")
     return Arguments(**given, extras=extras)
 
@@ -121,11 +118,11 @@ def _service_parser() -> Parser:
     for flag in FLAGS:
         options: dict[str, Any] = {"action": "store_true"}
         if flag.metavar:
-            # defaults live in Arguments alone
-            default = getattr(Arguments, flag.long_name.removeprefix("--"), None)
-            options = {"type": flag.read, "metavar": flag.metavar, "default": default}
+            options = {"type": flag.read, "metavar": flag.metavar}
             if flag.is_list:
                 options["action"] = "append"
+        # defaults live in Arguments alone
+        options["default"] = argparse.SUPPRESS
         parser.add_argument(*flag.names, help=f"{flag.explain}; example: {flag.example}", **options)
     parser.add_argument(
         "--version",
@@ -141,7 +138,11 @@ def _demo_parser() -> Parser:
     parser = Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
     explain = "how long it runs (default 10); example: --seconds 30"
     parser.add_argument(
-        "--seconds", type=seconds_of, default=DemoArguments.seconds, metavar="SECONDS", help=explain
+        "--seconds",
+        type=seconds_of,
+        default=argparse.SUPPRESS,
+        metavar="SECONDS",
+        help=explain,
     )
     return parser
 

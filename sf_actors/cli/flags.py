@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sf_actors.sync.seconds import EXPECTED, is_seconds
 
@@ -47,8 +46,7 @@ def seconds_of(text: str) -> float:
     return number
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag.
 
     :ivar spelled: its names, with underscores, the long one last

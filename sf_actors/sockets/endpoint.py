@@ -10,9 +10,11 @@ import ipaddress
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from sf_actors.errors import AddressError
 from sf_actors.wording import shown
@@ -28,8 +30,7 @@ _DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _ALL_HOSTS = "*"
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One address, and its text as given.
 
     `host` and `port` are set for tcp, an IPv6 host without brackets; `path` is the path of ipc or
