@@ -7,7 +7,6 @@ the same rule. Any other token is an error.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import FLAGS
@@ -66,22 +65,24 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
 
 def shown_command(argv: Sequence[str]) -> str:
     """Return a command line that is safe to show: the values of extra arguments are left out."""
+    from shlex import quote  # noqa: PLC0415 - when somebody asks what runs
+
     shown = ["sf_actors"]
     is_ours = False
     for token in argv:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            shown.append(shlex.quote(token))
+            shown.append(quote(token))
             is_ours = bool(flag.metavar) and value is None
         elif token.startswith("--"):
-            key = shlex.quote(token.partition("=")[0])
+            key = quote(token.partition("=")[0])
             shown.append(key if value is None else f"{key}={LEFT_OUT}")
             is_ours = False
         else:
             # the first token may be a verb
             is_shown = is_ours or token is argv[0]
-            shown.append(shlex.quote(token) if is_shown else LEFT_OUT)
+            shown.append(quote(token) if is_shown else LEFT_OUT)
             is_ours = False
     return " ".join(shown)
 
