@@ -212,6 +212,7 @@ def test_what_each_service_imports_at_its_start_defines_no_dataclass() -> None:
     """A dataclass compiles its methods at each import; a Struct or a NamedTuple does not."""
     code = """
 import sys, sf_actors.cli.command, sf_actors.service, sf_actors.inspection.inspector
+import sf_actors.cli.fleet_child, sf_actors.fleet.fleet
 from dataclasses import is_dataclass
 modules = [module for name, module in sys.modules.items() if name.startswith("sf_actors")]
 print(*{each for module in modules for each in vars(module).values() if is_dataclass(each)})
