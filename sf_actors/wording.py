@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from difflib import get_close_matches
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ _LONG_NAME = 8
 LONGEST_TEXT = 2048
 
 #: Characters that move the cursor, begin a line, reorder or hide text, or cannot be encoded.
-UNSAFE = re.compile(
+_UNSAFE = (
     r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -138,7 +138,13 @@ def bounded_repr(value: object, length: int = LONGEST_TEXT) -> str:
 
 def escaped(text: str) -> str:
     """Return a text on one line with all unsafe characters escaped."""
-    return text if text.isprintable() else UNSAFE.sub(_escape, text)
+    return text if text.isprintable() else unsafe().sub(_escape, text)
+
+
+@cache
+def unsafe() -> re.Pattern[str]:
+    """Return what finds unsafe characters."""
+    return re.compile(_UNSAFE)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -162,6 +168,8 @@ def nearest(name: object, names: Iterable[str]) -> str:
     :param names: the known names
     :returns: ``"; did you mean 'x'?"`` or ``""``
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - with a wrong name alone
+
     close = get_close_matches(str(name), list(names), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from importlib import import_module
 from operator import attrgetter
@@ -203,6 +205,21 @@ def test_what_is_pure_knows_no_thread_socket_or_clock() -> None:
 
     assert used
     assert not {path: names for path, names in used.items() if names}
+
+
+@pytest.mark.slow
+def test_what_each_service_imports_at_its_start_defines_no_dataclass() -> None:
+    """A dataclass compiles its methods at each import; a Struct or a NamedTuple does not."""
+    code = """
+import sys, sf_actors.cli.command, sf_actors.service, sf_actors.inspection.inspector
+import sf_actors.cli.fleet_child, sf_actors.fleet.fleet
+from dataclasses import is_dataclass
+modules = [module for name, module in sys.modules.items() if name.startswith("sf_actors")]
+print(*{each for module in modules for each in vars(module).values() if is_dataclass(each)})
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "\n"
 
 
 def test_no_file_is_two() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING
 
 from sf_actors.wire.envelope import encode_failure
@@ -66,7 +66,7 @@ class InjectedRequests:
             if one.is_moot:
                 del self.by_address[address]
         # random, so that no peer can claim it as its id
-        address = secrets.token_bytes(16)
+        address = os.urandom(16)
         self.by_address[address] = request
         return [address, b"", request.packed]
 

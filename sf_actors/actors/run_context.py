@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import secrets
-from dataclasses import dataclass, field
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sf_actors.sync.closing import Closing
@@ -88,37 +87,52 @@ class CallRouter(CallQueue, Protocol):
         """Queue a source; it stays until no call of it waits."""
 
 
-@dataclass
 class RunContext:
     """What the actors of one run share.
 
     `handler_lock` and `router` are set before the first actor with sockets starts.
+
+    :param interrupt_guard: delays interrupts while user code is inside `to_send`
+    :param tracing: makes spans, if tracing is configured
+    :param error_details: the user's choice of how much of an error callers get; None: each socket
+        decides
     """
 
-    name: str
-    scope: LogScope
-    log: PackageLogger
-    transport: Transport
-    supervisor: Supervisor
-    states: States
-    #: delays interrupts while user code is inside `to_send`
-    interrupt_guard: InterruptGuard = field(default_factory=InterruptGuard)
-    handler_lock: HandlerLock = field(init=False)
-    router: CallRouter = field(init=False)
-    #: the threads of models with `workers`
-    pools: dict[tuple[Kind, Side, str], WorkerPool] = field(default_factory=dict)
-    #: makes spans, if tracing is configured
-    tracing: Tracing | None = None
-    #: the taps of each model
-    taps: dict[tuple[Kind, Side, str], tuple[Tap, ...]] = field(default_factory=dict)
-    #: the addresses of sockets that were given port 0, by model and socket
-    assigned_ports: dict[tuple[str, str, str, str], Endpoint] = field(default_factory=dict)
-    #: the user's choice of how much of an error callers get; None: each socket decides
-    error_details: ErrorDetails | None = None
-    #: set when waiting outbound calls must give up
-    closing: Closing = field(default_factory=Closing)
-    #: returns a new workflow id: unique, cheap, and short to read in a log; HOT
-    new_workflow_id: Callable[[], str] = field(default_factory=lambda: _workflow_ids().__next__)
+    handler_lock: HandlerLock
+    router: CallRouter
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        scope: LogScope,
+        log: PackageLogger,
+        transport: Transport,
+        supervisor: Supervisor,
+        states: States,
+        interrupt_guard: InterruptGuard | None = None,
+        tracing: Tracing | None = None,
+        error_details: ErrorDetails | None = None,
+    ) -> None:
+        self.name = name
+        self.scope = scope
+        self.log = log
+        self.transport = transport
+        self.supervisor = supervisor
+        self.states = states
+        self.interrupt_guard = interrupt_guard or InterruptGuard()
+        #: the threads of models with `workers`
+        self.pools: dict[tuple[Kind, Side, str], WorkerPool] = {}
+        self.tracing = tracing
+        #: the taps of each model
+        self.taps: dict[tuple[Kind, Side, str], tuple[Tap, ...]] = {}
+        #: the addresses of sockets that were given port 0, by model and socket
+        self.assigned_ports: dict[tuple[str, str, str, str], Endpoint] = {}
+        self.error_details = error_details
+        #: set when waiting outbound calls must give up
+        self.closing = Closing()
+        #: returns a new workflow id: unique, cheap, and short to read in a log; HOT
+        self.new_workflow_id: Callable[[], str] = _workflow_ids().__next__
 
     def handler_that_runs_here(self) -> str | None:
         """Return the label of the user code that runs in the calling thread, or None."""
@@ -131,4 +145,4 @@ class RunContext:
 
 def _workflow_ids() -> Iterator[str]:
     """Yield ids, made in C: a random start distinguishes runs, counting the ids of one run."""
-    return map(hex, itertools.count(secrets.randbits(60)))
+    return map(hex, itertools.count(int.from_bytes(os.urandom(8)) >> 4))

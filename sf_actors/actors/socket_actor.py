@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pykka
 import zmq
+from msgspec.structs import replace
 
 from sf_actors.actors.commands import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.inbox import ALARM, STEP, TICK, SocketInbox, SocketSource, WaitFailed

@@ -5,41 +5,22 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sf_actors.cli.flags import FLAGS, seconds_of, text_of
-from sf_actors.cli.parser import Parser
 from sf_actors.cli.tokens import split
-from sf_actors.cli.verb_table import listed
 from sf_actors.errors import UsageError
-from sf_actors.version import VERSION
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-_PROGRAM = "sf_actors"
+    from sf_actors.cli.flags import Flag
+
 _HELP_FLAGS = {"-h", "--help", "--version"}
-_DESCRIPTION = """\
-Run a service: one plain Python file with models, handlers and perhaps a main function.
-
-  sf_actors -s svc.py -a addresses.json -c config.json      serve until it is stopped
-  sf_actors -s svc.py -m --batch-size 10 --verbose          run main, with an extra config
-"""
-_EPILOG = f"""\
-Every other argument goes into the config: --key value, --key=value, or --flag alone for true.
-Dashes in a key count as underscores; a value may begin with one dash: --offset -5.
-Exit status: 0 after a clean end, 1 when the service failed, 2 when it could not start.
-
-Verbs, instead of a service; each explains itself with -h:
-{listed()}"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arguments:
+class Arguments(NamedTuple):
     """Run a service: `sf_actors -s svc.py …`. Times are in seconds, paths as they were typed."""
 
     service_path: str
@@ -62,18 +43,16 @@ class Arguments:
     stuck_after: float | None = None
     ready_needs: list[str] | None = None
     reload: bool = False
-    extras: dict[str, str | bool] = field(default_factory=dict)
+    extras: Mapping[str, str | bool] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoArguments:
+class DemoArguments(NamedTuple):
     """Run the demonstration for a number of seconds: `sf_actors demo`."""
 
     seconds: float = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeysArguments:
+class KeysArguments(NamedTuple):
     """Write a CURVE key pair: `sf_actors keys new NAME --dir DIR`."""
 
     name: str
@@ -86,80 +65,52 @@ def parse(argv: Sequence[str]) -> Arguments | DemoArguments | KeysArguments:
     :raises UsageError: it cannot be understood; the message is one line
     :raises SystemExit: 0, after help or the version was printed
     """
-    if argv and argv[0] == "demo":
-        return DemoArguments(**vars(_demo_parser().parse_args(argv[1:])))
-    if argv and argv[0] == "keys":
-        return _parse_keys(argv[1:])
-    parser = _service_parser()
+    if argv and argv[0] in ("demo", "keys"):
+        return _parse_verb(argv[0], argv[1:])
     asked = [token for token in argv if token in _HELP_FLAGS]
     if asked:
-        parser.parse_args(asked)
+        from sf_actors.cli.service_parsers import service_parser  # noqa: PLC0415 - argparse is slow
+
+        service_parser().parse_args(asked)
     ours, extras = split(argv)
-    # argparse gets every value with =, so that a value may begin with a dash
-    given = vars(parser.parse_args(ours))
-    if given["service_path"] is None:
+    given: dict[str, Any] = {}
+    for flag, text in ours:
+        name, value = flag.long_name.removeprefix("--"), _value_of(flag, text)
+        if flag.is_list:
+            given.setdefault(name, []).append(value)
+        else:
+            given[name] = value
+    if "service_path" not in given:
         raise UsageError(
             f"expected a service file: -s svc.py, got none{_misspelled(extras)}; "
             "-h explains all flags"
         )
     for name in ("http_host", "stuck_after", "ready_needs"):
-        if given["http"] is None and given[name] is not None:
+        if name in given and "http" not in given:
             raise UsageError(f"--{name}: expected --http HOST:PORT beside it, got none")
     return Arguments(**given, extras=extras)
 
 
-class _ShowVersion(argparse.Action):
-    """Print the version of the package and end."""
+def _parse_verb(verb: str, argv: Sequence[str]) -> DemoArguments | KeysArguments:
+    from sf_actors.cli.service_parsers import demo_parser, keys_parser  # noqa: PLC0415 - as above
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        sys.stdout.write(f"{_PROGRAM} {VERSION}\n")
-        parser.exit()
-
-
-def _service_parser() -> Parser:
-    parser = Parser(prog=_PROGRAM, description=_DESCRIPTION, epilog=_EPILOG)
-    for flag in FLAGS:
-        options: dict[str, Any] = {"action": "store_true"}
-        if flag.metavar:
-            # defaults live in Arguments alone
-            default = getattr(Arguments, flag.long_name.removeprefix("--"), None)
-            options = {"type": flag.read, "metavar": flag.metavar, "default": default}
-            if flag.is_list:
-                options["action"] = "append"
-        parser.add_argument(*flag.names, help=f"{flag.explain}; example: {flag.example}", **options)
-    parser.add_argument(
-        "--version",
-        action=_ShowVersion,
-        nargs=0,
-        default=argparse.SUPPRESS,
-        help="print the version and end",
-    )
-    return parser
-
-
-def _demo_parser() -> Parser:
-    parser = Parser(prog=f"{_PROGRAM} demo", description="Run the demonstration.")
-    explain = "how long it runs (default 10); example: --seconds 30"
-    parser.add_argument(
-        "--seconds", type=seconds_of, default=DemoArguments.seconds, metavar="SECONDS", help=explain
-    )
-    return parser
-
-
-def _parse_keys(argv: Sequence[str]) -> KeysArguments:
-    parser = Parser(
-        prog=f"{_PROGRAM} keys",
-        description="Write a pair of CURVE keys: DIR/NAME.key and, for its owner alone, "
-        "DIR/NAME.key_secret.",
-        epilog="example: sf_actors keys new desk --dir ./keys",
-    )
-    parser.add_argument("command", choices=["new"], help="make a new pair")
-    parser.add_argument("name", metavar="NAME", type=text_of, help="the name of the pair")
-    parser.add_argument(
-        "--dir", metavar="DIR", type=text_of, required=True, help="the folder to write to"
-    )
-    given = parser.parse_args(argv)
+    if verb == "demo":
+        return DemoArguments(**vars(demo_parser().parse_args(argv)))
+    given = keys_parser().parse_args(argv)
     return KeysArguments(name=given.name, dir=given.dir)
+
+
+def _value_of(flag: Flag, text: str) -> object:
+    """Return the value of a flag.
+
+    :raises UsageError: its text cannot be read; in the words of argparse
+    """
+    if not flag.metavar:
+        return True
+    try:
+        return flag.read(text)
+    except Exception as error:  # noqa: BLE001 - argparse's, which is imported only to raise it
+        raise UsageError(f"argument {'/'.join(flag.names)}: {error}") from None
 
 
 def _misspelled(extras: Iterable[str]) -> str:

@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, parse
+from sf_actors.cli.collector import COLLECTOR
 from sf_actors.cli.descriptors import raise_descriptor_limit as _raise_descriptor_limit
 from sf_actors.cli.flags import LONG_NAMES
 from sf_actors.cli.streams import open_missing_streams
@@ -89,6 +91,7 @@ def main(argv: Sequence[str]) -> int:
         if isinstance(arguments, DemoArguments):
             from sf_actors.demo.market import show  # noqa: PLC0415 - not needed to run a service
 
+            COLLECTOR.resume()
             return show(arguments.seconds)
         if arguments.reload:
             return _reload(argv, arguments)
@@ -115,6 +118,7 @@ def _reload(argv: Sequence[str], arguments: Arguments) -> int:
         from sf_actors.cli.reload import supervise  # noqa: PLC0415 - seldom used
     except ImportError:
         raise UsageError("--reload needs the extra cli: pip install 'sf_actors[cli]'") from None
+    COLLECTOR.resume()
     return supervise(argv, arguments)
 
 
@@ -137,6 +141,7 @@ def given_to(arguments: Arguments) -> tuple[ConfigSource, dict[str, Any] | None]
 def _service(arguments: Arguments) -> Service:
     from sf_actors.service import Service  # noqa: PLC0415 - after --help is answered
 
+    COLLECTOR.resume()
     config, addresses = given_to(arguments)
     return Service(
         arguments.service_path,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sf_actors.sync.seconds import EXPECTED, is_seconds
 
@@ -13,24 +11,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _wrong(message: str) -> Exception:
+    """Return the error of a text that cannot be read, as argparse reports it."""
+    from argparse import ArgumentTypeError  # noqa: PLC0415 - it takes long, and most texts are right
+
+    return ArgumentTypeError(message)
+
+
 def text_of(text: str) -> str:
-    """Return a text that is not empty; argparse reports the errors of these functions."""
+    """Return a text that is not empty; argparse knows the errors of these functions."""
     if not text:
-        raise argparse.ArgumentTypeError("expected a text, got an empty one")
+        raise _wrong("expected a text, got an empty one")
     return text
 
 
 def details_of(text: str) -> str:
     """Return how much callers learn of a handler's error: `full` or `type`."""
     if text not in {"full", "type"}:
-        raise argparse.ArgumentTypeError(f"expected full or type, got {text!r}")
+        raise _wrong(f"expected full or type, got {text!r}")
     return text
 
 
 def count_of(text: str) -> int:
     """Read a whole number from 0 up."""
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text!r}")
+        raise _wrong(f"expected a whole number from 0, got {text!r}")
     return int(text)
 
 
@@ -43,12 +48,11 @@ def seconds_of(text: str) -> float:
     # float() also takes 1_0, spaces and digits of any script: more likely mistakes than numbers
     is_plain = text.isascii() and text.strip() == text and "_" not in text
     if not (is_plain and is_seconds(number)):
-        raise argparse.ArgumentTypeError(f"expected {EXPECTED}, got {text!r}")
+        raise _wrong(f"expected {EXPECTED}, got {text!r}")
     return number
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag.
 
     :ivar spelled: its names, with underscores, the long one last

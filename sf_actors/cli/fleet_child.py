@@ -6,7 +6,6 @@ It inherits a channel over which `up` says what to run. When the other side of t
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.cli.collector import COLLECTOR
 from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.errors import UserError
@@ -128,8 +128,7 @@ class _Running:
         task = self._task
         RESIDENTS.on_ready = lambda _name: self._send_ready()
         self._service = service_of(task)
-        # what was imported stays to the end: no collection need look at it, the last one included
-        gc.freeze()
+        COLLECTOR.resume()
         path = str(task.service.file)
         arguments = Arguments(
             service_path=path, main_mode=task.service.main, http=task.service.http
@@ -140,6 +139,7 @@ class _Running:
         from sf_actors.cli.shell import terminate  # noqa: PLC0415
         from sf_actors.cli.verbs.bus import pass_on  # noqa: PLC0415
 
+        COLLECTOR.resume()
         signal.signal(signal.SIGTERM, terminate)
         task = self._task
         there = task.addresses["connections"]["in"]
@@ -226,6 +226,7 @@ def least_level(*levels: str | None) -> int:
 
 def run() -> None:
     """Run this process and exit; its arguments are the two descriptors for `main`."""
+    COLLECTOR.pause()
     try:
         status = main(int(sys.argv[1]), int(sys.argv[2]))
     except KeyboardInterrupt:

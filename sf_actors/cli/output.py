@@ -14,7 +14,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import UsageError
-from sf_actors.wording import UNSAFE, escaped
+from sf_actors.wording import escaped, unsafe
 
 if TYPE_CHECKING:
     import re
@@ -98,7 +98,7 @@ def to_json(value: object, *, indent: int | None = None, is_ascii: bool = False)
     text = json.dumps(plain(value), ensure_ascii=is_ascii, allow_nan=False, indent=indent)
     # outside of JSON strings only the newlines of `indent` would be escaped: keep them apart
     lines = text.split("\n")
-    return "\n".join(line if line.isprintable() else UNSAFE.sub(_escape, line) for line in lines)
+    return "\n".join(line if line.isprintable() else unsafe().sub(_escape, line) for line in lines)
 
 
 def plain(value: object) -> Any:

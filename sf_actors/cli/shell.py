@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sf_actors.cli.collector import COLLECTOR
 from sf_actors.cli.stderr import report
 from sf_actors.cli.streams import open_missing_streams
 from sf_actors.cli.verb_table import BY_NAME, listed
@@ -51,6 +52,7 @@ class Terminated(BaseException):
 
 def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
+    COLLECTOR.pause()
     argv = sys.argv[1:]
     if argv and (argv[0].startswith("-") or (argv[0] in BY_NAME and not BY_NAME[argv[0]].module)):
         from sf_actors.cli.command import run as run_command  # noqa: PLC0415 - verbs do without
@@ -100,7 +102,9 @@ def _run_verb(name: str, argv: Sequence[str]) -> int:
         raise UsageError(f"expected a verb or a flag, got {name!r}{hint}")
     from importlib import import_module  # noqa: PLC0415 - not needed to list the verbs
 
-    status: int = import_module(verb.module).run(argv)
+    module = import_module(verb.module)
+    COLLECTOR.resume()
+    status: int = module.run(argv)
     return status
 
 

@@ -7,7 +7,6 @@ the same rule. Any other token is an error.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.flags import FLAGS
@@ -22,12 +21,14 @@ if TYPE_CHECKING:
 _BY_NAME = {name: flag for flag in FLAGS for name in flag.names}
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
-    """Return our own flags as `--long=value` for argparse, and the extra arguments by key.
+def split(argv: Sequence[str]) -> tuple[list[tuple[Flag, str]], dict[str, str | bool]]:
+    """Return our own flags with their texts, and the extra arguments by key.
+
+    The text of a flag without a value is empty.
 
     :raises UsageError: a token is out of place, or a flag or key is repeated or lacks its value
     """
-    ours: dict[str, list[str]] = {}
+    ours: list[tuple[Flag, str]] = []
     extras: dict[str, str | bool] = {}
     place = 0
 
@@ -44,10 +45,9 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            if flag.long_name in ours and not flag.is_list:
+            if not flag.is_list and any(flag is other for other, _ in ours):
                 raise UsageError(f"{name}: expected once, got it twice")
-            taken = _take_ours(name, flag, value, take_value)
-            ours.setdefault(flag.long_name, []).append(taken)
+            ours.append((flag, _take_ours(name, flag, value, take_value)))
         elif token.startswith("--"):
             key = name.removeprefix("--")
             if not key or token.startswith("---"):
@@ -61,27 +61,29 @@ def split(argv: Sequence[str]) -> tuple[list[str], dict[str, str | bool]]:
                 f"expected a flag or --key before a value, got {token!r} on its own; "
                 "-h explains all flags"
             )
-    return [token for tokens in ours.values() for token in tokens], extras
+    return ours, extras
 
 
 def shown_command(argv: Sequence[str]) -> str:
     """Return a command line that is safe to show: the values of extra arguments are left out."""
+    from shlex import quote  # noqa: PLC0415 - when somebody asks what runs
+
     shown = ["sf_actors"]
     is_ours = False
     for token in argv:
         name, value = _read_name(token)
         flag = _BY_NAME.get(name)
         if flag is not None:
-            shown.append(shlex.quote(token))
+            shown.append(quote(token))
             is_ours = bool(flag.metavar) and value is None
         elif token.startswith("--"):
-            key = shlex.quote(token.partition("=")[0])
+            key = quote(token.partition("=")[0])
             shown.append(key if value is None else f"{key}={LEFT_OUT}")
             is_ours = False
         else:
             # the first token may be a verb
             is_shown = is_ours or token is argv[0]
-            shown.append(shlex.quote(token) if is_shown else LEFT_OUT)
+            shown.append(quote(token) if is_shown else LEFT_OUT)
             is_ours = False
     return " ".join(shown)
 
@@ -92,7 +94,7 @@ def _take_ours(
     if not flag.metavar:
         if value is not None:
             raise UsageError(f"{name}: expected no value, got {value!r}")
-        return flag.long_name
+        return ""
     if value is None:
         value = take_value()
     if value is None:
@@ -100,7 +102,7 @@ def _take_ours(
             f"{name}: expected a value ({flag.metavar}), got none; "
             f"one that begins with -- is given as {flag.long_name}=VALUE"
         )
-    return f"{flag.long_name}={value}"
+    return value
 
 
 def _read_name(token: str) -> tuple[str, str | None]:

@@ -6,12 +6,10 @@ exit status. It is imported only when its verb is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """One verb.
 
     :ivar name: what is typed

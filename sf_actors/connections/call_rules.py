@@ -21,7 +21,11 @@ a connection is lost            the fate of its attempts is unknown: a call that
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
 
 #: Most attempts of ended calls that are remembered for each peer.
 MAX_LATE = 10_000
@@ -187,4 +191,14 @@ def _load(peer: Peer) -> tuple[int, int]:
 
 def _weight(key: bytes | None, peer: Peer) -> bytes:
     """Return a peer's weight for a key (rendezvous hashing); the same in every process."""
-    return blake2b(peer.name.encode() + b"\0" + (key or b""), digest_size=8).digest()
+    digest = _hash_of(peer.name).copy()
+    digest.update(key or b"")
+    return digest.digest()
+
+
+@lru_cache(1024)
+def _hash_of(name: str) -> blake2b:
+    """Return the hash of a peer's name, to continue with a key."""
+    from hashlib import blake2b  # noqa: PLC0415 - loads OpenSSL, and few requesters have keys
+
+    return blake2b(name.encode() + b"\0", digest_size=8)

@@ -27,7 +27,7 @@ An exchange has no thread of its own. The callers share the work by these rules,
 
 from __future__ import annotations
 
-import secrets
+import os
 import select
 import threading
 from collections import deque
@@ -86,7 +86,7 @@ class Exchange:
         self._where = where
         self._lock = threading.Lock()
         # random, so that no other frame equals an id by chance
-        self._prefix = CALL_ID + secrets.token_bytes(8)
+        self._prefix = CALL_ID + os.urandom(8)
         self._next_number = count(1).__next__
         self._waiting: dict[WaitingCall, None] = {}
         self._unsent: dict[WaitingCall, None] = {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import OrderedDict
-from hashlib import blake2b
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
 
 #: Most replies kept, and most bytes of all together.
 MAX_REPLIES = 10_000
@@ -14,7 +17,7 @@ MAX_BYTES = 64 * 1024 * 1024
 #: Most repeated requests that wait for one reply.
 MAX_WAITING = 16
 
-_SECRET = secrets.token_bytes(16)
+_SECRET = os.urandom(16)
 
 
 def key_of(request_id: str | int, args: bytes | memoryview) -> bytes:
@@ -23,9 +26,18 @@ def key_of(request_id: str | int, args: bytes | memoryview) -> bytes:
     The id alone does not suffice: two clients may number their requests alike, and neither must get
     the other's reply.
     """
-    digest = blake2b(args, digest_size=16, key=_SECRET)
+    digest = _keyed().copy()
+    digest.update(args)
     digest.update(repr(request_id).encode("utf-8", "surrogatepass"))
     return digest.digest()
+
+
+@cache
+def _keyed() -> blake2b:
+    """Return the hash of nothing, to continue."""
+    from hashlib import blake2b  # noqa: PLC0415 - loads OpenSSL, and few requests are repeated
+
+    return blake2b(digest_size=16, key=_SECRET)
 
 
 class Repetition(NamedTuple):

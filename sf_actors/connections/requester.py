@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 from collections import deque
 from contextlib import suppress
@@ -132,7 +132,7 @@ class Requester:
         :raises ServiceStopped: our own service stops
         """
         checked = self._arguments.checked(args)
-        request_id = secrets.token_hex(12) if self._attempts > 1 else None
+        request_id = os.urandom(12).hex() if self._attempts > 1 else None
         expires_in_s = float(self._attempts * self._timeout_s)
         seen = self._states.in_call().seen() if self._states.has_any else UNSET
         span = UNSET if self._tracing is None else TRACEPARENT.get()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from sf_actors.definition.target import resolve_target
 from sf_actors.errors import ModelError
@@ -28,16 +29,14 @@ _SUBSCRIBERS = ("subscriber", *_IN_STATES)
 _WITH_SOCKETS = ("replyer", "requester", *_PUBLISHERS, *_SUBSCRIBERS)
 
 
-@dataclass(frozen=True)
-class _Expected:
+class _Expected(Struct, frozen=True):
     """What a value must be; None is also accepted if it is the default."""
 
     text: str
     accepts: Callable[[Any], bool]
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """The given value of a creation argument, and its place for messages."""
 
     value: Any

@@ -15,7 +15,7 @@ from sf_actors.wording import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HELD = re.compile(r"\$(?:\$|\{(?P<name>[^:}]+)(?::(?P<default>[^}]*))?\})")
+_HELD = r"\$(?:\$|\{(?P<name>[^:}]+)(?::(?P<default>[^}]*))?\})"
 
 
 class Expanded(str):
@@ -77,7 +77,7 @@ def _expanded_text(text: str) -> str:
     parts: list[str] = []
     end = 0
     is_expanded = False
-    for found in _HELD.finditer(text):
+    for found in re.finditer(_HELD, text):
         parts.append(text[end : found.start()])
         end = found.end()
         name = found["name"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin, is_typeddict
+
+from msgspec import Struct
 
 from sf_actors.errors import ModelError
 from sf_actors.schema.declaration import schema_of
@@ -22,8 +23,7 @@ _NUMBERING = {"current_num": int, "is_snapshot": bool}
 _SINGLE = "state"
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """The fields of one model's messages.
 
     :param numbered_by_caller: a delta state whose caller gives `current_num` and `is_snapshot`

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from sf_actors.errors import ModelError
 from sf_actors.wording import nearest, shown
@@ -18,8 +19,7 @@ KINDS: tuple[Kind, ...] = ("connections", "states")
 SIDES: tuple[Side, ...] = ("in", "out")
 
 
-@dataclass(frozen=True)
-class ModelType:
+class ModelType(Struct, frozen=True):
     """One type of model.
 
     :param sockets: the names of its sockets, as used in the addresses

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sf_actors.definition.creation import Given, checked, named, takes
 from sf_actors.definition.fields import Fields, keys_of, mapping_of, read_fields
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 _NO_OVERRIDES: Mapping[str, Mapping[Any, object]] = {}
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+class Model(Struct, frozen=True, eq=False):
     """One connection or state of a service.
 
     :param type: the canonical name of its type, such as ``"replyer"`` or ``"delta_update_in"``
@@ -97,14 +97,13 @@ def build_models(
     return tuple(_build(draft, names) for draft in drafts)
 
 
-@dataclass
-class _Draft:
+class _Draft(Struct):
     """A model whose creation arguments are not complete yet."""
 
     type: ModelType
     name: str
     raw: Mapping[Any, object]
-    given: dict[str, Given] = field(repr=False)
+    given: dict[str, Given]
     where: str
 
 

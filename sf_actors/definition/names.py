@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
-from unicodedata import category
 
 from sf_actors.definition.hooks import HOOKS
 from sf_actors.errors import DefinitionError
@@ -20,20 +18,21 @@ NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
 #: Characters that names of services and models may not contain: targets are written with them.
 RESERVED: Final = "/#@"
 
-#: The end of the name of a fleet's instance.
-_NUMBER: Final = re.compile(r"#[1-9][0-9]*\Z")
-
 
 def require_plain(name: str, *, where: str) -> None:
     """Refuse a name that could not be used in a target such as `SERVICE/MODEL`.
 
     :raises DefinitionError: it could not
     """
-    if any(char in RESERVED or category(char) == "Cc" for char in name):
+    if any(char in RESERVED or _is_control(char) for char in name):
         raise DefinitionError(
             f"{where}: expected a name without '/', '#', '@' and control characters, "
             f"got {shown(name)}"
         )
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or "\x7f" <= char <= "\x9f"
 
 
 def require_service_name(name: str, *, where: str) -> None:
@@ -41,7 +40,9 @@ def require_service_name(name: str, *, where: str) -> None:
 
     :raises DefinitionError: it could not be used in a target
     """
-    require_plain(_NUMBER.sub("", name) or name, where=where)
+    plain, _, number = name.rpartition("#")
+    is_numbered = number.isascii() and number.isdigit() and not number.startswith("0")
+    require_plain(plain if plain and is_numbered else name, where=where)
 
 
 def require_names(module: ModuleType, *, where: str) -> None:

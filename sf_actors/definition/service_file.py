@@ -12,10 +12,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sf_actors.definition.addresses import resolve
 from sf_actors.definition.config.json_file import plain
@@ -49,8 +50,7 @@ if TYPE_CHECKING:
     Key = tuple[Kind, Side, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Definition:
+class Definition(Struct, frozen=True, eq=False):
     """The content of a service file, for one run.
 
     :param given_addresses: the addresses as given, or as returned by `setup_addresses`
@@ -79,8 +79,7 @@ class Definition:
     takes_stopping: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Described:
+class Described(Struct, frozen=True, eq=False):
     """The content of a service file after its setup hooks, for a description; nothing is opened.
 
     :param addresses: as given, or as returned by `setup_addresses`; None: it did not run

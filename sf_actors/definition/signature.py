@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass
 from inspect import Parameter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from sf_actors.errors import DefinitionError
 from sf_actors.wording import nearest
@@ -37,8 +38,7 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(Struct, frozen=True):
     """The arguments that one kind of user function can be called with.
 
     :param offered: the names, in the order of the positions
@@ -208,8 +208,7 @@ def name_of(function: object) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """The indices of the offered values that a function gets, by position and by keyword."""
 
     positions: tuple[int, ...] = ()

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import sys
 import threading
 from functools import lru_cache
-from hashlib import blake2b
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from sf_actors.definition.local_modules import LocalModules
 from sf_actors.errors import DefinitionError, UsageError
@@ -137,11 +136,12 @@ def is_name_of(name: str, path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    return re.sub(r"\W", "_", path.name.removesuffix(".py"))
+    name = path.name.removesuffix(".py")
+    return "".join(sign if sign.isalnum() else "_" for sign in name)
 
 
 def _mark(path: Path) -> str:
-    return blake2b(os.fsencode(path), digest_size=4).hexdigest()
+    return f"{crc32(os.fsencode(path)):08x}"
 
 
 def _forget(name: str) -> None:

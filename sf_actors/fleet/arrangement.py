@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from sf_actors.fleet.addresses import addresses_of, bound_in_order
 from sf_actors.fleet.instance import Member
 from sf_actors.fleet.task import Task
@@ -134,7 +136,7 @@ def changes_between(old: Fleet, new: Fleet) -> list[str]:
     for name, service in new.by_name.items():
         was = old.by_name.get(name)
         if was is not None and was != service:
-            keys = [key for key in vars(service) if vars(service)[key] != vars(was)[key]]
+            keys = [key for key, value in asdict(service).items() if value != getattr(was, key)]
             found.append(f"{name} has changed: {', '.join(keys)}")
     return found
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from os import fsencode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from sf_actors.definition.config.model import ConfigSource, read_config_file
 from sf_actors.fleet.findings import shown_place
@@ -21,8 +21,7 @@ Restart = Literal["on-failure", "always", "never"]
 INSTANCE = "instance"
 
 
-@dataclass(frozen=True)
-class Partner:
+class Partner(Struct, frozen=True):
     """The other end of an entry in `links`.
 
     :ivar model: None if only the service is named: a bus, or a model of the same name
@@ -38,8 +37,7 @@ class Partner:
         return "/".join(step for step in steps if step is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FleetService:
+class FleetService(Struct, frozen=True, kw_only=True):
     """One service of a fleet; keys as in the file, with their defaults.
 
     :ivar file: the service file, absolute; None for a bus
@@ -108,8 +106,7 @@ class FleetService:
         return ConfigSource(given, where=where)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fleet:
+class Fleet(Struct, frozen=True, kw_only=True, dict=True):
     """The services of one fleet file.
 
     :ivar path: the real path of the file, which identifies the fleet
@@ -125,7 +122,7 @@ class Fleet:
     keys: Path | None = None
     ignore: tuple[str, ...] = ()
     services: tuple[FleetService, ...] = ()
-    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict, repr=False)
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> dict[str, FleetService]:
@@ -135,6 +132,8 @@ class Fleet:
     @property
     def mark(self) -> str:
         """Eight hexadecimal digits that identify this fleet on this machine."""
+        from hashlib import sha256  # noqa: PLC0415 - loads OpenSSL, which no instance needs
+
         return sha256(fsencode(self.path)).hexdigest()[:8]
 
     def keys_of(self, service: str) -> Path | None:

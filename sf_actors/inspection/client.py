@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import deque
 from dataclasses import dataclass
 from itertools import count
@@ -103,7 +103,7 @@ class InspectorClient:
         self._sockets: dict[Responder, zmq.Socket[bytes]] = {}
         self._poller = zmq.Poller()
         # used as workflow ids, so that the log lines of a call can be found
-        self._ids = (f"shell-{secrets.token_hex(4)}-{number}" for number in count(1))
+        self._ids = (f"shell-{os.urandom(4).hex()}-{number}" for number in count(1))
 
     def __enter__(self) -> Self:
         return self

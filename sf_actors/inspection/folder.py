@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 import socket
 import stat
 from contextlib import suppress
@@ -34,7 +32,6 @@ _OTHERS: Final = 0o077
 #: sockaddr_un.sun_path holds 108 bytes, the last of them NUL (unix(7)).
 _MAX_PATH_BYTES: Final = 107
 _LONGEST_NAME: Final = 32
-_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _BACKLOG: Final = 128
 
 
@@ -116,7 +113,8 @@ def prepared() -> Path:
 
 def plain_name(name: str) -> str:
     """Return the name of a service in the form that a socket's name has."""
-    return _UNUSUAL.sub("_", name)[:_LONGEST_NAME]
+    plain = (sign if (sign.isascii() and sign.isalnum()) or sign in "_.-" else "_" for sign in name)
+    return "".join(plain)[:_LONGEST_NAME]
 
 
 def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
@@ -126,7 +124,7 @@ def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     :raises UsageError: the path is too long for a socket
     """
     plain = plain_name(name)
-    path = where / f"{os.getpid()}-{secrets.token_hex(2)}-{plain}{suffix}"
+    path = where / f"{os.getpid()}-{os.urandom(2).hex()}-{plain}{suffix}"
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:
         raise UsageError(

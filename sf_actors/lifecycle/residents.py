@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec import Struct, field
 
 from sf_actors.counters import summary
 
@@ -50,8 +51,7 @@ class ResidentService(Protocol):
         """Stop within the deadline."""
 
 
-@dataclass(eq=False)
-class Resident:
+class Resident(Struct, eq=False, weakref=True):
     """One run of a service in this process.
 
     :ivar name: unique in the process: `svc`, `svc#2`

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import enum
 import threading
-from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.reserve_thread import RESERVE
@@ -51,8 +52,7 @@ class RunPhase(enum.StrEnum):
     STOPPED = "STOPPED"
 
 
-@dataclass(eq=False)
-class RunState:
+class RunState(Struct, eq=False):
     """The phase of one run, its parts, and the permissions of its user code.
 
     Its methods may be called in any thread.

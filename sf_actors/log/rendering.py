@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.log.tracebacks import Traceback
-from sf_actors.wording import UNSAFE, bounded, escaped
+from sf_actors.wording import bounded, escaped, unsafe
 
 if TYPE_CHECKING:
     import re
@@ -106,7 +106,7 @@ def _encoded(encode: Callable[[Any], str], value: Any) -> str:
     # JSON itself escapes controls below the space; other harmful characters occur only in texts
     if ("\x7f" not in text) if text.isascii() else text.isprintable():
         return text
-    return UNSAFE.sub(_json_escape, text)
+    return unsafe().sub(_json_escape, text)
 
 
 def _json_escape(found: re.Match[str]) -> str:
@@ -143,7 +143,7 @@ def _visible(key: str, value: Any) -> Any:
         return _block(value)
     if key in _BARE:
         return escaped(value if isinstance(value, str) else guarded(str, value))
-    if isinstance(value, str) and (value.isprintable() or not UNSAFE.search(value)):
+    if isinstance(value, str) and (value.isprintable() or not unsafe().search(value)):
         return value
     return _Shown(escaped(guarded(repr, value)))
 

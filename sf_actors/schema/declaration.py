@@ -7,9 +7,10 @@ service file makes such classes again in each run, and they would keep its modul
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from msgspec import Struct
 
 from sf_actors.schema.scalars import NOTHING
 from sf_actors.schema.schema import Schema
@@ -42,8 +43,7 @@ def schema_of(
     return _shared(_Declaration(key, where, required, optional))
 
 
-@dataclass(frozen=True, slots=True)
-class _Declaration:
+class _Declaration(Struct, frozen=True, eq=False):
     """The fields of one place in a model.
 
     :param spelled: the key, equal only for equal fields
@@ -51,8 +51,18 @@ class _Declaration:
 
     spelled: Hashable
     where: str
-    required: Mapping[str, object] = field(compare=False)
-    optional: Mapping[str, object] = field(compare=False)
+    required: Mapping[str, object]
+    optional: Mapping[str, object]
+
+    def __hash__(self) -> int:
+        return hash((self.spelled, self.where))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Declaration)
+            and self.where == other.where
+            and self.spelled == other.spelled
+        )
 
 
 @lru_cache(MAX_SHARED)

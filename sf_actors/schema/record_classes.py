@@ -12,6 +12,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from sf_actors.errors import ModelError
 from sf_actors.schema.mismatch import Mismatch
@@ -27,8 +28,7 @@ _INSTANCE_BYTES = 112
 _MADE_BYTES = 224
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class RecordClass:
+class RecordClass(Struct, frozen=True, eq=False):
     """A class whose instances are records.
 
     :param names: all fields that the constructor takes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
+
+from msgspec import Struct
 
 from sf_actors.schema.mismatch import mismatch
 
@@ -25,8 +26,7 @@ LEAST, BEYOND = -(2**63), 2**64
 _EXACT_IN_FLOAT: Final = 2**53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(Struct, frozen=True, kw_only=True):
     """How values of one type are sent.
 
     :ivar check: returns the value to send, or raises `Mismatch`

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from sf_actors.schema.types import bare, fields_of, members_of
 
@@ -11,25 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A value that is replaced whole: a scalar, list, tuple, set, or a union of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """An undeclared place: any value, merged by RFC 7396 alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A mapping of any keys to values of one shape: ``{K: V}``."""
 
     value: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A mapping of known fields: the message itself, or a nested ``{'field': T}``.
 
     :ivar tables: the fields that are tables of leaves, which most deltas change
@@ -37,12 +35,12 @@ class Record:
 
     required: Mapping[str, Shape]
     optional: Mapping[str, Shape]
-    tables: frozenset[str] = field(init=False)
+    tables: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         fields = (*self.required.items(), *self.optional.items())
         tables = frozenset(name for name, kind in fields if kind == Table(Leaf()))
-        object.__setattr__(self, "tables", tables)
+        force_setattr(self, "tables", tables)
 
 
 Shape = Leaf | Open | Table | Record

@@ -23,7 +23,7 @@ IPAddress = IPv4Address | IPv6Address
 
 _TABLES = Path("/proc/net")
 #: the local side of an established connection, in a line of the TCP table
-_ESTABLISHED = re.compile(r"^ *[0-9]+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F:]+ 01 ", re.MULTILINE)
+_ESTABLISHED = r"(?m)^ *[0-9]+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F:]+ 01 "
 #: SS_CONNECTED, in a line of the Unix socket table
 _CONNECTED = "03"
 
@@ -112,7 +112,7 @@ def _connections() -> list[tuple[int, bytes]]:
         # a container may forbid netlink
         found = []
         for table in ("tcp", "tcp6"):
-            for host, port in _ESTABLISHED.findall(_content(table)):
+            for host, port in re.findall(_ESTABLISHED, _content(table)):
                 found.append((int(port, 16), _packed(host)))
         return found
 

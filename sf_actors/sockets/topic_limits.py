@@ -7,11 +7,10 @@ little under way, in small frames, which we handle faster than libzmq delivers t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class TopicLimits:
+class TopicLimits(Struct, frozen=True):
     """The limits at one socket. The model's own topic and its prefixes are always allowed.
 
     :ivar frame_bytes: longest frame that is read, besides the model's topic: a topic with its

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,7 +51,7 @@ _LONGEST_NUMBER = 9
 """Bytes of the longest packed number."""
 _NUMBER = msgspec.msgpack.Decoder(float)
 
-PLACE = Raw(msgspec.msgpack.encode(secrets.token_bytes(16)))
+PLACE = Raw(msgspec.msgpack.encode(os.urandom(16)))
 """Marks the place of packed bytes that are too large to be packed with the rest."""
 
 

@@ -35,6 +35,17 @@ def test_the_module_can_be_run(tmp_path: Path) -> None:
         assert (process.out, process.err) == (["mine"], [])
 
 
+def test_garbage_of_user_code_is_collected_but_what_was_imported_is_not_looked_at(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "svc.py").write_text(
+        "import gc\nprint(gc.isenabled(), gc.get_freeze_count() > 10_000)\ndef main(): pass\n"
+    )
+    with Process("-s", "svc.py", "-m", "-cl", "NONE", cwd=tmp_path) as process:
+        assert process.wait() == 0
+        assert process.out == ["True True"]
+
+
 def test_standard_input_belongs_to_the_user(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text("def main(): print(input()[::-1])\n")
     done = subprocess.run(

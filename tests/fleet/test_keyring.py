@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 import stat
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from sf_actors import KeysError
 from sf_actors.fleet.keyring import remove_keys, write_keys

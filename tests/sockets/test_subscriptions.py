@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import queue
 import random
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from sf_actors.sockets import publishing_socket
 from sf_actors.sockets.subscriptions import _disconnect
@@ -268,7 +268,7 @@ def test_who_subscribes_as_one_does_is_never_disconnected(published: Publishing)
 def test_our_own_topic_is_welcome_though_all_room_is_taken(
     published: Publishing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    none_left = dataclasses.replace(OF_STRANGERS, all_bytes=0)
+    none_left = replace(OF_STRANGERS, all_bytes=0)
     monkeypatch.setattr(publishing_socket, "topic_limits", lambda **_: none_left)
     with (
         subscriber_of(published.endpoint, pack(TOPIC)) as exact,

@@ -11,8 +11,10 @@ The steps at a start::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sf_actors.definition.config import conversion, json_file
 from sf_actors.definition.environment import expanded, unset_in
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 _SIDES = ("required", "optional")
 
 
-@dataclass(frozen=True)
-class ConfigSource:
+class ConfigSource(Struct, frozen=True):
     """The values from the user: `given` from a file or an object, `texts` from the command line.
 
     `texts` override `given`; True is a flag without a value. `where` names `given` in messages: the

@@ -16,10 +16,9 @@ from sf_actors.schema.scalars import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(
-    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE
-)
+#: compiled where they are used: most services read no such text
+_INTEGER = r"[+-]?[0-9]+"
+_NUMBER = r"(?i)[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)"
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _NONE = ("null", "none")
@@ -45,7 +44,7 @@ def read(text: str, type_: Any) -> Any:
 
 
 def _read_int(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    if not re.fullmatch(_INTEGER, text):
         raise ValueError(text)
     return int(text)
 
@@ -71,7 +70,7 @@ def _read_none(text: str) -> None:
 
 
 def _number(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise ValueError(text)
     return text
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from msgspec.structs import replace
 
 from sf_actors.errors import FleetError, KeysError
 from sf_actors.wording import reason_of
@@ -113,7 +114,7 @@ def moved(service: FleetService, old: Path, new: Path) -> FleetService:
         for key, path in (("file", service.file), ("config", service.config))
         if isinstance(path, Path) and (below := _below(path, old)) is not None
     }
-    return replace(service, **paths)  # type: ignore[arg-type]
+    return replace(service, **paths)
 
 
 def moved_fleet(fleet: Fleet, new: Path) -> Fleet:

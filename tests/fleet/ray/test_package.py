@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sf_actors.errors import FleetError
 from sf_actors.fleet.fleet import Fleet, FleetService
