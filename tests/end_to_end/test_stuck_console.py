@@ -57,9 +57,9 @@ def test_calls_and_the_stop_go_on(tmp_path: Path, arguments: list[str]) -> None:
                 assert ask(asking, {"args": {}})["return_args"] == {}
         began = monotonic()
         running.send_signal(signal.SIGTERM)
-        assert running.wait(PATIENCE_S) == 0
-        # far below the deadline of 10 s
-        assert monotonic() - began < 5
+        assert running.wait(3 * PATIENCE_S) == 0
+        # below the deadline of 10 s
+        assert monotonic() - began < 8
     os.close(read_fd)
     if arguments:
         lines = (tmp_path / "svc.log").read_text().splitlines()
@@ -90,7 +90,7 @@ def test_a_service_that_fails_ends_though_its_error_is_not_read(
     )
     os.close(write_fd)
     try:
-        assert running.wait(PATIENCE_S) == 1
+        assert running.wait(3 * PATIENCE_S) == 1
     finally:
         running.kill()
         running.wait()
