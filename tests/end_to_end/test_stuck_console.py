@@ -53,6 +53,7 @@ def test_calls_and_the_stop_go_on(tmp_path: Path, arguments: list[str]) -> None:
         )
         os.close(write_fd)
         with bare(zmq.REQ, connect=f"tcp://127.0.0.1:{port}") as asking:
+            asking.rcvtimeo = int(PATIENCE_S * 3000)  # until the process has started
             for _ in range(100):
                 assert ask(asking, {"args": {}})["return_args"] == {}
         began = monotonic()
