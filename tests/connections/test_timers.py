@@ -56,7 +56,7 @@ def test_it_is_called_at_its_rate_and_never_before_its_time() -> None:
 
 def test_its_args_say_that_nothing_was_left_out() -> None:
     got: queue.Queue[Any] = queue.Queue()
-    with ticking(into(got), 0.2, creation={"at_start": True}):
+    with ticking(into(got), PATIENCE_S, creation={"at_start": True}):
         assert got.get(timeout=PATIENCE_S) == {"missed": 0}
 
 
