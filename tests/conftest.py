@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 from pykka import ActorRegistry
 
+from sf_actors.lifecycle import stop
 from tests.support.effort import IS_FULL
 from tests.support.ports import held_port
 from tests.support.services import Gate
@@ -137,6 +138,17 @@ def new_address() -> Iterator[Callable[[], str]]:
     """Give what returns addresses for who must be told one; the test's own until its end."""
     with ExitStack() as held:
         yield lambda: f"127.0.0.1:{held.enter_context(held_port())}"
+
+
+@pytest.fixture
+def interrupted_soon(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Give the deadline of a stop, far longer than necessary, that interrupts user code at once.
+
+    Half of a deadline is what user code has to end once it is interrupted: where it is short, a
+    busy machine has let it pass.
+    """
+    monkeypatch.setattr(stop, "INTERRUPTS", (0.02, 0.5, 0.9))
+    return 20.0
 
 
 @pytest.fixture

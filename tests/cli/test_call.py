@@ -16,6 +16,7 @@ from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import REPLYER_FILE, Background, service_of
 from tests.support.shell import echoing, looked_at, ran, ran_here
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +155,7 @@ def test_one_slow_call_does_not_keep_the_shell_from_another_service(
 ) -> None:
     with looked_at(echoing("slow", gate), echoing("desk")):
         calling = Background(shell, "call", "slow/echo", "n=1")
-        gate.entered.get()
+        gate.entered.get(timeout=PATIENCE_S)
         rows = shell("ps", "--json").objects
         gate.may_end.set()
         calling.join()

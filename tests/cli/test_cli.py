@@ -71,14 +71,14 @@ def test_an_exit_of_main_with_a_text_prints_it(run: Run) -> None:
     assert run("import sys\ndef main(): sys.exit('gone')", "-m") == (1, [], ["gone"])
 
 
-def test_a_signal_is_exit_status_0(run: Run) -> None:
+def test_a_signal_is_exit_status_0(run: Run, interrupted_soon: float) -> None:
     text = "import os, time\ndef main(): os.kill(os.getpid(), 15); time.sleep(10)"
-    assert run(text, "-m", "--stop-timeout-s", "0.4") == (0, [], [])
+    assert run(text, "-m", "--stop-timeout-s", str(interrupted_soon)) == (0, [], [])
 
 
-def test_a_signal_in_init_function_is_exit_status_0(run: Run) -> None:
+def test_a_signal_in_init_function_is_exit_status_0(run: Run, interrupted_soon: float) -> None:
     text = "import os, time\ndef init_function(): os.kill(os.getpid(), 15); time.sleep(10)"
-    assert run(text, "--stop-timeout-s", "0.4") == (0, [], [])
+    assert run(text, "--stop-timeout-s", str(interrupted_soon)) == (0, [], [])
 
 
 def test_a_main_that_raises_is_exit_status_1(run: Run) -> None:
@@ -87,24 +87,24 @@ def test_a_main_that_raises_is_exit_status_1(run: Run) -> None:
     assert err[-1] == "LookupError: no luck"
 
 
-def test_a_signal_hook_that_raises_is_exit_status_1(run: Run) -> None:
+def test_a_signal_hook_that_raises_is_exit_status_1(run: Run, interrupted_soon: float) -> None:
     text = """
 import os, time
 def sigterm_handler(): raise LookupError('no luck')
 def main(): os.kill(os.getpid(), 15); time.sleep(10)
 """
-    status, _, err = run(text, "-m", "--stop-timeout-s", "0.4")
+    status, _, err = run(text, "-m", "--stop-timeout-s", str(interrupted_soon))
     assert status == 1
     assert err[-1] == "LookupError: no luck"
 
 
-def test_a_signal_hook_that_exits_is_exit_status_1(run: Run) -> None:
+def test_a_signal_hook_that_exits_is_exit_status_1(run: Run, interrupted_soon: float) -> None:
     text = """
 import os, sys, time
 def sigterm_handler(): sys.exit(0)
 def main(): os.kill(os.getpid(), 15); time.sleep(10)
 """
-    status, _, err = run(text, "-m", "--stop-timeout-s", "0.4")
+    status, _, err = run(text, "-m", "--stop-timeout-s", str(interrupted_soon))
     assert status == 1
     assert len(err) == 1
     assert "sigterm_handler" in err[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.bytecode import compile_file, replace_unseen
+from tests.support.bytecode import compile_file, replace, replace_unseen
 from tests.support.effort import effort
 from tests.support.fleets import ANYWHERE, QUIET, SILENT, assert_nothing_is_left, fleet_in, up
 from tests.support.shell import ran_here
@@ -273,9 +273,9 @@ def test_a_service_whose_files_change_runs_again_and_no_other(tmp_path: Path) ->
         before = {
             row["service"]: row["pid"] for row in ran_here("ps", "--json", cwd=tmp_path).objects
         }
-        (tmp_path / "shared_words.py").write_text("TEXT = 'broken\n")
+        replace(tmp_path / "shared_words.py", "TEXT = 'broken\n")
         process.wait_for_line("what runs runs on")
-        (tmp_path / "shared_words.py").write_text("TEXT = 'second'\n")
+        replace(tmp_path / "shared_words.py", "TEXT = 'second'\n")
         process.wait_for_line('"second"')
         process.wait_for_line("one: READY")
         after = {

@@ -85,12 +85,15 @@ def test_an_up_that_is_killed_in_a_rolling_restart_leaves_neither_old_nor_new(
     fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
     with Process("up", cwd=tmp_path) as process:
         wait_until_ready(process, "quiet")
+        # a new version that is not READY before all is gone
+        (tmp_path / "quiet.py").write_text(slow.replace("time.sleep(1)", "time.sleep(60)"))
         with Process("restart", "--rolling", cwd=tmp_path) as verb:
             process.wait_for_line("begun")
             process.popen.kill()
             assert verb.wait() == 1
         assert "has ended before it answered" in verb.err[-1]
         until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
+    (tmp_path / "quiet.py").write_text(QUIET)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
         process.interrupt()
@@ -99,14 +102,17 @@ def test_an_up_that_is_killed_in_a_rolling_restart_leaves_neither_old_nor_new(
 
 
 def test_an_old_one_that_is_killed_while_its_successor_starts_is_succeeded(tmp_path: Path) -> None:
-    slow = QUIET.replace('print("begun")', 'print("begun", flush=True); import time; time.sleep(1)')
-    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    waiting = "    print('begun anew', flush=True); import os, time\n"
+    waiting += "    while not os.path.exists('go'): time.sleep(0.01)"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet")
         (row,) = ran_here("ps", "--json", cwd=tmp_path).objects
+        (tmp_path / "quiet.py").write_text(QUIET.replace('    print("begun")', waiting))
         with Process("restart", "--rolling", cwd=tmp_path) as verb:
-            process.wait_for_line("begun")
+            process.wait_for_line("begun anew")
             os.kill(row["pid"], signal.SIGKILL)
+            (tmp_path / "go").touch()
             assert verb.wait() == 0, verb.err
         until(lambda: ran_here("health", "quiet", cwd=tmp_path).status == 0)
         (row,) = ran_here("ps", "--json", cwd=tmp_path).objects

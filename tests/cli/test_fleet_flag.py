@@ -118,7 +118,9 @@ def test_what_shows_everything_shows_that_fleet_alone(
             lambda: (
                 ran_here("call", "double", "n=3", cwd=two[0]).status == 0
                 and watching.popen.poll() is not None
-            )
+            ),
+            "a call that is watched",
+            30.0,
         )
         assert watching.wait() == 0
 

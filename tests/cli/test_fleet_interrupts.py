@@ -6,10 +6,12 @@ import os
 import random
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sf_actors.fleet import channel, control
+from sf_actors.fleet.run_folder import RunFolder
 from tests.support.effort import IS_FULL, effort
 from tests.support.fleets import (
     ASKING,
@@ -25,6 +27,7 @@ from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
@@ -43,6 +46,12 @@ def sigterm_handler():
     import time
     print("ending", flush=True); time.sleep(0.7); print("ended in peace", flush=True)
 """
+
+
+#: The same of a version that is not READY before it is to end.
+UNREADY = SLOW.replace("states, config)", "states, config, stopping)", 1).replace(
+    "import time; time.sleep(0.7)", "stopping.wait(60)", 1
+)
 
 
 def ended_in_peace(process: Process, folder: Path) -> int:
@@ -64,6 +73,8 @@ def test_a_rolling_restart_is_left_in_the_middle(tmp_path: Path, moment: str) ->
     fleet_in(tmp_path, TWO, quiet=SLOW)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet#1", "quiet#2")
+        if moment == "begun":
+            (tmp_path / "quiet.py").write_text(UNREADY)
         with Process("restart", "--rolling", cwd=tmp_path) as verb:
             process.wait_for_line(moment)
             ended = ended_in_peace(process, tmp_path)
@@ -77,6 +88,7 @@ def test_a_change_is_left_in_the_middle(tmp_path: Path, verb: tuple[str, ...]) -
     fleet_in(tmp_path, TWO, quiet=SLOW)
     with up(tmp_path) as process:
         wait_until_ready(process, "quiet#1", "quiet#2")
+        (tmp_path / "quiet.py").write_text(UNREADY)
         with Process(*verb, cwd=tmp_path) as changing:
             process.wait_for_line("begun" if verb[-1] == "3" else "ending")
             ended = ended_in_peace(process, tmp_path)
@@ -95,7 +107,7 @@ def test_down_goes_on_after_a_first_signal(tmp_path: Path) -> None:
 
 
 def test_down_is_0_in_an_end_whose_status_is_large_but_for_which_nobody_was_killed(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = (
         QUIET
@@ -110,13 +122,22 @@ def sigterm_handler():
     toml = TWO + '[services.ender]\nfile = "ender.py"\nmain = true\nafter = ["quiet"]\n'
     ender = "def main():\n    raise SystemExit(200)\n"
     fleet_in(tmp_path, toml, quiet=waiting, ender=ender)
+
+    def send(connection: socket.socket, message: dict[str, Any]) -> None:
+        channel.send(connection, message)
+        if message["verb"] == "down":
+            # this is answered after that has been read; later it would find that nothing runs
+            other = RunFolder.of(tmp_path / "fleet.toml").connect()
+            assert other is not None
+            assert "services" in control.ask(other, lambda _words: None, verb="ps")
+            (tmp_path / "go").touch()
+
+    monkeypatch.setattr(control, "send", send)
     with up(tmp_path) as process:
         process.wait_for_line("ending")
-        with Process("down", cwd=tmp_path) as down:
-            # so that it has asked: nothing tells of that; later it finds that nothing runs
-            threading.Event().wait(0.5)
-            (tmp_path / "go").touch()
-            assert down.wait() == 0, down.err
+        down = ran_here("down", cwd=tmp_path)
+        assert down.status == 0, down.err
+        assert (tmp_path / "go").exists()
         assert process.wait() == 200
     assert_nothing_is_left(tmp_path)
 

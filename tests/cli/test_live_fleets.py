@@ -19,6 +19,7 @@ from tests.support.fleets import (
 )
 from tests.support.services import requester, service_of
 from tests.support.shell import ran_here
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ def test_keys_of_a_fleet_admit_its_links_and_no_stranger(tmp_path: Path) -> None
             assert is_refused(address["connections"]["in"]["double"]["replyer"], keys)
         # the keys of one of the fleet are not refused
         asker = tmp_path / "keys" / "asker"
-        assert not is_refused(address["connections"]["in"]["double"]["replyer"], asker)
+        assert not is_refused(address["connections"]["in"]["double"]["replyer"], asker, PATIENCE_S)
     assert_nothing_is_left(tmp_path)
 
 
@@ -102,9 +103,10 @@ def keys_of_a_stranger(folder: Path) -> Path:
     return keys
 
 
-def is_refused(address: str, keys: Path | None) -> bool:
-    """Return whether who asks the doubler gets no answer."""
-    models = {"out": {"double": {**requester(timeout_s=1.0), "required_return_arguments": None}}}
+def is_refused(address: str, keys: Path | None, within_s: float = 1.0) -> bool:
+    """Return whether who asks the doubler gets no answer in so many seconds."""
+    asking = requester(timeout_s=within_s)
+    models = {"out": {"double": {**asking, "required_return_arguments": None}}}
     addresses = {"connections": {"out": {"double": {"requester": address}}}}
     module = module_of(connection_models=models)
     with service_of(module, addresses=addresses, keys=keys) as service:

@@ -58,6 +58,7 @@ def test_a_service_without_them_answers_and_ends_with_0(tmp_path: Path, closed: 
         (tmp_path / "a.json").write_text(json.dumps(address))
         running = started(tmp_path, closed, "-s", "svc.py", "-a", "a.json")
         with bare(zmq.REQ, connect=f"tcp://127.0.0.1:{port}") as asking:
+            asking.rcvtimeo = int(PATIENCE_S * 1000)  # until the process has started
             for _ in range(3):
                 assert ask(asking, {"args": {}})["return_args"] == {"fileno": 1}
         running.send_signal(signal.SIGTERM)

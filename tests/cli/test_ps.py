@@ -6,7 +6,7 @@ import json
 import os
 import resource
 import signal
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +17,7 @@ from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import Background, ask, service_of
 from tests.support.shell import echoing, looked_at, ran, ran_here
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,15 +93,17 @@ def test_200_services_of_one_process_are_listed_within_2_s(shell: Shell) -> None
     module = module_of(connection_models={"in": {"timer": timer}})
     services = [service_of(module, name="many") for _ in range(200)]
     with looked_at(*services):
-        began = monotonic()
+        began, began_at = process_time(), monotonic()
         rows = shell("ps", "--json").objects
-        took_s = monotonic() - began
+        took_s, waited_s = process_time() - began, monotonic() - began_at
         absent = shell("call", "nosuch")
 
     assert absent.err == "sf_actors: expected a replyer, got 'nosuch'\n"
     assert [row["service"] for row in rows[:3]] == ["many", "many#2", "many#3"]
     assert len(rows) == 200
+    # all of it is done by this process, and a busy machine lets it wait
     assert took_s < 2
+    assert waited_s < 20
 
 
 def test_a_service_whose_handler_is_stuck_is_listed(shell: Shell, gate: Gate) -> None:
@@ -109,7 +111,7 @@ def test_a_service_whose_handler_is_stuck_is_listed(shell: Shell, gate: Gate) ->
     with looked_at(service):
         address = service.addresses["connections"]["in"]["echo"]["replyer"]
         asking = Background(ask, address)
-        gate.entered.get()
+        gate.entered.get(timeout=PATIENCE_S)
         rows = shell("ps", "--json").objects
         gate.may_end.set()
         asking.join()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.bytecode import compile_file, replace_unseen
+from tests.support.bytecode import compile_file, replace, replace_unseen
 from tests.support.processes import Process
 from tests.support.shell import ran, ran_here
 
@@ -55,7 +55,7 @@ def said() -> str:
 
 def test_a_changed_module_of_its_folder_runs_it_again(reloading: Process, tmp_path: Path) -> None:
     assert said() == "one"
-    (tmp_path / "words.py").write_text("TEXT = 'two'")
+    replace(tmp_path / "words.py", "TEXT = 'two'")
     reloading.wait_for_line("words.py has changed")
     reloading.wait_until_ready()
 
@@ -78,10 +78,10 @@ def test_a_text_of_the_same_size_and_second_is_told_from_the_old_one(
 def test_one_that_does_not_load_leaves_the_old_one_running_and_says_so(
     reloading: Process, tmp_path: Path
 ) -> None:
-    (tmp_path / "words.py").write_text("TEXT = ")
+    replace(tmp_path / "words.py", "TEXT = ")
     reloading.wait_for_line("svc.py does not load; the old one runs on")
     assert said() == "one"
-    (tmp_path / "words.py").write_text("TEXT = 'mended'")
+    replace(tmp_path / "words.py", "TEXT = 'mended'")
     reloading.wait_until_ready()
 
     assert said() == "mended"

@@ -15,6 +15,7 @@ from tests.inspection.test_command_line import service_file
 from tests.support.processes import Process
 from tests.support.services import Background, ask
 from tests.support.shell import echoing, looked_at, ran_here
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,17 +41,21 @@ def test_a_service_is_shown_model_by_model(shell: Shell) -> None:
 @pytest.mark.slow
 def test_a_call_that_runs_long_is_shown_with_its_line(shell: Shell, gate: Gate) -> None:
     service = echoing("desk", gate)
+
+    def stats_of_what_runs_long() -> str:
+        out: str = shell("stats", "desk").out
+        return out if "runs long: " in out else ""
+
     with looked_at(service):
         address = service.addresses["connections"]["in"]["echo"]["replyer"]
         asking = Background(ask, address)
-        gate.entered.get()
-        while "runs long: " not in (found := shell("stats", "desk")).out:
-            pass
+        gate.entered.get(timeout=PATIENCE_S)
+        out = until(stats_of_what_runs_long, "the call that runs long")
         gate.may_end.set()
         asking.join()
 
-    assert "echo" in found.out
-    assert "services.py:" in found.out
+    assert "echo" in out
+    assert "services.py:" in out
 
 
 def test_it_is_healthy_when_it_is_ready(shell: Shell) -> None:
@@ -122,6 +127,7 @@ def test_what_does_not_run_in_time_is_exit_status_3(shell: Shell) -> None:
 STARTING = """
 import time
 def init_function(stopping):
+    print('starting', flush=True)
     stopping.wait(60)
 def main():
     pass
@@ -132,6 +138,8 @@ def main():
 def test_what_is_not_ready_in_time_is_exit_status_1_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "svc.py").write_text(STARTING)
     with Process("-s", str(tmp_path / "svc.py"), "-m") as process:
+        process.wait_for_line("starting")
+        until(lambda: ran_here("health", "svc").status == 1, "the service")
         found = ran_here("wait", "svc", "--timeout", "1.5")
         unhealthy = ran_here("health", "svc")
         assert ran_here("stop", "svc", "--json").objects == [

@@ -214,15 +214,18 @@ def test_one_that_cannot_start_is_not_tried_again_and_stops_nothing_else(tmp_pat
 
 
 def test_children_notice_that_up_was_killed_and_the_next_up_waits_for_them(tmp_path: Path) -> None:
-    # it is gone after four seconds: the second one is there before
     slow = QUIET + "\ndef sigterm_handler():\n    import time; time.sleep(60)\n"
     fleet_in(tmp_path, ONE, quiet=slow)
     with up(tmp_path) as first:
         wait_until_ready(first, "quiet")
+        (pid,) = (pid for pid in processes_of(tmp_path) if pid != first.popen.pid)
         first.interrupt(signal.SIGKILL)
         first.popen.wait()
+        # it is gone after four seconds, but not before the second one has noticed it
+        freeze(pid)
         with up(tmp_path) as second:
             second.wait_for_line("waiting for what an earlier up has left to end")
+            os.kill(pid, signal.SIGCONT)
             wait_until_ready(second, "quiet")
             second.interrupt()
             assert second.wait() == 0
@@ -237,7 +240,7 @@ def test_a_child_that_does_not_stop_is_gone_4_s_after_its_up_was_killed(tmp_path
         wait_until_ready(process, "quiet")
         process.interrupt(signal.SIGKILL)
         process.popen.wait()
-        until(lambda: not processes_of(tmp_path), patience_s=8.0)
+        until(lambda: not processes_of(tmp_path), patience_s=20.0)
     assert ran_here("down", cwd=tmp_path).status == 0
     assert_nothing_is_left(tmp_path)
 

@@ -55,7 +55,7 @@ def test_a_request_that_expires_behind_another_is_dropped_without_an_answer(
         late = sockets.enter_context(asking(served))
         late.send(packed({"args": {"n": 1}, "request_id": "a", "expires_in_s": 0.05}))
         until(lambda: counters(served, "it")["received"] == 2, "the second request")
-        assert not late.poll(60), "its time is over"
+        assert not late.poll(200), "its time is over"
         slow.release(1)
         busy.recv()
         until(lambda: dropped(served) == {"expired": 1}, "the drop")
@@ -126,9 +126,10 @@ def test_a_request_says_how_long_its_caller_waits_with_all_its_retries(tmp_path:
         with pytest.raises(RequestTimeout):
             ours.ask(1)
         left = [unpacked(router.recv_multipart()[-1])["expires_in_s"] for _ in range(3)]
-        assert 0.5 < left[0] < 0.601
-        assert 0.3 < left[1] < 0.401
-        assert 0.1 < left[2] < 0.201
+        # of all that is left, of which a busy machine may have taken some
+        assert 0.25 < left[0] < 0.601
+        assert left[1] < min(left[0], 0.401)
+        assert left[2] < min(left[1], 0.201)
 
 
 def test_a_handler_that_was_quick_and_turns_slow_lets_no_more_than_one_call_wait_unread() -> None:
@@ -151,7 +152,7 @@ def test_a_handler_that_was_quick_and_turns_slow_lets_no_more_than_one_call_wait
         late = sockets.enter_context(asking(served))
         late.send(packed({"args": {}, "expires_in_s": 0.01}))
         until(lambda: counters(served, "it")["received"] == QUICK_CALLS + 8, "the last request")
-        assert not late.poll(20)
+        assert not late.poll(100)
         slow.release(1)
         first.recv()
         until(lambda: dropped(served) == {"expired": 1}, "the drop")

@@ -98,6 +98,12 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a publisher that is there take as long to greet as a busy machine lets it."""
+    monkeypatch.setattr(pulse, "ANSWER_S", PATIENCE_S)
+
+
+@pytest.fixture
 def listening(tmp_path: Path) -> Iterator[socket.socket]:
     """Listen at `it`, and say nothing: what the kernel does for a process that is frozen."""
     with socket.socket(socket.AF_UNIX) as opened:
@@ -107,6 +113,7 @@ def listening(tmp_path: Path) -> Iterator[socket.socket]:
         yield opened
 
 
+@pytest.mark.usefixtures("patiently")
 def test_a_publisher_that_is_there_is_one_peer_and_nothing_is_logged(tmp_path: Path) -> None:
     with bare(zmq.PUB, bind=f"ipc://{tmp_path}/it"), pulse_of(f"ipc://{tmp_path}/it") as patient:
         assert patient.counters.peers == 0
@@ -116,6 +123,7 @@ def test_a_publisher_that_is_there_is_one_peer_and_nothing_is_logged(tmp_path: P
         assert patient.log.lines == []
 
 
+@pytest.mark.usefixtures("patiently")
 def test_a_publisher_that_comes_later_is_not_missed_until_the_second_time(tmp_path: Path) -> None:
     with pulse_of(f"ipc://{tmp_path}/it") as patient:
         assert patient.log.lines == []
@@ -129,6 +137,7 @@ def test_a_publisher_that_comes_later_is_not_missed_until_the_second_time(tmp_pa
         assert patient.log.lines == [LOST, BACK]
 
 
+@pytest.mark.usefixtures("patiently")
 def test_a_publisher_that_goes_is_missed_at_once(tmp_path: Path) -> None:
     with pulse_of(f"ipc://{tmp_path}/it") as patient:
         with bare(zmq.PUB, bind=f"ipc://{tmp_path}/it"):
@@ -193,6 +202,7 @@ def test_who_ends_the_connection_is_asked_again(listening: socket.socket, tmp_pa
         assert patient.log.lines == [LOST, BACK]
 
 
+@pytest.mark.usefixtures("patiently")
 def test_without_a_descriptor_what_is_known_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +296,7 @@ def test_a_service_stops_and_restarts_its_subscriber_while_a_probe_waits(
     assert counters(served, "it")["peers"] == 0
 
 
+@pytest.mark.usefixtures("patiently")
 @pytest.mark.parametrize("is_secured", [False, True])
 def test_a_publisher_is_not_troubled_by_who_asks_for_it(
     tmp_path: Path,

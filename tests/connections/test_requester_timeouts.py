@@ -15,7 +15,7 @@ import zmq
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.bare_sockets import bare, packed, unpacked
-from tests.support.doubling_service import N, asking, attempt, doubling
+from tests.support.doubling_service import N, asking, attempt, doubling, until_told
 from tests.support.models import at, counters, replyer, service
 from tests.support.waiting import PATIENCE_S, until
 
@@ -39,7 +39,7 @@ def test_nobody_there_is_a_timeout_at_the_deadline_that_names_the_address(addres
         with pytest.raises(RequestTimeout, match=r"no reply from .* within 0\.2 s") as caught:
             ours.ask(1)
 
-        assert 0.2 <= monotonic() - started < 2
+        assert 0.2 <= monotonic() - started < PATIENCE_S
         assert address.rpartition("/")[2] in str(caught.value)
         assert "neither can answer" not in str(caught.value)
         assert (ours.counters["timeouts"], ours.counters["in_flight"]) == (1, 0)
@@ -58,18 +58,12 @@ def test_who_ends_the_handshake_is_not_said_to_be_nobody() -> None:
         thread = threading.Thread(target=turn_away)
         thread.start()
         place = f"127.0.0.1:{listening.getsockname()[1]}"
-        with (
-            asking(place, timeout_s=0.3) as ours,
-            pytest.raises(RequestTimeout, match=f"; {place} ends each connection before it is"),
-        ):
-            ours.ask(1)
+        with asking(place, timeout_s=0.3) as ours:
+            until_told(ours, f"; {place} ends each connection before it is")
         listening.shutdown(socket.SHUT_RDWR)
         thread.join(PATIENCE_S)
-    with (
-        asking(place, timeout_s=0.2) as ours,
-        pytest.raises(RequestTimeout, match="nobody listens"),
-    ):
-        ours.ask(1)
+    with asking(place, timeout_s=0.2) as ours:
+        until_told(ours, "nobody listens")
 
 
 def test_a_server_that_starts_late_answers_the_call_that_waits(address: str) -> None:
@@ -115,7 +109,7 @@ def test_a_server_that_dies_in_between_is_a_timeout_and_the_next_call_works(
 
 def test_a_late_reply_is_never_taken_for_that_of_another_call(tmp_path: Path) -> None:
     address = f"ipc://{tmp_path}/it"
-    with asking(address, timeout_s=0.4) as ours, bare(zmq.ROUTER, bind=address) as router:
+    with asking(address, timeout_s=1.0) as ours, bare(zmq.ROUTER, bind=address) as router:
         with pytest.raises(RequestTimeout):
             ours.ask(1)
         first = router.recv_multipart()

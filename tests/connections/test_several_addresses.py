@@ -90,7 +90,7 @@ def test_a_frozen_replyer_is_no_black_hole(places: list[str]) -> None:
     with (
         bare(zmq.ROUTER, bind=places[0]) as frozen,
         numbered(places, 1),
-        asking(places[:2], timeout_s=1.0) as ours,  # type: ignore[arg-type]
+        asking(places[:2], timeout_s=2.0) as ours,  # type: ignore[arg-type]
     ):
         outcomes = []
         for _ in range(30):
@@ -102,8 +102,10 @@ def test_a_frozen_replyer_is_no_black_hole(places: list[str]) -> None:
         # its late reply is no reply of another, and it is used again
         *back, frame = frozen.recv_multipart()
         frozen.send_multipart([*back, packed({"return_args": {"n": 7}})])
+        deadline = monotonic() + PATIENCE_S
         while True:
             # until the late reply has been read the other one is asked
+            assert monotonic() < deadline, "it is not used again"
             call = Background(lambda: ours.ask(0))
             until(lambda call=call: call.is_over or frozen.poll(0))
             if frozen.poll(0):
@@ -127,7 +129,7 @@ def test_a_retry_goes_elsewhere_only_if_the_call_is_idempotent(
     with (
         bare(zmq.ROUTER, bind=places[0]) as first,
         bare(zmq.ROUTER, bind=places[1]) as second,
-        asking(places[:2], timeout_s=0.4, retries=1, idempotent=idempotent) as ours,  # type: ignore[arg-type]
+        asking(places[:2], timeout_s=1.0, retries=1, idempotent=idempotent) as ours,  # type: ignore[arg-type]
     ):
         replies: list[Any] = []
         call = Background(lambda: replies.append(ours.ask(0)))

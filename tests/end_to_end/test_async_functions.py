@@ -25,7 +25,7 @@ from tests.support.services import (
     replying,
 )
 from tests.support.state_pair import leading, model, towards
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,21 +60,24 @@ def test_an_async_subscriber_gets_each_message_in_order() -> None:
         got.put(args["n"])
 
     def init(to_send: Callable[..., Any]) -> None:
+        # what is sent before the subscription is known is lost
+        until(lambda: to_send("news", {"n": -1}) or not got.empty(), "the subscription")
         for n in range(20):
             to_send("news", {"n": n})
 
     fields, where = {"n": int}, "inproc://async-news"
     listener = service(inbound={"news": subscriber(on_message, fields, is_binder=True)})
-    # binds first: what is sent before a subscription is known would be lost
     teller = service(
-        outbound={"news": publisher(fields, is_x_pub=True, wait_after_creation_s=0.2)},
+        outbound={"news": publisher(fields, is_x_pub=True)},
         init_function=init,
     )
     with (
         running(listener, addresses=at({"news": where}), console_loglevel=None),
         running(teller, addresses=at(None, {"news": where}), console_loglevel=None),
     ):
-        assert [got.get(timeout=PATIENCE_S) for _ in range(20)] == list(range(20))
+        while (first := got.get(timeout=PATIENCE_S)) < 0:
+            continue
+        assert [first, *(got.get(timeout=PATIENCE_S) for _ in range(19))] == list(range(20))
 
 
 def test_an_async_handler_of_a_state_gets_its_update_and_an_async_on_status_the_phase() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors import ServiceStopped, StopOverdue
+from sf_actors.lifecycle import stop
 from sf_actors.testing import module_of
 from tests.support.models import address_of
 from tests.support.processes import Process
@@ -53,7 +54,9 @@ def test_an_async_main_is_cancelled_when_the_stop_begins_and_has_ended_cleanly()
     assert (ended, service.failure) == (["main"], None)
 
 
-def test_an_async_main_that_has_stopping_is_cancelled_at_half_the_deadline() -> None:
+def test_an_async_main_that_has_stopping_is_cancelled_when_user_code_is_interrupted(
+    interrupted_soon: float,
+) -> None:
     began = threading.Event()
     told: list[Any] = []
 
@@ -62,12 +65,12 @@ def test_an_async_main_that_has_stopping_is_cancelled_at_half_the_deadline() -> 
         told.append(await asyncio.to_thread(stopping.wait, PATIENCE_S))
         await asyncio.sleep(60)
 
-    service = service_of(module_of(main=main), 0.6)
+    service = service_of(module_of(main=main), interrupted_soon)
     service.run_service_as_main()
     assert began.wait(PATIENCE_S)
     since = monotonic()
     service.stop_service()
-    assert monotonic() - since >= 0.3
+    assert monotonic() - since >= interrupted_soon * stop.INTERRUPTS[0]
     assert (told, service.failure) == ([True], None)
 
 
@@ -130,14 +133,16 @@ def test_an_async_main_that_does_not_end_is_overdue(*, blocks: bool) -> None:
     may_end.set()
 
 
-def test_an_async_handler_is_cancelled_at_half_the_deadline_and_its_caller_told() -> None:
+def test_an_async_handler_is_cancelled_within_the_deadline_and_its_caller_told(
+    interrupted_soon: float,
+) -> None:
     began = threading.Event()
 
     async def handler() -> None:
         began.set()
         await asyncio.sleep(60)
 
-    service = service_of(replying(handler), 0.4, addresses=ECHO_ADDRESSES)
+    service = service_of(replying(handler), interrupted_soon, addresses=ECHO_ADDRESSES)
     service.run_service()
     with client_of(address_of(service)) as client:
         client.send(n=1)
@@ -227,14 +232,16 @@ def test_a_coroutine_that_stops_its_service_is_not_waited_for_by_itself(
 
 
 @pytest.mark.parametrize("function", ["setup_config", "init_function"])
-def test_an_async_function_of_the_start_is_cancelled_by_a_stop(function: str) -> None:
+def test_an_async_function_of_the_start_is_cancelled_by_a_stop(
+    function: str, interrupted_soon: float
+) -> None:
     began = threading.Event()
 
     async def waits() -> None:
         began.set()
         await asyncio.sleep(60)
 
-    service = service_of(module_of(**{function: waits}), 0.4)
+    service = service_of(module_of(**{function: waits}), interrupted_soon)
     run = Background(service.run_service)
     assert began.wait(PATIENCE_S)
     service.stop_service()

@@ -17,7 +17,7 @@ from sf_actors.sockets import names
 from sf_actors.testing import running
 from tests.security.keyrings import Keyring
 from tests.support.bare_sockets import bare
-from tests.support.doubling_service import N, asking, doubling
+from tests.support.doubling_service import N, asking, attempt, doubling
 from tests.support.models import (
     at,
     counters,
@@ -99,11 +99,15 @@ def test_a_requester_follows_a_name_that_points_elsewhere(resolver: Resolver) ->
 
 def test_a_name_that_cannot_be_resolved_stands_in_the_timeout(resolver: Resolver) -> None:
     resolver.hosts = ()
-    with (
-        asking("desk:1", timeout_s=0.3) as ours,
-        pytest.raises(RequestTimeout, match="cannot resolve the host 'desk': Name or service"),
-    ):
-        ours.ask(1)
+    with asking("desk:1", timeout_s=0.3) as ours:
+
+        def told() -> bool:
+            with pytest.raises(RequestTimeout) as caught:
+                ours.ask(1)
+            return "cannot resolve the host 'desk': Name or service" in str(caught.value)
+
+        # a busy machine looks it up later than the first call ends
+        until(told, "the reason")
 
 
 @pytest.mark.slow
@@ -111,9 +115,17 @@ def test_a_name_that_cannot_be_resolved_is_one_warning_of_a_model(
     resolver: Resolver, capfd: pytest.CaptureFixture[str]
 ) -> None:
     resolver.hosts = ()
-    with asking("desk:1", timeout_s=0.5) as ours, pytest.raises(RequestTimeout):
-        ours.ask(1)
-    assert capfd.readouterr().err.count("cannot resolve the host 'desk'") == 1
+    warning, logged = "cannot resolve the host 'desk'", ""
+
+    def asked() -> int:
+        nonlocal logged
+        assert attempt(ours, 1) is None
+        logged += capfd.readouterr().err
+        return logged.count(warning)
+
+    with asking("desk:1", timeout_s=0.3) as ours:
+        until(asked, "the warning")
+        assert asked() == 1
 
 
 def test_a_name_that_hangs_holds_up_no_call_to_another_address(resolver: Resolver) -> None:
@@ -127,7 +139,7 @@ def test_a_name_that_hangs_holds_up_no_call_to_another_address(resolver: Resolve
         with asking(f"127.0.0.1:{port}") as ours:
             began_at = monotonic()
             assert ours.ask(1) == {"n": 2}
-            assert monotonic() - began_at < 1
+            assert monotonic() - began_at < PATIENCE_S / 2
 
 
 def test_a_stop_waits_for_no_look_up(resolver: Resolver) -> None:
@@ -203,8 +215,9 @@ def test_a_silent_publisher_follows_the_name_of_a_bus_that_moves(resolver: Resol
     with held_port() as port, publishing(f"desk:{port}", is_x_pub=True):
         for host in ("127.0.0.1", "127.0.0.2"):
             resolver.hosts = (host,)
-            with bare(zmq.XSUB, bind=f"tcp://{host}:{port}") as xsub:
+            with bare(zmq.XSUB) as xsub:
                 events = xsub.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+                xsub.bind(f"tcp://{host}:{port}")
                 assert events.poll(PATIENCE_S * 1000), "it connects, with nothing to send"
                 xsub.disable_monitor()
                 events.close()

@@ -57,11 +57,11 @@ def asked(models: dict[str, Any], **arguments: Any) -> Iterator[tuple[Service, S
 
 def ask(served: Service, client: Socket, *frames: bytes) -> None:
     """Send requests and wait until all of them are dealt with."""
-    before = counters(served, "it")["received"]
     for frame in frames:
         client.send_multipart([b"", frame])
-    until(lambda: counters(served, "it")["received"] == before + len(frames), "the requests")
-    until(lambda: not counters(served, "it")["in_flight"], "the answers")
+    for _ in frames:
+        client.recv_multipart()
+    until(lambda: not counters(served, "it")["in_flight"], "the counts")
 
 
 def test_a_request_whose_error_is_long_writes_little(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sf_actors import RemoteError, Service
 from sf_actors.testing import module_of, running
 from tests.support.processes import Process
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -49,9 +50,15 @@ def test_what_the_admin_switches_is_what_each_worker_answers_next(tmp_path: Path
             workers = fleet.wait_for_line(lambda line: line.startswith("127.0.0.1:")).split()
             asked = {"out": {"switch": bound["switch.replyer"], "ask": workers}}
             with running(caller(), addresses={"connections": asked}) as calling:
-                before = answers(calling, "flag-7")
-                assert {one["is_on"] for one in before} == {False}
-                assert len({one["worker"] for one in before}) == 20, "all take part"
+                seen: set[str] = set()
+
+                def all_have_answered() -> bool:
+                    before = answers(calling, "flag-7")
+                    assert {one["is_on"] for one in before} == {False}
+                    seen.update(one["worker"] for one in before)
+                    return len(seen) == 20
+
+                until(all_have_answered, "all take part")
 
                 switched = calling.to_send("switch", {"flag": "flag-7", "is_on": True})
 

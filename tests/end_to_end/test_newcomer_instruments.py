@@ -59,9 +59,12 @@ def test_five_instruments_one_of_which_is_killed_and_comes_back(
         dashboard.wait_for_line("i3 is silent")
         others = counts()
         instruments[3] = instrument(3)
+        instruments[3].wait_until_ready()
         dashboard.wait_for_line("i3 speaks")
 
-        until(lambda: all(counts()[f"i{n}"] > others[f"i{n}"] for n in range(5)), "more readings")
+        until(
+            lambda: all(counts()[f"i{n}"] > others[f"i{n}"] for n in range(5)), "more readings", 30
+        )
         for process in (*instruments, recorder, dashboard):
             process.interrupt()
         for process in (*instruments, recorder, dashboard):

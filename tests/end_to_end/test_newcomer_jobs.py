@@ -55,6 +55,8 @@ def test_a_rolling_restart_loses_no_job_and_does_none_twice(
             )
         )
         for number in range(RESTARTS):
+            # its share, which it may have no time for once it has been restarted
+            workers[number].wait_for_event("job done")
             until(lambda: len(done.read_text().split()) > 4 * number, "some jobs", patience_s=30)  # noqa: B023
             workers[number].interrupt(signal.SIGTERM)
             assert workers[number].wait() == 0, workers[number].err

@@ -103,8 +103,9 @@ def test_no_answer_misses_what_was_told_before(tmp_path: Path) -> None:
         }
         (tmp_path / "keeper.json").write_text(json.dumps(keeper))
         (tmp_path / "teller.json").write_text(json.dumps(teller))
-        with Process("-s", "keeper.py", "-a", "keeper.json", "-cl", "WARNING", cwd=tmp_path):
+        with Process("-s", "keeper.py", "-a", "keeper.json", cwd=tmp_path) as keeping:
+            keeping.wait_until_ready()
             arguments = ("-s", "teller.py", "-m", "-a", "teller.json", "-cl", "WARNING")
             with Process(*arguments, cwd=tmp_path) as telling:
-                assert telling.wait_for_line("misses") == "misses 0"
+                assert telling.wait_for_line("misses", 120) == "misses 0"
                 assert telling.wait() == 0

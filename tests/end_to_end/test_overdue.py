@@ -51,7 +51,7 @@ def test_a_main_stuck_past_the_deadline_is_named(capsys: pytest.CaptureFixture[s
     assert started.wait(PATIENCE_S)
     began = monotonic()
     service.stop_service()
-    assert monotonic() - began < 1
+    assert monotonic() - began < PATIENCE_S / 2
     (warning,) = logged(capsys, "warning")
     assert warning["left_behind"] == "main"
     assert isinstance(service.failure, StopOverdue)

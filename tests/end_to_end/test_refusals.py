@@ -114,7 +114,12 @@ def test_it_is_one_line_of_information_without_a_traceback(tmp_path: Path) -> No
     assert line["workflow_id"]
 
 
-def test_refusals_do_not_fill_the_log_nor_keep_failures_out_of_it(tmp_path: Path) -> None:
+def test_refusals_do_not_fill_the_log_nor_keep_failures_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so many a second are logged
+    monkeypatch.setattr("sf_actors.lifecycle.run.monotonic", lambda: 1000.0)
+
     def handler(args: dict[str, Any]) -> None:
         raise (Refused if args["n"] else ValueError)("no")
 

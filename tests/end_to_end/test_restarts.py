@@ -37,7 +37,7 @@ def test_a_job_that_outlives_several_tries_is_answered_when_it_is_told_to_stop(
 ) -> None:
     address = new_address()
     worker = Worker(tmp_path, address, seconds=1.5, deduplicate=deduplicate)
-    with worker.start() as process, asking(address, timeout_s=0.6, retries=4) as ours:
+    with worker.start() as process, asking(address, timeout_s=0.6, retries=20) as ours:
         replies: list[Any] = []
         call = Background(lambda: replies.append(ours.ask(7)))
         until(worker.jobs, "the job")
@@ -121,11 +121,15 @@ def test_a_timeout_says_that_the_other_side_is_stopping(tmp_path: Path) -> None:
 
 
 def test_nobody_there_stands_in_the_timeout(tmp_path: Path) -> None:
-    with (
-        asking(f"ipc://{tmp_path}/it", timeout_s=0.1, retries=2) as ours,
-        pytest.raises(RequestTimeout, match="tried 3 times; nobody listens at ipc://"),
-    ):
-        ours.ask(1)
+    with asking(f"ipc://{tmp_path}/it", timeout_s=0.1, retries=2) as ours:
+
+        def told() -> bool:
+            with pytest.raises(RequestTimeout, match="tried 3 times") as caught:
+                ours.ask(1)
+            return "tried 3 times; nobody listens at ipc://" in str(caught.value)
+
+        # a busy machine connects in vain later than the first call ends
+        until(told, "that nobody listens")
 
 
 def test_plain_peers_are_told_nothing_and_answered_that_nothing_was_done(tmp_path: Path) -> None:

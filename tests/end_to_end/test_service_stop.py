@@ -113,7 +113,7 @@ def test_a_blocking_run_that_was_stopped_in_its_start_ends_cleanly() -> None:
 
 
 @pytest.mark.slow
-def test_a_service_can_be_stopped_while_init_function_runs() -> None:
+def test_a_service_can_be_stopped_while_init_function_runs(interrupted_soon: float) -> None:
     started = threading.Event()
     interrupted = []
 
@@ -127,7 +127,7 @@ def test_a_service_can_be_stopped_while_init_function_runs() -> None:
             raise
 
     service = echo_service(init_function=init_function)
-    service._stop_timeout_s = 2.0  # interrupted at half of it, it has as long again to end
+    service._stop_timeout_s = interrupted_soon
     run = Background(service.run_service)
     assert started.wait(PATIENCE_S)
     service.stop_service()
@@ -159,13 +159,15 @@ def test_init_function_may_send_nothing_once_its_service_stops() -> None:
     assert isinstance(run.join(), ServiceStopped)
 
 
-def test_a_service_can_be_stopped_while_its_file_is_executed(tmp_path: Path) -> None:
+def test_a_service_can_be_stopped_while_its_file_is_executed(
+    tmp_path: Path, interrupted_soon: float
+) -> None:
     started = threading.Event()
     sys.modules["started_event"] = module_of(started=started)
     try:
         file = tmp_path / "svc.py"
         file.write_text("from started_event import started\nstarted.set()\nwhile True: pass\n")
-        service = service_of(file, stop_timeout_s=0.4)
+        service = service_of(file, interrupted_soon)
         run = Background(service.run_service)
         assert started.wait(PATIENCE_S)
         assert service.is_running

@@ -86,11 +86,10 @@ def test_sigterm_with_100_requests_in_flight_answers_them_takes_no_new_ones_and_
             process.wait_for_line("nothing new is read")
             for n in range(REQUESTS, REQUESTS + 20):
                 late.send_multipart([b"", packed({"args": {"n": n}})])
-            (tmp_path / "go").touch()
-
             # a stopping replyer answers what comes that nothing was done
             for _ in range(20):
                 assert unpacked(late.recv_multipart()[-1])["error"]["unhandled"]
+            (tmp_path / "go").touch()
             answers = [unpacked(early.recv_multipart()[-1]) for _ in range(REQUESTS)]
             assert process.wait() == 0
             assert monotonic() - started < DEADLINE_S

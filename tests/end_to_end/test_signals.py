@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sf_actors import ServiceFailed, ServiceStopped, StopOverdue
+from sf_actors.lifecycle import stop
 from sf_actors.testing import module_of
 from tests.support.models import address_of
 from tests.support.services import (
@@ -202,7 +203,7 @@ def test_a_hook_that_exits_makes_the_service_fail(status: int) -> None:
         service.run_service_as_main_blocking()
 
 
-def test_a_hook_that_does_not_end_is_interrupted() -> None:
+def test_a_hook_that_does_not_end_is_interrupted(interrupted_soon: float) -> None:
     interrupted: list[BaseException] = []
 
     def sigint_handler() -> None:
@@ -213,7 +214,7 @@ def test_a_hook_that_does_not_end_is_interrupted() -> None:
             interrupted.append(stopped)
             raise
 
-    service = service_of(signalled(sigint_handler=sigint_handler), 0.4)
+    service = service_of(signalled(sigint_handler=sigint_handler), interrupted_soon)
     service.run_service_as_main_blocking()
     assert len(interrupted) == 1
     assert service.failure is None
@@ -245,18 +246,20 @@ def test_a_hook_may_stop_the_service_itself() -> None:
     ],
     ids=["sleep", "wait", "loop"],
 )
-def test_a_main_that_never_looks_is_interrupted_at_half_the_deadline(
-    stuck: Callable[[], object],
+def test_a_main_that_never_looks_is_interrupted(
+    stuck: Callable[[], object], interrupted_soon: float
 ) -> None:
-    service = service_of(signalled(then=lambda _to_send: stuck()), 0.4)
+    service = service_of(signalled(then=lambda _to_send: stuck()), interrupted_soon)
     began = monotonic()
     service.run_service_as_main_blocking()
-    assert 0.2 <= monotonic() - began < 2
+    assert interrupted_soon * stop.INTERRUPTS[0] <= monotonic() - began < PATIENCE_S
     assert service.failure is None
 
 
 @pytest.mark.parametrize("stuck", [lambda: time.sleep(PATIENCE_S), spin], ids=["sleep", "loop"])
-def test_a_signal_while_init_function_runs_stops_the_service(stuck: Callable[[], object]) -> None:
+def test_a_signal_while_init_function_runs_stops_the_service(
+    stuck: Callable[[], object], interrupted_soon: float
+) -> None:
     called: list[str] = []
 
     def init_function() -> None:
@@ -264,21 +267,23 @@ def test_a_signal_while_init_function_runs_stops_the_service(stuck: Callable[[],
         stuck()
 
     module = module_of(init_function=init_function, sigint_handler=lambda: called.append("hook"))
-    service = service_of(module, 0.4)
+    service = service_of(module, interrupted_soon)
     began = monotonic()
     service.run_service_blocking()
-    assert monotonic() - began < 2
+    assert monotonic() - began < PATIENCE_S
     assert service.failure is None
     assert called == []  # what it needs may not be there yet
 
 
-def test_a_signal_while_the_file_is_executed_stops_the_service(tmp_path: Path) -> None:
+def test_a_signal_while_the_file_is_executed_stops_the_service(
+    tmp_path: Path, interrupted_soon: float
+) -> None:
     file = tmp_path / "svc.py"
     file.write_text("import os, time\nos.kill(os.getpid(), 15)\ntime.sleep(10)\n")
-    service = service_of(file, 0.4)
+    service = service_of(file, interrupted_soon)
     began = monotonic()
     service.run_service_blocking()
-    assert monotonic() - began < 2
+    assert monotonic() - began < PATIENCE_S
     assert service.failure is None
 
 

@@ -150,10 +150,15 @@ class Pair:
                 while True:
                     heard.add(self.got.get(timeout=0.02)[0])
             except queue.Empty:
-                binder = self.server.stats()["connections"]["in"]["binder"]
-                if heard == {"publisher", "full", "delta"} and binder["handled"]:
+                if heard == {"publisher", "full", "delta"} and self._have_all_handled():
                     return
         raise AssertionError(f"only these were heard of: {heard}")
+
+    def _have_all_handled(self) -> bool:
+        server, client = self.server.stats(), self.client.stats()
+        readers = [server["connections"]["in"]["binder"], client["connections"]["in"]["publisher"]]
+        readers += client["states"]["in"].values()
+        return all(numbers["handled"] for numbers in readers)
 
 
 @pytest.fixture

@@ -53,13 +53,14 @@ def test_calls_and_the_stop_go_on(tmp_path: Path, arguments: list[str]) -> None:
         )
         os.close(write_fd)
         with bare(zmq.REQ, connect=f"tcp://127.0.0.1:{port}") as asking:
+            asking.rcvtimeo = int(PATIENCE_S * 3000)  # until the process has started
             for _ in range(100):
                 assert ask(asking, {"args": {}})["return_args"] == {}
         began = monotonic()
         running.send_signal(signal.SIGTERM)
-        assert running.wait(PATIENCE_S) == 0
-        # far below the deadline of 10 s
-        assert monotonic() - began < 5
+        assert running.wait(3 * PATIENCE_S) == 0
+        # below the deadline of 10 s
+        assert monotonic() - began < 8
     os.close(read_fd)
     if arguments:
         lines = (tmp_path / "svc.log").read_text().splitlines()
@@ -90,7 +91,7 @@ def test_a_service_that_fails_ends_though_its_error_is_not_read(
     )
     os.close(write_fd)
     try:
-        assert running.wait(PATIENCE_S) == 1
+        assert running.wait(3 * PATIENCE_S) == 1
     finally:
         running.kill()
         running.wait()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 #: More than a stop takes that waits for nothing, less than any deadline that it could run into.
-AT_ONCE_S = 4.0
+AT_ONCE_S = 8.0
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def test_no_more_questions_are_open_than_an_inspector_keeps_answers_for(folder: 
         (inspector,) = inspectors_here()
         asked = [one for n in range(50) for one in questions([inspector], "ping", n=n)]
         client.ask_all(asked, timeout_s=0.2)
+        until(lambda: len(held) >= MOST_AT_ONCE, "the questions")
 
     assert len(held) == MOST_AT_ONCE
 
@@ -77,11 +78,11 @@ def test_one_that_is_silent_does_not_hold_up_the_answers_of_others(folder: Path)
         InspectorClient() as client,
     ):
         began = monotonic()
-        answers = client.ask_all(questions(inspectors_here(), "ping"), timeout_s=0.3)
+        answers = client.ask_all(questions(inspectors_here(), "ping"), timeout_s=1.0)
         took_s = monotonic() - began
 
     assert [answer.is_silent for answer in answers] == [False, True]
-    assert 0.3 <= took_s < 1
+    assert 1.0 <= took_s < 5
 
 
 def test_what_is_enough_ends_the_wait_before_its_time(folder: Path) -> None:
@@ -98,7 +99,7 @@ def test_what_is_enough_ends_the_wait_before_its_time(folder: Path) -> None:
             enough_s=0.1,
         )
 
-    assert monotonic() - began < 1
+    assert monotonic() - began < 4
 
 
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(folder: Path) -> None:

@@ -93,7 +93,7 @@ def test_an_error_of_the_handler_comes_as_it_is(asker: Asker) -> None:
 
 def test_a_request_that_is_not_answered_in_time_is_a_timeout(asker: Asker, gate: Gate) -> None:
     with service_of(replying(gate), addresses=ECHO_ADDRESSES, name="svc") as service:
-        error = asker.error_of("ask", service="svc", model="echo", args={"n": 5}, timeout_s=0.05)
+        error = asker.error_of("ask", service="svc", model="echo", args={"n": 5}, timeout_s=0.5)
         assert error["type"] == "RequestTimeout"
         # its handler runs: who asks must not take it for one that never began
         assert "unhandled" not in error
@@ -109,7 +109,7 @@ def test_others_are_answered_while_an_asker_waits(asker: Asker, gate: Gate) -> N
         with asker_of(sf_actors.inspect().address) as other:
             began = monotonic()
             assert other.ask("ping")["services"] == ["svc"]
-            assert monotonic() - began < 1
+            assert monotonic() - began < PATIENCE_S / 2
         gate.may_end.set()
         assert asker.receive()["return_args"] == {"n": 5}
 

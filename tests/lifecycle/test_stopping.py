@@ -102,7 +102,9 @@ def test_a_main_without_it_may_send_no_more_once_the_stop_begins() -> None:
         stopping.join(PATIENCE_S)
 
 
-def test_a_main_with_it_that_goes_on_and_on_is_stopped_at_half_the_deadline() -> None:
+def test_a_main_with_it_that_goes_on_and_on_is_stopped_within_the_deadline(
+    interrupted_soon: float,
+) -> None:
     ended: queue.Queue[Any] = queue.Queue()
     count = 0
 
@@ -118,7 +120,8 @@ def test_a_main_with_it_that_goes_on_and_on_is_stopped_at_half_the_deadline() ->
 
     module = module_of(connection_models={"out": {"news": publisher(N)}}, main=main)
     addresses = at({}, {"news": ANY_PORT})
-    with running(module, as_main=True, addresses=addresses, stop_timeout_s=1.0) as service:
+    arguments: dict[str, Any] = {"addresses": addresses, "stop_timeout_s": interrupted_soon}
+    with running(module, as_main=True, **arguments) as service:
         service.stop_service()
         assert service.failure is None
     assert isinstance(ended.get(timeout=PATIENCE_S), ServiceStopped)

@@ -38,7 +38,7 @@ def start(folder: Path, name: str, addresses: Any, **config: object) -> Process:
 def older_answers(
     folder: Path,
     *,
-    catch_up_s: float = 1.0,
+    catch_up_s: float = 4.0,
     through_bus: bool = False,
     rounds: int = ROUNDS,
     runs: int = 1,

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.effort import effort
 from tests.support.models import ANY_PORT
 from tests.support.processes import PATIENCE_S, Process
 from tests.support.state_pair import model, towards
+from tests.support.waiting import stalls
 
 pytestmark = pytest.mark.slow
 
@@ -90,24 +92,27 @@ def test_a_value_is_fresh_beside_a_slow_handler_and_stale_in_time_when_its_publi
         with running(module, addresses=where, console_loglevel=None) as service:
             states = service.states
             assert states.wait(timeout_s=PATIENCE_S)
-            oldest_s, look = 0.0, threading.Event()
+            ages_s, look = [], threading.Event()
             before_mb, until = memory_mb(), monotonic() + FEED_S
             while monotonic() < until:
                 look.wait(0.001)
                 status, made_at = states.status("book"), states["book"]["made_at"]
-                oldest_s = max(oldest_s, perf_counter() - made_at)
+                ages_s.append(perf_counter() - made_at)
                 assert status.phase is not Phase.LIVE or status.age_s < STALE_AFTER_S
             grown_mb = memory_mb() - before_mb
             publisher.interrupt(signal.SIGKILL)
             publisher.wait()
             killed_at = monotonic()
-            while states.status("book").phase is Phase.LIVE:
-                look.wait(0.001)
-            stale_s = monotonic() - killed_at
+            with stalls() as stalled:
+                while states.status("book").phase is Phase.LIVE:
+                    look.wait(0.001)
+                stale_s = monotonic() - killed_at
             numbers = service.stats()["states"]["in"]["book"]
-    print(f"{oldest_s=:.3f} {stale_s=:.3f} {grown_mb=:.1f} {numbers['conflated']=}")  # noqa: T201
-    assert oldest_s < 0.1 + LATE_S
-    assert stale_s < STALE_AFTER_S + 0.2 + LATE_S
+    # a busy machine makes some older; behind a handler of 25 ms they would all be, more and more
+    age_s = median(ages_s[len(ages_s) // 2 :])
+    print(f"{age_s=:.3f} {max(ages_s)=:.3f} {stale_s=:.3f} {grown_mb=:.1f} {numbers['conflated']=}")  # noqa: T201
+    assert age_s < 0.1
+    assert stale_s < STALE_AFTER_S + 0.2 + LATE_S + stalled.total_s
     assert grown_mb < 20
     assert numbers["conflated"] > 0
     assert [update.number for update in called] == sorted({update.number for update in called})

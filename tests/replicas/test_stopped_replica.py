@@ -55,11 +55,9 @@ def test_a_replica_frozen_past_the_high_water_mark_is_right_again_after_one_resy
             replica.wait_for(n=publish(20))
             replica.process.interrupt(signal.SIGINT)
             assert replica.process.wait() == 0
-    # one that was frozen in the middle of reading goes on to read before it looks at the time
-    assert [phase for phase in replica.phases if phase != "LIVE"] in (
-        ["STALE", "SYNCING"],
-        ["SYNCING"],
-    )
+    # one that was frozen in the middle of reading goes on to read before it looks at the time, and
+    # on a busy machine it may be STALE at any time
+    assert [phase for phase in replica.phases if phase not in {"LIVE", "STALE"}] == ["SYNCING"]
     assert replica.phases[-1] == "LIVE"
     assert (status["number"], status["resyncs"]) == (last, 1)
     assert status["gaps"] >= 1

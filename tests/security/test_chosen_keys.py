@@ -21,6 +21,7 @@ from tests.security.victim import PATIENCE_S, Bystander, Victim, message
 from tests.support.bare_sockets import ask, bare
 from tests.support.effort import IS_FULL, effort
 from tests.support.models import ANY_PORT, endpoint_of, replyer
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +99,12 @@ def attack_by_delta(victim: Victim, _bystander: Bystander, fields: bytes) -> Non
 
 def attack_by_snapshot(victim: Victim, _bystander: Bystander, fields: bytes) -> None:
     for _ in range(ATTACKS - 1):
-        answered = False
-        while not answered:
+
+        def is_answered() -> bool:
             victim.villain.heartbeat(0)
-            answered = victim.villain.answer_with(0.1, 0, fields)
+            return bool(victim.villain.answer_with(0.1, 0, fields))
+
+        until(is_answered, "a request for a snapshot", 60.0)
     victim.process.wait_for_line(REFUSED)
 
 
@@ -185,7 +188,7 @@ def test_a_signal_ends_the_process_while_chosen_keys_come_in(tmp_path: Path, kin
         victim.process.interrupt(signal.SIGTERM)
         assert victim.process.wait() == 0
         # those that came by then are read once more, to be given back
-        assert monotonic() - began < 3.0
+        assert monotonic() - began < 8.0  # the deadline is 10 s
 
 
 def test_keys_that_others_brought_into_a_state_make_no_update_dear() -> None:

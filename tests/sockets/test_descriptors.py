@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sf_actors.log.throttle import WARNING_INTERVAL_S
 from sf_actors.sockets import descriptors
 from sf_actors.sockets.descriptors import Descriptors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GONE, BACK = "no descriptor is left", "descriptors are left again"
 NOW = 1000.0
@@ -69,3 +74,29 @@ def test_who_takes_and_gives_back_the_last_one_causes_no_more_lines(process: Pro
         process.look(NOW + second + 0.5, is_one_left=True)
 
     assert process.log.lines == [(GONE, 0), (BACK, None)]
+
+
+@pytest.mark.parametrize(("number", "is_left"), [(errno.EMFILE, False), (errno.EACCES, True)])
+def test_what_the_system_says_tells_whether_one_is_left(
+    monkeypatch: pytest.MonkeyPatch, number: int, is_left: bool
+) -> None:
+    assert descriptors._is_one_left()
+    monkeypatch.setattr(os, "listdir", raising(OSError(number, "no")))
+
+    assert descriptors._is_one_left() is is_left
+
+
+def test_what_a_signal_handler_raises_meanwhile_reaches_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "listdir", raising(TimeoutError()))
+
+    with pytest.raises(TimeoutError):
+        descriptors._is_one_left()
+
+
+def raising(error: OSError) -> Callable[[str], None]:
+    def fail(_path: str) -> None:
+        raise error
+
+    return fail

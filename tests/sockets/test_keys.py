@@ -91,11 +91,11 @@ def test_the_secret_half_is_readable_by_others_at_no_moment(tmp_path: Path) -> N
 
     watcher = threading.Thread(target=look_undisturbed)
     watcher.start()
-    assert started.wait(5)
+    assert started.wait(30)
     for number in range(50):
         new_pair(f"own{number}", tmp_path)
     done.set()
-    watcher.join(5)
+    watcher.join(30)
 
     assert seen <= {0o600}
 

@@ -12,7 +12,7 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from tests.support.state_pair import following, kill, leading, lose, model, towards
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, stalls, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,11 +102,13 @@ def test_a_publisher_gives_signs_of_life() -> None:
         follower.wait_for_phase(Phase.LIVE)
         begun = monotonic()
         received = follower.stats["received"]
-        until(lambda: follower.stats["received"] >= received + 20)
+        with stalls() as stalled:
+            until(lambda: follower.stats["received"] >= received + 20)
+            age_s, is_as_before = follower.status.age_s, follower.phases.empty()
         assert monotonic() - begun > 0.4
-        assert follower.status.age_s is not None
-        assert follower.status.age_s < 0.4
-        assert follower.phases.empty()
+        assert age_s is not None
+        # a machine that lets this process stand still makes it stale
+        assert stalled.total_s > 0.2 or (age_s < 0.4 and is_as_before)
 
 
 def test_the_last_update_lost_is_noticed_by_the_heartbeat() -> None:
@@ -174,10 +176,12 @@ def test_a_replica_whose_value_is_wrong_is_found_by_the_digest_within_two_heartb
         follower.wait_for(right)
         replica = follower.actor._replica
         until(lambda: replica._comparison.digest is not None)
-        replica._pending.replace(replica.value.set("title", "wrong"))
-        flipped = monotonic()
-        args, value = follower.next_update()
-        assert monotonic() - flipped < 2 * 0.5
+        with stalls() as stalled:
+            replica._pending.replace(replica.value.set("title", "wrong"))
+            flipped = monotonic()
+            args, value = follower.next_update()
+            took_s = monotonic() - flipped
+        assert took_s < 2 * 0.5 + stalled.total_s
         assert args == value == right
         assert follower.status.resyncs == 1
         leader.send(title="three")

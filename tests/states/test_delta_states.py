@@ -11,7 +11,7 @@ import pytest
 
 from sf_actors.replication.status import Phase
 from tests.support.state_pair import bus, following, leading, model, towards
-from tests.support.waiting import until
+from tests.support.waiting import stalls, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,8 +180,11 @@ def test_a_second_replica_on_a_bus_hears_the_heartbeat() -> None:
             second.wait_for_phase(Phase.LIVE)
             # the bus does not tell of the second one's subscription, but forwards heartbeats
             received = second.stats["received"]
-            until(lambda: second.stats["received"] > received + 5)
-            assert second.phases.empty()
+            with stalls() as stalled:
+                until(lambda: second.stats["received"] > received + 5)
+                is_as_before = second.phases.empty()
+            # a machine that lets this process stand still makes it stale
+            assert is_as_before or stalled.total_s > 0.2
 
 
 def test_a_publisher_pauses_after_binding_if_it_is_told_to() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sf_actors import RequestTimeout
 from sf_actors.testing import running
 from tests.support.models import Sender, at, counters, replyer, requester, service
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,19 @@ def asking(address: str, **creation: Any) -> Iterator[Asking]:
 def doubling(address: str) -> Any:
     model = replyer(lambda args: {"n": args["n"] * 2}, N, N)
     return running(service("doubling", {"double": model}), addresses=at({"double": address}))
+
+
+def until_told(ours: Asking, text: str) -> None:
+    """Ask until a timeout says this: a busy machine learns why later than the first call ends."""
+
+    def is_told() -> bool:
+        try:
+            ours.ask(1)
+        except RequestTimeout as error:
+            return text in str(error)
+        raise AssertionError("somebody has answered")
+
+    until(is_told, f"a timeout that says {text!r}")
 
 
 def attempt(ours: Asking, n: int) -> Any:

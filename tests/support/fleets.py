@@ -98,7 +98,7 @@ def sockets_of_fleets() -> list[str]:
 
 def assert_nothing_is_left(folder: Path) -> None:
     """Fail if a fleet of this folder has left a process or a socket."""
-    until(lambda: not processes_of(folder), f"the end of {processes_of(folder)}")
+    until(lambda: not processes_of(folder), f"the end of {processes_of(folder)}", PATIENCE_S)
     from sf_actors.fleet.run_folder import RunFolder
 
     assert not RunFolder.of(folder / "fleet.toml").path.exists()

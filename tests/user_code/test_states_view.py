@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from contextlib import ExitStack
 from contextvars import copy_context
-from time import monotonic, perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import pytest
@@ -254,13 +254,13 @@ def test_an_update_of_a_large_state_costs_no_more_than_of_a_small_one() -> None:
         leader.send(rows=dict.fromkeys(range(ROWS), 1))
         with following(model("delta_update_in", declared), towards(leader.addresses)) as follower:
             follower.next_update()
-            begun = monotonic()
+            begun = process_time()
             for n in range(200):
                 leader.send(rows={n: 2})
             for _ in range(200):
                 follower.next_update()
             # copying 300,000 rows 200 times would take several seconds
-            assert monotonic() - begun < 2.0
+            assert process_time() - begun < 2.0
 
 
 def look(states: Any) -> float:

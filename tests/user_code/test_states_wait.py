@@ -11,7 +11,7 @@ from sf_actors import InvalidArguments, Service, ServiceStopped, UsageError
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.support.state_pair import following, leading, model, towards
-from tests.support.waiting import PATIENCE_S
+from tests.support.waiting import PATIENCE_S, until
 
 KINDS = ["delta_update", "full_update"]
 N = {"n": int}
@@ -112,8 +112,7 @@ def test_a_handler_cannot_wait() -> None:
         addresses = {"states": {"in": {"book": towards(leader.addresses)}}}
         with running(module, addresses=addresses, console_loglevel=None) as service:
             assert service.states.wait(timeout_s=PATIENCE_S)
-            while not seen:
-                threading.Event().wait(0.01)
+            until(lambda: seen, "the update")
             with pytest.raises(UsageError, match=r"states\.wait"):
                 seen[0].wait("book")
 
