@@ -7,7 +7,7 @@ A request is one JSON line: ``{"verb": "stop", …}``. The answer is any number 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from functools import partial
 from selectors import EVENT_READ
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,11 +70,16 @@ class ControlSocket:
         self._listener = listener
         self._selector = selector
         self._take = take
-        self._open: list[VerbRequest] = []
+        #: the open requests, with what reads them
+        self._open: dict[VerbRequest, Callable[[], None]] = {}
         selector.register(listener, EVENT_READ, self._accept)
 
     def refuse(self) -> None:
-        """Accept no more requests: the fleet is ending and would not answer them."""
+        """Take the requests that are here already, and accept no more: the fleet has ended."""
+        while self._accept():
+            pass
+        for read in list(self._open.values()):
+            read()
         self._selector.unregister(self._listener)
         self._listener.close()
 
@@ -83,21 +88,26 @@ class ControlSocket:
         for request in self._open:
             request.close()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
+    def _accept(self) -> bool:
+        """Accept a connection; return False if there is none."""
+        try:
             connection, _ = self._listener.accept()
-            connection.setblocking(False)
-            self._open = [one for one in self._open if one.is_open]
-            if len(self._open) >= _MOST:
-                connection.close()
-                return
-            request, lines = VerbRequest(connection, self._selector), Lines()
-            self._open.append(request)
-            self._selector.register(
-                connection, EVENT_READ, lambda: self._read(request, connection, lines)
-            )
+        except OSError:
+            return False
+        connection.setblocking(False)
+        self._open = {one: read for one, read in self._open.items() if one.is_open}
+        if len(self._open) >= _MOST:
+            connection.close()
+            return True
+        request = VerbRequest(connection, self._selector)
+        read = partial(self._read, request, connection, Lines())
+        self._open[request] = read
+        self._selector.register(connection, EVENT_READ, read)
+        return True
 
     def _read(self, request: VerbRequest, connection: socket.socket, lines: Lines) -> None:
+        if not request.is_open:
+            return
         try:
             piece = connection.recv(_PIECE)
         except BlockingIOError:
