@@ -178,7 +178,7 @@ def test_a_replica_says_once_why_it_is_not_live(
 @pytest.mark.slow
 def test_a_stale_after_below_two_heartbeats_is_raised_and_said(tmp_path: Path) -> None:
     log = tmp_path / "follower.log"
-    with leading(model("delta_update_out", N, heartbeat_s=0.5)) as leader:
+    with leading(model("delta_update_out", N, heartbeat_s=3.0)) as leader:
         leader.send(n=1)
         module = module_of(
             "follows",
