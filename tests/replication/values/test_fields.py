@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgpack
 import msgspec
@@ -21,7 +21,7 @@ from sf_actors.replication.values.fields import OutgoingUpdate, StateFields
 from sf_actors.replication.values.frozen import View, freeze
 from sf_actors.replication.values.patch import merge, snapshot
 from sf_actors.replication.values.persistent_map import EMPTY
-from sf_actors.replication.values.pieces import RUN
+from sf_actors.replication.values.pieces import LARGE, RUN
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import Cut
 from tests.replication.shapes import plain_merge
@@ -249,3 +249,31 @@ def test_a_large_update_that_changes_while_it_is_packed_is_refused(
 def test_a_delta_in_pieces_may_delete() -> None:
     whole, cuts = cut_of({"bids": {"1": None}})
     assert fields(BOOK).decoded(whole, is_snapshot=False, cuts=cuts) == {"bids": {Decimal(1): None}}
+
+
+@pytest.mark.parametrize(
+    ("bound", "count", "text"),
+    [
+        (msgspec.Meta(min_length=2 * LARGE), 2 * LARGE + 1, None),
+        (msgspec.Meta(min_length=2 * LARGE), 2 * LARGE - 1, "min_length"),
+        (msgspec.Meta(max_length=2 * LARGE), 2 * LARGE + 1, "max_length"),
+    ],
+)
+def test_a_value_in_pieces_is_held_to_the_bounds_of_the_whole(
+    bound: msgspec.Meta, count: int, text: str | None
+) -> None:
+    of = fields({"book": Annotated[dict[int, int], bound]})
+    value = {"book": dict(enumerate(range(count)))}
+    packing = of.packing(freeze(value))
+    packing.finish()
+    assert len(packing.cuts) > 1
+    raw = msgspec.Raw(packing.raw)
+
+    if text is None:
+        assert of.checked({**value, "is_snapshot": True}).is_snapshot
+        assert View(of.decoded(raw, is_snapshot=True, cuts=packing.cuts)) == value
+        return
+    with pytest.raises(InvalidArguments, match=text):
+        of.checked({**value, "is_snapshot": True})
+    with pytest.raises(InvalidMessage, match=text):
+        of.decoded(raw, is_snapshot=True, cuts=packing.cuts)
