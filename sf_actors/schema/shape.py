@@ -76,12 +76,32 @@ class Record:
         object.__setattr__(self, "is_bounded", any(kind.is_bounded for _, kind in fields))
 
 
-Shape = Leaf | Open | Table | Record
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A mapping that is merged, or in its place a value that is replaced whole: a union.
+
+    :ivar mapping: its shape where it is a mapping
+    """
+
+    mapping: Table | Record
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the mapping, or one that is merged within it, has bounds."""
+        return self.mapping.is_bounded
+
+
+Shape = Leaf | Open | Table | Record | Either
+
+
+def as_mapping(shape: Shape) -> Leaf | Open | Table | Record:
+    """Return the shape that a place has when a mapping is there."""
+    return shape.mapping if isinstance(shape, Either) else shape
 
 
 def shape_of(canonical: Any) -> Shape:
     """Return the shape of a canonical type (see `sf_actors.schema.types.canonical`)."""
-    bounds = _bounds_of_mapping(canonical)
+    bounds = get_args(canonical)[1:] if bare(canonical) is not canonical else ()
     canonical = bare(canonical)
     if canonical is Any:
         return Open()
@@ -93,16 +113,12 @@ def shape_of(canonical: Any) -> Shape:
         is_open = key is Any and value is Any
         return Open(bounds) if is_open else Table(shape_of(value), bounds)
     members = members_of(canonical)
-    whole = len(members) == 1 or all(isinstance(shape_of(member), Leaf) for member in members)
-    return Leaf() if whole else Open(bounds)
-
-
-def _bounds_of_mapping(canonical: Any) -> Bounds:
-    """Return the bounds of the mapping that a canonical type is, or has among its members."""
-    for member in members_of(canonical):
-        if bare(member) is not member and get_origin(bare(member)) is dict:
-            return get_args(member)[1:]
-    return ()
+    if len(members) > 1:
+        # one member at most is a mapping, or arriving values could not be told apart
+        for shape in map(shape_of, members):
+            if not isinstance(shape, Leaf):
+                return Either(shape) if isinstance(shape, Table | Record) else shape
+    return Leaf()
 
 
 def record_of(required: Mapping[str, Any], optional: Mapping[str, Any]) -> Record:

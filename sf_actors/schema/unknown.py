@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, is_typeddict
 
-from sf_actors.schema.shape import Record, Table
+from sf_actors.schema.shape import Record, Table, as_mapping
 from sf_actors.schema.types import bare, fields_of, holds_record, members_of
 from sf_actors.wire.msgpack import count_of, is_array, is_map, items_of, texts_of
 from sf_actors.wording import named
@@ -137,6 +137,7 @@ def changes_nothing(patch: Any, shape: Shape) -> bool:
     """Return True if a patch whose unknown fields were dropped has nothing left to change."""
     if type(patch) is not dict:
         return False
+    shape = as_mapping(shape)
     if isinstance(shape, Record):
         parts = {**shape.required, **shape.optional}
         return all(changes_nothing(item, parts[name]) for name, item in patch.items())

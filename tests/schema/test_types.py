@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from sf_actors.errors import ModelError
-from sf_actors.schema.shape import Leaf, Open, Record, Table, shape_of
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table, shape_of
 from sf_actors.schema.types import canonical, describe, fields_of
 
 WHERE = "svc.py: orders"
@@ -192,7 +192,11 @@ def test_a_type_is_described_as_a_model_writes_it(declared: Any, text: str) -> N
         (int | None, Leaf()),
         (object, Open()),
         (dict, Open()),
-        (dict[str, int] | None, Open()),
+        (dict[str, int] | None, Either(Table(Leaf()))),
+        (dict | None, Open()),
+        (Row | int | str, Either(Record({"price": Leaf()}, {"note": Leaf()}))),
+        ({str: Row | int}, Table(Either(Record({"price": Leaf()}, {"note": Leaf()})))),
+        (int | Annotated[dict[int, int], FEW], Either(Table(Leaf(), (FEW,)))),
         ({Decimal: int}, Table(Leaf())),
         (dict[str, object], Table(Open())),
         ({str: {int: int}}, Table(Table(Leaf()))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 import pytest
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 N = {"n": int}
+
+
+class Lot(TypedDict):
+    size: int
+    side: str
+
+
 NUMBERED = {
     "required_state_arguments": {"current_num": int, "is_snapshot": bool},
 }
@@ -221,6 +228,19 @@ def test_on_status_hears_of_a_replica_that_begins_anew(
             follower.wait_for_phase(Phase.SYNCING)
             follower.service.connect("states", "in", "book", there)
             follower.wait_for_phase(Phase.LIVE)
+
+
+def test_a_record_in_a_union_must_come_whole_where_it_takes_the_place_of_another() -> None:
+    rows = {"rows": {str: Lot | int}}
+    with leading(model("delta_update_out", rows)) as leader:
+        leader.send(rows={"a": 1, "b": {"size": 2, "side": "buy"}})
+        for key in ("a", "new"):
+            with pytest.raises(InvalidArguments, match=f"field 'rows.{key}.side': is required"):
+                leader.send(rows={key: {"size": 3}})
+        leader.send(rows={"b": {"size": 3}})
+        with following(model("delta_update_in", rows), towards(leader.addresses)) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            assert follower.value == {"rows": {"a": 1, "b": {"size": 3, "side": "buy"}}}
 
 
 def test_no_update_leaves_a_mapping_out_of_bounds_that_a_later_replica_holds_it_to() -> None:

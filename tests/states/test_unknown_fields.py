@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -13,6 +13,15 @@ from tests.support.waiting import until
 CLIENT = {"name": str}
 WIDE = {"name": str, "age": int}
 ENDS = ("out", "in")
+
+
+class Wide(TypedDict):
+    name: str
+    age: int
+
+
+class Client(TypedDict):
+    name: str
 
 
 def pair(kind: str, **creation: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -57,6 +66,20 @@ def test_a_delta_of_unknown_fields_alone_calls_no_handler() -> None:
         assert follower.next_update().args == {"n": 2}
         assert follower.status.number == 4
         assert dropped(follower) == 4
+
+
+def test_it_calls_none_either_where_a_record_is_one_of_several_types() -> None:
+    newer = model("delta_update_out", {"rows": {int: Wide | int}})
+    older = model("delta_update_in", {"rows": {int: Client | int}})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(rows={1: {"name": "r", "age": 1}, 2: 2})
+        follower.next_update()
+        leader.send(rows={1: {"age": 2}})
+        leader.send(rows={2: 3})
+        args, value = follower.next_update()
+        assert (args, value) == ({"rows": {2: 3}}, {"rows": {1: {"name": "r"}, 2: 3}})
+        assert dropped(follower) == 2
 
 
 @pytest.mark.slow

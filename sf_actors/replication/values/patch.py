@@ -16,7 +16,7 @@ from sf_actors.replication.values.pieces import shape_within
 from sf_actors.schema.bounds import described, is_within
 from sf_actors.schema.collisions import ChosenKeys
 from sf_actors.schema.scalars import SCALARS
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table, as_mapping
 from sf_actors.wording import cut, named, nearest, shown
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _merge_table(
 
 def _merge_within(value: Any, change: Any, kind: Shape, is_strict: bool) -> Any:
     held = value if type(value) is Map else None
+    if type(kind) is Either:
+        kind = kind.mapping if isinstance(change, Mapping) else Leaf()
     if type(kind) is Table:
         patch = change if type(change) is dict else _mapping(change)
         merged = _merge_table(EMPTY if held is None else held, patch, kind.value, is_strict)
@@ -212,6 +214,7 @@ def require_within_bounds(value: Any, shape: Shape) -> None:
 
     :raises PatchRefused: there is one
     """
+    shape = as_mapping(shape)
     if isinstance(shape, Leaf) or not shape.is_bounded or type(value) is not Map:
         return
     if not isinstance(shape, Record):
@@ -253,6 +256,8 @@ def _whole(value: Any, kind: Shape) -> Any:
                 except PatchRefused as refusal:
                     raise refusal.under(key) from None
             return map_of(items)
+        case Either():
+            return _whole(value, kind.mapping) if isinstance(value, Mapping) else freeze(value)
         case Leaf() | Open():
             return freeze(value)
 

@@ -8,7 +8,7 @@ from operator import ne
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from sf_actors.replication.values.patch import PatchRefused
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Leaf, Open, Record, Table, as_mapping
 from sf_actors.schema.types import members_of
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
     :raises PatchRefused: there is such an item
     """
     require_no_nan_keys(fields)
+    shape = as_mapping(shape)
     is_table = not isinstance(shape, Record)
     for key, item in fields.items():
-        kind = _within(shape, key)
+        kind = as_mapping(_within(shape, key))
         if type(kind) is Leaf:
             continue
         if item is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgpack
 import msgspec
@@ -43,6 +43,11 @@ def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
         is_single=model.single_state,
         is_numbered_by_caller=model.numbered_by_caller,
     )
+
+
+class Named(TypedDict):
+    rows: dict[int, int]
+    name: str
 
 
 def raw(content: object) -> msgspec.Raw:
@@ -277,3 +282,18 @@ def test_a_value_in_pieces_is_held_to_the_bounds_of_the_whole(
         of.checked({**value, "is_snapshot": True})
     with pytest.raises(InvalidMessage, match=text):
         of.decoded(raw, is_snapshot=True, cuts=packing.cuts)
+
+
+def test_a_record_in_a_union_is_one_piece_and_a_table_there_is_cut() -> None:
+    of = fields({"rec": {"rows": {int: int}, "name": str}, "either": dict[int, int] | int})
+    united = fields(
+        {"rec": Named | int, "either": dict[int, int] | int},
+    )
+    rows = dict(enumerate(range(LARGE)))
+    value = {"rec": {"rows": rows, "name": "a"}, "either": rows}
+    for one in (of, united):
+        packing = one.packing(freeze(value))
+        packing.finish()
+        assert [run.count for run in packing.cuts] == [1] + [RUN] * (LARGE // RUN)
+        decoded = one.decoded(msgspec.Raw(packing.raw), is_snapshot=True, cuts=packing.cuts)
+        assert View(decoded) == value

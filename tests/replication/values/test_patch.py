@@ -18,7 +18,7 @@ from sf_actors.replication.values.patch import (
     snapshot,
 )
 from sf_actors.replication.values.persistent_map import EMPTY
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table
 from tests.replication.shapes import SHAPE, patches, plain_merge, wholes
 
 # RFC 7396, appendix A: the original, the patch, the result.
@@ -212,3 +212,31 @@ def test_a_patch_may_take_a_mapping_from_bound_to_bound() -> None:
     merged = merge(snapshot(PAIRS, BOUNDED), patch, BOUNDED)
     assert View(merged) == {"table": {"b": 2}, "open": {"a": 1, "b": 1}, "rows": {}}
     require_within_bounds(merged, BOUNDED)
+
+
+LOT = Record(required={"size": Leaf()}, optional={"marks": Table(Leaf())})
+UNION = Record(required={"lots": Table(Either(LOT))}, optional={"lot": Either(LOT)})
+
+
+def test_a_record_in_a_union_merges_as_a_record_does() -> None:
+    value = snapshot({"lots": {"a": {"size": 1, "marks": {"x": 1}}, "b": 7}}, UNION)
+    patch = {"lots": {"a": {"marks": {"x": None, "y": 2}}, "b": {"size": 2}}, "lot": 3}
+    merged = merge(value, patch, UNION)
+    lots = {"a": {"size": 1, "marks": {"y": 2}}, "b": {"size": 2}}
+    assert View(merged) == {"lots": lots, "lot": 3}
+    assert View(merge(merged, {"lots": {"a": 5}, "lot": None}, UNION)) == {"lots": {**lots, "a": 5}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "path"),
+    [
+        ({"lots": {"new": {"marks": {}}}}, "lots.new.size"),
+        ({"lots": {"b": {"marks": {}}}}, "lots.b.size"),
+        ({"lot": {}}, "lot.size"),
+    ],
+)
+def test_a_record_that_takes_the_place_of_another_member_must_come_whole(
+    patch: Any, path: str
+) -> None:
+    with pytest.raises(PatchRefused, match=f"'{path}': is required, and the record is not there"):
+        merge(snapshot({"lots": {"b": 7}}, UNION), patch, UNION)
