@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _INSIDE: Final = Open()
 
 #: Types of keys that may be NaN or contain it.
-_MAY_BE_NAN: Final = frozenset({float, Decimal, tuple})
+_MADE_OF_PARTS: Final = frozenset({tuple, frozenset})
+_MAY_BE_NAN: Final = frozenset({float, Decimal}) | _MADE_OF_PARTS
 
 
 def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool) -> None:
@@ -57,7 +58,7 @@ def require_no_nan_keys(mapping: Mapping[Any, Any]) -> None:
     kinds = set(map(type, mapping))
     if kinds.isdisjoint(_MAY_BE_NAN):
         return
-    if any(map(ne, mapping, mapping)) or (tuple in kinds and any(map(_has_nan, mapping))):
+    if any(map(ne, mapping, mapping)) or (kinds & _MADE_OF_PARTS and any(map(_has_nan, mapping))):
         raise PatchRefused("NaN cannot be a key: it equals no key, so nothing could delete it")
 
 
@@ -67,8 +68,9 @@ def may_have_nan_keys(type_: Any) -> bool:
 
 
 def _has_nan(key: Any) -> bool:
-    # a tuple equals itself whatever it contains
-    return any(map(_has_nan, key)) if type(key) is tuple else bool(key != key)  # noqa: PLR0124
+    # a tuple or frozenset equals itself whatever it contains
+    is_made_of_parts = type(key) in _MADE_OF_PARTS
+    return any(map(_has_nan, key)) if is_made_of_parts else bool(key != key)  # noqa: PLR0124
 
 
 def _within(shape: Shape, key: Any) -> Shape:
