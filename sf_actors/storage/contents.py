@@ -66,7 +66,9 @@ class Contents:
         fields = required | optional
         if is_single:
             (self._packed_shape,) = (*self._shape.required.values(), *self._shape.optional.values())
-        self._is_record = is_single and isinstance(self._packed_shape, Record)
+        shape = self._packed_shape
+        # one without required fields is never absent: it may be empty
+        self._is_record = is_single and isinstance(shape, Record) and bool(shape.required)
         if self._is_record:
             # a piece need not have all fields of the record
             must, may = fields_of(fields["state"])

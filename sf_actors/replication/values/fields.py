@@ -108,7 +108,9 @@ class StateFields:
         self._shape: Shape = shape
         if self._is_single:
             self._shape = {**shape.required, **shape.optional}["state"]
-        self._is_record = self._is_single and isinstance(self._shape, Record)
+        content = self._shape
+        # one without required fields is never absent: it may be empty
+        self._is_record = is_single and isinstance(content, Record) and bool(content.required)
         self._piece = self._schema_of_pieces()
         #: `decoded` for a patch in one piece; HOT
         self.decoded_patch: Callable[[msgspec.Raw], Mapping[str, Any]] = self._patch.decoded

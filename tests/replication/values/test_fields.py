@@ -189,6 +189,18 @@ def test_an_empty_content_of_a_single_record_stands_for_none() -> None:
     assert single.initial == EMPTY
 
 
+class Marks(TypedDict, total=False):
+    low: int
+
+
+def test_a_single_record_without_required_fields_may_be_empty() -> None:
+    single = fields({"state": Marks})
+    update = single.checked({"state": {}, "is_snapshot": True})
+    assert single.decoded(raw({}), is_snapshot=True) == update.typed == {"state": {}}
+    assert single.decoded_value(raw({})) == {"state": {}}
+    assert single.initial == EMPTY.set("state", EMPTY)
+
+
 def cut_of(content: dict[str, Any]) -> tuple[msgspec.Raw, list[Cut]]:
     """Return a mapping of few items as it comes in, with one cut around all of them."""
     whole = raw(content)
