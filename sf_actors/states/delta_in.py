@@ -122,7 +122,8 @@ class DeltaIn(InState):
     def _decoded_patch(self, raw: msgspec.Raw) -> Mapping[str, Any]:
         """Return the fields of a delta in one piece; `NO_KNOWN` if all of them were unknown."""
         fields = self._fields.decoded_patch(raw)
-        if self._has_unknown and changes_nothing(fields, self.model.arguments.shape):
+        shape = self.model.arguments.shape
+        if self._has_unknown and changes_nothing(fields, shape, self._replica.value):
             fields = NO_KNOWN
         self._count_dropped()
         return fields

@@ -24,6 +24,15 @@ class Client(TypedDict):
     name: str
 
 
+class Note(TypedDict, total=False):
+    text: str
+    size: int
+
+
+class OldNote(TypedDict, total=False):
+    text: str
+
+
 def pair(kind: str, **creation: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the models of a newer publisher and an older replica."""
     newer = model(f"{kind}_out", {"n": int, "client": WIDE}, {"extra": int, "rows": {int: WIDE}})
@@ -80,6 +89,24 @@ def test_it_calls_none_either_where_a_record_is_one_of_several_types() -> None:
         args, value = follower.next_update()
         assert (args, value) == ({"rows": {2: 3}}, {"rows": {1: {"name": "r"}, 2: 3}})
         assert dropped(follower) == 2
+
+
+def test_a_record_that_is_made_of_unknown_fields_alone_is_there() -> None:
+    newer = model("delta_update_out", {"rows": {int: Note | int}}, {"note": Note})
+    older = model("delta_update_in", {"rows": {int: OldNote | int}}, {"note": OldNote})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(rows={1: 1})
+        leader.send(rows={1: {"size": 1}})
+        leader.send(rows={2: {"size": 1}})
+        leader.send(note={"size": 1})
+        value = {"rows": {1: {}, 2: {}}, "note": {}}
+        updates = follower.wait_for(value)
+        assert [update.args for update in updates[1:]] == [
+            {"rows": {1: {}}},
+            {"rows": {2: {}}},
+            {"note": {}},
+        ]
 
 
 @pytest.mark.slow
