@@ -188,8 +188,6 @@ def _merge_table(
 
 def _merge_within(value: Any, change: Any, kind: Shape, is_strict: bool) -> Any:
     held = value if type(value) is Map else None
-    if type(kind) is Either:
-        kind = kind.mapping if isinstance(change, Mapping) else Leaf()
     if type(kind) is Table:
         patch = change if type(change) is dict else _mapping(change)
         merged = _merge_table(EMPTY if held is None else held, patch, kind.value, is_strict)
@@ -200,6 +198,8 @@ def _merge_within(value: Any, change: Any, kind: Shape, is_strict: bool) -> Any:
         return _merge_record(held, _mapping(change), kind, is_strict)
     if type(kind) is Open:
         return _bounded(merge_open(value, change, is_strict), kind.bounds)
+    if type(kind) is Either and isinstance(change, Mapping):
+        return _merge_within(value, change, kind.mapping, is_strict)
     return freeze(change)
 
 
