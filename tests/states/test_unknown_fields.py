@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import pytest
 
 from sf_actors.replication.status import Phase
+from sf_actors.replication.values.pieces import LARGE
 from tests.support.state_pair import Follower, following, leading, model, towards
 from tests.support.waiting import until
 
@@ -75,6 +76,19 @@ def test_a_delta_of_unknown_fields_alone_calls_no_handler() -> None:
         assert follower.next_update().args == {"n": 2}
         assert follower.status.number == 4
         assert dropped(follower) == 4
+
+
+def test_a_large_delta_of_unknown_fields_alone_calls_no_handler() -> None:
+    newer = model("delta_update_out", {"n": int}, {"many": {int: int}})
+    older = model("delta_update_in", {"n": int})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        many = dict.fromkeys(range(2 * LARGE), 1)
+        leader.send(n=1, many=many)
+        leader.send(many=many)
+        leader.send(n=2)
+        assert [follower.next_update().args for _ in range(2)] == [{"n": 1}, {"n": 2}]
+        assert dropped(follower) == 2
 
 
 def test_it_calls_none_either_where_a_record_is_one_of_several_types() -> None:
