@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -67,6 +68,17 @@ class RecordClass(Struct, frozen=True, eq=False):
             raise
         except BaseException as error:
             raise ConstructorRaised(self.type, error) from error
+
+    def copied(self, instance: Any, fields: dict[str, Any]) -> Any:
+        """Return a copy of an instance that has these fields, made without the constructor."""
+        if issubclass(self.type, tuple):
+            return instance._replace(**fields)
+        other = copy(instance)
+        is_struct = issubclass(self.type, msgspec.Struct)
+        set_field = msgspec.structs.force_setattr if is_struct else object.__setattr__
+        for name, value in fields.items():
+            set_field(other, name, value)
+        return other
 
 
 class ConstructorRaised(Mismatch):

@@ -27,7 +27,6 @@ from sf_actors.schema.types import (
     canonical,
     describe,
     fields_of,
-    holds,
     members_of,
     record,
     union_of,
@@ -338,6 +337,27 @@ def _canonical_fields(fields: Mapping[str, object], where: str) -> dict[str, Any
     }
 
 
+def unbounded(type_: Any) -> Any:
+    """Return a canonical type without the bounds of mappings that are merged.
+
+    A piece of such a mapping need not be within them.
+    """
+    inside = bare(type_)
+    if is_typeddict(inside):
+        required, optional = fields_of(inside)
+        must, may = _all_unbounded(required), _all_unbounded(optional)
+        return record(must, may, record_class_of(inside))
+    if get_origin(inside) is dict:
+        key, value = get_args(inside)
+        return dict.__class_getitem__((key, unbounded(value)))
+    members = members_of(type_)
+    return union_of(map(unbounded, members)) if len(members) > 1 else type_
+
+
+def _all_unbounded(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: unbounded(type_) for name, type_ in fields.items()}
+
+
 def _is_merged(type_: Any) -> bool:
     return is_typeddict(type_) or get_origin(type_) is dict
 
@@ -349,7 +369,7 @@ def _deletable(type_: Any) -> Any:
 def _patched(type_: Any) -> Any:
     """Return the type of merge patches to values of a type; bounds do not apply to parts."""
     inside = bare(type_)
-    if inside is not type_ and holds(inside, _is_merged):
+    if inside is not type_ and _is_merged(inside):
         return _patched(inside)
     if is_typeddict(type_):
         required, optional = fields_of(type_)

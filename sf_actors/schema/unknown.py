@@ -6,10 +6,11 @@ Their names are read here: few are reported, though a peer may send very many.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, is_typeddict
 
-from sf_actors.schema.shape import Record, Table
+from sf_actors.schema.shape import Record, Table, as_mapping
 from sf_actors.schema.types import bare, fields_of, holds_record, members_of
 from sf_actors.wire.msgpack import count_of, is_array, is_map, items_of, texts_of
 from sf_actors.wording import named
@@ -133,14 +134,20 @@ class _Search:
         yield from self.inside(raw, type_, path)
 
 
-def changes_nothing(patch: Any, shape: Shape) -> bool:
-    """Return True if a patch whose unknown fields were dropped has nothing left to change."""
-    if type(patch) is not dict:
+def changes_nothing(patch: Any, shape: Shape, held: Any) -> bool:
+    """Return True if a patch whose unknown fields were dropped has nothing left to change.
+
+    :param held: the value that it is for; where it has no record yet, an empty one is a change
+    """
+    if type(patch) is not dict or not isinstance(held, Mapping):
         return False
+    shape = as_mapping(shape)
     if isinstance(shape, Record):
         parts = {**shape.required, **shape.optional}
-        return all(changes_nothing(item, parts[name]) for name, item in patch.items())
+        return all(changes_nothing(item, parts[key], held.get(key)) for key, item in patch.items())
     if isinstance(shape, Table):
-        # an empty table may be a new one
-        return bool(patch) and all(changes_nothing(item, shape.value) for item in patch.values())
+        # an empty table was sent as one
+        return bool(patch) and all(
+            changes_nothing(item, shape.value, held.get(key)) for key, item in patch.items()
+        )
     return False

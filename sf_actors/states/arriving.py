@@ -88,7 +88,7 @@ class SnapshotInProgress:
         """
         if self._problem is not None:
             raise self._problem
-        self._fields.require_all(self._value, is_snapshot=False)
+        self._fields.require_fitting(self._value, is_snapshot=False)
         return cast("Mapping[str, Any]", self._value)
 
     def let_go(self) -> Map[str, Any]:

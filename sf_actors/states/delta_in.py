@@ -119,10 +119,14 @@ class DeltaIn(InState):
         """Note that a piece of an update had unknown fields; a large update has many pieces."""
         self._has_unknown = True
 
-    def _decoded_patch(self, raw: msgspec.Raw) -> Mapping[str, Any]:
-        """Return the fields of a delta in one piece; `NO_KNOWN` if all of them were unknown."""
-        fields = self._fields.decoded_patch(raw)
-        if self._has_unknown and changes_nothing(fields, self.model.arguments.shape):
+    def _decoded_patch(self, raw: msgspec.Raw, cuts: list[Cut] | None = None) -> Mapping[str, Any]:
+        """Return the fields of a delta; `NO_KNOWN` if all of them were unknown."""
+        if cuts:
+            fields = self._fields.decoded(raw, is_snapshot=False, cuts=cuts)
+        else:
+            fields = self._fields.decoded_patch(raw)
+        shape = self.model.arguments.shape
+        if self._has_unknown and changes_nothing(fields, shape, self._replica.value):
             fields = NO_KNOWN
         self._count_dropped()
         return fields
@@ -184,8 +188,10 @@ class DeltaIn(InState):
 
     def _packed(self, args: DeltaArgs, size: int, cuts: list[Cut] | None = None) -> LazyFields:
         decode: Any = self._decoded_patch
-        if args.is_snapshot or cuts:
-            decode = partial(self._fields.decoded, is_snapshot=args.is_snapshot, cuts=cuts)
+        if args.is_snapshot:
+            decode = partial(self._fields.decoded, is_snapshot=True, cuts=cuts)
+        elif cuts:
+            decode = partial(decode, cuts=cuts)
         return LazyFields(decode, args.state, size)
 
     def _act(self, actions: Sequence[Action]) -> None:

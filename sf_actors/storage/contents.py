@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sf_actors.replication.values.patch import PatchRefused, merge, with_part
+from sf_actors.replication.values.patch import (
+    PatchRefused,
+    merge,
+    require_within_bounds,
+    with_part,
+)
 from sf_actors.replication.values.persistent_map import EMPTY, Map, free_gradually
 from sf_actors.replication.values.pieces import Packing, piece_of
 from sf_actors.schema.explain import reason_for
 from sf_actors.schema.limits import refuse_extension
-from sf_actors.schema.shape import Record
+from sf_actors.schema.schema import unbounded
+from sf_actors.schema.shape import Record, record_of
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.msgpack import is_map
 
@@ -49,14 +55,20 @@ class Contents:
 
     def __init__(self, arguments: Schema, *, is_single: bool = False) -> None:
         self.required = tuple(arguments.required)
-        self._shape = arguments.shape
+        self._bounded_shape = arguments.shape
+        required = {name: unbounded(type_) for name, type_ in arguments.required.items()}
+        optional = {name: unbounded(type_) for name, type_ in arguments.optional.items()}
+        # pieces, and values that the log went through, need not be within today's bounds
+        self._shape = record_of(required, optional)
         self._is_single = is_single
         #: shape of the content on the wire
         self._packed_shape: Shape = self._shape
-        fields = arguments.required | arguments.optional
+        fields = required | optional
         if is_single:
             (self._packed_shape,) = (*self._shape.required.values(), *self._shape.optional.values())
-        self._is_record = is_single and isinstance(self._packed_shape, Record)
+        shape = self._packed_shape
+        # one without required fields is never absent: it may be empty
+        self._is_record = is_single and isinstance(shape, Record) and bool(shape.required)
         if self._is_record:
             # a piece need not have all fields of the record
             must, may = fields_of(fields["state"])
@@ -101,12 +113,12 @@ class Contents:
             raise Misfit(str(refused)) from None
 
     def require_fitting(self, value: Map[str, Any], required_then: Iterable[str]) -> None:
-        """Refuse a value that lacks a required field of the model.
+        """Refuse a value that lacks a required field of the model, or is out of its bounds.
 
         A field that was already required when the value was written may be missing: deltas were
         still building up the value then.
 
-        :raises Misfit: one is missing
+        :raises Misfit: one is missing, or a mapping is out of its bounds
         """
         for name in self.required:
             if name not in value and name not in required_then:
@@ -116,6 +128,10 @@ class Contents:
             for name in shape.required:
                 if name not in value["state"]:
                     raise Misfit(f"field 'state.{name}' is required and missing in the file")
+        try:
+            require_within_bounds(value, self._bounded_shape)
+        except PatchRefused as refused:
+            raise Misfit(str(refused)) from None
 
     def _fields_of(self, piece: bytes) -> bytes:
         """Return the content on the wire as packed fields of the model."""

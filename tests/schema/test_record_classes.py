@@ -316,6 +316,14 @@ def test_the_parts_of_a_patch_need_not_be_within_the_bounds_of_the_whole() -> No
         patch.checked({"it": {"a": 101}})
 
 
+def test_a_list_of_records_is_replaced_whole_by_a_patch_and_held_to_its_bounds() -> None:
+    patch = schema_of({"it": Annotated[list[Row], msgspec.Meta(max_length=1)]}).patch()
+
+    assert patch.checked({"it": [Row(1)]}) == {"it": [{"x": 1, "label": "none"}]}
+    with pytest.raises(InvalidArguments, match="max_length=1"):
+        patch.checked({"it": [Row(1), Row(2)]})
+
+
 def test_a_flood_of_instances_is_refused_before_they_are_made() -> None:
     @dataclass
     class Greedy:

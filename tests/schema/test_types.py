@@ -8,16 +8,20 @@ import typing
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Literal, NewType, NotRequired, Optional, TypedDict, Union
+from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, TypedDict, Union
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from sf_actors.errors import ModelError
-from sf_actors.schema.shape import Leaf, Open, Record, Table, shape_of
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table, shape_of
 from sf_actors.schema.types import canonical, describe, fields_of
 
 WHERE = "svc.py: orders"
+
+
+FEW = msgspec.Meta(max_length=3)
 
 
 class Side(enum.Enum):
@@ -188,12 +192,20 @@ def test_a_type_is_described_as_a_model_writes_it(declared: Any, text: str) -> N
         (int | None, Leaf()),
         (object, Open()),
         (dict, Open()),
-        (dict[str, int] | None, Open()),
+        (dict[str, int] | None, Either(Table(Leaf()))),
+        (dict | None, Open()),
+        (Row | int | str, Either(Record({"price": Leaf()}, {"note": Leaf()}))),
+        ({str: Row | int}, Table(Either(Record({"price": Leaf()}, {"note": Leaf()})))),
+        (int | Annotated[dict[int, int], FEW], Either(Table(Leaf(), (FEW,)))),
         ({Decimal: int}, Table(Leaf())),
         (dict[str, object], Table(Open())),
         ({str: {int: int}}, Table(Table(Leaf()))),
         ({"a": int, "b": {int: int}}, Record({"a": Leaf(), "b": Table(Leaf())}, {})),
         (Row, Record({"price": Leaf()}, {"note": Leaf()})),
+        (Annotated[list[int], FEW], Leaf()),
+        (Annotated[dict, FEW], Open((FEW,))),
+        (Annotated[dict, FEW] | int, Open((FEW,))),
+        ({str: Annotated[dict[int, int], FEW]}, Table(Table(Leaf(), (FEW,)))),
     ],
 )
 def test_the_shape_says_what_merges(declared: Any, shape: Any) -> None:

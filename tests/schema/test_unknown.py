@@ -174,9 +174,23 @@ def test_a_patch_without_known_fields_changes_nothing() -> None:
         {"n": int, "client": Client, "table": {int: int}, "rows": {int: Client}}, {}, where="it"
     ).shape
 
-    assert changes_nothing({}, shape)
-    assert changes_nothing({"client": {}, "rows": {1: {}}}, shape)
-    assert not changes_nothing({"n": 1}, shape)
-    assert not changes_nothing({"table": {}}, shape)
-    assert not changes_nothing({"client": {"name": "x"}}, shape)
-    assert not changes_nothing({"rows": {1: None}}, shape)
+    held = {"n": 1, "client": {"name": "x"}, "table": {}, "rows": {1: {"name": "x"}, 2: 3}}
+
+    assert changes_nothing({}, shape, held)
+    assert changes_nothing({"client": {}, "rows": {1: {}}}, shape, held)
+    assert not changes_nothing({"n": 1}, shape, held)
+    assert not changes_nothing({"table": {}}, shape, held)
+    assert not changes_nothing({"client": {"name": "x"}}, shape, held)
+    assert not changes_nothing({"rows": {1: None}}, shape, held)
+
+
+def test_a_record_that_a_patch_makes_is_a_change_without_known_fields_too() -> None:
+    class Note(TypedDict, total=False):
+        text: str
+
+    shape = Schema({"rows": {int: Note | int}}, {"note": Note}, where="it").shape
+    held = {"rows": {1: {"text": "x"}, 2: 3}}
+
+    assert changes_nothing({"rows": {1: {}}}, shape, held)
+    for patch in ({"note": {}}, {"rows": {2: {}}}, {"rows": {7: {}}}):
+        assert not changes_nothing(patch, shape, held)

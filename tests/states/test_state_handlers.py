@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from time import monotonic
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -225,3 +225,20 @@ def test_stop_in_the_middle_of_updates_is_quick() -> None:
         finally:
             ends.set()
             publishing.join()
+
+
+def test_each_empty_whole_value_of_optional_fields_is_an_update_of_its_own() -> None:
+    class Marks(TypedDict, total=False):
+        low: int
+
+    with (
+        leading(model("delta_update_out", {"state": Marks})) as leader,
+        following(
+            model("delta_update_in", {"state": Marks}), towards(leader.addresses)
+        ) as follower,
+    ):
+        follower.wait_for_phase(Phase.LIVE)
+        for content in ({"low": 1}, {}, {}):
+            leader.send(state=content, is_snapshot=True)
+            assert follower.next_update() == ({"state": content}, content)
+        assert follower.status.resyncs == 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
+import msgspec
 import pytest
 
+from sf_actors.errors import InvalidArguments
 from sf_actors.replication.status import Phase
 from sf_actors.testing import module_of, running
 from tests.support.state_pair import following, leading, model, towards
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 N = {"n": int}
+
+
+class Lot(TypedDict):
+    size: int
+    side: str
+
+
 NUMBERED = {
     "required_state_arguments": {"current_num": int, "is_snapshot": bool},
 }
@@ -219,3 +228,30 @@ def test_on_status_hears_of_a_replica_that_begins_anew(
             follower.wait_for_phase(Phase.SYNCING)
             follower.service.connect("states", "in", "book", there)
             follower.wait_for_phase(Phase.LIVE)
+
+
+def test_a_record_in_a_union_must_come_whole_where_it_takes_the_place_of_another() -> None:
+    rows = {"rows": {str: Lot | int}}
+    with leading(model("delta_update_out", rows)) as leader:
+        leader.send(rows={"a": 1, "b": {"size": 2, "side": "buy"}})
+        for key in ("a", "new"):
+            with pytest.raises(InvalidArguments, match=f"field 'rows.{key}.side': is required"):
+                leader.send(rows={key: {"size": 3}})
+        leader.send(rows={"b": {"size": 3}})
+        with following(model("delta_update_in", rows), towards(leader.addresses)) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            assert follower.value == {"rows": {"a": 1, "b": {"size": 3, "side": "buy"}}}
+
+
+def test_no_update_leaves_a_mapping_out_of_bounds_that_a_later_replica_holds_it_to() -> None:
+    book = {"bids": Annotated[dict[str, int], msgspec.Meta(min_length=1, max_length=2)]}
+    with leading(model("delta_update_out", book)) as leader:
+        leader.send(bids={"a": 1})
+        leader.send(bids={"b": 2})
+        for change in ({"c": 3}, {"a": None, "b": None}):
+            with pytest.raises(InvalidArguments, match="expected a mapping of min_length=1, max_"):
+                leader.send(bids=change)
+        assert leader.send(bids={"a": None, "c": 3}) == 2
+        with following(model("delta_update_in", book), towards(leader.addresses)) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            assert follower.value == {"bids": {"b": 2, "c": 3}}

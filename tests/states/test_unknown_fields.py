@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
 from sf_actors.replication.status import Phase
+from sf_actors.replication.values.pieces import LARGE
 from tests.support.state_pair import Follower, following, leading, model, towards
 from tests.support.waiting import until
 
 CLIENT = {"name": str}
 WIDE = {"name": str, "age": int}
 ENDS = ("out", "in")
+
+
+class Wide(TypedDict):
+    name: str
+    age: int
+
+
+class Client(TypedDict):
+    name: str
+
+
+class Note(TypedDict, total=False):
+    text: str
+    size: int
+
+
+class OldNote(TypedDict, total=False):
+    text: str
 
 
 def pair(kind: str, **creation: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -57,6 +76,51 @@ def test_a_delta_of_unknown_fields_alone_calls_no_handler() -> None:
         assert follower.next_update().args == {"n": 2}
         assert follower.status.number == 4
         assert dropped(follower) == 4
+
+
+def test_a_large_delta_of_unknown_fields_alone_calls_no_handler() -> None:
+    newer = model("delta_update_out", {"n": int}, {"many": {int: int}})
+    older = model("delta_update_in", {"n": int})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        many = dict.fromkeys(range(2 * LARGE), 1)
+        leader.send(n=1, many=many)
+        leader.send(many=many)
+        leader.send(n=2)
+        assert [follower.next_update().args for _ in range(2)] == [{"n": 1}, {"n": 2}]
+        assert dropped(follower) == 2
+
+
+def test_it_calls_none_either_where_a_record_is_one_of_several_types() -> None:
+    newer = model("delta_update_out", {"rows": {int: Wide | int}})
+    older = model("delta_update_in", {"rows": {int: Client | int}})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(rows={1: {"name": "r", "age": 1}, 2: 2})
+        follower.next_update()
+        leader.send(rows={1: {"age": 2}})
+        leader.send(rows={2: 3})
+        args, value = follower.next_update()
+        assert (args, value) == ({"rows": {2: 3}}, {"rows": {1: {"name": "r"}, 2: 3}})
+        assert dropped(follower) == 2
+
+
+def test_a_record_that_is_made_of_unknown_fields_alone_is_there() -> None:
+    newer = model("delta_update_out", {"rows": {int: Note | int}}, {"note": Note})
+    older = model("delta_update_in", {"rows": {int: OldNote | int}}, {"note": OldNote})
+    with leading(newer) as leader, following(older, towards(leader.addresses)) as follower:
+        follower.wait_for_phase(Phase.LIVE)
+        leader.send(rows={1: 1})
+        leader.send(rows={1: {"size": 1}})
+        leader.send(rows={2: {"size": 1}})
+        leader.send(note={"size": 1})
+        value = {"rows": {1: {}, 2: {}}, "note": {}}
+        updates = follower.wait_for(value)
+        assert [update.args for update in updates[1:]] == [
+            {"rows": {1: {}}},
+            {"rows": {2: {}}},
+            {"note": {}},
+        ]
 
 
 @pytest.mark.slow

@@ -10,11 +10,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import pytest
 
 from sf_actors.errors import StoreError
+from sf_actors.replication.values.pieces import LARGE
 from tests.storage.keeping import PATIENCE_S, Keeper, kept_in
 from tests.support.processes import ROOT
 
@@ -302,6 +304,25 @@ def test_a_required_field_that_deltas_had_not_brought_yet_may_be_missing(tmp_pat
         keeper.send(title="a")
 
     assert kept_in(path, BOOK) == ({"title": "a", "bids": {"x": 1.0}}, 1)
+
+
+def test_a_value_is_held_to_the_bounds_of_today_not_to_those_that_it_once_had(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "book.db"
+    with Keeper(path, {"bids": {int: int}}) as keeper:
+        keeper.send(bids=dict(enumerate(range(LARGE))))
+        keeper.send(bids={0: None})
+    left = dict(enumerate(range(LARGE)))
+    del left[0]
+
+    def bounded(**bounds: int) -> dict[str, Any]:
+        return {"bids": Annotated[dict[int, int], msgspec.Meta(**bounds)]}
+
+    assert "min_length=10000" in refusal(path, bounded(min_length=LARGE))
+    assert "max_length=9998" in refusal(path, bounded(max_length=LARGE - 2))
+    fits = bounded(min_length=LARGE - 1, max_length=LARGE - 1)
+    assert kept_in(path, fits) == ({"bids": left}, 1)
 
 
 def test_a_killed_creation_is_no_obstacle(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def _within_bounds(value: Any, type_: Any) -> Any:
 
 def _walk_record(value: Any, type_: Any, *, exact: bool) -> Any:
     stands_for = record_class_of(type_)
+    given = value
     if stands_for is not None and type(value) is stands_for.type:
         value = stands_for.fields(value)
     if type(value) is not dict:
@@ -167,7 +168,10 @@ def _walk_record(value: Any, type_: Any, *, exact: bool) -> Any:
         if name not in value:
             raise Mismatch(f"missing field {name!r}")
     read = {name: _inside(name, item, fields[name], exact=exact) for name, item in value.items()}
-    return read if stands_for is None else stands_for.make(read)
+    if stands_for is None:
+        return read
+    # a constructor may change what it is given, so it is called once: not for an instance
+    return stands_for.make(read) if given is value else stands_for.copied(given, read)
 
 
 def _walk_mapping(value: Any, type_: Any, *, exact: bool) -> dict[Any, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from sf_actors.errors import InvalidArguments, InvalidMessage
 from sf_actors.replication.values.frozen import View
-from sf_actors.replication.values.patch import PatchRefused, with_part
+from sf_actors.replication.values.patch import PatchRefused, require_within_bounds, with_part
 from sf_actors.replication.values.persistent_map import EMPTY, Map
 from sf_actors.replication.values.pieces import LARGE, RUN, Packing, piece_of, weight_of
 from sf_actors.replication.values.sendable import (
@@ -19,6 +19,7 @@ from sf_actors.replication.values.sendable import (
     require_sendable,
 )
 from sf_actors.schema.one_pass import delta_decoder
+from sf_actors.schema.schema import unbounded
 from sf_actors.schema.shape import Record
 from sf_actors.schema.types import fields_of, record
 from sf_actors.wire.envelope import encode
@@ -107,7 +108,9 @@ class StateFields:
         self._shape: Shape = shape
         if self._is_single:
             self._shape = {**shape.required, **shape.optional}["state"]
-        self._is_record = self._is_single and isinstance(self._shape, Record)
+        content = self._shape
+        # one without required fields is never absent: it may be empty
+        self._is_record = is_single and isinstance(content, Record) and bool(content.required)
         self._piece = self._schema_of_pieces()
         #: `decoded` for a patch in one piece; HOT
         self.decoded_patch: Callable[[msgspec.Raw], Mapping[str, Any]] = self._patch.decoded
@@ -239,11 +242,11 @@ class StateFields:
         fields: dict[str, Any] = self._piece.decoded(packed)
         return fields
 
-    def require_all(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
-        """Refuse a value assembled from pieces that lacks a required field.
+    def require_fitting(self, value: Map[str, Any], *, is_snapshot: bool) -> None:
+        """Refuse a value assembled from pieces, each of which fits the model, that does not.
 
         :param is_snapshot: it was sent as a whole value; False: deltas may still be building it
-        :raises InvalidMessage: it names the missing fields
+        :raises InvalidMessage: it lacks a required field, or a mapping is out of its bounds
         """
         missing = [name for name in self._whole.required if is_snapshot and name not in value]
         if self._is_record and "state" in value:
@@ -253,6 +256,10 @@ class StateFields:
                 missing += [f"state.{name}" for name in kind.required if name not in value["state"]]
         if missing:
             raise InvalidMessage(f"{self._where}: missing field {', '.join(map(repr, missing))}")
+        try:
+            require_within_bounds(value, self._whole.shape)
+        except PatchRefused as refused:
+            raise InvalidMessage(f"{self._where}: {refused}") from None
 
     def packing(self, value: Map[str, Any]) -> Packing:
         """Return a packer for a whole value as a snapshot contains it."""
@@ -274,7 +281,7 @@ class StateFields:
             value: Map[str, Any] = EMPTY
             for piece in pieces:
                 value = with_part(value, piece)
-            self.require_all(value, is_snapshot=True)
+            self.require_fitting(value, is_snapshot=True)
             return cast("Mapping[str, Any]", value)
         fields: dict[str, Any] = {}
         for piece in pieces:
@@ -286,11 +293,16 @@ class StateFields:
 
         A record within the value lies in one piece.
         """
-        if not self._is_record:
+        is_bounded = self._whole.shape.is_bounded
+        if not (self._is_record or is_bounded):
             return self._partial
-        (type_,) = (self._whole.required | self._whole.optional).values()
-        must, may = fields_of(type_)
-        return self._whole.with_fields({"state": record({}, must | may)})
+        fields = self._whole.required | self._whole.optional
+        if is_bounded:
+            fields = {name: unbounded(type_) for name, type_ in fields.items()}
+        if self._is_record:
+            must, may = fields_of(fields["state"])
+            fields = {"state": record({}, must | may)}
+        return self._whole.with_fields(fields)
 
     def _packed_all(self, fields: dict[str, Any]) -> Packing:
         packing = Packing(fields["state"] if self._is_single else fields, self._shape)

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.replication.values.frozen import freeze
 from sf_actors.replication.values.persistent_map import EMPTY, Map, map_of
+from sf_actors.replication.values.pieces import shape_within
+from sf_actors.schema.bounds import described, is_within
 from sf_actors.schema.collisions import ChosenKeys
 from sf_actors.schema.scalars import SCALARS
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table, as_mapping
 from sf_actors.wording import cut, named, nearest, shown
 
 if TYPE_CHECKING:
-    from sf_actors.schema.shape import Shape
+    from sf_actors.schema.shape import Bounds, Shape
 
 
 class PatchRefused(ValueError):
@@ -49,8 +51,8 @@ def merge(
 
     :param is_strict: as in `merge_open`
     :raises PatchRefused: the patch deletes a required field, adds an incomplete record, has an
-        unknown field, has something else in place of a mapping, or gives too many keys of a
-        mapping the same hash
+        unknown field, has something else in place of a mapping, leaves a mapping out of its
+        bounds, or gives too many keys of a mapping the same hash
     """
     try:
         if len(patch) == 1:
@@ -188,12 +190,42 @@ def _merge_within(value: Any, change: Any, kind: Shape, is_strict: bool) -> Any:
     held = value if type(value) is Map else None
     if type(kind) is Table:
         patch = change if type(change) is dict else _mapping(change)
-        return _merge_table(EMPTY if held is None else held, patch, kind.value, is_strict)
+        merged = _merge_table(EMPTY if held is None else held, patch, kind.value, is_strict)
+        return _bounded(merged, kind.bounds) if kind.bounds else merged
     if type(kind) is Record:
         if held is None:
             return _complete(_merge_record(EMPTY, _mapping(change), kind, is_strict), kind)
         return _merge_record(held, _mapping(change), kind, is_strict)
-    return merge_open(value, change, is_strict) if type(kind) is Open else freeze(change)
+    if type(kind) is Open:
+        return _bounded(merge_open(value, change, is_strict), kind.bounds)
+    if type(kind) is Either and isinstance(change, Mapping):
+        return _merge_within(value, change, kind.mapping, is_strict)
+    return freeze(change)
+
+
+def _bounded(value: Any, bounds: Bounds) -> Any:
+    if bounds and type(value) is Map and not is_within(value, bounds):
+        raise PatchRefused(f"expected a mapping of {described(bounds)}, got one of {len(value)}")
+    return value
+
+
+def require_within_bounds(value: Any, shape: Shape) -> None:
+    """Refuse a frozen value, put together from parts, with a mapping that is out of its bounds.
+
+    :raises PatchRefused: there is one
+    """
+    shape = as_mapping(shape)
+    if isinstance(shape, Leaf) or not shape.is_bounded or type(value) is not Map:
+        return
+    if not isinstance(shape, Record):
+        _bounded(value, shape.bounds)
+    if isinstance(shape, Open):
+        return
+    for key, item in value.items():
+        try:
+            require_within_bounds(item, shape_within(shape, key) or Leaf())
+        except PatchRefused as refusal:
+            raise refusal.under(key) from None
 
 
 def _whole_record(value: Mapping[str, Any], shape: Record, *, partial: bool) -> Map[str, Any]:
@@ -224,6 +256,8 @@ def _whole(value: Any, kind: Shape) -> Any:
                 except PatchRefused as refusal:
                     raise refusal.under(key) from None
             return map_of(items)
+        case Either():
+            return _whole(value, kind.mapping) if isinstance(value, Mapping) else freeze(value)
         case Leaf() | Open():
             return freeze(value)
 

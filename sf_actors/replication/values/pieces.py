@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.values.frozen import View, thaw
 from sf_actors.replication.values.persistent_map import Map
-from sf_actors.schema.shape import Open, Record, Table
+from sf_actors.schema.shape import Open, Record, Table, as_mapping
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import Cut
 from sf_actors.wire.msgpack import map_header
@@ -118,10 +118,12 @@ def weight_of(mapping: Any, limit: int) -> int:
 
 
 def shape_within(shape: Shape, key: Any) -> Shape | None:
-    """Return the shape of the value of a key; None for an unknown field."""
+    """Return the shape of a mapping under a key; None for an unknown field."""
+    shape = as_mapping(shape)
     if isinstance(shape, Record):
-        return shape.required.get(key) or shape.optional.get(key)
-    return shape.value if isinstance(shape, Table) else shape
+        within = shape.required.get(key) or shape.optional.get(key)
+        return None if within is None else as_mapping(within)
+    return as_mapping(shape.value) if isinstance(shape, Table) else shape
 
 
 def piece_of(raw: memoryview, cut: Cut, *, after: int = 0) -> bytes:

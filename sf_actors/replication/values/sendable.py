@@ -8,7 +8,7 @@ from operator import ne
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from sf_actors.replication.values.patch import PatchRefused
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Leaf, Open, Record, Table, as_mapping
 from sf_actors.schema.types import members_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _INSIDE: Final = Open()
 
 #: Types of keys that may be NaN or contain it.
-_MAY_BE_NAN: Final = frozenset({float, Decimal, tuple})
+_MADE_OF_PARTS: Final = frozenset({tuple, frozenset})
+_MAY_BE_NAN: Final = frozenset({float, Decimal}) | _MADE_OF_PARTS
 
 
 def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool) -> None:
@@ -30,9 +31,10 @@ def require_sendable(fields: Mapping[Any, Any], shape: Shape, *, is_whole: bool)
     :raises PatchRefused: there is such an item
     """
     require_no_nan_keys(fields)
+    shape = as_mapping(shape)
     is_table = not isinstance(shape, Record)
     for key, item in fields.items():
-        kind = _within(shape, key)
+        kind = as_mapping(_within(shape, key))
         if type(kind) is Leaf:
             continue
         if item is None:
@@ -56,7 +58,7 @@ def require_no_nan_keys(mapping: Mapping[Any, Any]) -> None:
     kinds = set(map(type, mapping))
     if kinds.isdisjoint(_MAY_BE_NAN):
         return
-    if any(map(ne, mapping, mapping)) or (tuple in kinds and any(map(_has_nan, mapping))):
+    if any(map(ne, mapping, mapping)) or (kinds & _MADE_OF_PARTS and any(map(_has_nan, mapping))):
         raise PatchRefused("NaN cannot be a key: it equals no key, so nothing could delete it")
 
 
@@ -66,8 +68,9 @@ def may_have_nan_keys(type_: Any) -> bool:
 
 
 def _has_nan(key: Any) -> bool:
-    # a tuple equals itself whatever it contains
-    return any(map(_has_nan, key)) if type(key) is tuple else bool(key != key)  # noqa: PLR0124
+    # a tuple or frozenset equals itself whatever it contains
+    is_made_of_parts = type(key) in _MADE_OF_PARTS
+    return any(map(_has_nan, key)) if is_made_of_parts else bool(key != key)  # noqa: PLR0124
 
 
 def _within(shape: Shape, key: Any) -> Shape:

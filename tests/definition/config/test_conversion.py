@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -315,3 +315,46 @@ def test_bounds_are_held_to() -> None:
         conversion.from_json({"most": "1", "count": 0}, LIMITS)
     with pytest.raises(Mismatch, match="expected int"):
         conversion.from_text("0", canonical(Annotated[int, msgspec.Meta(ge=1)], where="it"))
+
+
+@dataclass(frozen=True)
+class Cents:
+    """Given in units, kept in cents."""
+
+    amount: int
+    marks: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "amount", self.amount * 100)
+
+
+class CentsStruct(msgspec.Struct, frozen=True):
+    amount: int
+    marks: list[float] = []
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "amount", self.amount * 100)
+
+
+class Pair(NamedTuple):
+    amount: int
+    marks: list[float]
+
+
+@pytest.mark.parametrize("kind", [Cents, CentsStruct])
+def test_a_constructor_is_called_once_however_often_its_instance_is_looked_at(kind: Any) -> None:
+    read = from_object(kind, {"amount": 1})
+    assert read == confirmed(kind, read) == confirmed(kind | int, read)
+    assert read.amount == 100
+
+
+@pytest.mark.parametrize("kind", [Cents, CentsStruct, Pair])
+def test_an_instance_is_copied_and_held_to_its_types(kind: Any) -> None:
+    given = kind(1, [2])
+    read = from_object(kind, given)
+    assert type(read) is kind
+    assert (read.amount, repr(read.marks)) == (given.amount, "[2.0]")
+    assert read.marks is not given.marks
+    assert given.marks == [2]
+    with pytest.raises(Mismatch, match="expected float, got str 'x'"):
+        from_object(kind, kind(1, ["x"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import msgpack
 import msgspec
@@ -21,7 +21,7 @@ from sf_actors.replication.values.fields import OutgoingUpdate, StateFields
 from sf_actors.replication.values.frozen import View, freeze
 from sf_actors.replication.values.patch import merge, snapshot
 from sf_actors.replication.values.persistent_map import EMPTY
-from sf_actors.replication.values.pieces import RUN
+from sf_actors.replication.values.pieces import LARGE, RUN
 from sf_actors.wire.envelope import encode
 from sf_actors.wire.messages import Cut
 from tests.replication.shapes import plain_merge
@@ -43,6 +43,11 @@ def fields(declared: dict[str, Any], *, numbered: bool = False) -> StateFields:
         is_single=model.single_state,
         is_numbered_by_caller=model.numbered_by_caller,
     )
+
+
+class Named(TypedDict):
+    rows: dict[int, int]
+    name: str
 
 
 def raw(content: object) -> msgspec.Raw:
@@ -184,6 +189,18 @@ def test_an_empty_content_of_a_single_record_stands_for_none() -> None:
     assert single.initial == EMPTY
 
 
+class Marks(TypedDict, total=False):
+    low: int
+
+
+def test_a_single_record_without_required_fields_may_be_empty() -> None:
+    single = fields({"state": Marks})
+    update = single.checked({"state": {}, "is_snapshot": True})
+    assert single.decoded(raw({}), is_snapshot=True) == update.typed == {"state": {}}
+    assert single.decoded_value(raw({})) == {"state": {}}
+    assert single.initial == EMPTY.set("state", EMPTY)
+
+
 def cut_of(content: dict[str, Any]) -> tuple[msgspec.Raw, list[Cut]]:
     """Return a mapping of few items as it comes in, with one cut around all of them."""
     whole = raw(content)
@@ -249,3 +266,46 @@ def test_a_large_update_that_changes_while_it_is_packed_is_refused(
 def test_a_delta_in_pieces_may_delete() -> None:
     whole, cuts = cut_of({"bids": {"1": None}})
     assert fields(BOOK).decoded(whole, is_snapshot=False, cuts=cuts) == {"bids": {Decimal(1): None}}
+
+
+@pytest.mark.parametrize(
+    ("bound", "count", "text"),
+    [
+        (msgspec.Meta(min_length=2 * LARGE), 2 * LARGE + 1, None),
+        (msgspec.Meta(min_length=2 * LARGE), 2 * LARGE - 1, "min_length"),
+        (msgspec.Meta(max_length=2 * LARGE), 2 * LARGE + 1, "max_length"),
+    ],
+)
+def test_a_value_in_pieces_is_held_to_the_bounds_of_the_whole(
+    bound: msgspec.Meta, count: int, text: str | None
+) -> None:
+    of = fields({"book": Annotated[dict[int, int], bound]})
+    value = {"book": dict(enumerate(range(count)))}
+    packing = of.packing(freeze(value))
+    packing.finish()
+    assert len(packing.cuts) > 1
+    raw = msgspec.Raw(packing.raw)
+
+    if text is None:
+        assert of.checked({**value, "is_snapshot": True}).is_snapshot
+        assert View(of.decoded(raw, is_snapshot=True, cuts=packing.cuts)) == value
+        return
+    with pytest.raises(InvalidArguments, match=text):
+        of.checked({**value, "is_snapshot": True})
+    with pytest.raises(InvalidMessage, match=text):
+        of.decoded(raw, is_snapshot=True, cuts=packing.cuts)
+
+
+def test_a_record_in_a_union_is_one_piece_and_a_table_there_is_cut() -> None:
+    of = fields({"rec": {"rows": {int: int}, "name": str}, "either": dict[int, int] | int})
+    united = fields(
+        {"rec": Named | int, "either": dict[int, int] | int},
+    )
+    rows = dict(enumerate(range(LARGE)))
+    value = {"rec": {"rows": rows, "name": "a"}, "either": rows}
+    for one in (of, united):
+        packing = one.packing(freeze(value))
+        packing.finish()
+        assert [run.count for run in packing.cuts] == [1] + [RUN] * (LARGE // RUN)
+        decoded = one.decoded(msgspec.Raw(packing.raw), is_snapshot=True, cuts=packing.cuts)
+        assert View(decoded) == value

@@ -4,14 +4,21 @@ import copy
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sf_actors.replication.values.frozen import View, freeze, thaw
-from sf_actors.replication.values.patch import PatchRefused, merge, merge_open, snapshot
+from sf_actors.replication.values.patch import (
+    PatchRefused,
+    merge,
+    merge_open,
+    require_within_bounds,
+    snapshot,
+)
 from sf_actors.replication.values.persistent_map import EMPTY
-from sf_actors.schema.shape import Leaf, Open, Record, Table
+from sf_actors.schema.shape import Either, Leaf, Open, Record, Table
 from tests.replication.shapes import SHAPE, patches, plain_merge, wholes
 
 # RFC 7396, appendix A: the original, the patch, the result.
@@ -172,3 +179,64 @@ def test_a_merge_leaves_what_it_does_not_touch_the_same_object() -> None:
     shape = Record(required={"one": Table(Leaf()), "two": Table(Leaf())}, optional={"x": Open()})
     value = snapshot({"one": {1: 1}, "two": {2: 2}}, shape)
     assert merge(value, {"one": {1: 2}}, shape)["two"] is value["two"]
+
+
+PAIR = (msgspec.Meta(min_length=1, max_length=2),)
+BOUNDED = Record(
+    required={"table": Table(Leaf(), PAIR), "open": Open(PAIR)},
+    optional={"rows": Table(Record(required={"marks": Table(Leaf(), PAIR)}, optional={}))},
+)
+PAIRS = {"table": {"a": 1, "b": 2}, "open": {"a": 1}, "rows": {"x": {"marks": {"a": 1}}}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "path"),
+    [
+        ({"table": {"c": 3}}, "table"),
+        ({"table": {"a": None, "b": None}}, "table"),
+        ({"open": {"b": 1, "c": 1}}, "open"),
+        ({"open": {"a": None}}, "open"),
+        ({"rows": {"x": {"marks": {"a": None}}}}, "rows.x.marks"),
+        ({"rows": {"y": {"marks": {}}}}, "rows.y.marks"),
+    ],
+)
+def test_a_patch_that_leaves_a_mapping_out_of_its_bounds_is_refused(patch: Any, path: str) -> None:
+    with pytest.raises(PatchRefused, match=f"'{path}': expected a mapping of min_length=1, max_"):
+        merge(snapshot(PAIRS, BOUNDED), patch, BOUNDED)
+    with pytest.raises(PatchRefused, match=f"'{path}': expected a mapping"):
+        require_within_bounds(freeze(plain_merge(PAIRS, patch)), BOUNDED)
+
+
+def test_a_patch_may_take_a_mapping_from_bound_to_bound() -> None:
+    patch = {"table": {"a": None}, "open": {"b": 1}, "rows": {"x": None}}
+    merged = merge(snapshot(PAIRS, BOUNDED), patch, BOUNDED)
+    assert View(merged) == {"table": {"b": 2}, "open": {"a": 1, "b": 1}, "rows": {}}
+    require_within_bounds(merged, BOUNDED)
+
+
+LOT = Record(required={"size": Leaf()}, optional={"marks": Table(Leaf())})
+UNION = Record(required={"lots": Table(Either(LOT))}, optional={"lot": Either(LOT)})
+
+
+def test_a_record_in_a_union_merges_as_a_record_does() -> None:
+    value = snapshot({"lots": {"a": {"size": 1, "marks": {"x": 1}}, "b": 7}}, UNION)
+    patch = {"lots": {"a": {"marks": {"x": None, "y": 2}}, "b": {"size": 2}}, "lot": 3}
+    merged = merge(value, patch, UNION)
+    lots = {"a": {"size": 1, "marks": {"y": 2}}, "b": {"size": 2}}
+    assert View(merged) == {"lots": lots, "lot": 3}
+    assert View(merge(merged, {"lots": {"a": 5}, "lot": None}, UNION)) == {"lots": {**lots, "a": 5}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "path"),
+    [
+        ({"lots": {"new": {"marks": {}}}}, "lots.new.size"),
+        ({"lots": {"b": {"marks": {}}}}, "lots.b.size"),
+        ({"lot": {}}, "lot.size"),
+    ],
+)
+def test_a_record_that_takes_the_place_of_another_member_must_come_whole(
+    patch: Any, path: str
+) -> None:
+    with pytest.raises(PatchRefused, match=f"'{path}': is required, and the record is not there"):
+        merge(snapshot({"lots": {"b": 7}}, UNION), patch, UNION)

@@ -167,6 +167,8 @@ def test_nan_is_no_key(key: Any, is_snapshot: bool, many: int) -> None:
         (dict, {nan: 1}),
         (dict, {"a": {nan: 1}}),
         ({(str, float): int}, {("a", nan): 1}),
+        ({frozenset[float]: int}, {frozenset({nan}): 1}),
+        ({(str, frozenset[Decimal]): int}, {("a", frozenset({Decimal("NaN")})): 1}),
         ({str: {float: int}}, {"a": {nan: 1}}),
         ({str: {"levels": {float: int}}}, {"a": {"levels": {nan: 1}}}),
     ],
