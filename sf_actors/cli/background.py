@@ -10,7 +10,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from selectors import EVENT_READ
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from sf_actors.cli.shell import FAILED
 from sf_actors.cli.stderr import report
 from sf_actors.fleet.channel import Lines, send
 from sf_actors.fleet.instance import InstancePhase
+from sf_actors.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,11 +39,9 @@ def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> 
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
+            arguments = ["up", "--fleet", str(fleet.path), "--report", str(theirs.fileno()), *argv]
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                [
-                    *(sys.executable, "-m", "sf_actors", "up", "--fleet", str(fleet.path)),
-                    *("--report", str(theirs.fileno()), *argv),
-                ],
+                own_command("sf_actors.__main__", "run", arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
