@@ -61,6 +61,15 @@ def folder() -> Path:
     return Path(given).absolute() if given else Path(f"/tmp/sf_actors-{os.getuid()}")  # noqa: S108
 
 
+def pin_folder() -> None:
+    """Make a relative path in the environment absolute; main thread of a command.
+
+    This process may change its working directory, and its children may have another one.
+    """
+    if os.environ.get(VARIABLE):
+        os.environ[VARIABLE] = str(folder())
+
+
 def require_ours(path: Path) -> None:
     """Refuse a folder that is not ours alone.
 
