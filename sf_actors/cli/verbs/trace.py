@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
     )
     add_remote_flags(parser)
     parser.add_argument(
-        "--logs", nargs="+", metavar="FILE", help="log files in inspector of those found"
+        "--logs", nargs="+", metavar="FILE", help="log files in place of those found"
     )
     parser.add_argument("workflow_id", metavar="WORKFLOW_ID", help="as a line or an error shows it")
     arguments = parsed(parser, argv)
