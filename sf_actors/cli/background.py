@@ -23,6 +23,7 @@ from sf_actors.interpreter import own_command
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sf_actors.fleet.course import Course
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.supervisor import Supervisor
 
@@ -110,6 +111,7 @@ class Reports:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
         self._is_over = False
+        self._followed: Course | None = None
 
     def report(self, words: str) -> None:
         """Send a text to be printed; dropped once the status has been sent."""
@@ -119,11 +121,13 @@ class Reports:
     def follow(self, supervisor: Supervisor, names: Collection[str]) -> None:
         """Stop the fleet if a service fails, or if the waiting command goes away."""
         supervisor.selector.register(self._socket, EVENT_READ, lambda: self._take_end(supervisor))
+        self._followed = supervisor.course
         wanted = supervisor.course.with_needed(names)
         supervisor.watch(lambda: self._look(supervisor, wanted))
 
     def _take_end(self, supervisor: Supervisor) -> None:
         supervisor.selector.unregister(self._socket)
+        self._followed = None
         if not self._is_over:
             supervisor.end(signal.SIGTERM)
 
@@ -150,5 +154,9 @@ class Reports:
 
     def finish(self, status: int) -> None:
         """Report the end of the fleet, if it came before all were READY."""
-        if not self._is_over:
-            self._send_status(status)
+        if self._is_over:
+            return
+        if status == 0 and self._followed is not None and self._followed.was_stopped:
+            self.report("the fleet was stopped before all were READY")
+            status = FAILED
+        self._send_status(status)

@@ -114,6 +114,29 @@ def test_an_up_that_is_left_before_all_are_ready_stops_everything(
     assert_nothing_is_left(tmp_path)
 
 
+def test_one_that_is_stopped_before_all_are_ready_says_so_and_is_1(tmp_path: Path) -> None:
+    slow = QUIET + "\ndef init_function(stopping):\n    stopping.wait(60)\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with Process("up", "-d", cwd=tmp_path) as process:
+        process.wait_for_line("quiet: not READY yet")
+        assert ran_here("down", cwd=tmp_path).status == 0
+        assert process.wait() == 1
+    assert process.err[-1] == "sf_actors: the fleet was stopped before all were READY"
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_folder_that_is_too_long_for_its_socket_is_one_line_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet_in(tmp_path, TWO, quiet=QUIET)
+    monkeypatch.setenv("SF_ACTORS_RUNTIME_DIR", str(tmp_path / ("long" * 25)))
+    done = ran_here("up", cwd=tmp_path)
+
+    assert done.status == 1
+    assert "is too long for a socket's path" in done.err
+    assert "set SF_ACTORS_RUNTIME_DIR to a shorter one" in done.err
+
+
 def test_a_wait_of_nothing_is_no_wait_and_one_without_d_is_none(tmp_path: Path) -> None:
     fleet_in(tmp_path, TWO, quiet=QUIET)
     assert ran_here("up", "--wait", "5", cwd=tmp_path).status == 2
