@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import socket
 import stat
 from contextlib import suppress
@@ -99,7 +100,7 @@ def require_ours(path: Path) -> None:
         mode = stat.S_IMODE(found.st_mode)
         raise UsageError(
             f"others may enter the folder {str(path)!r} (mode {mode:o}), and so use what runs: "
-            f"chmod 700 {path}"
+            f"chmod 700 {shlex.quote(str(path))}"
         )
 
 
@@ -136,13 +137,22 @@ def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     """
     plain = plain_name(name)
     path = where / f"{os.getpid()}-{secrets.token_hex(2)}-{plain}{suffix}"
+    require_short(path, where)
+    return path
+
+
+def require_short(path: Path, where: Path) -> None:
+    """Refuse a path that is too long for a socket.
+
+    :param where: the folder, for the message
+    :raises UsageError: it is too long
+    """
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:
         raise UsageError(
             f"the folder {shown(str(where))} is too long for a socket's path: expected "
             f"{_MAX_PATH_BYTES} bytes at most, got {size}; set {VARIABLE} to a shorter one"
         )
-    return path
 
 
 def listening(path: Path) -> socket.socket:
