@@ -19,6 +19,7 @@ from sf_actors.errors import (
     UsageError,
 )
 from sf_actors.sync.seconds import poll_ms
+from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -286,8 +287,8 @@ def _answer(responder: Responder, reply: dict[str, Any]) -> Answer:
 
 
 def error_of(error: dict[str, Any], where: str) -> SfActorsError:
-    """Return the exception for an error that was answered."""
-    kind, message = str(error.get("type")), str(error.get("message"))
+    """Return the exception for an error that was answered; its text is escaped, on one line."""
+    kind, message = escaped(str(error.get("type"))), escaped(str(error.get("message")))
     if kind == RequestTimeout.__name__:
         return RequestTimeout(message)
     return RemoteError(kind, message, connection=where)

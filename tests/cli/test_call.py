@@ -225,6 +225,18 @@ def test_a_file_and_an_address_need_no_inspector(
     assert ran("call", "echo", "n=7", *there).status == 3
 
 
+def test_the_text_of_a_handler_s_error_stays_on_its_line(shell: Shell) -> None:
+    def failing() -> None:
+        raise ValueError("no luck\nsf_actors: all is well\x1b[2J")
+
+    with looked_at(exchange(failing)):
+        found = [shell("call", "order", *more) for more in ((), ("-n", "1", "--json"))]
+
+    for one in found:
+        assert (one.status, len(one.err.splitlines())) == (1, 1)
+        assert one.err.endswith("ValueError: no luck\\nsf_actors: all is well\\x1b[2J\n")
+
+
 def test_a_replyer_on_ipv6_is_called_by_its_address_or_its_name(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
