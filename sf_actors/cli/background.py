@@ -80,6 +80,7 @@ def _listen(ours: socket.socket, wait_s: float) -> int | None:
         except TimeoutError:
             return None
         if not piece:
+            report("the up in the background was killed, or could not be started")
             return FAILED
         for line in lines.add(piece):
             message = json.loads(line)

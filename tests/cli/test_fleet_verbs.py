@@ -20,6 +20,7 @@ from tests.support.fleets import (
     QUIET,
     assert_nothing_is_left,
     fleet_in,
+    processes_of,
     up,
     wait_until_ready,
 )
@@ -123,6 +124,21 @@ def test_one_that_is_stopped_before_all_are_ready_says_so_and_is_1(tmp_path: Pat
         assert process.wait() == 1
     assert process.err[-1] == "sf_actors: the fleet was stopped before all were READY"
     assert_nothing_is_left(tmp_path)
+
+
+def test_one_that_is_killed_before_all_are_ready_is_1_with_the_reason(tmp_path: Path) -> None:
+    slow = QUIET + "\ndef init_function(stopping):\n    stopping.wait(60)\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with Process("up", "-d", cwd=tmp_path) as process:
+        process.wait_for_line("quiet: not READY yet")
+        (background,) = (
+            pid for pid, command in processes_of(tmp_path).items() if "--report" in command
+        )
+        os.kill(background, signal.SIGKILL)
+        assert process.wait() == 1
+    assert "the up in the background was killed" in process.err[-1]
+    until(lambda: not processes_of(tmp_path))
+    assert ran_here("down", cwd=tmp_path).status == 0
 
 
 def test_a_folder_that_is_too_long_for_its_socket_is_one_line_that_says_so(
