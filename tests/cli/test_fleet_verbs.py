@@ -294,9 +294,14 @@ def test_logs_are_merged_by_time_and_filtered(tmp_path: Path) -> None:
     assert events() == ["a0", "a1", "b2", "d4", "c5"]
     assert events("first") == ["a0", "b2", "c5"]
     assert events("--since", "7m") == ["d4", "c5"]
+    assert events("--since", "1000000d") == events("--since", f"{'9' * 400}h") == events()
     assert events("--level", "WARNING") == ["b2", "c5"]
     assert events("--grep", "[bc][0-9]") == ["b2", "c5"]
     assert events("--workflow", "a") == ["a0", "a1"]
+    with (tmp_path / "logs" / "second.log").open("a") as file:
+        line = {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "event": "e6"}
+        file.write(json.dumps({**line, "workflow_id": {"a": 1}}) + "\n")
+    assert events("--workflow", '{"a": 1}') == ["e6"]
     assert ran_here("logs", "frist", cwd=tmp_path).status == 3
     assert ran_here("logs", "--since", "soon", cwd=tmp_path).status == 2
 
