@@ -4,8 +4,7 @@
 and every error of the package is an `SfActorsError`. `Send`, `States`, `Stopping` and `Update` are
 the types of what user functions get.
 
-Each name is imported on first use: importing all of them takes half a second, which the verbs of
-the shell need not spend.
+Each name is imported on first use: the verbs of the shell need few of them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ ROOT = Path(sf_actors.__file__).parent
 
 #: The floors from the lowest to the highest: what stands on one may use those below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "file_locks", "folders", "version", "wording"),
+    ("errors", "file_locks", "folders", "interpreter", "version", "wording"),
     ("counters",),
     ("sync", "log"),
     ("wire",),

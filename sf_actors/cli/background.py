@@ -10,7 +10,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from selectors import EVENT_READ
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -19,10 +18,12 @@ from sf_actors.cli.shell import FAILED
 from sf_actors.cli.stderr import report
 from sf_actors.fleet.channel import Lines, send
 from sf_actors.fleet.instance import InstancePhase
+from sf_actors.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from sf_actors.fleet.course import Course
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.supervisor import Supervisor
 
@@ -39,11 +40,9 @@ def put_into_background(fleet: Fleet, argv: Sequence[str], *, wait_s: float) -> 
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
+            arguments = ["up", "--fleet", str(fleet.path), "--report", str(theirs.fileno()), *argv]
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                [
-                    *(sys.executable, "-m", "sf_actors", "up", "--fleet", str(fleet.path)),
-                    *("--report", str(theirs.fileno()), *argv),
-                ],
+                own_command("sf_actors.__main__", "run", arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -81,6 +80,7 @@ def _listen(ours: socket.socket, wait_s: float) -> int | None:
         except TimeoutError:
             return None
         if not piece:
+            report("the up in the background was killed, or could not be started")
             return FAILED
         for line in lines.add(piece):
             message = json.loads(line)
@@ -112,6 +112,7 @@ class Reports:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
         self._is_over = False
+        self._followed: Course | None = None
 
     def report(self, words: str) -> None:
         """Send a text to be printed; dropped once the status has been sent."""
@@ -121,11 +122,13 @@ class Reports:
     def follow(self, supervisor: Supervisor, names: Collection[str]) -> None:
         """Stop the fleet if a service fails, or if the waiting command goes away."""
         supervisor.selector.register(self._socket, EVENT_READ, lambda: self._take_end(supervisor))
+        self._followed = supervisor.course
         wanted = supervisor.course.with_needed(names)
         supervisor.watch(lambda: self._look(supervisor, wanted))
 
     def _take_end(self, supervisor: Supervisor) -> None:
         supervisor.selector.unregister(self._socket)
+        self._followed = None
         if not self._is_over:
             supervisor.end(signal.SIGTERM)
 
@@ -152,5 +155,9 @@ class Reports:
 
     def finish(self, status: int) -> None:
         """Report the end of the fleet, if it came before all were READY."""
-        if not self._is_over:
-            self._send_status(status)
+        if self._is_over:
+            return
+        if status == 0 and self._followed is not None and self._followed.was_stopped:
+            self.report("the fleet was stopped before all were READY")
+            status = FAILED
+        self._send_status(status)

@@ -13,7 +13,7 @@ from sf_actors.fleet.channel import Lines
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -121,3 +121,11 @@ def _parsed(name: str, lines: Iterable[bytes]) -> Iterator[Found]:
             line = json.loads(text)
             if isinstance(line, dict) and isinstance(line.get("timestamp"), str):
                 yield Found(line["timestamp"], name, line, text)
+
+
+def is_of_workflow(line: Mapping[str, Any], workflow_id: str) -> bool:
+    """Return True if a log line is of a workflow id, which is typed as the line shows it."""
+    given = line.get("workflow_id")
+    if given is None or isinstance(given, str):
+        return bool(given == workflow_id)
+    return workflow_id in {json.dumps(given), json.dumps(given, ensure_ascii=False)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sf_actors.cli.flags import seconds_of
 from sf_actors.errors import UsageError
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 #: How long a verb waits for one answer, in seconds.
 TIMEOUT_S = 5.0
+
+#: Before an argument after `--`; no argument of a command line can hold it.
+_MARK = "\0"
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error as a UsageError."""
-        raise UsageError(message)
+        raise UsageError(message.replace(_MARK, ""))
 
 
 def verb_parser(
@@ -62,9 +65,23 @@ def verb_parser(
 
 
 def parsed(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
-    """Parse arguments, with flags and positional ones in any order.
+    """Parse arguments, with flags and positional ones in any order; none after `--` is a flag.
 
     :raises UsageError: they cannot be understood
     :raises SystemExit: 0, after help was printed
     """
-    return parser.parse_intermixed_args(argv)
+    if "--" not in argv:
+        return parser.parse_intermixed_args(argv)
+    end = argv.index("--")
+    # argparse forgets `--` between its two passes: a mark keeps what follows from being a flag
+    after = [_MARK + one if one.startswith("-") else one for one in argv[end + 1 :]]
+    found = parser.parse_intermixed_args([*argv[:end], "--", *after])
+    for name, value in vars(found).items():
+        setattr(found, name, _unmarked(value))
+    return found
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unmarked(one) for one in value]
+    return value.removeprefix(_MARK) if isinstance(value, str) else value

@@ -77,7 +77,3 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)
-
-
-if __name__ == "__main__":
-    run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.cli.stderr import report
 from sf_actors.cli.watched_files import WatchedFiles
+from sf_actors.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,7 +163,7 @@ class _Supervisor:
             self._process.send_signal(signal.SIGTERM)
 
     def _start(self) -> None:
-        self._process = self._begun("sf_actors")
+        self._process = self._begun("sf_actors.__main__")
 
     def _begun(
         self, module: str, *, stdin: int | None = None, stdout: int | None = None
@@ -171,7 +171,7 @@ class _Supervisor:
         """Start a process whose end becomes an event."""
         process = subprocess.Popen(  # noqa: S603 - what we were started with
             # -B: bytecode could be of a text that changed meanwhile
-            [sys.executable, "-B", "-m", module, *self._argv],
+            own_command(module, "run", self._argv, flags=["-B"]),
             stdin=stdin,
             stdout=stdout,
             # so that a signal from the terminal reaches it once, through us

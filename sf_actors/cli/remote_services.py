@@ -268,15 +268,18 @@ def responder_at(address: str, timeout_s: float, *, flag: str) -> Responder:
         raise UsageError(
             f"{flag}: expected HOST:PORT, tcp://HOST:PORT or ipc://PATH, got {address!r}"
         )
+    numeric = ""
     try:
         if kind == socket.AF_UNIX:
             with socket.socket(kind, socket.SOCK_STREAM) as probe:
                 probe.settimeout(timeout_s)
                 probe.connect(there)
         else:
-            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+            with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as probe:
+                peer = str(probe.getpeername()[0])
+            numeric = f"tcp://[{peer}]:{port}" if ":" in peer else f"tcp://{peer}:{port}"
     except TimeoutError:
         raise RequestTimeout(f"{address}: no connection within {timeout_s:g} s") from None
     except OSError as error:
         raise TargetError(f"{flag} {address}: {error.strerror or error}") from None
-    return Responder(f"{scheme}://{rest}")
+    return Responder(f"{scheme}://{rest}", numeric=numeric)

@@ -225,10 +225,10 @@ def _within(value: Any, schema: Schema) -> Any:
     bounds = schema.get("x-sf-bounds")
     kind = _FORMATS.get(str(schema.get("format")))
     try:
-        if kind is not None:
-            msgspec.convert(value, kind)
         if bounds:
-            msgspec.convert(value, Annotated[type(value), msgspec.Meta(**bounds)])
+            msgspec.convert(value, Annotated[kind or type(value), msgspec.Meta(**bounds)])
+        elif kind is not None:
+            msgspec.convert(value, kind)
     except (msgspec.ValidationError, TypeError):
         raise Unfit from None
     return value

@@ -7,29 +7,19 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.channel import Lines, packed, send_block
+from sf_actors.interpreter import own_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from selectors import DefaultSelector
 
     from sf_actors.fleet.task import Task
-
-#: The code that a child runs. The path of this package comes last in its sys.path.
-_START: Final = (
-    "import sys\n"
-    "root = sys.argv.pop()\n"
-    "if root not in sys.path: sys.path.append(root)\n"
-    "from sf_actors.cli.fleet_child import run\n"
-    "run()"
-)
-_PACKAGE: Final = Path(__file__).parent.parent
 
 _PIECE: Final = 65536
 #: The most bytes that may be queued for a child; further messages are refused.
@@ -70,10 +60,7 @@ class Child:
         self._pidfd = -1
         try:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
-                [
-                    *(sys.executable, "-c", _START),
-                    *(str(theirs.fileno()), str(held), str(_PACKAGE.parent)),
-                ],
+                own_command("sf_actors.cli.fleet_child", "run", (str(theirs.fileno()), str(held))),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

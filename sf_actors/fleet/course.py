@@ -31,7 +31,10 @@ GRACE_S: Final = 5.0
 
 
 class Course:
-    """The course of one fleet, from its start to its end."""
+    """The course of one fleet, from its start to its end.
+
+    :ivar was_stopped: True once a verb or a signal has ended the fleet
+    """
 
     def __init__(self, members: Iterable[Member]) -> None:
         self.instances: dict[str, InstanceState] = {}
@@ -42,6 +45,7 @@ class Course:
         self._had_to_kill = False
         self._is_over = False
         self._was_asked = False
+        self.was_stopped = False
         for member in members:
             self.add(member)
 
@@ -207,6 +211,7 @@ class Course:
         :param status: the fleet's exit status if all ends well
         """
         if self._ending is None:
+            self.was_stopped = True
             self._status = status
             self._begin_end(number, now)
         return self._taken()

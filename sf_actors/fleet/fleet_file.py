@@ -47,6 +47,9 @@ def read_fleet(path: str | PathLike[str]) -> Fleet:
         tables = tomllib.loads(text, parse_float=WrittenFloat)
     except tomllib.TOMLDecodeError as error:
         raise FleetError(f"{given}: not TOML: {error}") from None
+    except ValueError as error:
+        # an integer with more digits than Python reads
+        raise FleetError(f"{given}: {error}") from None
     except RecursionError:
         raise FleetError(f"{given}: nested too deep") from None
     real = given.resolve()

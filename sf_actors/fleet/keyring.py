@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 #: The file below `servers` that holds for all models; only users write it.
 DEFAULT = "default"
-#: The command that creates missing keys, for messages.
-COMMAND = "sf_actors keys fleet"
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,13 @@ class Ring:
 
     admits: set[str] = field(default_factory=set)
     servers: dict[str, set[str]] = field(default_factory=dict)
+
+
+def command_for(fleet: Fleet) -> str:
+    """Return the command that creates missing keys, to be typed in the working directory."""
+    path = shown_place(str(fleet.path))
+    named = "" if path == "fleet.toml" else f" --fleet {shlex.quote(path)}"
+    return f"sf_actors keys fleet{named}"
 
 
 def rings_of(
@@ -100,7 +105,9 @@ def write_keys(
         for file, servers in ring.servers.items():
             keys = {public[server] for server in servers}
             if len(keys) > 1:
-                problems.append(f"keys fleet: {name}: {problem_of(fleet.keys, file, servers)}")
+                problems.append(
+                    f"keys fleet: {name}: {problem_of(fleet, fleet.keys, file, servers)}"
+                )
             else:
                 (found[file],) = keys
         yield from _write_all(folder / "servers", found)
@@ -138,7 +145,7 @@ def remove_keys(
                     ) from None
 
 
-def problem_of(keys: Path, file: str, servers: set[str]) -> str:
+def problem_of(fleet: Fleet, keys: Path, file: str, servers: set[str]) -> str:
     """Return an error text for a model that connects to services with different key pairs.
 
     :param keys: the folder that has a folder for each service
@@ -150,7 +157,7 @@ def problem_of(keys: Path, file: str, servers: set[str]) -> str:
     return (
         f"expected one pair of keys where {file!r} connects to, got those of "
         f"{', '.join([first, *others])}; to let them have one, type: "
-        f"{' && '.join([*copies, COMMAND])}"
+        f"{' && '.join([*copies, command_for(fleet)])}"
     )
 
 

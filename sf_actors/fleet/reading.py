@@ -7,15 +7,14 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.findings import Finding, shown_place
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
+from sf_actors.interpreter import own_command
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 
 #: How long reading one service file may take, in seconds.
 DEADLINE_S: Final = 10.0
-
-_PACKAGE: Final = Path(__file__).parent.parent
-#: The code of the process. The path of this package comes last in its sys.path.
-_START: Final = (
-    "import sys\n"
-    "root = sys.argv.pop()\n"
-    "if root not in sys.path: sys.path.append(root)\n"
-    "from sf_actors.fleet.describing import main\n"
-    "main()"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +97,7 @@ def _read(
 ) -> ServiceOutline | Finding:
     try:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-c", _START, str(_PACKAGE.parent)],
+            own_command("sf_actors.fleet.describing", "main"),
             cwd=fleet.folder,
             env={**os.environ, **service.env},
             stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from sf_actors.errors import FolderError, UsageError
 from sf_actors.file_locks import try_lock
-from sf_actors.inspection.folder import folder, prepared
+from sf_actors.inspection.folder import folder, prepared, require_short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,8 +86,12 @@ class RunFolder:
         """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
+            require_short(self.path / SOCKET, self.path.parent)
             listener.bind(str(self.path / SOCKET))
             listener.listen(_BACKLOG)
+        except UsageError as error:
+            listener.close()
+            raise FolderError(str(error)) from None
         except OSError as error:
             listener.close()
             raise FolderError(f"{self.path / SOCKET}: {error.strerror}") from None

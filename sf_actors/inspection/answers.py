@@ -112,7 +112,9 @@ class Answers:
         """Set the given levels, and return the previous ones."""
         resident = resident_of(asked)
         if resident.state is None:
-            raise InvalidArguments(f"{resident.name} is still being loaded")
+            raise InvalidArguments(
+                f"{resident.name} has no log levels: it is a bus, or still being loaded"
+            )
         scope = resident.state.run_context.scope
         console, file = scope.levels
         try:

@@ -19,6 +19,7 @@ from sf_actors.errors import (
     UsageError,
 )
 from sf_actors.sync.seconds import poll_ms
+from sf_actors.wording import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,14 +41,17 @@ GRACE_S = 0.5
 class Responder:
     """A socket that answers requests: of an inspector, or of a replyer that is asked directly.
 
-    :ivar address: the address to connect to
+    :ivar address: the address, as it was given
     :ivar pid: its process, None for an inspector elsewhere
     :ivar name: the first service of its process, in the form of its socket's name
+    :ivar numeric: the address to connect to where `address` has a host name, which libzmq would
+        look up for IPv4 alone, or for IPv6 alone
     """
 
     address: str
     pid: int | None = None
     name: str = ""
+    numeric: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} (pid {self.pid})" if self.pid else self.address
@@ -236,7 +240,9 @@ class InspectorClient:
                 socket.curve_publickey = self._keys.own_public
                 socket.curve_secretkey = self._keys.own_secret
                 socket.curve_serverkey = self._keys.server_key("inspector")
-            socket.connect(responder.address)
+            address = responder.numeric or responder.address
+            socket.setsockopt(zmq.IPV6, int(address.startswith("tcp://[")))
+            socket.connect(address)
             self._poller.register(socket, zmq.POLLIN)
         return socket
 
@@ -281,8 +287,8 @@ def _answer(responder: Responder, reply: dict[str, Any]) -> Answer:
 
 
 def error_of(error: dict[str, Any], where: str) -> SfActorsError:
-    """Return the exception for an error that was answered."""
-    kind, message = str(error.get("type")), str(error.get("message"))
+    """Return the exception for an error that was answered; its text is escaped, on one line."""
+    kind, message = escaped(str(error.get("type"))), escaped(str(error.get("message")))
     if kind == RequestTimeout.__name__:
         return RequestTimeout(message)
     return RemoteError(kind, message, connection=where)

@@ -58,6 +58,15 @@ def folder() -> Path:
     return Path(given).absolute() if given else Path(f"/tmp/sf_actors-{os.getuid()}")  # noqa: S108
 
 
+def pin_folder() -> None:
+    """Make a relative path in the environment absolute; main thread of a command.
+
+    This process may change its working directory, and its children may have another one.
+    """
+    if os.environ.get(VARIABLE):
+        os.environ[VARIABLE] = str(folder())
+
+
 def require_ours(path: Path) -> None:
     """Refuse a folder that is not ours alone.
 
@@ -84,10 +93,12 @@ def require_ours(path: Path) -> None:
             f"set {VARIABLE} to another one"
         )
     if found.st_mode & _OTHERS:
+        from shlex import quote  # noqa: PLC0415 - with wrong permissions alone
+
         mode = stat.S_IMODE(found.st_mode)
         raise UsageError(
             f"others may enter the folder {str(path)!r} (mode {mode:o}), and so use what runs: "
-            f"chmod 700 {path}"
+            f"chmod 700 {quote(str(path))}"
         )
 
 
@@ -125,13 +136,22 @@ def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     """
     plain = plain_name(name)
     path = where / f"{os.getpid()}-{os.urandom(2).hex()}-{plain}{suffix}"
+    require_short(path, where)
+    return path
+
+
+def require_short(path: Path, where: Path) -> None:
+    """Refuse a path that is too long for a socket.
+
+    :param where: the folder, for the message
+    :raises UsageError: it is too long
+    """
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:
         raise UsageError(
             f"the folder {shown(str(where))} is too long for a socket's path: expected "
             f"{_MAX_PATH_BYTES} bytes at most, got {size}; set {VARIABLE} to a shorter one"
         )
-    return path
 
 
 def listening(path: Path) -> socket.socket:

@@ -29,10 +29,10 @@ __all__ = ["keys"]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def there(keys: Path) -> Iterator[list[str]]:
+@pytest.fixture(params=["127.0.0.1", "[::1]"])
+def there(keys: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Give the flags that ask the inspector of this process, with a service `desk`, over TCP."""
-    inspection = sf_actors.inspect("tcp://127.0.0.1:0", keys=keys)
+    inspection = sf_actors.inspect(f"tcp://{request.param}:0", keys=keys)
     try:
         assert inspection.remote_address is not None
         with echoing("desk"):

@@ -48,9 +48,13 @@ def test_what_publishers_send_reaches_subscribers_and_ps_lists_it() -> None:
             assert subscriber.recv() == msgspec.msgpack.encode({"args": {}})
         assert ran_here("wait", "bus").status == 0
         rows = ran_here("ps", "--json").objects
+        (info,) = ran_here("info", "bus", "--json").objects
+        levels = ran_here("loglevel", "bus")
         process.interrupt(signal.SIGTERM)
         assert process.wait() == 0
 
+    assert info["command"] == f"sf_actors bus {' '.join(arguments)}"
+    assert (levels.status, "bus has no log levels" in levels.err) == (1, True)
     assert [(row["service"], row["pid"]) for row in rows] == [("bus", process.popen.pid)]
 
 

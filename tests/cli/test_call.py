@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sf_actors.testing import module_of
 from tests.inspection.test_command_line import service_file
 from tests.support.freezing import freeze
 from tests.support.processes import Process
-from tests.support.services import REPLYER_FILE, Background, service_of
+from tests.support.services import REPLYER_FILE, Background, echo, replying, service_of
 from tests.support.shell import echoing, looked_at, ran, ran_here
 from tests.support.waiting import PATIENCE_S
 
@@ -223,6 +224,43 @@ def test_a_file_and_an_address_need_no_inspector(
         assert ran("call", "echo", "m=7", *there).status == 2
         assert ran("call", "ehco", "n=7", *there).status == 3
     assert ran("call", "echo", "n=7", *there).status == 3
+
+
+def test_the_text_of_a_handler_s_error_stays_on_its_line(shell: Shell) -> None:
+    def failing() -> None:
+        raise ValueError("no luck\nsf_actors: all is well\x1b[2J")
+
+    with looked_at(exchange(failing)):
+        found = [shell("call", "order", *more) for more in ((), ("-n", "1", "--json"))]
+
+    for one in found:
+        assert (one.status, len(one.err.splitlines())) == (1, 1)
+        assert one.err.endswith("ValueError: no luck\\nsf_actors: all is well\\x1b[2J\n")
+
+
+def test_a_replyer_on_ipv6_is_called_by_its_address_or_its_name(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "svc.py").write_text(REPLYER_FILE)
+    addresses = {"connections": {"in": {"echo": {"replyer": "[::1]:0"}}}}
+    looked_up = socket.getaddrinfo
+
+    def only_ipv6(host: object, *given: Any, **more: Any) -> Any:
+        return looked_up("::1" if host == "desk.example" else host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", only_ipv6)
+    with service_of(replying(echo), addresses=addresses, name="elsewhere") as service:
+        address = service.addresses["connections"]["in"]["echo"]["replyer"]
+        found = [
+            shell(
+                "call", "echo", "n=7", "--file", str(tmp_path / "svc.py"), "--address", one, *more
+            )
+            for one in (address, address.replace("[::1]", "desk.example"))
+            for more in ((), ("-n", "2", "--json"))
+        ]
+
+    assert [one.status for one in found] == [0] * 4, [one.err for one in found]
+    assert found[0].objects == found[2].objects == [{"n": 7}]
 
 
 @pytest.mark.slow

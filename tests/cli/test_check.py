@@ -167,6 +167,19 @@ def test_keys_are_missing_until_they_are_made_and_then_admit_each_link(
     assert shell("check", "--in-process", "--json").objects[0]["code"] == "E104"
 
 
+def test_the_command_that_is_told_names_a_fleet_that_is_not_that_of_the_folder(
+    market: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (market / "the fleet.toml").write_text(f'[fleet]\nkeys = "keys"\n{FLEET}')
+    monkeypatch.chdir(market.parent)
+    named = f"{market.name}/the fleet.toml"
+    found = shell("check", "--fleet", named, "--json").objects
+    (command,) = {one["message"].partition("type: ")[2] for one in found}
+
+    assert shell(*shlex.split(command)[1:]).status == 0
+    assert shell("check", "--fleet", named, "--strict").status == 0
+
+
 def test_a_pair_that_is_damaged_is_made_anew_by_the_command_that_is_told(
     market: Path, shell: Shell
 ) -> None:

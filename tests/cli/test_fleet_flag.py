@@ -140,3 +140,22 @@ def test_a_fleet_that_does_not_run_is_3_and_its_files_are_read_all_the_same(tmp_
     assert ran_here("check", *named, cwd=tmp_path).status == 0
     assert ran_here("logs", *named, cwd=tmp_path).status == 0
     assert ran_here("stats", "doubler", *named, "--at", "127.0.0.1:1", cwd=tmp_path).status == 2
+
+
+@pytest.mark.parametrize("flags", [(), ("--in-process",)])
+def test_a_relative_folder_of_sockets_is_that_of_where_up_was_typed(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    fleet_in(tmp_path / "one", FLEET.format(number=1), doubler=SILENT)
+    monkeypatch.setenv("SF_ACTORS_RUNTIME_DIR", folder.name)
+    with Process(
+        "up", "--fleet", f"{tmp_path}/one/fleet.toml", *flags, cwd=folder.parent
+    ) as process:
+        wait_until_ready(process, "doubler")
+        reply = ran_here("call", "doubler/double", "n=2", cwd=folder.parent)
+        process.interrupt()
+        assert process.wait() == 0
+
+    assert reply.status == 0, reply.err
+    assert json.loads(reply.out)["n"] == 4
+    assert not (tmp_path / "one" / folder.name).exists()

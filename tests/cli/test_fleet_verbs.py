@@ -20,6 +20,7 @@ from tests.support.fleets import (
     QUIET,
     assert_nothing_is_left,
     fleet_in,
+    processes_of,
     up,
     wait_until_ready,
 )
@@ -112,6 +113,44 @@ def test_an_up_that_is_left_before_all_are_ready_stops_everything(
         process.interrupt(number)
         assert process.wait() == (130 if number is signal.SIGINT else -signal.SIGKILL)
     assert_nothing_is_left(tmp_path)
+
+
+def test_one_that_is_stopped_before_all_are_ready_says_so_and_is_1(tmp_path: Path) -> None:
+    slow = QUIET + "\ndef init_function(stopping):\n    stopping.wait(60)\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with Process("up", "-d", cwd=tmp_path) as process:
+        process.wait_for_line("quiet: not READY yet")
+        assert ran_here("down", cwd=tmp_path).status == 0
+        assert process.wait() == 1
+    assert process.err[-1] == "sf_actors: the fleet was stopped before all were READY"
+    assert_nothing_is_left(tmp_path)
+
+
+def test_one_that_is_killed_before_all_are_ready_is_1_with_the_reason(tmp_path: Path) -> None:
+    slow = QUIET + "\ndef init_function(stopping):\n    stopping.wait(60)\n"
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=slow)
+    with Process("up", "-d", cwd=tmp_path) as process:
+        process.wait_for_line("quiet: not READY yet")
+        (background,) = (
+            pid for pid, command in processes_of(tmp_path).items() if "--report" in command
+        )
+        os.kill(background, signal.SIGKILL)
+        assert process.wait() == 1
+    assert "the up in the background was killed" in process.err[-1]
+    until(lambda: not processes_of(tmp_path))
+    assert ran_here("down", cwd=tmp_path).status == 0
+
+
+def test_a_folder_that_is_too_long_for_its_socket_is_one_line_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet_in(tmp_path, TWO, quiet=QUIET)
+    monkeypatch.setenv("SF_ACTORS_RUNTIME_DIR", str(tmp_path / ("long" * 25)))
+    done = ran_here("up", cwd=tmp_path)
+
+    assert done.status == 1
+    assert "is too long for a socket's path" in done.err
+    assert "set SF_ACTORS_RUNTIME_DIR to a shorter one" in done.err
 
 
 def test_a_wait_of_nothing_is_no_wait_and_one_without_d_is_none(tmp_path: Path) -> None:
@@ -255,9 +294,14 @@ def test_logs_are_merged_by_time_and_filtered(tmp_path: Path) -> None:
     assert events() == ["a0", "a1", "b2", "d4", "c5"]
     assert events("first") == ["a0", "b2", "c5"]
     assert events("--since", "7m") == ["d4", "c5"]
+    assert events("--since", "1000000d") == events("--since", f"{'9' * 400}h") == events()
     assert events("--level", "WARNING") == ["b2", "c5"]
     assert events("--grep", "[bc][0-9]") == ["b2", "c5"]
     assert events("--workflow", "a") == ["a0", "a1"]
+    with (tmp_path / "logs" / "second.log").open("a") as file:
+        line = {"timestamp": "2026-01-01T00:00:00Z", "level": "info", "event": "e6"}
+        file.write(json.dumps({**line, "workflow_id": {"a": 1}}) + "\n")
+    assert events("--workflow", '{"a": 1}') == ["e6"]
     assert ran_here("logs", "frist", cwd=tmp_path).status == 3
     assert ran_here("logs", "--since", "soon", cwd=tmp_path).status == 2
 

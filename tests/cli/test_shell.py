@@ -39,6 +39,14 @@ def test_a_verb_that_is_none_is_told_with_the_nearest(shell: Shell) -> None:
     )
 
 
+def test_a_misspelled_command_of_keys_gets_the_nearest_of_both(shell: Shell) -> None:
+    assert shell("keys", "fleett") == (
+        2,
+        "",
+        "sf_actors: keys: expected new or fleet, got 'fleett'; did you mean 'fleet'?\n",
+    )
+
+
 @pytest.mark.parametrize("verb", MODULES, ids=lambda verb: verb.name)
 def test_each_verb_explains_itself_with_an_example(
     verb: object, shell: Shell, capfd: pytest.CaptureFixture[str]

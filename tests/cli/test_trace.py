@@ -39,11 +39,32 @@ def test_lines_of_all_files_and_rotated_ones_come_in_order_of_time(
 
 
 def test_an_id_that_is_no_text_is_found_as_json_shows_it(shell: Shell, tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_text(line(1, 5, "five") + line(2, "é", "accent"))
+    whole = {"a": [1, "x"]}
+    (tmp_path / "a.log").write_text(
+        line(1, 5, "five") + line(2, "é", "accent") + line(3, whole, "whole")
+    )
     logs = ["--logs", str(tmp_path / "a.log")]
 
     assert events(shell("trace", "5", *logs)) == ["five"]
     assert events(shell("trace", "é", *logs)) == ["accent"]
+    assert events(shell("trace", '{"a": [1, "x"]}', *logs)) == ["whole"]
+
+
+def test_an_id_with_what_a_log_escapes_is_found(shell: Shell, tmp_path: Path) -> None:
+    given = "é\u2028\n\\"
+    log = tmp_path / "desk.log"
+    module = module_of(main=lambda: get_logger().info("asked", workflow_id=given))
+    service_of(module, name="desk", log_path=log).run_service_as_main_blocking()
+
+    assert events(shell("trace", given, "--logs", str(log))) == ["asked"]
+
+
+def test_an_id_that_begins_with_a_dash_comes_after_two(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(line(1, "-w1", "asked"))
+    found = shell("trace", "--logs", str(tmp_path / "a.log"), "--", "-w1")
+
+    assert (found.status, events(found)) == (0, ["asked"])
+    assert shell("trace", "--", "-w1", "-w2").err == "sf_actors: unrecognized arguments: -w2\n"
 
 
 def test_none_is_exit_status_1_and_a_file_that_is_not_there_is_told(

@@ -49,6 +49,11 @@ def read(
         (bytes, "AAE=", b"\x00\x01"),
         (dt.date, "2026-01-31", "2026-01-31"),
         (dt.timedelta, "PT1.5S", "PT1.5S"),
+        (
+            Annotated[dt.datetime, msgspec.Meta(tz=True)],
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00Z",
+        ),
         (UUID, "00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000000"),
         (Side, "buy", "buy"),
         (Literal[1, "one"], "1", 1),
@@ -91,6 +96,7 @@ def test_a_text_is_read_as_the_declared_type(type_: Any, text: str, value: Any) 
         ({"a": int}, '{"a": 1, "a": 2}', "there twice"),
         (int | None, "none of them", "it: expected int or None"),
         (Annotated[int, msgspec.Meta(ge=1)], "0", "it: expected Annotated[int"),
+        (Annotated[dt.time, msgspec.Meta(tz=True)], "12:00:00", "it: expected Annotated[time"),
     ],
 )
 def test_a_text_of_another_type_is_an_error_that_names_the_key(

@@ -219,6 +219,7 @@ def test_a_wrong_value_is_refused_by_its_place(tmp_path: Path, keys: str, told: 
         ("[services.a]\nbus = true\nconfig = {}\n", "got bus and 'config'"),
         ("[services.a\n", "not TOML: "),
         ("a = " + "[" * 5000, "fleet.toml"),
+        ("a = " + "9" * 5000, "fleet.toml: Exceeds the limit"),
     ],
 )
 def test_a_file_that_is_no_fleet_is_refused(tmp_path: Path, text: str, told: str) -> None:

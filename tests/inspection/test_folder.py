@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,17 @@ def test_a_folder_that_others_may_enter_is_refused_with_what_to_do(folder: Path)
     assert f"chmod 700 {folder}" in refusal()
     folder.chmod(0o700)
     sf_actors.inspect().close()
+
+
+def test_the_chmod_of_a_folder_with_a_space_can_be_typed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaced = folder.parent / "of mine"
+    spaced.mkdir()
+    spaced.chmod(0o755)
+    monkeypatch.setenv("SF_ACTORS_RUNTIME_DIR", str(spaced))
+    command = shlex.split(refusal().rpartition(": ")[2])
+    assert command == ["chmod", "700", str(spaced)]
 
 
 def test_a_link_and_a_file_are_no_folder(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.notify_socket import notify
@@ -46,7 +48,14 @@ def run(argv: Sequence[str]) -> int:
         else:
             report(f"bus: publishers at {there['xsub']}, subscribers at {there['xpub']}")
 
-    return pass_on(arguments.xsub, arguments.xpub, keys=arguments.keys, on_bound=report_bound)
+    return pass_on(
+        arguments.xsub,
+        arguments.xpub,
+        keys=arguments.keys,
+        # all its arguments are flags of ours, without secrets
+        command=shlex.join(["sf_actors", "bus", *argv]),
+        on_bound=report_bound,
+    )
 
 
 def pass_on(
@@ -55,12 +64,14 @@ def pass_on(
     *,
     keys: str | os.PathLike[str] | None = None,
     name: str = "bus",
+    command: str | None = None,
     on_bound: Callable[[Bus], None],
 ) -> int:
     """Run a bus until a signal; in the main thread.
 
     :param keys: the folder of its CURVE keys
     :param name: the name that `ps` and other verbs show
+    :param command: the command line that `info` shows; None if the process has set one
     :param on_bound: called when the sockets are bound
     :returns: the exit status
     """
@@ -73,7 +84,9 @@ def pass_on(
         loaded = load(keys)
     bus = Bus(xsub, xpub, loaded, name=name)
     # in a thread: importing the inspector must not delay the first messages
-    seen = threading.Thread(target=_be_seen, args=(bus, name), name="bus/seen", daemon=True)
+    seen = threading.Thread(
+        target=_be_seen, args=(bus, name, command), name="bus/seen", daemon=True
+    )
     try:
         seen.start()
         on_bound(bus)
@@ -89,11 +102,13 @@ def pass_on(
     return 0
 
 
-def _be_seen(bus: Bus, name: str) -> None:
+def _be_seen(bus: Bus, name: str, command: str | None) -> None:
     """Make the bus visible to `ps` and other verbs, like a service, until the process ends."""
     from sf_actors.inspection.presence import PRESENCE  # noqa: PLC0415 - see above
     from sf_actors.lifecycle.residents import RESIDENTS, Resident  # noqa: PLC0415
     from sf_actors.user_code.interruptible import UserCode  # noqa: PLC0415
 
     PRESENCE.is_wanted = True
+    if command is not None:
+        RESIDENTS.command = partial(str, command)
     RESIDENTS.enter(Resident(name, bus, "bus", UserCode()))

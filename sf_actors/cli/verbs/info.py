@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.cli.examples import example_of
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
@@ -16,23 +18,6 @@ if TYPE_CHECKING:
 
 #: The verb that sends messages to a model, by the model's type.
 _VERBS: Final = {"replyer": "call", "subscriber": "publish"}
-_EXAMPLES: Final = {
-    "integer": "1",
-    "number": "1.5",
-    "boolean": "true",
-    "null": "null",
-    "array": "'[]'",
-    "object": "'{}'",
-}
-_TEXTS: Final = {
-    "Decimal": "1.5",
-    "datetime": "2026-01-31T12:00:00Z",
-    "date": "2026-01-31",
-    "time": "12:00:00",
-    "timedelta": "PT1.5S",
-    "UUID": "00000000-0000-4000-8000-000000000000",
-    "bytes": "AAE=",
-}
 
 
 def run(argv: Sequence[str]) -> int:
@@ -91,7 +76,8 @@ def _service_text(
         yield ""
         yield out.table(("MODEL", "TYPE", "TOPIC", "ADDRESSES"), rows)
         yield ""
-        yield f"fields of one: sf_actors info {escaped(str(models[0].service))}/MODEL"
+        one = shlex.quote(f"{models[0].service}/MODEL")
+        yield f"fields of one: sf_actors info {escaped(one)}"
 
 
 def _topic(model: RemoteModel) -> str:
@@ -125,36 +111,4 @@ def _model_text(out: Output, model: RemoteModel) -> Iterator[str]:
     verb = _VERBS.get(model.type, "watch")
     given = example_of(model.shape.get("arguments") or {}) if verb != "watch" else ""
     yield ""
-    yield escaped(f"sf_actors {verb} {model} {given}".rstrip())
-
-
-def example_of(schema: dict[str, Any]) -> str:
-    """Return the required fields of a message as arguments that can be typed."""
-    reader = SchemaReader()
-    fields = reader.properties(schema)
-    return " ".join(
-        f"{name}={_value(reader, fields[name])}"
-        for name in schema.get("required") or ()
-        if name in fields
-    )
-
-
-def _value(reader: SchemaReader, schema: Any) -> str:
-    one = reader.alternatives(schema)[0]
-    if one.get("enum"):
-        return str(one["enum"][0])
-    kind = str(one.get("type"))
-    if kind == "object" and one.get("required"):
-        fields = reader.properties(one)
-        inner = ", ".join(
-            f'"{name}": {_json(_value(reader, fields[name]), fields[name])}'
-            for name in one["required"]
-        )
-        return f"'{{{inner}}}'"
-    return _EXAMPLES.get(kind) or _TEXTS.get(type_of(one), "text")
-
-
-def _json(text: str, schema: Any) -> str:
-    bare = text.strip("'")
-    is_bare = schema.get("type") in {"integer", "number", "boolean", "null", "array", "object"}
-    return bare if is_bare else f'"{bare}"'
+    yield escaped(f"sf_actors {verb} {shlex.quote(str(model))} {given}".rstrip())

@@ -9,10 +9,13 @@ from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.shell import FAILED
 from sf_actors.cli.stderr import report
-from sf_actors.wording import escaped
+from sf_actors.errors import UsageError
+from sf_actors.wording import escaped, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_COMMANDS = ("new", "fleet")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -20,6 +23,9 @@ def run(argv: Sequence[str]) -> int:
 
     :returns: 0; 1 if a service cannot be read or linked, with the reason on standard error
     """
+    if argv and argv[0] not in _COMMANDS and not argv[0].startswith("-"):
+        hint = nearest(argv[0], _COMMANDS)
+        raise UsageError(f"keys: expected new or fleet, got {argv[0]!r}{hint}")
     if list(argv[:1]) != ["fleet"]:
         from sf_actors.cli.command import main  # noqa: PLC0415 - for `keys new`
 

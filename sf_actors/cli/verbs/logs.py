@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.cli.fleet_lines import FleetLines
-from sf_actors.cli.fleet_logs import FleetLogs, Found, names_in
+from sf_actors.cli.fleet_logs import FleetLogs, Found, is_of_workflow, names_in
 from sf_actors.cli.fleets import add_fleet, fleet_of, logs_of_fleet
 from sf_actors.cli.output import Output
 from sf_actors.cli.parser import parsed, verb_parser
@@ -112,8 +112,12 @@ def _filter(arguments: argparse.Namespace) -> Callable[[Found], bool]:
         found = _SINCE.fullmatch(arguments.since)
         if found is None:
             raise UsageError(f"--since: expected 30s, 5m, 2h or 1d, got {arguments.since!r}")
-        age = timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
-        since = (datetime.now(UTC) - age).isoformat(timespec="microseconds")[:26]
+        try:
+            age = timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+            since = (datetime.now(UTC) - age).isoformat(timespec="microseconds")[:26]
+        except OverflowError:
+            # before all that a calendar has
+            since = ""
         tests.append(lambda one: one.timestamp >= since)
     if arguments.grep is not None:
         try:
@@ -127,7 +131,7 @@ def _filter(arguments: argparse.Namespace) -> Callable[[Found], bool]:
         least = parse_level(arguments.level, where="--level")
         tests.append(lambda one: _level_of(one) >= least)
     if arguments.workflow is not None:
-        tests.append(lambda one: str(one.line.get("workflow_id")) == arguments.workflow)
+        tests.append(lambda one: is_of_workflow(one.line, arguments.workflow))
     return lambda one: all(test(one) for test in tests)
 
 

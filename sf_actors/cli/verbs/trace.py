@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.cli.fleet_logs import names_in
+from sf_actors.cli.fleet_logs import is_of_workflow, names_in
 from sf_actors.cli.fleets import DEFAULT_FILE, logs_of_fleet
-from sf_actors.cli.output import Output
+from sf_actors.cli.output import Output, to_json
 from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.remote_services import RemoteServices, add_remote_flags
 from sf_actors.cli.shell import FAILED
@@ -35,7 +35,7 @@ def run(argv: Sequence[str]) -> int:
     )
     add_remote_flags(parser)
     parser.add_argument(
-        "--logs", nargs="+", metavar="FILE", help="log files in inspector of those found"
+        "--logs", nargs="+", metavar="FILE", help="log files in place of those found"
     )
     parser.add_argument("workflow_id", metavar="WORKFLOW_ID", help="as a line or an error shows it")
     arguments = parsed(parser, argv)
@@ -107,15 +107,16 @@ def _literal(name: str) -> str:
 
 def _lines(paths: Iterable[Path], workflow_id: str) -> Iterator[dict[str, Any]]:
     """Yield the lines of a workflow id; a file that cannot be read is reported and skipped."""
-    wanted = json.dumps(workflow_id, ensure_ascii=False)[1:-1]
-    candidates = {wanted, json.dumps(workflow_id)[1:-1]}
+    # as loggers write a text, and as an id that is no text is written
+    candidates = {workflow_id, to_json(workflow_id)[1:-1]}
+    candidates |= {json.dumps(workflow_id, ensure_ascii=one)[1:-1] for one in (True, False)}
     for path in paths:
         try:
             with path.open(encoding="utf-8", errors="replace") as file:
                 for text in file:
                     if any(candidate in text for candidate in candidates):
                         line = _parsed(text)
-                        if line is not None and _is_of(line, workflow_id):
+                        if line is not None and is_of_workflow(line, workflow_id):
                             yield line
         except OSError as error:
             report(f"{path}: {error.strerror}")
@@ -127,13 +128,6 @@ def _parsed(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and isinstance(line.get("timestamp"), str) else None
-
-
-def _is_of(line: dict[str, Any], workflow_id: str) -> bool:
-    given = line.get("workflow_id")
-    return given == workflow_id or (
-        given is not None and not isinstance(given, str) and json.dumps(given) == workflow_id
-    )
 
 
 def _as_text(out: Output, line: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from sf_actors.cli.parser import parsed, verb_parser
 from sf_actors.cli.ray_flags import add_on, is_on_ray
 from sf_actors.cli.shell import FAILED
 from sf_actors.errors import SfActorsError, TargetError, UsageError
+from sf_actors.inspection.folder import pin_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--report", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="SERVICE", help="only these services")
     arguments = parsed(parser, argv)
+    pin_folder()
     fleet = fleet_of(arguments)
     require_services(fleet, arguments.names)
     if arguments.wait is not None and not arguments.detach:

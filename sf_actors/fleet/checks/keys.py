@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sf_actors.errors import KeysError
 from sf_actors.fleet.findings import Finding, shown_place
-from sf_actors.fleet.keyring import COMMAND, problem_of, rings_of, server_file
+from sf_actors.fleet.keyring import command_for, problem_of, rings_of, server_file
 from sf_actors.sockets.keys import Keys, load
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def refusing(
     if fleet.keys is None:
         return
     loaded: dict[str, Keys] = {}
+    command = command_for(fleet)
     for name in fleet.by_name:
         folder = fleet.keys / name
         try:
             loaded[name] = load(folder)
         except KeysError as error:
-            message = _mended(folder, str(error).removeprefix("keys: "))
+            message = _mended(folder, str(error).removeprefix("keys: "), command)
             yield Finding("E501", name, "", message, shown_place(str(folder)))
     several = {
         (name, file): services
@@ -47,22 +48,25 @@ def refusing(
         if len({loaded[one].own_public for one in services if one in loaded}) > 1
     }
     for (name, file), services in several.items():
-        message = problem_of(fleet.keys, file, services)
+        message = problem_of(fleet, fleet.keys, file, services)
         yield Finding("E501", name, file, message, fleet.place_of("services", name))
     for link in links:
         for joint in link.joints:
             mine, theirs = joint.connector, joint.binder
             if mine.service in loaded and theirs.service in loaded:
-                yield from _refusing(fleet.keys, joint, loaded)
+                yield from _refusing(fleet.keys, joint, loaded, command)
                 if (mine.service, server_file(outlines[mine.service], mine)) not in several:
-                    yield from _unknown(fleet.keys, joint, loaded)
+                    yield from _unknown(fleet.keys, joint, loaded, command)
     for model in outside:
         if model.service in loaded and not _knows(loaded[model.service], model):
             yield _unknown_outside(fleet, fleet.keys, model)
 
 
-def _mended(folder: Path, error: str) -> str:
-    """Return why a folder of keys cannot be used, and the command that helps."""
+def _mended(folder: Path, error: str, command: str) -> str:
+    """Return why a folder of keys cannot be used, and what helps.
+
+    :param command: creates missing keys
+    """
     secret = folder / "own.key_secret"
     what = error.partition(";")[0]
     if os.path.lexists(secret) and (
@@ -72,7 +76,7 @@ def _mended(folder: Path, error: str) -> str:
     # `keys fleet` never replaces a pair or half of one
     halves = [path for path in (folder / "own.key", secret) if os.path.lexists(path)]
     remove = shlex.join(["rm", *(shown_place(str(path)) for path in halves)])
-    return f"{what}; type: {f'{remove} && ' if halves else ''}{COMMAND}"
+    return f"{what}; type: {f'{remove} && ' if halves else ''}{command}"
 
 
 def _unknown_outside(fleet: Fleet, folder: Path, model: ModelOutline) -> Finding:
@@ -93,16 +97,20 @@ def _knows(keys: Keys, model: ModelOutline) -> bool:
         return False
 
 
-def _refusing(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
+def _refusing(
+    folder: Path, joint: Joint, loaded: Mapping[str, Keys], command: str
+) -> Iterator[Finding]:
     """Yield a finding if a binder would refuse the service that connects."""
     mine, theirs = joint.connector, joint.binder
     if loaded[mine.service].own_public not in loaded[theirs.service].authorized():
         place = shown_place(str(folder / theirs.service / "authorized"))
-        message = f"expected the key of {mine.service}, which connects; type: {COMMAND}"
+        message = f"expected the key of {mine.service}, which connects; type: {command}"
         yield Finding("E501", theirs.service, theirs.model, message, place)
 
 
-def _unknown(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator[Finding]:
+def _unknown(
+    folder: Path, joint: Joint, loaded: Mapping[str, Keys], command: str
+) -> Iterator[Finding]:
     """Yield a finding if the service that connects lacks the key of the binder."""
     mine, theirs = joint.connector, joint.binder
     own, other = loaded[mine.service], loaded[theirs.service]
@@ -112,5 +120,5 @@ def _unknown(folder: Path, joint: Joint, loaded: Mapping[str, Keys]) -> Iterator
         is_known = False
     if not is_known:
         place = shown_place(str(folder / mine.service / "servers"))
-        message = f"expected the key of {theirs.service}, to connect; type: {COMMAND}"
+        message = f"expected the key of {theirs.service}, to connect; type: {command}"
         yield Finding("E501", mine.service, mine.model, message, place)

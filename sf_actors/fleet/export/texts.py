@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.definition.config.json_file import WrittenFloat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_UNLIKE_JSON: Final = re.compile("[\x7f\U00010000-\U0010ffff]")
 
 
 def json_text(value: Any) -> str:
@@ -50,7 +53,7 @@ def _yaml(value: Any) -> Iterator[str]:
                 yield f"- {lines[0]}"
                 yield from (f"  {line}" for line in lines[1:])
             else:
-                yield f"- {json.dumps(item)}"
+                yield f"- {_scalar(item)}"
 
 
 def _entry(head: str, item: Any, *, indent: str) -> Iterator[str]:
@@ -58,4 +61,19 @@ def _entry(head: str, item: Any, *, indent: str) -> Iterator[str]:
         yield head
         yield from (f"{indent}{line}" for line in _yaml(item))
     else:
-        yield f"{head} {json.dumps(item)}"
+        yield f"{head} {_scalar(item)}"
+
+
+def _scalar(item: Any) -> str:
+    """Return a scalar as JSON, but for characters whose form in JSON YAML refuses.
+
+    JSON escapes a character beyond U+FFFF as two surrogates, and leaves DEL as it is.
+    """
+    text = json.dumps(item)
+    if not isinstance(item, str) or not _UNLIKE_JSON.search(item):
+        return text
+    written = (
+        f"\\U{ord(char):08x}" if _UNLIKE_JSON.match(char) else json.dumps(char)[1:-1]
+        for char in item
+    )
+    return f'"{"".join(written)}"'

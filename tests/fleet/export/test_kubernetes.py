@@ -160,6 +160,19 @@ def test_texts_are_taken_as_they_are_and_probes_reach_the_pod(market: Path) -> N
     assert found["livenessProbe"]["httpGet"]["port"] == 9000
 
 
+def test_characters_that_yaml_writes_in_another_form_than_json_arrive(market: Path) -> None:
+    text = "\U0001f600 \\u007f \\\\ ü"
+    (market / "fleet.toml").write_text(FLEET.replace("50% of $HOME", text))
+    found = exported(market)["market-pricer.yaml"]
+
+    assert {"name": "TITLE", "value": "\U0001f600 \x7f \\ ü"} in container(found["StatefulSet"])[
+        "env"
+    ]
+    # readers of YAML in Go refuse surrogates, and DEL as it is
+    written = (market / "k8s" / "market-pricer.yaml").read_text()
+    assert r'"\U0001f600 \U0000007f \\ \u00fc"' in written
+
+
 def test_an_address_that_other_pods_cannot_reach_is_refused(market: Path) -> None:
     bound = FLEET.replace("instances = 2", 'bind = { price = "127.0.0.1:27001" }')
     (market / "fleet.toml").write_text(bound)

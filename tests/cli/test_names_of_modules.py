@@ -1,0 +1,58 @@
+"""Service files named like modules of Python run in all placements as by `-s`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.fleets import QUIET, assert_nothing_is_left, fleet_in
+from tests.support.processes import Process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+#: Modules that the interpreter or this package imports early.
+NAMES = ("queue", "random", "signal")
+
+FLEET = "".join(f'[services.{name}]\nfile = "{name}.py"\n' for name in NAMES)
+
+
+def typed(*argv: str) -> tuple[str, ...]:
+    """Return arguments of `python` that are as the console script: without the working directory.
+
+    `python -m` would put it first.
+    """
+    return ("-P", "-m", "sf_actors", *argv)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Give the folder of a fleet whose services are named like modules of Python."""
+    return fleet_in(tmp_path / "fleet", FLEET, **dict.fromkeys(NAMES, QUIET))
+
+
+def test_check_finds_nothing_in_them(fleet: Path) -> None:
+    with Process(*typed("check"), module=None, cwd=fleet) as process:
+        assert process.wait() == 0, process.out
+    assert process.err == ["sf_actors: nothing is wrong"]
+
+
+def test_they_run_in_processes_in_the_background(fleet: Path) -> None:
+    with Process(*typed("up", "-d"), module=None, cwd=fleet) as process:
+        assert process.wait() == 0, process.err
+    with Process(*typed("down"), module=None, cwd=fleet) as down:
+        assert down.wait() == 0
+    assert_nothing_is_left(fleet)
+    assert sorted(process.err) == [f"sf_actors: {name}: READY" for name in NAMES]
+
+
+def test_one_runs_with_reload(tmp_path: Path) -> None:
+    (tmp_path / "signal.py").write_text("def main(stopping):\n    stopping.wait(60)\n")
+    argv = typed("-s", "signal.py", "-m", "--reload")
+    with Process(*argv, module=None, cwd=tmp_path) as process:
+        process.wait_until_ready()
+        process.interrupt()
+        assert process.wait() == 0
