@@ -20,14 +20,6 @@ NAMES = ("queue", "random", "signal")
 FLEET = "".join(f'[services.{name}]\nfile = "{name}.py"\n' for name in NAMES)
 
 
-def typed(*argv: str) -> tuple[str, ...]:
-    """Return arguments of `python` that are as the console script: without the working directory.
-
-    `python -m` would put it first.
-    """
-    return ("-P", "-m", "sf_actors", *argv)
-
-
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
     """Give the folder of a fleet whose services are named like modules of Python."""
@@ -35,24 +27,32 @@ def fleet(tmp_path: Path) -> Path:
 
 
 def test_check_finds_nothing_in_them(fleet: Path) -> None:
-    with Process(*typed("check"), module=None, cwd=fleet) as process:
+    with Process("check", cwd=fleet) as process:
         assert process.wait() == 0, process.out
     assert process.err == ["sf_actors: nothing is wrong"]
 
 
 def test_they_run_in_processes_in_the_background(fleet: Path) -> None:
-    with Process(*typed("up", "-d"), module=None, cwd=fleet) as process:
+    with Process("up", "-d", cwd=fleet) as process:
         assert process.wait() == 0, process.err
-    with Process(*typed("down"), module=None, cwd=fleet) as down:
+    with Process("down", cwd=fleet) as down:
         assert down.wait() == 0
     assert_nothing_is_left(fleet)
     assert sorted(process.err) == [f"sf_actors: {name}: READY" for name in NAMES]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_one_runs_as_it_is_typed(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("import beside\ndef main():\n    print(beside.WORD)\n")
+    (tmp_path / "beside.py").write_text("WORD = 'found'\n")
+    with Process("-s", f"{name}.py", "-m", cwd=tmp_path) as process:
+        assert process.wait() == 0, process.err
+    assert "found" in process.out
+
+
 def test_one_runs_with_reload(tmp_path: Path) -> None:
     (tmp_path / "signal.py").write_text("def main(stopping):\n    stopping.wait(60)\n")
-    argv = typed("-s", "signal.py", "-m", "--reload")
-    with Process(*argv, module=None, cwd=tmp_path) as process:
+    with Process("-s", "signal.py", "-m", "--reload", cwd=tmp_path) as process:
         process.wait_until_ready()
         process.interrupt()
         assert process.wait() == 0
