@@ -13,7 +13,7 @@ from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.instance import RUNNING, InstancePhase
 from sf_actors.fleet.rolling import Rolling, why_not_beside
-from sf_actors.fleet.verb_answers import ABSENT, FAILED
+from sf_actors.fleet.verb_answers import ABSENT, FAILED, UNREADABLE
 from sf_actors.wording import nearest
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class FleetChanges:
         try:
             fleet, checked = self._read_again(request)
         except UserError as error:
-            self._supervisor.post(partial(self._end, request, FAILED, str(error)))
+            self._supervisor.post(partial(self._end, request, UNREADABLE, str(error)))
             return
         errors = [str(one) for one in checked.findings if one.is_error]
         if errors:

@@ -21,8 +21,8 @@ _SETTLED = frozenset(
     {InstancePhase.READY, InstancePhase.ENDED, InstancePhase.FAILED, InstancePhase.STOPPED}
 )
 
-#: Exit statuses of verbs: failed, and name not found.
-FAILED, ABSENT = 1, 3
+#: Exit statuses of verbs: failed, file that cannot be read, and name not found.
+FAILED, UNREADABLE, ABSENT = 1, 2, 3
 #: Said of an instance whose stop exceeded its deadline.
 _KILLED = "has not ended in time, and was killed"
 

@@ -171,7 +171,7 @@ def test_a_file_with_errors_restarts_nothing(tmp_path: Path) -> None:
         done = ran_here("restart", cwd=tmp_path)
         assert (done.status, "E401" in done.err) == (1, True)
         (tmp_path / "fleet.toml").write_text("[services\n")
-        assert ran_here("restart", cwd=tmp_path).status == 1
+        assert ran_here("restart", cwd=tmp_path).status == 2
         (after,) = ran_here("ps", "--json", "--fleet", "fleet.toml", cwd=tmp_path).objects
         assert after["pid"] == before["pid"]
 
