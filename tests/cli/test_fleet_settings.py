@@ -146,8 +146,9 @@ def test_services_of_one_process_cannot_want_different_environments(tmp_path: Pa
         changed = texts[0] + texts[1].replace("green", "blue")
         (tmp_path / "fleet.toml").write_text(changed)
         done = ran_here("restart", cwd=tmp_path)
-        assert (done.status, problem in done.err) == (1, True)
+        assert (done.status, problem in done.err) == (2, True)
         process.interrupt()
         assert process.wait() == 0
-    done = ran("up", "--in-process", cwd=tmp_path)
-    assert (done.status, problem in done.err) == (2, True)
+    for verb in ("check", "up"):
+        done = ran(verb, "--in-process", cwd=tmp_path)
+        assert (done.status, problem in done.err) == (2, True)

@@ -95,6 +95,10 @@ def _findings(arguments: argparse.Namespace) -> Sequence[Finding]:
         return check_live(fleet, found, pids=running_pids(RunFolder.of(fleet.path)))
     from sf_actors.fleet.check import check  # noqa: PLC0415
 
+    if arguments.in_process:
+        from sf_actors.cli.in_process import require_one_environment  # noqa: PLC0415
+
+        require_one_environment(fleet)
     return check(fleet, in_process=arguments.in_process, with_ports=arguments.ports).findings
 
 
