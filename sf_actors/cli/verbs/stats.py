@@ -62,17 +62,18 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("service", metavar="SERVICE", help="a service that runs")
     arguments = parsed(parser, argv)
     out = Output(as_json=arguments.json)
-    with RemoteServices.of(arguments) as remote:
-        service = service_named(remote, arguments.service)
-        _show(out, remote.ask(service, "stats"))
-        try:
+    try:
+        with RemoteServices.of(arguments) as remote:
+            service = service_named(remote, arguments.service)
+            _show(out, remote.ask(service, "stats"))
             while arguments.watch:
                 pause(EVERY_S)
                 if remote.is_gone(service.inspector):
                     raise TargetError(f"{service} has ended")
                 _show(out, remote.ask(service, "stats"), is_again=True)
-        except Terminated:
-            return 0
+    except Terminated:
+        if not arguments.watch:
+            raise
     return 0
 
 
