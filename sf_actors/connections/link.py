@@ -44,6 +44,8 @@ LONGEST_WAIT_S = 3_600.0
 MAX_READ = 1_000
 
 _SUCCEEDED = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+#: the connection is taken, and its handshake begins
+_TAKEN = int(zmq.EVENT_CONNECTED)
 #: the event of a try to connect where nobody listens
 _CLOSED = int(zmq.EVENT_CLOSED)
 
@@ -65,6 +67,7 @@ class Link(Peer):
         "_found",
         "_inproc",
         "_is_introduced",
+        "_is_taken",
         "_is_turned_away",
         "_items",
         "_look_up",
@@ -106,6 +109,8 @@ class Link(Peer):
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
         self._is_introduced = False
+        #: somebody listens, but has not finished the handshake
+        self._is_taken = False
         #: somebody listens, but the last try to connect ended during the handshake
         self._is_turned_away = False
         #: the socket of inproc that it is connected to
@@ -198,14 +203,14 @@ class Link(Peer):
                     event = int.from_bytes(self.events.recv_multipart(NOBLOCK)[0][:2], "little")
                 except zmq.Again:
                     break
-                self._is_turned_away = event not in {_SUCCEEDED, _CLOSED} and not self.is_connected
+                self._note_listener(event)
                 if event == _SUCCEEDED:
                     self._pause_s = RETRY_S
                     self.retry_at = None
                     if self._turns is not None:
                         self._turns.succeeded()
                     yield True
-                elif self.retry_at is None and self._look_up is None:
+                elif not self._is_taken and self.retry_at is None and self._look_up is None:
                     if self._turns is not None and not self.is_connected and self._turns.failed():
                         # try the next address of the name at once
                         self.retry_at = now
@@ -219,6 +224,12 @@ class Link(Peer):
                     self._connect(self.endpoint)
                 elif self._look_up is None:
                     self._ask_for_host()
+
+    def _note_listener(self, event: int) -> None:
+        """Note what an event tells about who listens at the address."""
+        self._is_taken = event == _TAKEN
+        if not self._is_taken:
+            self._is_turned_away = event not in {_SUCCEEDED, _CLOSED} and not self.is_connected
 
     def _connect(self, endpoint: Endpoint) -> None:
         self._is_introduced = False
@@ -264,6 +275,10 @@ class Link(Peer):
             return f"the host {host!r} is still being looked up"
         if self._is_turned_away:
             return f"{self.endpoint} ends each connection before it is made: check the keys"
+        if self._is_taken:
+            return f"{self.endpoint} takes connections, but has not greeted yet"
+        if not self.is_away:
+            return f"{self.endpoint} has not taken a connection yet"
         return f"nobody listens at {self.endpoint}"
 
     def _changes_of_inproc(self, now: float) -> Iterator[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from hashlib import blake2b
@@ -41,10 +41,20 @@ def _keyed() -> blake2b:
 
 
 class Repetition(NamedTuple):
-    """A repeated request: its sender's address, and its current workflow id."""
+    """A repeated request: its sender's address, its current workflow id, and when it expires."""
 
     address: list[bytes]
     workflow_id: object
+    expires_at: float | None = None
+
+
+class Repeated(Protocol):
+    """The first request of its key, which waits for its handler or is being handled."""
+
+    key: bytes | None
+
+    def lasts_until(self, expires_at: float | None) -> bool:
+        """Let it expire no earlier than this; return False if it has been dropped already."""
 
 
 class ReplyCache:
@@ -58,25 +68,33 @@ class ReplyCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._replies: OrderedDict[bytes, bytes] = OrderedDict()
-        self._running: dict[bytes, list[Repetition]] = {}
+        self._running: dict[bytes, tuple[Repeated | None, list[Repetition]]] = {}
 
     def reply_to(self, key: bytes) -> bytes | None:
         """Return the reply to an earlier attempt, or None."""
         return self._replies.get(key)
 
     def is_running(self, key: bytes, repetition: Repetition) -> bool:
-        """Return True if the request is being handled; the repetition then gets the reply too."""
-        waiting = self._running.get(key)
-        if waiting is None:
+        """Return True if the request is being handled; the repetition then gets the reply too.
+
+        A request that is still queued then expires with its last repetition. One that has been
+        dropped by now is forgotten: the repetition takes its place.
+        """
+        if key not in self._running:
+            return False
+        request, waiting = self._running[key]
+        if request is not None and not request.lasts_until(repetition.expires_at):
+            request.key = None
+            self.give_up(key)
             return False
         waiting.append(repetition)
         # a further repetition means that the oldest ones have been given up
         del waiting[:-MAX_WAITING]
         return True
 
-    def begin(self, key: bytes) -> None:
+    def begin(self, key: bytes, request: Repeated | None = None) -> None:
         """Note that the handling of a request begins."""
-        self._running[key] = []
+        self._running[key] = request, []
 
     def give_up(self, key: bytes) -> None:
         """Note that a request will not be handled, nor the repetitions that have come so far."""
@@ -87,7 +105,7 @@ class ReplyCache:
 
         :returns: the repetitions that came meanwhile
         """
-        waiting = self._running.pop(key, [])
+        _, waiting = self._running.pop(key, (None, []))
         if len(reply) > self._max_bytes:
             return waiting
         self._bytes += len(reply) - len(self._replies.get(key, b""))

@@ -313,13 +313,11 @@ class Replyer(SocketActor):
         """Answer a repetition like its first request; while the service stops, refuse a new one."""
         if self._cache is not None and envelope.request_id is not None:
             key = key_of(envelope.request_id, envelope.args)
-            if self._is_repeated(
-                self._cache, key, Repetition(request.address, request.workflow_id)
-            ):
+            if self._is_repeated(self._cache, key, request.as_repetition()):
                 return True
             if not self.is_draining:
                 request.key = key
-                self._cache.begin(key)
+                self._cache.begin(key, request)
         if self.is_draining:
             self.counters.drop("stopped")
             problem = "the service stops"
@@ -371,11 +369,11 @@ class Replyer(SocketActor):
         if envelope.request_id is None:
             return
         key = key_of(envelope.request_id, envelope.args)
-        if cache.is_running(key, Repetition(request.address, request.workflow_id)):
+        if cache.is_running(key, request.as_repetition()):
             request.is_moot = True
         else:
             request.key = key
-            cache.begin(key)
+            cache.begin(key, request)
 
     def _is_repeated(self, cache: ReplyCache, key: bytes, repetition: Repetition) -> bool:
         """Answer a repetition without calling the handler again, now or when it is done."""

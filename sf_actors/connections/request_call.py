@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UNSET
 
+from sf_actors.connections.reply_cache import Repetition
 from sf_actors.errors import InvalidArguments, Refused
 from sf_actors.user_code.call import Call
 from sf_actors.wire.envelope import encode_failure, encode_reply
@@ -78,9 +79,24 @@ class RequestCall(Call):
 
     def is_worth_it(self) -> bool:
         """Return True if its caller still waits for the answer."""
-        if self.expires_at is not None and not self.is_moot and monotonic() >= self.expires_at:
+        # read once, since the socket's thread may change it
+        expires_at = self.expires_at
+        if expires_at is not None and not self.is_moot and monotonic() >= expires_at:
             self.is_moot = True
             self.counters.drop("expired")
+        return not self.is_moot
+
+    def as_repetition(self) -> Repetition:
+        """Return what is needed to answer it with the reply to an earlier request."""
+        return Repetition(self.address, self.workflow_id, self.expires_at)
+
+    def lasts_until(self, expires_at: float | None) -> bool:
+        """Let it expire no earlier than a repetition; return False if it has been dropped already.
+
+        In the socket's thread, while another one may ask `is_worth_it`.
+        """
+        if self.expires_at is not None:
+            self.expires_at = None if expires_at is None else max(self.expires_at, expires_at)
         return not self.is_moot
 
     def complete(self, result: Any, error: BaseException | None) -> None:

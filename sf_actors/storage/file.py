@@ -163,6 +163,7 @@ class StoreFile:
         try:
             status = self._real.stat()
         except FileNotFoundError:
+            self._refuse_remains()
             self._create()
             status = self._real.stat()
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -195,6 +196,22 @@ class StoreFile:
             raise
         self._descriptor = descriptor
         return status.st_dev, status.st_ino
+
+    def _refuse_remains(self) -> None:
+        """Refuse to create a store beside the journal of one that was moved away or removed.
+
+        SQLite would write what the journal holds into the new file.
+        """
+        for ending in ("-wal", "-journal"):
+            journal = self._beside(ending)
+            with suppress(FileNotFoundError):
+                # its size first: another process may be creating the store and its journal
+                if journal.stat().st_size and not self._real.exists():
+                    raise self.refused(
+                        "a store, or nothing of one",
+                        f"its journal {journal.name!r} alone",
+                        "move that away too to begin with an empty state",
+                    )
 
     def _create(self) -> None:
         """Create an empty store beside the path and link it there, so that it is never partial."""

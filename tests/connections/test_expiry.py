@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,6 +68,28 @@ def test_a_request_that_expires_behind_another_is_dropped_without_an_answer(
         slow.release(1)
         again = sockets.enter_context(asking(served))
         assert "return_args" in ask(again, {"args": {"n": 1}, "request_id": "a"})
+
+
+@pytest.mark.parametrize("left_s", [PATIENCE_S, None])
+@pytest.mark.parametrize("is_over", [False, True], ids=["in time", "too late"])
+def test_a_repetition_that_has_time_left_is_answered_though_the_first_attempt_expires(
+    slow: Slow, left_s: float | None, is_over: bool
+) -> None:
+    with serving(slow, {"n": int}, deduplicate=True) as served, ExitStack() as sockets:
+        busy = keep_busy(sockets, served, slow)
+        first, again = (sockets.enter_context(asking(served)) for _ in range(2))
+        attempt = {"args": {"n": 1}, "request_id": "a"}
+        expires_in_s = 0.01 if is_over else 1.0
+        first.send(packed(attempt | {"expires_in_s": expires_in_s}))
+        until(lambda: counters(served, "it")["received"] == 2, "the first attempt")
+        sleep(0.02)
+        again.send(packed(attempt | ({} if left_s is None else {"expires_in_s": left_s})))
+        until(lambda: counters(served, "it")["deduplicated"] == 1, "the repetition")
+        sleep(expires_in_s)
+        slow.release(2)
+        busy.recv()
+        assert "return_args" in unpacked(again.recv())
+        assert (counters(served, "it")["handled"], dropped(served)) == (2, {})
 
 
 def test_a_request_that_has_time_left_waits_for_its_turn(served: Service, slow: Slow) -> None:

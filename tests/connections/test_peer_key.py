@@ -24,6 +24,11 @@ from sf_actors.connections.peer_key import peer_key
         ({1: {2: 3, 4: 5}}, {1: {4: 5, 2: 3}}),
         ({8, 16}, {16, 8}),
         ({"a", 1}, {1, "a"}),
+        ([Decimal("1.50"), 0.0], [Decimal("1.5"), -0.0]),
+        (("X", Decimal(100)), ("X", Decimal("1E+2"))),
+        ({"strike": Decimal("1.50")}, {"strike": Decimal("1.5")}),
+        ({Decimal("1.50"): 1}, {Decimal("1.5"): 1}),
+        ({("X", Decimal("1.50"))}, {("X", Decimal("1.5"))}),
     ],
 )
 def test_equal_values_have_one_key(one: Any, other: Any) -> None:

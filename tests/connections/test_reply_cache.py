@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from time import monotonic
+from unittest.mock import Mock
+
 from sf_actors.connections.reply_cache import MAX_WAITING, Repetition, ReplyCache, key_of
+from sf_actors.connections.request_call import RequestCall
 
 SECOND = Repetition([b"second"], "w")
 
@@ -82,3 +86,16 @@ def test_a_request_is_known_by_its_id_and_its_arguments() -> None:
 
     assert len({key_of(*request) for request in requests}) == len(requests)
     assert key_of("id", b"\x80") == key_of("id", memoryview(b"\x80"))
+
+
+def test_a_repetition_takes_the_place_of_a_request_that_was_dropped() -> None:
+    cache = ReplyCache()
+    first = RequestCall(Mock(), {}, [b"first"], "v", 1)
+    first.key, first.expires_at = b"id", monotonic()
+    cache.begin(b"id", first)
+    assert not first.is_worth_it()
+
+    assert not cache.is_running(b"id", SECOND)
+    assert first.key is None, "or the end of the first would forget the second"
+    cache.begin(b"id")
+    assert cache.is_running(b"id", SECOND)

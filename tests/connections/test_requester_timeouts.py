@@ -66,6 +66,16 @@ def test_who_ends_the_handshake_is_not_said_to_be_nobody() -> None:
         until_told(ours, "nobody listens")
 
 
+def test_who_takes_connections_and_says_nothing_is_not_said_to_be_nobody() -> None:
+    """As a service that is frozen does, for which the kernel takes them."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = f"127.0.0.1:{listening.getsockname()[1]}"
+        with asking(place, timeout_s=0.3) as ours:
+            until_told(ours, f"; {place} takes connections, but has not greeted yet")
+            listening.close()
+            until_told(ours, "nobody listens")
+
+
 def test_a_server_that_starts_late_answers_the_call_that_waits(address: str) -> None:
     with asking(address, timeout_s=PATIENCE_S) as ours:
         got: queue.Queue[Any] = queue.Queue()

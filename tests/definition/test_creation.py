@@ -99,7 +99,7 @@ def test_an_argument_of_another_type_is_refused() -> None:
 
 def test_the_message_says_where_what_and_what_came() -> None:
     assert refusal("requester", retries="3") == (
-        "args['retries']: expected a whole number, 0 or more, got str '3'"
+        "args['retries']: expected a whole number from 0 to 2**31 - 1, got str '3'"
     )
 
 
@@ -119,6 +119,8 @@ def test_the_message_says_where_what_and_what_came() -> None:
         ("requester", "timeout_s", math.inf),
         ("requester", "timeout_s", "5"),
         ("requester", "retries", -1),
+        # the time of the whole call would be no float
+        ("requester", "retries", 10**400),
         ("requester", "retries", 1.0),
         ("requester", "retries", True),
         ("replyer", "deduplicate", "yes"),

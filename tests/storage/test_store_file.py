@@ -295,6 +295,25 @@ def test_fields_that_the_model_no_longer_has_are_dropped(tmp_path: Path) -> None
     assert kept_in(path, now, {"later": str}) == (left | {"later": "y"}, 2)
 
 
+def test_a_new_store_takes_nothing_from_the_log_of_one_that_was_moved_away(
+    path: Path, tmp_path: Path
+) -> None:
+    copy = killed(path, tmp_path / "killed")
+    copy.rename(copy.with_name("book.old"))
+
+    assert "got its journal 'book.db-wal' alone" in refusal(copy)
+
+    copy.with_name("book.db-wal").rename(copy.with_name("book.old-wal"))
+    assert kept_in(copy, BOOK) == ({}, -1)
+    assert kept_in(copy.with_name("book.old"), BOOK)[0]["title"] == "b"
+
+
+def test_an_empty_log_that_was_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "book.db-wal").touch()
+
+    assert kept_in(tmp_path / "book.db", BOOK) == ({}, -1)
+
+
 def test_a_required_field_that_deltas_had_not_brought_yet_may_be_missing(tmp_path: Path) -> None:
     path = tmp_path / "book.db"
     with Keeper(path, BOOK) as keeper:
