@@ -11,6 +11,7 @@ from sf_actors.connections.call_rules import Peer
 from sf_actors.errors import MessageError
 from sf_actors.sockets import inproc, monitors, names
 from sf_actors.sockets.frames import (
+    ANSWERS_ONCE,
     MAX_FRAMES,
     NOBLOCK,
     NOBLOCK_SNDMORE,
@@ -63,10 +64,10 @@ class Link(Peer):
     """
 
     __slots__ = (
+        "_answers_once",
         "_at",
         "_found",
         "_inproc",
-        "_is_introduced",
         "_is_taken",
         "_is_turned_away",
         "_items",
@@ -108,7 +109,7 @@ class Link(Peer):
         self.has_news = True
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
-        self._is_introduced = False
+        self._answers_once = False
         #: somebody listens, but has not finished the handshake
         self._is_taken = False
         #: somebody listens, but the last try to connect ended during the handshake
@@ -133,10 +134,10 @@ class Link(Peer):
     def needs_no_id(self) -> bool:
         """Whether a reply without an id could only answer the next request; HOT.
 
-        The first request through a connection has an id all the same: it shows a replyer that it
-        comes from one of our requesters.
+        That holds for replyers of ours, which say so when the first id shows them that a requester
+        is one of ours. Another server may answer a request twice.
         """
-        return self._is_introduced and not self.under_way
+        return self._answers_once and not self.under_way
 
     def look(self) -> list[tuple[bytes, bytes]]:
         """Read replies, and note whether the connection may have changed; HOT.
@@ -166,6 +167,8 @@ class Link(Peer):
             if 2 <= len(frames) <= MAX_FRAMES:
                 if not frames[0]:
                     replies.append((b"", frames[1]))
+                elif frames[0] == ANSWERS_ONCE:
+                    self._answers_once = True
                 elif not frames[1] and len(frames) > 2:
                     replies.append((frames[0], frames[2]))
             # libzmq signals the next message only after a poll has found none
@@ -232,7 +235,7 @@ class Link(Peer):
             self._is_turned_away = event not in {_SUCCEEDED, _CLOSED} and not self.is_connected
 
     def _connect(self, endpoint: Endpoint) -> None:
-        self._is_introduced = False
+        self._answers_once = False
         self._transport.reconnect(self.socket, endpoint, self._at)
         self._at = endpoint
 
@@ -289,7 +292,7 @@ class Link(Peer):
                 yield False
             if there is not None:
                 self._transport.reconnect(self.socket, self.endpoint)
-                self._is_introduced = False
+                self._answers_once = False
                 self._inproc = there
                 yield True
         elif there is None and not self.is_away:
@@ -314,7 +317,6 @@ class Link(Peer):
             send_frame(self.socket, attempt, NOBLOCK_SNDMORE)
         except zmq.Again:
             return False
-        self._is_introduced = True
         try:
             send_frame(self.socket, b"", NOBLOCK_SNDMORE)
         except zmq.Again:

@@ -12,16 +12,14 @@ import zmq
 from sf_actors.actors.deliveries import ResumeReading, deliveries_of
 from sf_actors.actors.injected import InjectedMessage, InjectedRequests
 from sf_actors.actors.socket_actor import SocketActor
+from sf_actors.connections.known_requesters import KnownRequesters
 from sf_actors.connections.reply_cache import Repetition, ReplyCache, key_of
 from sf_actors.connections.request_call import RequestCall
 from sf_actors.connections.waiting_requests import StatesChanged, WaitingRequests
-from sf_actors.counters import Counters
 from sf_actors.errors import InvalidMessage, MessageError, OversizedMessage
 from sf_actors.schema.one_pass import request_decoder
 from sf_actors.sockets.error_details import sends_texts
 from sf_actors.sockets.frames import (
-    CALL_ID,
-    STOPPING,
     receive_frames,
     send_answer,
     split_request,
@@ -44,9 +42,6 @@ QUICK_S = 0.005
 
 #: Number of quick calls in a row after which the handler runs in the socket's thread.
 QUICK_CALLS = 20
-
-#: Most peers that are told of a stop; the oldest are left out.
-MAX_TO_NOTIFY = 10_000
 
 #: How long the socket must be quiet before it is closed, in seconds: requests that were sent before
 #: their requesters heard of the stop arrive within this time.
@@ -116,8 +111,7 @@ class Replyer(SocketActor):
         self._waiting = None
         #: how many of the last calls in a row were quick
         self._quick_calls = 0
-        #: the addresses of our own requesters, which are told of a stop
-        self._to_notify: dict[tuple[bytes, ...], None] = {}
+        self._requesters = KnownRequesters(self._socket)
         #: requests that are not answered yet and may be repeated
         self._unanswered: dict[RequestCall, None] = {}
         self._used_at = 0.0
@@ -169,10 +163,8 @@ class Replyer(SocketActor):
             request.give_up()
             self._deliveries.give_up(request.size)
             self._answer(request)
-        problem = "the service stops"
-        notice = encode_failure("ServiceStopped", problem, None, unhandled=True)
-        for peer in self._to_notify:
-            send_answer(self._socket, [*peer, STOPPING, b""], notice, Counters())
+        notice = encode_failure("ServiceStopped", "the service stops", None, unhandled=True)
+        self._requesters.tell_stop(notice)
         if self._deliveries.source is not None:
             self.inbox.resume(self._deliveries.source)
 
@@ -304,10 +296,8 @@ class Replyer(SocketActor):
         """Note a peer to tell of a stop; during one, that a peer has not heard of it yet; HOT."""
         if self.is_draining:
             self._used_at = monotonic()
-        elif len(address) > 2 and address[-2].startswith(CALL_ID):
-            self._to_notify[tuple(address[:-2])] = None
-            if len(self._to_notify) > MAX_TO_NOTIFY:
-                del self._to_notify[next(iter(self._to_notify))]
+        elif len(address) > 2:
+            self._requesters.note(address)
 
     def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:
         """Answer a repetition like its first request; while the service stops, refuse a new one."""
@@ -355,6 +345,8 @@ class Replyer(SocketActor):
         ):
             return
         send_answer(self._socket, request.address, request.frame, counters)
+        if len(request.address) > 2 and not self.is_draining:
+            self._requesters.greet(request.address)
 
     def _forget(self, request: RequestCall) -> None:
         """Drop a request that needs no answer."""

@@ -33,9 +33,11 @@ receive_frame: Final = BareSocket.recv
 #: In our own requests, the beginning of the frame before the empty one, which is the call's id.
 CALL_ID: Final = b"sfa1"
 
-#: In its place, the notice that a replyer stops; a REQ socket skips it like any reply that it did
-#: not ask for.
+#: In its place, notices of our replyers; a REQ socket skips them like any reply that it did not
+#: ask for. It stops:
 STOPPING: Final = CALL_ID + b"stopping"
+#: It answers each request once, so that one that is alone on its connection needs no id:
+ANSWERS_ONCE: Final = CALL_ID + b"answers once"
 
 #: Messages that an actor reads before it checks its inbox again.
 BATCH: Final = 200
