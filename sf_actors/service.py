@@ -161,6 +161,7 @@ class Service:
 
     def begin_stop(self) -> None:
         """Begin a stop and its deadline without waiting; call `stop_service` afterwards."""
+        self._require_ours("begin_stop")
         with self._lock:
             self._is_stop_asked = True
             run = self._run
@@ -390,6 +391,7 @@ class Service:
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         """Run the hook of a signal, then stop; for a program that handles signals itself."""
+        self._require_ours("stop_by_signal")
         with self._lock:
             self._is_stop_asked = True
             run = self._run
