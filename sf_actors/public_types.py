@@ -5,7 +5,7 @@ They are protocols: the objects that the functions get match them without inheri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
@@ -39,8 +39,12 @@ class States(Protocol):
     def __contains__(self, name: object, /) -> bool:
         """Return True if a state has this name."""
 
-    def get(self, name: str, default: Any = None, /) -> Any:
-        """Return the value of a state, or the default if none has this name."""
+    # the value of a state, or the default if none has this name
+    @overload
+    def get(self, name: str, /) -> Any: ...
+
+    @overload
+    def get(self, name: str, default: Any, /) -> Any: ...
 
     def keys(self) -> KeysView[str]:
         """Return the names."""

@@ -13,7 +13,7 @@ from sf_actors.definition.service_arguments import is_set, require_arguments
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.definition.source import source_of
 from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
-from sf_actors.lifecycle.at_exit import remember
+from sf_actors.lifecycle.at_exit import outlast_pools, remember
 from sf_actors.lifecycle.known_addresses import KnownAddresses
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.run import Run
@@ -31,7 +31,7 @@ from sf_actors.user_code.tracebacks import trimmed
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
-    from types import FrameType, ModuleType, TracebackType
+    from types import FrameType, ModuleType
 
     from sf_actors.user_code.states_view import States
     from sf_actors.user_code.to_send import Sent
@@ -116,6 +116,7 @@ class Service:
 
         :raises BaseException: what kept it from being READY; everything is closed again
         """
+        outlast_pools()
         self._start(main_mode=False)
 
     def run_service_as_main(self) -> None:
@@ -123,6 +124,7 @@ class Service:
 
         :raises BaseException: what kept it from being READY; everything is closed again
         """
+        outlast_pools()
         self._start(main_mode=True, runs_main=True)
 
     def run_service_blocking(self) -> None:
@@ -159,6 +161,7 @@ class Service:
 
     def begin_stop(self) -> None:
         """Begin a stop and its deadline without waiting; call `stop_service` afterwards."""
+        self._require_ours("begin_stop")
         with self._lock:
             self._is_stop_asked = True
             run = self._run
@@ -196,12 +199,7 @@ class Service:
             self.run_service()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop_service()
 
     # looking
@@ -266,6 +264,8 @@ class Service:
             raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            outlast_pools()
         with SignalHandlers(self.stop_by_signal) as self._signals:
             try:
                 run = self._start(main_mode=main_mode)
@@ -391,6 +391,7 @@ class Service:
 
     def stop_by_signal(self, signum: int, frame: FrameType | None) -> None:
         """Run the hook of a signal, then stop; for a program that handles signals itself."""
+        self._require_ours("stop_by_signal")
         with self._lock:
             self._is_stop_asked = True
             run = self._run

@@ -78,11 +78,19 @@ def on_book(args: object, update: Update, to_send: Send, stopping: Stopping) -> 
 
 #: The protocols against what is there.
 FITTING = """
-from sf_actors.public_types import Send
+from sf_actors import Send, Service, States, Stopping, Update
+from sf_actors.sync.stopping import Stopping as OurStopping
+from sf_actors.user_code.states_view import States as OurStates
 from sf_actors.user_code.to_send import ToSend
+from sf_actors.user_code.update import Update as OurUpdate
 
-def fits(to_send: ToSend) -> Send:
-    return to_send
+def fits(
+    to_send: ToSend, states: OurStates, update: OurUpdate, stopping: OurStopping
+) -> tuple[Send, States, Update, Stopping]:
+    return to_send, states, update, stopping
+
+def handed_on(service: Service) -> tuple[Send, States]:
+    return service.to_send, service.states
 """
 
 pytestmark = pytest.mark.slow

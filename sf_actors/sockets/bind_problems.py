@@ -28,6 +28,7 @@ class Holders:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._places: dict[str, str] = {}
 
     def note(self, endpoint: str, name: str) -> None:
         """Note that a service has bound a socket.
@@ -35,14 +36,20 @@ class Holders:
         :param endpoint: the socket's `LAST_ENDPOINT`
         """
         self._names[endpoint] = name
+        self._places[endpoint] = _place_of(endpoint)
 
     def forget(self, endpoint: str) -> None:
         """Note that an endpoint is no longer bound."""
         self._names.pop(endpoint, None)
+        self._places.pop(endpoint, None)
 
     def at(self, endpoint: str) -> str | None:
         """Return the name of the service that has bound this endpoint, or None."""
-        return self._names.get(endpoint)
+        place = _place_of(endpoint)
+        for held, held_place in list(self._places.items()):
+            if held_place == place:
+                return self._names.get(held)
+        return None
 
     def holder_of(self, endpoint: Endpoint) -> str | None:
         """Return the name of a service that keeps others from an address, or None."""
@@ -55,6 +62,14 @@ class Holders:
             if port == str(endpoint.port) and is_met:
                 return name
         return None
+
+
+def _place_of(endpoint: str) -> str:
+    """Return an endpoint whose path, if it has one, is what all ways to write it lead to."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or path.startswith("@"):
+        return endpoint
+    return f"ipc://{os.path.realpath(path)}"
 
 
 HOLDERS = Holders()

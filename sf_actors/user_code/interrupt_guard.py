@@ -121,11 +121,27 @@ class InterruptGuard:
             self.has_pending = bool(self._waiting)
 
     def take_back(self, thread_id: int) -> None:
-        """Take back an interrupt that has not arrived yet."""
+        """Take back an interrupt that has not arrived yet; in the thread that it was meant for."""
         with self._lock:
-            _raise_in_thread(thread_id, None)
+            if _KEEPS_SIGNAL:
+                _absorb_one(thread_id)
+            else:
+                _raise_in_thread(thread_id, None)
             self._waiting.discard(thread_id)
             self.has_pending = bool(self._waiting)
+
+
+def _absorb_one(thread_id: int) -> None:
+    """Replace an exception that is on its way to the calling thread, if one is, and catch it."""
+    try:
+        _raise_in_thread(thread_id, ServiceStopped)
+        while True:  # it arrives within the next few instructions
+            pass
+    except ServiceStopped:
+        return
+    except BaseException:  # a signal handler was quicker
+        _raise_in_thread(thread_id, None)
+        raise
 
 
 def _raise_in_thread(thread_id: int, error: type[BaseException] | None) -> None:
@@ -133,3 +149,9 @@ def _raise_in_thread(thread_id: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread_id), None if error is None else ctypes.py_object(error)
     )
+
+
+#: Taking an exception back leaves the interpreter signalled until one is raised in some thread. In
+#: 3.11 a thread with a trace function, as under a debugger, or with a profile function then spins
+#: for ever at its next call, holding the interpreter's lock.
+_KEEPS_SIGNAL = sys.version_info < (3, 13)

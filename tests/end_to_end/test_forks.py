@@ -29,6 +29,7 @@ def refusals(to_send, states, service=None):
         tries += [
             lambda: service.to_send, lambda: service.states, service.stats, service.run_service,
             lambda: service.connect('connections', 'out', 'asked', '127.0.0.1:1'),
+            service.begin_stop, lambda: service.stop_by_signal(15, None),
         ]
     found = []
     for one in tries:
@@ -73,7 +74,7 @@ with Service(module, addresses=addresses, console_loglevel=None) as service:
     )
     with Process("script.py", module=None, cwd=tmp_path) as process:
         assert process.wait() == 0, process.err
-        assert sorted(process.out) == ["10 False True", "child 3 True"]
+        assert sorted(process.out) == ["12 False True", "child 3 True"]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,20 @@ def test_a_service_that_has_an_ipc_path_is_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(("first", "second"), [("it", "{}/it"), ("{}/it", "it"), ("it", "link/it")])
+def test_a_service_that_has_an_ipc_path_is_named_however_the_path_is_written(
+    first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with (
+        serving("holder", f"ipc://{first.format(tmp_path)}"),
+        pytest.raises(BindError, match="in use by the service 'holder' of this process"),
+        serving("late", f"ipc://{second.format(tmp_path)}"),
+    ):
+        pass
+
+
 def test_one_that_has_ended_is_not_named() -> None:
     with serving("holder", "127.0.0.1:0") as holder:
         port = int(holder.addresses["connections"]["in"]["it"].rpartition(":")[2])
