@@ -1,7 +1,4 @@
-"""Builds the parts of a run from its models: senders for outbound models, else actors.
-
-The class of a part is imported with the first model of its type: most services have few types.
-"""
+"""Builds the parts of a run from its models: senders for outbound models, else actors."""
 
 from __future__ import annotations
 
@@ -9,9 +6,15 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sf_actors.connections.external_target import ExternalTarget
+from sf_actors.connections.publisher import Publisher
+from sf_actors.connections.replyer import Replyer
+from sf_actors.connections.requester import Requester
+from sf_actors.connections.subscriber import Subscriber
 from sf_actors.connections.timer import Timer
 from sf_actors.connections.timers import Timers
 from sf_actors.counters import Counters
+from sf_actors.user_code.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
     from sf_actors.actors.run_context import RunContext
     from sf_actors.actors.socket_actor import SocketActor
     from sf_actors.actors.taps import Tap
-    from sf_actors.connections.external_target import ExternalTarget
-    from sf_actors.connections.publisher import Publisher
-    from sf_actors.connections.requester import Requester
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Key
     from sf_actors.sockets.endpoint import Endpoint
@@ -62,7 +62,6 @@ class Assembly:
         self.counters: dict[Key, Counters] = {}
         self.connections: dict[str, Publisher | Requester | ExternalTarget] = {}
         self.publications: dict[str, DeltaPublication | FullPublication] = {}
-        self._publishers: list[Publisher] = []
 
     @property
     def outbounds(self) -> dict[tuple[str, str], Outbound]:
@@ -139,24 +138,16 @@ class Assembly:
 
     def ready_at(self) -> float:
         """Return when the pause for subscribers to join ends, in seconds of `time.monotonic`."""
-        publishing = (*self._publishers, *self.publications.values())
-        waits = [one.ready_at for one in publishing]
+        waits = [o.ready_at for o in self.connections.values() if isinstance(o, Publisher)]
+        waits += [publication.ready_at for publication in self.publications.values()]
         return max(waits, default=0.0)
 
     def _connection(self, model: Model) -> Publisher | Requester | ExternalTarget:
         if model.type == "external_target":
-            from sf_actors.connections.external_target import ExternalTarget  # noqa: PLC0415
-
             return ExternalTarget(self._run_context, model)
         endpoint = self._endpoints[model.key][model.sockets[0]]
         if model.type == "publisher":
-            from sf_actors.connections.publisher import Publisher  # noqa: PLC0415
-
-            publisher = Publisher(self._run_context, model, endpoint)
-            self._publishers.append(publisher)
-            return publisher
-        from sf_actors.connections.requester import Requester  # noqa: PLC0415
-
+            return Publisher(self._run_context, model, endpoint)
         return Requester(self._run_context, model, endpoint)
 
     def _begin_taps(self, model: Model, outbound: Tapped) -> None:
@@ -166,8 +157,6 @@ class Assembly:
             outbound.set_taps(taps, tap)
 
     def _start_workers(self, model: Model) -> None:
-        from sf_actors.user_code.worker_pool import WorkerPool  # noqa: PLC0415
-
         run_context = self._run_context
         ordered_by = model.creation["ordered_by"]
         name = f"{model.kind}/{model.side}/{model.name}"
@@ -207,14 +196,10 @@ class Assembly:
 
 
 def _inbound_class(model_type: str) -> type[SocketActor]:
-    """Return the actor class of an inbound model."""
+    """Return the actor class of an inbound model; a state's is imported only if it is needed."""
     if model_type == "replyer":
-        from sf_actors.connections.replyer import Replyer  # noqa: PLC0415
-
         return Replyer
     if model_type == "subscriber":
-        from sf_actors.connections.subscriber import Subscriber  # noqa: PLC0415
-
         return Subscriber
     if model_type == "delta_update_in":
         from sf_actors.states.delta_in import DeltaIn  # noqa: PLC0415
@@ -226,7 +211,7 @@ def _inbound_class(model_type: str) -> type[SocketActor]:
 
 
 def _out_state_class(model_type: str) -> type[DeltaOut | FullOut]:
-    """Return the actor class of an out-state."""
+    """Return the actor class of an out-state, likewise."""
     if model_type == "delta_update_out":
         from sf_actors.states.delta_out import DeltaOut  # noqa: PLC0415
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sf_actors.actors.commands import Move
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.tracing import tracing_of
+from sf_actors.connections.publisher import Publisher
+from sf_actors.connections.requester import Requester
 from sf_actors.counters import summary
 from sf_actors.definition.addresses import resolve
 from sf_actors.errors import Refused, ServiceFailed, ServiceStopped, SfActorsError, UsageError
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from sf_actors.connections.publisher import Publisher
-    from sf_actors.connections.requester import Requester
     from sf_actors.definition.models import Model
     from sf_actors.definition.service_file import Definition
     from sf_actors.log import LogScope
@@ -222,9 +222,10 @@ class Run:
         if state.phase is not RunPhase.READY:
             raise ServiceStopped(f"{state.run_context.name} does not run")
         # the kind is checked too, since an out-state may have the name of a connection
-        if key[:2] == ("connections", "out"):
-            # an external target has no socket
-            outbound = cast("Publisher | Requester", state.assembly.connections[name])
+        outbound = (
+            state.assembly.connections.get(name) if key[:2] == ("connections", "out") else None
+        )
+        if isinstance(outbound, (Requester, Publisher)):
             outbound.connect(endpoints[model.sockets[0]])
         else:
             state.actors[f"{kind}/{side}/{name}"].tell(Move(endpoints))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sf_actors.actors.authenticator import Authenticator
 from sf_actors.actors.commands import Begin
 from sf_actors.actors.router import Router
 from sf_actors.errors import ServiceFailed, ServiceStopped
@@ -101,8 +102,6 @@ class Start:
             # now, while a thread can be started
             state.router.begin()
         if keys is not None:
-            from sf_actors.actors.authenticator import Authenticator  # noqa: PLC0415 - seldom used
-
             Authenticator.start(state.run_context, keys)
         return opening
 

@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
+from sf_actors.lifecycle import assembly
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare
 from tests.support.models import at, endpoint_of, replyer, service
@@ -62,7 +63,7 @@ def test_where_the_machine_is_late_it_begins_anew(
                 late.append(sleep_until(self._noticed_at + 3 * LATE_S))
             super().on_tick()
 
-    monkeypatch.setattr("sf_actors.connections.replyer.Replyer", LateReplyer)
+    monkeypatch.setattr(assembly, "Replyer", LateReplyer)
     assert stop_s(f"ipc://{tmp_path}/it", is_called=True) >= 2 * QUIET_S + 3 * LATE_S
     assert late
 
