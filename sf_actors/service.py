@@ -13,7 +13,7 @@ from sf_actors.definition.service_arguments import is_set, require_arguments
 from sf_actors.definition.service_file import default_name, load
 from sf_actors.definition.source import source_of
 from sf_actors.errors import ServiceRunning, ServiceStopped, UsageError
-from sf_actors.lifecycle.at_exit import outlast_pools, remember
+from sf_actors.lifecycle.at_exit import remember
 from sf_actors.lifecycle.known_addresses import KnownAddresses
 from sf_actors.lifecycle.loading import Loading
 from sf_actors.lifecycle.run import Run
@@ -116,7 +116,6 @@ class Service:
 
         :raises BaseException: what kept it from being READY; everything is closed again
         """
-        outlast_pools()
         self._start(main_mode=False)
 
     def run_service_as_main(self) -> None:
@@ -124,7 +123,6 @@ class Service:
 
         :raises BaseException: what kept it from being READY; everything is closed again
         """
-        outlast_pools()
         self._start(main_mode=True, runs_main=True)
 
     def run_service_blocking(self) -> None:
@@ -264,8 +262,6 @@ class Service:
             raise of_parent(what)
 
     def _run_blocking(self, *, main_mode: bool) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            outlast_pools()
         with SignalHandlers(self.stop_by_signal) as self._signals:
             try:
                 run = self._start(main_mode=main_mode)

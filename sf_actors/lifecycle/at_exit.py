@@ -6,7 +6,6 @@ import atexit
 import threading
 import weakref
 from contextlib import suppress
-from functools import cache
 from typing import Protocol
 
 
@@ -32,19 +31,6 @@ def remember(service: Stoppable) -> None:
     _services.add(weakref.ref(service, _services.discard))
 
 
-@cache
-def outlast_pools() -> None:
-    """Have services stopped before the pools of `concurrent.futures` wait for their threads.
-
-    A thread of a pool may wait for the end of a service. What is registered last is called first,
-    and a pool registers itself with its import.
-    """
-    with suppress(RuntimeError):  # too late: the main thread has ended
-        import concurrent.futures.thread  # noqa: F401, PLC0415 - not for a service of its own process
-
-        _before_joining(_stop_all)
-
-
 def _stop_all() -> None:
     """Stop all running services at the end of the process; their deadlines run in parallel.
 
@@ -62,6 +48,9 @@ def _stop_all() -> None:
 _before_joining = getattr(threading, "_register_atexit", atexit.register)
 # before the interpreter joins threads of user code, which may be waiting for ServiceStopped
 with suppress(RuntimeError):  # imported after the main thread has ended
+    # and before pools wait for theirs: what is registered last, with an import, is called first
+    import concurrent.futures.thread  # noqa: F401
+
     _before_joining(_stop_all)
 # after that: what those threads have started meanwhile
 atexit.register(_stop_all)
