@@ -9,6 +9,7 @@ import pytest
 
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.reading import Read, read_services
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -135,9 +136,16 @@ time.sleep(60)
     assert "b" in found.outlines
     assert time.monotonic() - began < 30
     child = int((tmp_path / "pid").read_text())
-    # it may be there as one that nobody has waited for yet
     state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    def has_ended() -> bool:
+        # it may be there as one that nobody has waited for yet
+        try:
+            return state.read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    until(has_ended, "the end of what it started")
 
 
 def test_what_a_handler_asks_is_followed_through_the_functions_of_the_file(
