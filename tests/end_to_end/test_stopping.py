@@ -212,18 +212,20 @@ def test_main_that_ends_lets_handlers_finish(gate: Gate) -> None:
 
 
 def test_main_gets_service_stopped_from_its_next_to_send() -> None:
-    stopped: Queue[float] = Queue()
+    started, stopped = threading.Event(), Queue[float]()
 
     def main(to_send: Callable[..., Any]) -> None:
         try:
             while True:
                 to_send("connection", "target", {})
+                started.set()
         except ServiceStopped:
             stopped.put(monotonic())
             raise
 
     service = service_of(looping(main), 60.0)
     service.run_service_as_main()
+    assert started.wait(PATIENCE_S)
     began = monotonic()
     service.stop_service()
     assert stopped.get(timeout=PATIENCE_S) - began < 5
