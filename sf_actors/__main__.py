@@ -3,7 +3,13 @@
 import os.path
 import sys
 
-if __name__ == "__main__" and "-m" in sys.orig_argv and not sys.flags.safe_path:
+# nothing is imported before the working directory is out of sys.path
+try:
+    here = os.getcwd()  # noqa: PTH109
+except OSError:  # it was removed
+    here = ""
+
+if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] == here:
     # -m puts the working directory first, where a service file named queue.py or signal.py would
     # take the place of the standard library's module; see `interpreter`
     del sys.path[0]

@@ -41,11 +41,12 @@ def test_they_run_in_processes_in_the_background(fleet: Path) -> None:
     assert sorted(process.err) == [f"sf_actors: {name}: READY" for name in NAMES]
 
 
+@pytest.mark.parametrize("start", [("-m", "sf_actors"), ("-msf_actors",), ("-Bm", "sf_actors")])
 @pytest.mark.parametrize("name", NAMES)
-def test_one_runs_as_it_is_typed(tmp_path: Path, name: str) -> None:
+def test_one_runs_as_it_is_typed(tmp_path: Path, name: str, start: tuple[str, ...]) -> None:
     (tmp_path / f"{name}.py").write_text("import beside\ndef main():\n    print(beside.WORD)\n")
     (tmp_path / "beside.py").write_text("WORD = 'found'\n")
-    with Process("-s", f"{name}.py", "-m", cwd=tmp_path) as process:
+    with Process(*start, "-s", f"{name}.py", "-m", module=None, cwd=tmp_path) as process:
         assert process.wait() == 0, process.err
     assert "found" in process.out
 
