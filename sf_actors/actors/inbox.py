@@ -46,6 +46,10 @@ _POLLIN: Final = int(zmq.POLLIN)
 _LEAST_WAIT_S: Final = 0.00002
 
 
+#: Stands for the messages of an inbox that has never had one: few routers do, and a deque is large.
+_NEVER_FILLED: Final[deque[Envelope[Any]]] = deque()
+
+
 class Step:
     """The message that it is time for a piece of the actor's own work."""
 
@@ -132,7 +136,7 @@ class Inbox:
     """Messages for an actor without a socket, in order; any thread may put."""
 
     def __init__(self) -> None:
-        self._messages: deque[Envelope[Any]] = deque()
+        self._messages = _NEVER_FILLED
         self._lock = threading.Lock()
         self._is_idle = False
         self._gate = threading.Lock()
@@ -141,6 +145,8 @@ class Inbox:
     def put(self, envelope: Envelope[Any], /) -> None:
         """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
         with self._lock:
+            if self._messages is _NEVER_FILLED:
+                self._messages = deque()
             self._messages.append(envelope)
             if self._is_idle:
                 self._is_idle = False
