@@ -95,7 +95,7 @@ class LocalModules:
         return next((place for place in places if place is not None), None)
 
     def _require_own(self) -> None:
-        for name in self.names:
+        for name in self.names & sys.modules.keys():
             file = getattr(sys.modules.get(name), "__file__", None)
             if not isinstance(file, str) or name == OUR_OWN:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
 
+#: How many names are cached that are none of these.
+_MAX_CACHED: Final = 1_024
 
 #: Characters that names of services and models may not contain: targets are written with them.
 RESERVED: Final = "/#@"
@@ -58,7 +61,7 @@ def require_names(module: ModuleType, *, where: str) -> None:
         if not name.startswith("_") and name not in NAMES and _is_own(value, module)
     ]
     for name in own:
-        near = near_misses(name, NAMES)
+        near = _near(name)
         if near and not any(known in names for known in near):
             raise DefinitionError(
                 f"{where}: {name!r} is no name of a service file; did you mean {near[0]!r}?"
@@ -69,6 +72,15 @@ def require_names(module: ModuleType, *, where: str) -> None:
             f"{where}: expected a service file, got one without any of its names "
             f"({', '.join(NAMES)}){hint}"
         )
+
+
+@lru_cache(_MAX_CACHED)
+def _near(name: str) -> tuple[str, ...]:
+    """Return the names of a service file that a name was probably meant to be.
+
+    The same file may be run very often in one process.
+    """
+    return tuple(near_misses(name, NAMES))
 
 
 def _is_own(value: object, module: ModuleType) -> bool:

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+from functools import lru_cache
 from inspect import Parameter
-from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from types import CellType, CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from msgspec import Struct
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+_SUSPENDING: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_GENERATOR
+
+#: How many ways to call a function are cached.
+MAX_CALLS: Final = 256
 
 
 class Role(Struct, frozen=True):
@@ -161,24 +166,60 @@ def _bound(
             f"{where}: expected no parameter 'update', which only handlers of in-states are "
             f"offered, got {name_of(function)}"
         )
+    if _is_simple(function):
+        simple_call = _call_of_code(function.__code__, role)
+        if simple_call is not None:
+            return _closure(function, simple_call, len(role.offered))
     try:
         own = inspect.signature(function, follow_wrapped=False)
         signature = _signature_of(function, own)
     except (ValueError, TypeError):
         return function
-    parameters = list(signature.parameters.values())
     names = _names(function, role)
-    if any(p.name in names and p.kind not in _VARIADIC for p in parameters):
-        call = _call_by_name(parameters, names, role)
-    else:
-        call = _call_by_position(parameters, names, role)
-    if call is None or not _is_possible(own, call):
+    call = _call_of(own, signature, names, role)
+    if call is None:
         raise DefinitionError(_refusal(function, signature, names, role, where))
     return _closure(function, call, len(role.offered))
 
 
+def _is_simple(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
+    """Return True for a function whose code alone says what it takes."""
+    return (
+        type(function) is FunctionType
+        and not vars(function)
+        and function.__defaults__ is None
+        and function.__kwdefaults__ is None
+    )
+
+
+@lru_cache(MAX_CALLS)
+def _call_of_code(code: CodeType, role: Role) -> _Call | None:
+    """Return how to call a simple function, or None; one file may be run very often."""
+    function = FunctionType(code, {}, closure=tuple(CellType() for _ in code.co_freevars))
+    signature = inspect.signature(function)
+    return _call_of(signature, signature, _names(function, role), role)
+
+
+def _call_of(
+    own: inspect.Signature, signature: inspect.Signature, names: Mapping[str, int], role: Role
+) -> _Call | None:
+    """Return how to call a function of this signature, or None if that is impossible."""
+    parameters = list(signature.parameters.values())
+    if any(p.name in names and p.kind not in _VARIADIC for p in parameters):
+        call = _call_by_name(parameters, names, role)
+    else:
+        call = _call_by_position(parameters, names, role)
+    return call if call is not None and _is_possible(own, call) else None
+
+
 def refuse_suspending(function: Callable[..., Any], *, where: str) -> None:
     """Raise DefinitionError for a coroutine or generator function: calling it runs nothing."""
+    if (
+        type(function) is FunctionType
+        and not vars(function)
+        and not function.__code__.co_flags & _SUSPENDING
+    ):
+        return
     kinds: tuple[tuple[Callable[[object], bool], str], ...] = (
         (inspect.iscoroutinefunction, "a coroutine function"),
         (inspect.isasyncgenfunction, "an asynchronous generator function"),

@@ -132,7 +132,8 @@ class Residents:
         with self._lock:
             if resident not in self.all:
                 return
-            self.all = tuple(one for one in self.all if one is not resident)
+            at = self.all.index(resident)
+            self.all = self.all[:at] + self.all[at + 1 :]
             self._note_free(resident.name)
             for call in list(resident.when_left):
                 call()

@@ -24,6 +24,7 @@ from pykka import ActorDeadError
 
 from sf_actors.actors.commands import Drain, LastLook
 from sf_actors.errors import StopOverdue
+from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
@@ -124,7 +125,7 @@ class Stop:
         """
         if self._is_waited_for():
             self.in_background()
-        elif not shielded(self._run_first):
+        elif not shielded(self._run_first, lend=RESERVE.lend):
             self._state.ended.wait(self._state.stop_timeout_s + 2 * CLOSE_TIMEOUT_S)
 
     def _run_first(self) -> bool:

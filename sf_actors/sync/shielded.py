@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sf_actors.sync.event import LightEvent
@@ -71,23 +72,33 @@ class _Outcome(Generic[T]):
             del error
 
 
-def shielded(function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+def shielded(
+    function: Callable[[], T],
+    undo: Callable[[T], object] | None = None,
+    *,
+    lend: Callable[[Callable[[], object]], bool] | None = None,
+) -> T:
     """Call a function to its end; an exception of a signal handler is raised only afterwards.
 
     The function must end within a bounded time. Outside the main thread, or if the system has no
     thread left, it is simply called.
 
     :param undo: called with the result, if an exception of a signal handler replaces it
+    :param lend: runs a function in a thread that is there, or returns False: a new one is started
     :raises BaseException: the exception of the function, or else of the signal handler
     """
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome = _Outcome(function)
-    run_there = copy_context().run
-    thread = threading.Thread(target=run_there, args=(outcome.run,), name="shielded", daemon=True)
+    run_there = partial(copy_context().run, outcome.run)
+
+    def hand_over() -> None:
+        if lend is None or not lend(run_there):
+            threading.Thread(target=run_there, name="shielded", daemon=True).start()
+
     try:
         # if it were broken off, it would leave the thread in a list for ever
-        briefly_shielded(thread.start)
+        briefly_shielded(hand_over)
         outcome.is_over.wait()
     except RuntimeError:
         if not outcome.claim():
