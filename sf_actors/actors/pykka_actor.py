@@ -11,9 +11,10 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
-__all__ = ["Actor", "Envelope"]
+__all__ = ["LAST", "Actor", "Envelope"]
 
-_STOP: Final = _ActorStop()
+#: The end of an actor.
+LAST: Final[Envelope[Any]] = Envelope(_ActorStop())
 
 
 class _LastInbox:
@@ -24,7 +25,7 @@ class _LastInbox:
 
     def get(self) -> Envelope[Any]:
         """Return the end."""
-        return Envelope(_STOP)
+        return LAST
 
     def empty(self) -> bool:
         """Return True: no message waits."""
