@@ -11,6 +11,8 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from sf_actors.sync.event import LightEvent
+
 __all__ = ["LAST", "Actor", "Envelope"]
 
 #: The end of an actor.
@@ -42,6 +44,12 @@ class Actor(pykka.ThreadingActor):
     use_daemon_thread = True
     inbox_type: ClassVar[type[Any]]
     begins_late: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        # pykka's event takes more than a kilobyte, and is hardly ever waited for
+        stopped: Any = LightEvent()
+        self.actor_stopped = self.actor_ref.actor_stopped = stopped
 
     @classmethod
     def _create_actor_inbox(cls) -> Any:

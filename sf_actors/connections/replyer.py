@@ -58,6 +58,13 @@ LONGEST_LOOK_S = 1.0
 class Replyer(SocketActor):
     """Owns a ROUTER socket, which serves plain REQ sockets as well as our requesters."""
 
+    # with more than 30 attributes in its dict, each replyer would have a table of names of its own
+    __slots__ = (
+        "_arguments", "_cache", "_decoded_at_once", "_deliveries", "_injected", "_noticed_at",
+        "_quick_calls", "_requesters", "_socket", "_unanswered", "_used_at", "checked_reply",
+        "max_bytes", "sends_texts", "serving", "states",
+    )  # fmt: skip
+
     counted = (
         "received",
         "sent",

@@ -10,7 +10,6 @@ import ast
 import os
 import sys
 import threading
-from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import FrozenImporter
 from pathlib import Path
@@ -30,6 +29,9 @@ OUR_OWN: Final = __name__.partition(".")[0]
 #: How many files' imports are cached.
 MAX_READ: Final = 256
 
+#: How many listings of folders are cached.
+MAX_LISTINGS: Final = 16
+
 _lock: Final = threading.Lock()
 #: the loaded services, by the folders that they import from
 _loaded: Final[dict[tuple[Path, ...], dict[LocalModules, None]]] = {}
@@ -46,7 +48,7 @@ class LocalModules:
     def __init__(self, file: Path, folders: Sequence[Path]) -> None:
         self.file = file
         self._folders = tuple(folders)
-        self.names = {name for folder in folders for name in _names_in(folder)}
+        self.names = _names_among(tuple(entry for folder in folders for entry in _listed(folder)))
         self._imported: set[str] | None = None
         #: the imported modules that do not conflict, and their files
         self._harmless: dict[str, str] = {}
@@ -60,7 +62,9 @@ class LocalModules:
         with _lock:
             self._require_own()
             for folders, others in _loaded.items():
-                if folders != self._folders:
+                if folders == self._folders:
+                    self._folders = folders
+                else:
                     self._require_apart(others)
             _loaded.setdefault(self._folders, {})[self] = None
         return self._let_go
@@ -152,13 +156,18 @@ class LocalModules:
                 _loaded.pop(self._folders, None)
 
 
-def _names_in(folder: Path) -> Iterator[str]:
-    """Yield the possible names of modules and packages in a folder."""
-    with suppress(OSError):
-        for entry in os.listdir(folder):  # noqa: PTH208 - a folder may have thousands
-            name = entry.removesuffix(".py")
-            if name.isidentifier():
-                yield name
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - a folder may have thousands
+    except OSError:
+        return []
+
+
+@lru_cache(MAX_LISTINGS)
+def _names_among(entries: tuple[str, ...]) -> frozenset[str]:
+    """Return the possible names of modules and packages; services of a folder share them."""
+    names = (entry.removesuffix(".py") for entry in entries)
+    return frozenset(name for name in names if name.isidentifier())
 
 
 def _place(folder: Path, name: str) -> Path | None:

@@ -150,12 +150,12 @@ def _forget(name: str) -> None:
 
 def _require_file(path: Path) -> None:
     try:
+        if path.is_file():
+            return
         if path.is_dir():
             inside = path / "service.py"
             hint = f"; name the file, such as {str(inside)!r}" if inside.is_file() else ""
             raise DefinitionError(f"expected a service file, got the folder {str(path)!r}{hint}")
-        if path.is_file():
-            return
         if path.exists():
             raise DefinitionError(
                 f"expected a service file, got {str(path)!r}, which is no regular file"

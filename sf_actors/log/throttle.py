@@ -35,6 +35,8 @@ class Throttle:
     :param burst: the most lines of one reason in one interval
     """
 
+    __slots__ = ("_burst", "_interval_s", "_left_out", "_windows")
+
     def __init__(self, interval_s: float = WARNING_INTERVAL_S, *, burst: int = 1) -> None:
         self._interval_s = interval_s
         self._burst = burst
