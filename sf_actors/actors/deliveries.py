@@ -134,7 +134,7 @@ class Deliveries:
         # calls that ran count too until their answers are sent, since answers go out in order
         are_waiting = backlog.brought - self._kept_apart != backlog.finished
         is_ready = self._early is None and not are_waiting
-        if self._has_handler_lock or (is_ready and lock.try_acquire()):
+        if self._has_handler_lock or (is_ready and not lock.queued and lock.acquire(False)):
             self._has_handler_lock = True
             try:
                 lock.run(call)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 from zmq import zmq_poll
 
-from sf_actors.actors.pykka_actor import Envelope
+from sf_actors.actors.pykka_actor import LAST, Envelope
 from sf_actors.sync.seconds import LONGEST_POLL_MS
 from sf_actors.sync.wakeup import Wakeup
 
@@ -182,6 +182,9 @@ class SocketInbox:
     """Messages, sockets and a deadline for an actor that owns sockets.
 
     `put` is for any thread; everything else is for the thread of the actor.
+
+    :ivar on_receive: takes the message of a readable source within `get`, which saves the way
+        through pykka's loop, and raises nothing; None: `get` returns it
     """
 
     def __init__(self) -> None:
@@ -203,6 +206,8 @@ class SocketInbox:
         #: turn with readable sources.
         self.has_work = False
         self._is_works_turn = False
+        self.on_receive: Callable[[Any], None] | None = None
+        self._is_left = False
 
     def put(self, envelope: Envelope[Any], /) -> None:
         """Add a message; check, add and wake under one lock, so that no wake-up is lost."""
@@ -212,7 +217,7 @@ class SocketInbox:
                 self._is_idle = False
                 self._wakeup.set()
 
-    def get(self) -> Envelope[Any]:
+    def get(self) -> Envelope[Any]:  # noqa: PLR0912 - a call costs more
         """Return the next message, readable source or tick; waits for it. HOT."""
         try:
             while True:
@@ -227,31 +232,44 @@ class SocketInbox:
                 if self.has_work and self._is_works_turn:
                     self._is_works_turn = self._is_idle = False
                     return _STEP
-                busy = None
+                readable = busy = None
                 for source in self._sources.values():
                     if source.may_be_readable and not source.paused:
                         if self._turns < len(self._sources):
-                            return self._turn_of(source)
-                        # this one may never be drained, so poll the others again
-                        busy = source
+                            readable = source
+                        else:
+                            # this one may never be drained, so poll the others again
+                            busy = source
                         break
-                self._turns = 0
-                self._is_works_turn = self._is_works_turn or self.has_work
-                asked_at = monotonic()
-                is_endless = self.deadline is None and self.alarm is None and not self.has_work
-                timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
-                ready = zmq_poll(self._polled, timeout_ms if busy is None else 0)
-                for item, _ in ready:
-                    if item == self._wakeup.fd:
-                        self._wakeup.clear()
-                    else:
-                        source = self._sources[item]
-                        source.may_be_readable = True
-                        if len(ready) == 1 and busy is None:
-                            # no message and no other source: skip another round
-                            source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
-                            return self._turn_of(source)
+                if readable is None:
+                    self._turns = 0
+                    self._is_works_turn = self._is_works_turn or self.has_work
+                    asked_at = monotonic()
+                    is_endless = self.deadline is None and self.alarm is None and not self.has_work
+                    timeout_ms = -1 if is_endless else self._longest_wait_ms(asked_at)
+                    ready = zmq_poll(self._polled, timeout_ms if busy is None else 0)
+                    for item, _ in ready:
+                        if item == self._wakeup.fd:
+                            self._wakeup.clear()
+                        else:
+                            source = self._sources[item]
+                            source.may_be_readable = True
+                            if len(ready) == 1 and busy is None:
+                                # no message and no other source: skip another round
+                                source.is_probably_single = monotonic() - asked_at > _LEAST_WAIT_S
+                                readable = source
                 self._is_idle = False
+                if readable is not None:
+                    self._is_works_turn = True
+                    if len(self._sources) > 1:
+                        # move it to the end, so that a busy socket does not starve another
+                        self._sources[readable.item] = self._sources.pop(readable.item)
+                        self._turns += 1
+                    if self.on_receive is None:
+                        return readable.envelope
+                    self.on_receive(readable.envelope.message)
+                    if self._is_left:
+                        return LAST
         except BaseException as error:  # noqa: BLE001 - see the top of the file
             return Envelope(WaitFailed(error))
 
@@ -282,6 +300,10 @@ class SocketInbox:
         self.pause(source)
         self._sources.pop(source.item, None)
 
+    def leave(self) -> None:
+        """Leave the messages where they are: the actor ends after the one that it handles."""
+        self._is_left = True
+
     def close(self) -> list[Any]:
         """Free the wake-up's descriptor; messages may still be put, but no longer wake the thread.
 
@@ -301,15 +323,6 @@ class SocketInbox:
         until = min(at for at in (self.deadline, self.alarm) if at is not None)
         # rounded up: zero until the deadline would be a busy loop
         return min(int(max(0.0, until - now) * 1000) + 1, LONGEST_POLL_MS)
-
-    def _turn_of(self, source: Pollable) -> Envelope[Any]:
-        self._is_idle = False
-        self._is_works_turn = True
-        if len(self._sources) > 1:
-            # move it to the end, so that a busy socket does not starve another
-            self._sources[source.item] = self._sources.pop(source.item)
-            self._turns += 1
-        return source.envelope
 
 
 def _take_all(messages: deque[Envelope[Any]]) -> list[Any]:

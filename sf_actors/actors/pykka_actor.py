@@ -13,9 +13,10 @@ from pykka.messages import _ActorStop
 
 from sf_actors.sync.event import LightEvent
 
-__all__ = ["Actor", "Envelope"]
+__all__ = ["LAST", "Actor", "Envelope"]
 
-_STOP: Final = _ActorStop()
+#: The end of an actor.
+LAST: Final[Envelope[Any]] = Envelope(_ActorStop())
 
 
 class _LastInbox:
@@ -26,7 +27,7 @@ class _LastInbox:
 
     def get(self) -> Envelope[Any]:
         """Return the end."""
-        return Envelope(_STOP)
+        return LAST
 
     def empty(self) -> bool:
         """Return True: no message waits."""

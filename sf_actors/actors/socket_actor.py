@@ -74,6 +74,7 @@ class SocketActor(Actor):
         self.tracing = run_context.tracing
         self.thread: threading.Thread | None = None
         self.inbox = cast("SocketInbox", self.actor_inbox)
+        self.inbox.on_receive = self.on_receive
         self.sources: list[SocketSource] = []
         #: the arguments of `start` for a restart
         self.restart_arguments: tuple[Any, ...] = (run_context, model, endpoints, counters, handler)
@@ -336,6 +337,7 @@ class SocketActor(Actor):
         except LeftBehind:
             # the messages left in the inbox are for `take_over`
             self._is_taken_over = True
+            self.inbox.leave()
             self.leave_inbox()
         except BaseException as error:  # noqa: BLE001 - pykka would stop the actors of all services
             self._close()

@@ -10,8 +10,8 @@ from sf_actors.cli.fleets import fleet_of
 from sf_actors.cli.output import Output
 from sf_actors.cli.shell import FAILED
 from sf_actors.cli.stderr import report
-from sf_actors.errors import FleetError
-from sf_actors.fleet.control import ask
+from sf_actors.errors import FleetError, RequestTimeout
+from sf_actors.fleet.control import ask, ask_status
 
 if TYPE_CHECKING:
     import argparse
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 def with_fleet(
-    rows: list[dict[str, Any]], run_folder: RunFolder, arguments: argparse.Namespace
+    rows: list[dict[str, Any]],
+    run_folder: RunFolder,
+    arguments: argparse.Namespace,
+    *,
+    timeout_s: float,
 ) -> list[dict[str, Any]]:
     """Put the rows of a fleet first, with rows for its instances that do not run.
 
     :param rows: the rows of `ps` for all services on this machine
+    :param timeout_s: how long the fleet's `up` may take to answer, in seconds
     """
-    own = _instances(run_folder, arguments)
+    own = _instances(run_folder, arguments, timeout_s)
     found = []
     for instance in own:
         of_it = [
@@ -70,25 +75,31 @@ def stop_in_fleet(run_folder: RunFolder, arguments: argparse.Namespace) -> int |
     return int(answer.get("status", FAILED))
 
 
-def running_pids(run_folder: RunFolder) -> set[int] | None:
-    """Return the pids of a fleet's instances; None if no `up` of it runs."""
-    connection = run_folder.connect()
-    if connection is None:
-        return None
-    answer = ask(connection, report, verb="ps")
-    if "services" not in answer:
+def running_pids(run_folder: RunFolder, timeout_s: float) -> set[int] | None:
+    """Return the pids of a fleet's instances; None if no `up` of it runs.
+
+    :param timeout_s: how long its `up` may take to answer, in seconds
+    :raises RequestTimeout: it took longer
+    """
+    answer = ask_status(run_folder, report, timeout_s)
+    if answer is None or "services" not in answer:
         return None
     return {row["pid"] for row in answer["services"] if row["pid"] is not None}
 
 
-def _instances(run_folder: RunFolder, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the status of each instance of a fleet, as `ps` shows it."""
-    connection = run_folder.connect()
-    if connection is not None:
-        answer = ask(connection, report, verb="ps")
-        if "services" in answer:
-            rows: list[dict[str, Any]] = answer["services"]
-            return rows
+def _instances(
+    run_folder: RunFolder, arguments: argparse.Namespace, timeout_s: float
+) -> list[dict[str, Any]]:
+    """Return the status of each instance of a fleet, as `ps` shows it; none if `up` is silent."""
+    try:
+        answer = ask_status(run_folder, report, timeout_s)
+    except RequestTimeout as error:
+        # its services are listed, but not known as its own
+        report(str(error))
+        return []
+    if answer is not None and "services" in answer:
+        rows: list[dict[str, Any]] = answer["services"]
+        return rows
     try:
         fleet = fleet_of(arguments)
     except FleetError as error:

@@ -247,7 +247,7 @@ class Exchange:
             if not is_fresh:
                 frame = expiring_in(frame, call.ends_at - monotonic())
             attempt = b""
-            if not peer.needs_no_id:  # type: ignore[attr-defined]
+            if peer.under_way or not peer.answers_once:  # type: ignore[attr-defined]
                 attempt = self._prefix + self._next_number().to_bytes(8, "big")
             if peer.send(attempt, frame):  # type: ignore[attr-defined]
                 rules.sent(call, peer, attempt)

@@ -56,6 +56,9 @@ class Link(Peer):
 
     libzmq would reconnect by itself without telling us, so this does it instead: see `changes`.
 
+    :ivar answers_once: whether a reply without an id could only answer the request that is alone
+        under way. Replyers of ours say so when the first id shows them that a requester is one of
+        ours; another server may answer a request twice
     :ivar retry_at: when to connect again, in seconds of `time.monotonic`; None: connected, or a try
         is under way
     :ivar fds: the descriptors to wait for, that of the replies first
@@ -64,7 +67,6 @@ class Link(Peer):
     """
 
     __slots__ = (
-        "_answers_once",
         "_at",
         "_found",
         "_inproc",
@@ -77,6 +79,7 @@ class Link(Peer):
         "_transport",
         "_turns",
         "_unresolved",
+        "answers_once",
         "endpoint",
         "events",
         "fds",
@@ -109,7 +112,7 @@ class Link(Peer):
         self.has_news = True
         self._pause_s = RETRY_S
         self.retry_at: float | None = None
-        self._answers_once = False
+        self.answers_once = False
         #: somebody listens, but has not finished the handshake
         self._is_taken = False
         #: somebody listens, but the last try to connect ended during the handshake
@@ -129,15 +132,6 @@ class Link(Peer):
     def has_something(self) -> bool:
         """Return whether there is something to read, or the connection changed."""
         return bool(zmq_poll(self._items, 0))
-
-    @property
-    def needs_no_id(self) -> bool:
-        """Whether a reply without an id could only answer the next request; HOT.
-
-        That holds for replyers of ours, which say so when the first id shows them that a requester
-        is one of ours. Another server may answer a request twice.
-        """
-        return self._answers_once and not self.under_way
 
     def look(self) -> list[tuple[bytes, bytes]]:
         """Read replies, and note whether the connection may have changed; HOT.
@@ -168,7 +162,7 @@ class Link(Peer):
                 if not frames[0]:
                     replies.append((b"", frames[1]))
                 elif frames[0] == ANSWERS_ONCE:
-                    self._answers_once = True
+                    self.answers_once = True
                 elif not frames[1] and len(frames) > 2:
                     replies.append((frames[0], frames[2]))
             # libzmq signals the next message only after a poll has found none
@@ -235,7 +229,7 @@ class Link(Peer):
             self._is_turned_away = event not in {_SUCCEEDED, _CLOSED} and not self.is_connected
 
     def _connect(self, endpoint: Endpoint) -> None:
-        self._answers_once = False
+        self.answers_once = False
         self._transport.reconnect(self.socket, endpoint, self._at)
         self._at = endpoint
 
@@ -292,7 +286,7 @@ class Link(Peer):
                 yield False
             if there is not None:
                 self._transport.reconnect(self.socket, self.endpoint)
-                self._answers_once = False
+                self.answers_once = False
                 self._inproc = there
                 yield True
         elif there is None and not self.is_away:
@@ -303,7 +297,7 @@ class Link(Peer):
     def send(self, attempt: bytes, frame: bytes) -> bool:
         """Send a request; HOT.
 
-        :param attempt: its id; empty where `needs_no_id` allows it
+        :param attempt: its id; empty only if the link `answers_once` and none is under way
         :returns: False if there is no room
         """
         if not attempt:

@@ -267,7 +267,8 @@ class Replyer(SocketActor):
                 )
                 self._send(address, failure)
             return
-        self._note_peer(address)
+        if len(address) > 2 or self.is_draining:
+            self._note_peer(address)
         expires_at = None
         if expires_in_s is not None and isfinite(expires_in_s):
             if expires_in_s <= 0:
@@ -300,10 +301,10 @@ class Replyer(SocketActor):
             request.handler = self.tracing.handler(request.handler, self.model, id_, parent)
 
     def _note_peer(self, address: list[bytes]) -> None:
-        """Note a peer to tell of a stop; during one, that a peer has not heard of it yet; HOT."""
+        """Note a peer to tell of a stop; during one, that a peer has not heard of it yet."""
         if self.is_draining:
             self._used_at = monotonic()
-        elif len(address) > 2:
+        else:
             self._requesters.note(address)
 
     def _is_answered_elsewhere(self, request: RequestCall, envelope: Any, packed: bytes) -> bool:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from functools import partial
 from selectors import EVENT_READ
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.errors import RequestTimeout
 from sf_actors.fleet.channel import Lines, messages, send
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from selectors import DefaultSelector
+
+    from sf_actors.fleet.run_folder import RunFolder
 
 _PIECE: Final = 65536
 #: How many requests may be open at once; more are refused.
@@ -131,18 +135,53 @@ class ControlSocket:
             request.end(1)
 
 
-def ask(connection: socket.socket, report: Callable[[str], None], **args: Any) -> dict[str, Any]:
+def ask(
+    connection: socket.socket,
+    report: Callable[[str], None],
+    *,
+    timeout_s: float | None = None,
+    **args: Any,
+) -> dict[str, Any]:
     """Send a request to the running `up`, and wait for its answer; closes the connection.
 
     :param report: takes its progress reports
+    :param timeout_s: how long to wait for a line of the answer, in seconds; None: for ever
     :returns: the answer; without `status`, after a word to `report`, if `up` ended before answering
+    :raises RequestTimeout: no answer came in time
     """
+    asked_at = monotonic()
     with connection:
+        connection.settimeout(timeout_s)
         send(connection, args)
         for message in messages(connection):
             if "say" in message:
                 report(message["say"])
             else:
                 return message
+    if timeout_s is not None and monotonic() - asked_at >= timeout_s:
+        raise _silent(timeout_s)
     report("the up that was asked has ended before it answered")
     return {}
+
+
+def ask_status(
+    run_folder: RunFolder, report: Callable[[str], None], timeout_s: float | None = None
+) -> dict[str, Any] | None:
+    """Ask the `up` of a fleet for the status of its instances; None if no `up` of it runs.
+
+    :param timeout_s: how long it may take, in seconds; None: for ever
+    :returns: its answer to `ps`, as `ask` returns it
+    :raises RequestTimeout: no answer came in time
+    """
+    try:
+        connection = run_folder.connect(waits=timeout_s is None)
+    except TimeoutError:
+        # it has not accepted those who came before
+        raise _silent(timeout_s or 0.0) from None
+    if connection is None:
+        return None
+    return ask(connection, report, timeout_s=timeout_s, verb="ps")
+
+
+def _silent(timeout_s: float) -> RequestTimeout:
+    return RequestTimeout(f"the up of the fleet: no answer within {timeout_s:g} s")

@@ -98,11 +98,19 @@ class RunFolder:
         self._listener = listener
         return listener
 
-    def connect(self) -> socket.socket | None:
-        """Return a connection to the running `up`; None if there is none."""
+    def connect(self, *, waits: bool = True) -> socket.socket | None:
+        """Return a connection to the running `up`; None if there is none.
+
+        :param waits: wait for an `up` that has not accepted what connected before
+        :raises TimeoutError: there is such an `up`, and `waits` is False
+        """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(waits)
         try:
             connection.connect(str(self.path / SOCKET))
+        except BlockingIOError:
+            connection.close()
+            raise TimeoutError from None
         except OSError:
             connection.close()
             return None

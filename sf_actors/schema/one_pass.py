@@ -51,13 +51,9 @@ def reply_decoder(schema: Schema) -> Callable[[bytes], dict[str, Any] | None]:
     It returns None for an unusual one: an error, fields that fail the schema, an envelope in
     another order than ours.
     """
-    decode = _usual("return_args", (("error", msgspec.Raw),), schema, provoked=_BY_BYTES)
-
-    def decoded(frame: bytes) -> dict[str, Any] | None:
-        message = decode(frame)
-        return None if message is None or message.error is not None else message.return_args
-
-    return decoded
+    # an error fails its type
+    others = (("error", type(None)),)
+    return _usual("return_args", others, schema, is_bare=True, provoked=_BY_BYTES)
 
 
 def request_decoder(schema: Schema) -> Callable[[bytes | memoryview], Any]:
@@ -133,11 +129,13 @@ def _usual(
     others: tuple[tuple[str, Any], ...],
     schema: Schema,
     *,
+    is_bare: bool = False,
     provoked: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a message whose first key `name` holds the fields.
 
     :param others: further keys of the envelope, with their types
+    :param is_bare: return the fields alone
     :param provoked: the errors that a peer's bytes may cause, which the two passes explain
     """
     if not schema.is_plain:
@@ -158,11 +156,13 @@ def _usual(
                 frame = bytes(frame)
             # no field is unknown or there twice, nor is the key of the fields, however packed
             is_usual = frame[1:start] == key and frame.count(text) == 1
-            if is_usual and len(fields_of(message)) == frame[start] - FIXMAP <= SHORT:
+            fields = fields_of(message)
+            if is_usual and len(fields) == frame[start] - FIXMAP <= SHORT:
                 if build is not None:
                     # a constructor that raises is called again by the two passes, which explain it
-                    setattr(message, name, build(fields_of(message)))
-                return message
+                    fields = build(fields)
+                    setattr(message, name, fields)
+                return fields if is_bare else message
         except provoked:
             return None
         return None

@@ -49,20 +49,15 @@ class HandlerLock(CallRunner):
         self._least_pause_s = least_pause_s
         self._not_before = 0.0
         self._lock = threading.Lock()
-        #: releases the lock; for the thread that holds it
+        #: as of the lock. A thread that brings a call may take it without waiting if none is
+        #: `queued`; then it may `run` calls and must release it
+        self.acquire = self._lock.acquire
         self.release = self._lock.release
         self._count_lock = threading.Lock()
         self._hurry = LightEvent()
         #: number of calls that wait for the lock; a thread that keeps it over several calls checks
         #: this
         self.queued = 0
-
-    def try_acquire(self) -> bool:
-        """Take the lock if no call runs and none waits; any thread. HOT.
-
-        :returns: True if it was taken; then `run` calls and `release` it
-        """
-        return not self.queued and self._lock.acquire(blocking=False)
 
     def run(self, call: Call) -> None:
         """Run a call; in the thread that holds the lock. HOT."""

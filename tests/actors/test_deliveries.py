@@ -77,7 +77,7 @@ def deliveries_of(actor: FakeActor, *, is_ready: bool = True) -> Deliveries:
 def queue(deliveries: Deliveries, actor: FakeActor, count: int) -> None:
     """Bring calls while another has the handler lock."""
     handler_lock = actor.run_context.handler_lock
-    assert handler_lock.try_acquire()
+    assert handler_lock.acquire(blocking=False)
     for number in range(count):
         deliveries.deliver(actor.handler, number, "w")
     handler_lock.release()
@@ -87,7 +87,7 @@ def test_a_call_runs_at_once_when_none_runs_and_none_waits(actor: FakeActor) -> 
     deliveries_of(actor).deliver(actor.handler, 5, "w")
 
     assert actor.handled == [5]
-    assert actor.run_context.handler_lock.try_acquire()
+    assert actor.run_context.handler_lock.acquire(blocking=False)
 
 
 def test_a_call_queues_while_another_has_the_turn(actor: FakeActor) -> None:
@@ -104,12 +104,12 @@ def test_the_turn_is_kept_for_the_next_call_until_it_is_let_go(actor: FakeActor)
     deliveries = deliveries_of(actor)
     deliveries.keeps_handler_lock = True
     deliveries.deliver(actor.handler, 1, "w")
-    assert not actor.run_context.handler_lock.try_acquire()
+    assert not actor.run_context.handler_lock.acquire(blocking=False)
     deliveries.deliver(actor.handler, 2, "w")
     deliveries.let_go()
 
     assert actor.handled == [1, 2]
-    assert actor.run_context.handler_lock.try_acquire()
+    assert actor.run_context.handler_lock.acquire(blocking=False)
 
 
 def test_a_kept_turn_is_let_go_for_what_has_queued_meanwhile(actor: FakeActor) -> None:
@@ -169,7 +169,7 @@ def test_reading_pauses_while_two_large_messages_wait_and_goes_on_when_one_is_ov
 ) -> None:
     deliveries = deliveries_of(actor)
     handler_lock = actor.run_context.handler_lock
-    assert handler_lock.try_acquire()
+    assert handler_lock.acquire(blocking=False)
     deliveries.deliver(actor.handler, 1, "w", size=2 * MAX_WAITING_BYTES)
     assert actor.changes == []
     deliveries.deliver(actor.handler, 2, "w", size=1)
@@ -195,7 +195,7 @@ def test_nothing_is_read_on_when_the_actor_drains(actor: FakeActor) -> None:
 def test_what_begins_here_gets_a_workflow_id(actor: FakeActor) -> None:
     deliveries = deliveries_of(actor)
     with_turn = actor.run_context.handler_lock
-    assert with_turn.try_acquire()
+    assert with_turn.acquire(blocking=False)
     deliveries.deliver(actor.handler, 1, None)
 
     assert [call.workflow_id for call in actor.router.calls] == ["new"]

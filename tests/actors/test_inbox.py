@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
-from pykka._envelope import Envelope
 
 from sf_actors.actors.inbox import (
     ALARM,
@@ -21,6 +20,7 @@ from sf_actors.actors.inbox import (
     SocketSource,
     WaitFailed,
 )
+from sf_actors.actors.pykka_actor import LAST, Envelope
 from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -209,6 +209,42 @@ def test_a_paused_socket_is_not_read_until_it_is_resumed(inbox: SocketInbox, pai
     inbox.resume(source)
     assert get_in_time(inbox) is source
     assert read_all(source) == [b"x"]
+
+
+def test_an_actor_is_given_what_can_be_read_within_get(inbox: SocketInbox, pair: Pair) -> None:
+    reading, writing = pair
+    found: list[bytes] = []
+
+    def on_receive(source: SocketSource) -> None:
+        found.extend(read_all(source))
+        if len(found) < 3:
+            writing.send(b"next")
+        else:
+            inbox.put(Envelope("enough"))
+
+    inbox.watch(SocketSource(reading))
+    inbox.on_receive = on_receive
+    writing.send(b"first")
+
+    assert get_in_time(inbox) == "enough"
+    assert found == [b"first", b"next", b"next"]
+
+
+def test_an_actor_that_leaves_its_inbox_ends_before_the_messages_in_it(
+    inbox: SocketInbox, pair: Pair
+) -> None:
+    reading, writing = pair
+
+    def on_receive(_source: object) -> None:
+        inbox.put(Envelope("for who takes over"))
+        inbox.leave()
+
+    inbox.watch(SocketSource(reading))
+    inbox.on_receive = on_receive
+    writing.send(b"x")
+
+    assert get_in_time(inbox) is LAST.message
+    assert inbox.close() == ["for who takes over"]
 
 
 def test_a_plain_descriptor_comes_as_its_message_once_it_is_readable(inbox: SocketInbox) -> None:

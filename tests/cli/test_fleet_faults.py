@@ -6,10 +6,12 @@ import os
 import random
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from sf_actors.fleet.run_folder import RunFolder
 from tests.support.effort import effort
 from tests.support.fleets import (
     ANYWHERE,
@@ -141,6 +143,39 @@ def test_one_that_is_frozen_while_it_is_succeeded_is_killed_and_the_others_run_o
         done = ran("stop", "quiet#1", cwd=tmp_path)
         assert done.status == 1
         assert "quiet#1 has not ended in time, and was killed" in done.err
+    assert_nothing_is_left(tmp_path)
+
+
+def test_no_verb_waits_longer_than_its_timeout_for_an_up_that_is_frozen(tmp_path: Path) -> None:
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
+    fleet = f"--fleet={tmp_path / 'fleet.toml'}"
+    with up(tmp_path) as process:
+        wait_until_ready(process, "quiet")
+        freeze(process.popen.pid)
+        try:
+            here = ran("ps", "--json", cwd=tmp_path)
+            others = [
+                ran(*verb, "--timeout", "0.5", cwd=tmp_path)
+                for verb in (("ps", fleet), ("call", "quiet/ask"), ("check", "--live"))
+            ]
+            crowd = [RunFolder.of(tmp_path / "fleet.toml").connect(waits=False)]
+            with suppress(TimeoutError):
+                while True:
+                    crowd.append(RunFolder.of(tmp_path / "fleet.toml").connect(waits=False))
+            crowded = ran("ps", "--json", cwd=tmp_path)
+        finally:
+            process.interrupt(signal.SIGCONT)
+        for one in crowd:
+            assert one is not None
+            one.close()
+
+    for done in (here, crowded):
+        assert (done.status, [row["phase"] for row in done.objects]) == (0, ["READY"])
+        assert "the up of the fleet: no answer within" in done.err
+    assert [done.status for done in others] == [124, 124, 124]
+    assert {done.err for done in others} == {
+        "sf_actors: the up of the fleet: no answer within 0.5 s\n"
+    }
     assert_nothing_is_left(tmp_path)
 
 

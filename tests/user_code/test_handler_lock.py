@@ -45,7 +45,7 @@ def handler_lock(**options: Any) -> tuple[HandlerLock, list[BaseException]]:
 
 def try_run(ours: HandlerLock, call: Call) -> bool:
     """Run a call as who brings it does: at once, if none runs and none waits."""
-    if not ours.try_acquire():
+    if ours.queued or not ours.acquire(blocking=False):
         return False
     try:
         ours.run(call)

@@ -92,7 +92,8 @@ def _findings(arguments: argparse.Namespace) -> Sequence[Finding]:
         with RemoteServices(timeout_s=arguments.timeout) as remote:
             infos = read_infos(remote.client, remote.inspectors(), remote.timeout_s)
         found = [info for some in infos.values() for info in some]
-        return check_live(fleet, found, pids=running_pids(RunFolder.of(fleet.path)))
+        pids = running_pids(RunFolder.of(fleet.path), arguments.timeout)
+        return check_live(fleet, found, pids=pids)
     from sf_actors.fleet.check import check  # noqa: PLC0415
 
     if arguments.in_process:

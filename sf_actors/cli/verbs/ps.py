@@ -45,12 +45,14 @@ def run(argv: Sequence[str]) -> int:
         from sf_actors.cli.ray_requests import rows_of  # noqa: PLC0415 - needs the extra
 
         return _print(out, rows_of(arguments), arguments)
+    began = time.monotonic()
     with RemoteServices.of(arguments) as remote:
         rows = _rows(remote, arguments.timeout, is_quiet=arguments.quiet)
     if arguments.at is None and (run_folder := run_folder_here(arguments)) is not None:
         from sf_actors.cli.fleet_requests import with_fleet  # noqa: PLC0415 - in its folder alone
 
-        rows = with_fleet(rows, run_folder, arguments)
+        left = max(BETWEEN_S, began + BETWEEN_S + arguments.timeout - time.monotonic())
+        rows = with_fleet(rows, run_folder, arguments, timeout_s=left)
     return _print(out, rows, arguments)
 
 

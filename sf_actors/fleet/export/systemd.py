@@ -6,6 +6,7 @@ Sockets are in the units' runtime folder. Between machines, which `host` names, 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,6 +34,7 @@ _RESTARTS: Final = {"on-failure": "on-failure", "always": "always", "never": "no
 _FIRST_PORT: Final = 27100
 #: Placeholder for the % of a specifier; no text of a fleet file can contain it.
 _PERCENT: Final = "\0"
+_CONTROL: Final = re.compile(r"[\x01-\x1f\x7f]")
 _INSTANCE: Final = f"@{_PERCENT}i"
 #: How much longer systemd waits than the service's own stop timeout, in seconds.
 _GRACE_S: Final = 5
@@ -277,6 +279,7 @@ def _quoted(word: str, *, is_command: bool = True) -> str:
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     if is_command:
         text = text.replace("$", "$$")
-    text = text.replace("\n", "\\n").replace(_PERCENT, "%")
+    # a carriage return ends a line of a unit file too
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace(_PERCENT, "%"))
     is_plain = all(one.isalnum() or one in "/._-:%=@+," for one in text)
     return text if is_plain and text else f'"{text}"'

@@ -89,17 +89,34 @@ def test_the_same_fleet_gives_the_same_bytes(as_it_is: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong_with_them(as_it_is: Path) -> None:
-    units = [name for name in files_of(as_it_is) if name.endswith((".service", ".target"))]
+    assert verified(as_it_is) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_control_characters_of_a_variable_end_no_line_of_a_unit(market: Path) -> None:
+    title = r'TITLE = "50% of $HOME"'
+    assert title in FLEET
+    odd = r'TITLE = "a\r\nExecStartPre=/no\rRestart=no\u001b\t\u007f"'
+    (market / "fleet.toml").write_text(FLEET.replace(title, odd))
+    files = exported(market)
+
+    written = r'Environment="TITLE=a\x0d\x0aExecStartPre=/no\x0dRestart=no\x1b\x09\x7f"'
+    assert written in files["market-pricer@.service"].split("\n")
+    assert verified(market) == (0, "", "")
+
+
+def verified(market: Path) -> tuple[int, str, str]:
+    """Return what systemd says of exported units."""
+    units = [name for name in files_of(market) if name.endswith((".service", ".target"))]
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
-        cwd=as_it_is / "units",
+        cwd=market / "units",
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
     )
-
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_another_root_and_python_are_where_it_runs(market: Path) -> None:
