@@ -74,7 +74,6 @@ class Resident(Struct, eq=False, weakref=True):
 class Residents:
     """The runs of this process, in order of start; any thread.
 
-    :ivar all: the current runs; never changed in place, so that it can be read without a lock
     :ivar on_first: called with the first resident, in the thread that starts its run, before its
         file is executed
     :ivar command: returns the command of the process, in a form that may be shown; None: not
@@ -88,7 +87,8 @@ class Residents:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self.all: tuple[Resident, ...] = ()
+        #: as keys, so that a run enters and leaves without a copy of all others
+        self._residents: dict[Resident, None] = {}
         self._names: set[str] = set()
         #: by name, the lowest number that may be free
         self._free: dict[str, int] = {}
@@ -103,11 +103,16 @@ class Residents:
         #: by name, the failures of services that have not been run again since
         self.failures: dict[str, str] = {}
 
+    @property
+    def all(self) -> tuple[Resident, ...]:
+        """The current runs; a copy, made in one step, without a lock."""
+        return tuple(self._residents)
+
     def forget(self) -> None:
         """Forget all residents, in the child of a fork, where none of them runs."""
         # the copied lock may be held
         self._lock = threading.RLock()
-        self.all = ()
+        self._residents = {}
         self._names, self._free = set(), {}
         self.failures = {}
 
@@ -122,25 +127,24 @@ class Residents:
                 resident.name = numbered
                 self._free[plain] = number + 1
             self._names.add(resident.name)
-            self.all = (*self.all, resident)
+            self._residents[resident] = None
             self.failures.pop(resident.name, None)
-            if len(self.all) == 1 and self.on_first is not None:
+            if len(self._residents) == 1 and self.on_first is not None:
                 self.on_first(resident)
 
     def leave(self, resident: Resident) -> None:
         """Remove a run that has ended; may be called twice."""
         with self._lock:
-            if resident not in self.all:
+            if resident not in self._residents:
                 return
-            at = self.all.index(resident)
-            self.all = self.all[:at] + self.all[at + 1 :]
+            del self._residents[resident]
             self._note_free(resident.name)
             for call in list(resident.when_left):
                 call()
             failure = resident.service.failure
             if failure is not None and len(self.failures) < MOST_FAILURES:
                 self.failures[resident.name] = summary(failure)
-            if not self.all and self.on_last is not None:
+            if not self._residents and self.on_last is not None:
                 self.on_last()
 
     def _note_free(self, name: str) -> None:
