@@ -105,8 +105,10 @@ class Residents:
 
     @property
     def all(self) -> tuple[Resident, ...]:
-        """The current runs; a copy, made in one step, without a lock."""
-        return tuple(self._residents)
+        """The current runs; a copy, made without a lock."""
+        # not `tuple(...)`: the allocation after its iterator was made may collect garbage, and so
+        # let another thread change the dict
+        return (*self._residents,)
 
     def forget(self) -> None:
         """Forget all residents, in the child of a fork, where none of them runs."""
