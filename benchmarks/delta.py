@@ -87,9 +87,10 @@ def fill(running: Running, keys: int) -> None:
 
     :raises ContenderFailed: the replica never gets it
     """
-    for _ in range(20):
+    for tries in range(1, 21):
         number = running.ask(0, keys=keys)["number"]
-        if running.ask(number=number, patience_s=0.5)["at"] is not None:
+        # longer each time: on a busy machine a large value may take longer than the first patience
+        if running.ask(number=number, patience_s=0.5 * tries)["at"] is not None:
             return
     raise ContenderFailed("the replica never got the first value")
 
