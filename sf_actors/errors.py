@@ -33,7 +33,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SfActorsError(Exception):
@@ -127,6 +127,13 @@ class RemoteError(SfActorsError):
         super().__init__(f"{connection}: the other side answered {type_}{text and ': '}{text}")
         self.type = type_
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is copied: by its text, which is all that `args` has of the constructor's.
+
+        Without this, a pool of processes in which it is raised breaks, or waits for ever.
+        """
+        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class Refused(SfActorsError):

@@ -142,7 +142,7 @@ def _guard_of(type_: Any) -> Guard | None:
         return _guard_of_set(args[0])
     if origin in (list, tuple):
         parts = [_guard_of(part) for part in args if part is not ...]
-        is_fixed = origin is tuple and args[-1] is not ...
+        is_fixed = origin is tuple and ... not in args
         return _guard_of_items(parts, is_fixed=is_fixed) if any(parts) else None
     return None
 

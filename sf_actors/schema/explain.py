@@ -91,7 +91,7 @@ class _Explanation:
             elif origin is dict and is_map(header):
                 self._table(raw, *args)
             elif origin in (list, tuple, set, frozenset) and is_array(header):
-                self._items(raw, args, fixed=origin is tuple and args[-1] is not ...)
+                self._items(raw, args, fixed=origin is tuple and ... not in args)
         _explain_whole(raw, type_)
 
     def _under(self, step: str, raw: Any, type_: Any) -> None:

@@ -114,12 +114,14 @@ def _tuple(args: tuple[Any, ...]) -> Node:
         return {"type": "array", "items": node, TYPE: spelled}
     items = [node_of(arg) for arg in args]
     spelled = ", ".join(_types_of(items))
+    if len(items) < 2:
+        spelled += "," if items else "tuple[()]"
     return {
         "type": "array",
         "items": items,
         "minItems": len(items),
         "maxItems": len(items),
-        TYPE: f"({spelled},)" if len(items) == 1 else f"({spelled})",
+        TYPE: f"({spelled})" if items else spelled,
     }
 
 

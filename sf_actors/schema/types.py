@@ -366,6 +366,8 @@ def _described(type_: Any) -> str:
         return f"{_described(args[0])} ({described(args[1:])})"
     if origin in (Union, types.UnionType):
         return " | ".join(map(_described, args))
+    if origin is tuple and not args:
+        return "tuple[()]"
     if origin is None or all(arg is Any or arg is ... for arg in args):
         return str(getattr(origin or type_, "__qualname__", type_))
     if origin is tuple:

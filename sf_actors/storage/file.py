@@ -24,7 +24,7 @@ from sf_actors.file_locks import holder_of, try_lock
 from sf_actors.folders import make_folder
 from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
-from sf_actors.wording import reason_of
+from sf_actors.wording import cut, reason_of
 
 #: Other users may not read a state.
 FILE_MODE: Final = 0o600
@@ -39,6 +39,7 @@ _BUSY_S: Final = 1.0
 _WAL_PAGES: Final = 256
 
 AWAY: Final = "move it away to begin with an empty state"
+LOOK_AT_DISK: Final = "see whether its disk is full or fails, and whether we may write beside it"
 
 _guard = threading.RLock()
 #: the models of the files in use, by device and inode
@@ -49,6 +50,12 @@ _files: WeakSet[StoreFile] = WeakSet()
 def refused(where: str, path: object, expected: str, got: object, advice: str) -> StoreError:
     """Return the error for a file that cannot be used."""
     return StoreError(f"{where}: store {str(path)!r}: expected {expected}, got {got}; {advice}")
+
+
+def described(fault: Exception) -> str:
+    """Return the text of an error of SQLite, with its name, which says more."""
+    name = getattr(fault, "sqlite_errorname", None)
+    return f"{cut(str(fault), 200)} ({name})" if name else cut(str(fault), 200)
 
 
 class StoreFile:
@@ -127,7 +134,8 @@ class StoreFile:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("COMMIT")
         except sqlite3.Error as fault:
-            raise self.refused("a file that can be written", fault, "end that program") from fault
+            advice = "end that program" if "lock" in str(fault) else LOOK_AT_DISK
+            raise self.refused("a file that can be written", described(fault), advice) from fault
         return connection
 
     def close(self) -> None:

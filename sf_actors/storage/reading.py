@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from sf_actors.replication.values.pending import PendingPatches
 from sf_actors.storage.contents import Misfit, joined
+from sf_actors.storage.file import LOOK_AT_DISK, described
 from sf_actors.storage.layout import Damaged, Head, footprint, read_entries, read_head, rows
 from sf_actors.wire.msgpack import items_of
 from sf_actors.wording import cut
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     from sf_actors.schema.shape import Record
     from sf_actors.storage.contents import Contents
     from sf_actors.storage.file import StoreFile
+
+#: Errors for want of space, of memory or of rights, or of a disk that fails. A write-ahead log is
+#: read with the help of a further file, for which there may be no space.
+_OF_DISK: Final = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+#: ... but for these: the file was cut.
+_OF_FILE: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ})
+
+#: The bits of an error's code that hold its kind; the others say more.
+_PRIMARY: Final = 0xFF
 
 
 class StoredValue(NamedTuple):
@@ -78,11 +97,19 @@ def read(file: StoreFile, contents: Contents, shape: Record) -> tuple[StoredValu
     except (Damaged, sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError) as fault:
         if isinstance(fault, sqlite3.OperationalError) and "lock" in str(fault):
             raise file.refused("a file of our own", cut(str(fault)), "end that program") from None
+        if _is_of_disk(fault):
+            raise file.refused("a file that can be read", described(fault), LOOK_AT_DISK) from None
         raise file.refused(
             "a store as it was written", f"a damaged one: {cut(str(fault), 200)}"
         ) from None
     kept = StoredValue(held.value, number, last, head.epoch or None)
     return kept, Position(head, last, log_bytes)
+
+
+def _is_of_disk(fault: Exception) -> bool:
+    """Return True for an error that says nothing about what is in the file."""
+    code = getattr(fault, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & _PRIMARY in _OF_DISK and code not in _OF_FILE
 
 
 def _parts(

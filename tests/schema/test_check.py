@@ -136,6 +136,7 @@ def test_list_and_tuple_become_what_is_declared() -> None:
     assert same(check_for([int])((1, 2)), [1, 2])
     assert same(check_for((int, str))([1, "a"]), (1, "a"))
     assert same(check_for(tuple[int, ...])([1, 2]), (1, 2))
+    assert same(check_for(tuple[()])([]), ())
     assert same(check_for(list)((1, 2)), [1, 2])
 
 

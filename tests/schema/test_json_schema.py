@@ -48,6 +48,7 @@ def node(declared: Any) -> dict[str, Any]:
         (list, "list"),
         ((int, str), "(int, str)"),
         ((int,), "(int,)"),
+        (tuple[()], "tuple[()]"),
         (tuple[int, ...], "tuple[int, ...]"),
         (tuple, "tuple"),
         ({int}, "{int}"),

@@ -105,6 +105,7 @@ def test_no_bytes_raise_anything_but_our_error(typed: Any, raw: bytes) -> None:
         (Side, "buy", Side.BUY),
         ({int}, [1, 2, 1], {1, 2}),
         ((int, str), [1, "a"], (1, "a")),
+        (tuple[()], [], ()),
         ({Decimal: Decimal}, {"1.0": "2"}, {Decimal("1.0"): Decimal(2)}),
         ({int: Side}, {7: "sell"}, {7: Side.SELL}),
         ({"a": Decimal}, {"a": "1"}, {"a": Decimal(1)}),

@@ -67,6 +67,7 @@ Price = NewType("Price", Decimal)
         ([[int]], list[list[int]]),
         ((int, str), tuple[int, str]),
         ((int,), tuple[int]),
+        (tuple[()], tuple[()]),
         ({int}, set[int]),
         ({Decimal: [int]}, dict[Decimal, list[int]]),
         ({(int, str): float}, dict[tuple[int, str], float]),

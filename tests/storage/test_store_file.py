@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -88,6 +89,24 @@ def test_what_a_killed_process_left_is_read(path: Path, tmp_path: Path) -> None:
     value, number = kept_in(copy, BOOK)
 
     assert (value["title"], number) == ("b", 2)
+
+
+def test_a_store_that_cannot_be_read_for_want_of_space_is_not_called_damaged(
+    path: Path, tmp_path: Path
+) -> None:
+    copy = killed(path, tmp_path / "killed")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # SQLite needs a file of 32 KiB beside a write-ahead log to read it
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, limits[1]))
+    try:
+        text = refusal(copy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert "expected a file that can be read, got disk I/O error" in text
+    assert "damaged" not in text
+    assert "move it away" not in text
+    assert kept_in(copy, BOOK)[0]["title"] == "b"
 
 
 @pytest.mark.parametrize("was_killed", [False, True])
