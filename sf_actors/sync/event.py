@@ -46,10 +46,12 @@ class LightEvent:
         """
         if self._is_set:
             return True
+        # a lock takes no longer time than this, not even an endless one
+        longest_s = -1 if timeout_s is None else min(max(0, timeout_s), threading.TIMEOUT_MAX)
         gate = threading.Lock()
         gate.acquire()
         self._waiting.append(gate)
-        if self._is_set or gate.acquire(timeout=-1 if timeout_s is None else max(0, timeout_s)):
+        if self._is_set or gate.acquire(timeout=longest_s):
             return True
         try:
             self._waiting.remove(gate)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import Final, TypeGuard
 
 from sf_actors.errors import UsageError
+from sf_actors.wording import shown
 
 #: The longest time that a thread can wait, in seconds.
 LONGEST_S: Final = threading.TIMEOUT_MAX
@@ -21,7 +21,8 @@ def is_seconds(value: object) -> TypeGuard[float]:
     """Return True if a value is a number of seconds that a thread can wait."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return math.isfinite(value) and 0 <= value <= LONGEST_S
+    # false for NaN too; an int may be too large for a float, with which it can be compared
+    return 0 <= value <= LONGEST_S
 
 
 def seconds(name: str, value: object) -> float:
@@ -30,7 +31,7 @@ def seconds(name: str, value: object) -> float:
     :raises UsageError: it is not a valid number of seconds
     """
     if not is_seconds(value):
-        raise UsageError(f"Service: {name}: expected {EXPECTED}, got {value!r}")
+        raise UsageError(f"Service: {name}: expected {EXPECTED}, got {shown(value)}")
     return float(value)
 
 

@@ -118,6 +118,7 @@ def test_the_message_says_where_what_and_what_came() -> None:
         ("requester", "timeout_s", math.nan),
         ("requester", "timeout_s", math.inf),
         ("requester", "timeout_s", "5"),
+        pytest.param("requester", "timeout_s", 10**400, id="huge"),
         ("requester", "retries", -1),
         # the time of the whole call would be no float
         ("requester", "retries", 10**400),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from typing import TYPE_CHECKING
+
+import pytest
 
 from sf_actors.sync.event import LightEvent
 
@@ -14,9 +17,9 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 
 
-def waiting(flag: LightEvent, found: list[bool]) -> threading.Thread:
+def waiting(flag: LightEvent, found: list[bool], longest_s: float = DEADLINE_S) -> threading.Thread:
     """Return a thread that waits for the flag already."""
-    thread = threading.Thread(target=lambda: found.append(flag.wait(DEADLINE_S)))
+    thread = threading.Thread(target=lambda: found.append(flag.wait(longest_s)))
     count = len(flag._waiting) + 1
     thread.start()
     while len(flag._waiting) < count:
@@ -51,6 +54,17 @@ def test_who_waits_in_vain_is_told_so_and_forgotten() -> None:
     assert not flag.wait(0.001)
     assert not flag.wait(-1)
     assert not flag._waiting
+
+
+@pytest.mark.parametrize("longest_s", [math.inf, 1e12, pytest.param(10**400, id="huge")])
+def test_who_may_wait_longer_than_a_lock_waits_until_it_is_set(longest_s: float) -> None:
+    flag, found = LightEvent(), list[bool]()
+    thread = waiting(flag, found, longest_s)
+
+    flag.set()
+
+    thread.join(DEADLINE_S)
+    assert found == [True]
 
 
 def test_all_who_wait_go_on() -> None:

@@ -6,7 +6,8 @@ import select
 
 import pytest
 
-from sf_actors.sync.seconds import LONGEST_POLL_MS, LONGEST_S, poll_ms
+from sf_actors.errors import UsageError
+from sf_actors.sync.seconds import LONGEST_POLL_MS, LONGEST_S, poll_ms, seconds
 
 
 def test_a_wait_is_rounded_up_since_zero_would_be_a_busy_loop() -> None:
@@ -20,3 +21,11 @@ def test_a_wait_of_years_begins_with_the_longest_that_a_poll_takes(left_s: float
     assert poll_ms(left_s) == LONGEST_POLL_MS
     with pytest.raises(OverflowError):
         select.poll().poll(LONGEST_POLL_MS + 1)
+
+
+@pytest.mark.parametrize(
+    "value", [-1, float("nan"), float("inf"), True, "1", pytest.param(10**400, id="huge")]
+)
+def test_what_is_no_time_to_wait_is_refused_by_one_line(value: object) -> None:
+    with pytest.raises(UsageError, match="stop_timeout_s: expected seconds from 0 to "):
+        seconds("stop_timeout_s", value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -81,6 +82,17 @@ def test_a_wait_for_a_number_ends_when_that_update_is_in_the_value(kind: str) ->
         leader.send(n=3)
         assert waiting.end() is True
         assert follower.value == {"n": 3}
+
+
+@pytest.mark.parametrize("timeout_s", [math.inf, 1e12, pytest.param(10**400, id="huge")])
+def test_a_wait_may_be_given_all_the_time_that_there_is(timeout_s: float) -> None:
+    with (
+        leading(model("full_update_out", N)) as leader,
+        following(model("full_update_in", N), towards(leader.addresses)) as follower,
+    ):
+        waiting = Waiting(follower.states, "book", number=0, timeout_s=timeout_s)
+        leader.send(n=1)
+        assert waiting.end() is True
 
 
 def test_a_wait_says_that_the_time_was_over() -> None:
