@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 from collections import deque
 from itertools import count
 from time import monotonic
@@ -40,6 +39,7 @@ from sf_actors.connections.link import LONGEST_WAIT_S, MAX_READ, Link, hurry_oth
 from sf_actors.connections.waiting_call import WaitingCall
 from sf_actors.errors import ServiceStopped
 from sf_actors.sockets.frames import CALL_ID, STOPPING
+from sf_actors.sync.reentry import owned_lock, reentered
 from sf_actors.sync.wakeup import Wakeup
 from sf_actors.wire.envelope import MESSAGE_LENGTH, expiring_in
 
@@ -84,7 +84,7 @@ class Exchange:
     ) -> None:
         self.rules = CallRules(list(links), is_idempotent=is_idempotent)
         self._where = where
-        self._lock = threading.Lock()
+        self._lock, self._is_held_here = owned_lock()
         # random, so that no other frame equals an id by chance
         self._prefix = CALL_ID + os.urandom(8)
         self._next_number = count(1).__next__
@@ -100,8 +100,6 @@ class Exchange:
         self._is_closed = False
         self._nudge = Wakeup()
         self._closing_fd = closing_fd
-        self._links: list[Link] = []
-        self._poll = select.poll()
         self._follow(list(links))
 
     def ask(self, call: WaitingCall) -> bytes | None:
@@ -110,6 +108,8 @@ class Exchange:
         :returns: None after the last try
         :raises ServiceStopped: our own service stops
         """
+        if self._is_held_here():
+            raise reentered(self._where)
         try:
             has_looked = self._begin(call)
             while not call.may_go:

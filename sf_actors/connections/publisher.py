@@ -20,6 +20,7 @@ from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import NamedPeers
 from sf_actors.sockets.names import Unresolved
 from sf_actors.sockets.publishing_socket import PublishingSocket
+from sf_actors.sync.reentry import reentered
 from sf_actors.wire.envelope import encode_published
 
 if TYPE_CHECKING:
@@ -89,9 +90,12 @@ class Publisher:
         """Check, encode and publish; any thread.
 
         :raises InvalidArguments: the arguments fail the model
+        :raises UsageError: it is called from within itself
         """
         checked = self._checked(args)
         out, counters = self.out, self.counters
+        if out.is_held_here():
+            raise reentered(self.model.where)
         with out.lock:
             if out.socket is None:
                 raise ServiceStopped(f"{self.model.where}: the service has stopped")

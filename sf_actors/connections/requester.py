@@ -31,6 +31,7 @@ from sf_actors.errors import (
 from sf_actors.replication.missing_updates import missing_updates
 from sf_actors.schema.one_pass import reply_decoder
 from sf_actors.sockets.names import Unresolved
+from sf_actors.sync.reentry import owned_lock, reentered
 from sf_actors.wire.envelope import decode_reply, encode_request
 from sf_actors.wire.messages import Failure
 from sf_actors.wire.seen import seen_of_reply
@@ -107,7 +108,7 @@ class Requester:
         self._attempts: int = 1 + model.creation["retries"]
         self._max_bytes: int = model.creation["max_message_bytes"]
         self._by: str | None = model.creation["by"]
-        self._lock = threading.Lock()
+        self._lock, self._is_held_here = owned_lock()
         self._changed = threading.Condition(self._lock)
         self._under_way: set[WaitingCall] = set()
         #: they get a copy of each call
@@ -130,7 +131,10 @@ class Requester:
         :raises RequestTimeout: no reply came within `timeout_s`, `1 + retries` times
         :raises RemoteError: the replyer answered with an error
         :raises ServiceStopped: our own service stops
+        :raises UsageError: it is called from within itself
         """
+        if self._is_held_here():
+            raise reentered(self.model.where)
         checked = self._arguments.checked(args)
         request_id = os.urandom(12).hex() if self._attempts > 1 else None
         expires_in_s = float(self._attempts * self._timeout_s)

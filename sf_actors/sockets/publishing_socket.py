@@ -15,6 +15,7 @@ from sf_actors.errors import MessageTooLarge
 from sf_actors.sockets.frames import NOBLOCK, send_frame
 from sf_actors.sockets.subscriptions import Subscriptions
 from sf_actors.sockets.topic_limits import topic_limits
+from sf_actors.sync.reentry import owned_lock
 from sf_actors.wire.topic import pack
 from sf_actors.wording import over_limit
 
@@ -39,6 +40,7 @@ class PublishingSocket:
     :param look: called after a send, with the time: reads subscriptions, which arrive only while
         the socket is used, and sets `look_at`
     :ivar epoch: the wall clock at the start of its socket in nanoseconds, larger than any before
+    :ivar is_held_here: returns True in the thread that holds the lock
     :ivar socket: None while there is none
     :ivar look_at: when `look` is due, in seconds of `time.monotonic`
     """
@@ -50,6 +52,7 @@ class PublishingSocket:
         "_look",
         "_where",
         "epoch",
+        "is_held_here",
         "lock",
         "look_at",
         "max_bytes",
@@ -68,7 +71,7 @@ class PublishingSocket:
         look: Callable[[float], None],
         has_keys: bool,
     ) -> None:
-        self.lock = threading.Lock()
+        self.lock, self.is_held_here = owned_lock()
         self.topic = pack(creation["topic"])
         self.max_bytes: int = creation["max_message_bytes"]
         self.epoch = _new_epoch()

@@ -19,6 +19,7 @@ from sf_actors.replication.values.persistent_map import free_gradually
 from sf_actors.sockets.frames import receive_frames, require_short_id, send_answer, split_address
 from sf_actors.states.out_state import GREETING_PAUSE_S, OutState, Publication
 from sf_actors.states.snapshots_out import PackedSnapshot, Transfer, Transfers
+from sf_actors.sync.reentry import reentered
 from sf_actors.wire.envelope import (
     decode_snapshot_request,
     encode_delta,
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
     from sf_actors.wire.messages import Cut, SnapshotRequest
 
 
-#: Most answers queued for one peer. A request has a few bytes, its answer has the whole value: a
-#: peer that keeps asking without reading must not fill our memory.
+#: Most answers queued for one peer: one that asks and never reads must not fill our memory.
 ANSWERS_QUEUED = 1
 
 #: Time between two checks for room for another version of the value, in seconds.
@@ -112,6 +112,8 @@ class DeltaPublication(Publication):
         :returns: its number, None if it was skipped
         :raises InvalidArguments: the update fails the model or cannot be applied; nothing was sent
         """
+        if self.out.is_held_here():
+            raise reentered(self.model.where)
         try:
             fields = self.fields.flat_patch(args)
             if fields is None:
@@ -158,8 +160,7 @@ class DeltaPublication(Publication):
         :param given: the caller's own number
         """
         log, out = self.log, self.out
-        count = log.count + 1
-        number, own = (count, None) if given is None else (given, count)
+        number, own = (log.count + 1, None) if given is None else (given, log.count + 1)
         span = UNSET if self._tracing is None else TRACEPARENT.get()
         packed = encode_delta(number, is_snapshot, content, workflow_id, log.epoch, cuts, own, span)
         frame = out.topic + packed

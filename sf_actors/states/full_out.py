@@ -12,6 +12,7 @@ from sf_actors.replication.values.frozen import freeze, thaw
 from sf_actors.replication.values.persistent_map import EMPTY
 from sf_actors.replication.values.pieces import Packing
 from sf_actors.states.out_state import OutState, Publication
+from sf_actors.sync.reentry import reentered
 from sf_actors.wire.envelope import decode_published, encode, encode_published
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ class FullPublication(Publication):
 
         :returns: its number
         :raises InvalidArguments: it fails the model; nothing was sent
+        :raises UsageError: it is called from within itself
         """
         checked = self.model.arguments.checked(args)
         out = self.out
+        if out.is_held_here():
+            raise reentered(self.model.where)
         with out.lock:
             if out.socket is None:
                 self.require_not_stopped()

@@ -22,8 +22,8 @@ from sf_actors.wire.msgpack import array_header
 
 if TYPE_CHECKING:
     import sqlite3
-    import threading
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sf_actors.storage.contents import Contents
     from sf_actors.storage.pending import Batch, Large, Pending
@@ -59,7 +59,7 @@ class Recorder:
         contents: Contents,
         position: Position,
         pending: Pending,
-        lock: threading.Lock,
+        lock: AbstractContextManager[Any],
         current: Callable[[], tuple[int, Any]],
     ) -> None:
         self._connection = connection

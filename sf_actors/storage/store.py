@@ -15,8 +15,8 @@ from sf_actors.storage.recorder import Recorder
 from sf_actors.storage.writer import Writer
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from sf_actors.log import PackageLogger
     from sf_actors.schema.schema import Schema
@@ -85,7 +85,7 @@ class Store:
     def begin(
         self,
         epoch: int,
-        lock: threading.Lock,
+        lock: AbstractContextManager[Any],
         current: Callable[[], tuple[int, Any]],
         *,
         log: PackageLogger,

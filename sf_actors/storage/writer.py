@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.log.throttle import Throttle
 from sf_actors.sync.event import LightEvent
@@ -12,6 +12,7 @@ from sf_actors.sync.event import LightEvent
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from sf_actors.log import PackageLogger
     from sf_actors.storage.file import StoreFile
@@ -46,7 +47,7 @@ class Writer(threading.Thread):
         connection: sqlite3.Connection,
         recorder: Recorder,
         pending: Pending,
-        lock: threading.Lock,
+        lock: AbstractContextManager[Any],
         log: PackageLogger,
         on_failed: Callable[[], None],
     ) -> None:
