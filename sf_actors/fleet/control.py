@@ -184,4 +184,4 @@ def ask_status(
 
 
 def _silent(timeout_s: float) -> RequestTimeout:
-    return RequestTimeout(f"the up of the fleet: no answer within {timeout_s:g} s")
+    return RequestTimeout(f"the up of the fleet: no answer within {timeout_s:.3g} s")

@@ -70,7 +70,9 @@ def read_name(value: Any, position: Position) -> str:
     """Read a name in the form of a service's name."""
     text = read_text(value, position)
     if not NAME.fullmatch(text):
-        raise position.wrong("a name of letters, digits, _ and -, that begins with a letter", text)
+        raise position.wrong(
+            "a name of ASCII letters, digits, _ and -, that begins with a letter", text
+        )
     return text
 
 
