@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, is_
 import msgspec
 
 from sf_actors.schema.limits import holds_set, is_open
-from sf_actors.schema.scalars import NOTHING, is_enum
+from sf_actors.schema.scalars import NOTHING, is_enum, is_flag
 from sf_actors.schema.types import bare, fields_of, members_of
 from sf_actors.schema.unknown import MAX_FIELDS
 from sf_actors.sync.cpu_time import CpuTime
@@ -150,7 +150,9 @@ def _guard_of(type_: Any) -> Guard | None:
 def _is_known(type_: Any) -> bool:
     """Return True if a type has many values and their hashes are predictable."""
     return any(
-        member not in _SECRET and not is_enum(member) and get_origin(member) is not Literal
+        member not in _SECRET
+        and (is_flag(member) or not is_enum(member))
+        and get_origin(member) is not Literal
         for member in map(bare, members_of(bare(type_)))
     )
 

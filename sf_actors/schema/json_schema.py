@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_arg
 from uuid import UUID
 
 from sf_actors.schema.bounds import described
-from sf_actors.schema.scalars import NOTHING, is_enum
+from sf_actors.schema.flags import integers_of
+from sf_actors.schema.scalars import NOTHING, is_enum, is_flag
 from sf_actors.schema.types import bare, fields_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def node_of(type_: Any) -> Node:
         return {TYPE: "object"}
     if type_ in _SCALARS:
         return dict(_SCALARS[type_])
+    if is_flag(type_):
+        return node_of(integers_of(type_))
     if is_enum(type_):
         return {"enum": [_plain(one.value) for one in type_], TYPE: type_.__qualname__}
     if typing.is_typeddict(type_):

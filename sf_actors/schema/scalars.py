@@ -163,3 +163,8 @@ def scalar_of(type_: Any) -> Scalar | None:
 def is_enum(type_: Any) -> bool:
     """Return True if a canonical type is an Enum."""
     return isinstance(type_, type) and issubclass(type_, enum.Enum)
+
+
+def is_flag(type_: Any) -> bool:
+    """Return True if a canonical type is an Enum whose members can be combined."""
+    return isinstance(type_, type) and issubclass(type_, enum.Flag)

@@ -26,8 +26,9 @@ import msgspec
 
 from sf_actors.errors import ModelError
 from sf_actors.schema.bounds import bounds_of, described
+from sf_actors.schema.flags import bound_combinations
 from sf_actors.schema.record_classes import declared_fields, is_record_class, record_class_of
-from sf_actors.schema.scalars import NOTHING, SCALARS
+from sf_actors.schema.scalars import NOTHING, SCALARS, is_flag
 from sf_actors.wire.limits import MAX_DEPTH
 from sf_actors.wording import shown
 
@@ -286,6 +287,9 @@ def _read_literal(declared: Any, where: str) -> Any:
 def _read_class(declared: Any, where: str, level: _Level) -> Any:
     if is_typeddict(declared):
         return _read_typeddict(declared, where, level)
+    if is_flag(declared):
+        bound_combinations(declared, where)
+        return declared
     if declared in SCALARS or issubclass(declared, enum.Enum):
         return declared
     if declared in _LISTS:

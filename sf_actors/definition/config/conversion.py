@@ -25,7 +25,7 @@ from sf_actors.schema.bounds import is_within
 from sf_actors.schema.collisions import ChosenKeys, require_spread
 from sf_actors.schema.mismatch import Mismatch
 from sf_actors.schema.record_classes import record_class_of
-from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum
+from sf_actors.schema.scalars import NOTHING, SCALARS, is_enum, is_flag
 from sf_actors.schema.types import bare, describe, fields_of, members_of
 from sf_actors.wording import named, nearest, shown
 
@@ -64,8 +64,7 @@ def from_text(text: str | bool, type_: Any) -> Any:
     if get_origin(type_) is Literal:
         return _match(lambda kind: from_text(text, kind), get_args(type_), text, type_)
     if is_enum(type_):
-        values = [member.value for member in type_]
-        return type_(_match(lambda kind: from_text(text, kind), values, text, type_))
+        return _member(lambda kind: from_text(text, kind), text, type_)
     try:
         content = parse(text)
     except ValueError as exc:
@@ -233,8 +232,7 @@ def _inside(step: object, value: Any, type_: Any, *, exact: bool) -> Any:
 def _read_lacking(value: Any, type_: Any) -> Any:
     """Convert a JSON scalar to a type that JSON lacks."""
     if is_enum(type_):
-        values = [member.value for member in type_]
-        return type_(_match(lambda kind: from_json(value, kind), values, value, type_))
+        return _member(lambda kind: from_json(value, kind), value, type_)
     kind = type(value)
     is_number = type_ is Decimal and kind in (int, float, WrittenFloat)
     if is_number or (kind is str and type_ in scalar_texts.LACKING):
@@ -258,6 +256,16 @@ def _match(read: Callable[[Any], Any], values: Iterable[Any], given: Any, type_:
         except Mismatch:
             continue
     raise _mismatch(given, type_)
+
+
+def _member(read: Callable[[Any], Any], given: Any, type_: Any) -> Any:
+    """Return the member of an Enum, or the combination of a Flag, whose value `read` reads."""
+    if not is_flag(type_):
+        return type_(_match(read, [member.value for member in type_], given, type_))
+    try:
+        return type_(read(int))
+    except ValueError as exc:
+        raise _mismatch(given, type_) from exc
 
 
 def _first(read: Callable[[Any], Any], members: Iterable[Any], given: Any, type_: Any) -> Any:
