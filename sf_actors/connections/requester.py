@@ -54,13 +54,15 @@ class ThreadExchange:
 
     :param own: an exchange for this thread alone, or the shared one
     :param freed: gets `own` when the thread ends
+    :ivar call: the call that it waits for now, or None
     :ivar last: the exchange of its last call while that call may still be under way, else None
     """
 
-    __slots__ = ("_freed", "last", "own")
+    __slots__ = ("_freed", "call", "last", "own")
 
     def __init__(self, own: Exchange, freed: deque[Exchange]) -> None:
         self.own = own
+        self.call: WaitingCall | None = None
         self.last: Exchange | None = None
         self._freed = freed
 
@@ -216,7 +218,11 @@ class Requester:
             except AttributeError:
                 mine = self._here.mine = ThreadExchange(self._place(), self._free)
             under_way = self._under_way
+            if mine.call in under_way:
+                # the reply would be read by the call that this one interrupts
+                raise reentered(self.model.where)
             under_way.add(call)
+            mine.call = call
             self.counters.in_flight = count = len(under_way)
             # an earlier request of this thread that is still unanswered must arrive first
             exchange = mine.last
@@ -253,8 +259,10 @@ class Requester:
             if call not in self._under_way:
                 return
             self._under_way.remove(call)
+            mine = self._here.mine
+            mine.call = None
             if is_answered:
-                self._here.mine.last = None
+                mine.last = None
             counters.in_flight = len(self._under_way)
             counters.sent += call.sent
             counters.received += is_answered

@@ -10,6 +10,7 @@ import pytest
 
 from sf_actors import UsageError
 from sf_actors.connections.call_rules import CallRules
+from sf_actors.connections.exchange import Exchange
 from sf_actors.connections.requester import ThreadExchange
 from sf_actors.sockets.publishing_socket import PublishingSocket
 from sf_actors.testing import module_of, running
@@ -70,6 +71,7 @@ def within(function: Any, act: Callable[[], object]) -> Callable[[FrameType, str
         ("whole", PublishingSocket.send),
         ("ask", ThreadExchange.__init__),
         ("ask", CallRules.choose),
+        ("ask", Exchange._lead),
     ],
 )
 def test_a_send_within_the_same_send_is_refused_and_the_outer_one_goes_on(
