@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 import threading
+import time
 from functools import lru_cache
 from importlib.machinery import FrozenImporter
 from pathlib import Path
@@ -26,15 +27,24 @@ if TYPE_CHECKING:
 #: Our own package, which a service file always means, since it is already imported.
 OUR_OWN: Final = __name__.partition(".")[0]
 
+#: Names that mean the same for all services of a process.
+_THE_SAME: Final = frozenset({OUR_OWN, "__main__"})
+
 #: How many files' imports are cached.
 MAX_READ: Final = 256
 
 #: How many listings of folders are cached.
-MAX_LISTINGS: Final = 16
+MAX_LISTINGS: Final = 64
+
+#: Age of a folder's last change from which on its listing is cached, in nanoseconds: a later change
+#: has another time, however coarse the file system's clock is.
+_SETTLED_NS: Final = 2_000_000_000
 
 _lock: Final = threading.Lock()
 #: the loaded services, by the folders that they import from
 _loaded: Final[dict[tuple[Path, ...], dict[LocalModules, None]]] = {}
+#: the names in folders, each with the folder's stamp; replaced by whoever finds another one
+_listings: Final[dict[Path, tuple[tuple[int, int, int], frozenset[str]]]] = {}
 
 
 class LocalModules:
@@ -48,10 +58,12 @@ class LocalModules:
     def __init__(self, file: Path, folders: Sequence[Path]) -> None:
         self.file = file
         self._folders = tuple(folders)
-        self.names = _names_among(tuple(entry for folder in folders for entry in _listed(folder)))
+        self.names = _union(*map(_names_in, folders))
         self._imported: set[str] | None = None
         #: the imported modules that do not conflict, and their files
         self._harmless: dict[str, str] = {}
+        #: those that are ours, which the services of these folders need to find out once
+        self._ours = _found_in(self._folders, self.names)
 
     def hold(self) -> Callable[[], None]:
         """Claim the names of these modules against other services; call the result to release them.
@@ -101,9 +113,12 @@ class LocalModules:
     def _require_own(self) -> None:
         for name in self.names & sys.modules.keys():
             file = getattr(sys.modules.get(name), "__file__", None)
-            if not isinstance(file, str) or name == OUR_OWN:
+            if not isinstance(file, str) or name in _THE_SAME:
                 continue
-            if self._harmless.get(name) == file:
+            if file in (self._ours.get(name), self._harmless.get(name)):
+                continue
+            if self.place_of(name) == Path(file):
+                self._ours[name] = file
                 continue
             if self._lacks(name, Path(file)):
                 raise self._refusal(name, Path(file), "the process has imported")
@@ -156,18 +171,37 @@ class LocalModules:
                 _loaded.pop(self._folders, None)
 
 
-def _listed(folder: Path) -> list[str]:
+def _names_in(folder: Path) -> frozenset[str]:
+    """Return the possible names of modules and packages in a folder."""
     try:
-        return os.listdir(folder)  # noqa: PTH208 - a folder may have thousands
+        found = os.stat(folder)  # noqa: PTH116 - in each start of a service
+        stamp = (found.st_dev, found.st_ino, found.st_mtime_ns)
+        seen = _listings.get(folder)
+        if seen is not None and seen[0] == stamp:
+            return seen[1]
+        began_ns = time.time_ns()
+        entries = os.listdir(folder)  # noqa: PTH208 - a folder may have thousands
     except OSError:
-        return []
+        return frozenset()
+    stems = (entry.removesuffix(".py") for entry in entries)
+    names = frozenset(stem for stem in stems if stem.isidentifier())
+    if began_ns - found.st_mtime_ns > _SETTLED_NS:
+        if len(_listings) >= MAX_LISTINGS:
+            _listings.clear()
+        _listings[folder] = stamp, names
+    return names
 
 
 @lru_cache(MAX_LISTINGS)
-def _names_among(entries: tuple[str, ...]) -> frozenset[str]:
-    """Return the possible names of modules and packages; services of a folder share them."""
-    names = (entry.removesuffix(".py") for entry in entries)
-    return frozenset(name for name in names if name.isidentifier())
+def _union(*names: frozenset[str]) -> frozenset[str]:
+    """Return the union, which the services of the same folders share."""
+    return names[0].union(*names[1:])
+
+
+@lru_cache(MAX_LISTINGS)
+def _found_in(_folders: tuple[Path, ...], _names: frozenset[str]) -> dict[str, str]:
+    """Return what is known of these modules in these folders: the files by the names."""
+    return {}
 
 
 def _place(folder: Path, name: str) -> Path | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -145,3 +147,24 @@ def test_a_service_that_could_not_be_loaded_stands_in_nobodys_way(tmp_path: Path
         pass
     with loaded(other):
         pass
+
+
+@pytest.mark.parametrize("age_s", [0, 3600])
+def test_a_module_that_is_added_between_two_loads_counts(tmp_path: Path, age_s: float) -> None:
+    one, other = two(tmp_path, f"def main():\n    import {COMMON}\n    return {COMMON}.NAME")
+    common = other.parent / f"{COMMON}.py"
+    common.unlink()
+    changed_at = time.time() - age_s
+    os.utime(other.parent, (changed_at, changed_at))
+    with loaded(one) as first:
+        first.module.main()
+        with loaded(other):
+            pass
+        common.write_text("")
+        assert COMMON in refusal(other)
+
+
+def test_a_main_module_beside_is_no_obstacle(tmp_path: Path) -> None:
+    file = write(tmp_path, svc="import __main__", __main__="")
+    with loaded(file) as executed:
+        assert executed.module.__main__ is sys.modules["__main__"]
