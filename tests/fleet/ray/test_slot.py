@@ -33,10 +33,24 @@ file = "asker.py"
 main = true
 config = { count = 1 }
 """
-#: Asks and asks.
-SLOWLY = ASKING.replace(
-    "        reply", "        import time; time.sleep(0.05)\n        reply"
-).replace('config.get("count", 4)', "10**9")
+#: Asks and asks. A call whose replyer is killed has no reply.
+SLOWLY = (
+    ASKING[: ASKING.index("def main")].replace(
+        '"requester",', '"requester", "optional_creation_arguments": {"timeout_s": 1.0},'
+    )
+    + """
+import time
+from sf_actors import RequestTimeout
+def main(to_send):
+    while True:
+        time.sleep(0.05)
+        try:
+            reply = to_send("connection", "double", {"n": 1})
+        except RequestTimeout:
+            continue
+        print("doubled", reply["n"])
+"""
+)
 HERE = "127.0.0.1"
 
 
