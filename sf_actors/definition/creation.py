@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -98,6 +99,16 @@ _TABLE: dict[str, tuple[_Expected, dict[str, Any]]] = {
     "on_status": (_FUNCTION, dict.fromkeys(_IN_STATES)),
 }
 _SPELLINGS = {"func_to_call": "target"}
+
+
+@cache
+def _defaults_of(type_name: str) -> dict[str, Any]:
+    """Return the default of each argument that models of a type have."""
+    return {
+        name: defaults[type_name] for name, (_, defaults) in _TABLE.items() if type_name in defaults
+    }
+
+
 _MUST_HAVE_HANDLER = ("replyer", "subscriber", "timer")
 
 
@@ -142,14 +153,13 @@ def checked(
         if name in handlers and type_.side == "in":
             continue
         _check(type_, name, item)
-    creation: dict[str, Any] = {}
-    for name, (_, defaults) in _TABLE.items():
-        if type_.name not in defaults:
-            continue
-        default = defaults[type_.name]
-        if name not in given and default is _REQUIRED:
+    creation = dict(_defaults_of(type_.name))
+    for name, item in given.items():
+        if name in creation:
+            creation[name] = item.value
+    for name, value in creation.items():
+        if value is _REQUIRED:
             raise ModelError(f"{where}: the creation argument {name!r} is missing")
-        creation[name] = given[name].value if name in given else default
     if creation.get("is_binder") and creation.get("is_x_sub"):
         raise ModelError(
             f"{where}: expected one of 'is_binder' and 'is_x_sub', got both: "

@@ -42,9 +42,9 @@ _SETTLED_NS: Final = 2_000_000_000
 
 _lock: Final = threading.Lock()
 #: the loaded services, by the folders that they import from
-_loaded: Final[dict[tuple[Path, ...], dict[LocalModules, None]]] = {}
+_loaded: Final[dict[tuple[str, ...], dict[LocalModules, None]]] = {}
 #: the names in folders, each with the folder's stamp; replaced by whoever finds another one
-_listings: Final[dict[Path, tuple[tuple[int, int, int], frozenset[str]]]] = {}
+_listings: Final[dict[str, tuple[tuple[int, int, int], frozenset[str]]]] = {}
 
 
 class LocalModules:
@@ -57,8 +57,8 @@ class LocalModules:
 
     def __init__(self, file: Path, folders: Sequence[Path]) -> None:
         self.file = file
-        self._folders = tuple(folders)
-        self.names = _union(*map(_names_in, folders))
+        self._folders = tuple(map(str, folders))
+        self.names = _union(*map(_names_in, self._folders))
         self._imported: set[str] | None = None
         #: the imported modules that do not conflict, and their files
         self._harmless: dict[str, str] = {}
@@ -171,7 +171,7 @@ class LocalModules:
                 _loaded.pop(self._folders, None)
 
 
-def _names_in(folder: Path) -> frozenset[str]:
+def _names_in(folder: str) -> frozenset[str]:
     """Return the possible names of modules and packages in a folder."""
     try:
         found = os.stat(folder)  # noqa: PTH116 - in each start of a service
@@ -199,12 +199,12 @@ def _union(*names: frozenset[str]) -> frozenset[str]:
 
 
 @lru_cache(MAX_LISTINGS)
-def _found_in(_folders: tuple[Path, ...], _names: frozenset[str]) -> dict[str, str]:
+def _found_in(_folders: tuple[str, ...], _names: frozenset[str]) -> dict[str, str]:
     """Return what is known of these modules in these folders: the files by the names."""
     return {}
 
 
-def _place(folder: Path, name: str) -> Path | None:
+def _place(folder: Path | str, name: str) -> Path | None:
     """Return the file of a module or package in a folder, if there is one."""
     # as text: most names are not there, and a path takes longer to make than to look for
     for place in (f"{folder}/{name}/__init__.py", f"{folder}/{name}.py"):

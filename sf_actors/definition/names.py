@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAMES: Final = ("config_model", "connection_models", "state_models", *HOOKS)
 
-#: How many names are cached that are none of these.
+#: How many names are cached: the same file may be run very often in one process.
 _MAX_CACHED: Final = 1_024
 
 #: Characters that names of services and models may not contain: targets are written with them.
@@ -27,11 +27,16 @@ def require_plain(name: str, *, where: str) -> None:
 
     :raises DefinitionError: it could not
     """
-    if any(char in RESERVED or _is_control(char) for char in name):
+    if not _is_plain(name):
         raise DefinitionError(
             f"{where}: expected a name without '/', '#', '@' and control characters, "
             f"got {shown(name)}"
         )
+
+
+@lru_cache(_MAX_CACHED)
+def _is_plain(name: str) -> bool:
+    return not any(char in RESERVED or _is_control(char) for char in name)
 
 
 def _is_control(char: str) -> bool:
@@ -76,10 +81,7 @@ def require_names(module: ModuleType, *, where: str) -> None:
 
 @lru_cache(_MAX_CACHED)
 def _near(name: str) -> tuple[str, ...]:
-    """Return the names of a service file that a name was probably meant to be.
-
-    The same file may be run very often in one process.
-    """
+    """Return the names of a service file that a name was probably meant to be."""
     return tuple(near_misses(name, NAMES))
 
 

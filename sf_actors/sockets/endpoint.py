@@ -54,6 +54,11 @@ class Endpoint(Struct, frozen=True):
         return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @property
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """Its host, unless that is a name or stands for all hosts."""
+        return _ip(self.host)
+
+    @property
     def is_ipv6(self) -> bool:
         """True if its socket needs the option IPV6."""
         return ":" in self.host
@@ -177,9 +182,7 @@ def _parse_host(text: str, host: str, *, where: str) -> str:
         raise AddressError(f"{where}: expected an IPv6 host in the brackets, got {text!r}")
     if _ip(host) is not None and ":" in host:
         raise AddressError(f"{where}: expected an IPv6 host in brackets: [::1]:5555, got {text!r}")
-    is_wrong = not host or any(sign in _NOT_IN_HOSTS or sign.isspace() for sign in host)
-    is_numeric = not host.strip(_DIGITS_AND_DOTS)
-    if is_wrong or (is_numeric and _ip(host) is None):
+    if not _is_host(host):
         raise AddressError(f"{where}: {_EXPECTED}, got {text!r}, whose host cannot be one")
     return host
 
@@ -195,6 +198,15 @@ def _parse_ipc(text: str, path: str, *, where: str) -> Endpoint:
             f"{text!r}; use a shorter one, such as ipc:///tmp/name"
         )
     return Endpoint("ipc", "", 0, path, text, where)
+
+
+@lru_cache(1024)
+def _is_host(host: str) -> bool:
+    """Return True for an IPv4 address, and for what may be a name."""
+    if not host or any(sign in _NOT_IN_HOSTS or sign.isspace() for sign in host):
+        return False
+    is_numeric = not host.strip(_DIGITS_AND_DOTS)
+    return not is_numeric or _ip(host) is not None
 
 
 @lru_cache(1024)

@@ -79,7 +79,7 @@ class Listener(NamedTuple):
             return cls(None, 0, "")  # a name that could be resolved a moment ago
         if endpoint.scheme != "tcp":
             return cls(None, 0, endpoint.path if endpoint.scheme == "ipc" else "")
-        host = None if endpoint.host == "*" else ip_address(endpoint.host)
+        host = endpoint.ip
         return cls(None if host is None or host.is_unspecified else host, endpoint.port, "")
 
     @property

@@ -12,6 +12,8 @@ import sys
 import threading
 from contextvars import copy_context
 from functools import partial
+from itertools import compress, repeat
+from operator import is_not
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sf_actors.sync.event import LightEvent
@@ -119,8 +121,11 @@ def briefly_shielded(function: Callable[[], T], undo: Callable[[T], object] | No
     if threading.current_thread() is not threading.main_thread():
         return function()
     outcome = _Outcome(function)
-    found: Any = zip(_SIGNALS, map(_handler_of, _SIGNALS), strict=True)
-    handlers = {number: handler for number, handler in found if callable(handler)}
+    found = tuple(map(_handler_of, _SIGNALS))
+    # most are the default, which are left out without a Python step
+    is_set = map(is_not, found, repeat(_signal.SIG_DFL))
+    some: Any = compress(zip(_SIGNALS, found, strict=True), is_set)
+    handlers = {number: handler for number, handler in some if callable(handler)}
     came: list[tuple[int, FrameType | None]] = []
 
     def note(number: int, frame: FrameType | None) -> None:
