@@ -150,15 +150,17 @@ class Requester:
         key = peer_key(checked[self._by]) if self._by is not None else None
         call = WaitingCall(frame, self._timeout_s, retries=self._attempts - 1, key=key)
         reply: bytes | None = None
+        is_over = False
         try:
             exchange = self._enter(call)
             reply = exchange.ask(call)
+            is_over = True
         finally:
             try:
-                self._leave(call, is_answered=reply is not None)
+                self._leave(call, is_answered=reply is not None, is_over=is_over)
             except BaseException:
                 # a signal handler raised in there; a stop would wait for the call
-                self._leave(call, is_answered=reply is not None)
+                self._leave(call, is_answered=reply is not None, is_over=is_over)
                 raise
         if self.taps:
             took_s = monotonic() - call.ends_at + expires_in_s
@@ -253,7 +255,11 @@ class Requester:
             is_idempotent=self.model.creation["idempotent"],
         )
 
-    def _leave(self, call: WaitingCall, *, is_answered: bool) -> None:
+    def _leave(self, call: WaitingCall, *, is_answered: bool, is_over: bool) -> None:
+        """Count what has become of a call; HOT.
+
+        :param is_over: False if an exception, as of a stop, ended the wait
+        """
         counters = self.counters
         with self._lock:
             if call not in self._under_way:
@@ -268,7 +274,7 @@ class Requester:
             counters.received += is_answered
             if call.tries > 1 or not is_answered:
                 counters.retries += call.tries - 1
-                counters.timeouts += call.tries - is_answered
+                counters.timeouts += call.tries - (is_answered or not is_over)
             if self._is_closed and not self._under_way:
                 self._close_all()
                 self._changed.notify_all()

@@ -190,6 +190,7 @@ def test_a_stop_ends_the_calls_that_wait(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(PATIENCE_S)
         assert ours.service.failure is None
+        assert ours.counters["timeouts"] == 0
         with pytest.raises(ServiceStopped):
             ours.ask(1)
 
