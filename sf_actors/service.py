@@ -24,7 +24,7 @@ from sf_actors.log.scope import LogScope, scopes_of_one_service
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS, of_parent
-from sf_actors.sync.seconds import LONGEST_S, seconds
+from sf_actors.sync.seconds import longest, seconds
 from sf_actors.sync.shielded import briefly_shielded
 from sf_actors.user_code.tracebacks import trimmed
 
@@ -171,9 +171,10 @@ class Service:
 
         :param timeout: in seconds; None waits for ever
         :returns: False if the service still runs after `timeout`; True in the child of a fork
+        :raises UsageError: `timeout` is no number
         """
-        longest = None if timeout is None else min(timeout, LONGEST_S)
-        has_ended = FORKS.count != self._forks or self._ended.wait(longest)
+        longest_s = longest("wait: timeout", timeout)
+        has_ended = FORKS.count != self._forks or self._ended.wait(longest_s)
         if has_ended and self._run is not None and FORKS.count == self._forks:
             self._run.join()
         return has_ended

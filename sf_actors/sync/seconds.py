@@ -35,6 +35,19 @@ def seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def longest(name: str, value: object) -> float | None:
+    """Return how long a user will wait, in seconds; None and endless times are for ever.
+
+    :param name: the method and its argument, for messages
+    :raises UsageError: it is not a number
+    """
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or value != value:  # noqa: PLR0124 - NaN
+        raise UsageError(f"{name}: expected seconds, or None to wait for ever, got {shown(value)}")
+    return float(min(max(0, value), LONGEST_S))
+
+
 def poll_ms(left_s: float) -> int:
     """Return what to give to poll(2), in milliseconds; of a longer wait it is the first part.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sf_actors.errors import ServiceStopped
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.forks import FORKS
-from sf_actors.sync.seconds import LONGEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +57,7 @@ class StateChanges:
 
         :raises ServiceStopped: the service stops
         """
-        until = None if timeout_s is None else monotonic() + min(timeout_s, LONGEST_S)
+        until = None if timeout_s is None else monotonic() + timeout_s
         changed = LightEvent()
         self._waiting.append(changed)
         try:

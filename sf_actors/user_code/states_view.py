@@ -14,9 +14,10 @@ from sf_actors.replication.missing_updates import progress
 from sf_actors.replication.status import Phase
 from sf_actors.replication.values.frozen import View
 from sf_actors.sync.forks import FORKS, of_parent
+from sf_actors.sync.seconds import longest
 from sf_actors.user_code.state_changes import StateChanges
 from sf_actors.wire.seen import MAX_SEEN, Seen
-from sf_actors.wording import nearest
+from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -98,6 +99,7 @@ class States(Mapping[str, Mapping[str, Any]]):
         :param timeout_s: longest wait, in seconds; None waits until the service stops
         :returns: False if `timeout_s` passed before
         :raises InvalidArguments: there is no state of that name, or `number` without one name
+        :raises UsageError: `timeout_s` is no number
         :raises ServiceStopped: the service stops
         """
         if number is not None and len(names) != 1:
@@ -105,13 +107,18 @@ class States(Mapping[str, Mapping[str, Any]]):
                 f"states.wait: expected the name of one state with number={number}, "
                 f"got {len(names)} names"
             )
+        if not isinstance(number, int | None):
+            raise InvalidArguments(
+                f"states.wait: number: expected the number of an update, got {shown(number)}"
+            )
+        longest_s = longest("states.wait: timeout_s", timeout_s)
         self._require_ours()
         slots = [self._known(name) for name in names] if names else list(self._cells.values())
 
         def is_so() -> bool:
             return all(_is_there(slot.status(), number) for slot in slots)
 
-        return self._changes.wait_until(is_so, timeout_s)
+        return self._changes.wait_until(is_so, longest_s)
 
     def add(self, name: str, slot: StateSlot) -> None:
         """Add an in-state to the view."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import select
+from typing import Any
 
 import pytest
 
 from sf_actors.errors import UsageError
-from sf_actors.sync.seconds import LONGEST_POLL_MS, LONGEST_S, poll_ms, seconds
+from sf_actors.sync.seconds import LONGEST_POLL_MS, LONGEST_S, longest, poll_ms, seconds
 
 
 def test_a_wait_is_rounded_up_since_zero_would_be_a_busy_loop() -> None:
@@ -29,3 +30,25 @@ def test_a_wait_of_years_begins_with_the_longest_that_a_poll_takes(left_s: float
 def test_what_is_no_time_to_wait_is_refused_by_one_line(value: object) -> None:
     with pytest.raises(UsageError, match="stop_timeout_s: expected seconds from 0 to "):
         seconds("stop_timeout_s", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (0, 0.0),
+        (-1, 0.0),
+        (1.5, 1.5),
+        (float("inf"), LONGEST_S),
+        (10**400, LONGEST_S),
+    ],
+    ids=str,
+)
+def test_a_user_may_wait_any_time(value: Any, expected: float | None) -> None:
+    assert longest("wait: timeout", value) == expected
+
+
+@pytest.mark.parametrize("value", ["1", float("nan"), True, [1]])
+def test_what_is_no_number_is_no_time_to_wait(value: Any) -> None:
+    with pytest.raises(UsageError, match="wait: timeout: expected seconds, or None"):
+        longest("wait: timeout", value)

@@ -95,6 +95,17 @@ def test_a_wait_may_be_given_all_the_time_that_there_is(timeout_s: float) -> Non
         assert waiting.end() is True
 
 
+@pytest.mark.parametrize("given", [{"timeout_s": "1"}, {"number": "1"}])
+def test_what_is_no_number_is_refused_at_once(given: dict[str, Any]) -> None:
+    (named,) = given
+    with (
+        leading(model("full_update_out", N)) as leader,
+        following(model("full_update_in", N), towards(leader.addresses)) as follower,
+        pytest.raises((UsageError, InvalidArguments), match=rf"states\.wait: {named}: expected"),
+    ):
+        follower.states.wait("book", **given)
+
+
 def test_a_wait_says_that_the_time_was_over() -> None:
     with (
         leading(model("full_update_out", N)) as leader,
