@@ -22,7 +22,7 @@ from sf_actors.lifecycle.signals import SignalHandlers
 from sf_actors.lifecycle.stats import stats_before, stats_of
 from sf_actors.log.scope import LogScope, scopes_of_one_service
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.event import LightEvent, set_event
 from sf_actors.sync.forks import FORKS, of_parent
 from sf_actors.sync.seconds import longest, seconds
 from sf_actors.sync.shielded import briefly_shielded
@@ -100,7 +100,7 @@ class Service:
         self._run: Run | None = None
         self._started_by: Loading | None = None
         self._loading: Loading | None = None
-        self._ended = LightEvent(is_set=True)
+        self._ended = set_event()
         self._is_stop_asked = False
         self._signals: SignalHandlers | None = None
         #: called once, after a stop that left user code behind; for the command line

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from sf_actors.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     #: the number of leading dots, 0 for an absolute import, and the dotted name
     Import = tuple[int, str]
@@ -65,8 +65,8 @@ class LocalModules:
         #: those that are ours, which the services of these folders need to find out once
         self._ours = _found_in(self._folders, self.names)
 
-    def hold(self) -> Callable[[], None]:
-        """Claim the names of these modules against other services; call the result to release them.
+    def hold(self) -> None:
+        """Claim the names of these modules against other services, until `release`.
 
         :raises DefinitionError: a module that the process has imported conflicts, or one of another
             loaded service
@@ -79,7 +79,14 @@ class LocalModules:
                 else:
                     self._require_apart(others)
             _loaded.setdefault(self._folders, {})[self] = None
-        return self._let_go
+
+    def release(self) -> None:
+        """End what `hold` began; idempotent, any thread."""
+        with _lock:
+            loaded = _loaded.get(self._folders, {})
+            loaded.pop(self, None)
+            if not loaded:
+                _loaded.pop(self._folders, None)
 
     def check(self) -> None:
         """Check that the service got its own modules; any thread.
@@ -162,13 +169,6 @@ class LocalModules:
             if place.name != "__init__.py" or not rest:
                 return
             place = _place(place.parent, rest.pop(0))
-
-    def _let_go(self) -> None:
-        with _lock:
-            loaded = _loaded.get(self._folders, {})
-            loaded.pop(self, None)
-            if not loaded:
-                _loaded.pop(self._folders, None)
 
 
 def _names_in(folder: str) -> frozenset[str]:

@@ -20,7 +20,6 @@ from sf_actors.errors import DefinitionError, UsageError
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType
 
 #: The package that the modules belong to; only child processes import it.
@@ -43,17 +42,18 @@ class ImportPath:
         self._lock = threading.Lock()
         self._holders: dict[str, int] = {}
 
-    def hold(self, folder: str) -> Callable[[], None]:
-        """Make a folder importable; call the result, once, to end that."""
+    def hold(self, folder: str) -> bool:
+        """Make a folder importable; return True if it must be released once."""
         with self._lock:
             if folder not in self._holders:
                 if folder in sys.path:
-                    return lambda: None
+                    return False
                 sys.path.insert(0, folder)
             self._holders[folder] = self._holders.get(folder, 0) + 1
-        return lambda: self._give_back(folder)
+        return True
 
-    def _give_back(self, folder: str) -> None:
+    def release(self, folder: str) -> None:
+        """End what `hold` began."""
         with self._lock:
             self._holders[folder] -= 1
             if self._holders[folder]:
@@ -85,7 +85,8 @@ class ExecutedFile:
         code = _compiled(full)
         self.module = _new_module(_new_name(full), str(full))
         self._lock = threading.Lock()
-        self._undo: list[Callable[[], None]] = []
+        self._local: LocalModules | None = None
+        self._held: list[str] = []
         try:
             local = self._prepare(full)
             _execute(code, self.module)
@@ -98,21 +99,26 @@ class ExecutedFile:
     def unload(self) -> None:
         """Undo the changes to ``sys``; idempotent, any thread. The module stays usable."""
         with self._lock:
-            undo, self._undo = self._undo, []
-        for step in reversed(undo):
-            step()
+            local, self._local = self._local, None
+            held, self._held = self._held, []
+        sys.modules.pop(self.module.__name__, None)
+        for folder in reversed(held):
+            _import_path.release(folder)
+        if local is not None:
+            local.release()
 
     def _prepare(self, file: Path) -> LocalModules:
         folders = [file.parent]
         with contextlib.suppress(FileNotFoundError):  # a working directory that was deleted
             folders.append(Path.cwd())
         local = LocalModules(file, folders)
-        self._undo.append(local.hold())
-        for folder in reversed(folders):
-            self._undo.append(_import_path.hold(str(folder)))
-        name = self.module.__name__
-        sys.modules[name] = self.module
-        self._undo.append(lambda: _forget(name))
+        # before it holds anything, so that no interrupt comes in between
+        self._local = local
+        local.hold()
+        for folder in map(str, reversed(folders)):
+            if _import_path.hold(folder):
+                self._held.append(folder)
+        sys.modules[self.module.__name__] = self.module
         return local
 
 
@@ -142,10 +148,6 @@ def _stem(path: Path) -> str:
 
 def _mark(path: Path) -> str:
     return f"{crc32(os.fsencode(path)):08x}"
-
-
-def _forget(name: str) -> None:
-    sys.modules.pop(name, None)
 
 
 def _require_file(path: Path) -> None:

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from sf_actors.errors import ServiceFailed, ServiceStopped, UsageError
 from sf_actors.lifecycle.reserve_thread import RESERVE
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.event import LightEvent, set_event
 from sf_actors.user_code.states_view import PINNED
 from sf_actors.user_code.to_send import SendPermit, ToSend
 
@@ -80,9 +80,9 @@ class RunState(Struct, eq=False):
     ended_at: float | None = None
     #: set when nothing more is being opened
     has_opened: LightEvent = field(default_factory=LightEvent)
-    main_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
+    main_ended: LightEvent = field(default_factory=set_event)
     #: cleared while a signal hook runs, which comes before the stop
-    hook_ended: LightEvent = field(default_factory=lambda: LightEvent(is_set=True))
+    hook_ended: LightEvent = field(default_factory=set_event)
     #: withdrawn when `main` may no longer send; `permit` is that of all other user code
     main_permit: SendPermit = field(default_factory=SendPermit)
     permit: SendPermit = field(default_factory=SendPermit)

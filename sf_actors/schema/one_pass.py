@@ -130,7 +130,7 @@ def _usual(
     schema: Schema,
     *,
     is_bare: bool = False,
-    provoked: type[Exception] | tuple[type[Exception], ...] = Exception,
+    provoked: tuple[type[Exception], ...] = (Exception,),
 ) -> Callable[[bytes | memoryview], Any]:
     """Return a function that decodes a message whose first key `name` holds the fields.
 
@@ -140,12 +140,26 @@ def _usual(
     """
     if not schema.is_plain:
         return lambda _frame: None
-    decode = _decoder(name, others, tuple(schema.required.items()), tuple(schema.optional.items()))
+    build, fields = schema.build, (tuple(schema.required.items()), tuple(schema.optional.items()))
+    # a function that builds instances would be kept as long as the cache, with the user's class
+    make = _shared if build is None else _made
+    return make(name, others, *fields, _longest(schema), build, is_bare, provoked)
+
+
+def _made(  # noqa: PLR0917 - the key of a cache
+    name: str,
+    others: tuple[tuple[str, Any], ...],
+    required: tuple[tuple[str, Any], ...],
+    optional: tuple[tuple[str, Any], ...],
+    longest: int,
+    build: Callable[[Any], Any] | None,
+    is_bare: bool,
+    provoked: tuple[type[Exception], ...],
+) -> Callable[[bytes | memoryview], Any]:
+    decode = _decoder(name, others, required, optional)
     fields_of = attrgetter(name)
     key, text = _packed(name), name.encode()
     start = 1 + len(key)
-    longest = _longest(schema)
-    build = schema.build
 
     def decoded(frame: bytes | memoryview) -> Any:
         if len(frame) > longest:
@@ -168,6 +182,10 @@ def _usual(
         return None
 
     return decoded
+
+
+#: The functions are the same for equal messages; a process may have thousands of services.
+_shared = lru_cache(CODES)(_made)
 
 
 def _longest(schema: Schema) -> int:

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.values.frozen import thaw
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.event import set_event
 from sf_actors.user_code.call import Call
 from sf_actors.user_code.update import Update
 
@@ -118,7 +118,7 @@ class UpdateCalls:
         self._has_begun = False
         #: the router has these calls in its queue, or runs one of them
         self._is_queued = False
-        self._are_done = LightEvent(is_set=True)
+        self._are_done = set_event()
         actor.counters.queued = self
 
     def __len__(self) -> int:

@@ -170,17 +170,18 @@ def test_a_folder_that_was_there_before_stays(
 
 def test_a_folder_leaves_with_its_last_holder() -> None:
     path = ImportPath()
-    first, second = path.hold("/of/two"), path.hold("/of/two")
-    first()
+    assert [path.hold("/of/two") for _ in range(2)] == [True, True]
+    path.release("/of/two")
     assert sys.path.count("/of/two") == 1
-    second()
+    path.release("/of/two")
     assert "/of/two" not in sys.path
 
 
 def test_a_folder_that_user_code_took_out_is_not_missed() -> None:
-    give_back = ImportPath().hold("/taken/out")
+    path = ImportPath()
+    assert path.hold("/taken/out")
     sys.path.remove("/taken/out")
-    give_back()
+    path.release("/taken/out")
 
 
 def test_many_threads_may_load_at_once(tmp_path: Path) -> None:

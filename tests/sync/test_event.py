@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors.sync.event import LightEvent
+from sf_actors.sync.event import LightEvent, set_event
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,7 +39,7 @@ def test_it_is_set_from_then_on() -> None:
 
 
 def test_it_can_be_made_set_and_be_cleared() -> None:
-    flag = LightEvent(is_set=True)
+    flag = set_event()
     assert flag.wait(0)
 
     flag.clear()

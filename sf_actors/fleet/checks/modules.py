@@ -10,14 +10,14 @@ from sf_actors.errors import DefinitionError
 from sf_actors.fleet.findings import Finding, shown_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sf_actors.fleet.fleet import Fleet
 
 
 def shared_modules(fleet: Fleet) -> Iterator[Finding]:
     """Yield the services that would import a module from another's folder; executes nothing."""
-    undo: list[Callable[[], None]] = []
+    held: list[LocalModules] = []
     try:
         for service in fleet.services:
             if service.file is None:
@@ -25,10 +25,11 @@ def shared_modules(fleet: Fleet) -> Iterator[Finding]:
             file = Path(service.file)
             local = LocalModules(file, [file.parent, fleet.folder])
             try:
-                undo.append(local.hold())
+                local.hold()
+                held.append(local)
             except DefinitionError as error:
                 message = str(error).removeprefix(f"{file}: ")
                 yield Finding("E402", service.name, "", message, shown_place(str(file)))
     finally:
-        for let_go in undo:
-            let_go()
+        for local in held:
+            local.release()
