@@ -53,6 +53,11 @@ class Target:
         is_it = service == self.service or (self.is_first and service == f"{self.service}#1")
         return is_it and self.pid in (None, pid)
 
+    def is_instance(self, pid: int | None, service: str) -> bool:
+        """Return True if a service is one of several of the name: `svc#2`, if that is `svc`."""
+        is_it = not self.is_first and service.rpartition("#")[0] == self.service
+        return is_it and self.pid in (None, pid)
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteService:
@@ -127,12 +132,13 @@ def parse_service(text: str) -> Target:
 
 
 def chosen_service(target: Target, services: Sequence[RemoteService]) -> RemoteService:
-    """Return the service that was named.
+    """Return the service that was named, or else the only one that the name may stand for.
 
     :raises UsageError: there are several
     :raises TargetError: there is none
     """
     found = [one for one in services if target.is_service(one.pid, one.name)]
+    found = found or [one for one in services if target.is_instance(one.pid, one.name)]
     if not found:
         names = {one.name for one in services}
         hint = nearest(target.service, names - {target.service})
@@ -171,7 +177,8 @@ def chosen_model(
     :raises TargetError: there is none
     """
     seen = list(models)
-    named = [one for one in seen if _is_named(target, one)]
+    named = [one for one in seen if _is_named(target, one, target.is_service)]
+    named = named or [one for one in seen if _is_named(target, one, target.is_instance)]
     found = [one for one in named if is_usable(one)]
     if not found:
         error = TargetError(_no_model(target, seen, named, is_usable, what))
@@ -182,12 +189,14 @@ def chosen_model(
     return _only(found, target, what)
 
 
-def _is_named(target: Target, model: RemoteModel) -> bool:
+def _is_named(
+    target: Target, model: RemoteModel, is_service: Callable[[int | None, str], bool]
+) -> bool:
     if target.model:
         is_it = model.name == target.model and target.side in ("", model.side)
-        return is_it and target.is_service(model.service.pid, model.service.name)
+        return is_it and is_service(model.service.pid, model.service.name)
     is_model = model.name == target.service and target.pid in (None, model.service.pid)
-    return is_model or target.is_service(model.service.pid, model.service.name)
+    return is_model or is_service(model.service.pid, model.service.name)
 
 
 def _binds(model: RemoteModel) -> bool:

@@ -94,6 +94,29 @@ def test_a_name_in_two_processes_is_ambiguous_unless_the_process_is_named() -> N
     assert chosen_service(parse_target("desk@34"), services) == services[1]
 
 
+def test_a_name_that_no_service_has_alone_stands_for_its_instances() -> None:
+    one, two = RemoteService(HERE, "desk#1", 12), RemoteService(THERE, "desk#2", 34)
+
+    with pytest.raises(UsageError, match="'desk' may be desk#1@12, desk#2@34"):
+        chosen_service(parse_target("desk"), [one, two])
+    assert chosen_service(parse_target("desk@34"), [one, two]) == two
+    assert chosen_service(parse_target("desk"), [two]) == two
+    with pytest.raises(TargetError):
+        chosen_service(parse_target("desk#1"), [two])
+
+
+@pytest.mark.parametrize("text", ["desk", "desk/orders", "desk/in/orders"])
+def test_so_it_does_for_their_models(text: str) -> None:
+    one, two = (
+        list(models_of(RemoteService(where, name, where.pid), info(in_orders="replyer")))
+        for where, name in ((HERE, "desk#1"), (THERE, "desk#2"))
+    )
+
+    assert chosen(text, "replyer", models=one) == "desk#1@12/in/orders"
+    with pytest.raises(UsageError, match="may be desk#1@12/in/orders, desk#2@34/in/orders"):
+        chosen(text, "replyer", models=one + two)
+
+
 def test_a_service_that_does_not_run_is_told_with_the_nearest() -> None:
     with pytest.raises(TargetError, match="got 'dsk'; did you mean 'desk'"):
         chosen_service(parse_target("dsk"), [RemoteService(HERE, "desk", 12)])
