@@ -40,6 +40,7 @@ class Wait(Generic[R]):
 
     :ivar unknown: the updates that its service may lack, of runs that it has not heard of: epochs
         to counts
+    :ivar is_unknown_likely: at least one of those is probably of a state that the service follows
     :ivar until: when it goes on without them, in seconds of `time.monotonic`
     :ivar coming: the updates that its service lacks: epochs to counts
     """
@@ -49,6 +50,7 @@ class Wait(Generic[R]):
         "expires_at",
         "is_behind",
         "is_ready",
+        "is_unknown_likely",
         "peer",
         "request",
         "unknown",
@@ -59,6 +61,7 @@ class Wait(Generic[R]):
         self.request = request
         self.peer = peer
         self.unknown: Seen = {}
+        self.is_unknown_likely = False
         self.expires_at = expires_at
         self.until = 0.0
         self.coming: Seen = {}
@@ -142,7 +145,7 @@ class CatchingUp(Generic[R]):
             self._unready += 1
             heappush(self._deadlines, (wait.until, self._next_number(), wait))
             if found.unknown:
-                wait.unknown = found.unknown
+                wait.unknown, wait.is_unknown_likely = found.unknown, found.is_unknown_likely
                 if not self._unknowing:
                     self._look_again_at = now
                 self._unknowing[wait] = None
@@ -229,7 +232,7 @@ class CatchingUp(Generic[R]):
                 # its time is over, so it goes on without them in any case
                 continue
             found = self._missing_updates(wait.unknown, now)
-            wait.unknown = found.unknown
+            wait.unknown, wait.is_unknown_likely = found.unknown, found.is_unknown_likely
             wait.is_behind = wait.is_behind or found.is_behind
             self._await(wait, found.coming)
             if not wait.unknown:
@@ -240,7 +243,8 @@ class CatchingUp(Generic[R]):
     def _give_up(self, wait: Wait[R], now: float) -> None:
         """Let a request go on without the updates; count it if its caller still waits."""
         is_expired = wait.expires_at is not None and now >= wait.expires_at
-        wait.is_behind = not is_expired and bool(wait.is_behind or wait.coming or wait.unknown)
+        may_lack = wait.coming or (wait.unknown and wait.is_unknown_likely)
+        wait.is_behind = not is_expired and bool(wait.is_behind or may_lack)
         self._unknowing.pop(wait, None)
         self._outdated += len(wait.coming)
         self._end(wait)

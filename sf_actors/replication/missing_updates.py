@@ -18,6 +18,8 @@ An epoch is the wall clock of the run's start, so an unknown run can belong to a
 - while the state has heard of no run at all: for `catch_up_s` after it was opened,
 - if the run is younger than the state's `stale_after_s`, and the state has heard nothing since the
   run began,
+- if the run is younger than `LATE_S`, even if the state has heard something within that time: it
+  may read the last messages of the run before when the new one has already begun,
 - if the state has many publishers, as long as the run is younger than `catch_up_s`.
 
 Otherwise there is no wait: the run belongs to a state that this service does not follow.
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 MOST_UNKNOWN: Final = 16
 """Most unknown runs of one message that are checked, the youngest: each check takes time."""
+
+LATE_S: Final = 0.5
+"""How long after its publisher's end a state may still read messages of it, in seconds."""
 
 _NS = 1e-9
 
@@ -95,12 +100,15 @@ class MissingUpdates(NamedTuple):
     :ivar is_behind: it lacks others that can no longer come
     :ivar unknown: updates of runs that a state may still hear of: epochs to counts
     :ivar unknown_until: when those must belong to other states, in seconds of `time.monotonic`
+    :ivar is_unknown_likely: False if a state has heard its publisher since they began: what it
+        heard may be the last of the run before
     """
 
     coming: Seen
     is_behind: bool
     unknown: Seen
     unknown_until: float
+    is_unknown_likely: bool = True
 
 
 NOTHING = MissingUpdates({}, is_behind=False, unknown={}, unknown_until=0.0)
@@ -136,14 +144,16 @@ def missing_updates(
     if not unknown or not states:
         return MissingUpdates(coming, is_behind, {}, 0.0)
     wall = wall_ns()
-    until = {
-        epoch: max(
-            _heard_by(state, now + (epoch - wall) * _NS, now, catch_up_s) for state in states
-        )
-        for epoch in nlargest(MOST_UNKNOWN, unknown)
-    }
+    likely, until = 0.0, {}
+    for epoch in nlargest(MOST_UNKNOWN, unknown):
+        started_at = now + (epoch - wall) * _NS
+        by = max(_heard_by(state, started_at, now, catch_up_s) for state in states)
+        likely = max(likely, by)
+        until[epoch] = max(by, *(_over_by(state, started_at) for state in states))
     unknown = {epoch: unknown[epoch] for epoch, by in until.items() if by > now}
-    return MissingUpdates(coming, is_behind, unknown, max(until.values()))
+    return MissingUpdates(
+        coming, is_behind, unknown, max(until.values()), is_unknown_likely=likely > now
+    )
 
 
 def _heard_by(state: FollowedState, started_at: float, now: float, catch_up_s: float) -> float:
@@ -161,3 +171,9 @@ def _heard_by(state: FollowedState, started_at: float, now: float, catch_up_s: f
     elif is_young and (state.heard_at is None or started_at > state.heard_at):
         by = max(by, started_at + state.stale_after_s)
     return by
+
+
+def _over_by(state: FollowedState, started_at: float) -> float:
+    """Return until when what a state heard after a run's start may come from the run before."""
+    may_be = state.heard_at is not None and started_at < state.heard_at < started_at + LATE_S
+    return started_at + min(LATE_S, state.stale_after_s) if may_be else 0.0

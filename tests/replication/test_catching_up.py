@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from sf_actors.replication.catching_up import LOOK_AGAIN_S, OUTDATED, CatchingUp
+from sf_actors.replication.missing_updates import LATE_S
 from tests.replication.runs import FollowedRuns, run_of
 
 EPOCH = 10
@@ -257,9 +258,31 @@ def test_if_the_publisher_is_heard_again_the_run_is_of_another_state(
     waiting: Waiting, run: int
 ) -> None:
     waiting.keep("a", {run: 2})
+    waiting.now = 99.9 + LATE_S
     heard(waiting, EPOCH, 5)
     assert waiting.ready() == ["a"]
     assert not waiting.keep("b", {run: 2})
+    assert waiting.behind == 0
+
+
+def test_what_the_publisher_before_has_sent_at_its_end_does_not_tell(
+    waiting: Waiting, run: int
+) -> None:
+    waiting.keep("a", {run: 2})
+    heard(waiting, EPOCH, 5)
+    assert waiting.ready() == []
+    assert waiting.keep("b", {run: 2})
+    heard(waiting, run, 2)
+    assert waiting.ready() == ["a", "b"]
+    assert waiting.behind == 0
+
+
+def test_of_another_state_it_goes_on_soon_and_is_not_counted(waiting: Waiting, run: int) -> None:
+    heard(waiting, EPOCH, 5)
+    waiting.keep("a", {run: 2})
+    assert waiting.requests.next_deadline == pytest.approx(99.9 + LATE_S)
+    waiting.now = 99.9 + LATE_S + 0.001
+    assert waiting.ready() == ["a"]
     assert waiting.behind == 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sf_actors.replication.missing_updates import MOST_UNKNOWN, MissingUpdates
+from sf_actors.replication.missing_updates import LATE_S, MOST_UNKNOWN, MissingUpdates
 from sf_actors.replication.missing_updates import missing_updates as missing_updates_at
 from tests.replication.runs import FollowedRuns, run_of
 
@@ -86,7 +86,8 @@ def test_an_unknown_run_may_be_that_of_a_state_that_was_just_opened() -> None:
         (99.5, 99.4, True),
         (99.5, 20.0, True),
         (99.5, None, True),
-        (99.5, 99.6, False),
+        (99.4, 99.95, False),
+        (99.4, 99.6, False),
         # its clock is ahead of ours
         (100.5, 100.0, True),
         (103.5, 100.0, False),
@@ -105,6 +106,16 @@ def test_an_unknown_run_may_be_that_of_a_state_that_has_not_been_heard_since_it_
     assert found.unknown == ({run: 3} if is_awaited else {})
     assert not is_awaited or found.unknown_until == pytest.approx(started_at + 3.0)
     assert (found.coming, found.is_behind) == ({}, False)
+
+
+def test_the_last_messages_of_the_run_before_may_be_read_after_the_new_one_has_begun() -> None:
+    states = [FollowedRuns({1: 7}, followed=1, heard_at=99.9)]
+    run = run_of(99.8)
+
+    found = missing_updates({run: 3}, states)
+
+    assert found.unknown == {run: 3}
+    assert found.unknown_until == pytest.approx(99.8 + LATE_S)
 
 
 def test_of_many_publishers_any_may_just_have_begun_although_others_are_heard() -> None:

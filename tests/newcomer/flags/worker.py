@@ -12,6 +12,9 @@ def on_ask(args, states, config):
     return {"is_on": states["flags"]["flags"][args["flag"]], "worker": config["worker"]}
 
 
-connection_models = {
-    "in": {"ask": {**counterpart(ASK), "required_creation_arguments": {"on_ask": on_ask}}}
+# on a busy machine twenty workers may take longer than the usual second to catch up
+ANSWER = {
+    "required_creation_arguments": {"on_ask": on_ask},
+    "optional_creation_arguments": {"catch_up_s": 30.0},
 }
+connection_models = {"in": {"ask": {**counterpart(ASK), **ANSWER}}}
