@@ -92,7 +92,10 @@ class _Tail:
                 self._file = self._path.open("rb")
         while self._file is not None:
             is_last = not self._was_put_aside()
-            while piece := self._file.read(65536):
+            # what is written meanwhile is for the next call: it may be more than can be read
+            left = max(0, os.fstat(self._file.fileno()).st_size - self._file.tell())
+            while piece := self._file.read(min(65536, left) if is_last else 65536):
+                left -= len(piece)
                 yield from _parsed(self._name, self._lines.add(piece))
             if is_last:
                 return
