@@ -76,7 +76,8 @@ def read_fleet(path: str | PathLike[str]) -> Fleet:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        # editors of Windows begin a file with a mark of its encoding
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FleetError(f"{path}: not TOML: byte {error.start} is not UTF-8") from None
     except (OSError, ValueError) as error:

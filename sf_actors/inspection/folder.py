@@ -16,7 +16,7 @@ from time import time
 from typing import Final, NamedTuple
 
 from sf_actors.errors import UsageError
-from sf_actors.wording import shown
+from sf_actors.wording import cut
 
 VARIABLE: Final = "SF_ACTORS_RUNTIME_DIR"
 
@@ -149,7 +149,7 @@ def require_short(path: Path, where: Path) -> None:
     size = len(os.fsencode(path))
     if size > _MAX_PATH_BYTES:
         raise UsageError(
-            f"the folder {shown(str(where))} is too long for a socket's path: expected "
+            f"the folder '{cut(str(where))}' is too long for a socket's path: expected "
             f"{_MAX_PATH_BYTES} bytes at most, got {size}; set {VARIABLE} to a shorter one"
         )
 

@@ -149,7 +149,8 @@ def test_a_folder_that_is_too_long_for_its_socket_is_one_line_that_says_so(
     done = ran_here("up", cwd=tmp_path)
 
     assert done.status == 1
-    assert "is too long for a socket's path" in done.err
+    assert "' is too long for a socket's path" in done.err
+    assert done.err.startswith("sf_actors: the folder '/")
     assert "set SF_ACTORS_RUNTIME_DIR to a shorter one" in done.err
 
 

@@ -227,6 +227,13 @@ def test_a_file_that_is_no_fleet_is_refused(tmp_path: Path, text: str, told: str
     assert told in refusal(tmp_path, text)
 
 
+def test_a_mark_of_the_encoding_and_ends_of_lines_as_on_windows_are_no_obstacle(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "fleet.toml").write_bytes(b"\xef\xbb\xbf[services.a]\r\nbus = true\r\n")
+    assert list(read_fleet(tmp_path / "fleet.toml").by_name) == ["a"]
+
+
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="No such file or directory; name it with --fleet"):
         read_fleet(tmp_path / "fleet.toml")
