@@ -108,9 +108,11 @@ def test_whenever_a_borrower_is_interrupted_the_function_runs_wholly_and_it_can_
     try:
         for _ in range(2_000):
             try:
+                before = came[0]
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.000001, 0.0002))
                 shielded(work, undo, lend=reserve.lend)
                 signal.setitimer(signal.ITIMER_REAL, 0)
+                assert came[0] == before, "one was lost"
             except KeyboardInterrupt:
                 raised += 1
             assert begun == ended
@@ -118,6 +120,7 @@ def test_whenever_a_borrower_is_interrupted_the_function_runs_wholly_and_it_can_
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
         gc.enable()
-    assert raised == came[0] > 100
+    # a late one may come with the next, and then one exception stands for both
+    assert came[0] >= raised > 100
     assert 2_000 - raised <= ended[0] - undone[0] <= 2_000
     until(lambda: reserve.lend(lambda: None), "the thread to be idle")

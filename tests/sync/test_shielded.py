@@ -150,9 +150,11 @@ def test_no_interrupt_is_lost_or_raised_twice_and_its_handler_stays_whenever_it_
     try:
         for _ in range(3_000):
             try:
+                before = came[0]
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.000001, 0.00006))
                 briefly_shielded(lambda: 1, undo)
                 signal.setitimer(signal.ITIMER_REAL, 0)
+                assert came[0] == before, "one was lost"
             except KeyboardInterrupt:
                 raised += 1
             assert signal.getsignal(signal.SIGALRM) is interrupt
@@ -160,7 +162,8 @@ def test_no_interrupt_is_lost_or_raised_twice_and_its_handler_stays_whenever_it_
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
         gc.enable()
-    assert raised == came[0] > 100
+    # a late one may come with the next, and then one exception stands for both
+    assert came[0] >= raised > 100
     assert 0 < undone[0] <= raised
 
 
