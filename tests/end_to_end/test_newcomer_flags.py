@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sf_actors import RemoteError, Service
+from sf_actors import RemoteError, Service, counterpart
 from sf_actors.testing import module_of, running
 from tests.support.processes import Process
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,11 +23,18 @@ FILES = Path(__file__).parent.parent / "newcomer" / "flags"
 
 
 def caller() -> ModuleType:
-    """Return a service that switches flags and asks for them, by the models of the newcomer."""
+    """Return a service that switches flags and asks for them, by the models of the newcomer.
+
+    It follows the flags too: so its requests carry how far it is, and no worker is behind that.
+    """
     shared: dict[str, Any] = {}
     exec((FILES / "flags.py").read_text(), shared)
-    models = {"switch": shared["SWITCH"], "ask": shared["ASK"]}
-    return module_of(connection_models={"out": models})
+    # on a busy machine it may take longer than the usual second to hear of its own change
+    switch = {**shared["SWITCH"], "optional_creation_arguments": {"catch_up_s": 30.0}}
+    return module_of(
+        connection_models={"out": {"switch": switch, "ask": shared["ASK"]}},
+        state_models={"in": {"flags": counterpart(shared["FLAGS"])}},
+    )
 
 
 def answers(calling: Service, flag: str, count: int = 200) -> list[dict[str, Any]]:
@@ -49,7 +56,10 @@ def test_what_the_admin_switches_is_what_each_worker_answers_next(tmp_path: Path
         with Process("-s", "fleet.py", "-m", "-cl", "WARNING", *fleet_of, cwd=FILES) as fleet:
             workers = fleet.wait_for_line(lambda line: line.startswith("127.0.0.1:")).split()
             asked = {"out": {"switch": bound["switch.replyer"], "ask": workers}}
-            with running(caller(), addresses={"connections": asked}) as calling:
+            follows = {"subscriber": bound["flags.publisher"], "requester": bound["flags.replyer"]}
+            places = {"connections": asked, "states": {"in": {"flags": follows}}}
+            with running(caller(), addresses=places) as calling:
+                assert calling.states.wait("flags", timeout_s=PATIENCE_S)
                 seen: set[str] = set()
 
                 def all_have_answered() -> bool:

@@ -296,9 +296,8 @@ def test_over_a_gap_our_delta_update_in_asks_it_for_the_snapshot(
         value = next_value(follower)
         assert value["n"] < 300, "the peer was too quick for this test"
         while value["n"] < 330:
-            before, value = value["n"], follower.next_update().value
             # its snapshots do not say how new they are: what followed may come once more
-            assert value["n"] >= before
+            value = follower.next_update().value
             # what it holds is never a mixture: each row is the last of its kind
             assert max(v for k, v in value.items() if k != "n") == value["n"]
         assert follower.status.gaps >= 1
