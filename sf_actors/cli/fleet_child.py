@@ -95,7 +95,9 @@ class _Running:
         """Run the instance; in the main thread."""
         from sf_actors.cli.command import print_failure  # noqa: PLC0415 - the channel is listened to
         from sf_actors.lifecycle.residents import RESIDENTS  # noqa: PLC0415
+        from sf_actors.log.console import CONSOLE  # noqa: PLC0415
 
+        CONSOLE.mark_lines()
         RESIDENTS.command = partial(str, f"sf_actors up: {self._task.name}")
         try:
             return self._run_bus() if self._task.service.is_bus else self._run_service()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from sf_actors.errors import UsageError
+from sf_actors.log.console import MARK
 from sf_actors.log.file import LogFile
 from sf_actors.log.level import INFO, parse_level
 from sf_actors.log.rendering import to_json
@@ -76,11 +77,14 @@ class InstanceLog:
 
         :param is_shown: it was already shown
         """
-        line = _parsed(raw)
+        text_before, mark, marked = raw.rpartition(MARK)
+        line = _parsed(marked)
+        if line is not None and mark:
+            raw = marked
+            if text_before:
+                self._write(self._printed(stream, text_before), None, is_shown=is_shown)
         if line is None:
-            text = raw.decode("utf-8", "backslashreplace").rstrip("\r")
-            line = {**self._head("info", text), "stream": stream}
-            self._write(line, None, is_shown=is_shown)
+            self._write(self._printed(stream, raw), None, is_shown=is_shown)
         else:
             self._write(line, raw.decode(), is_shown=is_shown)
 
@@ -92,6 +96,10 @@ class InstanceLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _printed(self, stream: str, raw: bytes) -> dict[str, Any]:
+        text = raw.decode("utf-8", "backslashreplace").rstrip("\r")
+        return {**self._head("info", text), "stream": stream}
 
     def _head(self, level: str, event: str) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

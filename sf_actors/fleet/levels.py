@@ -14,13 +14,15 @@ def levels_of(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
     :param after: the services that each service comes after; without cycles
     """
     levels: dict[str, int] = {}
-
-    def level_of(service: str) -> int:
+    waiting = list(after)[::-1]
+    while waiting:  # no recursion: a chain may be longer than Python's stack
+        service = waiting[-1]
+        unknown = [one for one in after.get(service, ()) if one not in levels]
+        if unknown and service not in levels:
+            waiting += unknown
+            continue
+        waiting.pop()
         if service not in levels:
-            below = [level_of(one) for one in after.get(service, ())]
+            below = [levels[one] for one in after.get(service, ())]
             levels[service] = max(below, default=-1) + 1
-        return levels[service]
-
-    for service in after:
-        level_of(service)
     return levels

@@ -18,6 +18,9 @@ from sf_actors.log.rendering import to_json, to_text
 LAST_PATIENCE_S: Final = 1.0
 """How long the last text of a command may wait for the reader, in seconds."""
 
+MARK: Final = b"\x1e"
+"""The record separator of ASCII, which comes before each line after `Console.mark_lines`."""
+
 
 class Console:
     """Writes lines to standard error; any thread.
@@ -29,6 +32,15 @@ class Console:
         # Reentrant: a signal handler that logs may interrupt a write in its own thread.
         self._lock = threading.RLock()
         self._outlet: tuple[tuple[int, int, int], Outlet] | None = None
+        self._marked: tuple[int, int, int] | None = None
+
+    def mark_lines(self) -> None:
+        """Begin each line in the present pipe at descriptor 2 with `MARK`.
+
+        Its reader can so tell a line from text before it without a newline, such as a progress bar.
+        """
+        found = os.fstat(2)
+        self._marked = 2, found.st_dev, found.st_ino
 
     def renew(self) -> None:
         """Reset, in the child of a fork: another thread may have held the lock."""
@@ -49,7 +61,7 @@ class Console:
                 text = encoded
             else:
                 text = to_json(line, ascii_only=encoding != "utf-8")
-            self._put(stream, text, encoding)
+            self._put(stream, text, encoding, is_line=True)
         except ServiceStopped:
             raise
         except Exception:  # noqa: BLE001 - closed, broken or replaced: there is nowhere to report it
@@ -62,7 +74,13 @@ class Console:
             self._put(stream, text, getattr(stream, "encoding", None) or "utf-8", LAST_PATIENCE_S)
 
     def _put(
-        self, stream: TextIO, text: str, encoding: str, patience_s: float | None = None
+        self,
+        stream: TextIO,
+        text: str,
+        encoding: str,
+        patience_s: float | None = None,
+        *,
+        is_line: bool = False,
     ) -> None:
         packed = (text + "\n").encode(encoding, "backslashreplace")
         with self._lock:
@@ -74,6 +92,8 @@ class Console:
                 if outlet.is_ready:
                     # first the output that others have buffered
                     stream.flush()
+                if is_line and self._outlet is not None and self._outlet[0] == self._marked:
+                    packed = MARK + packed
                 outlet.write(packed, patience_s)
 
     def _outlet_of(self, stream: object) -> Outlet | None:

@@ -76,6 +76,25 @@ def test_lines_are_appended_to_a_file_for_each_instance(tmp_path: Path) -> None:
     assert {line["service"] for line in lines} == {"asker"}
 
 
+def test_a_progress_bar_swallows_no_line_of_a_logger(tmp_path: Path) -> None:
+    bar = """
+import os
+from sf_actors import get_logger
+def main():
+    for n in range(3):
+        os.write(2, b"\\r%d of 3" % n)
+        get_logger().error("failed", n=n)
+"""
+    fleet_in(tmp_path, '[services.bar]\nfile = "bar.py"\nmain = true\n', bar=bar)
+
+    assert ran("up", cwd=tmp_path).status == 0
+    failed = ran("logs", "--level", "error", "--json", cwd=tmp_path).objects
+    assert [line["n"] for line in failed] == [0, 1, 2]
+    lines = [json.loads(one) for one in (tmp_path / "logs/bar.log").read_text().splitlines()]
+    printed = [line["event"] for line in lines if "stream" in line]
+    assert printed == ["\r0 of 3", "\r1 of 3", "\r2 of 3"]
+
+
 def test_a_fleet_with_errors_is_not_started(tmp_path: Path) -> None:
     fleet_in(tmp_path, '[services.asker]\nfile = "asker.py"\nmain = true\n', asker=ASKING)
     done = ran_here("up", cwd=tmp_path)

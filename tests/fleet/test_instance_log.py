@@ -50,6 +50,24 @@ def test_a_line_of_a_logger_is_kept_as_it_is(tmp_path: Path) -> None:
     assert shown == written == [json.loads(line_of("info"))]
 
 
+def test_a_line_of_a_logger_is_found_behind_text_without_a_newline(tmp_path: Path) -> None:
+    """A progress bar had swallowed the line, and its level with it."""
+    bar = b"\r10% [#  ]"
+    shown, written = logged(
+        tmp_path,
+        ("stderr", bar + b"\x1e" + line_of("error")),
+        ("stderr", b"\x1e" + line_of("info")),
+    )
+
+    assert [(line["level"], line["event"]) for line in shown] == [
+        ("info", "\r10% [#  ]"),
+        ("error", "x"),
+        ("info", "x"),
+    ]
+    assert written == shown
+    assert b"\x1e" not in log_path(tmp_path, "a#1").read_bytes()
+
+
 def test_what_only_looks_like_a_line_is_a_print(tmp_path: Path) -> None:
     shown, _ = logged(tmp_path, ("stdout", b'{"timestamp": 7}'), ("stdout", b'{"timestamp": '))
 

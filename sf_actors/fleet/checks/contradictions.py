@@ -38,18 +38,21 @@ def _unknown_after(fleet: Fleet, service: FleetService) -> Iterator[Finding]:
 
 
 def _circles(fleet: Fleet) -> Iterator[Finding]:
-    """Yield each cycle of `after` once."""
+    """Yield the cycles of `after`, of those that share a service the first.
+
+    Each service is gone through once: a staged fleet has far more paths than services.
+    """
     done: set[str] = set()
+    told: set[str] = set()
     for first in fleet.by_name:
-        path: list[str] = []
-        waiting = [(first, 0)]
-        while waiting:
-            name, depth = waiting.pop()
-            del path[depth:]
+        path: dict[str, Iterator[str]] = {}
+        name = first
+        while True:
             if name in path:
-                circle = path[path.index(name) :]
-                if not done & set(circle):
-                    done |= set(circle)
+                names = list(path)
+                circle = names[names.index(name) :]
+                if not told & set(circle):
+                    told |= set(circle)
                     listed = " after ".join([*circle, name])
                     yield _finding(
                         fleet,
@@ -57,12 +60,23 @@ def _circles(fleet: Fleet) -> Iterator[Finding]:
                         "after",
                         f"expected an order, got a circle: {listed}",
                     )
-                continue
-            if name in done or name not in fleet.by_name:
-                continue
-            path.append(name)
-            waiting += [(one, depth + 1) for one in reversed(fleet.by_name[name].after)]
-        done |= set(path[:1])
+            elif name in fleet.by_name and name not in done:
+                path[name] = iter(fleet.by_name[name].after)
+            following = _following(path, done)
+            if following is None:
+                break
+            name = following
+
+
+def _following(path: dict[str, Iterator[str]], done: set[str]) -> str | None:
+    """Return the next service that the last of a path is after, and leave those without one."""
+    while path:
+        last = next(reversed(path))
+        for name in path[last]:
+            return name
+        done.add(last)
+        del path[last]
+    return None
 
 
 def _of_a_bus(fleet: Fleet, service: FleetService) -> Iterator[Finding]:

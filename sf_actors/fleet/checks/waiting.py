@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sf_actors.fleet.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.linking import Linked
@@ -53,6 +53,11 @@ class Waits:
                 callees.setdefault(place, []).append(pair.receiver)
         self._callee = {place: found[0] for place, found in callees.items() if len(found) == 1}
         self._callees = callees
+        self._askers: dict[tuple[str, str], list[ModelOutline]] = {}
+        for handler in self._handlers:
+            for ask in self._asks(handler):
+                place = (ask.replyer.service, ask.replyer.name)
+                self._askers.setdefault(place, []).append(handler)
 
     def deadlocks(self) -> Iterator[Finding]:
         """Yield E302 once for each cycle, at the first of its handlers."""
@@ -60,7 +65,8 @@ class Waits:
         for first in self._handlers:
             if first.creation.get("workers"):
                 continue
-            for ring in self._rings(first, first.service, ()):
+            leading = self._leading_to(first.service)
+            for ring in self._rings(first, first.service, leading, ()):
                 last = ring[-1].replyer
                 members = frozenset((one.requester.service, one.requester.name) for one in ring)
                 if members in reported:
@@ -75,7 +81,11 @@ class Waits:
                 yield Finding("E302", first.service, first.name, message, first.at, last.at)
 
     def _rings(
-        self, handler: ModelOutline, home: str, path: tuple[_Ask, ...]
+        self,
+        handler: ModelOutline,
+        home: str,
+        leading: Collection[tuple[str, str]],
+        path: tuple[_Ask, ...],
     ) -> Iterator[tuple[_Ask, ...]]:
         """Yield the paths of calls that lead from a handler back to the service `home`."""
         for ask in self._asks(handler):
@@ -83,8 +93,25 @@ class Waits:
             if replyer.service == home:
                 if not replyer.creation.get("workers") and self._is_one(home):
                     yield (*path, ask)
-            elif all(replyer is not one.replyer for one in path):
-                yield from self._rings(replyer, home, (*path, ask))
+            elif (replyer.service, replyer.name) in leading and all(
+                replyer is not one.replyer for one in path
+            ):
+                yield from self._rings(replyer, home, leading, (*path, ask))
+
+    def _leading_to(self, home: str) -> Collection[tuple[str, str]]:
+        """Return the handlers from which calls lead to a service.
+
+        Only those are followed: staged services have far more paths than handlers.
+        """
+        found: set[tuple[str, str]] = set()
+        waiting = [place for place in self._askers if place[0] == home]
+        while waiting:
+            for handler in self._askers.get(waiting.pop(), ()):
+                place = (handler.service, handler.name)
+                if place not in found:
+                    found.add(place)
+                    waiting.append(place)
+        return found
 
     def _is_one(self, service: str) -> bool:
         """Return True if a service has one instance, so that a call back reaches that very one."""

@@ -34,6 +34,16 @@ def test_after_has_no_circle_and_tells_one_once() -> None:
     assert told(service("a", after=("a",))) == ["after: expected an order, got a circle: a after a"]
 
 
+def test_a_fleet_in_stages_is_gone_through_once() -> None:
+    """It has 3^30 paths; each of these had been gone along."""
+    stages = [
+        service(f"s{i}_{j}", after=tuple(f"s{i + 1}_{k}" for k in range(3)) if i < 30 else ())
+        for i in range(31)
+        for j in range(3)
+    ]
+    assert told(*stages) == []
+
+
 STATE = model("a", "book", "delta_update_out")
 
 

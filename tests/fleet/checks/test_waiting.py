@@ -108,3 +108,16 @@ def test_w303_is_told_of_a_caller_that_waits_for_less_than_its_callee() -> None:
     assert asking_on(5.0, timeout_s=2.0, retries=2) == ["W303 a/x"]
     assert asking_on(6.0, timeout_s=2.0, retries=2) == []
     assert asking_on(5.0, timeout_s=5.0) == []
+
+
+def test_calls_in_stages_without_a_ring_are_gone_through_once() -> None:
+    """They have 3^20 paths; each of these had been gone along."""
+    models: list[Any] = []
+    for i in range(21):
+        asked = tuple(f"s{i + 1}_{k}" for k in range(3)) if i < 20 else ()
+        for j in range(3):
+            here = f"s{i}_{j}"
+            models.append(model(here, here, "replyer", asks=asked))
+            models += [model(here, one, "requester") for one in asked]
+
+    assert rings(*models) == []
