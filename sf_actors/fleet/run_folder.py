@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from sf_actors.errors import FolderError, UsageError
 from sf_actors.file_locks import try_lock
-from sf_actors.inspection.folder import folder, prepared, require_short
+from sf_actors.inspection.folder import folder, make, prepared, require_short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ class RunFolder:
             while True:
                 # not `exist_ok`, which fails if the folder is removed meanwhile
                 with suppress(FileExistsError):
-                    self.path.mkdir(mode=0o700)
+                    make(self.path)
                 try:
                     descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 except FileNotFoundError:

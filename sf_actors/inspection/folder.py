@@ -110,7 +110,7 @@ def prepared() -> Path:
     path = folder()
     with suppress(FileExistsError):
         try:
-            path.mkdir(mode=0o700)
+            make(path)
         except FileExistsError:
             raise
         except OSError as error:
@@ -138,6 +138,17 @@ def new_path(where: Path, name: str, suffix: str = SUFFIX) -> Path:
     path = where / f"{os.getpid()}-{os.urandom(2).hex()}-{plain}{suffix}"
     require_short(path, where)
     return path
+
+
+def make(path: Path) -> None:
+    """Make a folder with mode 0700, whatever the umask takes away.
+
+    :raises FileExistsError: there is something
+    """
+    path.mkdir(mode=0o700)
+    # who had it before may remove it meanwhile
+    with suppress(FileNotFoundError):
+        path.chmod(0o700)
 
 
 def require_short(path: Path, where: Path) -> None:

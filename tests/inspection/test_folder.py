@@ -13,7 +13,13 @@ import pytest
 import sf_actors
 from sf_actors.errors import UsageError
 from sf_actors.inspection.folder import folder as place
-from sf_actors.inspection.folder import inspector_sockets, listening, new_path, remove_if_stale
+from sf_actors.inspection.folder import (
+    inspector_sockets,
+    listening,
+    make,
+    new_path,
+    remove_if_stale,
+)
 from tests.inspection.asking import asker_of, sockets_in
 from tests.support.services import ECHO_ADDRESSES, ask, replying
 from tests.support.services import echo_service as running_echo
@@ -49,6 +55,16 @@ def test_a_folder_is_made_for_its_owner_alone(folder: Path) -> None:
     inspection = sf_actors.inspect()
     assert folder.stat().st_mode & 0o777 == 0o700
     inspection.close()
+
+
+@pytest.mark.parametrize("umask", [0, 0o277, 0o777])
+def test_whatever_the_umask_takes_away_its_owner_may_use_it(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make(tmp_path / "it")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "it").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_others_may_enter_is_refused_with_what_to_do(folder: Path) -> None:
