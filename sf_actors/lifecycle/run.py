@@ -228,7 +228,12 @@ class Run:
         if isinstance(outbound, (Requester, Publisher)):
             outbound.connect(endpoints[model.sockets[0]])
         else:
-            self._supervision.move(f"{kind}/{side}/{name}", endpoints)
+            with state.lock:
+                slot = state.run_context.states.slot(name)
+                if slot is not None and key[:2] == ("states", "in"):
+                    # at once: who asks after this call must not get the value of the old address
+                    slot.leave()
+                self._supervision.move(f"{kind}/{side}/{name}", endpoints)
 
     # user code
 

@@ -231,6 +231,24 @@ def test_on_status_hears_of_a_replica_that_begins_anew(
 
 
 @pytest.mark.parametrize("kind", ["delta", "full"])
+def test_who_waits_after_a_move_waits_for_the_new_publisher(kind: str) -> None:
+    with (
+        leading(model(f"{kind}_update_out", N)) as one,
+        leading(model(f"{kind}_update_out", N)) as two,
+    ):
+        one.send(n=1)
+        two.send(n=2)
+        places = [towards(leader.addresses) for leader in (one, two)]
+        with following(model(f"{kind}_update_in", N), places[0]) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            for n in (2, 1) * 5:
+                follower.service.connect("states", "in", "book", places[n - 1])
+                assert follower.service.states.status("book").phase is Phase.SYNCING
+                assert follower.service.states.wait("book", timeout_s=PATIENCE_S)
+                assert follower.value == {"n": n}
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
 def test_a_replica_that_is_moved_again_at_once_ends_at_the_last_address(
     kind: str, new_address: Callable[[], str]
 ) -> None:
