@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -71,6 +72,7 @@ class Link(Peer):
         "_found",
         "_inproc",
         "_is_taken",
+        "_is_to_itself",
         "_is_turned_away",
         "_items",
         "_look_up",
@@ -117,6 +119,8 @@ class Link(Peer):
         self._is_taken = False
         #: somebody listens, but the last try to connect ended during the handshake
         self._is_turned_away = False
+        #: the last try to connect has connected the socket to itself: see `monitors.read`
+        self._is_to_itself = False
         #: the socket of inproc that it is connected to
         self._inproc: int | None = None
         self.wake: Callable[[], None] = _nobody
@@ -195,11 +199,7 @@ class Link(Peer):
             self.has_news = False
             if self._found is not None:
                 yield from self._take_host()
-            while True:
-                try:
-                    event = int.from_bytes(self.events.recv_multipart(NOBLOCK)[0][:2], "little")
-                except zmq.Again:
-                    break
+            while (event := self._next_event()) is not None:
                 self._note_listener(event)
                 if event == _SUCCEEDED:
                     self._pause_s = RETRY_S
@@ -222,6 +222,25 @@ class Link(Peer):
                 elif self._look_up is None:
                     self._ask_for_host()
 
+    def _next_event(self) -> int | None:
+        """Read an event of the connection; None: there is no more."""
+        if self.events is None:
+            return None
+        while True:
+            try:
+                frames = self.events.recv_multipart(NOBLOCK)
+            except zmq.Again:
+                return None
+            event, is_to_itself = monitors.read(frames[0])
+            if is_to_itself and self._at is not None:
+                # nobody listens: the try has failed, and its further events say nothing
+                self._is_to_itself = True
+                with suppress(zmq.ZMQError):
+                    self.socket.disconnect(self._at.zmq_endpoint)
+                return _CLOSED
+            if not self._is_to_itself:
+                return event
+
     def _note_listener(self, event: int) -> None:
         """Note what an event tells about who listens at the address."""
         self._is_taken = event == _TAKEN
@@ -230,6 +249,7 @@ class Link(Peer):
 
     def _connect(self, endpoint: Endpoint) -> None:
         self.answers_once = False
+        self._is_to_itself = False
         self._transport.reconnect(self.socket, endpoint, self._at)
         self._at = endpoint
 

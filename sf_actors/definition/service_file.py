@@ -360,7 +360,8 @@ def _path_of(source: str | os.PathLike[str]) -> Path:
 
 
 def _name_of(module: ModuleType) -> str:
-    if module.__name__ == "__main__":
+    # the second is what `multiprocessing` calls the main program in a process that it has spawned
+    if module.__name__ in {"__main__", "__mp_main__"}:
         return _file_name(module).removesuffix(".py")
     return module.__name__.rpartition(".")[2]
 

@@ -7,7 +7,6 @@ import threading
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING
 
-from sf_actors.actors.commands import Move
 from sf_actors.actors.run_context import RunContext
 from sf_actors.actors.tracing import tracing_of
 from sf_actors.connections.publisher import Publisher
@@ -93,6 +92,7 @@ class Run:
         #: again and again must not fill the disk
         self._handler_errors = Throttle(1.0, burst=10)
         supervision = Supervision(fail=self.fail, on_opened=self._note_opened, on_bound=on_bound)
+        self._supervision = supervision
         run_context = RunContext(
             name=name,
             scope=scope,
@@ -228,7 +228,12 @@ class Run:
         if isinstance(outbound, (Requester, Publisher)):
             outbound.connect(endpoints[model.sockets[0]])
         else:
-            state.actors[f"{kind}/{side}/{name}"].tell(Move(endpoints))
+            with state.lock:
+                slot = state.run_context.states.slot(name)
+                if slot is not None and key[:2] == ("states", "in"):
+                    # at once: who asks after this call must not get the value of the old address
+                    slot.leave()
+                self._supervision.move(f"{kind}/{side}/{name}", endpoints)
 
     # user code
 

@@ -6,7 +6,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.actors.commands import Begin
+from sf_actors.actors.commands import Begin, Move
 from sf_actors.actors.router import Router
 from sf_actors.actors.socket_actor import SocketActor
 from sf_actors.connections.timers import Timers
@@ -16,10 +16,11 @@ from sf_actors.lifecycle.run_state import RunPhase
 from sf_actors.sockets.peers import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sf_actors.definition.models import Model
     from sf_actors.lifecycle.run_state import RunState
+    from sf_actors.sockets.endpoint import Endpoint
 
 #: An actor may be restarted MAX_RESTARTS times within RESTART_WINDOW_S seconds.
 MAX_RESTARTS = 3
@@ -45,6 +46,8 @@ class Supervision:
         self._on_opened = on_opened
         self._on_bound = on_bound
         self._deaths: dict[str, deque[float]] = {}
+        #: where actors were last told to connect, by their names
+        self._moves: dict[str, Mapping[str, Endpoint]] = {}
         self._state: RunState
 
     def supervise(self, state: RunState) -> None:
@@ -95,13 +98,31 @@ class Supervision:
             if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
                 actor.counters.restarts += 1
                 actor.counters.last_error = summary(error)
-                type(actor).start(*actor.restart_arguments)
+                self._replace(actor, actor.restart_arguments)
+
+    def move(self, name: str, endpoints: Mapping[str, Endpoint]) -> None:
+        """Have an actor connect elsewhere.
+
+        :param name: the actor's
+        :param endpoints: the address of each of its sockets
+        """
+        # with the lock held, so that a successor either is told, or is started with these
+        with self._state.lock:
+            self._moves[name] = endpoints
+            self._state.actors[name].tell(Move(endpoints))
 
     def moved(self, actor: Any, arguments: tuple[Any, ...]) -> None:
         """Start a successor with new addresses for an actor that has closed its sockets."""
         with self._state.lock:
             if self._state.phase in (RunPhase.STARTING, RunPhase.READY):
-                type(actor).start(*arguments)
+                self._replace(actor, arguments)
+
+    def _replace(self, actor: Any, arguments: tuple[Any, ...]) -> None:
+        """Start a successor, with the last addresses: an actor that ends drops what it was told."""
+        if actor.name in self._moves:
+            run_context, model, _, *others = arguments
+            arguments = (run_context, model, self._moves[actor.name], *others)
+        type(actor).start(*arguments)
 
     def router_faulted(self, error: BaseException) -> None:
         """Count a fault of the router, which keeps running."""

@@ -24,6 +24,8 @@ _EXPECTED = "expected host:port, tcp://host:port, ipc://path or inproc://name"
 _MAX_PORT = 65_535
 # sockaddr_un.sun_path holds 108 bytes, the last of them NUL (unix(7)).
 _MAX_IPC_BYTES = 107
+# pyzmq reads the address of a socket back in 255 bytes, the last of them NUL.
+_MAX_INPROC_BYTES = 254 - len("inproc://")
 _NOT_IN_HOSTS = frozenset("[]/:;,@?#*%")
 _DIGITS_AND_DOTS = "0123456789."
 _ALL_HOSTS = "*"
@@ -155,6 +157,12 @@ def parse(text: object, *, where: str) -> Endpoint:
     if scheme == "inproc":
         if not rest:
             raise AddressError(f"{where}: expected inproc://name, got {text!r}")
+        size = len(rest.encode())
+        if size > _MAX_INPROC_BYTES:
+            raise AddressError(
+                f"{where}: expected an inproc name of at most {_MAX_INPROC_BYTES} bytes, "
+                f"got {size} in {text!r}"
+            )
         return Endpoint("inproc", "", 0, rest, text, where)
     raise AddressError(f"{where}: {_EXPECTED}, got {text!r}")
 

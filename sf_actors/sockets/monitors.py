@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
+import struct
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -32,7 +35,19 @@ CONNECTION_EVENTS = (
 )
 
 #: The events of a connection that libzmq makes again itself, unless it has closed it itself.
-RETRY_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED
+RETRY_EVENTS = (
+    zmq.EVENT_CONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_DISCONNECTED
+)
+
+#: The first frame of an event: which one, and its value.
+_EVENT = struct.Struct("=HI")
+_CONNECTED = int(zmq.EVENT_CONNECTED)
+
+#: SO_LINGER: a close ends the connection with a reset
+_RESET = struct.pack("ii", 1, 0)
 
 #: Numbers the monitors. pyzmq names a monitor after its socket's descriptor. In libzmq 4.3.5
 #: another socket may get that descriptor before the first monitor is gone, and would then get no
@@ -62,6 +77,40 @@ def opened(monitored: Socket, purpose: str, mask: int) -> Socket:
         events.close()
         raise
     return events
+
+
+def read(frame: bytes) -> tuple[int, bool]:
+    """Return which event a monitor reports, and whether the socket has connected to itself.
+
+    If nobody listens on a port, TCP may give it to the connecting socket and connect that to
+    itself: on Linux the ports of outgoing connections are tried one after the other, so this only
+    takes some thousand tries. A DEALER would greet itself and hold the port, which the server could
+    no longer bind: its caller must disconnect it. The kernel then frees the port at once.
+
+    :param frame: the event's first one
+    """
+    number, value = _EVENT.unpack(frame)
+    return number, number == _CONNECTED and _is_to_itself(value)
+
+
+def _is_to_itself(descriptor: int) -> bool:
+    # libzmq may have closed the descriptor and the kernel reused it; a duplicate cannot change
+    copy = -1
+    try:
+        copy = os.dup(descriptor)
+        with socket.socket(fileno=copy) as connection:
+            copy = -1
+            if connection.family == socket.AF_UNIX:
+                return False
+            is_own = bool(connection.getsockname() == connection.getpeername())
+            if is_own:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return is_own
+    except OSError:
+        return False
+    finally:
+        if copy >= 0:
+            os.close(copy)
 
 
 def stop(monitored: Socket) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sf_actors.sockets.given_up import GivenUp
     from sf_actors.sockets.transport import Transport
 
+_CONNECTED: Final = int(zmq.EVENT_CONNECTED)
 _SUCCEEDED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
 _DISCONNECTED: Final = int(zmq.EVENT_DISCONNECTED)
 
@@ -62,6 +63,7 @@ class _Peer:
     :ivar is_connected: whether it was connected at the last event
     :ivar given_up_at: when its lost connection counts as given up; None: it is not lost
     :ivar is_given_up: libzmq does not connect it again
+    :ivar is_to_itself: the last connection was one to itself: see `monitors.read`
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class _Peer:
         "given_up_at",
         "is_connected",
         "is_given_up",
+        "is_to_itself",
         "look_up",
         "pause_ms",
         "turns",
@@ -80,6 +83,7 @@ class _Peer:
         self.at: Endpoint | None = None if endpoint.is_name else endpoint
         self.given_up_at: float | None = None
         self.is_given_up = False
+        self.is_to_itself = False
         self.turns = HostsInTurn()
         self.look_up: LookUp | None = None
         self.is_connected = False
@@ -134,9 +138,17 @@ class NamedPeers:
     def take_event(self, event: list[bytes]) -> None:
         """Handle an event: look a name up again if its connection was lost or could not be made."""
         address = event[1].decode(errors="replace")
-        number = int.from_bytes(event[0][:2], "little")
+        number, is_to_itself = monitors.read(event[0])
         for peer in self._peers:
             if peer.at is None or peer.at.zmq_endpoint != address:
+                continue
+            if number == _CONNECTED:
+                peer.is_to_itself = is_to_itself
+                if is_to_itself:
+                    with self._lock:
+                        self._transport.reconnect(self.socket, peer.at)
+                continue
+            if number == _SUCCEEDED and peer.is_to_itself:
                 continue
             if number == _DISCONNECTED:
                 peer.given_up_at = monotonic() + GIVEN_UP_S

@@ -97,7 +97,7 @@ class InState(SubscriptionReader):
         self._visible = (replica.epoch, replica.number, replica.phase)
         states, name = self.run_context.states, self.model.name
         slot = states.slot(name)
-        before = replica.phase if slot is None else slot.status().phase
+        before = replica.phase if slot is None else slot.told().phase
         if slot is None:
             version = (replica.value, None, -1)
             slot = StateSlot(version, self.status, replica, monotonic())

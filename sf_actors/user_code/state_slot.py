@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.structs import replace
+
+from sf_actors.replication.status import Phase, Status
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sf_actors.replication.status import Status
     from sf_actors.replication.values.persistent_map import Map
 
     #: a value as a persistent map, the epoch of its run (None for a peer without epochs), and the
@@ -66,10 +69,11 @@ class StateSlot:
     :param status: returns the current status
     :param followed: the replica
     :param opened_at: when the state was opened, in seconds of `time.monotonic`
+    :ivar told: the status of the replica, of which its actor has told
     :ivar others: the last counts of the other runs, if the state has many publishers
     """
 
-    __slots__ = ("followed", "opened_at", "others", "status", "version")
+    __slots__ = ("followed", "opened_at", "others", "status", "told", "version")
 
     def __init__(
         self,
@@ -84,9 +88,14 @@ class StateSlot:
 
     def renew(self, status: Callable[[], Status], followed: Followed, opened_at: float) -> None:
         """Show another replica from now on, and keep the value."""
-        self.status = status
+        self.status = self.told = status
         self.followed = followed
         self.opened_at = opened_at
+
+    def leave(self) -> None:
+        """Be SYNCING until another replica is shown, since this one is to connect elsewhere."""
+        told = self.told
+        self.status = lambda: replace(told(), phase=Phase.SYNCING, error=None)
 
     @property
     def value(self) -> Map[str, Any]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 
 from sf_actors.definition.addresses import read_addresses_file, resolve
 from sf_actors.errors import AddressError
 from sf_actors.sockets.endpoint import Endpoint, parse
+from tests.support.bare_sockets import bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +126,15 @@ def test_an_ipc_path_may_have_107_bytes() -> None:
 def test_an_ipc_path_longer_than_107_bytes_says_how_long_it_is() -> None:
     with pytest.raises(AddressError, match="at most 107 bytes, got 109"):
         read("ipc:///" + "ü" * 54)
+
+
+def test_a_name_of_inproc_may_be_as_long_as_a_socket_can_tell_its_address() -> None:
+    name = "ü" * 122 + "x"
+    endpoint = read(f"inproc://{name}").zmq_endpoint
+    with bare(zmq.ROUTER, bind=endpoint) as socket:
+        assert socket.getsockopt_string(zmq.LAST_ENDPOINT) == endpoint
+    with pytest.raises(AddressError, match="at most 245 bytes, got 246"):
+        read(f"inproc://{name}x")
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,9 @@ def test_a_module_is_taken_as_it_is(tmp_path: Path) -> None:
     file.unload()
 
 
-def test_a_module_that_is_the_main_program_has_the_name_of_its_file() -> None:
-    module = ModuleType("__main__")
+@pytest.mark.parametrize("name", ["__main__", "__mp_main__"])
+def test_a_module_that_is_the_main_program_has_the_name_of_its_file(name: str) -> None:
+    module = ModuleType(name)
     module.__file__ = "/somewhere/shop.py"
     module.main = print  # type: ignore[attr-defined]
     assert load(module).name == "shop"

@@ -230,6 +230,42 @@ def test_on_status_hears_of_a_replica_that_begins_anew(
             follower.wait_for_phase(Phase.LIVE)
 
 
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_who_waits_after_a_move_waits_for_the_new_publisher(kind: str) -> None:
+    with (
+        leading(model(f"{kind}_update_out", N)) as one,
+        leading(model(f"{kind}_update_out", N)) as two,
+    ):
+        one.send(n=1)
+        two.send(n=2)
+        places = [towards(leader.addresses) for leader in (one, two)]
+        with following(model(f"{kind}_update_in", N), places[0]) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            for n in (2, 1) * 5:
+                follower.service.connect("states", "in", "book", places[n - 1])
+                assert follower.service.states.status("book").phase is Phase.SYNCING
+                assert follower.service.states.wait("book", timeout_s=PATIENCE_S)
+                assert follower.value == {"n": n}
+
+
+@pytest.mark.parametrize("kind", ["delta", "full"])
+def test_a_replica_that_is_moved_again_at_once_ends_at_the_last_address(
+    kind: str, new_address: Callable[[], str]
+) -> None:
+    with leading(model(f"{kind}_update_out", N)) as leader:
+        leader.send(n=1)
+        there = towards(leader.addresses)
+        with following(model(f"{kind}_update_in", N), there) as follower:
+            follower.wait_for_phase(Phase.LIVE)
+            for n in range(2, 12):
+                for _ in range(3):
+                    elsewhere = {socket: new_address() for socket in there}
+                    follower.service.connect("states", "in", "book", elsewhere)
+                follower.service.connect("states", "in", "book", there)
+                leader.send(n=n)
+                until(lambda n=n: follower.value == {"n": n}, "the last leader's value")
+
+
 def test_a_record_in_a_union_must_come_whole_where_it_takes_the_place_of_another() -> None:
     rows = {"rows": {str: Lot | int}}
     with leading(model("delta_update_out", rows)) as leader:
