@@ -33,6 +33,8 @@ def confine() -> None:
     """Give this process's network a loopback interface, and few ports."""
     with socket.socket() as asking:
         fcntl.ioctl(asking, _SET_FLAGS, struct.pack("16sh14x", b"lo", _UP))
+    # no port is kept for a minute after its connection has ended in the usual way
+    Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("0\n")
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
     ports.write_text(f"{PORTS[0]} {PORTS[-1]}\n")
 
