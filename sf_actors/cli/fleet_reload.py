@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.watched_files import WatchedFiles
-from sf_actors.fleet.changes import InternalRequest
+from sf_actors.fleet.change_requests import InternalRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import UserError
 from sf_actors.fleet.arrangement import Arrangement, changes_between
+from sf_actors.fleet.change_requests import InternalRequest
 from sf_actors.fleet.check import check
 from sf_actors.fleet.fleet_file import read_fleet
 from sf_actors.fleet.instance import RUNNING, InstancePhase
@@ -19,6 +20,7 @@ from sf_actors.wording import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from sf_actors.fleet.change_requests import ChangeRequest
     from sf_actors.fleet.check import Checked
     from sf_actors.fleet.control import VerbRequest
     from sf_actors.fleet.fleet import Fleet
@@ -30,25 +32,6 @@ if TYPE_CHECKING:
 
 #: How long a service may take to confirm its new connections, in seconds.
 CONFIRMING_S: Final = 5.0
-
-
-class ChangeRequest(Protocol):
-    """A request of a verb, or one of our own.
-
-    :ivar args: its arguments
-    """
-
-    args: dict[str, Any]
-
-    @property
-    def is_open(self) -> bool:
-        """True while somebody waits for the answer."""
-
-    def report(self, words: str, /) -> None:
-        """Report progress to the verb that asks."""
-
-    def end(self, status: int, /) -> None:
-        """Send the answer."""
 
 
 class FleetChanges:
@@ -197,24 +180,48 @@ class FleetChanges:
         except UserError as error:
             self._end(request, FAILED, str(error))
             return
+        last = self._last_to_stop(request, gone, fresh) if request.args.get("rolling") else []
+        first = [name for name in gone if name not in last]
         self._arrangement = new
-        self._supervisor.stop(gone)
-        self._supervisor.watch(partial(self._forget, gone))
+        self._supervisor.stop(first)
+        self._supervisor.watch(partial(self._forget, first))
         if request.args.get("rolling"):
-            self._roll(request, again, fresh)
+            self._roll(request, again, fresh, last)
             return
         self._supervisor.stop(again, runs_again=True)
         self._supervisor.start(fresh)
         self._reconnect_others(now, but={*again, *fresh, *gone})
-        self._answers.when_settled(
-            [*again, *fresh], request.report, partial(self._settled, request)
-        )
+        self._answers.when_settled([*again, *fresh], request.report, partial(self._end, request))
 
-    def _settled(self, request: ChangeRequest, status: int) -> None:
-        self._end(request, status)
+    def _why_stopped(self, name: str) -> str | None:
+        """Return why an instance of the present arrangement cannot run beside its successor."""
+        if self._in_process:
+            # in one process a service's name must be unique
+            return "all runs in one process"
+        service = self._arrangement.fleet.by_name[name.partition("#")[0]]
+        return why_not_beside(service, self._arrangement.checked.outlines[service.name])
 
-    def _roll(self, request: ChangeRequest, names: list[str], fresh: list[str]) -> None:
-        """Replace instances one by one, after the new ones have become READY."""
+    def _last_to_stop(
+        self, request: ChangeRequest, gone: Collection[str], fresh: Collection[str]
+    ) -> list[str]:
+        """Return those that the file has no more and that run on until all others are replaced."""
+        last = []
+        for name in gone:
+            # one that is new may be the same under another name
+            why = self._why_stopped(name) if fresh else None
+            if why is None:
+                last.append(name)
+            else:
+                request.report(f"{name}: stopped before the others start: {why}")
+        return last
+
+    def _roll(
+        self, request: ChangeRequest, names: list[str], fresh: list[str], gone: list[str]
+    ) -> None:
+        """Replace instances one by one, after the new ones have become READY.
+
+        :param gone: stopped at the end, if all the others could be replaced
+        """
         arrangement = self._arrangement
 
         def renewed(name: str, is_beside: bool) -> tuple[Member, Task]:
@@ -222,12 +229,12 @@ class FleetChanges:
                 arrangement.choose.renew(name)
             return self._now()[name]
 
-        def why_stopped(name: str) -> str | None:
-            if self._in_process:
-                # in one process a service's name must be unique
-                return "all runs in one process"
-            service = arrangement.fleet.by_name[name.partition("#")[0]]
-            return why_not_beside(service, arrangement.checked.outlines[service.name])
+        def are_replaced(status: int) -> None:
+            if status:
+                self._end(request, status)
+            else:
+                leave = partial(self._leave, request, gone, 0)
+                self._reconnect_others(self._now(), but=gone, then=leave)
 
         rolling = Rolling(
             self._supervisor,
@@ -236,11 +243,11 @@ class FleetChanges:
             reconnect_others=lambda name, then: self._reconnect_others(
                 self._now(), but=[name], then=then
             ),
-            why_stopped=why_stopped,
+            why_stopped=self._why_stopped,
             undo=arrangement.choose.undo,
             report=request.report,
             is_wanted=lambda: request.is_open,
-            then=partial(self._settled, request),
+            then=are_replaced,
         )
 
         def are_there(status: int) -> None:
@@ -300,21 +307,26 @@ class FleetChanges:
 
         def are_ready(status: int) -> None:
             # new instances are READY before peers connect; peers leave old ones before these stop
-            self._reconnect_others(now, but={*fresh, *gone}, then=partial(are_connected, status))
-
-        def are_connected(status: int) -> None:
-            self._supervisor.stop(gone)
-            self._supervisor.watch(lambda: self._forget(gone) and bool(over(status)))
-
-        def over(status: int) -> bool:
-            for one in gone:
-                request.report(f"{one} has stopped")
-            self._end(request, status)
-            return True
+            leave = partial(self._leave, request, gone, status)
+            self._reconnect_others(now, but={*fresh, *gone}, then=leave)
 
         self._answers.when_settled(fresh, request.report, are_ready)
 
     # within
+
+    def _leave(self, request: ChangeRequest, names: Collection[str], status: int) -> None:
+        """Stop instances that have no callers any more, then answer the request."""
+        self._supervisor.stop(names)
+
+        def look() -> bool:
+            if not self._forget(names):
+                return False
+            for name in names:
+                request.report(f"{name} has stopped")
+            self._end(request, status)
+            return True
+
+        self._supervisor.watch(look)
 
     def _begin(self, request: ChangeRequest) -> bool:
         if self._is_busy or self._supervisor.course.is_ending:
@@ -369,23 +381,6 @@ class FleetChanges:
             return True
 
         supervisor.watch(look)
-
-
-class InternalRequest:
-    """A restart that no verb asked for, or that is part of another request."""
-
-    is_open = True
-
-    def __init__(
-        self, args: dict[str, Any], report: Callable[[str], None], then: Callable[[int], None]
-    ) -> None:
-        self.args = args
-        self.report = report
-        self._then = then
-
-    def end(self, status: int, **_more: Any) -> None:
-        """Pass the answer to `then`."""
-        self._then(status)
 
 
 def _note_connected(pending: dict[int, tuple[str, Runner]], number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -61,9 +61,12 @@ def noted(seen: set[int], line: str) -> set[int]:
     return seen
 
 
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return ran_here("ps", "--json", cwd=folder).objects
+
+
 def phases(folder: Path) -> dict[str, str]:
-    rows = ran_here("ps", "--json", cwd=folder).objects
-    return {row["service"]: row["phase"] for row in rows}
+    return {row["service"]: row["phase"] for row in rows(folder)}
 
 
 @pytest.mark.parametrize("how", ["processes", "process"])
@@ -250,6 +253,48 @@ def test_a_rolling_restart_that_fails_leaves_the_old_ones(tmp_path: Path) -> Non
         process.interrupt()
         assert process.wait() == 0
     assert any("without a loss" in line for line in process.out)
+
+
+def test_what_is_gone_stops_after_a_rolling_restart_has_succeeded_and_no_call_is_lost(
+    tmp_path: Path,
+) -> None:
+    two = FLEET.replace("instances = 1", "instances = 2")
+    two = two.replace('after = ["doubler"]', 'after = ["doubler", "quiet"]')
+    fleet_in(tmp_path, two + '[services.quiet]\nfile = "quiet.py"\n', doubler=SILENT, client=CLIENT)
+    (tmp_path / "quiet.py").write_text(QUIET)
+    with up(tmp_path) as process:
+        wait_for_client(process)
+        before = {row["service"]: row["pid"] for row in rows(tmp_path)}
+        bad = SILENT.replace(
+            "    global NUMBER", "    raise ValueError('no luck')\n    global NUMBER"
+        )
+        (tmp_path / "doubler.py").write_text(bad)
+        (tmp_path / "fleet.toml").write_text(FLEET)
+        assert ran_here("restart", "--rolling", cwd=tmp_path).status == 1
+        assert {row["service"]: row["pid"] for row in rows(tmp_path)} == before
+        (tmp_path / "doubler.py").write_text(SILENT)
+        done = ran_here("restart", "--rolling", "doubler", "quiet", cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert "doubler#1: the new one is READY" in done.err
+        assert "doubler#2 has stopped" in done.err
+        assert "quiet has stopped" in done.err
+        assert phases(tmp_path) == {"doubler#1": "READY", "client": "READY"}
+        process.interrupt()
+        assert process.wait() == 0
+    assert any("without a loss" in line for line in process.out)
+
+
+def test_what_cannot_run_twice_stops_before_what_is_new_in_a_rolling_restart(
+    tmp_path: Path,
+) -> None:
+    fleet_in(tmp_path, '[services.level]\nfile = "level.py"\n', level=PUBLISHING)
+    with up(tmp_path) as process:
+        process.wait_for_line("level: READY")
+        (tmp_path / "fleet.toml").write_text('[services.height]\nfile = "level.py"\n')
+        done = ran_here("restart", "--rolling", cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert "level: stopped before the others start: it has an out-state, level" in done.err
+        assert phases(tmp_path) == {"height": "READY"}
 
 
 def test_what_cannot_run_twice_is_stopped_then_started_and_that_is_said(tmp_path: Path) -> None:

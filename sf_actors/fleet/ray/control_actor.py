@@ -26,7 +26,7 @@ from sf_actors.fleet.verb_answers import VerbAnswers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sf_actors.fleet.changes import ChangeRequest
+    from sf_actors.fleet.change_requests import ChangeRequest
     from sf_actors.fleet.check import Checked
     from sf_actors.fleet.fleet import Fleet
     from sf_actors.fleet.ray.actor_registry import Design
