@@ -7,10 +7,10 @@ socket. Only `drop` may run in any thread. Readers may see a number that is one 
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
+from sf_actors.sync.locks import new_lock
 from sf_actors.wording import bounded, text_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Counters:
         #: calls whose handler raised `Refused`; neither handled nor failed
         self.refused = 0
         self.dropped: dict[str, int] = {}
-        self._drop_lock = threading.Lock()
+        self._drop_lock = new_lock()
         #: messages that a subscriber did not get, calls that a timer left out
         self.missed = 0
         #: of a connecting subscriber: 1 while its publisher answers, else 0; None if unknown

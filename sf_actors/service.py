@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +23,7 @@ from sf_actors.log.scope import LogScope, scopes_of_one_service
 from sf_actors.sockets.error_details import ErrorDetails, checked_details
 from sf_actors.sync.event import LightEvent, set_event
 from sf_actors.sync.forks import FORKS, of_parent
+from sf_actors.sync.locks import new_rlock
 from sf_actors.sync.seconds import longest, seconds
 from sf_actors.sync.shielded import briefly_shielded
 from sf_actors.user_code.tracebacks import trimmed
@@ -96,7 +96,7 @@ class Service:
         self._keys = keys
         self._error_details = checked_details(error_details)
         self._forks = FORKS.count
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._run: Run | None = None
         self._started_by: Loading | None = None
         self._loading: Loading | None = None

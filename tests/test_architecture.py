@@ -25,8 +25,9 @@ ROOT = Path(sf_actors.__file__).parent
 #: The floors from the lowest to the highest: what stands on one may use those below it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "file_locks", "folders", "interpreter", "version", "wording"),
+    ("sync",),
     ("counters",),
-    ("sync", "log"),
+    ("log",),
     ("wire",),
     ("schema",),
     ("sockets",),
@@ -291,3 +292,21 @@ def of_library(library: str, imported: str) -> set[str]:
 def private_members(kind: type) -> set[str]:
     members = {name for base in kind.__mro__ for name in vars(base)}
     return {name for name in members if name.startswith("_") and not name.startswith("__")}
+
+
+#: Locks that are taken and released without `with`.
+WITHOUT_WITH = {
+    "actors/inbox.py",
+    "connections/waiting_call.py",
+    "lifecycle/signals.py",
+    "sync/event.py",
+    "sync/locks.py",
+    "sync/shielded.py",
+    "user_code/handler_lock.py",
+}
+
+
+def test_locks_for_with_come_from_the_module_of_locks() -> None:
+    plain = re.compile(r"threading\.R?Lock\(|from threading import .*Lock")
+    others = {named(path) for path in MODULES if plain.search(path.read_text(encoding="utf-8"))}
+    assert others <= WITHOUT_WITH

@@ -16,6 +16,7 @@ import zmq
 from zmq import zmq_poll
 
 from sf_actors.actors.pykka_actor import LAST, Envelope
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.seconds import LONGEST_POLL_MS
 from sf_actors.sync.wakeup import Wakeup
 
@@ -137,7 +138,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._messages = _NEVER_FILLED
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._is_idle = False
         self._gate = threading.Lock()
         self._gate.acquire()
@@ -190,7 +191,7 @@ class SocketInbox:
     def __init__(self) -> None:
         #: the messages; other code may only test if it is empty; HOT
         self.waiting: deque[Envelope[Any]] = deque()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._is_idle = False
         self._is_closed = False
         self._wakeup = Wakeup()

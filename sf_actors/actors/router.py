@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sf_actors.actors.inbox import Inbox, WaitFailed
 from sf_actors.actors.pykka_actor import Actor, Envelope
+from sf_actors.sync.locks import new_lock
 from sf_actors.user_code.call import Call
 from sf_actors.user_code.interruptible import LeftBehind
 
@@ -56,11 +57,11 @@ class Router(Actor):
         self._handler_lock = run_context.handler_lock
         #: the calls that wait, in order
         self.queue: Inbox = cast("Inbox", self.actor_inbox)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         #: the call that waits for the handler lock, until it runs or is cancelled
         self._next: Call | None = None
         self._is_closed = False
-        self._life_lock = threading.Lock()
+        self._life_lock = new_lock()
         self._has_begun = False
         self._has_ended = False
 

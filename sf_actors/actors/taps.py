@@ -7,7 +7,6 @@ is full, notes are left out and counted.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from time import time
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UNSET, Raw
 
+from sf_actors.sync.locks import new_lock
 from sf_actors.wire.envelope import decode_delta, decode_published, decode_reply, decode_request
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class Tap:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._notes: deque[Note] = deque()
         self._bytes = 0
         self._left_out = 0

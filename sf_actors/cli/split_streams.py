@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TextIO
 
 from sf_actors.log.current import current_scope
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def split_streams(take: Callable[[str, str, str, bool], None]) -> Iterator[None]
     :param take: takes instance, stream, line, and if it was already shown; one call at a time
     """
     old = sys.stdout, sys.stderr
-    lock = threading.RLock()
+    lock = new_rlock()
     sys.stdout = _Split("stdout", old[0], take, lock)
     sys.stderr = _Split("stderr", old[1], take, lock)
     try:

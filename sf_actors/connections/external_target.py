@@ -11,6 +11,7 @@ from sf_actors.actors.taps import RequestNote
 from sf_actors.counters import Counters
 from sf_actors.errors import InvalidArguments, RequestTimeout, ServiceStopped
 from sf_actors.log import WORKFLOW_ID
+from sf_actors.sync.locks import new_lock
 from sf_actors.wire.envelope import encode_reply, encode_request
 from sf_actors.wording import text_of
 
@@ -94,7 +95,7 @@ class ExternalTarget:
         self._run_context = run_context
         self._target: Callable[..., Any] = model.creation["target"]
         self._timeout_s: float | None = model.creation["timeout_s"]
-        self._count_lock = threading.Lock()
+        self._count_lock = new_lock()
         self._waited_for: set[Outcome] = set()
         #: they get a copy of each call
         self.taps: tuple[Tap, ...] = ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import threading
 import time
 from functools import lru_cache
 from importlib.machinery import FrozenImporter
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import DefinitionError
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ MAX_LISTINGS: Final = 64
 #: has another time, however coarse the file system's clock is.
 _SETTLED_NS: Final = 2_000_000_000
 
-_lock: Final = threading.Lock()
+_lock: Final = new_lock()
 #: the loaded services, by the folders that they import from
 _loaded: Final[dict[tuple[str, ...], dict[LocalModules, None]]] = {}
 #: the names in folders, each with the folder's stamp; replaced by whoever finds another one

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import sys
-import threading
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
@@ -17,6 +16,7 @@ from zlib import crc32
 
 from sf_actors.definition.local_modules import LocalModules
 from sf_actors.errors import DefinitionError, UsageError
+from sf_actors.sync.locks import new_lock
 from sf_actors.wording import nearest, shown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ImportPath:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._holders: dict[str, int] = {}
 
     def hold(self, folder: str) -> bool:
@@ -84,7 +84,7 @@ class ExecutedFile:
         full = path.absolute()
         code = _compiled(full)
         self.module = _new_module(_new_name(full), str(full))
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._local: LocalModules | None = None
         self._held: list[str] = []
         try:

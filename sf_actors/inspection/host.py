@@ -12,6 +12,7 @@ from sf_actors.errors import ServiceFailed, UsageError
 from sf_actors.inspection.folder import new_path, prepared
 from sf_actors.inspection.inspector import Inspector, ListenRemotely, Opening
 from sf_actors.inspection.socket_file import SocketFile
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Host:
     """The inspector of this process, and the objects that want it; any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._wanted_by: set[object] = set()
         self._file: SocketFile | None = None
         self._actor: ActorRef[Inspector] | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.definition.addresses import copied, note_bound
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ class KnownAddresses:
     """The given addresses, with the actual ports in place of port 0; any thread."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._addresses: dict[str, Any] = copied(given)
 
     def as_dict(self) -> dict[str, Any]:

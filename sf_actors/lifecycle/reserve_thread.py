@@ -16,6 +16,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.sync.locks import new_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,7 +28,7 @@ class ReserveThread:
     """One thread that runs tasks as long as a run needs it; any thread may call."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._users: set[object] = set()
         self._tasks: Tasks = SimpleQueue()
         self._thread: threading.Thread | None = None

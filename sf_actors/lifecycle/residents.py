@@ -8,13 +8,13 @@ others.
 from __future__ import annotations
 
 import os
-import threading
 from time import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct, field
 
 from sf_actors.counters import summary
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class Residents:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         #: as keys, so that a run enters and leaves without a copy of all others
         self._residents: dict[Resident, None] = {}
         self._names: set[str] = set()
@@ -113,7 +113,7 @@ class Residents:
     def forget(self) -> None:
         """Forget all residents, in the child of a fork, where none of them runs."""
         # the copied lock may be held
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._residents = {}
         self._names, self._free = set(), {}
         self.failures = {}

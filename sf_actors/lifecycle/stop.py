@@ -28,6 +28,7 @@ from sf_actors.lifecycle.reserve_thread import RESERVE
 from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Stop:
         self._nudge = nudge
         self._on_stopped = on_stopped
         self._on_overdue = on_overdue
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._is_taken = False
         self._since = 0.0
 

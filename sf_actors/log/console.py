@@ -6,7 +6,6 @@ import io
 import os
 import stat
 import sys
-import threading
 from contextlib import suppress
 from typing import Any, Final, TextIO
 
@@ -14,6 +13,7 @@ from sf_actors.errors import ServiceStopped
 from sf_actors.log.line import bare_line
 from sf_actors.log.outlet import Outlet
 from sf_actors.log.rendering import to_json, to_text
+from sf_actors.sync.locks import new_rlock
 
 LAST_PATIENCE_S: Final = 1.0
 """How long the last text of a command may wait for the reader, in seconds."""
@@ -30,7 +30,7 @@ class Console:
 
     def __init__(self) -> None:
         # Reentrant: a signal handler that logs may interrupt a write in its own thread.
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._outlet: tuple[tuple[int, int, int], Outlet] | None = None
         self._marked: tuple[int, int, int] | None = None
 
@@ -44,7 +44,7 @@ class Console:
 
     def renew(self) -> None:
         """Reset, in the child of a fork: another thread may have held the lock."""
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._outlet = None
 
     def write(self, line: dict[str, Any], encoded: str | None) -> None:

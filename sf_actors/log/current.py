@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sf_actors.sync.locks import new_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -81,7 +83,7 @@ class ThreadStartHook:
     """The wrapper of `Thread.start`, installed while scopes are open."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._scopes = 0
         self._wrapper: Callable[..., None] | None = None
         self._wrapped = threading.Thread.start

@@ -6,7 +6,6 @@ Neither other users of the machine nor our other processes can interfere with it
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from sf_actors.errors import UsageError
 from sf_actors.folders import make_folder
 from sf_actors.log.hourly_file import HourlyFile
 from sf_actors.log.trusted import FOLDER_MODE, resolved
+from sf_actors.sync.locks import new_rlock
 from sf_actors.wording import reason_of
 
 _open_files: dict[str, LogFile] = {}
-_lock = threading.RLock()
+_lock = new_rlock()
 
 
 class LogFile:
@@ -79,7 +79,7 @@ class LogFile:
 
 def _leave_to_parent() -> None:
     global _lock  # noqa: PLW0603 - another thread may have held it when the process forked
-    _lock = threading.RLock()
+    _lock = new_rlock()
     for file in _open_files.values():
         file.leave_to_parent()
     _open_files.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from sf_actors.log.level import OFF, parse_level, shown_level
 from sf_actors.log.line import bare_line
 from sf_actors.log.open_scopes import OPEN_SCOPES
 from sf_actors.log.rendering import to_json
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ class LogScope:
             raise UsageError(f"backup_count: expected a number from 0 on, got {backup_count!r}")
         self._file: LogFile | None = None
         self._file_trouble = False
-        self._closing = threading.RLock()
+        self._closing = new_rlock()
         if log_path is not None and self._file_level != OFF:
             from sf_actors.log.file import LogFile  # noqa: PLC0415 - imports sockets and pickle
 

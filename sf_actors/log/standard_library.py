@@ -18,6 +18,7 @@ from sf_actors.errors import ServiceStopped
 from sf_actors.log.current import current_scope
 from sf_actors.log.open_scopes import OPEN_SCOPES
 from sf_actors.log.scope import NOT_A_SERVICE
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +106,7 @@ class StandardLibrary:
     """Installs and removes the handler and the thread hook; any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._handler: ServiceHandler | None = None
         self._owns_process = False
         self._level = logging.WARNING

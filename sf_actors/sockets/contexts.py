@@ -12,7 +12,6 @@ import errno
 import os
 import resource
 import signal
-import threading
 from contextlib import contextmanager, nullcontext, suppress
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ import zmq
 
 from sf_actors.errors import BindError
 from sf_actors.sockets.thread_limit import require_threads
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ class _Shared:
     """A shared context and the number of its users."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = new_lock()
         self.context: zmq.Context[zmq.Socket[bytes]] | None = None
         self.users = 0
 

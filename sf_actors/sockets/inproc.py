@@ -7,8 +7,9 @@ other side is closed is never made again.
 from __future__ import annotations
 
 from itertools import count
-from threading import Lock
 from typing import TYPE_CHECKING, Final
+
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _numbers: Final = count(1)
 _bound: Final[dict[str, int]] = {}
 _callbacks: Final[dict[str, tuple[Callable[[], object], ...]]] = {}
-_callbacks_lock: Final = Lock()
+_callbacks_lock: Final = new_lock()
 
 
 def note_bound(name: str) -> None:

@@ -14,6 +14,8 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from sf_actors.sync.locks import new_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -175,7 +177,7 @@ class Unresolved:
     def __init__(self, log: PackageLogger, where: str) -> None:
         self._log = log
         self._where = where
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._problems: dict[str, str] = {}
 
     def note(self, host: str, problem: str) -> None:

@@ -5,7 +5,6 @@ It has XPUB_NODROP set: with a full queue a send fails, instead of silently losi
 
 from __future__ import annotations
 
-import threading
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from sf_actors.errors import MessageTooLarge
 from sf_actors.sockets.frames import NOBLOCK, send_frame
 from sf_actors.sockets.subscriptions import Subscriptions
 from sf_actors.sockets.topic_limits import topic_limits
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.reentry import owned_lock
 from sf_actors.wire.topic import pack
 from sf_actors.wording import over_limit
@@ -117,7 +117,7 @@ class PublishingSocket:
 
 
 _last_epoch = 0
-_epoch_lock = threading.Lock()
+_epoch_lock = new_lock()
 
 
 def note_epoch(epoch: int) -> None:

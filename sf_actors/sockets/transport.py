@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from sf_actors.sockets import inproc, monitors, routing_ids
 from sf_actors.sockets.bind_problems import HOLDERS, bind_message, reason, refuse_live_ipc_path
 from sf_actors.sockets.contexts import ContextLease, no_descriptor_left, require_descriptors
 from sf_actors.sockets.topic_limits import topic_limits
+from sf_actors.sync.locks import new_lock
 from sf_actors.wire.topic import pack
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Transport:
         #: for the context of published messages, once a socket needs it
         self._publishing_lease: ContextLease | None = None
         self._keys = keys
-        self._count_lock = threading.Lock()
+        self._count_lock = new_lock()
         self.open_sockets = 0
         self._when_closed: Callable[[], None] | None = None
 

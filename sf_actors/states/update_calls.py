@@ -6,12 +6,12 @@ with the whole value takes their place.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.replication.values.frozen import thaw
 from sf_actors.sync.event import set_event
+from sf_actors.sync.locks import new_lock
 from sf_actors.user_code.call import Call
 from sf_actors.user_code.update import Update
 
@@ -112,7 +112,7 @@ class UpdateCalls:
         self._most: int = actor.model.creation["high_water_mark"]
         held_per_byte = HELD_PER_BYTE if actor.model.arguments.has_many_values else 1
         self._most_bytes = MAX_WAITING_BYTES // held_per_byte
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._waiting: deque[UpdateCall] = deque()
         self._bytes = 0
         self._has_begun = False

@@ -12,7 +12,6 @@ import errno
 import os
 import sqlite3
 import stat
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,7 @@ from sf_actors.file_locks import holder_of, try_lock
 from sf_actors.folders import make_folder
 from sf_actors.log.trusted import FOLDER_MODE, is_foreign, resolved
 from sf_actors.storage.layout import APPLICATION_ID, FORMAT, PAGE_BYTES, Head, create_tables
+from sf_actors.sync.locks import new_rlock
 from sf_actors.wording import cut, reason_of
 
 #: Other users may not read a state.
@@ -41,7 +41,7 @@ _WAL_PAGES: Final = 256
 AWAY: Final = "move it away to begin with an empty state"
 LOOK_AT_DISK: Final = "see whether its disk is full or fails, and whether we may write beside it"
 
-_guard = threading.RLock()
+_guard = new_rlock()
 #: the models of the files in use, by device and inode
 _held: dict[tuple[int, int], str] = {}
 _files: WeakSet[StoreFile] = WeakSet()
@@ -266,7 +266,7 @@ _left_alone: list[sqlite3.Connection | None] = []
 
 def _leave_to_parent() -> None:
     global _guard  # noqa: PLW0603 - the copied lock may be held
-    _guard = threading.RLock()
+    _guard = new_rlock()
     _held.clear()
     for file in list(_files):
         file.leave_to_parent()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class Closing:
     """Tells waiting calls to give up, once and for all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._is_set = False
         self._is_over = False
         self._functions: list[Callable[[], None]] = []

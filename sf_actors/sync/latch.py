@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from sf_actors.sync.event import LightEvent
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ class Latch:
     def __init__(self, names: set[str]) -> None:
         self._pending = set(names)
         self._errors: list[BaseException] = []
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         #: an event for each waiting thread, set when it must look again
         self._changed: list[LightEvent] = []
 

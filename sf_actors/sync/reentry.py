@@ -6,12 +6,13 @@ make the thread wait for itself, so the locks of senders know their owner.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import UsageError
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 
@@ -20,7 +21,7 @@ def owned_lock() -> tuple[threading.RLock, Callable[[], bool]]:
 
     Both are C functions, so that no interrupt comes between taking the lock and knowing its owner.
     """
-    lock: Any = threading.RLock()
+    lock: Any = new_rlock()
     return lock, lock._is_owned  # noqa: SLF001 - public in no version; Condition uses it too
 
 

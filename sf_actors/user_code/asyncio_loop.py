@@ -21,6 +21,7 @@ from sf_actors import log
 from sf_actors.counters import summary
 from sf_actors.errors import ServiceFailed, ServiceStopped
 from sf_actors.log.throttle import Throttle
+from sf_actors.sync.locks import new_rlock
 from sf_actors.user_code.async_call import AsyncCall, ForkAwareSelector, ServiceTask
 from sf_actors.user_code.daemon_pool import DaemonPool
 from sf_actors.user_code.tracebacks import trimmed
@@ -44,7 +45,7 @@ class AsyncioLoop:
         self.interrupt_guard = interrupt_guard
         self.on_exit: Callable[[str, BaseException], None] | None = None
         # reentrant: a signal handler may stop the service while its thread holds it
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         #: the threads of `asyncio.to_thread`

@@ -12,6 +12,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.sync.locks import new_rlock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,7 +32,7 @@ class DaemonPool(ThreadPoolExecutor):
     def __init__(self) -> None:
         super().__init__()
         # reentrant: a signal handler may need it in a thread that holds it
-        self._pool_lock = threading.RLock()
+        self._pool_lock = new_rlock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._daemons: list[threading.Thread] = []

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.sync.event import LightEvent
+from sf_actors.sync.locks import new_lock
 from sf_actors.user_code.call_contexts import CallContexts
 from sf_actors.user_code.call_runner import CallRunner
 
@@ -53,7 +54,7 @@ class HandlerLock(CallRunner):
         #: `queued`; then it may `run` calls and must release it
         self.acquire = self._lock.acquire
         self.release = self._lock.release
-        self._count_lock = threading.Lock()
+        self._count_lock = new_lock()
         self._hurry = LightEvent()
         #: number of calls that wait for the lock; a thread that keeps it over several calls checks
         #: this

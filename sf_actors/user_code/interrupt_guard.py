@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped, UsageError
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +59,7 @@ class InterruptGuard:
     def __init__(self) -> None:
         self.guarded_threads: set[int] = set()
         self.has_pending = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._waiting: set[int] = set()
         #: by thread, the function to call instead of raising in it
         self._redirected: dict[int, Callable[[], None]] = {}

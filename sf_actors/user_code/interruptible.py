@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sf_actors.errors import ServiceStopped
 from sf_actors.sync.forks import FORKS
+from sf_actors.sync.locks import new_lock
 from sf_actors.user_code.forked_child import end_child
 from sf_actors.user_code.interrupt_guard import InterruptGuard
 
@@ -50,7 +51,7 @@ class UserCode:
         self._thread_id = 0
         self._was_interrupted = False
         self._is_left_behind = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._forks = FORKS.count
 
     def run(

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from sf_actors.errors import ServiceStopped
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ class QuietEnd:
     """Wraps the process's `threading.excepthook`, from the first run on."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._next: Callable[[threading.ExceptHookArgs], object] | None = None
 
     def stand_by(self) -> None:

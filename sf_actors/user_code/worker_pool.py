@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.errors import ServiceFailed
+from sf_actors.sync.locks import new_lock
 from sf_actors.user_code.call_order import NO_KEY, CallOrder
 from sf_actors.user_code.interruptible import LeftBehind
 
@@ -53,7 +54,7 @@ class WorkerPool:
     ) -> None:
         self.size = size
         #: held while a call is counted or ordered, never while one runs
-        self.lock = threading.Lock()
+        self.lock = new_lock()
         self._name = name
         self.where = where
         self._key_of = key_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from sf_actors.inspection.graph.joining import joined
 from sf_actors.inspection.graph.model import Node
 from sf_actors.inspection.graph.running import Info, read_infos, unique_names
 from sf_actors.inspection.inspectors import inspectors_here
+from sf_actors.sync.locks import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,7 +61,7 @@ class LiveGraph:
 
     def __init__(self, inspectors: Callable[[], list[Responder]] = inspectors_here) -> None:
         self._inspectors_now = inspectors
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._client = InspectorClient()
         self._inspectors: set[Responder] = set()
         self._sample = _Sample(0.0)

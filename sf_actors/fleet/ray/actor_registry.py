@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from sf_actors.fleet.arrangement import Addresses
 from sf_actors.fleet.ray.directory import Part, links_of
 from sf_actors.fleet.ray.instance_actor import InstanceActor
 from sf_actors.fleet.ray.names import actor_name, latest
+from sf_actors.sync.locks import new_rlock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -86,7 +86,7 @@ class ActorRegistry:
 
     def __init__(self, design: Design) -> None:
         self.design = design
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._current: dict[str, ActorHandle] = {}
         self._old: list[ActorHandle] = []
         self._renewed: ActorHandle | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import count
 from time import time_ns
 from typing import Any, Final
 
 from sf_actors.fleet.ray.events import EventBatch, Events
+from sf_actors.sync.locks import new_lock
 
 #: How many answered requests are kept until their answers are received.
 MOST_ANSWERED: Final = 256
@@ -41,7 +41,7 @@ class RemoteRequests:
     """The open requests, and those whose answers have not been received yet."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         #: from the wall clock, so that a restarted process does not reuse numbers
         self._numbers = count(time_ns())
         self._kept: dict[int, RemoteRequest] = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sf_actors.errors import AddressError, BindError
 from sf_actors.inspection.http.connection import HttpConnection
 from sf_actors.sockets.endpoint import parse
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.wakeup import Wakeup
 from sf_actors.wording import reason_of
 
@@ -52,7 +53,7 @@ class Listener:
         self._answer = answer
         self._hosts = frozenset(host.lower() for host in hosts)
         self._socket, self.address = _bound(address, where)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         #: the oldest first
         self._connections: dict[HttpConnection, threading.Thread] = {}
         self._is_closed = False
@@ -84,7 +85,7 @@ class Listener:
 
     def forget(self) -> None:
         """Free the copied descriptors, in the child of a fork, which has none of the threads."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         for one in self._connections:
             one.close()
         self._connections = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Final
 
 from sf_actors.errors import UsageError
 from sf_actors.inspection.http.listener import Listener
 from sf_actors.inspection.http.site import Site
 from sf_actors.lifecycle.residents import RESIDENTS, STUCK_AFTER_S
+from sf_actors.sync.locks import new_lock
 from sf_actors.sync.seconds import EXPECTED, is_seconds
 from sf_actors.wording import shown
 
@@ -44,7 +44,7 @@ class _Open:
     """The open server of this process, if there is one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._server: HttpServer | None = None
 
     def open(self, address: str, site: Site, hosts: Sequence[str]) -> HttpServer:
@@ -65,7 +65,7 @@ class _Open:
                 RESIDENTS.stuck_after_s = STUCK_AFTER_S
 
     def forget(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         server, self._server = self._server, None
         if server is not None:
             server.forget()
