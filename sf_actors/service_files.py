@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from multiprocessing import parent_process
+from multiprocessing import current_process, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class _ServiceFiles(MetaPathFinder, Loader):
         """
         if not name.startswith(f"{PACKAGE}."):
             return None
-        if parent_process() is None:
+        if not _is_child():
             raise ModuleNotFoundError(
                 f"{name}: the service of this file has ended, and its functions can no longer be "
                 "found; put what outlives it into a module of its own",
@@ -65,6 +65,12 @@ class _ServiceFiles(MetaPathFinder, Loader):
         if spec is not None and spec.origin is not None:
             module.__file__ = spec.origin
             execute(Path(spec.origin), module)
+
+
+def _is_child() -> bool:
+    """Return True in a child of `multiprocessing`."""
+    # a child has its parent only after it has read the function that it runs
+    return parent_process() is not None or getattr(current_process(), "_inheriting", False)
 
 
 def _files_in(folder: Path) -> list[Path]:

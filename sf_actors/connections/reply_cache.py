@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 MAX_REPLIES = 10_000
 MAX_BYTES = 64 * 1024 * 1024
 
-#: Most repeated requests that wait for one reply.
+#: Most repeated requests of one peer that wait for one reply, and most peers.
 MAX_WAITING = 16
+MAX_PEERS = 10_000
 
 _SECRET = os.urandom(16)
 
@@ -68,7 +69,8 @@ class ReplyCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._replies: OrderedDict[bytes, bytes] = OrderedDict()
-        self._running: dict[bytes, tuple[Repeated | None, list[Repetition]]] = {}
+        #: by key: the request, and the repetitions by the id of their peer
+        self._running: dict[bytes, tuple[Repeated | None, dict[bytes, list[Repetition]]]] = {}
 
     def reply_to(self, key: bytes) -> bytes | None:
         """Return the reply to an earlier attempt, or None."""
@@ -87,14 +89,17 @@ class ReplyCache:
             request.key = None
             self.give_up(key)
             return False
-        waiting.append(repetition)
-        # a further repetition means that the oldest ones have been given up
-        del waiting[:-MAX_WAITING]
+        of_peer = waiting.setdefault(repetition.address[0], [])
+        of_peer.append(repetition)
+        # a further repetition means that its peer has given up the oldest ones
+        del of_peer[:-MAX_WAITING]
+        if len(waiting) > MAX_PEERS:
+            del waiting[next(iter(waiting))]
         return True
 
     def begin(self, key: bytes, request: Repeated | None = None) -> None:
         """Note that the handling of a request begins."""
-        self._running[key] = request, []
+        self._running[key] = request, {}
 
     def give_up(self, key: bytes) -> None:
         """Note that a request will not be handled, nor the repetitions that have come so far."""
@@ -105,7 +110,8 @@ class ReplyCache:
 
         :returns: the repetitions that came meanwhile
         """
-        _, waiting = self._running.pop(key, (None, []))
+        _, by_peer = self._running.pop(key, (None, {}))
+        waiting = [repetition for of_peer in by_peer.values() for repetition in of_peer]
         if len(reply) > self._max_bytes:
             return waiting
         self._bytes += len(reply) - len(self._replies.get(key, b""))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import random
 
-_REMEMBERED = 16
+#: Most requests whose answers are still taken. There is one in a second or so, and the first answer
+#: through a slow connection may take many minutes.
+_REMEMBERED = 1_000
 _LONGEST_PAUSE_S = 30.0
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from time import monotonic
 from unittest.mock import Mock
 
-from sf_actors.connections.reply_cache import MAX_WAITING, Repetition, ReplyCache, key_of
+from sf_actors.connections.reply_cache import (
+    MAX_PEERS,
+    MAX_WAITING,
+    Repetition,
+    ReplyCache,
+    key_of,
+)
 from sf_actors.connections.request_call import RequestCall
 
 SECOND = Repetition([b"second"], "w")
@@ -69,16 +75,30 @@ def test_an_id_that_is_finished_twice_counts_once() -> None:
     assert cache.reply_to(b"a") == b"x" * 60
 
 
-def test_only_the_newest_repetitions_wait_for_a_reply() -> None:
+def test_of_one_peer_only_the_newest_repetitions_wait_for_a_reply() -> None:
     cache = ReplyCache()
     cache.begin(b"id")
+    cache.is_running(b"id", Repetition([b"other", b"0"], None))
     for number in range(1000):
+        cache.is_running(b"id", Repetition([b"peer", b"%d" % number], None))
+
+    first, *waiting = cache.finish(b"id", b"reply")
+
+    assert first.address == [b"other", b"0"]
+    assert len(waiting) == MAX_WAITING
+    assert waiting[-1].address == [b"peer", b"999"]
+
+
+def test_of_too_many_peers_the_newest_wait_for_a_reply() -> None:
+    cache = ReplyCache()
+    cache.begin(b"id")
+    for number in range(MAX_PEERS + 1):
         cache.is_running(b"id", Repetition([b"%d" % number], None))
 
     waiting = cache.finish(b"id", b"reply")
 
-    assert len(waiting) == MAX_WAITING
-    assert waiting[-1].address == [b"999"]
+    assert len(waiting) == MAX_PEERS
+    assert waiting[0].address == [b"1"]
 
 
 def test_a_request_is_known_by_its_id_and_its_arguments() -> None:

@@ -323,6 +323,18 @@ def test_a_request_that_is_repeated_while_it_is_handled_is_answered_once_it_is_d
             assert slow.entered.empty(), "the handler was called once"
 
 
+def test_however_many_clients_repeat_one_request_each_is_answered() -> None:
+    slow = Slow()
+    with serving(slow, {}, {}, deduplicate=True) as served, ExitStack() as stack:
+        endpoint = endpoint_of(served, "it")
+        clients = [stack.enter_context(bare(zmq.REQ, connect=endpoint)) for _ in range(40)]
+        for client in clients:
+            client.send(packed({"args": {}, "request_id": 1}))
+        until(lambda: counters(served, "it")["deduplicated"] == 39, "the repetitions")
+        slow.release(1)
+        assert all("return_args" in unpacked(client.recv()) for client in clients)
+
+
 def test_without_deduplicate_a_repeated_request_is_handled_again() -> None:
     calls: list[int] = []
     with serving(lambda args: calls.append(1)) as served, asking(served) as req:

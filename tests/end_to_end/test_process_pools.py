@@ -47,6 +47,25 @@ def main(config):
             print(done == Job(16), pid != os.getpid(), error)
 """
 
+#: A process reads its function before `multiprocessing.parent_process` tells that it has a parent.
+OF_ONE_PROCESS = """
+from multiprocessing import get_context
+
+config_model = {"required": {"method": str}}
+
+def work(numbers):
+    numbers.put(sum(numbers.get()))
+
+def main(config):
+    context = get_context(config["method"])
+    numbers = context.Queue()
+    numbers.put([1, 2])
+    child = context.Process(target=work, args=(numbers,))
+    child.start()
+    child.join()
+    print(child.exitcode, numbers.get())
+"""
+
 
 def written(folder: Path, text: str) -> Path:
     (folder / "beside_it.py").write_text("TWO = 2\n")
@@ -62,6 +81,15 @@ def test_a_pool_calls_functions_of_a_service_file(method: str, tmp_path: Path) -
     with Process("-s", str(file), "-m", "--method", method, "-cl", "WARNING") as process:
         assert process.wait() == 0, process.err
     assert process.out == ["True True 3"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_process_runs_a_function_of_a_service_file(method: str, tmp_path: Path) -> None:
+    file = written(tmp_path, OF_ONE_PROCESS)
+    with Process("-s", str(file), "-m", "--method", method, "-cl", "WARNING") as process:
+        assert process.wait() == 0, process.err
+    assert process.out == ["0 3"]
 
 
 @pytest.mark.slow

@@ -95,6 +95,16 @@ def test_an_answer_over_its_deadline_is_still_taken(fresh: Follower) -> None:
     assert fresh.status.phase is Phase.LIVE
 
 
+def test_the_first_answer_is_taken_however_many_requests_follow_it(fresh: Follower) -> None:
+    fresh.heartbeat(5)
+    for _ in range(600):
+        fresh.wait(0.5)
+        fresh.heartbeat(5)
+    assert len(fresh.asked) > 100
+    fresh.snapshot(5, ask=0)
+    assert fresh.status.phase is Phase.LIVE
+
+
 def test_requests_to_a_silent_publisher_grow_rare(fresh: Follower) -> None:
     fresh.wait(100)
     assert 10 <= len(fresh.asked) <= 25
