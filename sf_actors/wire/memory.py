@@ -30,7 +30,7 @@ FREE_MEMORY: Final = 48 * 2**20
 BYTES_PER_BYTE: Final = 20
 """Bytes of memory that a larger message may take for each of its own bytes."""
 
-BYTES_PER_BYTE_IN_PIECES: Final = 32
+BYTES_PER_BYTE_IN_PIECES: Final = 34
 """The same for a state's value that is read in pieces, whose memory is estimated less exactly."""
 
 FREE_BYTES: Final = 196_608

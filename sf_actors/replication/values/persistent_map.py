@@ -9,7 +9,8 @@ objects that it tracks. It tracks neither a dict of plain scalars nor, with `gc=
 itself, so that a million keys leave it a thousand lists to visit. `immutables.Map`, a tree with a
 node for every few items, has hundreds of thousands of nodes, and a collection stops the process for
 a long time; the maps of `rpds` are not tracked either, but are slower to change and far slower to
-iterate. (From Python 3.13 on, each Decimal is tracked itself, wherever it is.)
+iterate. (From Python 3.13 on, each Decimal is tracked itself, wherever it is; from 3.14 on, each
+leaf, one for some six items.)
 
 Keys with the same hash stay together in one leaf (a crowd), and each change copies all of it. Many
 such keys do not occur by chance, only in attacks: a crowd that is too large is refused.
