@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _HEAD: Final = "# Written by `sf_actors export kubernetes`, which replaces it.\n"
 _FIRST_PORT: Final = 27000
-_PROBED: Final = "0.0.0.0:8600"
+_PROBED: Final = 8600
 _FILES: Final = "/etc/sf_actors"
 #: A folder in the volume: the volume's own may be writable for all, which that of keys must not be.
 _KEYS: Final = "/etc/sf_actors-keys/keys"
@@ -362,12 +362,14 @@ class Manifests:
 
 
 def _literal(text: str) -> str:
-    """Escape a text so that Kubernetes does not expand `$(NAME)` in it."""
-    return text.replace("$(", "$$(")
+    """Escape a text so that Kubernetes does not expand it: `$(NAME)`, and `$$`, which is a `$`."""
+    return text.replace("$", "$$")
 
 
 def _http_port(service: FleetService) -> int:
-    return parse(service.http or _PROBED, where="http").port
+    # a port that the machine chooses could not be told to the probes
+    given = parse(service.http, where="http").port if service.http else 0
+    return given or _PROBED
 
 
 def _is_job(service: FleetService) -> bool:
