@@ -10,6 +10,7 @@ import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,9 +122,7 @@ class Manifests:
         """Return a function that gives each socket of a service a port, the same in all pods."""
         ports: dict[str, dict[SocketKey, int]] = {}
         taken = {
-            service.name: {
-                parse(text, where="bind").port for text in _texts_in(service.bind.values())
-            }
+            service.name: {_http_port(service), *_outer_ports(service)}
             for service in self.fleet.services
         }
 
@@ -369,7 +368,13 @@ def _literal(text: str) -> str:
 def _http_port(service: FleetService) -> int:
     # a port that the machine chooses could not be told to the probes
     given = parse(service.http, where="http").port if service.http else 0
-    return given or _PROBED
+    outer = _outer_ports(service)
+    return given or next(port for port in count(_PROBED) if port not in outer)
+
+
+def _outer_ports(service: FleetService) -> set[int]:
+    """Return the ports of `bind`."""
+    return {parse(text, where="bind").port for text in _texts_in(service.bind.values())}
 
 
 def _is_job(service: FleetService) -> bool:

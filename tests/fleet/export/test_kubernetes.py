@@ -188,6 +188,22 @@ def test_probes_reach_a_pod_of_a_service_that_takes_any_port(market: Path) -> No
     assert {"name": "http", "port": 8600} in documents["Service"]["spec"]["ports"]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'http = "127.0.0.1:27000"',
+        'bind = { price = "0.0.0.0:8600" }',
+        'bind = { price = "0.0.0.0:8600" }\nhttp = "127.0.0.1:0"',
+    ],
+)
+def test_a_chosen_port_is_no_other_of_the_pod(market: Path, keys: str) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace("instances = 2", keys))
+    service = exported(market)["market-pricer.yaml"]["Service"]
+
+    ports = [one["port"] for one in service["spec"]["ports"]]
+    assert len(set(ports)) == len(ports) == 2
+
+
 def test_characters_that_yaml_writes_in_another_form_than_json_arrive(market: Path) -> None:
     text = "\U0001f600 \\u007f \\\\ ü"
     (market / "fleet.toml").write_text(FLEET.replace("50% of $HOME", text))
