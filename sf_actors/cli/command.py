@@ -16,7 +16,7 @@ from sf_actors.cli.arguments import Arguments, DemoArguments, KeysArguments, par
 from sf_actors.cli.collector import COLLECTOR
 from sf_actors.cli.descriptors import raise_descriptor_limit as _raise_descriptor_limit
 from sf_actors.cli.flags import LONG_NAMES
-from sf_actors.cli.streams import open_missing_streams
+from sf_actors.cli.streams import open_missing_streams, status_without
 from sf_actors.cli.tokens import shown_command
 from sf_actors.errors import ServiceFailed, ServiceStopped, StopOverdue, UsageError, UserError
 from sf_actors.inspection.presence import PRESENCE
@@ -55,6 +55,9 @@ def run() -> None:
     RESIDENTS.command = partial(shown_command, sys.argv[1:])
     try:
         status = main(sys.argv[1:])
+    except OSError as error:
+        # of the help or the like: a service makes a status of its own
+        status = status_without(error)
     except KeyboardInterrupt:
         # Ctrl-C came before there was a service to stop
         status = 128 + signal.SIGINT

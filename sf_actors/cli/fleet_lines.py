@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from sf_actors.cli.stderr import report
 from sf_actors.log.outlet import Outlet
 from sf_actors.log.rendering import to_json, to_text
-from sf_actors.wording import escaped
+from sf_actors.wording import escaped, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,10 +53,11 @@ class FleetLines:
         """
         self._outlet.write(self.line(name, line).encode("utf-8", "backslashreplace") + b"\n")
 
-    def guarded(self, when_gone: Callable[[], None]) -> Show:
+    def guarded(self, when_gone: Callable[[int], None]) -> Show:
         """Return a `show` that drops lines instead of raising.
 
-        :param when_gone: called once, when the reader is gone
+        :param when_gone: called once, when lines can no longer be written, with the exit status: 0
+            where the reader is gone, 1 after a line that says why, such as a full disk
         """
         is_gone = False
 
@@ -63,9 +67,14 @@ class FleetLines:
                 return
             try:
                 self.show(name, line)
-            except OSError:
+            except OSError as error:
                 is_gone = True
-                when_gone()
+                # a terminal that was closed raises EIO
+                has_left = error.errno in {errno.EPIPE, errno.EIO}
+                if not has_left:
+                    with suppress(OSError):
+                        report(f"standard output: {reason_of(error)}")
+                when_gone(0 if has_left else 1)
 
         return show
 

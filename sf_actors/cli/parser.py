@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sf_actors.cli.flags import seconds_of
@@ -33,6 +34,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the error as a UsageError."""
         raise UsageError(message.replace(_MARK, ""))
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help; argparse itself would hide an error of the disk.
+
+        :raises OSError: it cannot be written
+        """
+        print(self.format_help(), end="", file=file or sys.stdout, flush=True)
 
 
 def verb_parser(

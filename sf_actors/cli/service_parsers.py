@@ -6,7 +6,6 @@ A service is started without argparse, see `arguments`.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from sf_actors.cli.flags import FLAGS, seconds_of, text_of
@@ -34,7 +33,7 @@ class _ShowVersion(argparse.Action):
     """Print the version of the package and end."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        sys.stdout.write(f"{_PROGRAM} {VERSION}\n")
+        print(f"{_PROGRAM} {VERSION}", flush=True)  # noqa: T201 - asked for
         parser.exit()
 
 

@@ -5,14 +5,13 @@ A verb imports only what it needs, so that it starts within 0.4 s.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.collector import COLLECTOR
 from sf_actors.cli.stderr import report
-from sf_actors.cli.streams import open_missing_streams
+from sf_actors.cli.streams import open_missing_streams, status_without
 from sf_actors.cli.verb_table import BY_NAME, listed
 from sf_actors.errors import (
     BindError,
@@ -23,7 +22,7 @@ from sf_actors.errors import (
     UsageError,
     UserError,
 )
-from sf_actors.wording import nearest, reason_of, text_of
+from sf_actors.wording import nearest, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,12 +63,8 @@ def run() -> None:
         signal.signal(signal.SIGTERM, terminate)
         status = main(argv)
         sys.stdout.flush()
-    except BrokenPipeError:
-        status = _without_reader()
     except OSError as error:
-        # such as a full disk, or no descriptor left
-        report(reason_of(error))
-        status = FAILED
+        status = status_without(error)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Terminated:
@@ -106,14 +101,6 @@ def _run_verb(name: str, argv: Sequence[str]) -> int:
     COLLECTOR.resume()
     status: int = module.run(argv)
     return status
-
-
-def _without_reader() -> int:
-    """Redirect standard output, whose reader is gone, so that the flush at exit cannot fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-    return 0
 
 
 def terminate(_number: int, _frame: FrameType | None) -> NoReturn:

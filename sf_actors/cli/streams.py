@@ -1,9 +1,12 @@
-"""Replaces standard streams that a process was started without."""
+"""Standard streams that a process was started without, and output that cannot be written."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+from sf_actors.cli.stderr import report
+from sf_actors.wording import reason_of
 
 
 def open_missing_streams() -> None:
@@ -21,3 +24,18 @@ def open_missing_streams() -> None:
                 os.close(nowhere)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def status_without(error: OSError) -> int:
+    """Return the exit status after an error that is most likely one of standard output.
+
+    A reader that has gone is silent; anything else, such as a full disk, is told.
+    """
+    if not isinstance(error, BrokenPipeError):
+        report(reason_of(error))
+        return 1
+    # so that the flush at exit cannot fail
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return 0

@@ -113,7 +113,7 @@ class _Shown:
         if not is_quiet:
             names = [name for service in fleet.services for name in service.instance_names]
             lines = FleetLines(names, as_json=as_json)
-            self._show = lines.guarded(lambda: control.end(signal.SIGTERM))
+            self._show = lines.guarded(lambda _status: control.end(signal.SIGTERM))
         self._status: int | None = None
         threading.Thread(target=self._hear, name="up", daemon=True).start()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -59,6 +61,24 @@ def test_an_up_that_is_killed_at_any_moment_leaves_nothing_for_long(tmp_path: Pa
             process.popen.wait()
             until(lambda: not processes_of(tmp_path), "the end of all", ORPHANED_S)
     assert ran("up", cwd=tmp_path).status == 7
+    assert_nothing_is_left(tmp_path)
+
+
+def test_a_full_disk_below_the_lines_of_a_fleet_is_told_and_ends_it_with_1(tmp_path: Path) -> None:
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sf_actors", "up"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            timeout=ORPHANED_S,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "sf_actors: standard output: No space left on device\n" in done.stderr
     assert_nothing_is_left(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -150,6 +151,26 @@ def test_an_encoding_that_lacks_a_character_ends_nothing() -> None:
     assert as_text.status == as_json.status == 0
     assert "d\\xe9sk" in as_text.out
     assert as_json.objects[0]["service"] == "désk"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argv", [("ps", "-h"), ("-h",), ("--version",)])
+def test_help_that_finds_no_room_or_no_reader_ends_as_other_output(argv: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "sf_actors", *argv]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("w") as full, os.fdopen(writing, "w") as unread:
+        ends = [
+            subprocess.run(
+                command, stdout=out, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+            )
+            for out in (full, unread)
+        ]
+
+    assert [(end.returncode, end.stderr) for end in ends] == [
+        (1, "sf_actors: No space left on device\n"),
+        (0, ""),
+    ]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sf_actors.cli import stderr
@@ -176,7 +177,7 @@ def _run(
     if reports is None:
         shown = [member.name for member, _ in instances]
         lines = FleetLines(shown, as_json=arguments.json)
-        show = lines.guarded(lambda: supervisor.post(supervisor.end))
+        show = lines.guarded(lambda status: supervisor.post(partial(supervisor.end, status=status)))
 
     def runner(task: Task, *given: Any, **more: Any) -> Runner:
         if is_here:

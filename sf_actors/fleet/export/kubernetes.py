@@ -10,6 +10,7 @@ import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _HEAD: Final = "# Written by `sf_actors export kubernetes`, which replaces it.\n"
 _FIRST_PORT: Final = 27000
-_PROBED: Final = "0.0.0.0:8600"
+_PROBED: Final = 8600
 _FILES: Final = "/etc/sf_actors"
 #: A folder in the volume: the volume's own may be writable for all, which that of keys must not be.
 _KEYS: Final = "/etc/sf_actors-keys/keys"
@@ -121,9 +122,7 @@ class Manifests:
         """Return a function that gives each socket of a service a port, the same in all pods."""
         ports: dict[str, dict[SocketKey, int]] = {}
         taken = {
-            service.name: {
-                parse(text, where="bind").port for text in _texts_in(service.bind.values())
-            }
+            service.name: {_http_port(service), *_outer_ports(service)}
             for service in self.fleet.services
         }
 
@@ -362,12 +361,20 @@ class Manifests:
 
 
 def _literal(text: str) -> str:
-    """Escape a text so that Kubernetes does not expand `$(NAME)` in it."""
-    return text.replace("$(", "$$(")
+    """Escape a text so that Kubernetes does not expand it: `$(NAME)`, and `$$`, which is a `$`."""
+    return text.replace("$", "$$")
 
 
 def _http_port(service: FleetService) -> int:
-    return parse(service.http or _PROBED, where="http").port
+    # a port that the machine chooses could not be told to the probes
+    given = parse(service.http, where="http").port if service.http else 0
+    outer = _outer_ports(service)
+    return given or next(port for port in count(_PROBED) if port not in outer)
+
+
+def _outer_ports(service: FleetService) -> set[int]:
+    """Return the ports of `bind`."""
+    return {parse(text, where="bind").port for text in _texts_in(service.bind.values())}
 
 
 def _is_job(service: FleetService) -> bool:

@@ -60,7 +60,7 @@ def parse(head: bytes, hosts: Collection[str]) -> Request:
         raise Rejection(400, "expected a request line of HTTP/1.1")
     method, target = found.groups()
     host = _host_of(lines)
-    if not target.startswith("/"):
+    if not target.startswith("/") and (method in _METHODS or _is_url(target)):
         authority, target = _absolute(target)
         host = authority if host is None else host
         _require_ours(authority, hosts)
@@ -94,10 +94,14 @@ def _absolute(target: str) -> tuple[str, str]:
 
     :raises Rejection: it is not a URL
     """
-    if not target.lower().startswith("http://"):
+    if not _is_url(target):
         raise Rejection(400, "expected a path")
     authority, slash, path = target[len("http://") :].partition("/")
     return authority, f"/{path}" if slash else "/"
+
+
+def _is_url(target: str) -> bool:
+    return target.lower().startswith("http://")
 
 
 def _require_ours(host: str, hosts: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,49 @@ def test_texts_are_taken_as_they_are_and_probes_reach_the_pod(market: Path) -> N
     assert {"name": "TITLE", "value": "50% of $$(HOME)"} in found["env"]
     assert "0.0.0.0:9000" in found["command"]
     assert found["livenessProbe"]["httpGet"]["port"] == 9000
+
+
+def test_dollar_signs_arrive_as_they_are(market: Path) -> None:
+    text = "$$HOME $$$(HOME) $ a$"
+    # a fleet file writes each of them twice
+    (market / "fleet.toml").write_text(FLEET.replace("50% of $HOME", text.replace("$", "$$")))
+    found = container(exported(market)["market-pricer.yaml"]["StatefulSet"])
+
+    (title,) = [one["value"] for one in found["env"] if one["name"] == "TITLE"]
+    assert expanded(title) == text
+
+
+def expanded(text: str) -> str:
+    """Return what Kubernetes makes of a text: `$$` is a `$`, `$(NAME)` a variable."""
+    return re.sub(r"\$(\$|\(\w+\))", lambda found: "$" if found[1] == "$" else "EXPANDED", text)
+
+
+def test_probes_reach_a_pod_of_a_service_that_takes_any_port(market: Path) -> None:
+    (market / "fleet.toml").write_text(
+        FLEET.replace("[services.bus]", 'http = "127.0.0.1:0"\n[services.bus]')
+    )
+    documents = exported(market)["market-pricer.yaml"]
+    found = container(documents["StatefulSet"])
+
+    assert "0.0.0.0:8600" in found["command"]
+    assert found["livenessProbe"]["httpGet"]["port"] == 8600
+    assert {"name": "http", "port": 8600} in documents["Service"]["spec"]["ports"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'http = "127.0.0.1:27000"',
+        'bind = { price = "0.0.0.0:8600" }',
+        'bind = { price = "0.0.0.0:8600" }\nhttp = "127.0.0.1:0"',
+    ],
+)
+def test_a_chosen_port_is_no_other_of_the_pod(market: Path, keys: str) -> None:
+    (market / "fleet.toml").write_text(FLEET.replace("instances = 2", keys))
+    service = exported(market)["market-pricer.yaml"]["Service"]
+
+    ports = [one["port"] for one in service["spec"]["ports"]]
+    assert len(set(ports)) == len(ports) == 2
 
 
 def test_characters_that_yaml_writes_in_another_form_than_json_arrive(market: Path) -> None:

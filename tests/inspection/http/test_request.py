@@ -25,6 +25,14 @@ def test_methods_are_told_after_hosts() -> None:
     assert raised.value.status == 421
 
 
+@pytest.mark.parametrize("line", ["OPTIONS *", "CONNECT localhost:80"])
+def test_targets_of_other_methods_do_not_hide_that_these_are_refused(line: str) -> None:
+    with pytest.raises(Rejection) as raised:
+        parse(f"{line} HTTP/1.1\r\nHost: localhost".encode(), ())
+
+    assert raised.value.status == 405
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_a_rejection(head: bytes) -> None:
     with contextlib.suppress(Rejection):
