@@ -86,6 +86,7 @@ def test_a_name_that_was_given_is_ours() -> None:
         assert got(server.address, "/livez", Host="evil.example")[0] == 421
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_the_child_of_a_fork_neither_answers_nor_keeps_the_port() -> None:
     with closing(sf_actors.http("127.0.0.1:0")) as server, ExitStack() as stack:
         began, ending = os.pipe(), os.pipe()
