@@ -337,7 +337,8 @@ def _hashable(type_: Any, where: str) -> Any:
     origin = get_origin(inside)
     if origin in (list, set, dict) or is_typeddict(inside):
         raise ModelError(
-            f"{where}: expected a hashable type in a set or as a key, got {describe(type_)}"
+            f"{where}: expected a hashable type in a set or as a key (no list, set, mapping or "
+            f"record), got {describe(type_)}"
         )
     if origin is tuple or origin in (Union, types.UnionType):
         for arg in get_args(inside):
