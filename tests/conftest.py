@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pykka import ActorRegistry
 
 from sf_actors.lifecycle import stop
@@ -37,8 +37,11 @@ SLOWEST = (
     "replicas/test_joins.py",
 )
 
-#: What hypothesis tries of a test that says no number, if not the hundred of a full effort.
-settings.register_profile("brief", max_examples=30)
+#: What hypothesis tries of a test that says no number, if not the hundred of a full effort. How
+#: long an example takes says nothing on a busy machine; in CI hypothesis itself assumes that.
+settings.register_profile(
+    "brief", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 if not IS_FULL:
     settings.load_profile("brief")
 
