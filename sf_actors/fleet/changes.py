@@ -198,7 +198,9 @@ class FleetChanges:
         if self._in_process:
             # in one process a service's name must be unique
             return "all runs in one process"
-        service = self._arrangement.fleet.by_name[name.partition("#")[0]]
+        service = self._arrangement.fleet.by_name.get(name.partition("#")[0])
+        if service is None:
+            return "a restart that failed has left it, and the file has it no more"
         return why_not_beside(service, self._arrangement.checked.outlines[service.name])
 
     def _last_to_stop(

@@ -284,6 +284,24 @@ def test_what_is_gone_stops_after_a_rolling_restart_has_succeeded_and_no_call_is
     assert any("without a loss" in line for line in process.out)
 
 
+def test_what_a_failed_rolling_restart_has_left_stops_with_the_next(tmp_path: Path) -> None:
+    both = '[services.level]\nfile = "level.py"\n[services.quiet]\nfile = "quiet.py"\n'
+    fleet_in(tmp_path, both, level=PUBLISHING, quiet=QUIET)
+    with up(tmp_path) as process:
+        process.wait_for_line("level: READY")
+        bad = QUIET + "\ndef init_function():\n    raise ValueError('no luck')\n"
+        (tmp_path / "quiet.py").write_text(bad)
+        (tmp_path / "fleet.toml").write_text('[services.quiet]\nfile = "quiet.py"\n')
+        assert ran_here("restart", "--rolling", cwd=tmp_path).status == 1
+        assert phases(tmp_path) == {"level": "READY", "quiet": "READY"}
+        (tmp_path / "quiet.py").write_text(QUIET)
+        more = '[services.quiet]\nfile = "quiet.py"\n[services.new]\nfile = "quiet.py"\n'
+        (tmp_path / "fleet.toml").write_text(more)
+        done = ran_here("restart", "--rolling", cwd=tmp_path)
+        assert done.status == 0, done.err
+        assert phases(tmp_path) == {"quiet": "READY", "new": "READY"}
+
+
 def test_what_cannot_run_twice_stops_before_what_is_new_in_a_rolling_restart(
     tmp_path: Path,
 ) -> None:
