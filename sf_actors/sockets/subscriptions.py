@@ -40,12 +40,15 @@ _CANCEL: Final = 0
 
 
 class _Peer:
-    """A connection that was the first to subscribe to some topics."""
+    """A connection that was the first to subscribe to some topics.
 
-    __slots__ = ("descriptor", "is_cut_off", "size")
+    :param connection: its descriptor and inode: the next connection may get its descriptor
+    """
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    __slots__ = ("connection", "is_cut_off", "size")
+
+    def __init__(self, connection: tuple[int, int]) -> None:
+        self.connection = connection
         self.size = 0
         self.is_cut_off = False
 
@@ -76,7 +79,7 @@ class Subscriptions:
         self._limits = limits
         #: the connection that each topic came from first; None: from within the process
         self._topics: dict[bytes, _Peer | None] = {}
-        self._peers: dict[int, _Peer] = {}
+        self._peers: dict[tuple[int, int], _Peer] = {}
         #: bytes of all peers that are not cut off
         self._bytes = 0
         self._throttle = Throttle()
@@ -99,7 +102,7 @@ class Subscriptions:
             if said[0] == _SUBSCRIBE:
                 joined += 1
                 if topic not in self._topics and not self._topic.startswith(topic):
-                    self._take(topic, _descriptor(frame))
+                    self._take(topic, _connection_of(frame))
             elif said[0] == _CANCEL and topic in self._topics:
                 self._forget(topic)
         return joined, False
@@ -116,14 +119,14 @@ class Subscriptions:
         """Return True if subscriptions wait to be read; in the thread that may use the socket."""
         return bool(int(self._socket.getsockopt(_EVENTS)) & POLLIN)
 
-    def _take(self, topic: bytes, descriptor: int | None) -> None:
+    def _take(self, topic: bytes, connection: tuple[int, int] | None) -> None:
         size = len(topic) + TOPIC_BYTES
-        if descriptor is None:
+        if connection is None:
             self._topics[topic] = None
             return
-        peer = self._peers.get(descriptor)
+        peer = self._peers.get(connection)
         if peer is None:
-            peer = self._peers[descriptor] = _Peer(descriptor)
+            peer = self._peers[connection] = _Peer(connection)
         self._topics[topic] = peer
         peer.size += size
         self._bytes += size
@@ -141,18 +144,15 @@ class Subscriptions:
         self._bytes -= size
         peer.size -= size
         if not peer.size:
-            del self._peers[peer.descriptor]
+            del self._peers[peer.connection]
 
     def _cut_off(self, peer: _Peer) -> None:
-        """End a connection; libzmq then cancels its topics one by one.
-
-        If another connection gets its descriptor before that, it is not charged for them.
-        """
+        """End a connection; libzmq then cancels its topics one by one."""
         peer.is_cut_off = True
-        del self._peers[peer.descriptor]
+        del self._peers[peer.connection]
         self._bytes -= peer.size
         endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
-        address = _disconnect(peer.descriptor, endpoint)
+        address = _disconnect(peer.connection, endpoint)
         if not address:
             return
         self._counters.drop("too_many_topics")
@@ -166,31 +166,38 @@ class Subscriptions:
             )
 
 
-def _descriptor(frame: zmq.Frame) -> int | None:
-    """Return the descriptor of the connection that a frame came from; None for inproc."""
+def _connection_of(frame: zmq.Frame) -> tuple[int, int] | None:
+    """Return the descriptor and inode of the connection that a frame came from.
+
+    :returns: None for inproc, and if the connection has ended: its topics are about to be cancelled
+    """
     try:
-        return int(frame.get(zmq.SRCFD))
-    except zmq.ZMQError:
+        descriptor = int(frame.get(zmq.SRCFD))
+        return descriptor, os.fstat(descriptor).st_ino
+    except (zmq.ZMQError, OSError):
         return None
 
 
-def _disconnect(descriptor: int, endpoint: str) -> str:
+def _disconnect(connection: tuple[int, int], endpoint: str) -> str:
     """End a connection of our endpoint.
 
     libzmq may have closed the descriptor and the kernel reused it. A duplicate cannot change while
-    we inspect it; a connection of another endpoint is left alone.
+    we inspect it; another connection, of our endpoint or not, is left alone.
 
     :returns: the peer's host, or the endpoint if it has none; '' if it was left alone
     """
     copy = -1
     try:
+        descriptor, inode = connection
         copy = os.dup(descriptor)
-        with sockets.socket(fileno=copy) as connection:
+        if os.fstat(copy).st_ino != inode:
+            return ""
+        with sockets.socket(fileno=copy) as open_connection:
             copy = -1
-            near, far = connection.getsockname(), connection.getpeername()
+            near, far = open_connection.getsockname(), open_connection.getpeername()
             if _wanted(endpoint) not in {_place_of(near), _place_of(far)}:
                 return ""
-            connection.shutdown(sockets.SHUT_RDWR)
+            open_connection.shutdown(sockets.SHUT_RDWR)
     except OSError:
         return ""
     finally:
