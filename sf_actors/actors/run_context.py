@@ -129,6 +129,8 @@ class RunContext:
         #: the addresses of sockets that were given port 0, by model and socket
         self.assigned_ports: dict[tuple[str, str, str, str], Endpoint] = {}
         self.error_details = error_details
+        #: when the stop must be over, in seconds of `time.monotonic`; set when it begins
+        self.stop_deadline = 0.0
         #: set when waiting outbound calls must give up
         self.closing = Closing()
         #: returns a new workflow id: unique, cheap, and short to read in a log; HOT

@@ -23,6 +23,7 @@ from sf_actors.sockets.descriptors import DESCRIPTORS, look_for_descriptors
 from sf_actors.sockets.frames import BATCH
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found
+from sf_actors.sockets.transport import LINGER_MS
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class SocketActor(Actor):
 
     inbox_type = SocketInbox
     counted: ClassVar[tuple[str, ...]] = ()
+
+    #: whether what it has sent has until the deadline of a stop to leave: peers may be slow
+    lingers: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -372,11 +376,14 @@ class SocketActor(Actor):
             return
         self._is_open = False
         transport = self.run_context.transport
+        linger_ms = LINGER_MS
+        if self.lingers:
+            linger_ms = max(linger_ms, int(1000 * (self.run_context.stop_deadline - monotonic())))
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
         steps += [self._named.close, self._inproc.close]
         steps += [partial(transport.close, closing) for closing in self._connected]
-        steps += [partial(transport.unbind, closing) for closing in self._bound]
+        steps += [partial(transport.unbind, bound, linger_ms=linger_ms) for bound in self._bound]
         self.sources.clear()
         for step in steps:
             try:

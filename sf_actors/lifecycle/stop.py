@@ -7,8 +7,8 @@
 3. At the deadline the remaining requests, including one whose handler is stuck, are answered with
    an error, and every outbound call gives up.
 4. Replyers read on until nobody has sent anything for a while.
-5. Workers end, actors close their sockets and end, then the outbound sockets, the router and
-   finally the authenticator.
+5. Workers end, actors close their sockets and end, then the outbound sockets, the router and the
+   authenticator. What replyers have sent has until the deadline to leave.
 
 A thread that is stuck in a C call is left behind as a daemon, and named in the log.
 """
@@ -109,6 +109,7 @@ class Stop:
         with self._state.lock:
             if not self._state.stop_begun.is_set():
                 self._since = monotonic()
+                self._state.run_context.stop_deadline = self._since + self._state.stop_timeout_s
                 self._state.begin_stop()
                 self._state.run_context.handler_lock.hurry()
                 if RESIDENTS.on_stopping is not None:
@@ -316,9 +317,10 @@ class Stop:
         for actor in (state.timers, state.router, state.authenticator):
             if actor is not None:
                 left_behind += _end([actor], deadline, stuck)
-        run_context.transport.shut(run_context.closing.close)
         left_s = self._since + state.stop_timeout_s - monotonic()
         state.assembly.close_stores(max(CLOSE_TIMEOUT_S, left_s))
+        # may wait for what the sockets still have to send
+        run_context.transport.shut(run_context.closing.close)
         return left_behind
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from threading import Thread
 from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 import pytest
 import zmq
 
+from sf_actors.actors import socket_actor
 from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
 from sf_actors.lifecycle import assembly
 from sf_actors.testing import running
-from tests.support.bare_sockets import ask, bare
-from tests.support.models import at, endpoint_of, replyer, service
+from tests.support.bare_sockets import ask, bare, packed
+from tests.support.models import at, counters, endpoint_of, replyer, service
+from tests.support.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +74,29 @@ def test_where_the_machine_is_late_it_begins_anew(
 def sleep_until(when: float) -> float:
     sleep(max(0.0, when - monotonic()))
     return when
+
+
+def test_an_answer_may_take_until_the_deadline_to_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # otherwise all would have left within the second that other sockets linger
+    monkeypatch.setattr(socket_actor, "LINGER_MS", 0)
+    answers = replyer(lambda args: {"b": bytes(200_000)}, None, {"b": bytes})
+    address = f"ipc://{tmp_path}/it"
+    with (
+        running(service("it", {"it": answers}), addresses=at({"it": address})) as served,
+        bare(zmq.DEALER) as slow,
+    ):
+        actor = served._run.state.actors["connections/in/it"]
+        slow.rcvhwm = 1
+        slow.connect(address)
+        for _ in range(50):
+            slow.send_multipart([b"", packed({"args": {}})])
+        until(lambda: counters(served, "it")["handled"] == 50, "the requests")
+        stopping = Thread(target=served.stop_service)
+        stopping.start()
+        until(lambda: not actor.thread.is_alive(), "the end of the replyer")
+        for _ in range(50):
+            assert len(slow.recv_multipart()) == 2
+        stopping.join(PATIENCE_S)
+        assert not served.is_running
