@@ -9,7 +9,15 @@ import pytest
 
 from tests.support.bytecode import compile_file, replace, replace_unseen
 from tests.support.effort import effort
-from tests.support.fleets import ANYWHERE, QUIET, SILENT, assert_nothing_is_left, fleet_in, up
+from tests.support.fleets import (
+    ANYWHERE,
+    QUIET,
+    SILENT,
+    assert_nothing_is_left,
+    fleet_in,
+    up,
+    wait_until_ready,
+)
 from tests.support.shell import ran_here
 
 if TYPE_CHECKING:
@@ -113,7 +121,7 @@ def test_what_must_be_one_is_not_scaled(tmp_path: Path) -> None:
     toml += "[services.bus]\nbus = true\n"
     fleet_in(tmp_path, toml, level=PUBLISHING, quiet=QUIET)
     with up(tmp_path, *ANYWHERE) as process:
-        process.wait_for_line("level: READY")
+        wait_until_ready(process, "level", "quiet", "bus")
         for name, why in (
             ("level", "out-state"),
             ("quiet", "no instances"),
@@ -288,7 +296,7 @@ def test_what_a_failed_rolling_restart_has_left_stops_with_the_next(tmp_path: Pa
     both = '[services.level]\nfile = "level.py"\n[services.quiet]\nfile = "quiet.py"\n'
     fleet_in(tmp_path, both, level=PUBLISHING, quiet=QUIET)
     with up(tmp_path) as process:
-        process.wait_for_line("level: READY")
+        wait_until_ready(process, "level", "quiet")
         bad = QUIET + "\ndef init_function():\n    raise ValueError('no luck')\n"
         (tmp_path / "quiet.py").write_text(bad)
         (tmp_path / "fleet.toml").write_text('[services.quiet]\nfile = "quiet.py"\n')
@@ -319,7 +327,7 @@ def test_what_cannot_run_twice_is_stopped_then_started_and_that_is_said(tmp_path
     toml = '[services.level]\nfile = "level.py"\n[services.quiet]\nfile = "quiet.py"\n'
     fleet_in(tmp_path, toml, level=PUBLISHING, quiet=QUIET)
     with up(tmp_path) as process:
-        process.wait_for_line("level: READY")
+        wait_until_ready(process, "level", "quiet")
         done = ran_here("restart", "--rolling", "level", cwd=tmp_path)
         assert done.status == 0
         assert "level: stopped, then started: it has an out-state, level" in done.err

@@ -61,12 +61,14 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        if self.popen.poll() is None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        status = self.popen.poll()
+        if status is None:
             self.popen.kill()
-        self.popen.wait()
-        for reader in self._readers:
-            reader.join()
+        self.wait()
+        if kind is not None:
+            # what it said, beside the failure of the test
+            sys.stdout.write("\n".join((*self.out, *self.err, f"its status: {status}", "")))
         for stream in (self.popen.stdout, self.popen.stderr):
             if stream is not None:
                 stream.close()
