@@ -24,6 +24,7 @@ from sf_actors.sockets.frames import BATCH
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found
 from sf_actors.sockets.transport import LINGER_MS
+from sf_actors.sync.seconds import poll_ms
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -378,7 +379,7 @@ class SocketActor(Actor):
         transport = self.run_context.transport
         linger_ms = LINGER_MS
         if self.lingers:
-            linger_ms = max(linger_ms, int(1000 * (self.run_context.stop_deadline - monotonic())))
+            linger_ms = max(linger_ms, poll_ms(self.run_context.stop_deadline - monotonic()))
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
         steps += [self._named.close, self._inproc.close]

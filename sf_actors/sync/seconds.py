@@ -11,7 +11,8 @@ from sf_actors.wording import shown
 #: The longest time that a thread can wait, in seconds.
 LONGEST_S: Final = threading.TIMEOUT_MAX
 
-#: The longest that one call of poll(2) can wait, in milliseconds: it counts them in 32 bits.
+#: The longest that one call of poll(2) or a closed socket of libzmq can wait, in milliseconds: both
+#: count them in 32 bits.
 LONGEST_POLL_MS: Final = 2**31 - 1
 
 EXPECTED: Final = f"seconds from 0 to {LONGEST_S:.0f}"

@@ -13,6 +13,7 @@ import zmq
 from sf_actors.actors import socket_actor
 from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
 from sf_actors.lifecycle import assembly
+from sf_actors.sync.seconds import LONGEST_S
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare, packed
 from tests.support.models import at, counters, endpoint_of, replyer, service
@@ -100,3 +101,12 @@ def test_an_answer_may_take_until_the_deadline_to_leave(
             assert len(slow.recv_multipart()) == 2
         stopping.join(PATIENCE_S)
         assert not served.is_running
+
+
+def test_a_stop_may_have_any_time_there_is() -> None:
+    it = service("it", {"it": replyer(lambda args: None)})
+    with running(it, addresses=at({"it": "127.0.0.1:0"}), stop_timeout_s=LONGEST_S) as served:
+        actor = served._run.state.actors["connections/in/it"]
+        served.stop_service()
+        assert actor._bound[0].closed
+        assert served.failure is None

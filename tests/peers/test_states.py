@@ -77,8 +77,11 @@ PUBLISHES = """
 
 
 def next_value(follower: Follower) -> Any:
-    """Return the value after the next update; not an empty one, as its first snapshot may be."""
-    while not (value := follower.next_update().value):
+    """Return the value after the next update; not an empty one, as its first snapshot may be.
+
+    The peer may have to be started yet.
+    """
+    while not (value := follower.updates.get(timeout=PATIENCE_S).value):
         pass
     return value
 

@@ -360,14 +360,15 @@ def test_what_is_no_subscription_is_left_alone(published: Publishing) -> None:
     assert published.refused == 0
 
 
-def test_a_descriptor_that_is_another_connection_by_now_is_left_alone() -> None:
-    def told(number: int) -> tuple[int, int]:
-        return number, os.fstat(number).st_ino
+def connection(number: int) -> tuple[int, int]:
+    return number, os.fstat(number).st_ino
 
+
+def test_a_descriptor_that_is_of_something_else_by_now_is_left_alone() -> None:
     near, far = sockets.socketpair()
     with near, far, Path(os.devnull).open("rb") as file:
-        of_file = told(file.fileno())
-        assert not _disconnect(told(near.fileno()), "tcp://127.0.0.1:7")
+        of_file = connection(file.fileno())
+        assert not _disconnect(connection(near.fileno()), "tcp://127.0.0.1:7")
         assert not _disconnect(of_file, "tcp://127.0.0.1:7")
         file.close()
         assert not _disconnect(of_file, "tcp://127.0.0.1:7")
@@ -376,22 +377,17 @@ def test_a_descriptor_that_is_another_connection_by_now_is_left_alone() -> None:
 
 
 def test_the_next_connection_with_the_descriptor_of_one_that_left_is_left_alone() -> None:
-    with sockets.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        endpoint = f"tcp://127.0.0.1:{port}"
-        with sockets.create_connection(("127.0.0.1", port)):
-            left, _ = listening.accept()
-            number, inode = left.fileno(), os.fstat(left.fileno()).st_ino
-            with sockets.create_connection(("127.0.0.1", port)) as far:
-                near, _ = listening.accept()
-                with near:
-                    os.dup2(near.fileno(), number)
-                    assert not _disconnect((number, inode), endpoint)
-                    near.send(b"still there")
-                    assert far.recv(100) == b"still there"
-                    assert _disconnect((number, os.fstat(number).st_ino), endpoint)
-                    assert far.recv(100) == b""
-            left.close()
+    with sockets.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
+        name = listening.getsockname()
+        _first, far = (stack.enter_context(sockets.create_connection(name)) for _ in range(2))
+        left, near = (stack.enter_context(listening.accept()[0]) for _ in range(2))
+        of_left = connection(left.fileno())
+        os.dup2(near.fileno(), left.fileno())
+        assert not _disconnect(of_left, f"tcp://127.0.0.1:{name[1]}")
+        near.send(b"still there")
+        assert far.recv(100) == b"still there"
+        assert _disconnect(connection(left.fileno()), f"tcp://127.0.0.1:{name[1]}")
+        assert far.recv(100) == b""
 
 
 def test_while_a_publisher_sends_nothing_nothing_is_taken_in(tmp_path: Path) -> None:
