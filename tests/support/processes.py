@@ -61,7 +61,7 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_error: object) -> None:
         status = self.popen.poll()
         if status is None:
             self.popen.kill()
