@@ -34,7 +34,8 @@ class Held:
     def __call__(self, args: Any, states: Any, update: Any) -> None:
         if not self.entered.is_set():
             self.entered.set()
-            self.goes_on.wait(PATIENCE_S)
+            # longer than all that a test waits for meanwhile
+            self.goes_on.wait(10 * PATIENCE_S)
         self.calls.put((args, dict(states["book"]), update))
 
 
