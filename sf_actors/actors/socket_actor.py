@@ -12,6 +12,7 @@ import pykka
 import zmq
 from msgspec.structs import replace
 
+from sf_actors.actors import last_replies
 from sf_actors.actors.commands import Begin, Drain, LastLook, Move, SetTaps
 from sf_actors.actors.inbox import ALARM, STEP, TICK, SocketInbox, SocketSource, WaitFailed
 from sf_actors.actors.incoming import incoming
@@ -23,8 +24,6 @@ from sf_actors.sockets.descriptors import DESCRIPTORS, look_for_descriptors
 from sf_actors.sockets.frames import BATCH
 from sf_actors.sockets.inproc_peers import Freed, InprocPeers
 from sf_actors.sockets.named_peers import Found
-from sf_actors.sockets.transport import LINGER_MS
-from sf_actors.sync.seconds import poll_ms
 from sf_actors.user_code.interruptible import LeftBehind
 
 if TYPE_CHECKING:
@@ -56,8 +55,8 @@ class SocketActor(Actor):
     inbox_type = SocketInbox
     counted: ClassVar[tuple[str, ...]] = ()
 
-    #: whether what it has sent has until the deadline of a stop to leave: peers may be slow
-    lingers: ClassVar[bool] = False
+    #: whether what it has sent are replies, which a stop waits for
+    replies: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -377,14 +376,14 @@ class SocketActor(Actor):
             return
         self._is_open = False
         transport = self.run_context.transport
-        linger_ms = LINGER_MS
-        if self.lingers:
-            linger_ms = max(linger_ms, poll_ms(self.run_context.stop_deadline - monotonic()))
+        unbind: Callable[[Socket], None] = transport.unbind
+        if self.replies and self.counters.sent:
+            unbind = partial(last_replies.unbind, self.run_context, where=self.model.where)
         steps: list[Callable[[], None]] = [self.close]
         steps += [partial(self.inbox.forget, source) for source in self.sources]
         steps += [self._named.close, self._inproc.close]
         steps += [partial(transport.close, closing) for closing in self._connected]
-        steps += [partial(transport.unbind, bound, linger_ms=linger_ms) for bound in self._bound]
+        steps += [partial(unbind, closing) for closing in self._bound]
         self.sources.clear()
         for step in steps:
             try:

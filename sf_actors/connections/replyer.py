@@ -82,7 +82,7 @@ class Replyer(SocketActor):
         "handler_s",
     )
 
-    lingers = True
+    replies = True
     #: None if no request can wait for a state
     _waiting: WaitingRequests | None = None
     #: called once the socket has been quiet long enough

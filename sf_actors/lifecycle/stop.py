@@ -29,6 +29,7 @@ from sf_actors.lifecycle.residents import RESIDENTS
 from sf_actors.sync.event import LightEvent
 from sf_actors.sync.latch import Latch
 from sf_actors.sync.locks import new_lock
+from sf_actors.sync.seconds import LONGEST_S
 from sf_actors.sync.shielded import shielded
 
 if TYPE_CHECKING:
@@ -302,7 +303,10 @@ class Stop:
         """
         state = self._state
         run_context = state.run_context
-        deadline = monotonic() + CLOSE_TIMEOUT_S
+        # replyers end when their replies have left, for which there is time until the stop is due
+        now = monotonic()
+        left_s = max(0.0, run_context.stop_deadline - now)
+        deadline = now + min(left_s + CLOSE_TIMEOUT_S, LONGEST_S)
         stuck = self._stuck_threads()
         run_context.closing.set()
         left_behind: list[str] = []
@@ -317,10 +321,9 @@ class Stop:
         for actor in (state.timers, state.router, state.authenticator):
             if actor is not None:
                 left_behind += _end([actor], deadline, stuck)
+        run_context.transport.shut(run_context.closing.close)
         left_s = self._since + state.stop_timeout_s - monotonic()
         state.assembly.close_stores(max(CLOSE_TIMEOUT_S, left_s))
-        # may wait for what the sockets still have to send
-        run_context.transport.shut(run_context.closing.close)
         return left_behind
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from sf_actors.sync.seconds import LONGEST_POLL_MS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -123,14 +125,19 @@ def stop(monitored: Socket) -> None:
         monitored.monitor(None, 0)
 
 
-def await_closed(events: Socket, close: Callable[[], object], wait_ms: int) -> None:
-    """Close a monitored socket, and wait until libzmq's thread has done so.
+def closed(monitored: Socket, close: Callable[[], object], event: int, wait_ms: int) -> None:
+    """Close a socket, and wait for the event of libzmq's thread that it is done.
 
-    :param events: opened for `EVENT_CLOSED`; any event will do: the socket is closed, or the
-        monitor has ended
+    :param event: any other one will do, since the monitor has ended then
     :param wait_ms: how long to wait; if that is not enough, the events are closed later
     """
-    events.rcvtimeo = wait_ms
+    try:
+        events = opened(monitored, "closed", event)
+    except zmq.ZMQError:
+        # no descriptor is left: closing matters more than knowing when it is done
+        close()
+        return
+    events.rcvtimeo = min(wait_ms, LONGEST_POLL_MS)
     try:
         close()
         events.recv()

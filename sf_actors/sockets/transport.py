@@ -274,11 +274,15 @@ class Transport:
             _close(closing, linger_ms)
             self._count(-1)
 
-    def unbind(self, closing: Socket, *, linger_ms: int = LINGER_MS) -> None:
+    def unbind(
+        self, closing: Socket, *, linger_ms: int = LINGER_MS, has_all_left: bool = False
+    ) -> None:
         """Close a bound socket and wait until its address is free again.
 
         Closing only asks libzmq's thread to do it, so a socket bound to the same address right
         afterwards might find it taken.
+
+        :param has_all_left: wait until what it still had to send has left, or it lingers no longer
         """
         if closing.closed:
             return
@@ -294,14 +298,11 @@ class Transport:
                 self.close(closing, linger_ms=linger_ms)
                 inproc.note_free(name)
             return
+        # a monitor stops when nothing is left of its socket
+        event = zmq.EVENT_MONITOR_STOPPED if has_all_left else zmq.EVENT_CLOSED
+        wait_ms = UNBIND_MS + has_all_left * linger_ms
         try:
-            events = monitors.opened(closing, "closed", zmq.EVENT_CLOSED)
-        except zmq.ZMQError:
-            # no descriptor is left: closing matters more than knowing when it is done
-            self.close(closing, linger_ms=linger_ms)
-            return
-        try:
-            monitors.await_closed(events, partial(_close, closing, linger_ms), UNBIND_MS)
+            monitors.closed(closing, partial(_close, closing, linger_ms), event, wait_ms)
         finally:
             self._count(-1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from sf_actors.actors import socket_actor
+from sf_actors.actors import last_replies
 from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
 from sf_actors.lifecycle import assembly
 from sf_actors.sync.seconds import LONGEST_S
@@ -81,7 +81,7 @@ def test_an_answer_may_take_until_the_deadline_to_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # otherwise all would have left within the second that other sockets linger
-    monkeypatch.setattr(socket_actor, "LINGER_MS", 0)
+    monkeypatch.setattr(last_replies, "LINGER_MS", 0)
     answers = replyer(lambda args: {"b": bytes(200_000)}, None, {"b": bytes})
     address = f"ipc://{tmp_path}/it"
     with (
@@ -96,7 +96,7 @@ def test_an_answer_may_take_until_the_deadline_to_leave(
         until(lambda: counters(served, "it")["handled"] == 50, "the requests")
         stopping = Thread(target=served.stop_service)
         stopping.start()
-        until(lambda: not actor.thread.is_alive(), "the end of the replyer")
+        until(lambda: actor._bound[0].closed, "the end of its socket")
         for _ in range(50):
             assert len(slow.recv_multipart()) == 2
         stopping.join(PATIENCE_S)
@@ -105,8 +105,12 @@ def test_an_answer_may_take_until_the_deadline_to_leave(
 
 def test_a_stop_may_have_any_time_there_is() -> None:
     it = service("it", {"it": replyer(lambda args: None)})
-    with running(it, addresses=at({"it": "127.0.0.1:0"}), stop_timeout_s=LONGEST_S) as served:
+    with (
+        running(it, addresses=at({"it": "127.0.0.1:0"}), stop_timeout_s=LONGEST_S) as served,
+        bare(zmq.REQ, connect=endpoint_of(served, "it")) as asking,
+    ):
         actor = served._run.state.actors["connections/in/it"]
+        ask(asking, {"args": {}})
         served.stop_service()
         assert actor._bound[0].closed
         assert served.failure is None
