@@ -7,7 +7,8 @@ import itertools
 import os
 import sys
 from functools import lru_cache
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,29 @@ if TYPE_CHECKING:
 
 #: The package that the modules belong to; only child processes import it.
 PACKAGE: Final = "sf_actors.service_files"
+
+#: What this package, or what it needs, imports when a service is there already: with the first
+#: logger, coroutine, store, repeated request or HTTP request.
+_LATER: Final = frozenset(
+    {
+        "asyncio",
+        "base64",
+        "bz2",
+        "calendar",
+        "email",
+        "hashlib",
+        "html",
+        "http",
+        "locale",
+        "lzma",
+        "shutil",
+        "sqlite3",
+        "ssl",
+        "structlog",
+        "subprocess",
+        "tempfile",
+    }
+)
 
 _numbers: Final = itertools.count(1)
 
@@ -114,6 +138,7 @@ class ExecutedFile:
         local = LocalModules(file, folders)
         # before it holds anything, so that no interrupt comes in between
         self._local = local
+        _import_first(local)
         local.hold()
         for folder in map(str, reversed(folders)):
             if _import_path.hold(folder):
@@ -128,6 +153,18 @@ def execute(path: Path, module: ModuleType) -> None:
     :raises DefinitionError: it is not valid Python any more
     """
     _execute(_compiled(path), module)
+
+
+def _import_first(local: LocalModules) -> None:
+    """Import what a file in the service's folders would later be taken for, itself included.
+
+    A file that the service imports by such a name stays what it means.
+    """
+    for name in _LATER & local.names - sys.modules.keys():
+        place = local.place_of(name)
+        spec = None if place is None else PathFinder.find_spec(name)
+        if spec is not None and spec.origin != str(place) and not local.imports(name):
+            import_module(name)
 
 
 def _new_name(path: Path) -> str:

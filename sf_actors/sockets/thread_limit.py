@@ -27,8 +27,9 @@ def is_no_thread_left(error: BaseException) -> bool:
 def no_thread_left(where: str) -> BindError:
     """Return the error for a start when no thread is left."""
     return BindError(
-        f"{where}: {_NO_THREAD}: the system has none left; raise the limit of the user (ulimit -u) "
-        "or of the container (pids), or run fewer threads"
+        f"{where}: {_NO_THREAD}: the system has none left, or no memory for its stack; raise the "
+        "limit of the user (ulimit -u), of memory (ulimit -v) or of the container (pids), or run "
+        "fewer threads"
     )
 
 

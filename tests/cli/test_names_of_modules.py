@@ -17,6 +17,39 @@ pytestmark = pytest.mark.slow
 #: Modules that the interpreter or this package imports early.
 NAMES = ("queue", "random", "signal")
 
+#: Modules that this package, or what it needs, imports when a service is there already.
+LATER = ("asyncio", "hashlib", "locale", "sqlite3", "structlog")
+
+#: A service that makes all of them needed: a logger, a coroutine, a cache of replies, a store.
+NEEDY = """
+from sf_actors import get_logger
+print("executed")
+async def on_ask(args):
+    get_logger().info("asked")
+    return args
+ASK = {"required_arguments": {"n": int}, "required_return_arguments": {"n": int}}
+connection_models = {
+    "in": {"ask": {**ASK, "connection_type": "replyer", "optional_creation_arguments": {
+        "on_ask": on_ask, "deduplicate": True}}},
+    "out": {"client": {**ASK, "connection_type": "requester"}},
+}
+state_models = {"out": {"book": {
+    "state_type": "delta_update_out", "required_arguments": {"n": int},
+    "optional_creation_arguments": {"store": "book.db"}}}}
+allow_inbound = True
+def main(to_send):
+    to_send("book", to_send("client", {"n": 1}))
+    print("answered")
+"""
+
+ADDRESSES = """{
+    "connections": {
+        "in": {"ask": {"replyer": "inproc://ask"}},
+        "out": {"client": {"requester": "inproc://ask"}}
+    },
+    "states": {"out": {"book": {"publisher": "ipc://book", "replyer": "inproc://r"}}}
+}"""
+
 FLEET = "".join(f'[services.{name}]\nfile = "{name}.py"\n' for name in NAMES)
 
 
@@ -49,6 +82,23 @@ def test_one_runs_as_it_is_typed(tmp_path: Path, name: str, start: tuple[str, ..
     with Process(*start, "-s", f"{name}.py", "-m", module=None, cwd=tmp_path) as process:
         assert process.wait() == 0, process.err
     assert "found" in process.out
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_one_is_not_taken_for_what_is_imported_later(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(NEEDY)
+    (tmp_path / "addresses.json").write_text(ADDRESSES)
+    with Process("-s", f"{name}.py", "-a", "addresses.json", "-m", cwd=tmp_path) as process:
+        assert process.wait() == 0, process.err
+    assert process.out == ["executed", "answered"]
+
+
+def test_a_service_still_imports_its_own_module_of_such_a_name(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text("import calendar\ndef main():\n    print(calendar.WORD)\n")
+    (tmp_path / "calendar.py").write_text("WORD = 'own'\n")
+    with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
+        assert process.wait() == 0, process.err
+    assert process.out == ["own"]
 
 
 def test_one_runs_with_reload(tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def reach_limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(threading.Thread, "start", no_thread)
 
 
+def test_a_start_without_memory_for_a_thread_says_that_memory_may_be_what_lacks(
+    tmp_path: Path,
+) -> None:
+    source = "import threading\nthreading.stack_size(1 << 47)\ndef main():\n    pass\n"
+    (tmp_path / "svc.py").write_text(source)
+    with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
+        assert process.wait() == 2
+    (line,) = process.err
+    assert "no memory for its stack" in line
+    assert "ulimit -v" in line
+    assert "ulimit -u" in line
+
+
 def test_a_failing_service_stops(reach_limit: Callable[[], None]) -> None:
     service = echo_service()
     service.run_service()

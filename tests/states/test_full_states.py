@@ -59,6 +59,17 @@ def test_a_replica_follows_under_the_originals_name_of_its_type(original: str) -
         follower.wait_for(TWO)
 
 
+def test_fields_are_of_their_declared_types_in_a_value_and_in_the_handler() -> None:
+    declared = {"fixed": frozenset[int], "free": {int}}
+    with (
+        leading(model(OUT, required=declared)) as leader,
+        following(model(IN, required=declared), towards(leader.addresses)) as follower,
+    ):
+        leader.send(fixed=frozenset({1}), free={2})
+        for seen in (*follower.next_update(), leader.service.states["book"]):
+            assert (type(seen["fixed"]), type(seen["free"])) == (frozenset, set)
+
+
 def test_a_topic_is_not_heard_by_those_of_another() -> None:
     with leading(model(OUT, topic="a")) as leader:
         heard = towards(leader.addresses)

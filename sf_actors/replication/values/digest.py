@@ -17,7 +17,7 @@ from enum import Enum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from sf_actors.replication.values.frozen import FrozenList
+from sf_actors.replication.values.frozen import FrozenList, FrozenSet
 from sf_actors.replication.values.persistent_map import Map
 
 if TYPE_CHECKING:
@@ -124,6 +124,10 @@ def _array(tag: bytes, items: list[bytes]) -> bytes:
     return _framed(tag, b"".join(items))
 
 
+def _members(value: frozenset[Any]) -> bytes:
+    return _array(b"<", sorted(_item(item) for item in value))
+
+
 _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: b"n",
     bool: lambda value: b"t" if value else b"f",
@@ -138,7 +142,8 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
     timedelta: lambda value: _framed(b"p", str(value // timedelta(microseconds=1)).encode()),
     FrozenList: lambda value: _array(b"[", [_item(item) for item in value]),
     tuple: lambda value: _array(b"(", [_item(item) for item in value]),
-    frozenset: lambda value: _array(b"<", sorted(_item(item) for item in value)),
+    frozenset: _members,
+    FrozenSet: _members,
 }
 
 

@@ -2,8 +2,8 @@
 
 A frozen value shares structure with the one it was made from, so that the cost of a change depends
 on the change and not on the value. Any thread may keep it. Mappings become `Map` (a large one
-iterates in order of hashes, not of insertion), lists `FrozenList`, sets `frozenset`; scalars stay
-as they are.
+iterates in order of hashes, not of insertion), lists `FrozenList`, sets `FrozenSet`; frozensets and
+scalars stay as they are.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ class FrozenList(tuple[Any, ...]):
 
     def __hash__(self) -> int:
         return tuple.__hash__(self)
+
+
+class FrozenSet(frozenset[Any]):
+    """An immutable set, which is a set again when thawed; it equals a frozenset too."""
+
+    __slots__ = ()
 
 
 class View(Mapping[Any, Any]):
@@ -140,7 +146,7 @@ def _freeze_foreign(value: Any) -> Any:
     if isinstance(value, list):
         return FrozenList([freeze(item) for item in value])
     if isinstance(value, set):
-        return frozenset(value)
+        return FrozenSet(value)
     return value
 
 
@@ -152,7 +158,8 @@ _FREEZERS: dict[type, Callable[[Any], Any]] = {
     dict: _freeze_mapping,
     list: lambda value: FrozenList([freeze(item) for item in value]),
     tuple: _freeze_tuple,
-    set: frozenset,
+    set: FrozenSet,
+    FrozenSet: _itself,
     frozenset: _itself,
     Map: _itself,
     FrozenList: _itself,
@@ -163,7 +170,7 @@ _THAWERS: dict[type, Callable[[Any], Any]] = {
     Map: lambda frozen: {key: thaw(item) for key, item in frozen.items()},
     FrozenList: lambda frozen: [thaw(item) for item in frozen],
     tuple: lambda frozen: tuple([thaw(item) for item in frozen]),
-    frozenset: set,
+    FrozenSet: set,
 }
 
 

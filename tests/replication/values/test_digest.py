@@ -119,6 +119,10 @@ def test_keys_that_are_equal_are_one_key() -> None:
     assert digest_of(freeze({Decimal("1.5"): 1})) != digest_of(freeze({Decimal("2.5"): 1}))
 
 
+def test_a_set_and_an_equal_frozenset_have_one_digest() -> None:
+    assert digest_of(freeze({"x": {1, 2}})) == digest_of(freeze({"x": frozenset({2, 1})}))
+
+
 def test_one_instant_has_one_digest_in_whatever_zone() -> None:
     here = datetime(2020, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     there = datetime(2020, 1, 1, tzinfo=UTC)

@@ -111,6 +111,15 @@ def test_a_mapping_inside_is_a_view_and_lists_and_sets_are_plain() -> None:
     assert type(seen["t"][1]) is list
 
 
+def test_a_frozenset_stays_one_at_every_depth() -> None:
+    plain = {"f": frozenset({1}), "in": [(frozenset({2}), {3})], "s": {4}}
+    for seen in (view(plain), view({"x": plain})["x"], thaw(freeze(plain))):
+        assert type(seen["f"]) is frozenset
+        assert [type(inner) for inner in seen["in"][0]] == [frozenset, set]
+        assert type(seen["s"]) is set
+        assert seen == plain
+
+
 def test_nothing_done_to_what_a_view_gives_changes_it() -> None:
     seen = view(PLAIN)
     seen["a"]["b"].append(3)
