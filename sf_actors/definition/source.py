@@ -160,9 +160,9 @@ def _import_first(local: LocalModules) -> None:
 
     A file that the service imports by such a name stays what it means.
     """
-    for name in _LATER & local.names - sys.modules.keys():
+    for name in _LATER & local.names:
         place = local.place_of(name)
-        spec = None if place is None else PathFinder.find_spec(name)
+        spec = None if place is None or name in sys.modules else PathFinder.find_spec(name)
         if spec is not None and spec.origin != str(place) and not local.imports(name):
             import_module(name)
 
