@@ -183,6 +183,9 @@ def run_service(service: Service, arguments: Arguments) -> int:
             else:
                 service.run_service_blocking()
     except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
+        if isinstance(error, KeyboardInterrupt) and not passed_user_code(error):
+            # Ctrl-C came before there was a service to stop, or once more after its end
+            return 128 + signal.SIGINT
         return _status(service, error)
     finally:
         has_returned.set()

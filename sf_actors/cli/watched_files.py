@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Between two looks at the files where the system reports no changes, in seconds.
 LOOKING_S: Final = 0.5
-#: How long folders are watched before it is looked whether they are still the same, in milliseconds.
+#: How long folders are watched before it is looked whether they are still there, in milliseconds.
 LONGEST_REST_MS: Final = 2000
 
 

@@ -1,0 +1,69 @@
+"""Signals that come while a command is ending: its status is right, and no traceback is shown."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from sf_actors.cli.arguments import Arguments
+from sf_actors.cli.command import run_service
+from tests.support.processes import PATIENCE_S, ROOT
+
+#: Replaces what a verb does.
+PROGRAM = """
+import signal, sys
+from sf_actors.cli import shell
+
+def twice(argv):
+    both = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    for number in both:
+        signal.raise_signal(number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+def hidden(argv):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        raise AttributeError("as argparse does when it is interrupted")
+
+def again(argv):
+    old = signal.signal
+    def interrupted(number, handler):
+        signal.signal = old
+        signal.raise_signal(signal.SIGTERM)
+    signal.signal = interrupted
+    signal.raise_signal(signal.SIGTERM)
+
+shell.main = globals()[sys.argv.pop()]
+shell.run()
+"""
+
+
+@pytest.mark.parametrize("how", ["twice", "hidden", "again"])
+def test_a_verb_that_gets_two_signals_or_one_where_none_is_expected_ends_silently(how: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "ps", how],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert (run.stdout, run.stderr) == ("", "")
+    assert run.returncode in {128 + signal.SIGINT, 128 + signal.SIGTERM}
+
+
+def test_a_second_ctrl_c_after_the_end_of_a_service_is_no_failure_of_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    interrupt = partial(signal.raise_signal, signal.SIGINT)
+    service = cast("Any", SimpleNamespace(run_service_blocking=interrupt, was_ready=True))
+    assert run_service(service, Arguments(service_path="any.py")) == 130
+    assert capfd.readouterr().err == ""
