@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sched
 import signal
 import subprocess
 import sys
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -60,10 +60,15 @@ def test_a_verb_that_gets_two_signals_or_one_where_none_is_expected_ends_silentl
     assert run.returncode in {128 + signal.SIGINT, 128 + signal.SIGTERM}
 
 
-def test_a_second_ctrl_c_after_the_end_of_a_service_is_no_failure_of_it(
-    capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("was_ready", [True, False])
+def test_ctrl_c_before_or_after_a_service_runs_is_no_failure_of_it(
+    capfd: pytest.CaptureFixture[str], was_ready: bool
 ) -> None:
-    interrupt = partial(signal.raise_signal, signal.SIGINT)
-    service = cast("Any", SimpleNamespace(run_service_blocking=interrupt, was_ready=True))
+    # in a module of Python, as where it waits for the start of a thread
+    interrupting = sched.scheduler()
+    interrupting.enter(0, 0, signal.raise_signal, (signal.SIGINT,))
+    service = cast(
+        "Any", SimpleNamespace(run_service_blocking=interrupting.run, was_ready=was_ready)
+    )
     assert run_service(service, Arguments(service_path="any.py")) == 130
     assert capfd.readouterr().err == ""
