@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sf_actors.fleet.findings import Finding, shown_place
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
 from sf_actors.interpreter import own_command
+from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def read_services(
 
     :param addresses: by service: the argument of `setup_addresses`, which does not run without
     :param deadline_s: how long each file may take, in seconds
+    :raises BindError: the system has no thread left for it
     """
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -62,10 +64,12 @@ def read_services(
     with ThreadPoolExecutor(at_once, thread_name_prefix="fleet/read") as pool:
         try:
             found = list(pool.map(read, fleet.services))
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in tuple(processes):
                 _end(process)
+            if is_no_thread_left(error):
+                raise no_thread_left(fleet.path.name) from None
             raise
     return Read(
         {one.name: one for one in found if isinstance(one, ServiceOutline)},
