@@ -66,7 +66,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env={**os.environ, **task.service.env},
+                env={**os.environb, **task.service.encoded_env},
                 pass_fds=(theirs.fileno(), held),
                 process_group=0,
             )

@@ -143,7 +143,7 @@ def _read(
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             own_command("sf_actors.fleet.describing", "main"),
             cwd=fleet.folder,
-            env={**os.environ, **service.env},
+            env={**os.environb, **service.encoded_env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
