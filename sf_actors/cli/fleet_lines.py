@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from sf_actors.cli.stderr import report, text_of
+from sf_actors.cli.stderr import report
 from sf_actors.log.outlet import Outlet
 from sf_actors.log.rendering import to_json, to_text
 from sf_actors.wording import escaped, reason_of
@@ -25,24 +25,6 @@ _COLOURS: Final = ("36", "32", "35", "34", "96", "92", "95", "94")
 
 def nowhere(_name: str, _line: dict[str, Any]) -> None:
     """Discard a line, in place of `FleetLines.show`."""
-
-
-def lasting_report() -> Callable[[str], None]:
-    """Return a `report` for a supervisor, which must not fail or wait because of it.
-
-    What standard error does not take is dropped: its reader is gone or does not read, or its disk
-    is full.
-    """
-    sys.stderr.flush()
-    outlet = Outlet(
-        sys.stderr.fileno(), lambda count: text_of(f"{count} lines dropped: nobody read them")
-    )
-
-    def print_words(words: str) -> None:
-        with suppress(OSError):
-            outlet.write(text_of(words).encode("utf-8", "backslashreplace") + b"\n")
-
-    return print_words
 
 
 class FleetLines:

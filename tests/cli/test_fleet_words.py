@@ -1,4 +1,4 @@
-"""The words of `up` on a standard error that takes none: the fleet runs and ends as ever."""
+"""The words of `up` and `--reload` on a standard error that takes none: all runs on as ever."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-COMMAND = [sys.executable, "-m", "sf_actors", "up"]
+COMMAND = [sys.executable, "-m", "sf_actors"]
 
 #: Notes the signal that stops it, after a while.
 NOTING = """
@@ -63,9 +63,11 @@ def stopped(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.stopped"))
 
 
-def started(folder: Path, err: int | IO[str]) -> subprocess.Popen[bytes]:
+def started(
+    folder: Path, err: int | IO[str], *, argv: tuple[str, ...] = ("up",)
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        COMMAND,
+        [*COMMAND, *argv],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -107,10 +109,24 @@ def test_a_fleet_whose_terminal_is_closed_stops_in_order(tmp_path: Path) -> None
     if pid == 0:
         os.chdir(tmp_path)
         os.environ["PYTHONPATH"] = str(ROOT)
-        os.execv(COMMAND[0], COMMAND)
+        os.execv(COMMAND[0], [*COMMAND, "up"])
     with closing(os.fdopen(terminal, "rb", buffering=0)) as shown, suppress(OSError):
         while b"high: READY" not in shown.read(65536):
             pass
     until(lambda: not processes_of(tmp_path), "the end of all", PATIENCE_S)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert stopped(tmp_path) == ["high", "low"]
+
+
+def test_a_service_is_reloaded_though_its_words_find_a_full_disk(tmp_path: Path) -> None:
+    source, begun = tmp_path / "low.py", tmp_path / "low.begun"
+    source.write_text(NOTING)
+    with Path("/dev/full").open("w") as full:
+        process = started(tmp_path, full, argv=("-s", "low.py", "--reload"))
+    until(begun.exists, "the first run", PATIENCE_S)
+    begun.unlink()
+    source.write_text(NOTING + "# changed\n")
+    until(begun.exists, "the second run", PATIENCE_S)
+    assert stopped(tmp_path) == ["low"]
+    process.terminate()
+    assert process.wait(PATIENCE_S) == 0

@@ -149,7 +149,7 @@ def _run(
     fleet: Fleet, run_folder: RunFolder, arguments: argparse.Namespace, reports: Reports | None
 ) -> int:
     from sf_actors.cli.fleet_check import checked_fleet  # noqa: PLC0415
-    from sf_actors.cli.fleet_lines import FleetLines, lasting_report, nowhere  # noqa: PLC0415
+    from sf_actors.cli.fleet_lines import FleetLines, nowhere  # noqa: PLC0415 - after -h
     from sf_actors.fleet.addresses import inproc_addresses, ipc_addresses  # noqa: PLC0415
     from sf_actors.fleet.arrangement import Addresses, Arrangement  # noqa: PLC0415
     from sf_actors.fleet.changes import FleetChanges  # noqa: PLC0415
@@ -172,7 +172,7 @@ def _run(
     if found is None:
         return FAILED
     if reports is None:
-        report = lasting_report()
+        report = stderr.lasting_report()
     arrangement = Arrangement(fleet, found, Addresses(choose))
     instances = list(arrangement.instances())
     show: Show = nowhere
