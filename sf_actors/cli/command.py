@@ -25,6 +25,7 @@ from sf_actors.log.console import CONSOLE, write_to_console
 from sf_actors.log.line import bare_line
 from sf_actors.log.standard_library import STANDARD_LIBRARY
 from sf_actors.log.tracebacks import whole_traceback
+from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
 from sf_actors.user_code.tracebacks import passed_user_code, trimmed
 from sf_actors.wording import escaped
 
@@ -183,6 +184,9 @@ def run_service(service: Service, arguments: Arguments) -> int:
             else:
                 service.run_service_blocking()
     except BaseException as error:  # noqa: BLE001 - every end becomes an exit status
+        if isinstance(error, KeyboardInterrupt) and not passed_user_code(error):
+            # Ctrl-C came before there was a service to stop, or once more after its end
+            return 128 + signal.SIGINT
         return _status(service, error)
     finally:
         has_returned.set()
@@ -240,6 +244,8 @@ def _status(service: Service, error: BaseException) -> int:
         if error.code is not None:
             _print(str(error.code))
         return FAILED
+    if is_no_thread_left(error) and not passed_user_code(error):
+        error = no_thread_left(service.stats()["service"])
     print_failure(error)
     return FAILED if was_ready or isinstance(error, StopOverdue) else NOT_READY
 

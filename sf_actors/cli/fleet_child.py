@@ -53,9 +53,17 @@ def main(channel_fd: int, held_fd: int) -> int:
         _take_signals()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     running = _Running(task, channel)
-    threading.Thread(target=running.listen, name="fleet", daemon=True).start()
     try:
+        threading.Thread(target=running.listen, name="fleet", daemon=True).start()
         return running.run()
+    except RuntimeError as error:
+        from sf_actors.cli.stderr import report  # noqa: PLC0415 - seldom used
+        from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left  # noqa: PLC0415
+
+        if not is_no_thread_left(error):
+            raise
+        report(str(no_thread_left(task.name)))
+        return 2
     finally:
         if running.is_orphaned:
             _leave_unseen()

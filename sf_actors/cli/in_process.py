@@ -56,7 +56,7 @@ class InProcess:
         self._service: Service | None = None
         self._bus: Bus | None = None
         self._asked: int | None = None
-        os.environ.update(task.service.env)
+        os.environb.update(task.service.encoded_env)
         self._start(self._run, "run")
 
     def signal(self, number: int) -> None:

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sf_actors.cli.file_stamps import stamps_of
-from sf_actors.cli.stderr import report
+from sf_actors.cli.stderr import lasting_report
 from sf_actors.cli.watched_files import WatchedFiles
 from sf_actors.interpreter import own_command
 
@@ -63,6 +63,7 @@ class _Supervisor:
 
     def __init__(self, argv: list[str], arguments: Arguments) -> None:
         self._argv = argv
+        self._report = lasting_report()
         self._file = Path(arguments.service_path).absolute()
         given = (arguments.addresses_path, arguments.config_path)
         #: files that are watched whatever the service imports
@@ -127,7 +128,7 @@ class _Supervisor:
         elif self._is_stopping:
             self._is_over = True
         else:
-            report(f"{self._file.name} has ended with {status}; waiting for a change")
+            self._report(f"{self._file.name} has ended with {status}; waiting for a change")
 
     def _rehearse(self, changed: str) -> None:
         """Start loading the service in another process, in place of an earlier rehearsal."""
@@ -152,10 +153,10 @@ class _Supervisor:
             return
         if not is_good:
             runs_on = "the old one runs on" if self._process else "waiting for a change"
-            report(f"{self._file.name} does not load; {runs_on}")
+            self._report(f"{self._file.name} does not load; {runs_on}")
             return
         if self._changed:
-            report(f"{self._changed} has changed: {self._file.name} runs again")
+            self._report(f"{self._changed} has changed: {self._file.name} runs again")
         if self._process is None:
             self._start()
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sf_actors.cli.collector import COLLECTOR
@@ -53,25 +54,50 @@ def run() -> None:
     """Run the command line of this process and exit; the entry point of the console script."""
     COLLECTOR.pause()
     argv = sys.argv[1:]
-    if argv and (argv[0].startswith("-") or (argv[0] in BY_NAME and not BY_NAME[argv[0]].module)):
-        from sf_actors.cli.command import run as run_command  # noqa: PLC0415 - verbs do without
-
-        run_command()
-        return
-    open_missing_streams()
     try:
-        signal.signal(signal.SIGTERM, terminate)
-        status = main(argv)
-        sys.stdout.flush()
-    except OSError as error:
-        status = status_without(error)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except Terminated:
-        status = TERMINATED
-    # a Ctrl-C during the interpreter's short shutdown would print a traceback
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if argv and (
+            argv[0].startswith("-") or (argv[0] in BY_NAME and not BY_NAME[argv[0]].module)
+        ):
+            from sf_actors.cli.command import run as run_command  # noqa: PLC0415 - verbs do without
+
+            run_command()
+            return
+        try:
+            open_missing_streams()
+            signal.signal(signal.SIGTERM, terminate)
+            status = main(argv)
+            sys.stdout.flush()
+        finally:
+            _leave_signals()
+    except BaseException as error:
+        found = _status_of(error)
+        if found is None:
+            raise
+        status = found
+    with suppress(KeyboardInterrupt, Terminated):
+        # the second of two signals may have come before the first time
+        _leave_signals()
     sys.exit(status)
+
+
+def _status_of(error: BaseException) -> int | None:
+    """Return the exit status for an error that a signal or a closed stream caused, or None.
+
+    What a signal raises may end in another error, for instance in argparse, whose clean-up does not
+    expect it.
+    """
+    one: BaseException | None = error
+    while one is not None and not isinstance(one, SystemExit):
+        if isinstance(one, KeyboardInterrupt | Terminated):
+            return INTERRUPTED if isinstance(one, KeyboardInterrupt) else TERMINATED
+        one = one.__context__
+    return status_without(error) if isinstance(error, OSError) else None
+
+
+def _leave_signals() -> None:
+    """Let no signal raise any more: a traceback would be printed during the short shutdown."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main(argv: Sequence[str]) -> int:

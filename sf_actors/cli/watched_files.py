@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from watchfiles import watch
 
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
 
     from watchfiles import Change
 
+#: Between two looks at the files where the system reports no changes, in seconds.
+LOOKING_S: Final = 0.5
+#: How long folders are watched before it is looked whether they are still there, in milliseconds.
+LONGEST_REST_MS: Final = 2000
+
 
 class WatchedFiles:
     """Reports changes of files, in a thread of its own.
+
+    Where the user has no inotify instances or watches left, it looks at the files time and again.
 
     The bytecode of a changed file is removed before the change is reported: the import system would
     take it for valid if both texts have the same size and were written in the same second.
@@ -50,16 +58,40 @@ class WatchedFiles:
         return self._is_over.is_set()
 
     def _run(self) -> None:
-        # watch folders: an editor may replace a file by a new one
-        folders = {path.parent for path in self.files if path.parent.is_dir()}
-        for _ in watch(
-            *folders,
-            watch_filter=self._is_ours,
-            stop_event=self,
-            recursive=False,
-            raise_interrupt=False,
-        ):
-            self._look()
+        try:
+            self._watch()
+        except (OSError, RuntimeError):
+            # a limit of the system, which editors and other watchers of the user count towards
+            while not self._is_over.wait(LOOKING_S):
+                self._look()
+
+    def _watch(self) -> None:
+        while not self._is_over.is_set():
+            self._has_looked = False
+            # watch folders: an editor may replace a file by a new one
+            folders = self._folders()
+            for _ in watch(
+                *folders,
+                watch_filter=self._is_ours,
+                stop_event=self,
+                rust_timeout=LONGEST_REST_MS,
+                yield_on_timeout=True,
+                recursive=False,
+                raise_interrupt=False,
+            ):
+                self._look()
+                if self._folders() != folders:
+                    # such as by a checkout: what is watched lies elsewhere now, or nowhere
+                    break
+
+    def _folders(self) -> dict[Path, tuple[int, int]]:
+        """Return the folders of the files that exist, and what identifies each of them."""
+        found = {}
+        for folder in {path.parent for path in self.files}:
+            with suppress(OSError):
+                stat = folder.stat()
+                found[folder] = (stat.st_dev, stat.st_ino)
+        return found
 
     def _is_ours(self, _change: Change, path: str) -> bool:
         return path in self._stamps

@@ -12,6 +12,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.channel import Lines, packed, send_block
+from sf_actors.inspection.folder import remove_of_ended
 from sf_actors.interpreter import own_command
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env={**os.environ, **task.service.env},
+                env={**os.environb, **task.service.encoded_env},
                 pass_fds=(theirs.fileno(), held),
                 process_group=0,
             )
@@ -177,6 +178,8 @@ class Child:
         os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         self.kill()
         self._process.wait()
+        # a killed one has left them
+        remove_of_ended(self.pid)
         self._selector.unregister(self._pidfd)
         os.close(self._pidfd)
         if self._channel.fileno() >= 0:

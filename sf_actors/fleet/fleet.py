@@ -72,6 +72,15 @@ class FleetService(Struct, frozen=True, kw_only=True):
     env: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def encoded_env(self) -> dict[bytes, bytes]:
+        """Its `env`, as the system takes it: in UTF-8, though the locale may know ASCII alone."""
+        # what came from a variable that is not UTF-8 is passed on as it was
+        return {
+            name.encode(): value.encode("utf-8", "surrogateescape")
+            for name, value in self.env.items()
+        }
+
+    @property
     def has_http_port(self) -> bool:
         """True if it answers HTTP at a fixed port, which only one process can have."""
         return self.http is not None and not self.http.endswith(":0")

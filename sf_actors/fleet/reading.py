@@ -7,18 +7,21 @@ import os
 import pickle
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from sf_actors.fleet.findings import Finding, shown_place
 from sf_actors.fleet.outlines import FAMILIES, ModelOutline, ServiceOutline
 from sf_actors.interpreter import own_command
+from sf_actors.sockets.thread_limit import is_no_thread_left, no_thread_left
+from sf_actors.sync.event import LightEvent
 from sf_actors.wording import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sf_actors.fleet.fleet import Fleet, FleetService
 
@@ -48,29 +51,70 @@ def read_services(
 
     :param addresses: by service: the argument of `setup_addresses`, which does not run without
     :param deadline_s: how long each file may take, in seconds
+    :raises BindError: the system has no thread left for it
     """
     processes: list[subprocess.Popen[bytes]] = []
+    is_over = LightEvent()
+
+    def note(process: subprocess.Popen[bytes]) -> None:
+        processes.append(process)
+        if is_over.is_set():
+            _end(process)
 
     def read(service: FleetService) -> ServiceOutline | Finding:
         if service.is_bus:
             return ServiceOutline(service.name, is_bus=True)
         given = None if addresses is None else addresses[service.name]
-        return _read(fleet, pickle.dumps((service, given)), service, deadline_s, processes)
+        question = pickle.dumps((service, given))
+        return _read(fleet, question, service, deadline_s, note)
 
-    # more in parallel would slow each one down until it misses its deadline
-    at_once = max(2, 2 * len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(at_once, thread_name_prefix="fleet/read") as pool:
-        try:
-            found = list(pool.map(read, fleet.services))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in tuple(processes):
-                _end(process)
-            raise
+    try:
+        found = _side_by_side(read, fleet.services)
+    except BaseException as error:
+        is_over.set()
+        for process in tuple(processes):
+            _end(process)
+        if is_no_thread_left(error):
+            raise no_thread_left(fleet.path.name) from None
+        raise
     return Read(
         {one.name: one for one in found if isinstance(one, ServiceOutline)},
         tuple(one for one in found if isinstance(one, Finding)),
     )
+
+
+def _side_by_side(
+    read: Callable[[FleetService], ServiceOutline | Finding], services: Sequence[FleetService]
+) -> list[ServiceOutline | Finding]:
+    """Call a function for each service, in threads that no exit waits for.
+
+    Two signals may interrupt the start of a thread so that it never begins; a pool waits for it.
+    """
+    waiting: SimpleQueue[int] = SimpleQueue()
+    done: SimpleQueue[tuple[int, ServiceOutline | Finding | BaseException]] = SimpleQueue()
+
+    def work() -> None:
+        with suppress(Empty):
+            while True:
+                number = waiting.get_nowait()
+                try:
+                    done.put((number, read(services[number])))
+                except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+                    done.put((number, error))
+
+    for number in range(len(services)):
+        waiting.put(number)
+    # more in parallel would slow each one down until it misses its deadline
+    at_once = max(2, 2 * len(os.sched_getaffinity(0)))
+    for number in range(min(at_once, len(services))):
+        threading.Thread(target=work, name=f"fleet/read_{number}", daemon=True).start()
+    found: dict[int, ServiceOutline | Finding] = {}
+    while len(found) < len(services):
+        number, one = done.get()
+        if isinstance(one, BaseException):
+            raise one
+        found[number] = one
+    return [found[number] for number in range(len(services))]
 
 
 def read_here(fleet: Fleet) -> dict[str, ServiceOutline]:
@@ -93,13 +137,13 @@ def _read(
     question: bytes,
     service: FleetService,
     deadline_s: float,
-    processes: list[subprocess.Popen[bytes]],
+    note: Callable[[subprocess.Popen[bytes]], None],
 ) -> ServiceOutline | Finding:
     try:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter
             own_command("sf_actors.fleet.describing", "main"),
             cwd=fleet.folder,
-            env={**os.environ, **service.env},
+            env={**os.environb, **service.encoded_env},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -107,7 +151,7 @@ def _read(
         )
     except OSError as error:
         return _finding(service, f"no process can be made to read it: {reason_of(error)}")
-    processes.append(process)
+    note(process)
     try:
         answer, _ = process.communicate(question, timeout=deadline_s)
     except subprocess.TimeoutExpired:

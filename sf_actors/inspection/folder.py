@@ -231,3 +231,14 @@ def remove_if_stale(path: Path) -> bool:
         for stream in path.parent.glob(f"{pid}-*{STREAM_SUFFIX}"):
             remove_if_stale(stream)
     return True
+
+
+def remove_of_ended(pid: int) -> None:
+    """Remove the sockets that a process has left, which has just ended; errors are ignored.
+
+    A process of that number may run in another container that shares the folder.
+    """
+    with suppress(OSError):
+        for path in folder().glob(f"{pid}-*"):
+            if path.suffix in {SUFFIX, STREAM_SUFFIX} and is_refused(path):
+                path.unlink(missing_ok=True)

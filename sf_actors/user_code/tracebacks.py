@@ -15,6 +15,9 @@ _ROOT = Path(__file__).parent.parent
 _PACKAGE = f"{_ROOT}{os.sep}"
 #: Service files that ship in the package are user code like any other.
 _DEMO = f"{_ROOT / 'demo'}{os.sep}"
+#: Python's own modules. What pip installs may lie in a folder within.
+_PYTHON = f"{Path(os.__file__).parent}{os.sep}"
+_INSTALLED = f"{_PYTHON}site-packages{os.sep}"
 
 E = TypeVar("E", bound=BaseException)
 
@@ -46,7 +49,7 @@ def trimmed(error: E) -> E:
 
 def passed_user_code(error: BaseException) -> bool:
     """Return True if the error was raised in a function of the user, or passed through one."""
-    return any(not _is_ours(frame) for frame in _frames(error))
+    return any(not (_is_ours(frame) or _is_of_python(frame)) for frame in _frames(error))
 
 
 def _frames(error: BaseException) -> Iterator[TracebackType]:
@@ -67,6 +70,11 @@ def _chained(frames: list[TracebackType]) -> TracebackType | None:
 
 def _is_ours(frame: TracebackType) -> bool:
     return is_of_package(frame.tb_frame.f_code.co_filename)
+
+
+def _is_of_python(frame: TracebackType) -> bool:
+    name = frame.tb_frame.f_code.co_filename
+    return name.startswith(_PYTHON) and not name.startswith(_INSTALLED)
 
 
 def is_of_package(name: str) -> bool:

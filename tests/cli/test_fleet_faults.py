@@ -27,7 +27,7 @@ from tests.support.fleets import (
     wait_until_ready,
 )
 from tests.support.freezing import freeze
-from tests.support.processes import Process
+from tests.support.processes import ROOT, Process
 from tests.support.shell import ran, ran_here
 from tests.support.waiting import until
 
@@ -283,3 +283,28 @@ def test_services_that_the_file_has_by_now_are_lacking(tmp_path: Path) -> None:
         assert rows[0]["pid"] == before["pid"]
         done = ran_here("up", cwd=tmp_path)
         assert (done.status, "runs already, pid" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("thread", ["fleet/read_0", "fleet", "signals"])
+def test_a_fleet_says_in_a_line_where_the_system_has_no_thread_left(
+    tmp_path: Path, thread: str
+) -> None:
+    fleet_in(tmp_path, '[services.quiet]\nfile = "quiet.py"\n', quiet=QUIET)
+    instead = tmp_path / "instead"
+    instead.mkdir()
+    limited = f"""
+start = Thread.start
+def limited(self):
+    if self.name == {thread!r}:
+        raise RuntimeError("can't start new thread")
+    start(self)
+Thread.start = limited
+"""
+    # in the name of the module that raises this otherwise
+    (instead / "sitecustomize.py").write_text(
+        f"import threading as it\nexec(compile({limited!r}, it.__file__, 'exec'), vars(it))\n"
+    )
+    found = ran("up", cwd=tmp_path, PYTHONPATH=f"{instead}:{ROOT}")
+    assert found.status == 1
+    assert "the system has none left; raise the limit" in found.err
+    assert "Traceback" not in found.out + found.err

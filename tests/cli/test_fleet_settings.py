@@ -152,3 +152,25 @@ def test_services_of_one_process_cannot_want_different_environments(tmp_path: Pa
     for verb in ("check", "up"):
         done = ran(verb, "--in-process", cwd=tmp_path)
         assert (done.status, problem in done.err) == (2, True)
+
+
+@PLACEMENTS
+def test_the_environment_may_hold_what_the_locale_cannot_encode(
+    tmp_path: Path, placement: tuple[str, ...]
+) -> None:
+    toml = """[services.talker]
+file = "talker.py"
+main = true
+env = { COLOUR = "grün 日", OTHER = "${RAW}" }
+"""
+    source = """
+import os
+def main():
+    print(*(os.environb[name].hex() for name in (b"COLOUR", b"OTHER")))
+"""
+    fleet_in(tmp_path, "", talker=source)
+    (tmp_path / "fleet.toml").write_text(toml, encoding="utf-8")
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = ran("up", *placement, cwd=tmp_path, RAW="\udcff", **ascii_alone)
+    assert (found.status, "Traceback" in found.err) == (0, False)
+    assert f"{'grün 日'.encode().hex()} ff" in found.out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import cache_from_source
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,6 +16,23 @@ from tests.support.bytecode import compile_file, replace_unseen
 
 #: How long a change may take to be told, in seconds.
 DEADLINE_S = 20.0
+
+#: Sets a limit of the system to 0, then watches and changes a file.
+_WITHOUT = """
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+from sf_actors.cli.file_stamps import stamps_of
+from sf_actors.cli.watched_files import WatchedFiles
+
+limit, source = sys.argv[1], Path(sys.argv[2])
+Path("/proc/sys/user", limit).write_text("0")
+told = SimpleQueue()
+watched = WatchedFiles(stamps_of([source]), told.put)
+source.write_text("TEXT = 'more'")
+print(told.get(timeout=20))
+watched.end()
+"""
 
 
 @pytest.fixture
@@ -75,6 +94,39 @@ def test_a_file_that_is_gone_has_changed(source: Path) -> None:
     watched = WatchedFiles(stamps_of([source]), told.put)
     try:
         source.unlink()
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+    finally:
+        watched.end()
+
+
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_a_change_is_told_where_the_user_has_no_watches_left(source: Path, limit: str) -> None:
+    # a namespace of its own has limits of its own
+    run = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-c", _WITHOUT, limit, source],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * DEADLINE_S,
+    )
+    if "unshare" in run.stderr:
+        pytest.skip(run.stderr)
+    assert (run.stdout, run.stderr) == (f"{{'{source}'}}\n", "")
+
+
+def test_a_change_is_told_after_the_folder_was_gone_and_made_anew(source: Path) -> None:
+    folder = source.parent / "services"
+    folder.mkdir()
+    source = source.rename(folder / "words.py")
+    told: SimpleQueue[set[str]] = SimpleQueue()
+    watched = WatchedFiles(stamps_of([source]), told.put)
+    try:
+        folder.rename(folder.with_name("away"))
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+        folder.mkdir()
+        source.write_text("TEXT = 'two'")
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+        source.write_text("TEXT = 'three'")
         assert told.get(timeout=DEADLINE_S) == {str(source)}
     finally:
         watched.end()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import contextmanager
+from pathlib import Path
 from selectors import DefaultSelector
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,6 @@ from tests.support.freezing import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -112,3 +113,21 @@ def test_its_end_is_told_with_its_status(tmp_path: Path) -> None:
         one.wait_for(lambda: bool(one.statuses))
         assert one.statuses == [0]
         assert not one.child.send({"connect": [], "id": 1})
+
+
+def test_the_sockets_of_one_that_is_killed_are_removed_but_no_others(tmp_path: Path) -> None:
+    runtime = Path(os.environ["SF_ACTORS_RUNTIME_DIR"])
+    with heard(tmp_path) as one, socket.socket(socket.AF_UNIX) as elsewhere:
+        one.wait_for(lambda: any("ready" in message for message in one.messages))
+        (own,) = runtime.glob(f"{one.child.pid}-*.sock")
+        # as of a process of the same number in another container
+        other = runtime / f"{one.child.pid}-0000-other.sock"
+        elsewhere.bind(str(other))
+        elsewhere.listen()
+        stream = own.with_suffix(".tap")
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(stream))
+        one.child.kill()
+        one.wait_for(lambda: bool(one.statuses))
+        assert [path.exists() for path in (own, stream, other)] == [False, False, True]
+        other.unlink()

@@ -16,7 +16,7 @@ from sf_actors.errors import SfActorsError, TargetError, UsageError
 from sf_actors.inspection.folder import pin_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sf_actors.cli.background import Reports
     from sf_actors.cli.fleet_lines import Show
@@ -157,7 +157,7 @@ def _run(
     from sf_actors.fleet.supervisor import Supervisor  # noqa: PLC0415
     from sf_actors.fleet.verb_answers import VerbAnswers  # noqa: PLC0415
 
-    report = stderr.report if reports is None else reports.report
+    report: Callable[[str], None] = stderr.report if reports is None else reports.report
     # listen early: connections wait in the backlog until the supervisor answers
     listener = run_folder.listen()
     is_here = arguments.in_process
@@ -171,6 +171,8 @@ def _run(
     found = checked_fleet(fleet, report, in_process=is_here)
     if found is None:
         return FAILED
+    if reports is None:
+        report = stderr.lasting_report()
     arrangement = Arrangement(fleet, found, Addresses(choose))
     instances = list(arrangement.instances())
     show: Show = nowhere
