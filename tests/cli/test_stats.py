@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import closing
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import sf_actors
 from sf_actors import UsageError
 from sf_actors.cli.verbs import health, wait
 from tests.inspection.test_command_line import service_file
+from tests.support.freezing import freeze
 from tests.support.processes import Process
 from tests.support.services import Background, ask
 from tests.support.shell import echoing, looked_at, ran_here
@@ -150,6 +152,21 @@ def test_what_is_not_ready_in_time_is_exit_status_1_with_the_reason(tmp_path: Pa
     assert found.status == 1
     assert "expected READY, it is STARTING" in found.err
     assert unhealthy.status == 1
+
+
+@pytest.mark.slow
+def test_each_look_at_what_is_frozen_has_only_the_time_that_is_left(tmp_path: Path) -> None:
+    (tmp_path / "svc.py").write_text("def main(stopping):\n    stopping.wait(60)\n")
+    with Process("-s", str(tmp_path / "svc.py"), "-m") as process:
+        process.wait_for_event("ready")
+        freeze(process.popen.pid)
+        began = monotonic()
+        found = ran_here("wait", "svc", "--timeout", "3")
+        took = monotonic() - began
+        process.interrupt(signal.SIGCONT)
+
+    assert found.status == 124
+    assert 3 <= took < 5
 
 
 @pytest.mark.slow

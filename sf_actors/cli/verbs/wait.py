@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: How long to wait before saying so, in seconds.
 REPORTING_S = 1.0
 
+#: How long the last look may wait for an answer though the time is over, in seconds.
+LAST_LOOK_S = 0.5
+
 
 def run(argv: Sequence[str]) -> int:
     """Wait until the condition holds for a service, or until the timeout."""
@@ -50,10 +53,10 @@ def run(argv: Sequence[str]) -> int:
     out = Output(as_json=arguments.json)
     deadline = monotonic() + arguments.timeout
     with RemoteServices.of(arguments) as remote:
-        waiting = _Waiting(remote, target, wanted)
+        waiting = _Waiting(remote, target, wanted, deadline)
         soon = min(deadline, monotonic() + REPORTING_S)
         is_so = poll_until(waiting.look, deadline=soon)
-        if is_so is None and soon < deadline:
+        if is_so is None and monotonic() < deadline:
             report(f"waiting for {target.text}: {waiting.words}")
             is_so = poll_until(waiting.look, deadline=deadline)
     if out.as_json:
@@ -74,8 +77,11 @@ class _Waiting:
     :ivar reason: why it did not hold at the last look: a text, or an error
     """
 
-    def __init__(self, remote: RemoteServices, target: Target, wanted: str) -> None:
+    def __init__(
+        self, remote: RemoteServices, target: Target, wanted: str, deadline: float
+    ) -> None:
         self.reason: str | RequestTimeout | TargetError = ""
+        self._deadline = deadline
         self._remote = remote
         self._target = target
         self._wanted = wanted
@@ -91,6 +97,8 @@ class _Waiting:
 
         :raises UsageError: several services have the name, or the in-state does not exist
         """
+        left_s = max(LAST_LOOK_S, self._deadline - monotonic())
+        self._remote.timeout_s = min(self._remote.timeout_s, left_s)
         try:
             service = self._remote.service(self._target)
             answer = self._remote.ask(service, "stats")
