@@ -306,5 +306,5 @@ Thread.start = limited
     )
     found = ran("up", cwd=tmp_path, PYTHONPATH=f"{instead}:{ROOT}")
     assert found.status == 1
-    assert "the system has none left; raise the limit" in found.err
+    assert "the system has none left, or no memory for its stack; raise the limit" in found.err
     assert "Traceback" not in found.out + found.err
