@@ -20,12 +20,11 @@ def unbind(run_context: RunContext, bound: Socket, *, where: str) -> None:
 
     :param where: the model, for the log
     """
-    left_s = run_context.stop_deadline - monotonic()
-    if left_s <= 0:
+    if not run_context.stop_deadline:
         run_context.transport.unbind(bound)
         return
-    linger_ms = max(LINGER_MS, poll_ms(left_s))
     began = monotonic()
-    run_context.transport.unbind(bound, linger_ms=linger_ms, has_all_left=True)
+    linger_ms = max(LINGER_MS, poll_ms(run_context.stop_deadline - began))
+    run_context.transport.unbind(bound, linger_ms=linger_ms, drains=True)
     if monotonic() >= began + linger_ms / 1000:
         run_context.log.warning("replies cut off: their peers have not read them", model=where)

@@ -8,14 +8,12 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from watchfiles import watch
+from watchfiles import Change, watch
 
 from sf_actors.cli.file_stamps import stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from watchfiles import Change
 
 #: Between two looks at the files where the system reports no changes, in seconds.
 LOOKING_S: Final = 0.5
@@ -70,7 +68,7 @@ class WatchedFiles:
             self._has_looked = False
             # watch folders: an editor may replace a file by a new one
             folders = self._folders()
-            for _ in watch(
+            for changes in watch(
                 *folders,
                 watch_filter=self._is_ours,
                 stop_event=self,
@@ -80,12 +78,15 @@ class WatchedFiles:
                 raise_interrupt=False,
             ):
                 self._look()
-                if self._folders() != folders:
-                    # such as by a checkout: what is watched lies elsewhere now, or nowhere
+                # such as by a checkout: what is watched may lie elsewhere now, or nowhere
+                if self._folders() != folders or Change.deleted in dict(changes):
                     break
 
     def _folders(self) -> dict[Path, tuple[int, int]]:
-        """Return the folders of the files that exist, and what identifies each of them."""
+        """Return the folders of the files that exist, by device and inode.
+
+        A new folder may have the inode of one that was removed with all its files.
+        """
         found = {}
         for folder in {path.parent for path in self.files}:
             with suppress(OSError):

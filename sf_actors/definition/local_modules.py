@@ -112,6 +112,13 @@ class LocalModules:
                     waiting += found
         return name in self._imported
 
+    def names_in_text(self, name: str) -> bool:
+        """Return True if the file names a module in a text, as external targets are named."""
+        try:
+            return name in _named_in(self.file.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            return False
+
     def place_of(self, name: str) -> Path | None:
         """Return the file of a module in these folders, if there is one."""
         places = (_place(folder, name) for folder in self._folders)
@@ -243,4 +250,21 @@ def _imports_in(source: bytes) -> frozenset[Import]:
         elif isinstance(node, ast.ImportFrom):
             module = f"{node.module}." if node.module else ""
             found.update((node.level, f"{module}{alias.name}") for alias in node.names)
+    return frozenset(found)
+
+
+@lru_cache(MAX_READ)
+def _named_in(source: bytes) -> frozenset[str]:
+    """Return what texts of a source text may mean: `module.function`, `import_module("module")`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            first, dot, rest = node.value.partition(".")
+            if dot and rest.replace(".", "").isidentifier():
+                found.add(first)
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", getattr(node.func, "id", None))
+            text = getattr(node.args[0], "value", None)
+            if called in {"import_module", "__import__"} and isinstance(text, str):
+                found.add(text.partition(".")[0])
     return frozenset(found)

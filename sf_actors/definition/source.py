@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PACKAGE: Final = "sf_actors.service_files"
 
 #: What this package, or what it needs, imports when a service is there already: with the first
-#: logger, coroutine, store, repeated request or HTTP request.
+#: logger, coroutine, store, repeated request, host name or HTTP request.
 _LATER: Final = frozenset(
     {
         "asyncio",
@@ -43,9 +43,11 @@ _LATER: Final = frozenset(
         "shutil",
         "sqlite3",
         "ssl",
+        "stringprep",
         "structlog",
         "subprocess",
         "tempfile",
+        "unicodedata",
     }
 )
 
@@ -158,13 +160,17 @@ def execute(path: Path, module: ModuleType) -> None:
 def _import_first(local: LocalModules) -> None:
     """Import what a file in the service's folders would later be taken for, itself included.
 
-    A file that the service imports by such a name stays what it means.
+    A file that the service imports, or names in a text, stays what it means.
     """
     for name in _LATER & local.names:
         place = local.place_of(name)
         spec = None if place is None or name in sys.modules else PathFinder.find_spec(name)
-        if spec is not None and spec.origin != str(place) and not local.imports(name):
-            import_module(name)
+        if spec is None or spec.origin == str(place):
+            continue
+        if not (local.imports(name) or local.names_in_text(name)):
+            # an interpreter may have been built without it, and then nothing needs it
+            with contextlib.suppress(ImportError):
+                import_module(name)
 
 
 def _new_name(path: Path) -> str:

@@ -69,7 +69,7 @@ def read_services(
         return _read(fleet, question, service, deadline_s, note)
 
     try:
-        found = _side_by_side(read, fleet.services)
+        found = _side_by_side(read, fleet.services, is_over)
     except BaseException as error:
         is_over.set()
         for process in tuple(processes):
@@ -84,18 +84,22 @@ def read_services(
 
 
 def _side_by_side(
-    read: Callable[[FleetService], ServiceOutline | Finding], services: Sequence[FleetService]
+    read: Callable[[FleetService], ServiceOutline | Finding],
+    services: Sequence[FleetService],
+    is_over: LightEvent,
 ) -> list[ServiceOutline | Finding]:
     """Call a function for each service, in threads that no exit waits for.
 
     Two signals may interrupt the start of a thread so that it never begins; a pool waits for it.
+
+    :param is_over: once set, the function is called for no further service
     """
     waiting: SimpleQueue[int] = SimpleQueue()
     done: SimpleQueue[tuple[int, ServiceOutline | Finding | BaseException]] = SimpleQueue()
 
     def work() -> None:
         with suppress(Empty):
-            while True:
+            while not is_over.is_set():
                 number = waiting.get_nowait()
                 try:
                     done.put((number, read(services[number])))

@@ -130,13 +130,9 @@ def closed(monitored: Socket, close: Callable[[], object], event: int, wait_ms: 
 
     :param event: any other one will do, since the monitor has ended then
     :param wait_ms: how long to wait; if that is not enough, the events are closed later
+    :raises ZMQError: no descriptor is left for the events; the socket is still open
     """
-    try:
-        events = opened(monitored, "closed", event)
-    except zmq.ZMQError:
-        # no descriptor is left: closing matters more than knowing when it is done
-        close()
-        return
+    events = opened(monitored, "closed", event)
     events.rcvtimeo = min(wait_ms, LONGEST_POLL_MS)
     try:
         close()

@@ -274,15 +274,13 @@ class Transport:
             _close(closing, linger_ms)
             self._count(-1)
 
-    def unbind(
-        self, closing: Socket, *, linger_ms: int = LINGER_MS, has_all_left: bool = False
-    ) -> None:
+    def unbind(self, closing: Socket, *, linger_ms: int = LINGER_MS, drains: bool = False) -> None:
         """Close a bound socket and wait until its address is free again.
 
         Closing only asks libzmq's thread to do it, so a socket bound to the same address right
         afterwards might find it taken.
 
-        :param has_all_left: wait until what it still had to send has left, or it lingers no longer
+        :param drains: wait until what it still had to send has left, or it lingers no longer
         """
         if closing.closed:
             return
@@ -299,10 +297,13 @@ class Transport:
                 inproc.note_free(name)
             return
         # a monitor stops when nothing is left of its socket
-        event = zmq.EVENT_MONITOR_STOPPED if has_all_left else zmq.EVENT_CLOSED
-        wait_ms = UNBIND_MS + has_all_left * linger_ms
+        event = zmq.EVENT_MONITOR_STOPPED if drains else zmq.EVENT_CLOSED
+        wait_ms = UNBIND_MS + drains * linger_ms
         try:
             monitors.closed(closing, partial(_close, closing, linger_ms), event, wait_ms)
+        except zmq.ZMQError:
+            # no descriptor is left: closing matters more than knowing when it is done
+            _close(closing, min(linger_ms, LINGER_MS))
         finally:
             self._count(-1)
 

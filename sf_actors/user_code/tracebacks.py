@@ -74,6 +74,8 @@ def _is_ours(frame: TracebackType) -> bool:
 
 def _is_of_python(frame: TracebackType) -> bool:
     name = frame.tb_frame.f_code.co_filename
+    if name.startswith("<frozen "):
+        return True
     return name.startswith(_PYTHON) and not name.startswith(_INSTALLED)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,17 @@ pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-m", "sf_actors"]
 
-#: Notes the signal that stops it, after a while.
+#: Notes that it is READY, and the signal that stops it, after a while.
 NOTING = """
 from pathlib import Path
 import time
-def init_function():
-    Path(__file__).with_suffix('.begun').touch()
 def sigterm_handler():
     time.sleep(0.3)
     Path(__file__).with_suffix('.stopped').touch()
-def tick(): pass
+def tick():
+    Path(__file__).with_suffix('.begun').touch()
 connection_models = {"in": {"tick": {"connection_type": "timer",
-    "required_creation_arguments": {"every_s": 5.0, "on_tick": tick}}}}
+    "required_creation_arguments": {"every_s": 0.05, "on_tick": tick}}}}
 """
 
 LEVELS = """
@@ -110,23 +110,24 @@ def test_a_fleet_whose_terminal_is_closed_stops_in_order(tmp_path: Path) -> None
         os.chdir(tmp_path)
         os.environ["PYTHONPATH"] = str(ROOT)
         os.execv(COMMAND[0], [*COMMAND, "up"])
-    with closing(os.fdopen(terminal, "rb", buffering=0)) as shown, suppress(OSError):
-        while b"high: READY" not in shown.read(65536):
-            pass
+    with closing(os.fdopen(terminal, "rb", buffering=0)) as shown:
+        said = b""
+        while b"high: READY" not in said:
+            assert select.select([shown], [], [], PATIENCE_S)[0], said
+            said += shown.read(65536)
     until(lambda: not processes_of(tmp_path), "the end of all", PATIENCE_S)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert stopped(tmp_path) == ["high", "low"]
 
 
 def test_a_service_is_reloaded_though_its_words_find_a_full_disk(tmp_path: Path) -> None:
-    source, begun = tmp_path / "low.py", tmp_path / "low.begun"
+    source = tmp_path / "low.py"
     source.write_text(NOTING)
     with Path("/dev/full").open("w") as full:
         process = started(tmp_path, full, argv=("-s", "low.py", "--reload"))
-    until(begun.exists, "the first run", PATIENCE_S)
-    begun.unlink()
-    source.write_text(NOTING + "# changed\n")
-    until(begun.exists, "the second run", PATIENCE_S)
+    until((tmp_path / "low.begun").exists, "the first run", PATIENCE_S)
+    source.write_text(NOTING.replace(".begun", ".again"))
+    until((tmp_path / "low.again").exists, "the second run", PATIENCE_S)
     assert stopped(tmp_path) == ["low"]
     process.terminate()
     assert process.wait(PATIENCE_S) == 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.fleets import QUIET, assert_nothing_is_left, fleet_in
-from tests.support.processes import Process
+from tests.support.processes import ROOT, Process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,15 @@ allow_inbound = True
 def main(to_send):
     to_send("book", to_send("client", {"n": 1}))
     print("answered")
+"""
+
+#: A service that has a line, and an external target in a file beside it.
+REACHES = """
+from importlib import import_module
+connection_models = {{"out": {{"mail": {{"connection_type": "external_target",
+    "required_creation_arguments": {{"target": "email.say"}}}}}}}}
+def main(to_send):
+    {line}
 """
 
 ADDRESSES = """{
@@ -99,6 +109,37 @@ def test_a_service_still_imports_its_own_module_of_such_a_name(tmp_path: Path) -
     with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
         assert process.wait() == 0, process.err
     assert process.out == ["own"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import_module("email").say()',
+        '__import__("email").say()',
+        'to_send("mail", {})',
+    ],
+)
+def test_a_service_reaches_its_own_module_of_such_a_name_by_a_text(
+    line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "svc.py").write_text(REACHES.format(line=line))
+    (tmp_path / "email.py").write_text("def say(args=None):\n    print('own')\n")
+    with Process("-s", "svc.py", "-m", cwd=tmp_path) as process:
+        assert process.wait() == 0, process.err
+    assert process.out == ["own"]
+
+
+def test_one_that_python_was_built_without_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lzma.py").write_text("raise AssertionError('not imported')\n")
+    (tmp_path / "svc.py").write_text("def main():\n    pass\n")
+    (tmp_path / "site").mkdir()
+    without = "import sys\nsys.modules['_lzma'] = None\nsys.modules.pop('lzma', None)\n"
+    (tmp_path / "site" / "sitecustomize.py").write_text(without)
+    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+    with Process("-s", "svc.py", "-m", cwd=tmp_path, env={"PYTHONPATH": path}) as process:
+        assert process.wait() == 0, process.err
 
 
 def test_one_runs_with_reload(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import zmq
 from sf_actors.actors import last_replies
 from sf_actors.connections.replyer import LATE_S, QUIET_S, Replyer
 from sf_actors.lifecycle import assembly
+from sf_actors.sockets.transport import Transport
 from sf_actors.sync.seconds import LONGEST_S
 from sf_actors.testing import running
 from tests.support.bare_sockets import ask, bare, packed
@@ -81,6 +82,7 @@ def test_an_answer_may_take_until_the_deadline_to_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # otherwise all would have left within the second that other sockets linger
+    monkeypatch.setitem(Transport.unbind.__kwdefaults__, "linger_ms", 0)
     monkeypatch.setattr(last_replies, "LINGER_MS", 0)
     answers = replyer(lambda args: {"b": bytes(200_000)}, None, {"b": bytes})
     address = f"ipc://{tmp_path}/it"

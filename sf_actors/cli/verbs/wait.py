@@ -64,7 +64,9 @@ def run(argv: Sequence[str]) -> int:
         out.emit({"service": target.text, "for": wanted, "met": bool(is_so), "reason": reason})
     if is_so:
         return 0
-    if isinstance(waiting.reason, Exception):
+    if isinstance(waiting.reason, RequestTimeout):
+        raise RequestTimeout(f"{target.text}: no answer within {arguments.timeout:g} s")
+    if isinstance(waiting.reason, TargetError):
         raise waiting.reason
     if not out.as_json:
         report(f"{target.text}: {waiting.reason} after {arguments.timeout:g} s")
