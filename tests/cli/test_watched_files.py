@@ -7,9 +7,11 @@ import sys
 from importlib.util import cache_from_source
 from pathlib import Path
 from queue import SimpleQueue
+from time import monotonic
 
 import pytest
 
+from sf_actors.cli import watched_files
 from sf_actors.cli.file_stamps import stamps_of
 from sf_actors.cli.watched_files import WatchedFiles
 from tests.support.bytecode import compile_file, replace_unseen
@@ -128,5 +130,31 @@ def test_a_change_is_told_after_the_folder_was_gone_and_made_anew(source: Path) 
         assert told.get(timeout=DEADLINE_S) == {str(source)}
         source.write_text("TEXT = 'three'")
         assert told.get(timeout=DEADLINE_S) == {str(source)}
+    finally:
+        watched.end()
+
+
+def test_a_change_is_told_though_the_new_folder_has_the_inode_of_the_old(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nothing but events tells it
+    monkeypatch.setattr(watched_files, "LONGEST_REST_MS", 10_000)
+    folder = source.parent / "services"
+    folder.mkdir()
+    source = source.rename(folder / "words.py")
+    told: SimpleQueue[set[str]] = SimpleQueue()
+    watched = WatchedFiles(stamps_of([source]), told.put)
+    try:
+        source.write_text("TEXT = 'once more'")
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+        source.unlink()
+        folder.rmdir()
+        folder.mkdir()
+        source.write_text("TEXT = 'two'")
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+        began = monotonic()
+        source.write_text("TEXT = 'three'")
+        assert told.get(timeout=DEADLINE_S) == {str(source)}
+        assert monotonic() < began + 5
     finally:
         watched.end()

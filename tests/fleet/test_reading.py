@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from sf_actors.fleet.findings import Finding
 from sf_actors.fleet.fleet_file import read_fleet
-from sf_actors.fleet.reading import Read, read_services
+from sf_actors.fleet.reading import Read, _side_by_side, read_services
+from sf_actors.sync.event import LightEvent
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -205,3 +208,21 @@ state_models = {'out': {'book': {'state_type': 'full_update', 'required_argument
     assert asks["lambda"] == {"second"}
     assert asks["position"] == {"first"}
     assert asks["first"] == set()
+
+
+def test_after_an_error_no_further_file_is_begun() -> None:
+    begun: list[int] = []
+    is_over = LightEvent()
+
+    def read(number: int) -> Finding:
+        begun.append(number)
+        if len(begun) > 3:
+            is_over.set()
+            raise LookupError
+        return Finding("E101", "it", "", "")
+
+    with pytest.raises(LookupError):
+        _side_by_side(read, range(1000), is_over)  # type: ignore[arg-type]
+    before = set(threading.enumerate())
+    until(lambda: not [t for t in before if t.is_alive() and t.name.startswith("fleet/read")])
+    assert len(begun) < 100

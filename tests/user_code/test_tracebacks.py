@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import sys
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
+
+import pytest
 
 import sf_actors
 from sf_actors.user_code.tracebacks import NO_LINE, passed_user_code, trimmed
@@ -24,6 +27,16 @@ def raised(name: str, error: Exception) -> Exception:
 
 def files_of(error: Exception) -> list[str]:
     return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def test_frames_of_python_are_nobodys_even_if_frozen() -> None:
+    with pytest.raises(TypeError) as caught:
+        posixpath.join(1, 2)  # type: ignore[call-overload]
+    error = caught.value
+    frames = error.__traceback__
+    assert frames is not None
+    assert passed_user_code(error)
+    assert not passed_user_code(error.with_traceback(frames.tb_next))
 
 
 def test_frames_of_the_package_are_cut() -> None:
