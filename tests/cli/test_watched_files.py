@@ -39,7 +39,8 @@ watched.end()
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    path = tmp_path / "words.py"
+    path = tmp_path / "services" / "words.py"
+    path.parent.mkdir()
     path.write_text("TEXT = 'one'")
     return path
 
@@ -117,9 +118,7 @@ def test_a_change_is_told_where_the_user_has_no_watches_left(source: Path, limit
 
 
 def test_a_change_is_told_after_the_folder_was_gone_and_made_anew(source: Path) -> None:
-    folder = source.parent / "services"
-    folder.mkdir()
-    source = source.rename(folder / "words.py")
+    folder = source.parent
     told: SimpleQueue[set[str]] = SimpleQueue()
     watched = WatchedFiles(stamps_of([source]), told.put)
     try:
@@ -139,9 +138,7 @@ def test_a_change_is_told_though_the_new_folder_has_the_inode_of_the_old(
 ) -> None:
     # nothing but events tells it
     monkeypatch.setattr(watched_files, "LONGEST_REST_MS", 10_000)
-    folder = source.parent / "services"
-    folder.mkdir()
-    source = source.rename(folder / "words.py")
+    folder = source.parent
     told: SimpleQueue[set[str]] = SimpleQueue()
     watched = WatchedFiles(stamps_of([source]), told.put)
     try:
